@@ -1,0 +1,139 @@
+"""Every error that a user can meet: a stable code, what happened, what to do.
+
+Each class is one kind of trouble. ``code`` never changes once released (scripts and farms test for it),
+``message`` says what happened to which file, ``hint`` says what to do next. Standard library only, because the
+Blender add-on, the command line and the worker all show the same text.
+"""
+
+from __future__ import annotations
+
+
+class Speech2LipError(Exception):
+    """Base of all errors that are meant for a user's eyes.
+
+    Attributes:
+        code: Stable identifier such as ``"no_face"``.
+        message: One sentence: what happened, with the file or value concerned.
+        hint: One sentence: what to do about it.
+    """
+
+    code = "error"
+    hint = ""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint or type(self).hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class Cancelled(Speech2LipError):
+    code = "cancelled"
+    hint = "Start the job again to continue."
+
+
+class BadJob(Speech2LipError):
+    code = "bad_job"
+    hint = "Check the values of the job."
+
+
+class FileMissing(Speech2LipError):
+    code = "file_missing"
+    hint = "Check the path, or find the file again in Blender with File > External Data > Find Missing Files."
+
+
+class NotAVideo(Speech2LipError):
+    code = "not_a_video"
+    hint = "Choose a movie file that holds a video stream, such as an MP4 or a MOV."
+
+
+class NoSound(Speech2LipError):
+    code = "no_sound"
+    hint = "Choose footage with the speaker's voice in it, or name a separate recording of it."
+
+
+class AudioUnreadable(Speech2LipError):
+    code = "audio_unreadable"
+    hint = "Choose a sound file that plays, such as a WAV, FLAC, MP3 or M4A."
+
+
+class AudioEmpty(Speech2LipError):
+    code = "audio_empty"
+    hint = "Choose a recording, or a trim of it, that holds sound."
+
+
+class AudioSilent(Speech2LipError):
+    code = "audio_silent"
+    hint = "Choose footage in which the speaker can be heard."
+
+
+class AudioClipped(Speech2LipError):
+    code = "audio_clipped"
+    hint = "Use a recording made at a lower level: distorted speech cannot be told apart."
+
+
+class AudioNarrow(Speech2LipError):
+    code = "audio_narrow"
+    hint = "Use a recording made at 16 kHz or more: consonants are missing below that."
+
+
+class NoFace(Speech2LipError):
+    code = "no_face"
+    hint = "Choose footage with one face turned to the camera, at least 60 pixels wide."
+
+
+class TooFewFaces(Speech2LipError):
+    code = "too_few_faces"
+    hint = "Trim the footage to the part in which the face can be seen, or choose another take."
+
+
+class FootageTooShort(Speech2LipError):
+    code = "footage_too_short"
+    hint = "Give 20 seconds of speech or more; one to four minutes give good lips."
+
+
+class LandmarksUnavailable(Speech2LipError):
+    code = "landmarks_unavailable"
+    hint = "Use the bundled landmarks, or install what the chosen ones need."
+
+
+class DeviceUnavailable(Speech2LipError):
+    code = "device_unavailable"
+    hint = "Choose the device 'auto' or 'cpu'."
+
+
+class CannotWrite(Speech2LipError):
+    code = "cannot_write"
+    hint = "Choose a folder that exists and that you may write to."
+
+
+class DiskFull(Speech2LipError):
+    code = "disk_full"
+    hint = "Free some space or choose another disk, then start the job again; nothing was overwritten."
+
+
+class SpeakerFileBroken(Speech2LipError):
+    code = "speaker_file_broken"
+    hint = "Copy the speaker file again, or train the speaker anew."
+
+
+class SpeakerFileForeign(Speech2LipError):
+    code = "speaker_file_foreign"
+    hint = "Choose an .s2l file that Speech2Lip has trained."
+
+
+class SpeakerFileNewer(Speech2LipError):
+    code = "speaker_file_newer"
+    hint = "Update Speech2Lip, or train the speaker anew with this version."
+
+
+class WorkerLost(Speech2LipError):
+    code = "worker_lost"
+    hint = "Start the job again; if it happens again, look at the end of the log for the reason."
+
+
+class InternalError(Speech2LipError):
+    code = "internal_error"
+    hint = "Please report this with the log."

@@ -1,0 +1,244 @@
+"""Job documents: everything that one piece of work needs, as one JSON object. Standard library only.
+
+Queue, resume, provenance, command line, worker and farm all read the same document, so a job can be written by
+Blender, kept beside its output and run anywhere else. Times are seconds from the start of the medium.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import types
+import typing
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, ClassVar, Literal
+
+from .errors import BadJob
+
+SCHEMA_VERSION = 1
+
+Device = Literal["auto", "cpu", "cuda"]
+PresetName = Literal["preview", "balanced", "final"]
+Remainder = Literal["stop", "keep"]
+
+
+@dataclass(frozen=True)
+class Media:
+    """A span of a video or sound file.
+
+    Attributes:
+        path: The file.
+        start: First second used.
+        end: Second at which the span ends; None means the end of the file.
+    """
+
+    path: str
+    start: float = 0.0
+    end: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.path:
+            raise BadJob("A job names no media file.")
+        if not (math.isfinite(self.start) and self.start >= 0.0):
+            raise BadJob(f"The start of {self.path} is {self.start} s; it must be 0 or more.")
+        if self.end is not None and not (math.isfinite(self.end) and self.end > self.start):
+            raise BadJob(f"The end of {self.path} is {self.end} s; it must lie after its start at {self.start} s.")
+
+
+@dataclass(frozen=True)
+class InfoJob:
+    """Versions, devices and back-ends of the engine."""
+
+    verb: ClassVar[str] = "info"
+    device: Device = "auto"
+
+
+@dataclass(frozen=True)
+class CheckJob:
+    """Judge footage before training on it.
+
+    Attributes:
+        footage: The speaker's video.
+        voice: The speaker's sound, where it is not in the video.
+        landmarks: Landmark back-end: ``"bundled"``, ``"face-alignment"`` or the path of a ``.task`` file.
+    """
+
+    verb: ClassVar[str] = "check"
+    footage: Media
+    voice: Media | None = None
+    landmarks: str = "bundled"
+    device: Device = "auto"
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """Learn one speaker from footage.
+
+    Attributes:
+        footage: The speaker's video.
+        speaker_path: The ``.s2l`` file to write.
+        name: The speaker's name, kept in the file.
+        voice: The speaker's sound, where it is not in the video.
+        preset: How long to train.
+        landmarks: As in :class:`CheckJob`.
+        seed: The same job with the same seed gives the same speaker on the CPU.
+    """
+
+    verb: ClassVar[str] = "train"
+    footage: Media
+    speaker_path: str
+    name: str = "Speaker"
+    voice: Media | None = None
+    preset: PresetName = "balanced"
+    landmarks: str = "bundled"
+    device: Device = "auto"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class DubJob:
+    """Put new words into a speaker's mouth.
+
+    Attributes:
+        speaker_path: The ``.s2l`` file.
+        footage: Video of that speaker whose mouth is replaced.
+        voice: The words to say.
+        output_path: The movie file to write.
+        rate: Frames per second of the output as a fraction, e.g. ``"25"`` or ``"30000/1001"``; empty means the
+            footage's own.
+        remainder: Where the footage is longer than the voice: ``"stop"`` with the voice or ``"keep"`` the rest of the
+            footage untouched. Where it is shorter, it plays forth and back.
+    """
+
+    verb: ClassVar[str] = "dub"
+    speaker_path: str
+    footage: Media
+    voice: Media
+    output_path: str
+    rate: str = ""
+    remainder: Remainder = "stop"
+    landmarks: str = "bundled"
+    device: Device = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.rate:
+            parse_rate(self.rate)
+
+
+@dataclass(frozen=True)
+class EvaluateJob:
+    """Measure a speaker on the held-out tail of the footage that it was trained on.
+
+    Attributes:
+        speaker_path: The ``.s2l`` file.
+        footage: The training footage, where it has moved; None means where it was.
+    """
+
+    verb: ClassVar[str] = "evaluate"
+    speaker_path: str
+    footage: Media | None = None
+    voice: Media | None = None
+    landmarks: str = "bundled"
+    device: Device = "auto"
+
+
+Job = InfoJob | CheckJob | TrainJob | DubJob | EvaluateJob
+JOB_TYPES: dict[str, type[Job]] = {
+    job_type.verb: job_type for job_type in (InfoJob, CheckJob, TrainJob, DubJob, EvaluateJob)
+}
+
+
+def parse_rate(text: str) -> Fraction:
+    """Frames per second from text such as ``"25"``, ``"29.97"`` or ``"30000/1001"``.
+
+    Raises:
+        BadJob: The text is not a frame rate between 1 and 1000.
+    """
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise BadJob(f"{text!r} is not a frame rate.", "Write it like 25 or 30000/1001.") from None
+    if not 1 <= rate <= 1000:
+        raise BadJob(f"A frame rate of {text} is not between 1 and 1000.")
+    return rate
+
+
+def to_document(job: Job) -> dict[str, Any]:
+    """The job as plain JSON values, with its verb and schema version."""
+    return {"schema": SCHEMA_VERSION, "verb": job.verb, **dataclasses.asdict(job)}
+
+
+def from_document(document: Any) -> Job:
+    """The job that a document describes; nothing in the document is trusted.
+
+    Raises:
+        BadJob: Unknown verb or field, missing field, wrong type, or a schema newer than this version reads.
+    """
+    if not isinstance(document, dict):
+        raise BadJob("A job must be a JSON object.")
+    fields = dict(document)
+    schema, verb = fields.pop("schema", SCHEMA_VERSION), fields.pop("verb", None)
+    if not isinstance(schema, int) or schema > SCHEMA_VERSION:
+        raise BadJob(f"The job has schema {schema!r}; this version reads up to {SCHEMA_VERSION}.", "Update Speech2Lip.")
+    if not isinstance(verb, str) or verb not in JOB_TYPES:
+        raise BadJob(f"There is no verb {verb!r}.", f"Use one of {', '.join(JOB_TYPES)}.")
+    return typing.cast(Job, _build(JOB_TYPES[verb], fields, verb))
+
+
+def to_json(job: Job) -> str:
+    return json.dumps(to_document(job), indent=2)
+
+
+def from_json(text: str) -> Job:
+    """The job that JSON text describes.
+
+    Raises:
+        BadJob: As :func:`from_document`, or the text is not JSON.
+    """
+    try:
+        return from_document(json.loads(text))
+    except (json.JSONDecodeError, RecursionError):
+        raise BadJob("The job is not valid JSON.") from None
+
+
+def _build(kind: type, values: dict[str, Any], where: str) -> Any:
+    hints = typing.get_type_hints(kind)
+    names = {field.name for field in dataclasses.fields(kind)}
+    if unknown := sorted(set(values) - names):
+        raise BadJob(f"{where} has no field {unknown[0]!r}.")
+    arguments = {name: _convert(hints[name], value, f"{where}.{name}") for name, value in values.items()}
+    try:
+        return kind(**arguments)
+    except TypeError:
+        required = [
+            field.name
+            for field in dataclasses.fields(kind)
+            if field.default is dataclasses.MISSING and field.name not in arguments
+        ]
+        raise BadJob(f"{where} lacks the field {required[0]!r}.") from None
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        options = typing.get_args(hint)
+        if value is None and type(None) in options:
+            return None
+        (hint,) = [option for option in options if option is not type(None)]
+        return _convert(hint, value, where)
+    if origin is Literal:
+        if value not in typing.get_args(hint):
+            raise BadJob(f"{where} is {value!r}; it must be one of {', '.join(map(repr, typing.get_args(hint)))}.")
+        return value
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, dict):
+            raise BadJob(f"{where} must be an object.")
+        return _build(hint, value, where)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or isinstance(value, bool):
+        raise BadJob(f"{where} must be {hint.__name__}, not {type(value).__name__}.")
+    return value
