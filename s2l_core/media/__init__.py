@@ -1,0 +1,1 @@
+"""Video and sound files: decoded and encoded by timestamp with PyAV (the libraries of FFmpeg)."""

@@ -1,0 +1,134 @@
+"""Sound files and the sound of videos: samples in step with the pictures, and whether they are fit to learn from."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+
+from ..errors import AudioEmpty, AudioUnreadable, NoSound
+from ..jobs import Media
+from .container import decode_audio, find_audio, find_video, open_container, picture_start, timestamp
+
+SPEECH_RATE = 16_000
+
+# Containers round timestamps, so blocks are joined end to end until they are half a picture off.
+_CLOCK_TOLERANCE = 0.02
+_LONGEST_HOLE = 600.0
+
+
+def read_audio(media: Media) -> tuple[np.ndarray, int]:
+    """Sound at its own rate: float32 (n, channels) in [-1, 1], and samples per second.
+
+    Sample 0 is heard at ``media.start`` on the clock of the pictures, whose first frame is time 0, or of the sound
+    itself where there are no pictures. Sound that begins late begins with silence; it ends where the file ends.
+
+    Raises:
+        FileMissing: There is no such file.
+        NoSound: It is a video without sound.
+        AudioUnreadable: It is neither sound nor video, or its sound changes rate or channels midway.
+        AudioEmpty: There is not one sample in the span.
+    """
+    blocks = _span(media)
+    rate, first = next(blocks)
+    return np.concatenate([first, *(block for _, block in blocks)]), rate
+
+
+def read_speech(media: Media) -> np.ndarray:
+    """Sound for the speech features: float32 (n,) mono at 16 kHz in [-1, 1]; time and errors as :func:`read_audio`.
+
+    Channels are averaged. Only the result is held in memory.
+    """
+    blocks = _span(media)
+    rate, first = next(blocks)
+    mono = (block.mean(axis=1) for block in itertools.chain([first], (block for _, block in blocks)))
+    if rate == SPEECH_RATE:
+        return np.concatenate(list(mono))
+    resampler = av.AudioResampler("flt", "mono", SPEECH_RATE)
+    pieces, count = [], 0
+    for block in mono:
+        frame = AudioFrame.from_ndarray(block[None], format="flt", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = rate, count, Fraction(1, rate)
+        count += len(block)
+        pieces += [piece.to_ndarray()[0] for piece in resampler.resample(frame)]
+    pieces += [piece.to_ndarray()[0] for piece in resampler.resample(None)]
+    speech = np.concatenate(pieces)[: round(count * SPEECH_RATE / rate)]
+    return np.clip(speech, -1.0, 1.0)
+
+
+def _span(media: Media) -> Iterator[tuple[int, np.ndarray]]:
+    """Rate and consecutive blocks (n, channels) of the span; at least one block."""
+    position = 0
+    is_empty = True
+    for rate, block in _from_time_zero(media.path):
+        first = max(round(media.start * rate) - position, 0)
+        last = len(block) if media.end is None else round(media.end * rate) - position
+        if last <= 0:
+            break
+        position += len(block)
+        if first < min(last, len(block)):
+            is_empty = False
+            yield rate, block[first:last]
+    if is_empty:
+        end = "its end" if media.end is None else f"{media.end:g} s"
+        raise AudioEmpty(f"{media.path} holds no sound between {media.start:g} s and {end}.")
+
+
+def _from_time_zero(path: str) -> Iterator[tuple[int, np.ndarray]]:
+    """Rate and consecutive blocks (n, channels), the first sample heard with the first picture.
+
+    It always decodes from the beginning: seeking in MP3 and other packet streams is only as exact as their bit rate.
+    """
+    zero = _clock_zero(path)
+    position = 0
+    with open_container(path, AudioUnreadable) as container:
+        stream = find_audio(container)
+        frames = decode_audio(container, stream) if stream else iter(())
+        shape = None
+        for frame in frames:
+            rate, samples = frame.sample_rate, _to_float(frame)
+            shape = shape or (rate, samples.shape[1])
+            if shape != (rate, samples.shape[1]):
+                raise AudioUnreadable(f"The sound of {path} changes its sample rate or channels midway.")
+            moment = timestamp(frame)
+            if moment is not None:
+                zero = moment if zero is None else zero
+                hole = round((moment - zero) * rate) - position
+                if hole > _LONGEST_HOLE * rate:
+                    raise AudioUnreadable(f"The sound of {path} has a hole of {hole / rate:.0f} s.")
+                if position == 0 or abs(hole) > _CLOCK_TOLERANCE * rate:
+                    if hole > 0:
+                        position += hole
+                        yield rate, np.zeros((hole, samples.shape[1]), np.float32)
+                    samples = samples[max(-hole, 0) :]
+            if len(samples):
+                position += len(samples)
+                yield rate, samples
+
+
+def _clock_zero(path: str) -> Fraction | None:
+    """The container's clock at the first picture; None where the sound stands alone."""
+    if Path(path).is_file() and Path(path).stat().st_size == 0:
+        raise AudioEmpty(f"{path} is an empty file.")
+    with open_container(path, AudioUnreadable) as container:
+        if find_audio(container) is None:
+            if find_video(container) is None:
+                raise AudioUnreadable(f"{path} holds neither sound nor moving pictures.")
+            raise NoSound(f"{path} has no sound.")
+        return picture_start(container)
+
+
+def _to_float(frame: AudioFrame) -> np.ndarray:
+    """Samples of any format as float32 (n, channels) in [-1, 1]."""
+    samples = frame.to_ndarray()
+    samples = samples.T if frame.format.is_planar else samples.reshape(frame.samples, -1)
+    if samples.dtype == np.uint8:
+        return (samples.astype(np.float32) - 128) / 128
+    if np.issubdtype(samples.dtype, np.integer):
+        return samples.astype(np.float32) / -float(np.iinfo(samples.dtype).min)
+    return np.clip(np.nan_to_num(samples.astype(np.float32)), -1.0, 1.0)

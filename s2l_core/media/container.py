@@ -1,0 +1,94 @@
+"""Opening media files that nobody vouches for, and decoding their streams past damaged packets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from ..errors import FileMissing, Speech2LipError
+
+_TEXT_AND_STILL_FORMATS = ("tty", "image2", "ico", "bin", "xbin", "idf", "adf")
+
+
+@contextmanager
+def open_container(path: str, refusal: type[Speech2LipError]) -> Iterator[InputContainer]:
+    """Open a media file; what the libraries cannot make sense of, now or while reading, raises ``refusal``.
+
+    Only local files are opened, also where a playlist inside names an address.
+
+    Raises:
+        FileMissing: There is no such file, or it may not be read.
+    """
+    if not Path(path).is_file():
+        raise FileMissing(f"There is no file {path}.")
+    try:
+        with open(path, "rb"):
+            pass
+    except OSError as error:
+        raise FileMissing(f"{path} cannot be read: {error.strerror}.", "Check the permissions of the file.") from error
+    try:
+        with av.open(
+            f"file:{path}", "r", options={"protocol_whitelist": "file"}, metadata_errors="ignore"
+        ) as container:
+            yield container
+    except av.FFmpegError as error:
+        raise refusal(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def find_video(container: InputContainer) -> VideoStream | None:
+    """The stream of moving pictures, if there is one: cover art, still pictures and text do not count."""
+    name = container.format.name
+    if name in _TEXT_AND_STILL_FORMATS or name.endswith("_pipe"):
+        return None
+    for stream in container.streams.video:
+        if stream.codec_context is not None and not stream.disposition & Disposition.attached_pic:
+            stream.thread_type = "AUTO"
+            return stream
+    return None
+
+
+def find_audio(container: InputContainer) -> AudioStream | None:
+    """The first sound stream that can be decoded."""
+    return next((stream for stream in container.streams.audio if stream.codec_context is not None), None)
+
+
+def decode_video(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """Frames in presentation order from the container's position on; damaged packets are passed over."""
+    for packet in container.demux(stream):
+        try:
+            yield from packet.decode()
+        except av.FFmpegError:
+            continue
+
+
+def decode_audio(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
+    """Blocks of sound in order from the container's position on; damaged packets are passed over."""
+    for packet in container.demux(stream):
+        try:
+            yield from packet.decode()
+        except av.FFmpegError:
+            continue
+
+
+def timestamp(frame: VideoFrame | AudioFrame) -> Fraction | None:
+    """When the frame is shown or heard, in seconds of the container's own clock, where it says."""
+    if frame.pts is None or frame.time_base is None:
+        return None
+    return frame.pts * Fraction(frame.time_base)
+
+
+def picture_start(container: InputContainer) -> Fraction | None:
+    """The container's clock at the first picture, in seconds; None without pictures. It reads past the beginning."""
+    stream = find_video(container)
+    frame = next(decode_video(container, stream), None) if stream else None
+    return timestamp(frame) if frame else None
