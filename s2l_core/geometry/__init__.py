@@ -1,0 +1,1 @@
+"""Cameras, head poses and the mapping of pixels between views of one head."""
