@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,8 +49,8 @@ def main() -> int:
         epilog="\n".join(f"  {verb:6} {chore.__doc__}" for verb, chore in VERBS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("verb", choices=VERBS, metavar="VERB")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENTS")
+    parser.add_argument("verb", choices=VERBS, metavar="VERB", help=argparse.SUPPRESS)
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     options = parser.parse_args()
     try:
         return VERBS[options.verb](options.arguments)
@@ -90,9 +90,9 @@ def test(arguments: list[str]) -> int:
 
 def test_in_blender(environment: Environment, arguments: list[str]) -> int:
     """Run tests/blender inside the Blender of an environment; the worker always runs in the main one."""
-    options = ["-p", "pytest-blender", "--blender-executable", LAUNCHER, "tests/blender", *arguments]
+    options = ["-p", "pytest-blender", "--blender-executable", str(LAUNCHER), *arguments]
     return run(
-        [environment.python, "-m", "pytest", *options],
+        [environment.python, "-m", "pytest", "tests/blender", *options],
         TEST_LIMIT_SECONDS,
         S2L_BLENDER_PYTHON=environment.python,
         S2L_WORKER_PYTHON=MAIN.python,
@@ -145,8 +145,8 @@ def prepare(environment: Environment) -> None:
     if environment.python.exists() and stamp.is_file() and stamp.read_text() == wanted:
         return
     print(f"Making {environment.folder.name}: this downloads and unpacks some packages, once.", flush=True)
-    install = [environment.python, "-m", "pip", "install", "--disable-pip-version-check"]
-    steps = [
+    install: list[str | Path] = [environment.python, "-m", "pip", "install", "--disable-pip-version-check"]
+    steps: list[list[str | Path]] = [
         [find_python(), "-m", "venv", environment.folder],
         [*install, "--constraint", CONSTRAINTS, *(part for path in files for part in ("--requirement", path))],
     ]
@@ -174,7 +174,7 @@ def find_python() -> str:
     )
 
 
-def run(command: list[str | Path], limit_seconds: float | None = None, **variables: str | Path) -> int:
+def run(command: Sequence[str | Path], limit_seconds: float | None = None, **variables: str | Path) -> int:
     """Run a program in the project's root to its end; past the limit it and its children are killed.
 
     Returns:

@@ -104,6 +104,16 @@ class DeviceUnavailable(Speech2LipError):
     hint = "Choose the device 'auto' or 'cpu'."
 
 
+class OutOfMemory(Speech2LipError):
+    code = "out_of_memory"
+    hint = "Close other programs, trim the footage, or choose the device 'cpu'."
+
+
+class EngineIncomplete(Speech2LipError):
+    code = "engine_incomplete"
+    hint = "Install the packages of requirements/runtime.txt into it, or choose another Python in the preferences."
+
+
 class CannotWrite(Speech2LipError):
     code = "cannot_write"
     hint = "Choose a folder that exists and that you may write to."

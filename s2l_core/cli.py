@@ -1,0 +1,183 @@
+"""The verbs for a shell: ``s2l info | check | train | dub | evaluate``.
+
+Exit status: 0 done, 1 failed, 2 wrong usage, 130 cancelled (Ctrl-C). With ``--json`` stdout holds exactly one JSON
+object, the result or ``{"error": {"code", "message", "hint"}}``, and stderr one JSON object a line for each event.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from .errors import BadJob, Cancelled, Speech2LipError
+from .events import Report
+from .execution import run_job
+from .jobs import CheckJob, Device, DubJob, EvaluateJob, InfoJob, Job, Media, PresetName, Remainder, TrainJob
+from .terminal import describe, json_events, print_error, progress_bars
+from .version import VERSION
+
+DONE, FAILED, WRONG_USAGE, CANCELLED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = build_parser().parse_args(arguments)
+    try:
+        job: Job = options.make_job(options)
+    except BadJob as error:
+        print_error(error, options.json)
+        return WRONG_USAGE
+    display = json_events() if options.json else progress_bars()
+    try:
+        with cancelled_by_signal() as is_cancelled, display as listener:
+            result = run_job(job, Report(listener, is_cancelled))
+    except Speech2LipError as error:
+        print_error(error, options.json)
+        return CANCELLED if isinstance(error, Cancelled) else FAILED
+    print(json.dumps(result, indent=2) if options.json else "\n".join(describe(result)))
+    return DONE
+
+
+def build_parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--device", choices=_choices(Device), default="auto", help="where to compute (default: auto)")
+    common.add_argument("--json", action="store_true", help="print one JSON result, and JSON events on stderr")
+
+    sight = argparse.ArgumentParser(add_help=False)
+    sight.add_argument(
+        "--landmarks",
+        default="bundled",
+        metavar="NAME",
+        help="'bundled' (default), 'face-alignment' or the path of a .task file",
+    )
+    span = argparse.ArgumentParser(add_help=False)
+    span.add_argument("--start", type=float, default=0.0, metavar="S", help="first second of the footage to use")
+    span.add_argument("--end", type=float, metavar="S", help="second at which to end (default: the footage's end)")
+
+    parser = argparse.ArgumentParser(
+        prog="s2l", description="Learn one speaker's lips and put new words in that mouth."
+    )
+    parser.add_argument("--version", action="version", version=f"Speech2Lip {VERSION}")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    def add_verb(
+        name: str, make_job: Callable[[argparse.Namespace], Job], help_text: str, *parents: argparse.ArgumentParser
+    ) -> argparse.ArgumentParser:
+        verb = verbs.add_parser(name, help=help_text, description=help_text, parents=[*parents, common])
+        verb.set_defaults(make_job=make_job)
+        return verb
+
+    add_verb("info", _info_job, "Show versions, devices and landmark back-ends.")
+
+    check = add_verb("check", _check_job, "Judge footage before training on it.", sight, span)
+    check.add_argument("footage", help="the speaker's video")
+    check.add_argument("--voice", help="the speaker's sound, where it is not in the video")
+
+    train = add_verb("train", _train_job, "Learn one speaker from footage.", sight, span)
+    train.add_argument("footage", help="the speaker's video")
+    train.add_argument("speaker", help="the .s2l file to write")
+    train.add_argument("--name", default="Speaker", help="the speaker's name, kept in the file")
+    train.add_argument("--voice", help="the speaker's sound, where it is not in the video")
+    train.add_argument("--preset", choices=_choices(PresetName), default="balanced", help="how long to train")
+    train.add_argument("--seed", type=int, default=0, help="the same seed gives the same speaker on the CPU")
+
+    dub = add_verb("dub", _dub_job, "Put new words into a speaker's mouth.", sight, span)
+    dub.add_argument("speaker", help="the speaker's .s2l file")
+    dub.add_argument("footage", help="video of that speaker")
+    dub.add_argument("voice", help="the words to say: a sound file, or a video with sound")
+    dub.add_argument("output", help="the .mp4 file to write")
+    dub.add_argument("--voice-start", type=float, default=0.0, metavar="S", help="first second of the voice to use")
+    dub.add_argument("--voice-end", type=float, metavar="S", help="second at which to end (default: the voice's end)")
+    dub.add_argument("--rate", default="", help="frames per second, such as 25 or 30000/1001 (default: the footage's)")
+    dub.add_argument(
+        "--remainder",
+        choices=_choices(Remainder),
+        default="stop",
+        help="where the footage is longer than the voice: stop with the voice or keep the rest untouched",
+    )
+    dub.add_argument("--seed", type=int, default=0, help="the same seed gives the same lips on the CPU")
+
+    evaluate = add_verb("evaluate", _evaluate_job, "Measure a speaker on the footage that it did not see.", sight)
+    evaluate.add_argument("speaker", help="the speaker's .s2l file")
+    evaluate.add_argument("--footage", help="the training footage, where it has moved")
+    evaluate.add_argument("--voice", help="its sound, where it is not in the video")
+    return parser
+
+
+def _choices(literal: Any) -> tuple[str, ...]:
+    return tuple(literal.__args__)
+
+
+def _info_job(options: argparse.Namespace) -> Job:
+    return InfoJob(options.device)
+
+
+def _check_job(options: argparse.Namespace) -> Job:
+    return CheckJob(_footage(options), _media(options.voice), options.landmarks, options.device)
+
+
+def _train_job(options: argparse.Namespace) -> Job:
+    return TrainJob(
+        footage=_footage(options),
+        speaker_path=options.speaker,
+        name=options.name,
+        voice=_media(options.voice),
+        preset=options.preset,
+        landmarks=options.landmarks,
+        device=options.device,
+        seed=options.seed,
+    )
+
+
+def _dub_job(options: argparse.Namespace) -> Job:
+    return DubJob(
+        speaker_path=options.speaker,
+        footage=_footage(options),
+        voice=Media(options.voice, options.voice_start, options.voice_end),
+        output_path=options.output,
+        rate=options.rate,
+        remainder=options.remainder,
+        landmarks=options.landmarks,
+        device=options.device,
+        seed=options.seed,
+    )
+
+
+def _evaluate_job(options: argparse.Namespace) -> Job:
+    footage, voice = _media(options.footage), _media(options.voice)
+    return EvaluateJob(options.speaker, footage, voice, options.landmarks, options.device)
+
+
+def _footage(options: argparse.Namespace) -> Media:
+    return Media(options.footage, options.start, options.end)
+
+
+def _media(path: str | None) -> Media | None:
+    return None if path is None else Media(path)
+
+
+@contextmanager
+def cancelled_by_signal() -> Iterator[Callable[[], bool]]:
+    """Give a function that tells whether Ctrl-C was pressed or the process was asked to end; a second time kills."""
+    asked = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        asked.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

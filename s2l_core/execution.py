@@ -1,0 +1,43 @@
+"""The one door through which the command line and the worker run a job. Standard library only."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from typing import Any
+
+from .errors import EngineIncomplete, InternalError, OutOfMemory, Speech2LipError
+from .events import Report
+from .jobs import Job
+
+
+def run_job(job: Job, report: Report) -> dict[str, Any]:
+    """Do the work of a job and return its result, which holds JSON values only.
+
+    Raises:
+        Speech2LipError: The only kind of exception that leaves here. The traceback of an unexpected one is reported
+            as a log event.
+    """
+    try:
+        verb = getattr(importlib.import_module(".", __package__), job.verb)
+        result: dict[str, Any] = verb(job, report)
+        return result
+    except Speech2LipError:
+        raise
+    except ModuleNotFoundError as error:
+        raise EngineIncomplete(f"The Python at {sys.executable} lacks the package {error.name!r}.") from error
+    except Exception as error:
+        report.log("error", traceback.format_exc())
+        if _is_out_of_memory(error):
+            raise OutOfMemory(f"There was not enough memory to {job.verb}.") from error
+        raise InternalError(f"Something unexpected happened: {type(error).__name__}: {error}.") from error
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out: torch raises a RuntimeError of its own kind on a GPU and a plain one on the CPU."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in str(error)
+    )

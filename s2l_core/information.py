@@ -1,0 +1,51 @@
+"""What this engine is and what it can run on."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from typing import Any
+
+import torch
+
+from .errors import DeviceUnavailable, LandmarksUnavailable
+from .events import Report
+from .face.landmarks import open_detector
+from .jobs import SCHEMA_VERSION, InfoJob
+from .version import VERSION
+
+BUNDLED_BACK_ENDS = ("bundled", "face-alignment")
+
+
+def info(job: InfoJob, report: Report | None = None) -> dict[str, Any]:
+    """Versions, devices and landmark back-ends of the engine.
+
+    Returns:
+        ``version``, ``schema`` (of job documents), ``python``, ``executable``, ``torch``, ``platform``, ``devices``
+        (names of all), ``device`` (the one that the job's choice means) and ``landmarks`` (usable back-ends).
+
+    Raises:
+        DeviceUnavailable: The job asks for CUDA and there is none.
+    """
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    if job.device == "cuda" and not gpus:
+        raise DeviceUnavailable("There is no CUDA device on this machine.")
+    return {
+        "version": VERSION,
+        "schema": SCHEMA_VERSION,
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "torch": torch.__version__,
+        "platform": platform.platform(),
+        "devices": ["cpu", *gpus],
+        "device": "cpu" if job.device == "cpu" or not gpus else "cuda",
+        "landmarks": [name for name in BUNDLED_BACK_ENDS if _is_usable(name)],
+    }
+
+
+def _is_usable(back_end: str) -> bool:
+    try:
+        open_detector(back_end)
+    except LandmarksUnavailable:
+        return False
+    return True

@@ -1,0 +1,162 @@
+"""The engine as a process: JSON-RPC 2.0, requests on stdin, answers on stdout, one JSON object a line.
+
+``python -m s2l_core.worker`` runs jobs one after the other. A request's method is a verb (``info``, ``check``,
+``train``, ``dub``, ``evaluate``) and its params are the job document of :mod:`s2l_core.jobs`. While a job runs, its
+events arrive as notifications ``progress``, ``preview`` and ``log``, each with the ``id`` of the request. ``cancel``
+with ``{"id": ...}`` stops a job, running or waiting; ``shutdown``, or the end of stdin, stops everything and ends the
+process. When it ends, all memory of the device is free. Standard library only until a job starts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from .errors import BadJob, Cancelled, InternalError, Speech2LipError
+from .events import Event, Report
+from .execution import run_job
+from .jobs import JOB_TYPES, from_document
+
+PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, JOB_FAILED = -32700, -32600, -32601, -32602, -32000
+GRACE_SECONDS = 5.0  # a job that does not report for so long after the end of stdin is abandoned
+
+RequestId = int | str
+
+
+@dataclass(frozen=True)
+class Request:
+    id: RequestId
+    method: str
+    params: dict[str, Any]
+
+
+class Channel:
+    """Writes protocol lines; safe to call from several threads.
+
+    A line that cannot be delivered is dropped: the caller is gone then, and the end of stdin says so too.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def notify(self, method: str, **params: Any) -> None:
+        self._send({"method": method, "params": params})
+
+    def answer(self, request_id: RequestId, result: Any) -> None:
+        self._send({"id": request_id, "result": result})
+
+    def refuse(self, request_id: RequestId | None, number: int, error: Speech2LipError) -> None:
+        data = {"code": error.code, "hint": error.hint}
+        self._send({"id": request_id, "error": {"code": number, "message": error.message, "data": data}})
+
+    def _send(self, message: dict[str, Any]) -> None:
+        line = json.dumps({"jsonrpc": "2.0", **message}, allow_nan=False).encode() + b"\n"
+        with self._lock, contextlib.suppress(OSError):
+            self._stream.write(line)
+            self._stream.flush()
+
+
+class Worker:
+    """Reads requests in a thread of its own, so that ``cancel`` is heard while a job runs in the main thread."""
+
+    def __init__(self, requests: BinaryIO, channel: Channel) -> None:
+        self._requests = requests
+        self._channel = channel
+        self._waiting: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self._cancelled: set[RequestId] = set()
+        self._ending = threading.Event()
+
+    def run(self) -> None:
+        """Work until ``shutdown`` or the end of the requests."""
+        threading.Thread(target=self._listen, daemon=True).start()
+        while (request := self._waiting.get()) is not None:
+            self._work(request)
+
+    def _listen(self) -> None:
+        for line in self._requests:
+            if line.strip() and not self._accept(line):
+                break
+        self._ending.set()
+        self._waiting.put(None)
+        abandon = threading.Timer(GRACE_SECONDS, os._exit, [1])
+        abandon.daemon = True
+        abandon.start()
+
+    def _accept(self, line: bytes) -> bool:
+        """Take in one line; False once the worker shall end."""
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError):
+            self._channel.refuse(None, PARSE_ERROR, BadJob("The line is not valid JSON.", "Send one request a line."))
+            return True
+        fields = message if isinstance(message, dict) else {}
+        request_id, method, params = fields.get("id"), fields.get("method"), fields.get("params", {})
+        known_id = request_id if isinstance(request_id, int | str) else None
+        if not isinstance(method, str) or not isinstance(params, dict):
+            self._channel.refuse(known_id, INVALID_REQUEST, BadJob("The line is not a JSON-RPC request."))
+        elif method == "shutdown":
+            if known_id is not None:
+                self._channel.answer(known_id, None)
+            return False
+        elif method == "cancel":
+            self._cancel(params.get("id"), known_id)
+        elif method not in JOB_TYPES:
+            self._channel.refuse(known_id, METHOD_NOT_FOUND, BadJob(f"There is no method {method!r}."))
+        elif known_id is None:
+            self._channel.refuse(None, INVALID_REQUEST, BadJob(f"The request to {method} has no id."))
+        else:
+            self._waiting.put(Request(known_id, method, params))
+        return True
+
+    def _cancel(self, job_id: Any, request_id: RequestId | None) -> None:
+        if isinstance(job_id, int | str):
+            self._cancelled.add(job_id)
+        if request_id is not None:
+            self._channel.answer(request_id, None)
+
+    def _work(self, request: Request) -> None:
+        def is_cancelled() -> bool:
+            return self._ending.is_set() or request.id in self._cancelled
+
+        def tell(event: Event) -> None:
+            self._channel.notify(type(event).__name__.lower(), id=request.id, **dataclasses.asdict(event))
+
+        try:
+            job = from_document({"verb": request.method, **request.params})
+            if job.verb != request.method:
+                raise BadJob(f"The job is to {job.verb}, but the method is {request.method}.")
+        except BadJob as error:
+            self._channel.refuse(request.id, INVALID_PARAMS, error)
+            return
+        try:
+            if is_cancelled():
+                raise Cancelled("The job was cancelled.")
+            self._channel.answer(request.id, run_job(job, Report(tell, is_cancelled)))
+        except Speech2LipError as error:
+            self._channel.refuse(request.id, JOB_FAILED, error)
+        except (TypeError, ValueError) as error:
+            self._channel.refuse(request.id, JOB_FAILED, InternalError(f"The result cannot be sent: {error}."))
+        finally:
+            self._cancelled.discard(request.id)
+
+
+def main() -> None:
+    # Libraries print to stdout; the protocol keeps the real one to itself and everything else goes to stderr.
+    protocol = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    # Ctrl-C in a terminal reaches the whole process group; ending the worker is its caller's decision.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Worker(sys.stdin.buffer, Channel(protocol)).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""Job documents survive the trip through JSON, and nothing in them is trusted."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from s2l_core.errors import BadJob
+from s2l_core.jobs import (
+    JOB_TYPES,
+    SCHEMA_VERSION,
+    CheckJob,
+    DubJob,
+    EvaluateJob,
+    InfoJob,
+    Job,
+    Media,
+    TrainJob,
+    from_document,
+    from_json,
+    parse_rate,
+    to_document,
+    to_json,
+)
+
+JOBS: list[Job] = [
+    InfoJob(device="cpu"),
+    CheckJob(Media("take.mp4")),
+    TrainJob(Media("take.mp4", 1.5, 60.0), "anna.s2l", name="Anna", voice=Media("take.wav"), preset="final", seed=7),
+    DubJob("anna.s2l", Media("take.mp4"), Media("line.wav", 2.0), "dubbed.mp4", rate="30000/1001", remainder="keep"),
+    EvaluateJob("anna.s2l"),
+]
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.verb)
+def test_a_job_survives_json(job: Job) -> None:
+    assert from_json(to_json(job)) == job
+
+
+def test_every_kind_of_job_is_tried_here() -> None:
+    assert {job.verb for job in JOBS} == set(JOB_TYPES)
+
+
+def test_whole_numbers_are_taken_for_seconds() -> None:
+    job = from_document({"verb": "check", "footage": {"path": "take.mp4", "start": 2}})
+    assert isinstance(job, CheckJob)
+    assert job.footage.start == 2.0
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"verb": "fly"}, "no verb 'fly'"),
+        ({"verb": ["train"]}, "no verb"),
+        ({"schema": SCHEMA_VERSION + 1}, "schema"),
+        ({"schema": "1"}, "schema"),
+        ({"footage": None}, "train.footage must be an object"),
+        ({"footage": {"path": ""}}, "names no media file"),
+        ({"footage": {"path": "take.mp4", "start": -1.0}}, "0 or more"),
+        ({"footage": {"path": "take.mp4", "start": float("nan")}}, "0 or more"),
+        ({"footage": {"path": "take.mp4", "start": 3.0, "end": 3.0}}, "after its start"),
+        ({"footage": {"path": "take.mp4", "zoom": 2}}, "no field 'zoom'"),
+        ({"speaker_path": 3}, "must be str"),
+        ({"seed": True}, "must be int"),
+        ({"preset": "draft"}, "must be one of"),
+        ({"preset": ["final"]}, "must be one of"),
+        ({"colour": "red"}, "no field 'colour'"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(change: dict[str, Any], complaint: str) -> None:
+    document = {**to_document(TrainJob(Media("take.mp4"), "anna.s2l")), **change}
+    with pytest.raises(BadJob, match=complaint):
+        from_document(document)
+
+
+def test_a_missing_field_is_named() -> None:
+    with pytest.raises(BadJob, match="lacks the field 'speaker_path'"):
+        from_document({"verb": "train", "footage": {"path": "take.mp4"}})
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "null", "[]", '"train"'])
+def test_text_that_is_no_job_is_refused(text: str) -> None:
+    with pytest.raises(BadJob):
+        from_json(text)
+
+
+json_values = some.recursive(
+    some.none() | some.booleans() | some.integers() | some.floats() | some.text(max_size=8),
+    lambda inner: some.lists(inner, max_size=3) | some.dictionaries(some.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(verb=some.sampled_from(sorted(JOB_TYPES)), field=some.text(max_size=12), value=json_values)
+def test_no_document_raises_anything_but_bad_job(verb: str, field: str, value: Any) -> None:
+    names = sorted(to_document(next(job for job in JOBS if job.verb == verb)))
+    document = {"verb": verb, "footage": value, "speaker_path": value, names[len(field) % len(names)]: value}
+    try:
+        job = from_document(document)
+    except BadJob:
+        return
+    assert from_document(json.loads(to_json(job))) == job
+
+
+@pytest.mark.parametrize(("text", "rate"), [("25", 25), ("29.97", Fraction(2997, 100)), ("24000/1001", None)])
+def test_rates_are_exact_fractions(text: str, rate: Fraction | None) -> None:
+    assert parse_rate(text) == (rate or Fraction(24000, 1001))
+
+
+@pytest.mark.parametrize("text", ["", "fast", "25/0", "0", "-25", "1e9", "nan"])
+def test_what_is_no_rate_is_refused(text: str) -> None:
+    with pytest.raises(BadJob):
+        parse_rate(text)
