@@ -1,0 +1,125 @@
+"""The head as a triangle mesh over its landmarks, and its depth as a camera sees it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import binary_erosion, distance_transform_edt
+from scipy.spatial import Delaunay
+
+from ..geometry.camera import Intrinsics, Rectangle
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+# A triangle on the rim is a sliver when its height is below this share of its outer edge.
+_SLIVER = 0.1
+# (triangle, pixel) pairs that are tested at a time; bounds the memory that a large image takes.
+_PAIRS = 1_000_000
+
+
+def triangulate(shape: Array) -> Indices:
+    """Triangles (T, 3) over landmarks (P, 3) in head axes: Delaunay on their frontal projection.
+
+    The triangles cover the mouth's interior and the eyes as well. The canonical depth must be known there, because
+    the pixels of an open mouth are warped like any other; a flat closure between the lips is the depth that keeps
+    them in place when the head turns. The convex hull adds slivers along a rim that is not quite convex; they join
+    points that are no neighbours on the head and are taken off.
+    """
+    points = shape[:, :2]
+    triangles = Delaunay(points).simplices.astype(np.int64)
+    while (sliver := _rim_slivers(points, triangles)).any():
+        triangles = triangles[~sliver]
+    return triangles
+
+
+def rasterise_depth(
+    vertices: Array, triangles: Indices, intrinsics: Intrinsics, rectangle: Rectangle | None = None
+) -> NDArray[np.float32]:
+    """Depth of a mesh at pixel centres.
+
+    Where triangles overlap the nearest one counts. Inside a triangle 1/z is linear in the image, which is exact for
+    a perspective camera.
+
+    Args:
+        vertices: (P, 3) in camera coordinates, millimetres.
+        triangles: (T, 3) indices of vertices; those that reach behind the camera are left out.
+        intrinsics: The camera.
+        rectangle: The part of the image to fill; all of it by default.
+
+    Returns:
+        (rectangle.height, rectangle.width) millimetres along the camera's z axis, 0 where there is no mesh.
+    """
+    rectangle = rectangle or intrinsics.rectangle
+    triangles = triangles[(vertices[triangles, 2] > 0).all(axis=1)]
+    corners = vertices[triangles]
+    x = corners[..., 0] / corners[..., 2] * intrinsics.fx + intrinsics.cx - rectangle.left
+    y = corners[..., 1] / corners[..., 2] * intrinsics.fy + intrinsics.cy - rectangle.top
+    columns, rows = _span(x, rectangle.width), _span(y, rectangle.height)
+    pairs = (columns[1] - columns[0]) * (rows[1] - rows[0])
+    barycentric = _barycentric(x, y)
+
+    nearness = np.zeros(rectangle.height * rectangle.width)
+    for chunk in np.split(np.arange(len(triangles)), np.flatnonzero(np.diff(np.cumsum(pairs) // _PAIRS)) + 1):
+        triangle = np.repeat(chunk, pairs[chunk])
+        number = np.arange(len(triangle)) - np.repeat(np.cumsum(pairs[chunk]) - pairs[chunk], pairs[chunk])
+        width = (columns[1] - columns[0])[triangle]
+        column, row = columns[0][triangle] + number % width, rows[0][triangle] + number // width
+        centre = np.stack([column + 0.5, row + 0.5, np.ones(len(triangle))], axis=-1)
+        weights = (barycentric[triangle] @ centre[..., None])[..., 0]
+        inside = (weights >= -1e-9).all(axis=1)
+        near = (weights / corners[triangle, :, 2]).sum(axis=1)
+        np.maximum.at(nearness, (row * rectangle.width + column)[inside], near[inside])
+
+    seen = nearness > 0
+    depth = np.divide(1.0, nearness, out=np.zeros_like(nearness), where=seen)
+    return depth.reshape(rectangle.height, rectangle.width).astype(np.float32)
+
+
+def fill_depth(depth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The depth of a mesh (h, w), carried on where it is 0, so that no pixel around the face is without one.
+
+    Beside the mesh the depth of the nearest pixel on its rim fades into the rim's mean within about half the mesh's
+    width: continuous at the rim, where chin and cheeks go on, and flat far away, where nothing is known.
+
+    Raises:
+        ValueError: There is no known depth at all.
+    """
+    known = depth > 0
+    if not known.any():
+        raise ValueError("A depth map without any known depth cannot be filled.")
+    distance, (rows, columns) = distance_transform_edt(~known, return_indices=True)
+    rim = depth[known & ~binary_erosion(known)].mean()
+    reach = 0.5 * np.sqrt(np.count_nonzero(known))
+    filled = rim + np.exp(-((distance / reach) ** 2)) * (depth[rows, columns] - rim)
+    return np.where(known, depth, filled).astype(np.float32)
+
+
+def _rim_slivers(points: Array, triangles: Indices) -> NDArray[np.bool_]:
+    """Which triangles have their longest edge on the rim and hardly any height over it."""
+    ends = np.sort(triangles[:, [[1, 2], [2, 0], [0, 1]]], axis=-1)
+    _, edge, count = np.unique(ends.reshape(-1, 2), axis=0, return_inverse=True, return_counts=True)
+    length = np.linalg.norm(points[ends[..., 1]] - points[ends[..., 0]], axis=-1)
+    longest = length.argmax(axis=1)
+    each = np.arange(len(triangles))
+    on_rim = count[edge.reshape(-1, 3)][each, longest] == 1
+    first, second, third = points[triangles].transpose(1, 0, 2)
+    doubled_area = np.abs(np.cross(second - first, third - first))
+    return on_rim & (doubled_area < _SLIVER * length[each, longest] ** 2)
+
+
+def _span(coordinates: Array, limit: int) -> tuple[Indices, Indices]:
+    """First pixel and the one after the last whose centres triangles (T, 3) may cover along one axis of the image."""
+    first = np.ceil(np.clip(coordinates.min(axis=1) - 0.5, 0, limit)).astype(np.int64)
+    end = np.floor(np.clip(coordinates.max(axis=1) - 0.5, -1, limit - 1)).astype(np.int64) + 1
+    return first, np.maximum(first, end)
+
+
+def _barycentric(x: Array, y: Array) -> Array:
+    """Matrices (T, 3, 3) that take (column, row, 1) to barycentric weights; NaN for triangles without area."""
+    corners = np.stack([x, y, np.ones_like(x)], axis=1)
+    empty = np.abs(np.linalg.det(corners)) < 1e-9
+    corners[empty] = np.eye(3)
+    matrices = np.linalg.inv(corners)
+    matrices[empty] = np.nan
+    return matrices
