@@ -66,7 +66,16 @@ def test_a_mesh_without_holes_leaves_none():
 def test_triangles_without_area_behind_the_camera_or_outside_the_image_are_left_out():
     here, beside, behind = [0, 0, 500.0], [10, 0, 500.0], [0, 10, -500.0]
     vertices = np.array([here, here, beside, behind, [900, 0, 500.0], [900, 9, 500.0], [950, 0, 500.0]])
- = triangulate(shape)
+    depth = rasterise_depth(vertices, np.array([[0, 1, 2], [0, 2, 3], [4, 5, 6]]), CAMERA)
+    assert not depth.any()
+
+
+def test_triangles_cover_the_face_once_but_not_the_hollows_of_its_rim():
+    corners = np.array([[0, 0], [100, 0], [100, 100], [0, 100]], float)
+    hollow = np.array([[50.0, 3.0], [50.0, 60.0]])
+    shape = np.concatenate([corners, hollow])
+    shape = np.concatenate([shape, np.zeros((6, 1))], axis=1)
+    triangles = triangulate(shape)
     first, second, third = shape[triangles, :2].transpose(1, 0, 2)
     assert np.abs(np.cross(second - first, third - first)).sum() / 2 == pytest.approx(100 * 100 - 100 * 3 / 2)
 
