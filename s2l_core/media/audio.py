@@ -129,6 +129,6 @@ def _to_float(frame: AudioFrame) -> np.ndarray:
     samples = samples.T if frame.format.is_planar else samples.reshape(frame.samples, -1)
     if samples.dtype == np.uint8:
         return (samples.astype(np.float32) - 128) / 128
-    if np.issubdtype(samples.dtype, np.integer):
-        return samples.astype(np.float32) / -float(np.iinfo(samples.dtype).min)
+    if samples.dtype.kind == "i":
+        return samples.astype(np.float32) / np.float32(2 ** (8 * samples.dtype.itemsize - 1))
     return np.clip(np.nan_to_num(samples.astype(np.float32)), -1.0, 1.0)

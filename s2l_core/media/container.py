@@ -32,7 +32,7 @@ def open_container(path: str, refusal: type[Speech2LipError]) -> Iterator[InputC
     if not Path(path).is_file():
         raise FileMissing(f"There is no file {path}.")
     try:
-        with open(path, "rb"):
+        with Path(path).open("rb"):
             pass
     except OSError as error:
         raise FileMissing(f"{path} cannot be read: {error.strerror}.", "Check the permissions of the file.") from error

@@ -9,8 +9,8 @@ from __future__ import annotations
 import errno
 import itertools
 import math
-import os
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -205,6 +205,7 @@ class VideoWriter:
         self._crf = crf
         self._frames = 0
         self._samples = 0
+        self._cleanup: ExitStack
         self._file: BinaryIO
         self._container: OutputContainer
         self._video: VideoStream
@@ -213,18 +214,19 @@ class VideoWriter:
     def __enter__(self) -> Self:
         if self._path.is_dir():
             raise CannotWrite(f"{self._path} is a folder.", "Name a file to write.")
-        try:
-            # A Python file keeps the reason of a failed write, which libavformat would reduce to "I/O error".
-            self._file = open(self._partial, "wb")
-        except OSError as error:
-            raise self._refusal(error) from error
-        try:
+        with ExitStack() as cleanup:
+            try:
+                # A Python file keeps the reason of a failed write, which libavformat would reduce to "I/O error".
+                self._file = self._partial.open("wb")
+            except OSError as error:
+                raise self._refusal(error) from error
+            cleanup.callback(self._partial.unlink, missing_ok=True)
+            cleanup.callback(_close_quietly, self._file)
             self._container = av.open(self._file, "w", format="mp4")
+            cleanup.callback(_close_quietly, self._container)
             self._video = self._add_video()
             self._audio = self._add_audio() if self._sound else None
-        except BaseException:
-            self._discard()
-            raise
+            self._cleanup = cleanup.pop_all()
         return self
 
     def write(self, image: np.ndarray) -> None:
@@ -252,23 +254,19 @@ class VideoWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind is not None:
-            self._discard()
-            return
-        try:
-            self._write_sound(until=None)
-            self._container.mux(self._video.encode(None))
-            if self._audio is not None:
-                self._container.mux(self._audio.encode(None))
-            self._container.close()
-            self._file.close()
-            os.replace(self._partial, self._path)
-        except (OSError, av.FFmpegError) as failure:
-            self._discard()
-            raise self._refusal(failure) from failure
-        except BaseException:
-            self._discard()
-            raise
+        with self._cleanup:  # whatever happens, nothing stays under the provisional name
+            if kind is not None:
+                return
+            try:
+                self._write_sound(until=None)
+                self._container.mux(self._video.encode(None))
+                if self._audio is not None:
+                    self._container.mux(self._audio.encode(None))
+                self._container.close()
+                self._file.close()
+                self._partial.replace(self._path)
+            except (OSError, av.FFmpegError) as failure:
+                raise self._refusal(failure) from failure
 
     def _add_video(self) -> VideoStream:
         stream = self._container.add_stream("libx264", rate=self._rate, options={"crf": str(self._crf)})
@@ -305,22 +303,15 @@ class VideoWriter:
         self._samples = stop
         self._container.mux(self._audio.encode(frame))
 
-    def _discard(self) -> None:
-        try:
-            if hasattr(self, "_container"):
-                self._container.close()
-        except (OSError, av.FFmpegError, ValueError):
-            pass  # the trailer cannot be written either; the file goes away
-        try:
-            self._file.close()
-        except OSError:
-            pass  # the same for what Python still held back
-        self._partial.unlink(missing_ok=True)
-
     def _refusal(self, error: Exception) -> Speech2LipError:
         if getattr(error, "errno", None) in _DISK_FULL_ERRORS:
             return DiskFull(f"The disk is full: {self._path} could not be written.")
         return CannotWrite(f"{self._path} cannot be written: {getattr(error, 'strerror', None) or error}.")
+
+
+def _close_quietly(file: BinaryIO | OutputContainer) -> None:
+    with suppress(OSError, av.FFmpegError, ValueError):  # on a full disk, what is held back cannot be written either
+        file.close()
 
 
 def _decode_from(path: str, start: float) -> Iterator[tuple[float, VideoFrame]]:

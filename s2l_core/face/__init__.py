@@ -1,0 +1,1 @@
+"""The face in a picture: landmarks, head pose and surface."""

@@ -1,0 +1,83 @@
+"""Landmarks of a face in a picture, from whichever back-end is asked for."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import LandmarksUnavailable
+from .layout import IBUG68, MESH468, LandmarkLayout, mouth_opening
+
+__all__ = [
+    "IBUG68",
+    "MESH468",
+    "Face",
+    "LandmarkDetector",
+    "LandmarkLayout",
+    "mouth_opening",
+    "open_detector",
+]
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face.
+
+    Attributes:
+        points: float32 (P, 3): x and y in image pixels with pixel centres at +0.5, z in the same scale from an
+            arbitrary zero, smaller is nearer; z is 0 where the back-end has no depth.
+        score: How sure the back-end is that this is a face, 0 to 1.
+    """
+
+    points: np.ndarray
+    score: float
+
+
+class LandmarkDetector(ABC):
+    """Finds the landmarks of one face in each picture of a sequence.
+
+    Attributes:
+        layout: Which landmark is which.
+    """
+
+    layout: LandmarkLayout
+
+    @abstractmethod
+    def detect(self, image: np.ndarray) -> Face | None:
+        """The face in a picture, uint8 (H, W, 3) RGB; the largest one, or the one found in the picture before.
+
+        Returns:
+            None where there is no face.
+        """
+
+
+def open_detector(name: str) -> LandmarkDetector:
+    """The back-end of a name.
+
+    Args:
+        name: ``"bundled"`` (468 points; works offline), ``"face-alignment"`` (68 points; needs its weights), or the
+            path of a MediaPipe face landmarker ``.task`` file (468 points).
+
+    Raises:
+        LandmarksUnavailable: There is no such back-end, or something it needs is missing.
+        FileMissing: There is no such ``.task`` file.
+    """
+    if name == "bundled":
+        from .mesh_detector import MeshDetector
+        from .mesh_models import bundled_models
+
+        return MeshDetector(bundled_models())
+    if name == "face-alignment":
+        from .alignment_detector import AlignmentDetector
+
+        return AlignmentDetector()
+    if name.lower().endswith(".task"):
+        from .mesh_detector import MeshDetector
+        from .mesh_models import task_models
+
+        return MeshDetector(task_models(name))
+    raise LandmarksUnavailable(
+        f"There are no landmarks called {name!r}.", "Use 'bundled', 'face-alignment' or the path of a .task file."
+    )
