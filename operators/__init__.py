@@ -1,0 +1,18 @@
+"""One file per verb."""
+
+from __future__ import annotations
+
+from .cancel import S2L_OT_cancel_job
+from .check import S2L_OT_check_footage
+from .dub import S2L_OT_dub_strip
+from .engine import S2L_OT_check_engine, S2L_OT_copy_report
+from .train import S2L_OT_train_speaker
+
+CLASSES = (
+    S2L_OT_check_footage,
+    S2L_OT_train_speaker,
+    S2L_OT_dub_strip,
+    S2L_OT_cancel_job,
+    S2L_OT_check_engine,
+    S2L_OT_copy_report,
+)

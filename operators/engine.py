@@ -1,0 +1,53 @@
+"""Ask the engine what it is, and copy the answer for a bug report."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import bpy
+
+from ..s2l_blender_addon import jobs
+from ..s2l_blender_addon.preferences import settings
+from ..s2l_core.jobs import InfoJob
+from .job_operator import JobOperator
+
+
+class S2L_OT_check_engine(JobOperator, bpy.types.Operator):
+    bl_idname = "s2l.check_engine"
+    bl_label = "Check Engine"
+    bl_description = "Start the engine with the worker Python, and show its versions and devices"
+    bl_options = {"REGISTER"}
+
+    def gather(self, context: bpy.types.Context) -> InfoJob:
+        settings(context).engine_report = ""
+        return InfoJob(device=settings(context).device)
+
+    def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
+        settings(context).engine_report = "\n".join(f"{name}: {_text(value)}" for name, value in result.items())
+        return "The engine works."
+
+
+class S2L_OT_copy_report(bpy.types.Operator):
+    bl_idname = "s2l.copy_report"
+    bl_label = "Copy Report"
+    bl_description = "Copy the versions, the outcome of the last job and the end of its log to the clipboard"
+    bl_options = {"REGISTER"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        context.window_manager.clipboard = report_text(context)
+        self.report({"INFO"}, "The report is on the clipboard.")
+        return {"FINISHED"}
+
+
+def report_text(context: bpy.types.Context) -> str:
+    """Everything that helps with a bug report."""
+    parts = [f"Blender: {bpy.app.version_string}\nPlatform: {platform.platform()}"]
+    parts.append(settings(context).engine_report or "The engine has not been checked.")
+    if outcome := jobs.outcome():
+        parts.append(f"Last job: {outcome.text}\n{outcome.log}".strip())
+    return "\n\n".join(parts)
+
+
+def _text(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,78 @@
+"""The job that is running, one at a time, and how the last one ended: what the panels show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..s2l_core.events import Progress
+from ..s2l_core.jobs import Job
+from .worker_client import WorkerClient
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended, in sentences for the user; ``log`` is the end of the engine's log."""
+
+    failed: bool
+    text: str
+    log: str
+
+
+_current: WorkerClient | None = None
+_outcome: Outcome | None = None
+
+
+def current() -> WorkerClient | None:
+    """The running job."""
+    return _current
+
+
+def outcome() -> Outcome | None:
+    """How the last job ended; None while one is running."""
+    return _outcome
+
+
+def start(python: str, job: Job) -> WorkerClient:
+    """Run a job in a new worker process.
+
+    Raises:
+        EngineIncomplete: The Python cannot be started.
+    """
+    global _current, _outcome
+    assert _current is None, "one job at a time"
+    _current, _outcome = WorkerClient(python, job), None
+    return _current
+
+
+def conclude(failed: bool, text: str) -> None:
+    """Forget the job and keep its outcome."""
+    global _current, _outcome
+    log = "\n".join(_current.log) if _current else ""
+    _current, _outcome = None, Outcome(failed, text, log)
+
+
+def abandon() -> None:
+    """Kill the running job, if there is one: Blender is leaving it behind."""
+    if _current is not None:
+        _current.kill()
+        conclude(True, "The job was abandoned.")
+
+
+def describe(progress: Progress | None) -> str:
+    """Progress in a line, e.g. ``"Training 42 %, 3 min left"``."""
+    if progress is None:
+        return "Starting"
+    share = f"{progress.phase[:1].upper()}{progress.phase[1:]} {fraction(progress):.0%}".replace("%", " %")
+    return share if progress.eta_seconds is None else f"{share}, {_duration(progress.eta_seconds)} left"
+
+
+def fraction(progress: Progress | None) -> float:
+    """The part of the phase that is done, from 0 to 1."""
+    return min(max(progress.done / progress.total, 0.0), 1.0) if progress and progress.total > 0 else 0.0
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"

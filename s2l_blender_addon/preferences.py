@@ -1,0 +1,68 @@
+"""What an installation remembers: the Python that runs the engine and the device."""
+
+# Blender declares properties as annotations.
+# mypy: disable-error-code="valid-type"
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import bpy
+from bpy.props import EnumProperty, StringProperty
+
+from ..s2l_core.errors import EngineIncomplete
+
+EXTENSION = __package__.rpartition(".")[0]
+EXTENSION_FOLDER = Path(__file__).parent.parent
+
+
+class EngineSettings:
+    """The properties of the add-on's preferences."""
+
+    worker_python: StringProperty(
+        name="Worker Python",
+        description="The Python with PyTorch that runs the engine; empty to look for one",
+        subtype="FILE_PATH",
+    )
+    device: EnumProperty(
+        name="Device",
+        description="What the engine computes on",
+        items=(
+            ("auto", "Automatic", "The graphics card where the engine can use it, otherwise the processor"),
+            ("cpu", "CPU", "The processor"),
+            ("cuda", "CUDA", "An NVIDIA graphics card"),
+        ),
+        default="auto",
+    )
+    engine_report: StringProperty(
+        name="Engine Report", description="What the engine said of itself", options={"HIDDEN", "SKIP_SAVE"}
+    )
+
+
+def settings(context: bpy.types.Context) -> EngineSettings:
+    return context.preferences.addons[EXTENSION].preferences
+
+
+def find_worker_python(context: bpy.types.Context) -> str:
+    """The Python to run the engine with.
+
+    It is the one of the preferences, or else of the environment variable ``S2L_WORKER_PYTHON``, or else the ``.venv``
+    beside the add-on (a checkout of the project), or else Blender's own where PyTorch is installed in it.
+
+    Raises:
+        EngineIncomplete: There is none of them.
+    """
+    if chosen := settings(context).worker_python:
+        return bpy.path.abspath(chosen)
+    if named := os.environ.get("S2L_WORKER_PYTHON"):
+        return named
+    for checkout in (EXTENSION_FOLDER / ".venv/bin/python", EXTENSION_FOLDER / ".venv/Scripts/python.exe"):
+        if checkout.is_file():
+            return str(checkout)
+    if importlib.util.find_spec("torch"):
+        return sys.executable
+    raise EngineIncomplete(
+        "No Python with the engine's packages was found.",
+        "Choose one in Edit > Preferences > Add-ons > Speech2Lip.",
+    )

@@ -1,0 +1,81 @@
+"""What a scene remembers, all of it under ``Scene.s2l``."""
+
+# Blender declares properties as annotations.
+# mypy: disable-error-code="valid-type"
+
+import bpy
+from bpy.props import EnumProperty, PointerProperty, StringProperty
+
+from . import strips
+
+
+def _movie_names(group: bpy.types.PropertyGroup, context: bpy.types.Context, text: str) -> list[str]:
+    return strips.names(group.id_data, strips.MOVIE)
+
+
+def _sound_names(group: bpy.types.PropertyGroup, context: bpy.types.Context, text: str) -> list[str]:
+    return strips.names(group.id_data, strips.SOUND)
+
+
+class S2L_PG_check(bpy.types.PropertyGroup):
+    footage: StringProperty(name="Footage", description="The file that was checked")
+    verdict: StringProperty(name="Verdict", description="How well the footage suits training")
+    advice: StringProperty(name="Advice", description="What would make the footage better, one sentence a line")
+
+
+class S2L_PG_train(bpy.types.PropertyGroup):
+    speaker_name: StringProperty(
+        name="Speaker", description="Name of the speaker, and of the file that is written", default="Speaker"
+    )
+    preset: EnumProperty(
+        name="Preset",
+        description="How long to train",
+        items=(
+            ("preview", "Preview", "Minutes of training, to judge whether the footage will do"),
+            ("balanced", "Balanced", "Good lips in reasonable time"),
+            ("final", "Final", "The best lips, for the final cut"),
+        ),
+        default="balanced",
+    )
+    folder: StringProperty(
+        name="Folder",
+        description="Where the speaker file goes; empty for a folder beside the .blend file",
+        subtype="DIR_PATH",
+    )
+    result: StringProperty(name="Result", description="Figures of the last training as JSON", options={"HIDDEN"})
+
+
+class S2L_PG_dub(bpy.types.PropertyGroup):
+    speaker_path: StringProperty(name="Speaker", description="The trained speaker file (.s2l)", subtype="FILE_PATH")
+    sound_strip: StringProperty(
+        name="Sound",
+        description="The sound strip with the new words; empty for the active sound strip",
+        search=_sound_names,
+    )
+    folder: StringProperty(
+        name="Folder",
+        description="Where the dubbed movie goes; empty for a folder beside the .blend file",
+        subtype="DIR_PATH",
+    )
+
+
+class S2L_PG_scene(bpy.types.PropertyGroup):
+    footage_strip: StringProperty(
+        name="Footage",
+        description="The movie strip of the speaker; empty for the active movie strip",
+        search=_movie_names,
+    )
+    check: PointerProperty(type=S2L_PG_check)
+    train: PointerProperty(type=S2L_PG_train)
+    dub: PointerProperty(type=S2L_PG_dub)
+
+
+CLASSES = (S2L_PG_check, S2L_PG_train, S2L_PG_dub, S2L_PG_scene)
+
+
+def register() -> None:
+    bpy.types.Scene.s2l = PointerProperty(type=S2L_PG_scene)
+
+
+def unregister() -> None:
+    del bpy.types.Scene.s2l

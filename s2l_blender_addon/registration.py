@@ -1,0 +1,25 @@
+"""Registers everything with Blender and takes all of it away again."""
+
+from __future__ import annotations
+
+import bpy
+
+from .. import operators, panels
+from . import jobs, properties
+
+CLASSES = (*properties.CLASSES, *operators.CLASSES, *panels.CLASSES)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    properties.register()
+    panels.register()
+
+
+def unregister() -> None:
+    jobs.abandon()
+    panels.unregister()
+    properties.unregister()
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

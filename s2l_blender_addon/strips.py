@@ -1,0 +1,225 @@
+"""The one file that reads or writes sequencer strips.
+
+Positions on the timeline are frames of the scene, positions in media are seconds. A movie strip shows one media frame
+per scene frame, whatever the two rates are, unless it was added with "Adjust Playback Rate"; a sound strip plays in
+real time. Both are mapped here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import bpy
+
+from ..s2l_core.errors import BadJob, FileMissing
+from ..s2l_core.jobs import Media
+
+HIGHEST_CHANNEL = 128
+MOVIE, SOUND = "MOVIE", "SOUND"
+_APPEARANCE = (
+    "blend_type",
+    "blend_alpha",
+    "color_multiply",
+    "color_saturation",
+    "multiply_alpha",
+    "use_flip_x",
+    "use_flip_y",
+)
+_TRANSFORM = ("scale_x", "scale_y", "offset_x", "offset_y", "rotation", "origin", "filter")
+_CROP = ("min_x", "max_x", "min_y", "max_y")
+
+
+@dataclass(frozen=True)
+class Playback:
+    """Which part of its media a strip plays, and when.
+
+    Attributes:
+        path: The media file.
+        first: First frame of the timeline on which the media plays, inside the handles.
+        end: Frame after the last one.
+        origin: Frame, also between two, on which the media would start if nothing were trimmed.
+        seconds_per_frame: Media seconds that pass in one frame of the timeline.
+    """
+
+    path: str
+    first: int
+    end: int
+    origin: float
+    seconds_per_frame: float
+
+    def media(self, first: int) -> Media:
+        """The media from a frame of the timeline to the end of the strip."""
+        start = max(0.0, (first - self.origin) * self.seconds_per_frame)
+        return Media(self.path, start, (self.end - self.origin) * self.seconds_per_frame)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the result of a job goes: names and numbers only, since strips may vanish while a job runs."""
+
+    scene: str
+    footage: str
+    sound: str
+    first: int
+    end: int
+
+
+def names(scene: bpy.types.Scene, kind: str) -> list[str]:
+    """Names of the scene's strips of a kind, for a search field."""
+    return [strip.name for strip in _of_kind(scene, kind)]
+
+
+def footage(scene: bpy.types.Scene) -> bpy.types.Strip | None:
+    """The movie strip of the speaker: the one that the scene names, or else the active one, or else the only one."""
+    if name := scene.s2l.footage_strip:
+        return _find(scene, MOVIE, name)
+    return _active(scene, MOVIE) or _only(scene, MOVIE)
+
+
+def speech(scene: bpy.types.Scene) -> bpy.types.Strip | None:
+    """The sound strip with the new words: the one that the scene names, or else the active one."""
+    name = scene.s2l.dub.sound_strip
+    return _find(scene, SOUND, name) if name else _active(scene, SOUND)
+
+
+def obstacle(strip: bpy.types.Strip | None, missing: str) -> str:
+    """Why the media of a strip cannot be used as it plays: ``missing`` without a strip, empty where it can."""
+    if strip is None:
+        return missing
+    if len(strip.retiming_keys):
+        return f"The strip {strip.name} is retimed: clear its retiming, or render it to a file first"
+    if strip.type == MOVIE and strip.use_reverse_frames:
+        return f"The strip {strip.name} plays backwards: render it to a file first"
+    if strip.type == SOUND and strip.sound is None:
+        return f"The strip {strip.name} has no sound"
+    if strip.type == SOUND and strip.sound.packed_file is not None:
+        return f"The sound of the strip {strip.name} is packed: unpack it with File > External Data first"
+    return ""
+
+
+def media_path(strip: bpy.types.Strip) -> str:
+    """Absolute path of a strip's file."""
+    owner, library = (strip, strip.id_data.library) if strip.type == MOVIE else (strip.sound, strip.sound.library)
+    return bpy.path.abspath(owner.filepath, library=library)
+
+
+def playback(scene: bpy.types.Scene, strip: bpy.types.Strip) -> Playback:
+    """How a movie or sound strip plays its media.
+
+    Raises:
+        BadJob: The strip is retimed, reversed or packed, or shows nothing of its media.
+        FileMissing: Its file is not there.
+    """
+    if reason := obstacle(strip, "There is no strip"):
+        raise BadJob(f"{reason}.", "Then start the job again.")
+    path = media_path(strip)
+    if not Path(path).is_file():
+        raise FileMissing(f"The file of the strip {strip.name} is missing: {path}.")
+    if strip.type == MOVIE:
+        length = strip.frame_final_duration + strip.frame_offset_start + strip.frame_offset_end
+        rate = Fraction(strip.fps).limit_denominator(1001)
+        if rate <= 0 or length <= 0:
+            raise BadJob(f"The strip {strip.name} shows nothing of {path}.", "Reload the strip, or choose another.")
+        media_frames = _media_frames_per_frame(strip.frame_duration, length, rate / frame_rate(scene))
+        origin = strip.frame_start - strip.animation_offset_start / media_frames
+        seconds_per_frame = float(media_frames / rate)
+    else:
+        length = strip.frame_duration
+        origin = strip.frame_start - strip.animation_offset_start + strip.sound_offset * float(frame_rate(scene))
+        seconds_per_frame = float(1 / frame_rate(scene))
+    tolerance = 1e-3  # Blender keeps positions in single precision
+    first = max(strip.frame_final_start, math.ceil(max(strip.frame_start, origin) - tolerance))
+    end = min(strip.frame_final_end, math.floor(strip.frame_start + length + tolerance))
+    if first >= end:
+        raise BadJob(f"The strip {strip.name} shows nothing of {path}.", "Move its handles over its content.")
+    return Playback(path, first, end, float(origin), seconds_per_frame)
+
+
+def frame_rate(scene: bpy.types.Scene) -> Fraction:
+    """Frames per second of the timeline, e.g. 25 or 30000/1001."""
+    return Fraction(scene.render.fps) / Fraction(scene.render.fps_base).limit_denominator(10000)
+
+
+def insert_movie(placement: Placement, path: str) -> bpy.types.Strip | None:
+    """Show a movie on the frames of a placement, above its footage and looking like it.
+
+    Returns:
+        The new strip, made active; None where the scene is gone.
+
+    Raises:
+        BadJob: Every channel above the footage is taken.
+    """
+    scene = bpy.data.scenes.get(placement.scene)
+    if scene is None:
+        return None
+    editor = scene.sequence_editor or scene.sequence_editor_create()
+    source = _find(scene, MOVIE, placement.footage)
+    channel = _free_channel(editor, _channel(source) + 1 if source else 1, placement)
+    strip = editor.strips.new_movie(f"{placement.footage} Dubbed", path, channel, placement.first)
+    strip.frame_final_duration = placement.end - placement.first
+    if source:
+        _copy_appearance(source, strip)
+    for other in editor.strips_all:
+        other.select = other == strip
+    editor.active_strip = strip
+    return strip
+
+
+def _of_kind(scene: bpy.types.Scene, kind: str) -> list[bpy.types.Strip]:
+    editor = scene.sequence_editor
+    return [strip for strip in editor.strips_all if strip.type == kind] if editor else []
+
+
+def _find(scene: bpy.types.Scene, kind: str, name: str) -> bpy.types.Strip | None:
+    return next((strip for strip in _of_kind(scene, kind) if strip.name == name), None)
+
+
+def _active(scene: bpy.types.Scene, kind: str) -> bpy.types.Strip | None:
+    strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
+    return strip if strip is not None and strip.type == kind else None
+
+
+def _only(scene: bpy.types.Scene, kind: str) -> bpy.types.Strip | None:
+    candidates = _of_kind(scene, kind)
+    return candidates[0] if len(candidates) == 1 else None
+
+
+def _media_frames_per_frame(media_frames: int, length: int, adjusted: Fraction) -> Fraction:
+    """Media frames in one frame of the timeline, from a strip's rounded length: 1, or the ratio of the two rates."""
+    for ratio in (Fraction(1), adjusted):
+        if abs(media_frames / ratio - length) <= 1:
+            return ratio
+    return Fraction(media_frames, length)
+
+
+def _channel(strip: bpy.types.Strip) -> int:
+    """The channel of a strip, or of the outermost meta strip that holds it."""
+    while (parent := strip.parent_meta()) is not None:
+        strip = parent
+    return int(strip.channel)
+
+
+def _free_channel(editor: bpy.types.SequenceEditor, lowest: int, placement: Placement) -> int:
+    taken = {
+        strip.channel
+        for strip in editor.strips
+        if strip.frame_final_start < placement.end and strip.frame_final_end > placement.first
+    }
+    for channel in range(lowest, HIGHEST_CHANNEL + 1):
+        if channel not in taken:
+            return channel
+    raise BadJob("Every channel above the footage is taken.", "Free one and add the dubbed movie to it.")
+
+
+def _copy_appearance(source: bpy.types.Strip, target: bpy.types.Strip) -> None:
+    owners = (
+        (source, target, _APPEARANCE),
+        (source.transform, target.transform, _TRANSFORM),
+        (source.crop, target.crop, _CROP),
+    )
+    for old, new, attributes in owners:
+        for attribute in attributes:
+            setattr(new, attribute, getattr(old, attribute))

@@ -1,0 +1,157 @@
+"""Tests that run inside Blender, on the installed extension.
+
+pytest-blender starts Blender, or the program ``blender`` of this folder in its stead, and runs pytest in it. This file
+is read in both processes: the outer one gives Blender an empty folder for the user's files, which must be known before
+Blender starts, and collects nothing.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import wave
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+EXTENSION = "bl_ext.user_default.speech2lip"
+IS_INSIDE_BLENDER = "bpy" in sys.modules
+USER_FOLDER = "BLENDER_USER_RESOURCES"
+
+if not IS_INSIDE_BLENDER:
+    collect_ignore_glob = ["test_*.py"]
+    os.environ[USER_FOLDER] = tempfile.mkdtemp(prefix="s2l_blender_")
+    atexit.register(shutil.rmtree, os.environ[USER_FOLDER], ignore_errors=True)
+elif USER_FOLDER not in os.environ:
+    raise pytest.UsageError(
+        "Name the folder tests/blender on the command line, so that Blender gets a folder to spoil."
+    )
+else:
+    import bpy
+
+
+@pytest.fixture(scope="session")
+def extension_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The extension as a user downloads it, built and validated by Blender's own program."""
+    program = Path(bpy.utils.system_resource("SCRIPTS")) / "addons_core/bl_pkg/cli/blender_ext.py"
+    folder = tmp_path_factory.mktemp("dist")
+    for arguments in (["build", "--source-dir", ROOT, "--output-dir", folder], ["validate"]):
+        paths = [] if arguments[0] == "build" else list(folder.glob("*.zip"))
+        subprocess.run([sys.executable, program, *arguments, *paths], check=True, stdout=subprocess.DEVNULL)
+    (path,) = folder.glob("*.zip")
+    return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def installed_extension(extension_zip: Path) -> Iterator[None]:
+    bpy.ops.extensions.package_install_files(filepath=str(extension_zip), repo="user_default", enable_on_install=True)
+    assert EXTENSION in bpy.context.preferences.addons
+    yield
+    bpy.ops.preferences.addon_disable(module=EXTENSION)
+
+
+@pytest.fixture
+def module() -> Callable[[str], ModuleType]:
+    """Imports a module of the installed extension by its name in the repository."""
+    return lambda name: importlib.import_module(f"{EXTENSION}.{name}")
+
+
+@pytest.fixture
+def preferences() -> Any:
+    return bpy.context.preferences.addons[EXTENSION].preferences
+
+
+@pytest.fixture
+def scene(module: Callable[[str], ModuleType]) -> Iterator[Any]:
+    """The scene of a new file at 25 frames per second, with an empty sequencer."""
+    bpy.ops.wm.read_homefile(use_empty=True)
+    scene = bpy.context.scene
+    scene.render.fps, scene.render.fps_base = 25, 1.0
+    scene.sequence_editor_create()
+    yield scene
+    module("s2l_blender_addon.jobs").abandon()
+
+
+@pytest.fixture
+def strips(scene: Any) -> Any:
+    """The scene's strips, to add to."""
+    return scene.sequence_editor.strips
+
+
+@pytest.fixture
+def fake_worker(preferences: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Makes the worker Python a program that behaves as told, see ``fake_worker.py``."""
+    preferences.worker_python = str(Path(__file__).with_name("fake_worker.py"))
+    monkeypatch.setenv("S2L_FAKE_BEHAVIOUR", "answer")
+    yield lambda behaviour: monkeypatch.setenv("S2L_FAKE_BEHAVIOUR", behaviour)
+    preferences.worker_python = ""
+
+
+@pytest.fixture(scope="session")
+def make_movie(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, float, int], Path]:
+    """Makes movies of 64x64 pixels whose frame ``k`` of ``n`` is grey at ``k / n`` of white."""
+    folder = tmp_path_factory.mktemp("movies")
+
+    def make(fps: int, fps_base: float, frames: int) -> Path:
+        path = folder / f"grey_{fps}_{fps_base}_{frames}.mp4"
+        if not path.exists():
+            _render_grey_ramp(path, fps, fps_base, frames)
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def movie(make_movie: Callable[[int, float, int], Path]) -> Path:
+    """Two seconds at 25 frames per second."""
+    return make_movie(25, 1.0, 50)
+
+
+@pytest.fixture(scope="session")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seconds of silence with one click at 1.2 seconds."""
+    path = tmp_path_factory.mktemp("sounds") / "click.wav"
+    rate = 16000
+    samples = [int(20000 * math.exp(-abs(n - 1.2 * rate) / 40)) for n in range(2 * rate)]
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, rate, 0, "NONE", ""))
+        file.writeframes(b"".join(sample.to_bytes(2, "little", signed=True) for sample in samples))
+    return path
+
+
+def render_settings(scene: Any, width: int, height: int) -> None:
+    """Small frames whose code values are those of the strips."""
+    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = width, height, 100
+    scene.view_settings.view_transform = "Standard"
+
+
+def _render_grey_ramp(path: Path, fps: int, fps_base: float, frames: int) -> None:
+    scene = bpy.data.scenes.new("Grey Ramp")
+    render_settings(scene, 64, 64)
+    scene.render.fps, scene.render.fps_base = fps, fps_base
+    scene.frame_start, scene.frame_end = 1, frames
+    strips = scene.sequence_editor_create().strips
+    length = {"length": frames} if bpy.app.version >= (5, 0) else {"frame_end": frames + 1}
+    colour = strips.new_effect("Grey", "COLOR", 1, 1, **length)
+    for index in range(frames):
+        colour.color = [index / frames] * 3
+        colour.keyframe_insert("color", frame=index + 1)
+    if bpy.app.version >= (5, 0):
+        scene.render.image_settings.media_type = "VIDEO"
+    scene.render.image_settings.file_format = "FFMPEG"
+    scene.render.ffmpeg.format, scene.render.ffmpeg.codec = "MPEG4", "H264"
+    scene.render.ffmpeg.constant_rate_factor = "HIGH"
+    scene.render.filepath = str(path)
+    scene.render.use_file_extension = False
+    bpy.ops.render.render(animation=True, scene=scene.name)
+    bpy.data.scenes.remove(scene)

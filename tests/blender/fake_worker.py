@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""Stands in for the worker Python: speaks the worker's protocol and does no work.
+
+The environment variable S2L_FAKE_BEHAVIOUR names what it does with the request.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from typing import Any
+
+
+def send(**message: Any) -> None:
+    print(json.dumps({"jsonrpc": "2.0", **message}), flush=True)
+
+
+def answer(request: dict[str, Any]) -> None:
+    """Report progress, leave the output file and answer."""
+    job = request["params"]
+    for done in (0, 1, 2):
+        send(
+            method="progress",
+            params={"id": 1, "phase": request["method"], "done": done, "total": 2, "eta_seconds": 75.0},
+        )
+    results: dict[str, dict[str, Any]] = {
+        "info": {"version": "0.0.0", "devices": ["cpu", "imaginary"], "job": job},
+        "check": {"verdict": "usable", "advice": ["Record more speech.", "Move closer."], "job": job},
+        "train": {"speaker_path": job.get("speaker_path"), "job": job},
+        "dub": {"output_path": job.get("output_path"), "frames_written": 30, "job": job},
+    }
+    if request["method"] == "train":
+        shutil.copy(__file__, job["speaker_path"])
+    if request["method"] == "dub":
+        shutil.copy(job["footage"]["path"], job["output_path"])
+    send(id=1, result=results[request["method"]])
+
+
+def fail(request: dict[str, Any]) -> None:
+    send(
+        id=1, error={"code": -32000, "message": "Nobody is there.", "data": {"code": "no_face", "hint": "Look again."}}
+    )
+
+
+def crash(request: dict[str, Any]) -> None:
+    print("out of luck", file=sys.stderr, flush=True)
+    os._exit(9)
+
+
+def wait(request: dict[str, Any]) -> None:
+    """Work until cancelled."""
+    send(method="progress", params={"id": 1, "phase": "waiting", "done": 1, "total": 4, "eta_seconds": None})
+    for line in sys.stdin:
+        if json.loads(line)["method"] == "cancel":
+            send(id=1, error={"code": -32000, "message": "Stopped.", "data": {"code": "cancelled", "hint": ""}})
+            return
+
+
+def ignore(request: dict[str, Any]) -> None:
+    """Hear nothing, not even cancel."""
+    time.sleep(600)
+
+
+def babble(request: dict[str, Any]) -> None:
+    """Fill both pipes with what is no protocol, then answer."""
+    for stream in (sys.stdout, sys.stderr):
+        for number in range(20000):
+            print(f"noise {number}", file=stream)
+    print("[1, 2]\n{}\n" + json.dumps({"method": "progress", "params": "nonsense"}), flush=True)
+    answer(request)
+
+
+if __name__ == "__main__":
+    assert sys.argv[1:] == ["-m", "s2l_core.worker"], sys.argv
+    globals()[os.environ["S2L_FAKE_BEHAVIOUR"]](json.loads(sys.stdin.readline()))

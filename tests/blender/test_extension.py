@@ -1,0 +1,107 @@
+"""What is installed, and what stays behind."""
+
+from __future__ import annotations
+
+import ast
+import gc
+import tomllib
+import zipfile
+from pathlib import Path
+
+import bpy
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ADD_ON = ("s2l_blender_addon", "operators", "panels")
+SOURCES = [ROOT / "__init__.py", *(path for folder in ADD_ON for path in sorted((ROOT / folder).glob("*.py")))]
+EXTENSION = "bl_ext.user_default.speech2lip"
+
+
+def test_zip_holds_only_the_add_on_and_the_library(extension_zip: Path) -> None:
+    with zipfile.ZipFile(extension_zip) as archive:
+        names = [name for name in archive.namelist() if not name.endswith("/")]
+    assert {name.split("/")[0] for name in names} <= {
+        *ADD_ON, "s2l_core", "__init__.py", "blender_manifest.toml", "LICENSE", "NOTICE",
+    }  # fmt: skip
+    assert {"s2l_core/worker.py", "s2l_blender_addon/strips.py"} <= set(names)
+    assert not [name for name in names if "__pycache__" in name or Path(name).name.startswith(".")]
+
+
+def test_manifest_has_the_version_of_the_zip(extension_zip: Path) -> None:
+    manifest = tomllib.loads((ROOT / "blender_manifest.toml").read_text())
+    assert extension_zip.name == f"{manifest['id']}-{manifest['version']}.zip"
+
+
+def test_registering_again_leaves_nothing_behind() -> None:
+    before = traces()
+    bpy.ops.preferences.addon_disable(module=EXTENSION)
+    assert not hasattr(bpy.types.Scene, "s2l")
+    assert not hasattr(bpy.types, "S2L_PT_train")
+    assert not [name for name in dir(bpy.ops.s2l) if not name.startswith("_")]
+    for _ in range(2):
+        bpy.ops.preferences.addon_enable(module=EXTENSION)
+        assert traces() == before
+        bpy.ops.preferences.addon_disable(module=EXTENSION)
+    bpy.ops.preferences.addon_enable(module=EXTENSION)
+    assert traces() == before
+
+
+def traces() -> dict[str, int]:
+    """How many of each thing that an add-on can leave in Blender are there."""
+    gc.collect()
+    kinds = (bpy.types.Operator, bpy.types.Panel, bpy.types.Menu, bpy.types.PropertyGroup, bpy.types.AddonPreferences)
+    counts = {kind.__name__: sum(cls.is_registered for cls in kind.__subclasses__()) for kind in kinds}
+    for name in dir(bpy.app.handlers):
+        if isinstance(handlers := getattr(bpy.app.handlers, name), list):
+            counts[name] = len(handlers)
+    for menu in (bpy.types.SEQUENCER_MT_strip, bpy.types.SEQUENCER_MT_context_menu):
+        counts[menu.__name__] = len(menu.draw._draw_funcs) if hasattr(menu.draw, "_draw_funcs") else 0
+    return counts
+
+
+def test_unregistering_kills_the_running_job(module, scene, fake_worker) -> None:
+    fake_worker("ignore")
+    jobs = module("s2l_blender_addon.jobs")
+    client = jobs.start(bpy.context.preferences.addons[EXTENSION].preferences.worker_python, info_job(module))
+    bpy.ops.preferences.addon_disable(module=EXTENSION)
+    assert client.error.code == "cancelled"
+    assert client._process.wait(timeout=5) != 0
+    assert jobs.current() is None
+    bpy.ops.preferences.addon_enable(module=EXTENSION)
+
+
+def info_job(module):
+    return module("s2l_core.jobs").InfoJob()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_one_file_knows_strips_and_one_knows_versions(path: Path) -> None:
+    attributes = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
+    of_strips = {name for name in attributes if name.startswith(("frame_final_", "frame_offset_", "animation_offset_"))}
+    of_strips |= attributes & {
+        "sequences",
+        "sequences_all",
+        "strips",
+        "strips_all",
+        "frame_duration",
+        "sequence_editor",
+    }
+    assert not of_strips or path.name == "strips.py"
+    assert (
+        not attributes & {"version", "version_string", "sequencer_scene"} - {"version_string"}
+        or path.name == "compat.py"
+    )
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_add_on_loads_only_the_contract_of_the_library(path: Path) -> None:
+    imports = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+    from_library = {node.module for node in imports if (node.module or "").startswith("s2l_core")}
+    assert from_library <= {"s2l_core.jobs", "s2l_core.events", "s2l_core.errors"}
+    imported = {
+        name.name
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import)
+        for name in node.names
+    }
+    assert not imported & {"torch", "numpy", "s2l_core"}
