@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent
+DIST = ROOT / "dist"
 REQUIREMENTS = ROOT / "requirements"
 CONSTRAINTS = REQUIREMENTS / "constraints.txt"
 LAUNCHER = ROOT / "tests" / "blender" / "blender"  # stands in for Blender's program, over the bpy wheel
@@ -60,8 +61,10 @@ def main() -> int:
 
 def demo(arguments: list[str]) -> int:
     """Dub the embedded speaker, or --video PATH --audio PATH, through Blender."""
-    prepare(MAIN)
-    return zip_extension([]) or run([MAIN.python, ROOT / "demo" / "run.py", *arguments])
+    if zip_extension([]) != 0:
+        return 1
+    (extension,) = DIST.glob("*.zip")
+    return run([MAIN.python, "-m", "demo.run", "--extension", extension, *arguments])
 
 
 def test(arguments: list[str]) -> int:
@@ -103,10 +106,10 @@ def zip_extension(arguments: list[str]) -> int:
     """Build and validate the Blender extension in dist/."""
     prepare(MAIN)
     (program,) = MAIN.folder.glob("lib/python3.11/site-packages/bpy/*/scripts/addons_core/bl_pkg/cli/blender_ext.py")
-    shutil.rmtree(ROOT / "dist", ignore_errors=True)
-    (ROOT / "dist").mkdir()
-    built = run([MAIN.python, program, "build", "--source-dir", ROOT, "--output-dir", ROOT / "dist", *arguments])
-    return built or max(run([MAIN.python, program, "validate", path]) for path in (ROOT / "dist").glob("*.zip"))
+    shutil.rmtree(DIST, ignore_errors=True)
+    DIST.mkdir()
+    built = run([MAIN.python, program, "build", "--source-dir", ROOT, "--output-dir", DIST, *arguments])
+    return built or max(run([MAIN.python, program, "validate", path]) for path in DIST.glob("*.zip"))
 
 
 def bench(arguments: list[str]) -> int:
@@ -121,7 +124,7 @@ def bench(arguments: list[str]) -> int:
 
 def clean(_: list[str]) -> int:
     """Remove the environments and everything else that the other verbs made."""
-    made = [MAIN.folder, OLDEST_BLENDER.folder, *(ROOT / name for name in ("dist", "out"))]
+    made = [MAIN.folder, OLDEST_BLENDER.folder, DIST, ROOT / "out"]
     caches = [ROOT / f".{tool}_cache" for tool in ("mypy", "pytest", "ruff")]
     for folder in made + caches:
         shutil.rmtree(folder, ignore_errors=True)

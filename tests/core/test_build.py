@@ -21,7 +21,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 def requirements(name: str) -> dict[str, str]:
     """Packages of a requirements file with what stands behind their names."""
     lines = (line.partition("#")[0].strip() for line in (ROOT / "requirements" / name).read_text().splitlines())
-    return dict(re.fullmatch(r"([\w.-]+)(.*)", line).groups() for line in lines if line)  # type: ignore[union-attr]
+    parts = (re.match(r"([\w.-]+)(.*)", line) for line in lines)
+    return {part[1]: part[2] for part in parts if part}
 
 
 def run_build(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -29,7 +30,7 @@ def run_build(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_manifest_is_the_one_place_of_the_version() -> None:
-    assert VERSION == MANIFEST["version"]
+    assert MANIFEST["version"] == VERSION
     assert PROJECT["dynamic"] == ["version"]
     assert f"## {VERSION}" in (ROOT / "CHANGELOG.md").read_text()
 

@@ -1,0 +1,95 @@
+"""The demo's steps inside Blender: install the add-on, fill the sequencer, train, dub, render."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from s2l_core.media.video import VideoInfo
+
+ADD_ON = "bl_ext.user_default.speech2lip"
+
+
+def dub_in_blender(
+    extension: Path,
+    user_folder: Path,
+    footage: VideoInfo,
+    voice: Path,
+    preset: str,
+    out: Path,
+    say: Callable[[str], None],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Train on the footage and dub it with the voice by the add-on's operators, and render ``out/dubbed.mp4``.
+
+    Args:
+        extension: The built zip.
+        user_folder: An empty folder that stands in for Blender's user folder, so that no installation is touched.
+        footage: The speaker's video.
+        voice: The words to say.
+        preset: How long to train.
+        out: Where the results go.
+        say: Told what begins.
+
+    Returns:
+        The results of the train and the dub job.
+
+    Raises:
+        RuntimeError: Blender or an operator failed; the text is what it reported.
+    """
+    os.environ["BLENDER_USER_RESOURCES"] = str(user_folder)
+    os.environ.setdefault("S2L_WORKER_PYTHON", sys.executable)
+    import bpy  # only now, since it reads the user folder when it is imported
+
+    say(f"Installing {extension.name} into Blender {bpy.app.version_string}")
+    bpy.ops.extensions.package_install_files(filepath=str(extension), repo="user_default", enable_on_install=True)
+    if ADD_ON not in bpy.context.preferences.addons:  # the operator reports success either way
+        raise RuntimeError(f"Blender {bpy.app.version_string} did not enable {extension}.")
+
+    scene = bpy.context.scene
+    scene.render.fps = round(footage.rate)
+    scene.render.fps_base = float(round(footage.rate) / footage.rate)
+    strips = scene.sequence_editor_create().strips
+    own_sound = strips.new_sound("Footage Sound", footage.path, channel=1, frame_start=1)
+    movie = strips.new_movie("Footage", footage.path, channel=2, frame_start=1)
+
+    say(f"Training on {footage.path}")
+    settings = scene.s2l
+    settings.footage_strip = movie.name
+    settings.train.name = Path(footage.path).stem
+    settings.train.preset = preset
+    settings.train.folder = settings.dub.folder = str(out)
+    bpy.ops.s2l.train_speaker()
+
+    say(f"Dubbing with {voice}")
+    settings.dub.sound_strip = strips.new_sound("Voice", str(voice), channel=4, frame_start=1).name
+    bpy.ops.s2l.dub_strip()
+    dubbed = scene.sequence_editor.active_strip
+
+    say("Rendering the sequencer")
+    own_sound.mute = True
+    scene.frame_start, scene.frame_end = dubbed.frame_final_start, dubbed.frame_final_end - 1
+    render_movie(scene, footage, out / "dubbed.mp4")
+    return json.loads(settings.train.result), json.loads(dubbed["s2l_result"])
+
+
+def render_movie(scene: Any, footage: VideoInfo, path: Path) -> None:
+    """Render the sequencer to H.264 and AAC in the size of the footage, without a look of Blender's on top."""
+    import bpy
+
+    render = scene.render
+    render.resolution_x, render.resolution_y = footage.width // 2 * 2, footage.height // 2 * 2  # H.264 wants even sizes
+    render.resolution_percentage = 100
+    scene.view_settings.view_transform = "Standard"
+    render.image_settings.media_type = "VIDEO"
+    render.image_settings.file_format = "FFMPEG"
+    render.ffmpeg.format = "MPEG4"
+    render.ffmpeg.codec = "H264"
+    render.ffmpeg.constant_rate_factor = "HIGH"
+    render.ffmpeg.audio_codec = "AAC"
+    render.use_file_extension = False
+    render.filepath = str(path)
+    bpy.ops.render.render(animation=True)
