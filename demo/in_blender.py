@@ -59,7 +59,7 @@ def dub_in_blender(
     say(f"Training on {footage.path}")
     settings = scene.s2l
     settings.footage_strip = movie.name
-    settings.train.name = Path(footage.path).stem
+    settings.train.speaker_name = Path(footage.path).stem
     settings.train.preset = preset
     settings.train.folder = settings.dub.folder = str(out)
     bpy.ops.s2l.train_speaker()
