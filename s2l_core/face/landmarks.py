@@ -53,12 +53,13 @@ class LandmarkDetector(ABC):
         """
 
 
-def open_detector(name: str) -> LandmarkDetector:
+def open_detector(name: str, device: str = "cpu") -> LandmarkDetector:
     """The back-end of a name.
 
     Args:
         name: ``"bundled"`` (468 points; works offline), ``"face-alignment"`` (68 points; needs its weights), or the
             path of a MediaPipe face landmarker ``.task`` file (468 points).
+        device: ``"cpu"`` or ``"cuda"``, for ``"face-alignment"``; the others are fast enough on the CPU.
 
     Raises:
         LandmarksUnavailable: There is no such back-end, or something it needs is missing.
@@ -72,7 +73,7 @@ def open_detector(name: str) -> LandmarkDetector:
     if name == "face-alignment":
         from .alignment_detector import AlignmentDetector
 
-        return AlignmentDetector()
+        return AlignmentDetector(device)
     if name.lower().endswith(".task"):
         from .mesh_detector import MeshDetector
         from .mesh_models import task_models

@@ -1,0 +1,83 @@
+"""The 68-point landmarks of the package face-alignment, an optional install with weights of its own."""
+
+from __future__ import annotations
+
+import socket
+import warnings
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import numpy as np
+
+from ..errors import LandmarksUnavailable
+from .landmarks import Face, LandmarkDetector
+from .layout import IBUG68
+
+_REACH_SECONDS = 5.0
+
+
+class AlignmentDetector(LandmarkDetector):
+    """Bulat and Tzimiropoulos, "How far are we from solving the 2D & 3D face alignment problem?" (2017).
+
+    Weights that are missing are downloaded, once, where their host can be reached.
+
+    Args:
+        device: Where the networks run: ``"cpu"`` or ``"cuda"``.
+
+    Raises:
+        LandmarksUnavailable: The package or its weights are missing or broken.
+    """
+
+    layout = IBUG68
+
+    def __init__(self, device: str = "cpu") -> None:
+        try:
+            import face_alignment
+            import torch
+            from face_alignment.api import models_urls as alignment_urls
+            from face_alignment.detection.sfd.sfd_detector import models_urls as detector_urls
+        except ImportError as error:
+            raise LandmarksUnavailable(
+                f"The package face-alignment cannot be used: {error}.",
+                "Install it with: python -m pip install face-alignment, or use the bundled landmarks.",
+            ) from error
+        folder = Path(torch.hub.get_dir()) / "checkpoints"
+        for url in (alignment_urls["2DFAN-4"], detector_urls["s3fd"]):
+            _require_weights(folder / Path(urlparse(url).path).name, url)
+        try:
+            self._network: Any = face_alignment.FaceAlignment(
+                face_alignment.LandmarksType.TWO_D, device=device, flip_input=False, compile=False
+            )
+        except Exception as error:  # the package raises whatever unpickling and downloading raise
+            raise LandmarksUnavailable(
+                f"The weights of face-alignment in {folder} cannot be loaded: {error}.",
+                "Delete them there and try again, or use the bundled landmarks.",
+            ) from error
+
+    def detect(self, image: np.ndarray) -> Face | None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns of every picture without a face
+            landmarks, scores, boxes = self._network.get_landmarks_from_image(
+                image, return_bboxes=True, return_landmark_score=True
+            )
+        if not landmarks:
+            return None
+        largest = max(range(len(boxes)), key=lambda face: np.ptp(np.reshape(boxes[face][:4], (2, 2)), axis=0).prod())
+        points = np.zeros((IBUG68.count, 3), np.float32)
+        points[:, :2] = landmarks[largest] + 0.5
+        return Face(points, float(np.clip(np.mean(scores[largest]), 0, 1)))
+
+
+def _require_weights(file: Path, url: str) -> None:
+    """Raise unless the weights are there or can be downloaded: the package itself would wait for ever."""
+    if file.is_file():
+        return
+    host = urlparse(url).hostname or ""
+    try:
+        socket.create_connection((host, 443), timeout=_REACH_SECONDS).close()
+    except OSError as error:
+        raise LandmarksUnavailable(
+            f"The weights {file.name} of face-alignment are missing and {host} cannot be reached.",
+            f"Download {url} to {file.parent}, or use the bundled landmarks.",
+        ) from error
