@@ -14,7 +14,7 @@ Level = Literal["info", "warning", "error"]
 
 @dataclass(frozen=True)
 class Progress:
-    """``done`` of ``total`` units of ``phase`` are ready; ``eta_seconds`` is None until there is a rate to tell it by."""
+    """``done`` of ``total`` units of ``phase`` are ready; ``eta_seconds`` is None until a rate can be told."""
 
     phase: str
     done: float
