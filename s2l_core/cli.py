@@ -1,7 +1,8 @@
 """The verbs for a shell: ``s2l info | check | train | dub | evaluate``.
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 130 cancelled (Ctrl-C). With ``--json`` stdout holds exactly one JSON
-object, the result or ``{"error": {"code", "message", "hint"}}``, and stderr one JSON object a line for each event.
+object, the result or ``{"error": {"code", "message", "hint"}}``, and stderr one JSON object a line for each event,
+between whatever libraries print there.
 """
 
 from __future__ import annotations
