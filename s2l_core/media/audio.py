@@ -63,6 +63,12 @@ def read_speech(media: Media) -> np.ndarray:
     return np.clip(speech, -1.0, 1.0)
 
 
+def read_sample_rate(path: str) -> int:
+    """Samples per second of the sound in a file, as it is decoded; errors as :func:`read_audio`."""
+    rate, _ = next(_span(Media(path)))
+    return rate
+
+
 @dataclass(frozen=True)
 class SpeechLevel:
     """What a recording of speech is like; levels in dB, where 0 is full scale and -120 stands for digital silence.

@@ -222,7 +222,9 @@ class VideoWriter:
                 raise self._refusal(error) from error
             cleanup.callback(self._partial.unlink, missing_ok=True)
             cleanup.callback(_close_quietly, self._file)
-            self._container = av.open(self._file, "w", format="mp4")
+            # The default time scale would round durations to milliseconds.
+            options = {"movie_timescale": str(self._rate.numerator * 100)}
+            self._container = av.open(self._file, "w", format="mp4", options=options)
             cleanup.callback(_close_quietly, self._container)
             self._video = self._add_video()
             self._audio = self._add_audio() if self._sound else None
