@@ -119,20 +119,18 @@ def playback(scene: bpy.types.Scene, strip: bpy.types.Strip) -> Playback:
     if not Path(path).is_file():
         raise FileMissing(f"The file of the strip {strip.name} is missing: {path}.")
     if strip.type == MOVIE:
-        length = strip.frame_final_duration + strip.frame_offset_start + strip.frame_offset_end
         rate = Fraction(strip.fps).limit_denominator(1001)
-        if rate <= 0 or length <= 0:
-            raise BadJob(f"The strip {strip.name} shows nothing of {path}.", "Reload the strip, or choose another.")
-        media_frames = _media_frames_per_frame(strip.frame_duration, length, rate / frame_rate(scene))
-        origin = strip.frame_start - strip.animation_offset_start / media_frames
-        seconds_per_frame = float(media_frames / rate)
+        if rate <= 0:
+            raise BadJob(f"The strip {strip.name} cannot show {path}.", "Choose a movie that plays in the sequencer.")
+        speed = rate / frame_rate(scene) if _plays_at_own_speed(strip, path) else Fraction(1)
+        origin = strip.frame_start - strip.animation_offset_start / speed
+        seconds_per_frame = float(speed / rate)
     else:
-        length = strip.frame_duration
         origin = strip.frame_start - strip.animation_offset_start + strip.sound_offset * float(frame_rate(scene))
         seconds_per_frame = float(1 / frame_rate(scene))
     tolerance = 1e-3  # Blender keeps positions in single precision
     first = max(strip.frame_final_start, math.ceil(max(strip.frame_start, origin) - tolerance))
-    end = min(strip.frame_final_end, math.floor(strip.frame_start + length + tolerance))
+    end = min(strip.frame_final_end, math.floor(strip.frame_start + strip.frame_duration + tolerance))
     if first >= end:
         raise BadJob(f"The strip {strip.name} shows nothing of {path}.", "Move its handles over its content.")
     return Playback(path, first, end, float(origin), seconds_per_frame)
@@ -187,12 +185,12 @@ def _only(scene: bpy.types.Scene, kind: str) -> bpy.types.Strip | None:
     return candidates[0] if len(candidates) == 1 else None
 
 
-def _media_frames_per_frame(media_frames: int, length: int, adjusted: Fraction) -> Fraction:
-    """Media frames in one frame of the timeline, from a strip's rounded length: 1, or the ratio of the two rates."""
-    for ratio in (Fraction(1), adjusted):
-        if abs(media_frames / ratio - length) <= 1:
-            return ratio
-    return Fraction(media_frames, length)
+def _plays_at_own_speed(strip: bpy.types.Strip, path: str) -> bool:
+    """Whether a movie strip was added with "Adjust Playback Rate", which only its length on the timeline tells."""
+    clip = bpy.data.movieclips.load(path)
+    media_frames = clip.frame_duration - strip.animation_offset_start - strip.animation_offset_end
+    bpy.data.movieclips.remove(clip)
+    return media_frames != strip.frame_duration
 
 
 def _channel(strip: bpy.types.Strip) -> int:

@@ -50,6 +50,10 @@ def crash(request: dict[str, Any]) -> None:
     os._exit(9)
 
 
+def quit(request: dict[str, Any]) -> None:  # noqa: A001 - the names here are what the tests say
+    """End without an answer."""
+
+
 def wait(request: dict[str, Any]) -> None:
     """Work until cancelled."""
     send(method="progress", params={"id": 1, "phase": "waiting", "done": 1, "total": 4, "eta_seconds": None})
@@ -57,6 +61,12 @@ def wait(request: dict[str, Any]) -> None:
         if json.loads(line)["method"] == "cancel":
             send(id=1, error={"code": -32000, "message": "Stopped.", "data": {"code": "cancelled", "hint": ""}})
             return
+
+
+def wait_for_the_end(request: dict[str, Any]) -> None:
+    """Answer, and end when stdin does."""
+    send(id=1, result={"done": True})
+    sys.stdin.read()
 
 
 def ignore(request: dict[str, Any]) -> None:

@@ -1,0 +1,340 @@
+"""The operators with a worker that only speaks the protocol."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import bpy
+import pytest
+
+
+@pytest.fixture
+def footage(scene, strips, movie):
+    """A movie strip of two seconds, half a second of it trimmed off its start."""
+    strip = strips.new_movie("Interview", str(movie), 2, 101)
+    strip.frame_offset_start = 12
+    return strip
+
+
+@pytest.fixture
+def speech(scene, strips, sound):
+    """A sound strip with its last 20 of 50 frames trimmed off, a second into the movie strip."""
+    strip = strips.new_sound("Line", str(sound), 1, 125)
+    strip.frame_offset_end = 20
+    return strip
+
+
+@pytest.fixture
+def ready_to_dub(scene, footage, speech, tmp_path):
+    scene.s2l.footage_strip, scene.s2l.dub.sound_strip = footage.name, speech.name
+    scene.s2l.dub.speaker_path, scene.s2l.dub.folder = str(tmp_path / "Ada.s2l"), str(tmp_path)
+    return scene.s2l
+
+
+def reason(module, name: str) -> str:
+    operators = module("operators")
+    return getattr(operators, name).disabled_reason(bpy.context)
+
+
+def select_nothing(scene) -> None:
+    scene.sequence_editor.active_strip = None
+
+
+def unname(scene) -> None:
+    scene.s2l.train.speaker_name = "  "
+
+
+def reverse(scene) -> None:
+    scene.sequence_editor.strips["Interview"].use_reverse_frames = True
+
+
+def add_second_movie(scene) -> None:
+    scene.s2l.footage_strip = ""
+    scene.sequence_editor.strips.new_movie("Other", bpy.path.abspath("//other.mp4"), 5, 1)
+
+
+def forget_speaker(scene) -> None:
+    scene.s2l.dub.speaker_path = ""
+
+
+def forget_words(scene) -> None:
+    scene.s2l.dub.sound_strip = ""
+
+
+@pytest.mark.parametrize(
+    ("operator", "change", "expected"),
+    [
+        ("S2L_OT_check_footage", select_nothing, ""),
+        ("S2L_OT_check_footage", add_second_movie, "Select the movie strip of the speaker"),
+        ("S2L_OT_check_footage", reverse, "The strip Interview plays backwards: render it to a file first"),
+        ("S2L_OT_train_speaker", select_nothing, ""),
+        ("S2L_OT_train_speaker", unname, "Name the speaker"),
+        ("S2L_OT_train_speaker", add_second_movie, "Select the movie strip of the speaker"),
+        ("S2L_OT_dub_strip", select_nothing, ""),
+        ("S2L_OT_dub_strip", forget_speaker, "Choose a speaker file, or train a speaker"),
+        ("S2L_OT_dub_strip", add_second_movie, "Select the movie strip of the speaker"),
+        ("S2L_OT_dub_strip", forget_words, "Choose the sound strip with the new words"),
+        ("S2L_OT_check_engine", select_nothing, ""),
+    ],
+)
+def test_button_says_why_it_is_grey(module, scene, ready_to_dub, operator, change, expected) -> None:
+    change(scene)
+    select_nothing(scene)
+    assert reason(module, operator) == expected
+    assert getattr(module("operators"), operator).poll(bpy.context) is not bool(expected)
+
+
+def test_empty_scene_greys_every_strip_button(module, scene) -> None:
+    for operator in (
+        bpy.ops.s2l.check_footage,
+        bpy.ops.s2l.train_speaker,
+        bpy.ops.s2l.dub_strip,
+        bpy.ops.s2l.cancel_job,
+    ):
+        assert not operator.poll()
+
+
+def test_one_job_at_a_time(module, scene, ready_to_dub, fake_worker, preferences) -> None:
+    fake_worker("wait")
+    module("s2l_blender_addon.jobs").start(preferences.worker_python, module("s2l_core.jobs").InfoJob())
+    assert not bpy.ops.s2l.dub_strip.poll()
+    assert not bpy.ops.s2l.check_engine.poll()
+    assert bpy.ops.s2l.cancel_job.poll()
+
+
+def test_check_tells_verdict_and_advice(scene, footage, fake_worker) -> None:
+    assert bpy.ops.s2l.check_footage() == {"FINISHED"}
+    assert scene.s2l.check.verdict == "usable"
+    assert scene.s2l.check.advice.splitlines() == ["Record more speech.", "Move closer."]
+    assert Path(scene.s2l.check.footage).samefile(footage.filepath)
+
+
+def test_training_uses_the_trimmed_footage_and_offers_its_speaker_for_dubbing(
+    scene, footage, fake_worker, preferences, tmp_path
+) -> None:
+    scene.s2l.train.speaker_name, scene.s2l.train.preset = "Ada", "preview"
+    scene.s2l.train.folder = str(tmp_path / "speakers")
+    preferences.device = "cpu"
+    assert bpy.ops.s2l.train_speaker() == {"FINISHED"}
+    preferences.device = "auto"
+    job = json.loads(scene.s2l.train.result)["job"]
+    assert job["footage"] == {"path": footage.filepath, "start": 12 / 25, "end": 2.0}
+    assert (job["name"], job["preset"], job["device"]) == ("Ada", "preview", "cpu")
+    assert scene.s2l.dub.speaker_path == job["speaker_path"] == str(tmp_path / "speakers/Ada.s2l")
+
+
+def test_training_again_keeps_the_first_speaker(scene, footage, fake_worker, tmp_path) -> None:
+    scene.s2l.train.folder = str(tmp_path)
+    for _ in range(3):
+        bpy.ops.s2l.train_speaker()
+    assert {path.name for path in tmp_path.iterdir()} == {"Speaker.s2l", "Speaker_001.s2l", "Speaker_002.s2l"}
+
+
+def test_results_go_beside_the_blend_file_or_else_beside_the_footage(module, scene, movie, tmp_path) -> None:
+    unused_path = module("s2l_blender_addon.outputs").unused_path
+    assert Path(unused_path("", str(movie), "Ada", ".s2l")) == movie.parent / "speech2lip/Ada.s2l"
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "edit.blend"))
+    assert Path(unused_path("", str(movie), "A/d:a", ".s2l")) == tmp_path / "speech2lip/A_d_a.s2l"
+    assert Path(unused_path("//takes", str(movie), "Ada", ".s2l")) == tmp_path / "takes/Ada.s2l"
+
+
+def test_folder_that_cannot_be_made_gets_a_sentence(module, scene, footage, fake_worker) -> None:
+    scene.s2l.train.folder = str(Path(__file__) / "below a file")
+    with pytest.raises(RuntimeError, match="cannot be made"):
+        bpy.ops.s2l.train_speaker()
+
+
+@pytest.mark.parametrize(("fps", "fps_base", "rate"), [(25, 1.0, "25"), (30, 1.001, "30000/1001")])
+def test_dub_covers_the_frames_of_the_sound_strip(
+    scene, ready_to_dub, footage, speech, fake_worker, fps, fps_base, rate
+) -> None:
+    scene.render.fps, scene.render.fps_base = fps, fps_base
+    covered = (speech.frame_final_start, speech.frame_final_end)
+    untouched = [
+        (strip.name, strip.channel, strip.frame_final_start, strip.frame_final_end) for strip in (footage, speech)
+    ]
+    assert bpy.ops.s2l.dub_strip() == {"FINISHED"}
+    dubbed = scene.sequence_editor.active_strip
+    assert dubbed.type == "MOVIE"
+    assert dubbed.channel == 3
+    assert (dubbed.frame_final_start, dubbed.frame_final_end) == covered
+    assert [
+        (strip.name, strip.channel, strip.frame_final_start, strip.frame_final_end) for strip in (footage, speech)
+    ] == untouched
+    assert len(scene.sequence_editor.strips) == 3
+    job = json.loads(dubbed["s2l_job"])
+    frame = fps_base / fps
+    assert job["rate"] == rate
+    assert job["footage"]["start"] == pytest.approx(24 / 25)  # the movie shows its frame 24 where the sound starts
+    assert job["footage"]["end"] == pytest.approx(2.0)
+    assert job["voice"]["start"] == 0.0
+    assert job["voice"]["end"] == pytest.approx((covered[1] - covered[0]) * frame)
+    assert (dubbed["s2l_footage"], dubbed["s2l_sound"]) == ("Interview", "Line")
+
+
+def test_dub_starts_the_footage_over_where_the_sound_lies_outside_it(scene, ready_to_dub, speech, fake_worker) -> None:
+    speech.frame_start = 301
+    bpy.ops.s2l.dub_strip()
+    dubbed = scene.sequence_editor.active_strip
+    assert (dubbed.frame_final_start, dubbed.frame_final_end) == (301, 331)
+    assert json.loads(dubbed["s2l_job"])["footage"]["start"] == pytest.approx(12 / 25)
+
+
+def test_dubbing_again_adds_a_strip_and_keeps_the_first_file(scene, ready_to_dub, fake_worker, tmp_path) -> None:
+    bpy.ops.s2l.dub_strip()
+    (first,) = tmp_path.glob("*.mp4")
+    first.write_bytes(b"kept")
+    bpy.ops.s2l.dub_strip()
+    assert {path.name for path in tmp_path.glob("*.mp4")} == {first.name, f"{first.stem}_001.mp4"}
+    assert first.read_bytes() == b"kept"
+    assert sorted(strip.channel for strip in scene.sequence_editor.strips) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "sentence"),
+    [("fail", "Nobody is there. Look again."), ("crash", "out of luck"), ("quit", "status 0")],
+)
+def test_failed_job_changes_nothing_and_says_why(module, scene, ready_to_dub, fake_worker, behaviour, sentence) -> None:
+    fake_worker(behaviour)
+    with pytest.raises(RuntimeError, match=sentence):
+        bpy.ops.s2l.dub_strip()
+    jobs = module("s2l_blender_addon.jobs")
+    assert len(scene.sequence_editor.strips) == 2
+    assert jobs.current() is None
+    assert jobs.outcome().failed
+    assert sentence in jobs.outcome().text
+
+
+def test_python_that_cannot_be_started_gets_a_sentence(module, scene, preferences, tmp_path) -> None:
+    preferences.worker_python = str(tmp_path / "no python")
+    with pytest.raises(RuntimeError, match="cannot be started"):
+        bpy.ops.s2l.check_engine()
+    preferences.worker_python = ""
+
+
+def test_engine_report_can_be_copied(module, fake_worker, preferences) -> None:
+    assert bpy.ops.s2l.check_engine() == {"FINISHED"}
+    assert "devices: cpu, imaginary" in preferences.engine_report
+    assert preferences.engine_report in module("operators.engine").report_text(bpy.context)
+    assert bpy.ops.s2l.copy_report() == {"FINISHED"}
+
+
+class Window:
+    """The parts of a window manager that a modal operator touches."""
+
+    def __init__(self) -> None:
+        self.timers: list[object] = []
+        self.windows: list[object] = []
+
+    def event_timer_add(self, seconds: float, window: object) -> object:
+        assert 0.1 <= seconds <= 0.2
+        self.timers.append(object())
+        return self.timers[-1]
+
+    def event_timer_remove(self, timer: object) -> None:
+        self.timers.remove(timer)
+
+    def modal_handler_add(self, operator: object) -> None:
+        pass
+
+
+@pytest.fixture
+def modal(module, scene, footage, fake_worker):
+    """A check operator outside Blender's operator system, which runs no modal operators without a window."""
+    job_operator = module("operators.job_operator").JobOperator
+    check = module("operators.check").S2L_OT_check_footage
+    parts = {name: vars(check)[name] for name in ("gather", "finish")}
+    operator = type("ModalCheck", (job_operator,), parts)()
+    operator.reports = []
+    operator.report = lambda level, text: operator.reports.append((level, text))
+    context = SimpleNamespace(
+        window_manager=Window(), window=None, scene=scene, preferences=bpy.context.preferences, sequencer_scene=scene
+    )
+    return operator, context
+
+
+def tick(operator, context, limit: float = 10.0) -> set[str]:
+    """Send timer events until the operator is done."""
+    deadline = time.monotonic() + limit
+    while (state := operator.modal(context, SimpleNamespace(type="TIMER"))) == {"PASS_THROUGH"}:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return state
+
+
+def test_modal_form_leaves_blender_usable_and_finishes(scene, modal) -> None:
+    operator, context = modal
+    assert operator.invoke(context, None) == {"RUNNING_MODAL"}
+    assert operator.modal(context, SimpleNamespace(type="MOUSEMOVE")) == {"PASS_THROUGH"}
+    assert tick(operator, context) == {"FINISHED"}
+    assert operator.reports == [({"INFO"}, "The footage is usable.")]
+    assert scene.s2l.check.verdict == "usable"
+    assert not context.window_manager.timers
+
+
+def test_cancel_button_stops_the_modal_job(module, scene, modal, fake_worker) -> None:
+    fake_worker("wait")
+    operator, context = modal
+    operator.invoke(context, None)
+    assert bpy.ops.s2l.cancel_job() == {"FINISHED"}
+    assert tick(operator, context) == {"CANCELLED"}
+    assert operator.reports == [({"WARNING"}, "Stopped.")]
+    assert not context.window_manager.timers
+
+
+def test_worker_that_ignores_cancel_is_killed(module, scene, modal, fake_worker, monkeypatch) -> None:
+    monkeypatch.setattr(module("s2l_blender_addon.worker_client"), "CANCEL_GRACE_SECONDS", 0.1)
+    fake_worker("ignore")
+    operator, context = modal
+    operator.invoke(context, None)
+    process = module("s2l_blender_addon.jobs").current()._process
+    bpy.ops.s2l.cancel_job()
+    assert tick(operator, context) == {"CANCELLED"}
+    assert process.wait(timeout=5) != 0
+
+
+def test_opening_another_file_kills_the_job(module, scene, modal, fake_worker) -> None:
+    fake_worker("ignore")
+    operator, context = modal
+    operator.invoke(context, None)
+    process = module("s2l_blender_addon.jobs").current()._process
+    operator.cancel(context)  # what Blender calls when it opens a file or quits
+    assert process.wait(timeout=5) != 0
+    assert module("s2l_blender_addon.jobs").current() is None
+    assert not context.window_manager.timers
+
+
+def test_scene_that_vanishes_during_a_job_loses_no_file(module, scene, ready_to_dub, fake_worker, tmp_path) -> None:
+    dub = module("operators.dub").S2L_OT_dub_strip
+    operator = SimpleNamespace()
+    job = dub.gather(operator, bpy.context)
+    Path(job.output_path).write_bytes(b"movie")
+    scene.name = "Renamed"
+    text = dub.finish(operator, bpy.context, {"output_path": job.output_path, "frames_written": 30})
+    assert "gone" in text
+    assert job.output_path in text
+    assert Path(job.output_path).read_bytes() == b"movie"
+
+
+def test_interrupted_script_kills_its_job(module, scene, footage, fake_worker, monkeypatch) -> None:
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    fake_worker("ignore")
+    clients = []
+    jobs, job_operator = module("s2l_blender_addon.jobs"), module("operators.job_operator")
+    start = jobs.start
+    monkeypatch.setattr(jobs, "start", lambda python, job: clients.append(start(python, job)) or clients[0])
+    monkeypatch.setattr(job_operator.time, "sleep", interrupt)
+    with pytest.raises((KeyboardInterrupt, RuntimeError)):
+        bpy.ops.s2l.check_footage()
+    assert clients[0]._process.wait(timeout=5) != 0
+    assert jobs.current() is None
+
+
+def test_blocking_job_narrates_its_progress(scene, footage, fake_worker, capfd) -> None:
+    bpy.ops.s2l.check_footage()
+    assert "Speech2Lip: Check" in capfd.readouterr().err

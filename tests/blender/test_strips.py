@@ -1,0 +1,222 @@
+"""How strips map to media, compared with what Blender itself shows and plays."""
+
+from __future__ import annotations
+
+import wave
+from fractions import Fraction
+from pathlib import Path
+
+import bpy
+import pytest
+from conftest import render_settings
+
+FRAMES = 50
+CLICK_SECONDS = 1.2
+
+
+def add_movie(strips, path: Path, start: int = 1, channel: int = 1):
+    return strips.new_movie("Footage", str(path), channel, start)
+
+
+def sequencer_override(scene):
+    """The context of a sequencer that shows a scene."""
+    window = bpy.context.window
+    area = window.screen.areas[0]
+    area.type = "SEQUENCE_EDITOR"
+    if bpy.app.version >= (5, 0):
+        bpy.context.workspace.sequencer_scene = scene
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    return bpy.context.temp_override(window=window, area=area, region=region)
+
+
+def add_movie_at_its_own_speed(scene, path: Path, start: int):
+    """Add a movie as the sequencer's Add menu does with "Adjust Playback Rate"."""
+    options = {"move_strips": False} if bpy.app.version >= (5, 0) else {}  # otherwise it segfaults without a window
+    with sequencer_override(scene):
+        bpy.ops.sequencer.movie_strip_add(
+            filepath=str(path), frame_start=start, channel=1, sound=False, use_framerate=False,
+            adjust_playback_rate=True, set_view_transform=False, **options,
+        )  # fmt: skip
+    return scene.sequence_editor.active_strip
+
+
+def shown_media_frame(scene, frame: int, folder: Path) -> int:
+    """The frame of the grey ramp that Blender shows on a frame of the timeline."""
+    render_settings(scene, 64, 64)
+    scene.render.filepath = str(folder / f"{frame}.png")
+    scene.frame_set(frame)
+    bpy.ops.render.render(write_still=True)
+    image = bpy.data.images.load(scene.render.filepath)
+    grey = image.pixels[4 * (32 * 64 + 32)]
+    bpy.data.images.remove(image)
+    return round(grey * FRAMES)
+
+
+def trim(strip) -> None:
+    strip.frame_offset_start, strip.frame_offset_end = 12, 9
+
+
+def trim_for_good(strip) -> None:
+    strip.animation_offset_start, strip.animation_offset_end = 12, 5
+
+
+def hold_beyond_the_ends(strip) -> None:
+    strip.frame_offset_start, strip.frame_offset_end = -6, -4
+
+
+def delay(strip) -> None:
+    strip.sound_offset = 0.3
+
+
+@pytest.mark.parametrize("change", [lambda strip: None, trim, trim_for_good, hold_beyond_the_ends])
+@pytest.mark.parametrize(
+    ("media_rate", "scene_rate", "own_speed"),
+    [
+        ((25, 1.0), (25, 1.0), False),
+        ((30, 1.001), (25, 1.0), False),
+        ((30, 1.001), (25, 1.0), True),
+        ((25, 1.0), (24, 1.001), True),
+        ((25, 1.0), (60, 1.0), True),
+    ],
+)
+def test_movie_strip_maps_to_the_frames_that_blender_shows(
+    module, scene, strips, make_movie, tmp_path, media_rate, scene_rate, own_speed, change
+) -> None:
+    path = make_movie(*media_rate, FRAMES)
+    scene.render.fps, scene.render.fps_base = scene_rate
+    strip = add_movie_at_its_own_speed(scene, path, 11) if own_speed else add_movie(strips, path, 11)
+    change(strip)
+    playback = module("s2l_blender_addon.strips").playback(scene, strip)
+    assert strip.frame_final_start <= playback.first < playback.end <= strip.frame_final_end
+    frames_per_second = Fraction(media_rate[0]) / Fraction(media_rate[1]).limit_denominator(1001)
+    for frame in (playback.first, (playback.first + playback.end) // 2, playback.end - 1):
+        mapped = playback.media(frame).start * frames_per_second
+        shown = shown_media_frame(scene, frame, tmp_path)
+        assert abs(min(mapped, FRAMES - 1) - shown) < 0.51  # Blender shows the nearest frame
+
+
+@pytest.mark.parametrize("scene_rate", [(25, 1.0), (30, 1.001)])
+@pytest.mark.parametrize("change", [lambda strip: None, trim, trim_for_good, delay])
+def test_sound_strip_maps_to_the_samples_that_blender_plays(
+    module, scene, strips, sound, tmp_path, scene_rate, change
+) -> None:
+    scene.render.fps, scene.render.fps_base = scene_rate
+    strip = strips.new_sound("Speech", str(sound), 1, 11)
+    change(strip)
+    scene.frame_start, scene.frame_end = 1, strip.frame_final_end
+    playback = module("s2l_blender_addon.strips").playback(scene, strip)
+    assert strip.frame_final_start <= playback.first < playback.end <= strip.frame_final_end
+    click = playback.first + (CLICK_SECONDS - playback.media(playback.first).start) / playback.seconds_per_frame
+    heard = 1 + heard_seconds(tmp_path / "mix.wav") / playback.seconds_per_frame
+    assert click == pytest.approx(heard, abs=0.05)
+
+
+def heard_seconds(path: Path) -> float:
+    """When the loudest sample comes in what Blender plays from the first frame of the scene on."""
+    bpy.ops.sound.mixdown(filepath=str(path), container="WAV", codec="PCM", format="S16", mixrate=48000)
+    with wave.open(str(path)) as file:
+        samples = memoryview(file.readframes(file.getnframes())).cast("h")[:: file.getnchannels()]
+    return max(range(len(samples)), key=lambda index: abs(samples[index])) / 48000
+
+
+@pytest.mark.parametrize(
+    ("fps", "fps_base", "rate"),
+    [(24, 1.0, "24"), (24, 1.001, "24000/1001"), (30, 1.001, "30000/1001"), (60, 1.0, "60"), (25, 2.0, "25/2")],
+)
+def test_frame_rate_is_an_exact_fraction(module, scene, fps, fps_base, rate) -> None:
+    scene.render.fps, scene.render.fps_base = fps, fps_base
+    assert str(module("s2l_blender_addon.strips").frame_rate(scene)) == rate
+
+
+def retime(strip) -> None:
+    strip.id_data.sequence_editor.active_strip = strip
+    with sequencer_override(strip.id_data):
+        bpy.ops.sequencer.retiming_key_add(timeline_frame=30)
+
+
+def reverse(strip) -> None:
+    strip.use_reverse_frames = True
+
+
+@pytest.mark.parametrize(("change", "word"), [(retime, "retimed"), (reverse, "backwards")])
+def test_strip_that_does_not_play_as_it_is_gets_a_sentence(module, scene, strips, movie, change, word) -> None:
+    strip = add_movie(strips, movie)
+    change(strip)
+    with pytest.raises(module("s2l_core.errors").BadJob, match=word):
+        module("s2l_blender_addon.strips").playback(scene, strip)
+
+
+def test_packed_sound_gets_a_sentence(module, scene, strips, sound) -> None:
+    strip = strips.new_sound("Speech", str(sound), 1, 1)
+    strip.sound.pack()
+    assert "packed" in module("s2l_blender_addon.strips").obstacle(strip, "")
+
+
+def test_missing_file_gets_a_sentence(module, scene, strips, movie, tmp_path) -> None:
+    strip = add_movie(strips, movie)
+    strip.filepath = str(tmp_path / "gone.mp4")
+    with pytest.raises(module("s2l_core.errors").FileMissing, match="is missing"):
+        module("s2l_blender_addon.strips").playback(scene, strip)
+
+
+def test_path_beside_the_blend_file_becomes_absolute(module, scene, strips, movie, tmp_path) -> None:
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "edit.blend"))
+    strip = add_movie(strips, movie)
+    strip.filepath = bpy.path.relpath(str(movie))
+    assert strip.filepath.startswith("//")
+    assert Path(module("s2l_blender_addon.strips").playback(scene, strip).path).samefile(movie)
+
+
+def test_footage_is_the_named_strip_or_the_active_one_or_the_only_one(module, scene, strips, movie) -> None:
+    find = module("s2l_blender_addon.strips").footage
+    assert find(scene) is None
+    first = add_movie(strips, movie)
+    assert find(scene) == first
+    second = add_movie(strips, movie, channel=2)
+    assert find(scene) is None
+    scene.sequence_editor.active_strip = second
+    assert find(scene) == second
+    scene.s2l.footage_strip = first.name
+    assert find(scene) == first
+    scene.s2l.footage_strip = "Gone"
+    assert find(scene) is None
+
+
+def test_movie_is_inserted_above_its_footage_and_looks_like_it(module, scene, strips, movie) -> None:
+    footage = add_movie(strips, movie, channel=2)
+    footage.transform.scale_x, footage.crop.min_x, footage.blend_alpha, footage.use_flip_x = 0.5, 3, 0.75, True
+    title = add_movie(strips, movie, start=21, channel=3)
+    later = add_movie(strips, movie, start=60, channel=4)
+    library = module("s2l_blender_addon.strips")
+    strip = library.insert_movie(library.Placement(scene.name, footage.name, "Speech", 11, 41), str(movie))
+    assert (strip.channel, strip.frame_final_start, strip.frame_final_end) == (4, 11, 41)
+    assert (strip.transform.scale_x, strip.crop.min_x, strip.blend_alpha, strip.use_flip_x) == (0.5, 3, 0.75, True)
+    assert scene.sequence_editor.active_strip == strip
+    assert [other.frame_final_start for other in (footage, title, later)] == [1, 21, 60]
+
+
+def test_footage_inside_a_meta_strip_is_dubbed_above_the_meta_strip(module, scene, strips, movie) -> None:
+    footage = add_movie(strips, movie, channel=1)
+    meta = strips.new_meta("Meta", 5, 1)
+    footage.move_to_meta(meta)
+    library = module("s2l_blender_addon.strips")
+    assert library.footage(scene) == footage
+    strip = library.insert_movie(library.Placement(scene.name, footage.name, "Speech", 1, 31), str(movie))
+    assert strip.channel == 6
+    assert strip.parent_meta() is None
+
+
+def test_movie_is_inserted_although_its_footage_is_gone(module, scene, movie) -> None:
+    library = module("s2l_blender_addon.strips")
+    strip = library.insert_movie(library.Placement(scene.name, "Gone", "Gone", 5, 25), str(movie))
+    assert (strip.channel, strip.frame_final_start, strip.frame_final_end) == (1, 5, 25)
+
+
+def test_full_sequencer_gets_a_sentence(module, scene, strips, movie) -> None:
+    library = module("s2l_blender_addon.strips")
+    for channel in range(1, library.HIGHEST_CHANNEL + 1):
+        add_movie(strips, movie, channel=channel)
+    placement = library.Placement(scene.name, strips[0].name, "Speech", 1, 31)
+    with pytest.raises(module("s2l_core.errors").BadJob, match="channel"):
+        library.insert_movie(placement, str(movie))
+    assert len(strips) == library.HIGHEST_CHANNEL
