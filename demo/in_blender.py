@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from s2l_core.media.video import VideoInfo
 
@@ -88,8 +89,32 @@ def render_movie(scene: Any, footage: VideoInfo, path: Path) -> None:
     render.image_settings.file_format = "FFMPEG"
     render.ffmpeg.format = "MPEG4"
     render.ffmpeg.codec = "H264"
-    render.ffmpeg.constant_rate_factor = "HIGH"
+    render.ffmpeg.constant_rate_factor = "PERC_LOSSLESS"
     render.ffmpeg.audio_codec = "AAC"
     render.use_file_extension = False
     render.filepath = str(path)
-    bpy.ops.render.render(animation=True)
+    frames = scene.frame_end - scene.frame_start + 1
+    with muted_stdout() as screen:
+
+        def tell(scene: Any) -> None:
+            done = scene.frame_current - scene.frame_start + 1
+            print(f"\r{done} of {frames} frames", end="", file=screen, flush=True)
+
+        bpy.app.handlers.render_write.append(tell)
+        try:
+            bpy.ops.render.render(animation=True)
+        finally:
+            bpy.app.handlers.render_write.remove(tell)
+            print(file=screen, flush=True)
+
+
+@contextmanager
+def muted_stdout() -> Iterator[TextIO]:
+    """Keep the line that Blender prints for each frame off the screen; gives a stream that still reaches it."""
+    sys.stdout.flush()
+    with os.fdopen(os.dup(1), "w") as screen, Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        try:
+            yield screen
+        finally:
+            os.dup2(screen.fileno(), 1)

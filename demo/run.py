@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], float]:
     speech = read_speech(Media(str(voice)))
     sheet = draw_sheet(title, describe(footage, report), moments, lips.times, lips.openings, speech, SPEECH_RATE)
     sheet.save(out / "sheet.png")
-    report["total_seconds"] = time.monotonic() - started
+    report["total_seconds"] = round(time.monotonic() - started, 1)
     (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     return report, float(500 / footage.rate)
 
