@@ -20,5 +20,6 @@ class S2L_OT_cancel_job(bpy.types.Operator):
         return jobs.current() is not None
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        jobs.current().cancel()
+        if client := jobs.current():
+            client.cancel()
         return {"FINISHED"}

@@ -33,11 +33,11 @@ class S2L_OT_dub_strip(JobOperator, bpy.types.Operator):
 
     def gather(self, context: bpy.types.Context) -> DubJob:
         scene = sequencer_scene(context)
-        movie, sound = strips.footage(scene), strips.speech(scene)
-        footage, speech = strips.playback(scene, movie), strips.playback(scene, sound)
+        footage = strips.playback(scene, strips.footage(scene))
+        speech = strips.playback(scene, strips.speech(scene))
         overlaps = footage.first <= speech.first < footage.end
         dub = scene.s2l.dub
-        self._placement = strips.Placement(scene.name, movie.name, sound.name, speech.first, speech.end)
+        self._placement = strips.Placement(scene.name, footage.strip, speech.strip, speech.first, speech.end)
         self._job = DubJob(
             speaker_path=bpy.path.abspath(dub.speaker_path),
             footage=footage.media(speech.first if overlaps else footage.first),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import bpy
 
@@ -26,6 +27,8 @@ class JobOperator:
     numbers from ``gather`` to ``finish``, never references.
     """
 
+    report: Callable[[set[str], str], None]  # Blender's, as is the next
+    poll_message_set: ClassVar[Callable[[str], None]]
     _client: WorkerClient
     _timer: bpy.types.Timer | None = None
 

@@ -22,8 +22,8 @@ class S2L_AP_preferences(EngineSettings, bpy.types.AddonPreferences):
         row.operator(S2L_OT_check_engine.bl_idname)
         row.operator(S2L_OT_copy_report.bl_idname)
         outcome = jobs.outcome()
-        if jobs.current():
-            layout.label(text=jobs.describe(jobs.current().progress))
+        if client := jobs.current():
+            layout.label(text=jobs.describe(client.progress))
         elif outcome and outcome.failed:
             draw_lines(layout, outcome.text, context.region.width, icon="ERROR")
         draw_lines(layout, self.engine_report, context.region.width)

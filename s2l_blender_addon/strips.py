@@ -37,6 +37,7 @@ class Playback:
     """Which part of its media a strip plays, and when.
 
     Attributes:
+        strip: Name of the strip.
         path: The media file.
         first: First frame of the timeline on which the media plays, inside the handles.
         end: Frame after the last one.
@@ -44,6 +45,7 @@ class Playback:
         seconds_per_frame: Media seconds that pass in one frame of the timeline.
     """
 
+    strip: str
     path: str
     first: int
     end: int
@@ -133,7 +135,7 @@ def playback(scene: bpy.types.Scene, strip: bpy.types.Strip) -> Playback:
     end = min(strip.frame_final_end, math.floor(strip.frame_start + strip.frame_duration + tolerance))
     if first >= end:
         raise BadJob(f"The strip {strip.name} shows nothing of {path}.", "Move its handles over its content.")
-    return Playback(path, first, end, float(origin), seconds_per_frame)
+    return Playback(strip.name, path, first, end, float(origin), seconds_per_frame)
 
 
 def frame_rate(scene: bpy.types.Scene) -> Fraction:

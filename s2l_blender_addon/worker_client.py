@@ -15,7 +15,7 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ..s2l_core.errors import Cancelled, EngineIncomplete, Speech2LipError, WorkerLost
 from ..s2l_core.events import Progress
@@ -67,8 +67,10 @@ class WorkerClient:
                 f"The worker Python {python} cannot be started: {error.strerror}.",
                 "Choose another one in Edit > Preferences > Add-ons > Speech2Lip.",
             ) from error
-        for read in (self._read_messages, self._read_log):
-            threading.Thread(target=read, daemon=True).start()
+        assert self._process.stdin and self._process.stdout and self._process.stderr
+        self._stdin = self._process.stdin
+        threading.Thread(target=self._read_messages, args=[self._process.stdout], daemon=True).start()
+        threading.Thread(target=self._read_log, args=[self._process.stderr], daemon=True).start()
         self._send({"id": _JOB_ID, "method": job.verb, "params": to_document(job)})
 
     @property
@@ -112,16 +114,16 @@ class WorkerClient:
     def _send(self, message: dict[str, Any]) -> None:
         # A worker that is gone cannot be written to; the end of its stdout tells so.
         with contextlib.suppress(OSError, ValueError):
-            self._process.stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
-            self._process.stdin.flush()
+            self._stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+            self._stdin.flush()
 
     def _close(self) -> None:
         """Let the worker end: it does so at the end of its stdin."""
         with contextlib.suppress(OSError):
-            self._process.stdin.close()
+            self._stdin.close()
 
-    def _read_messages(self) -> None:
-        for line in self._process.stdout:
+    def _read_messages(self, stdout: IO[str]) -> None:
+        for line in stdout:
             try:
                 message = json.loads(line)
             except (ValueError, RecursionError):
@@ -133,14 +135,17 @@ class WorkerClient:
         self._process.wait()
         self._messages.put(None)
 
-    def _read_log(self) -> None:
-        for line in self._process.stderr:
+    def _read_log(self, stderr: IO[str]) -> None:
+        for line in stderr:
             self.log.append(line.rstrip())
 
     def _take(self, message: dict[str, Any]) -> None:
         match message:
-            case {"method": "progress", "params": {"phase": str(phase), "done": done, "total": total, **rest}}:
-                self.progress = Progress(phase, done, total, rest.get("eta_seconds"))
+            case {
+                "method": "progress",
+                "params": {"phase": str(phase), "done": done, "total": total, "eta_seconds": eta},
+            }:
+                self.progress = Progress(phase, done, total, eta)
             case {"method": "log", "params": {"level": level, "text": text}}:
                 self.log.append(f"{level}: {text}")
             case {"result": dict(result)}:

@@ -24,7 +24,7 @@ def answer(request: dict[str, Any]) -> None:
     for done in (0, 1, 2):
         send(
             method="progress",
-            params={"id": 1, "phase": request["method"], "done": done, "total": 2, "eta_seconds": 75.0},
+            params={"id": 1, "phase": "checking", "done": done, "total": 2, "eta_seconds": 75.0},
         )
     results: dict[str, dict[str, Any]] = {
         "info": {"version": "0.0.0", "devices": ["cpu", "imaginary"], "job": job},
@@ -37,6 +37,13 @@ def answer(request: dict[str, Any]) -> None:
     if request["method"] == "dub":
         shutil.copy(job["footage"]["path"], job["output_path"])
     send(id=1, result=results[request["method"]])
+
+
+def answer_slowly(request: dict[str, Any]) -> None:
+    """Stay halfway for a while, then answer."""
+    send(method="progress", params={"id": 1, "phase": "checking", "done": 1, "total": 2, "eta_seconds": 75.0})
+    time.sleep(0.5)
+    answer(request)
 
 
 def fail(request: dict[str, Any]) -> None:

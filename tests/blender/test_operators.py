@@ -242,12 +242,12 @@ class Window:
 
 
 @pytest.fixture
-def modal(module, scene, footage, fake_worker):
-    """A check operator outside Blender's operator system, which runs no modal operators without a window."""
+def plain_check(module, scene, footage, fake_worker):
+    """The check operator outside Blender's operator system, which runs no modal operators without a window."""
     job_operator = module("operators.job_operator").JobOperator
     check = module("operators.check").S2L_OT_check_footage
     parts = {name: vars(check)[name] for name in ("gather", "finish")}
-    operator = type("ModalCheck", (job_operator,), parts)()
+    operator = type("PlainCheck", (job_operator,), parts)()
     operator.reports = []
     operator.report = lambda level, text: operator.reports.append((level, text))
     context = SimpleNamespace(
@@ -265,8 +265,8 @@ def tick(operator, context, limit: float = 10.0) -> set[str]:
     return state
 
 
-def test_modal_form_leaves_blender_usable_and_finishes(scene, modal) -> None:
-    operator, context = modal
+def test_modal_form_leaves_blender_usable_and_finishes(scene, plain_check) -> None:
+    operator, context = plain_check
     assert operator.invoke(context, None) == {"RUNNING_MODAL"}
     assert operator.modal(context, SimpleNamespace(type="MOUSEMOVE")) == {"PASS_THROUGH"}
     assert tick(operator, context) == {"FINISHED"}
@@ -275,9 +275,9 @@ def test_modal_form_leaves_blender_usable_and_finishes(scene, modal) -> None:
     assert not context.window_manager.timers
 
 
-def test_cancel_button_stops_the_modal_job(module, scene, modal, fake_worker) -> None:
+def test_cancel_button_stops_the_modal_job(module, scene, plain_check, fake_worker) -> None:
     fake_worker("wait")
-    operator, context = modal
+    operator, context = plain_check
     operator.invoke(context, None)
     assert bpy.ops.s2l.cancel_job() == {"FINISHED"}
     assert tick(operator, context) == {"CANCELLED"}
@@ -285,10 +285,10 @@ def test_cancel_button_stops_the_modal_job(module, scene, modal, fake_worker) ->
     assert not context.window_manager.timers
 
 
-def test_worker_that_ignores_cancel_is_killed(module, scene, modal, fake_worker, monkeypatch) -> None:
+def test_worker_that_ignores_cancel_is_killed(module, scene, plain_check, fake_worker, monkeypatch) -> None:
     monkeypatch.setattr(module("s2l_blender_addon.worker_client"), "CANCEL_GRACE_SECONDS", 0.1)
     fake_worker("ignore")
-    operator, context = modal
+    operator, context = plain_check
     operator.invoke(context, None)
     process = module("s2l_blender_addon.jobs").current()._process
     bpy.ops.s2l.cancel_job()
@@ -296,9 +296,9 @@ def test_worker_that_ignores_cancel_is_killed(module, scene, modal, fake_worker,
     assert process.wait(timeout=5) != 0
 
 
-def test_opening_another_file_kills_the_job(module, scene, modal, fake_worker) -> None:
+def test_opening_another_file_kills_the_job(module, scene, plain_check, fake_worker) -> None:
     fake_worker("ignore")
-    operator, context = modal
+    operator, context = plain_check
     operator.invoke(context, None)
     process = module("s2l_blender_addon.jobs").current()._process
     operator.cancel(context)  # what Blender calls when it opens a file or quits
@@ -319,22 +319,20 @@ def test_scene_that_vanishes_during_a_job_loses_no_file(module, scene, ready_to_
     assert Path(job.output_path).read_bytes() == b"movie"
 
 
-def test_interrupted_script_kills_its_job(module, scene, footage, fake_worker, monkeypatch) -> None:
+def test_interrupted_script_kills_its_job(module, scene, plain_check, fake_worker, monkeypatch) -> None:
     def interrupt(seconds: float) -> None:
         raise KeyboardInterrupt
 
     fake_worker("ignore")
-    clients = []
-    jobs, job_operator = module("s2l_blender_addon.jobs"), module("operators.job_operator")
-    start = jobs.start
-    monkeypatch.setattr(jobs, "start", lambda python, job: clients.append(start(python, job)) or clients[0])
-    monkeypatch.setattr(job_operator.time, "sleep", interrupt)
-    with pytest.raises((KeyboardInterrupt, RuntimeError)):
-        bpy.ops.s2l.check_footage()
-    assert clients[0]._process.wait(timeout=5) != 0
-    assert jobs.current() is None
+    operator, context = plain_check
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module("operators.job_operator").time, "sleep", interrupt)
+        operator.execute(context)
+    assert operator._client._process.wait(timeout=5) != 0
+    assert module("s2l_blender_addon.jobs").current() is None
 
 
 def test_blocking_job_narrates_its_progress(scene, footage, fake_worker, capfd) -> None:
+    fake_worker("answer_slowly")
     bpy.ops.s2l.check_footage()
-    assert "Speech2Lip: Check" in capfd.readouterr().err
+    assert "Speech2Lip: Checking 50 %, 1 min left" in capfd.readouterr().err

@@ -39,7 +39,7 @@ def test_result_arrives_with_the_job_that_was_sent(start) -> None:
     client = run(start("answer"))
     assert client.result["job"] == {"schema": 1, "verb": "info", "device": "auto"}
     assert client.error is None
-    assert (client.progress.phase, client.progress.done, client.progress.total) == ("info", 2, 2)
+    assert (client.progress.phase, client.progress.done, client.progress.total) == ("checking", 2, 2)
 
 
 def test_worker_ends_after_its_job(start) -> None:
