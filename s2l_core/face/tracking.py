@@ -1,0 +1,153 @@
+"""The head's pose in every frame, with the shape of the head and the focal length of the camera."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import NoFace
+from ..geometry.camera import Intrinsics, head_angles, make_pose, project
+from .adjustment import Scene, adjust, linearise, measure_noise, weak_perspective_poses
+from .head_shape import average_shape, complete_shape, in_head_axes
+from .layout import LandmarkLayout
+from .trajectory import solve_poses
+
+Array = NDArray[np.float64]
+
+_KEYFRAMES = 150
+# Degrees that the longer side of the image spans, before the footage tells more.
+_FIELD_OF_VIEW = 30.0
+# How far points may be from where the landmark model puts them, in millimetres along the head's axes; and the same
+# where the model gives no depth, so that the head starts as an ellipsoid.
+_SHAPE_PRIOR = np.array([3.0, 3.0, 5.0])
+_FLAT_SHAPE_PRIOR = np.array([5.0, 5.0, 15.0])
+# At a cut the face jumps by this share of the distance between the eyes or more, ...
+_JUMP = 0.025
+# ... and by this many times its usual motion in this many frames before and after.
+_JUMP_RATIO = 8.0
+_SURROUNDINGS = 8
+
+
+@dataclass(frozen=True)
+class HeadTrack:
+    """A head that moves through N frames. Its axes are those of :mod:`s2l_core.face.head_shape`: a frontal face has
+    the identity rotation.
+
+    Attributes:
+        poses: float64 (N, 4, 4) camera_from_head in millimetres; bridged where no face was found.
+        intrinsics: The camera, with the principal point in the middle of the image.
+        shape: float64 (P, 3) landmarks in head axes, millimetres; those that speech moves at their typical place.
+        residual_px: (N,) root mean square distance of the rigid landmarks from where the head has them; NaN without
+            a face.
+        found: bool (N,), whether the frame shows a face.
+        shots: int (N,), the shot that each frame belongs to.
+    """
+
+    poses: Array
+    intrinsics: Intrinsics
+    shape: Array
+    residual_px: Array
+    found: NDArray[np.bool_]
+    shots: NDArray[np.int64]
+
+
+def track_head(
+    landmarks: NDArray[np.floating],
+    times: Array,
+    shots: NDArray[np.integer],
+    layout: LandmarkLayout,
+    width: int,
+    height: int,
+) -> HeadTrack:
+    """Fit one rigid head and one camera to the landmarks of a whole clip.
+
+    The shape of the rigid points, the focal length and the poses of up to 150 keyframes are adjusted together; then
+    the poses of all frames are solved with shape and camera fixed and a prior that keeps them smooth inside a shot.
+
+    Args:
+        landmarks: (N, P, 3) pixels, with NaN in frames without a face.
+        times: (N,) seconds, increasing.
+        shots: (N,) as :func:`find_shots` gives them.
+        layout: Which landmark is which.
+        width: Of the image in pixels.
+        height: Of the image in pixels.
+
+    Raises:
+        NoFace: No frame shows a face.
+    """
+    landmarks = np.asarray(landmarks, np.float64)
+    found = np.isfinite(landmarks).all(axis=(1, 2))
+    if not found.any():
+        raise NoFace("No frame of the footage shows a face.")
+    seen = landmarks[found]
+    start = average_shape(seen[_evenly(len(seen))], layout)
+    shape_prior = _SHAPE_PRIOR if seen[..., 2].any() else _FLAT_SHAPE_PRIOR
+    focal = max(width, height) / (2 * np.tan(np.radians(_FIELD_OF_VIEW / 2)))
+    intrinsics = Intrinsics.centred(focal, width, height)
+
+    keyframes = seen[_spread(start[layout.rigid], seen[:, layout.rigid, :2], intrinsics), :, :2]
+    scene = _adjust(start[layout.rigid], keyframes[:, layout.rigid], shape_prior, intrinsics)
+    shape = in_head_axes(complete_shape(scene, start, keyframes, layout, shape_prior), layout)
+
+    rigid_points = landmarks[:, layout.rigid, :2]
+    parameters = solve_poses(replace(scene, shape=shape[layout.rigid]), rigid_points, times, shots)
+    poses = make_pose(parameters[:, :3], parameters[:, 3:])
+    misses = np.square(rigid_points - project(shape[layout.rigid], poses, scene.intrinsics)).sum(axis=-1)
+    residual = np.sqrt(misses.mean(axis=-1))
+    return HeadTrack(poses, scene.intrinsics, shape, residual, found, np.asarray(shots, np.int64))
+
+
+def find_shots(landmarks: NDArray[np.floating], layout: LandmarkLayout) -> NDArray[np.int64]:
+    """Number the shots of a clip (N,) from 0: a new one begins where the face jumps.
+
+    Takes of one person joined end to end often differ in nothing but the place of the head, so the landmarks tell
+    more than the picture does. A jump is one between neighbouring frames; a face that is lost and found again
+    elsewhere has moved.
+
+    Args:
+        landmarks: (N, P, 3) pixels, with NaN in frames without a face.
+        layout: Which landmark is which.
+    """
+    points = np.asarray(landmarks, np.float64)[..., :2]
+    eyes = points[:, layout.eye_corners].reshape(-1, 2, 2, 2).mean(axis=2)
+    scale = np.linalg.norm(eyes[:, 1] - eyes[:, 0], axis=-1)
+    motion = np.median(np.linalg.norm(np.diff(points, axis=0), axis=-1), axis=-1) / scale[1:]
+    motion = np.nan_to_num(motion)
+    padded = np.pad(motion, _SURROUNDINGS, mode="reflect" if len(motion) > _SURROUNDINGS else "edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * _SURROUNDINGS + 1)
+    usual = np.median(np.delete(windows, _SURROUNDINGS, axis=1), axis=1)
+    # A detector that follows the face may need a second frame to catch up with a cut, hence the maximum.
+    cuts = (motion > _JUMP) & (motion > _JUMP_RATIO * usual) & (motion == windows.max(axis=1))
+    return np.concatenate([[0], np.cumsum(cuts)])
+
+
+def _evenly(count: int) -> NDArray[np.int64]:
+    return np.unique(np.linspace(0, count - 1, _KEYFRAMES).astype(np.int64))
+
+
+def _spread(shape: Array, points: Array, intrinsics: Intrinsics) -> NDArray[np.int64]:
+    """Frames in which the head is turned as differently as can be: each is the farthest from those before it.
+
+    The tenth of frames that fits a rigid head worst is left out, for a wrong detection is far from everything.
+    """
+    parameters = weak_perspective_poses(shape, points, intrinsics)
+    misfit = np.square(linearise(shape, parameters, points, intrinsics).residual).mean(axis=(1, 2))
+    candidates = np.flatnonzero(misfit <= np.quantile(misfit, 0.9))
+    angles = head_angles(make_pose(parameters[candidates, :3], parameters[candidates, 3:]))
+    chosen = [int(np.linalg.norm(angles - np.median(angles, axis=0), axis=1).argmin())]
+    distance = np.full(len(candidates), np.inf)
+    while len(chosen) < min(_KEYFRAMES, len(candidates)):
+        distance = np.minimum(distance, np.linalg.norm(angles - angles[chosen[-1]], axis=1))
+        chosen.append(int(distance.argmax()))
+    return candidates[np.sort(chosen)]
+
+
+def _adjust(shape: Array, points: Array, shape_prior: Array, intrinsics: Intrinsics) -> Scene:
+    """Bundle adjustment of the rigid points: first with one noise level for all, then with each point's own."""
+    poses = weak_perspective_poses(shape, points, intrinsics)
+    noise = measure_noise(linearise(shape, poses, points, intrinsics).residual)
+    scene = adjust(Scene(shape, poses, intrinsics, np.full(len(shape), np.median(noise))), points, shape_prior)
+    residual = linearise(scene.shape, scene.parameters, points, scene.intrinsics).residual
+    return adjust(replace(scene, noise=measure_noise(residual)), points, shape_prior)
