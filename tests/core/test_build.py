@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
 import pytest
 
+import build
 from s2l_core.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,3 +77,21 @@ def test_build_refuses_what_it_does_not_know(arguments: list[str]) -> None:
     refused = run_build(*arguments)
     assert refused.returncode == 2
     assert "Traceback" not in refused.stderr
+
+
+def test_a_machine_without_python_3_11_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(SystemExit, match=r"needs Python 3\.11.*apt install python3\.11 python3\.11-venv"):
+        build.find_python()
+
+
+def test_a_program_past_its_limit_is_killed_with_its_children(tmp_path: Path) -> None:
+    script = f"(sleep 2; touch {tmp_path}/child) & sleep 60"
+    assert build.run(["sh", "-c", script], limit_seconds=0.2) == 124
+    time.sleep(2.2)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_program_gets_its_variables_and_gives_its_status() -> None:
+    assert build.run(["sh", "-c", 'exit "$STATUS"'], STATUS="3") == 3
