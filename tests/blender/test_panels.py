@@ -1,0 +1,134 @@
+"""What the panels draw, recorded by a layout that knows which properties, operators and icons there are."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import bpy
+import pytest
+
+ICONS = set(bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items.keys())
+WIDTH = 300
+
+
+class Layout:
+    """Records every text that is drawn; a name that Blender does not know fails."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def column(self, **options: Any) -> Layout:
+        return self
+
+    row = column
+
+    def separator(self) -> None:
+        pass
+
+    def label(self, text: str, icon: str = "NONE") -> None:
+        assert icon in ICONS
+        self.texts.append(text)
+
+    def prop(self, owner: Any, name: str, icon: str = "NONE", placeholder: str = "") -> None:
+        assert icon in ICONS
+        self.texts.append(f"{owner.bl_rna.properties[name].name}: {getattr(owner, name) or placeholder}")
+
+    def operator(self, name: str, icon: str = "NONE") -> None:
+        assert icon in ICONS
+        module, _, verb = name.partition(".")
+        self.texts.append(getattr(getattr(bpy.ops, module), verb).get_rna_type().name)
+
+    def menu(self, name: str) -> None:
+        self.texts.append(getattr(bpy.types, name).bl_label)
+
+    def progress(self, factor: float, text: str) -> None:
+        assert 0 <= factor <= 1
+        self.texts.append(text)
+
+
+@pytest.fixture
+def draw(module, scene):
+    """Draws a panel or menu and returns its texts."""
+
+    def draw(name: str) -> list[str]:
+        layout = Layout()
+        classes = {cls.__name__: cls for cls in module("panels").CLASSES}
+        context = SimpleNamespace(scene=scene, sequencer_scene=scene, region=SimpleNamespace(width=WIDTH))
+        classes[name].draw(SimpleNamespace(layout=layout), context)
+        return layout.texts
+
+    return draw
+
+
+def test_footage_panel_offers_the_movie_strip_that_would_be_used(draw, strips, movie) -> None:
+    assert draw("S2L_PT_footage") == ["Footage: ", "Check Footage"]
+    strips.new_movie("Interview", str(movie), 1, 1)
+    assert draw("S2L_PT_footage") == ["Footage: Interview", "Check Footage"]
+
+
+def test_verdict_is_shown_for_the_footage_that_was_checked_only(
+    draw, scene, strips, movie, make_movie, fake_worker
+) -> None:
+    strips.new_movie("Interview", str(movie), 1, 1)
+    bpy.ops.s2l.check_footage()
+    assert draw("S2L_PT_footage")[2:] == ["The footage is usable", "Record more speech.", "Move closer."]
+    other = strips.new_movie("Other", str(make_movie(30, 1.001, 50)), 2, 1)
+    scene.s2l.footage_strip = other.name
+    assert draw("S2L_PT_footage")[2:] == []
+
+
+def test_train_and_dub_panels_show_what_they_need(draw, scene, strips, sound) -> None:
+    speech = strips.new_sound("Line", str(sound), 1, 1)
+    scene.sequence_editor.active_strip = speech
+    assert draw("S2L_PT_train") == [
+        "Speaker: Speaker",
+        "Preset: balanced",
+        "Folder: Beside the .blend file",
+        "Train Speaker",
+    ]
+    assert draw("S2L_PT_dub") == ["Speaker: ", "Sound: Line", "Folder: Beside the .blend file", "Dub Strip"]
+
+
+def test_running_job_is_shown_with_its_progress_and_a_way_out(module, draw, fake_worker, preferences) -> None:
+    fake_worker("wait")
+    jobs = module("s2l_blender_addon.jobs")
+    client = jobs.start(preferences.worker_python, module("s2l_core.jobs").InfoJob())
+    assert draw("S2L_PT_job") == ["Starting", "Cancel"]
+    while not client.progress:
+        client.poll()
+    assert draw("S2L_PT_job") == ["Waiting 25 %", "Cancel"]
+
+
+def test_failed_job_is_explained_in_lines_that_fit(module, draw) -> None:
+    module("s2l_blender_addon.jobs").conclude(True, "The footage shows no face in any of its frames. " * 3)
+    *lines, button = draw("S2L_PT_job")
+    assert button == "Copy Report"
+    assert len(lines) >= 3
+    assert max(map(len, lines)) <= WIDTH / 7
+
+
+def test_strip_menus_offer_every_verb(draw) -> None:
+    assert draw("S2L_MT_strip") == ["Check Footage", "Train Speaker", "Dub Strip"]
+    for menu in (bpy.types.SEQUENCER_MT_strip, bpy.types.SEQUENCER_MT_context_menu):
+        layout = Layout()
+        menu.draw._draw_funcs[-1](SimpleNamespace(layout=layout), bpy.context)
+        assert layout.texts == ["Speech2Lip"]
+
+
+def test_preferences_show_the_engine_report(module, preferences, fake_worker) -> None:
+    bpy.ops.s2l.check_engine()
+    layout = Layout()
+    page = SimpleNamespace(layout=layout, bl_rna=preferences.bl_rna, **{
+        name: getattr(preferences, name) for name in ("worker_python", "device", "engine_report")
+    })  # fmt: skip
+    module("panels.preferences").S2L_AP_preferences.draw(page, SimpleNamespace(region=SimpleNamespace(width=900)))
+    assert {"Check Engine", "Copy Report", "devices: cpu, imaginary"} <= set(layout.texts)
+
+
+def test_labels_and_tooltips_follow_blenders_guide(module) -> None:
+    for operator in module("operators").CLASSES:
+        assert operator.bl_label == operator.bl_label.title()
+        assert operator.bl_description[0].isupper()
+        assert not operator.bl_description.endswith(".")
+        assert operator.bl_idname.startswith("s2l.")
