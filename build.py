@@ -66,7 +66,8 @@ def demo(arguments: list[str]) -> int:
     if zip_extension([]) != 0:
         return 1
     (extension,) = DIST.glob("*.zip")
-    return run([MAIN.python, "-m", "demo.run", "--extension", extension, *arguments])
+    command = [MAIN.python, "-m", "demo.run", "--extension", extension, *arguments]
+    return run(command, folder=Path.cwd(), PYTHONPATH=ROOT)  # paths are as the user sees them
 
 
 def test(arguments: list[str]) -> int:
@@ -190,14 +191,16 @@ def find_python() -> str:
     )
 
 
-def run(command: Sequence[str | Path], limit_seconds: float | None = None, **variables: str | Path) -> int:
-    """Run a program in the project's root to its end; past the limit it and its children are killed.
+def run(
+    command: Sequence[str | Path], limit_seconds: float | None = None, folder: Path = ROOT, **variables: str | Path
+) -> int:
+    """Run a program in a folder to its end; past the limit it and its children are killed.
 
     Returns:
         Its exit status, or 124 past the limit.
     """
     environment = {**os.environ, **{name: str(value) for name, value in variables.items()}}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True) as process:
+    with subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True) as process:
         try:
             return process.wait(limit_seconds)
         except subprocess.TimeoutExpired:
