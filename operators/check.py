@@ -17,7 +17,7 @@ class S2L_OT_check_footage(JobOperator, bpy.types.Operator):
     bl_idname = "s2l.check_footage"
     bl_label = "Check Footage"
     bl_description = "Judge how well the movie strip suits training, and say what would make it better"
-    bl_options = {"REGISTER", "UNDO"}
+    bl_options = {"UNDO"}
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:

@@ -20,7 +20,7 @@ class S2L_OT_dub_strip(JobOperator, bpy.types.Operator):
     bl_idname = "s2l.dub_strip"
     bl_label = "Dub Strip"
     bl_description = "Make the speaker in the movie strip say the words of the sound strip, in a new strip above"
-    bl_options = {"REGISTER", "UNDO"}
+    bl_options = {"UNDO"}
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:

@@ -17,7 +17,6 @@ class S2L_OT_check_engine(JobOperator, bpy.types.Operator):
     bl_idname = "s2l.check_engine"
     bl_label = "Check Engine"
     bl_description = "Start the engine with the worker Python, and show its versions and devices"
-    bl_options = {"REGISTER"}
 
     def gather(self, context: bpy.types.Context) -> InfoJob:
         settings(context).engine_report = ""

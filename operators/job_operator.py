@@ -24,7 +24,8 @@ class JobOperator:
 
     A subclass says why it cannot run now (``disabled_reason``), what to do (``gather``) and what to make of the result
     (``finish``). While the job runs Blender stays usable and anything may vanish, so a subclass keeps names and
-    numbers from ``gather`` to ``finish``, never references.
+    numbers from ``gather`` to ``finish``, never references. It is not in Blender's "Repeat Last" (no ``REGISTER``),
+    which would run it blocking.
     """
 
     report: Callable[[set[str], str], None]  # Blender's, as is the next

@@ -19,7 +19,7 @@ class S2L_OT_train_speaker(JobOperator, bpy.types.Operator):
     bl_idname = "s2l.train_speaker"
     bl_label = "Train Speaker"
     bl_description = "Learn the lips of the speaker in the movie strip, and write them to a speaker file"
-    bl_options = {"REGISTER", "UNDO"}
+    bl_options = {"UNDO"}
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
