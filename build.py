@@ -66,8 +66,8 @@ def demo(arguments: list[str]) -> int:
     if zip_extension([]) != 0:
         return 1
     (extension,) = DIST.glob("*.zip")
-    command = [MAIN.python, "-m", "demo.run", "--extension", extension, *arguments]
-    return run(command, folder=Path.cwd(), PYTHONPATH=ROOT)  # paths are as the user sees them
+    program = [MAIN.python, "-m", "demo.run", "--extension", extension]
+    return run([*program, *arguments], folder=Path.cwd(), PYTHONPATH=ROOT)  # paths are as the user sees them
 
 
 def test(arguments: list[str]) -> int:
