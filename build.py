@@ -66,7 +66,7 @@ def demo(arguments: list[str]) -> int:
     if zip_extension([]) != 0:
         return 1
     (extension,) = DIST.glob("*.zip")
-    program = [MAIN.python, "-m", "demo.run", "--extension", extension]
+    program: list[str | Path] = [MAIN.python, "-m", "demo.run", "--extension", extension]
     return run([*program, *arguments], folder=Path.cwd(), PYTHONPATH=ROOT)  # paths are as the user sees them
 
 
