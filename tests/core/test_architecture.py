@@ -1,0 +1,94 @@
+"""docs/architecture.md stays true: who may import whom, and which file alone knows what."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LIBRARY = ROOT / "s2l_core"
+
+# The parts of the library from the bottom up: a part imports its own row and those above it, never those below.
+ROWS = [
+    {"errors", "events", "jobs", "version"},
+    {"media"},
+    {"face", "geometry", "speech"},
+    {"footage"},
+    {"model", "losses"},
+    {"checking", "dubbing", "evaluation", "information", "training"},
+    {"execution"},
+    {"terminal"},
+    {"cli", "worker"},
+]
+WITHOUT_DEPENDENCIES = {"__init__", "errors", "events", "execution", "jobs", "version", "worker"}
+
+
+def modules(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Absolute names of the modules that a file imports, with ``s2l_core`` for the library itself."""
+    package = path.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            name = ".".join([*base, *filter(None, [node.module])])
+            yield from [name] if node.module else [f"{name}.{alias.name}" for alias in node.names]
+
+
+def row_of(part: str) -> int:
+    (row,) = [number for number, row in enumerate(ROWS) if part in row] or pytest.fail(f"{part} has no place in ROWS")
+    return row
+
+
+@pytest.mark.parametrize("path", modules("s2l_core"), ids=lambda path: str(path.relative_to(LIBRARY)))
+def test_the_library_imports_downwards_only(path: Path) -> None:
+    part = path.relative_to(LIBRARY).parts[0].removesuffix(".py")
+    names = list(imports(path))
+    assert not [name for name in names if name.split(".")[0] in {"bpy", "s2l_blender_addon", "operators", "panels"}]
+    if part == "__init__":
+        return
+    own = [name.split(".")[1] for name in names if name.startswith("s2l_core.")]
+    assert [other for other in own if row_of(other) > row_of(part)] == []
+
+
+@pytest.mark.parametrize("part", sorted(WITHOUT_DEPENDENCIES))
+def test_what_blender_imports_needs_only_the_standard_library(part: str) -> None:
+    foreign = {name.split(".")[0] for name in imports(LIBRARY / f"{part}.py")} - {"s2l_core"}
+    assert foreign <= sys.stdlib_module_names
+
+
+def test_the_add_on_imports_only_documents_reports_and_errors() -> None:
+    used = {name for path in modules("s2l_blender_addon", "operators", "panels") for name in imports(path)}
+    assert {name for name in used if name.startswith("s2l_core")} <= {
+        "s2l_core.errors",
+        "s2l_core.events",
+        "s2l_core.jobs",
+    }
+
+
+def test_only_one_file_touches_the_strips_of_the_sequencer() -> None:
+    words = ("sequence_editor", "frame_final_", ".sequences", "new_movie", "new_sound")
+    knowing = {
+        path.relative_to(ROOT).as_posix()
+        for path in modules("s2l_blender_addon", "operators", "panels")
+        if any(word in path.read_text(encoding="utf-8") for word in words)
+    }
+    assert knowing == {"s2l_blender_addon/strips.py"}
+
+
+def test_only_one_file_asks_for_blenders_version() -> None:
+    knowing = {
+        path.relative_to(ROOT).as_posix()
+        for path in modules("s2l_blender_addon", "operators", "panels")
+        if re.search(r"bpy\.app\.version\b", path.read_text(encoding="utf-8"))
+    }
+    assert knowing <= {"s2l_blender_addon/compat.py"}
