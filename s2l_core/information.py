@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import platform
 import sys
 from typing import Any
@@ -14,15 +16,13 @@ from .face.landmarks import open_detector
 from .jobs import SCHEMA_VERSION, InfoJob
 from .version import VERSION
 
-BUNDLED_BACK_ENDS = ("bundled", "face-alignment")
-
 
 def info(job: InfoJob, report: Report | None = None) -> dict[str, Any]:
     """Versions, devices and landmark back-ends of the engine.
 
     Returns:
         ``version``, ``schema`` (of job documents), ``python``, ``executable``, ``torch``, ``platform``, ``devices``
-        (names of all), ``device`` (the one that the job's choice means) and ``landmarks`` (usable back-ends).
+        (names of all), ``device`` (the one that the job's choice means) and ``landmarks`` (installed back-ends).
 
     Raises:
         DeviceUnavailable: The job asks for CUDA and there is none.
@@ -39,13 +39,15 @@ def info(job: InfoJob, report: Report | None = None) -> dict[str, Any]:
         "platform": platform.platform(),
         "devices": ["cpu", *gpus],
         "device": "cpu" if job.device == "cpu" or not gpus else "cuda",
-        "landmarks": [name for name in BUNDLED_BACK_ENDS if _is_usable(name)],
+        "landmarks": _landmark_back_ends(),
     }
 
 
-def _is_usable(back_end: str) -> bool:
-    try:
-        open_detector(back_end)
-    except LandmarksUnavailable:
-        return False
-    return True
+def _landmark_back_ends() -> list[str]:
+    names = []
+    with contextlib.suppress(LandmarksUnavailable):
+        open_detector("bundled")
+        names.append("bundled")
+    if importlib.util.find_spec("face_alignment"):  # opening it could download its weights
+        names.append("face-alignment")
+    return names

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +36,14 @@ def progress_bars() -> Iterator[Listener]:
     """One bar for each phase on stderr, with the remaining time; errors with tracebacks go to the log file."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[left]}"))
     tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    bars = Progress(*columns, console=Console(stderr=True))
+    with ExitStack() as shown:
 
         def tell(event: events.Event) -> None:
             match event:
                 case events.Progress(phase, done, total, eta_seconds):
+                    if not tasks:
+                        shown.enter_context(bars)
                     if phase not in tasks:
                         tasks[phase] = bars.add_task(phase, left="")
                     bars.update(tasks[phase], completed=done, total=total, left=_remaining(eta_seconds))
