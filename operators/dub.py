@@ -55,5 +55,4 @@ class S2L_OT_dub_strip(JobOperator, bpy.types.Operator):
             return f"The scene is gone; the dubbed movie is kept in {path}."
         strip["s2l_job"] = to_json(self._job)
         strip["s2l_result"] = json.dumps(result)
-        strip["s2l_footage"], strip["s2l_sound"] = self._placement.footage, self._placement.sound
         return f"Dubbed {result['frames_written']} frames into {path}."

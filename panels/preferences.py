@@ -24,6 +24,6 @@ class S2L_AP_preferences(EngineSettings, bpy.types.AddonPreferences):
         outcome = jobs.outcome()
         if client := jobs.current():
             layout.label(text=jobs.describe(client.progress))
-        elif outcome and outcome.failed:
+        elif outcome and outcome.failed and not self.engine_report:
             draw_lines(layout, outcome.text, context.region.width, icon="ERROR")
         draw_lines(layout, self.engine_report, context.region.width)

@@ -52,7 +52,7 @@ class S2L_PT_footage(SequencerPanel, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, scene = self.layout, sequencer_scene(context)
-        layout.use_property_split = True
+        layout.use_property_split, layout.use_property_decorate = True, False
         footage = strips.footage(scene)
         layout.prop(scene.s2l, "footage_strip", icon="FILE_MOVIE", placeholder=footage.name if footage else "")
         layout.operator(S2L_OT_check_footage.bl_idname)
@@ -68,7 +68,7 @@ class S2L_PT_train(SequencerPanel, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, train = self.layout, sequencer_scene(context).s2l.train
-        layout.use_property_split = True
+        layout.use_property_split, layout.use_property_decorate = True, False
         layout.prop(train, "speaker_name")
         layout.prop(train, "preset")
         layout.prop(train, "folder", placeholder="Beside the .blend file")
@@ -81,7 +81,7 @@ class S2L_PT_dub(SequencerPanel, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, scene = self.layout, sequencer_scene(context)
-        layout.use_property_split = True
+        layout.use_property_split, layout.use_property_decorate = True, False
         speech = strips.speech(scene)
         layout.prop(scene.s2l.dub, "speaker_path")
         layout.prop(scene.s2l.dub, "sound_strip", icon="SOUND", placeholder=speech.name if speech else "")

@@ -55,7 +55,7 @@ def abandon() -> None:
     """Kill the running job, if there is one: Blender is leaving it behind."""
     if _current is not None:
         _current.kill()
-        conclude(True, "The job was abandoned.")
+        conclude(True, "The job was stopped.")
 
 
 def describe(progress: Progress | None) -> str:

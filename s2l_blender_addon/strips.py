@@ -19,6 +19,7 @@ from ..s2l_core.jobs import Media
 
 HIGHEST_CHANNEL = 128
 MOVIE, SOUND = "MOVIE", "SOUND"
+_SOURCES = {MOVIE: "s2l_footage", SOUND: "s2l_sound"}  # custom properties of a dubbed strip: names of its sources
 _APPEARANCE = (
     "blend_type",
     "blend_alpha",
@@ -75,14 +76,20 @@ def names(scene: bpy.types.Scene, kind: str) -> list[str]:
 
 
 def footage(scene: bpy.types.Scene) -> bpy.types.Strip | None:
-    """The movie strip of the speaker: the one that the scene names, or else the active one, or else the only one."""
+    """The movie strip of the speaker: the one that the scene names, or else the active one, or else the only one.
+
+    A dubbed strip stands for the footage that it was made from.
+    """
     if name := scene.s2l.footage_strip:
         return _find(scene, MOVIE, name)
     return _active(scene, MOVIE) or _only(scene, MOVIE)
 
 
 def speech(scene: bpy.types.Scene) -> bpy.types.Strip | None:
-    """The sound strip with the new words: the one that the scene names, or else the active one."""
+    """The sound strip with the new words: the one that the scene names, or else the active one.
+
+    A dubbed strip stands for the sound that it says.
+    """
     name = scene.s2l.dub.sound_strip
     return _find(scene, SOUND, name) if name else _active(scene, SOUND)
 
@@ -160,6 +167,7 @@ def insert_movie(placement: Placement, path: str) -> bpy.types.Strip | None:
     channel = _free_channel(editor, _channel(source) + 1 if source else 1, placement)
     strip = editor.strips.new_movie(f"{placement.footage} Dubbed", path, channel, placement.first)
     strip.frame_final_duration = placement.end - placement.first
+    strip[_SOURCES[MOVIE]], strip[_SOURCES[SOUND]] = placement.footage, placement.sound
     if source:
         _copy_appearance(source, strip)
     for other in editor.strips_all:
@@ -179,11 +187,13 @@ def _find(scene: bpy.types.Scene, kind: str, name: str) -> bpy.types.Strip | Non
 
 def _active(scene: bpy.types.Scene, kind: str) -> bpy.types.Strip | None:
     strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
+    if strip is not None and (source := strip.get(_SOURCES[kind])):
+        return _find(scene, kind, source)
     return strip if strip is not None and strip.type == kind else None
 
 
 def _only(scene: bpy.types.Scene, kind: str) -> bpy.types.Strip | None:
-    candidates = _of_kind(scene, kind)
+    candidates = [strip for strip in _of_kind(scene, kind) if _SOURCES[kind] not in strip]
     return candidates[0] if len(candidates) == 1 else None
 
 

@@ -182,6 +182,16 @@ def test_footage_is_the_named_strip_or_the_active_one_or_the_only_one(module, sc
     assert find(scene) is None
 
 
+def test_dubbed_strip_stands_for_its_sources(module, scene, strips, movie, sound) -> None:
+    footage, speech = add_movie(strips, movie), strips.new_sound("Speech", str(sound), 2, 1)
+    library = module("s2l_blender_addon.strips")
+    dubbed = library.insert_movie(library.Placement(scene.name, footage.name, speech.name, 1, 31), str(movie))
+    assert scene.sequence_editor.active_strip == dubbed
+    assert (library.footage(scene), library.speech(scene)) == (footage, speech)
+    scene.sequence_editor.active_strip = None
+    assert library.footage(scene) == footage
+
+
 def test_movie_is_inserted_above_its_footage_and_looks_like_it(module, scene, strips, movie) -> None:
     footage = add_movie(strips, movie, channel=2)
     footage.transform.scale_x, footage.crop.min_x, footage.blend_alpha, footage.use_flip_x = 0.5, 3, 0.75, True
