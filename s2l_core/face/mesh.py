@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_erosion, distance_transform_edt
+from scipy.ndimage import binary_erosion, distance_transform_edt, gaussian_filter
 from scipy.spatial import Delaunay
 
 from ..geometry.camera import Intrinsics, Rectangle
@@ -89,9 +89,13 @@ def fill_depth(depth: NDArray[np.float32]) -> NDArray[np.float32]:
     if not known.any():
         raise ValueError("A depth map without any known depth cannot be filled.")
     distance, (rows, columns) = distance_transform_edt(~known, return_indices=True)
-    rim = depth[known & ~binary_erosion(known)].mean()
     reach = 0.5 * np.sqrt(np.count_nonzero(known))
-    filled = rim + np.exp(-((distance / reach) ** 2)) * (depth[rows, columns] - rim)
+    rim = depth[known & ~binary_erosion(known)].mean()
+    nearest = depth[rows, columns].astype(np.float64)
+    # The nearest depth changes abruptly from ray to ray where the rim is steep.
+    smooth = gaussian_filter(nearest, 0.2 * reach)
+    near = nearest + (1.0 - np.exp(-((distance / (0.2 * reach)) ** 2))) * (smooth - nearest)
+    filled = rim + np.exp(-((distance / reach) ** 2)) * (near - rim)
     return np.where(known, depth, filled).astype(np.float32)
 
 

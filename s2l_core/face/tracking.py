@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter, median_filter
 
 from ..errors import NoFace
 from ..geometry.camera import Intrinsics, head_angles, make_pose, project
@@ -25,9 +26,9 @@ _SHAPE_PRIOR = np.array([3.0, 3.0, 5.0])
 _FLAT_SHAPE_PRIOR = np.array([5.0, 5.0, 15.0])
 # At a cut the face jumps by this share of the distance between the eyes or more, ...
 _JUMP = 0.025
-# ... and by this many times its usual motion in this many frames before and after.
+# ... and by this many times its usual motion in this many frames around.
 _JUMP_RATIO = 8.0
-_SURROUNDINGS = 8
+_SURROUNDINGS = 17
 
 
 @dataclass(frozen=True)
@@ -115,11 +116,9 @@ def find_shots(landmarks: NDArray[np.floating], layout: LandmarkLayout) -> NDArr
     scale = np.linalg.norm(eyes[:, 1] - eyes[:, 0], axis=-1)
     motion = np.median(np.linalg.norm(np.diff(points, axis=0), axis=-1), axis=-1) / scale[1:]
     motion = np.nan_to_num(motion)
-    padded = np.pad(motion, _SURROUNDINGS, mode="reflect" if len(motion) > _SURROUNDINGS else "edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * _SURROUNDINGS + 1)
-    usual = np.median(np.delete(windows, _SURROUNDINGS, axis=1), axis=1)
+    usual = median_filter(motion, size=_SURROUNDINGS)
     # A detector that follows the face may need a second frame to catch up with a cut, hence the maximum.
-    cuts = (motion > _JUMP) & (motion > _JUMP_RATIO * usual) & (motion == windows.max(axis=1))
+    cuts = (motion > _JUMP) & (motion > _JUMP_RATIO * usual) & (motion == maximum_filter(motion, size=_SURROUNDINGS))
     return np.concatenate([[0], np.cumsum(cuts)])
 
 

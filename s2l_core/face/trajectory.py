@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solveh_banded
@@ -12,9 +14,12 @@ from .adjustment import Scene, linearise, robust_weights, weak_perspective_poses
 
 Array = NDArray[np.float64]
 
-# Root mean square acceleration of a talking head at 25 frames a second: rad/s² of the rotation vector and mm/s². This
-# alone says how smooth the poses become.
-_ACCELERATION = np.array([*np.radians([75.0, 75.0, 75.0]), 125.0, 125.0, 125.0])
+# Root mean square acceleration of a talking head over a sixth of a second: rad/s² of the rotation vector and mm/s².
+# Each head has its own, measured within these bounds; they are those of a statue and of a lively speaker.
+_STILL: Array = np.array([*np.radians([3.0, 3.0, 3.0]), 3.0, 3.0, 3.0])
+_LIVELY: Array = np.array([*np.radians([75.0, 75.0, 75.0]), 125.0, 125.0, 125.0])
+_SPAN = 1 / 6
+# The prior counts each frame as one at this rate does.
 _FRAME = 1 / 25
 # How far a head may stray, in radians and millimetres, from the straight way between the frames that show it.
 _STRAY = np.array([*np.radians([20.0, 20.0, 20.0]), 200.0, 200.0, 200.0])
@@ -29,7 +34,8 @@ def solve_poses(scene: Scene, points: Array, times: Array, shots: NDArray[np.int
 
     Gauss-Newton on robust reprojection errors plus the squared acceleration of the pose, integrated over each shot.
     As the acceleration joins three frames, the normal equations are banded and their solution takes time
-    proportional to N. Frames without a face are bridged.
+    proportional to N. Frames without a face are bridged. How strong the prior is follows from the clip: the poses are
+    solved once with hardly any, and again with the acceleration that those show.
 
     Args:
         scene: Shape, camera and noise of the rigid points; its poses are not used.
@@ -40,18 +46,68 @@ def solve_poses(scene: Scene, points: Array, times: Array, shots: NDArray[np.int
     """
     found = np.isfinite(points).all(axis=(1, 2))
     guess = _guess(scene, points, found, times, shots)
-    differences = _second_differences(times, shots)
-    stiffness = (differences.T @ differences).tocsr()
-    smoothness = 1 / np.square(_ACCELERATION)
-    held = np.where(found, 0.0, 1.0)[:, None] / np.square(_STRAY)
+    clip = _Clip(scene, points, found, guess, _second_differences(times, shots))
+    loose = clip.solve(guess, 10.0 * _LIVELY, iterations)
+    return clip.solve(guess, _measure_acceleration(loose, found, times, shots), iterations)
 
-    parameters = guess.copy()
-    for _ in range(iterations):
-        blocks, right = _normal_equations(scene, parameters, points, found)
-        blocks[:, range(6), range(6)] += held
-        right += held * (guess - parameters) - (stiffness @ parameters) * smoothness
-        parameters += _solve_banded(blocks, stiffness, smoothness, right)
-    return parameters
+
+@dataclass(frozen=True)
+class _Clip:
+    scene: Scene
+    points: Array
+    found: NDArray[np.bool_]
+    guess: Array
+    differences: csr_array
+
+    def solve(self, start: Array, acceleration: Array, iterations: int) -> Array:
+        """Poses (N, 6) under a prior of root mean square accelerations (6,)."""
+        stiffness = self.differences.T @ self.differences
+        smoothness = 1 / np.square(acceleration)
+        held = np.where(self.found, 0.0, 1.0)[:, None] / np.square(_STRAY)
+        parameters = start.copy()
+        for _ in range(iterations):
+            blocks, right = _normal_equations(self.scene, parameters, self.points, self.found)
+            blocks[:, range(6), range(6)] += held
+            right += held * (self.guess - parameters) - (stiffness @ parameters) * smoothness
+            parameters += _solve_banded(blocks, stiffness, smoothness, right)
+        return parameters
+
+
+def _measure_acceleration(
+    parameters: Array, found: NDArray[np.bool_], times: Array, shots: NDArray[np.integer]
+) -> Array:
+    """Root mean square accelerations (6,) of a head from noisy poses; the bound of lively heads if frames are few.
+
+    White noise of variance s² gives second differences a variance of 6 s² and a covariance of -4 s² with their
+    neighbours, whatever the span over which they are taken, while those of a smooth motion grow with the square of
+    the span: short spans tell the noise, long ones the motion. Distance is much noisier than place in the image and
+    is taken to change as that does; the three angles share one figure as well.
+    """
+    span = max(1, round(_SPAN / np.median(np.diff(times)))) if len(times) > 1 else 1
+    if len(times) < 4 * span + 30:
+        return _LIVELY
+    near, near_good = _differences_over(parameters, 1, found, shots)
+    far, far_good = _differences_over(parameters, span, found, shots)
+    pairs = near_good[1:] & near_good[:-1]
+    if pairs.sum() < 30 or far_good.sum() < 30:
+        return _LIVELY
+    variance = np.square(near[near_good]).mean(axis=0)
+    noise = np.maximum(variance - (near[1:] * near[:-1])[pairs].mean(axis=0), 0.0) / 10
+    motion = np.maximum(np.square(far[far_good]).mean(axis=0) - 6 * noise, 0.0)
+    seconds = np.median(times[2 * span :] - times[: -2 * span]) / 2
+    shared = np.repeat([motion[:3].mean(), motion[3:5].mean()], 3)
+    return np.clip(np.sqrt(shared) / seconds**2, _STILL, _LIVELY)
+
+
+def _differences_over(
+    values: Array, span: int, found: NDArray[np.bool_], shots: NDArray[np.integer]
+) -> tuple[Array, NDArray[np.bool_]]:
+    """Second differences (M, 6) over a span of frames, and which of them lie in one shot and are no outliers."""
+    ends, starts = slice(2 * span, None), slice(None, -2 * span)
+    difference = values[ends] - 2 * values[span:-span] + values[starts]
+    good = (shots[ends] == shots[starts]) & found[ends] & found[span:-span] & found[starts]
+    usual = np.median(np.abs(difference[good]), axis=0) if good.any() else np.zeros(6)
+    return difference, good & (np.abs(difference) <= 10 * usual).all(axis=1)
 
 
 def _guess(scene: Scene, points: Array, found: NDArray[np.bool_], times: Array, shots: NDArray[np.integer]) -> Array:
