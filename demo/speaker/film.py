@@ -1,0 +1,62 @@
+"""Render a performance to frames and join them with the sound."""
+
+from __future__ import annotations
+
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image
+
+from .camera import SIZE
+from .performance import FRAME_RATE, Performance
+from .scene import Pose, Stage
+from .voice import RATE, Speech
+
+
+def render(stage: Stage, performance: Performance, folder: Path) -> list[Path]:
+    """Render the frames that ``folder`` does not hold yet; the paths of all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{frame:05d}.png" for frame in range(len(performance))]
+    missing = [frame for frame, path in enumerate(paths) if not path.exists()]
+    started = time.monotonic()
+    for done, frame in enumerate(missing, start=1):
+        stage.render_frame(
+            performance.expression(frame),
+            Pose(performance.poses[frame], performance.shoulder_poses[frame]),
+            paths[frame],
+            performance.gaze[frame],
+        )
+        pace = (time.monotonic() - started) / done
+        left = pace * (len(missing) - done)
+        print(f"frame {done} of {len(missing)}, {pace:.2f} s each, {left / 60:.0f} min left", flush=True)
+    return paths
+
+
+def mux(frames: list[Path], speech: Speech, path: Path) -> None:
+    """H.264 and AAC in MP4: the frames from time 0 and the sound beside them."""
+    unfinished = path.with_name(f"unfinished_{path.name}")
+    with av.open(str(unfinished), "w", options={"movflags": "+faststart"}) as container:
+        video = container.add_stream("libx264", rate=FRAME_RATE, options={"crf": "19", "preset": "slow"})
+        video.width = video.height = SIZE
+        video.pix_fmt = "yuv420p"
+        video.codec_context.color_primaries = video.codec_context.color_trc = video.codec_context.colorspace = 1
+        video.codec_context.color_range = 1
+        sound = container.add_stream("aac", rate=RATE, layout="mono")
+        sound.bit_rate = 128_000
+        for index, frame_path in enumerate(frames):
+            with Image.open(frame_path) as image:
+                frame = av.VideoFrame.from_ndarray(np.asarray(image.convert("RGB")), format="rgb24")
+            frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+            frame.pts, frame.time_base = index, Fraction(1, FRAME_RATE)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        samples = speech.samples[: round(len(frames) / FRAME_RATE * RATE)]
+        for start in range(0, len(samples), 1024):
+            block = av.AudioFrame.from_ndarray(samples[None, start : start + 1024], format="fltp", layout="mono")
+            block.sample_rate, block.pts, block.time_base = RATE, start, Fraction(1, RATE)
+            container.mux(sound.encode(block))
+        container.mux(sound.encode(None))
+    unfinished.rename(path)

@@ -1,0 +1,60 @@
+"""The whole performance frame by frame: what the speaker's face and head do while he speaks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import motion, visemes
+from .head import pose_matrix
+from .voice import Speech
+
+FRAME_RATE = 25
+_SEED = 7
+
+
+@dataclass(frozen=True)
+class Performance:
+    """Per frame, N frames at ``FRAME_RATE``; frame k shows the time k / FRAME_RATE.
+
+    Attributes:
+        weights: (N,) weight of each expression shape by name.
+        gaze: (N, 2) yaw and pitch of the eyes in the head, degrees.
+        poses: (N, 4, 4) camera_from_head, mm.
+        shoulder_poses: (N, 4, 4) camera_from_shoulders, mm.
+        angles: (N, 3) yaw, pitch, roll of the head, degrees.
+        visemes: (N,) name of the viseme whose phoneme sounds.
+    """
+
+    weights: dict[str, np.ndarray]
+    gaze: np.ndarray
+    poses: np.ndarray
+    shoulder_poses: np.ndarray
+    angles: np.ndarray
+    visemes: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.poses)
+
+    def expression(self, frame: int) -> dict[str, float]:
+        return {name: float(curve[frame]) for name, curve in self.weights.items()}
+
+
+def perform(speech: Speech) -> Performance:
+    """Act out a speech; whole frames only, so the picture ends less than a frame before the sound."""
+    count = int(speech.duration * FRAME_RATE)
+    times = np.arange(count) / FRAME_RATE
+    moving = motion.head_motion(count, FRAME_RATE, _SEED)
+    looks = motion.gaze(moving.angles, FRAME_RATE, _SEED + 1)
+    weights = visemes.speech_weights(speech.phonemes, times)
+    idle = motion.idle_weights(speech.phonemes, moving.angles, looks, FRAME_RATE, _SEED + 2)
+    nothing = np.zeros(count)
+    return Performance(
+        weights={name: weights.get(name, nothing) + idle.get(name, nothing) for name in sorted({*weights, *idle})},
+        gaze=looks,
+        poses=np.stack([pose_matrix(a, t) for a, t in zip(moving.angles, moving.places, strict=True)]),
+        shoulder_poses=np.stack([pose_matrix(np.zeros(3), t) for t in moving.shoulder_places]),
+        angles=moving.angles,
+        visemes=visemes.viseme_names(speech.phonemes, times),
+    )

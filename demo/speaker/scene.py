@@ -1,0 +1,215 @@
+"""The Blender scene: materials, lights, camera, and meshes that are posed frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+
+from . import materials, skin, wear
+from .camera import SIZE, Camera
+from .head import Head, transform
+
+BLENDER_FROM_CAMERA = np.array([0.01, -0.01, -0.01])  # OpenCV axes in mm to Blender's camera axes, 1 unit = 100 mm
+
+_TILES = {
+    "face": ("M_Face",),
+    "back": ("M_BackHead",),
+    "teeth": ("M_Teeth",),
+    "gums": ("M_GumsTongue",),
+    "eye_left": ("M_ScleraLeft",),
+    "eye_right": ("M_ScleraRight",),
+    "lashes": ("M_EyeLashes",),
+}
+_GLOW = {"gums": 0.09, "teeth": 0.04}  # light that reaches the mouth through cheeks and lips
+_SAMPLES = 4
+_UNDER_SHIRT = 140.0  # mm below the head's origin: hidden, so not rendered
+_SEEN_PARTS = tuple(part for parts in _TILES.values() for part in parts)
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where head and shoulders are: camera_from_head and camera_from_shoulders, 4x4, mm."""
+
+    head: np.ndarray
+    shoulders: np.ndarray
+
+
+class Stage:
+    """The scene with one speaker, ready to be posed and rendered."""
+
+    def __init__(self, head: Head, camera: Camera) -> None:
+        self.head = head
+        self._brows, self._hair = wear.brows(head), wear.short_hair(head)
+        bpy.ops.wm.read_factory_settings(use_empty=True)
+        self._scene = bpy.context.scene
+        _set_up_render(self._scene)
+        _add_camera(self._scene, camera)
+        _add_lights(self._scene)
+        self._head_mesh = _head_mesh(self._scene, head)
+        hair = materials.matt_material("hair", (0.075, 0.05, 0.036))
+        self._brow_mesh = _strand_mesh(self._scene, "brows", self._brows, hair)
+        self._hair_mesh = _strand_mesh(self._scene, "hair", self._hair, hair)
+        self._cap = _surface_object(
+            self._scene, "cap", wear.knitted_cap(head), materials.knitted_material("wool", (0.035, 0.105, 0.135))
+        )
+        self._shirt = _surface_object(
+            self._scene, "shirt", wear.shirt(), materials.matt_material("cloth", (0.30, 0.285, 0.26))
+        )
+
+    def render_frame(
+        self, expression: Mapping[str, float], pose: Pose, path: Path, gaze: Sequence[float] | np.ndarray = (0.0, 0.0)
+    ) -> None:
+        """Render one picture to a PNG file; the file appears only when it is complete."""
+        expressed = self.head.express(expression, gaze)
+        _move(self._head_mesh, self.head.place(expressed, pose.head, pose.shoulders))
+        for mesh, strands in ((self._brow_mesh, self._brows), (self._hair_mesh, self._hair)):
+            _move(mesh, transform(pose.head, strands.vertices(expressed)))
+        self._cap.matrix_world = _blender_matrix(pose.head)
+        self._shirt.matrix_world = _blender_matrix(pose.shoulders)
+        unfinished = path.with_name(f"unfinished_{path.name}")
+        self._scene.render.filepath = str(unfinished.absolute())
+        bpy.ops.render.render(write_still=True)
+        unfinished.rename(path)
+
+
+def _set_up_render(scene: bpy.types.Scene) -> None:
+    scene.render.engine = "CYCLES"
+    scene.render.resolution_x = scene.render.resolution_y = SIZE
+    scene.render.image_settings.file_format = "PNG"
+    scene.render.image_settings.color_mode = "RGB"
+    scene.render.image_settings.compression = 20
+    scene.render.use_persistent_data = True
+    scene.render.threads_mode, scene.render.threads = "FIXED", 2
+    scene.view_settings.view_transform = "Khronos PBR Neutral"
+    cycles = scene.cycles
+    cycles.device, cycles.samples = "CPU", _SAMPLES
+    cycles.use_adaptive_sampling = False
+    cycles.use_denoising, cycles.denoiser = True, "OPENIMAGEDENOISE"
+    cycles.denoising_quality = "BALANCED"
+    cycles.denoising_input_passes, cycles.denoising_prefilter = "RGB_ALBEDO_NORMAL", "FAST"
+    cycles.max_bounces, cycles.transparent_max_bounces = 2, 6
+    cycles.caustics_reflective = cycles.caustics_refractive = False
+    cycles.use_light_tree = False
+    cycles.debug_bvh_type = "DYNAMIC_BVH"
+
+
+def _add_camera(scene: bpy.types.Scene, camera: Camera) -> None:
+    data = bpy.data.cameras.new("camera")
+    data.sensor_width = 36.0
+    data.lens = camera.focal_length * data.sensor_width / SIZE
+    data.clip_start = 0.5
+    scene.camera = bpy.data.objects.new("camera", data)
+    scene.collection.objects.link(scene.camera)
+
+
+def _add_lights(scene: bpy.types.Scene) -> None:
+    for name, place, size, energy, colour in (
+        ("key", (-6.0, 5.5, -2.0), 5.0, 620.0, (1.0, 0.95, 0.88)),
+        ("fill", (7.0, 1.0, -2.5), 6.0, 200.0, (0.86, 0.93, 1.0)),
+        ("rim", (4.5, 5.0, -12.5), 3.0, 420.0, (1.0, 0.97, 0.93)),
+    ):
+        light = bpy.data.lights.new(name, "AREA")
+        light.shape, light.size, light.energy, light.color = "DISK", size, energy, colour
+        holder = bpy.data.objects.new(name, light)
+        holder.location = place
+        towards = bpy.data.objects.new(f"{name} aim", None)
+        towards.location = (0.0, 0.0, -8.0)
+        scene.collection.objects.link(holder)
+        scene.collection.objects.link(towards)
+        constraint = holder.constraints.new("TRACK_TO")
+        constraint.target, constraint.track_axis, constraint.up_axis = towards, "TRACK_NEGATIVE_Z", "UP_Y"
+    scene.world = bpy.data.worlds.new("world")
+    scene.world.use_nodes = True
+    nodes, links = scene.world.node_tree.nodes, scene.world.node_tree.links
+    nodes.clear()
+    output = nodes.new("ShaderNodeOutputWorld")
+    window, centre = nodes.new("ShaderNodeTexCoord"), nodes.new("ShaderNodeVectorMath")
+    centre.operation, centre.inputs[1].default_value = "DISTANCE", (0.42, 0.55, 0.0)
+    ramp = nodes.new("ShaderNodeValToRGB")
+    ramp.color_ramp.interpolation = "EASE"
+    ramp.color_ramp.elements[0].color = (0.30, 0.36, 0.40, 1)
+    ramp.color_ramp.elements[1].position, ramp.color_ramp.elements[1].color = 0.85, (0.075, 0.10, 0.125, 1)
+    seen, lit, mix, ray = (
+        nodes.new(kind)
+        for kind in ("ShaderNodeBackground", "ShaderNodeBackground", "ShaderNodeMixShader", "ShaderNodeLightPath")
+    )
+    lit.inputs["Color"].default_value, lit.inputs["Strength"].default_value = (0.55, 0.62, 0.7, 1), 0.45
+    links.new(window.outputs["Window"], centre.inputs[0])
+    links.new(centre.outputs["Value"], ramp.inputs[0])
+    links.new(ramp.outputs[0], seen.inputs[0])
+    links.new(ray.outputs["Is Camera Ray"], mix.inputs[0])
+    links.new(lit.outputs[0], mix.inputs[1])
+    links.new(seen.outputs[0], mix.inputs[2])
+    links.new(mix.outputs[0], output.inputs[0])
+
+
+def _head_mesh(scene: bpy.types.Scene, head: Head) -> bpy.types.Mesh:
+    shown = head.faces_of(*_SEEN_PARTS)
+    shown = shown[head.rest[head.faces[shown, 0], 1] < _UNDER_SHIRT]
+    mesh = _mesh(scene, "head", head.rest, head.faces[shown])
+    layer = mesh.uv_layers.new()
+    corner_uv = head.face_uv[shown]
+    layer.uv.foreach_set("vector", head.uv[corner_uv[corner_uv >= 0]].astype(np.float32).ravel())
+    slot_of_part = {}
+    painters = {
+        "face": (skin.skin_painter(head), 1024),
+        "back": (skin.skin_painter(head), 1024),
+        "teeth": (skin.teeth_painter, 512),
+        "gums": (skin.gums_painter, 512),
+        "eye_left": (skin.eye_painter(head.eye_centre("Left")), 512),
+        "eye_right": (skin.eye_painter(head.eye_centre("Right")), 512),
+        "lashes": (skin.lash_painter(head), 1024),
+    }
+    for slot, (name, parts) in enumerate(_TILES.items()):
+        painter, size = painters[name]
+        mesh.materials.append(
+            materials.painted_material(name, skin.paint(head, parts, size, painter), _GLOW.get(name, 0.0))
+        )
+        slot_of_part.update({head.part_names.index(part): slot for part in parts})
+    slots = np.array([slot_of_part[part] for part in head.part[shown]], np.int32)
+    mesh.polygons.foreach_set("material_index", slots)
+    return mesh
+
+
+def _strand_mesh(
+    scene: bpy.types.Scene, name: str, strands: wear.Strands, material: bpy.types.Material
+) -> bpy.types.Mesh:
+    mesh = _mesh(scene, name, np.zeros((5 * len(strands.roots), 3)), strands.faces)
+    mesh.materials.append(material)
+    return mesh
+
+
+def _surface_object(
+    scene: bpy.types.Scene, name: str, surface: wear.Surface, material: bpy.types.Material
+) -> bpy.types.Object:
+    mesh = _mesh(scene, name, surface.vertices * BLENDER_FROM_CAMERA, surface.faces)
+    layer = mesh.uv_layers.new()
+    layer.uv.foreach_set("vector", surface.uv[surface.faces].astype(np.float32).ravel())
+    mesh.materials.append(material)
+    return scene.objects[name]
+
+
+def _blender_matrix(pose: np.ndarray) -> Matrix:
+    """A pose in OpenCV axes and mm as a Blender transform in camera axes."""
+    flip = np.diag([*np.sign(BLENDER_FROM_CAMERA), 1.0])
+    matrix = flip @ pose @ flip
+    matrix[:3, 3] *= abs(BLENDER_FROM_CAMERA[0])
+    return Matrix(matrix.tolist())
+
+
+def _mesh(scene: bpy.types.Scene, name: str, vertices: np.ndarray, faces: np.ndarray) -> bpy.types.Mesh:
+    mesh = bpy.data.meshes.new(name)
+    mesh.from_pydata(vertices.tolist(), [], [[int(i) for i in face if i >= 0] for face in faces])
+    mesh.polygons.foreach_set("use_smooth", np.ones(len(faces), bool))
+    scene.collection.objects.link(bpy.data.objects.new(name, mesh))
+    return mesh
+
+
+def _move(mesh: bpy.types.Mesh, vertices_camera: np.ndarray) -> None:
+    mesh.vertices.foreach_set("co", (vertices_camera * BLENDER_FROM_CAMERA).astype(np.float32).ravel())
+    mesh.update()
