@@ -127,22 +127,13 @@ def playback(scene: bpy.types.Scene, strip: bpy.types.Strip) -> Playback:
     path = media_path(strip)
     if not Path(path).is_file():
         raise FileMissing(f"The file of the strip {strip.name} is missing: {path}.")
-    if strip.type == MOVIE:
-        rate = Fraction(strip.fps).limit_denominator(1001)
-        if rate <= 0:
-            raise BadJob(f"The strip {strip.name} cannot show {path}.", "Choose a movie that plays in the sequencer.")
-        speed = rate / frame_rate(scene) if _plays_at_own_speed(strip, path) else Fraction(1)
-        origin = strip.frame_start - strip.animation_offset_start / speed
-        seconds_per_frame = float(speed / rate)
-    else:
-        origin = strip.frame_start - strip.animation_offset_start + strip.sound_offset * float(frame_rate(scene))
-        seconds_per_frame = float(1 / frame_rate(scene))
+    origin, seconds_per_frame = _movie_clock(scene, strip, path) if strip.type == MOVIE else _sound_clock(scene, strip)
     tolerance = 1e-3  # Blender keeps positions in single precision
     first = max(strip.frame_final_start, math.ceil(max(strip.frame_start, origin) - tolerance))
     end = min(strip.frame_final_end, math.floor(strip.frame_start + strip.frame_duration + tolerance))
     if first >= end:
         raise BadJob(f"The strip {strip.name} shows nothing of {path}.", "Move its handles over its content.")
-    return Playback(strip.name, path, first, end, float(origin), seconds_per_frame)
+    return Playback(strip.name, path, first, end, origin, seconds_per_frame)
 
 
 def frame_rate(scene: bpy.types.Scene) -> Fraction:
@@ -195,6 +186,21 @@ def _active(scene: bpy.types.Scene, kind: str) -> bpy.types.Strip | None:
 def _only(scene: bpy.types.Scene, kind: str) -> bpy.types.Strip | None:
     candidates = [strip for strip in _of_kind(scene, kind) if _SOURCES[kind] not in strip]
     return candidates[0] if len(candidates) == 1 else None
+
+
+def _movie_clock(scene: bpy.types.Scene, strip: bpy.types.Strip, path: str) -> tuple[float, float]:
+    """``origin`` and ``seconds_per_frame`` of a movie strip's playback."""
+    rate = Fraction(strip.fps).limit_denominator(1001)
+    if rate <= 0:
+        raise BadJob(f"The strip {strip.name} cannot show {path}.", "Choose a movie that plays in the sequencer.")
+    speed = rate / frame_rate(scene) if _plays_at_own_speed(strip, path) else Fraction(1)
+    return float(strip.frame_start - strip.animation_offset_start / speed), float(speed / rate)
+
+
+def _sound_clock(scene: bpy.types.Scene, strip: bpy.types.Strip) -> tuple[float, float]:
+    """``origin`` and ``seconds_per_frame`` of a sound strip's playback."""
+    rate = float(frame_rate(scene))
+    return strip.frame_start - strip.animation_offset_start + strip.sound_offset * rate, 1 / rate
 
 
 def _plays_at_own_speed(strip: bpy.types.Strip, path: str) -> bool:

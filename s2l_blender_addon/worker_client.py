@@ -22,6 +22,7 @@ from ..s2l_core.events import Progress
 from ..s2l_core.jobs import Job, to_document
 
 CANCEL_GRACE_SECONDS = 2.0
+LAST_WORDS_SECONDS = 1.0  # a program that the worker started may keep its stderr open
 _JOB_ID = 1
 _LOG_LINES = 200
 _LIBRARY_FOLDER = Path(__file__).parent.parent
@@ -69,8 +70,9 @@ class WorkerClient:
             ) from error
         assert self._process.stdin and self._process.stdout and self._process.stderr
         self._stdin = self._process.stdin
+        self._log_reader = threading.Thread(target=self._read_log, args=[self._process.stderr], daemon=True)
+        self._log_reader.start()
         threading.Thread(target=self._read_messages, args=[self._process.stdout], daemon=True).start()
-        threading.Thread(target=self._read_log, args=[self._process.stderr], daemon=True).start()
         self._send({"id": _JOB_ID, "method": job.verb, "params": to_document(job)})
 
     @property
@@ -133,6 +135,7 @@ class WorkerClient:
             else:
                 self.log.append(line.rstrip())
         self._process.wait()
+        self._log_reader.join(LAST_WORDS_SECONDS)
         self._messages.put(None)
 
     def _read_log(self, stderr: IO[str]) -> None:
@@ -154,5 +157,5 @@ class WorkerClient:
                 self.error = _ERRORS.get(code, Speech2LipError)(text, hint)
 
     def _loss(self) -> WorkerLost:
-        last_words = next((line for line in reversed(self.log) if line.strip()), "it said nothing")
+        last_words = next((line for line in reversed(list(self.log)) if line.strip()), "it said nothing")
         return WorkerLost(f"The worker ended before its job, with status {self._process.returncode}: {last_words}.")
