@@ -1,0 +1,79 @@
+"""Whether a mouth moves with the speech that is said to be its own, and by how much the sound comes late."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.signal import butter, sosfiltfilt
+
+from .media.audio import SPEECH_RATE
+
+_RATE = 100
+_SYLLABLES = (0.5, 8.0)
+_VOICE = (200.0, 4000.0)
+_LONGEST_OFFSET = 0.5
+_LONGEST_SHIFT = 2.0
+_PEAK_WIDTH = 0.3
+_SHORTEST = 10.0
+
+
+@dataclass(frozen=True)
+class Offset:
+    """Where the mouth's opening and the speech's energy agree best.
+
+    Attributes:
+        seconds: By how much the sound comes after the picture; negative before.
+        correlation: Of the two at that offset.
+        prominence: That correlation in standard deviations of those at offsets at which the two have nothing to do
+            with each other.
+        is_reliable: The agreement stands out enough to go by. With sound of somebody else, prominence stayed below 3.1
+            on real clips; it grows with their length, and is 4 to 8 for 20 seconds of a talking head.
+    """
+
+    seconds: float
+    correlation: float
+    prominence: float
+    is_reliable: bool
+
+
+def find_offset(times: np.ndarray, openings: np.ndarray, speech: np.ndarray) -> Offset | None:
+    """Compare at the rate of syllables, 0.5 to 8 Hz, and search half a second to both sides.
+
+    Args:
+        times: (N,) seconds of the frames after the first sample of the speech.
+        openings: (N,) of the mouth, see :func:`s2l_core.face.layout.mouth_opening`; NaN without a face.
+        speech: (n,) mono at 16 kHz.
+
+    Returns:
+        None below 10 seconds, or where the mouth or the voice never changes.
+    """
+    seen = np.isfinite(openings)
+    block = SPEECH_RATE // _RATE
+    count = int(min(len(speech) / block, times[-1] * _RATE))
+    if count < _SHORTEST * _RATE or not seen.any():
+        return None
+    voice = sosfiltfilt(butter(2, _VOICE, "bandpass", fs=SPEECH_RATE, output="sos"), speech[: count * block])
+    energy = np.mean(voice.reshape(-1, block) ** 2, axis=1) ** 0.25  # loudness grows about so with power
+    opening = np.interp((np.arange(count) + 0.5) / _RATE, times[seen], openings[seen])
+    syllables = butter(2, _SYLLABLES, "bandpass", fs=_RATE, output="sos")
+    opening, energy = sosfiltfilt(syllables, opening), sosfiltfilt(syllables, energy)
+    if min(opening.std(), energy.std()) < 1e-6:
+        return None
+
+    shifts = np.arange(-round(_LONGEST_SHIFT * _RATE), round(_LONGEST_SHIFT * _RATE) + 1)
+    correlations = np.array([_correlation_at(opening, energy, shift) for shift in shifts])
+    offsets = shifts / _RATE
+    possible = np.where(np.abs(offsets) <= _LONGEST_OFFSET, correlations, -1.0)
+    best = int(np.argmax(possible))
+    elsewhere = correlations[np.abs(offsets - offsets[best]) > _PEAK_WIDTH]
+    peak = float(correlations[best])
+    prominence = peak / float(elsewhere.std())
+    is_reliable = bool(prominence > 4.5 and peak > 1.5 * elsewhere.max())
+    return Offset(float(offsets[best]), peak, prominence, is_reliable)
+
+
+def _correlation_at(opening: np.ndarray, energy: np.ndarray, shift: int) -> float:
+    """Correlation with the energy ``shift`` samples after the opening."""
+    count = len(opening) - abs(shift)
+    return float(np.corrcoef(opening[max(-shift, 0) :][:count], energy[max(shift, 0) :][:count])[0, 1])
