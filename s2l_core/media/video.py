@@ -196,7 +196,7 @@ class VideoWriter:
         self._path = Path(path)
         self._partial = self._path.with_name(f"{self._path.stem}.partial.mp4")
         self._size = (width, height)
-        self._rate = rate
+        self._rate = rate.limit_denominator(1_000_000)  # libav counts in 32 bits
         self._source_tags = colour or ColourTags()
         if self._source_tags.matrix == RGB:  # an RGB source has no YUV code values to keep
             self._source_tags = replace(self._source_tags, range=0).assumed(width, height)
@@ -223,7 +223,7 @@ class VideoWriter:
             cleanup.callback(self._partial.unlink, missing_ok=True)
             cleanup.callback(_close_quietly, self._file)
             # The default time scale would round durations to milliseconds.
-            options = {"movie_timescale": str(self._rate.numerator * 100)}
+            options = {"movie_timescale": str(min(self._rate.numerator * 100, 2**31 - 1))}
             self._container = av.open(self._file, "w", format="mp4", options=options)
             cleanup.callback(_close_quietly, self._container)
             self._video = self._add_video()

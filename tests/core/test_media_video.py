@@ -61,12 +61,16 @@ def set_display_matrix(path: Path, a: int, b: int, c: int, d: int) -> None:
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("rate", [Fraction(24000, 1001), Fraction(25), Fraction(30000, 1001), Fraction(30)])
+RATES = [Fraction(24000, 1001), Fraction(25), Fraction(30000, 1001), Fraction(30), Fraction("23.976023976")]
+
+
+@pytest.mark.parametrize("rate", RATES, ids=str)
 def test_frames_written_come_back_at_their_times(tmp_path: Path, rate: Fraction) -> None:
     path = write_video(tmp_path / "clip.mp4", 50, rate)
     info = probe(str(path))
     frames = list(read_frames(Media(str(path))))
-    assert (info.width, info.height, info.rate, info.has_sound) == (96, 64, rate, False)
+    assert (info.width, info.height, info.has_sound) == (96, 64, False)
+    assert float(info.rate) == pytest.approx(float(rate), abs=1e-6)
     assert info.duration == pytest.approx(50 / rate, abs=1e-4)
     assert [frame.time for frame in frames] == pytest.approx([index / rate for index in range(50)], abs=1e-4)
     for index in (0, 25, 49):
