@@ -1,0 +1,167 @@
+"""Dubbing: new speech for a speaker, in footage that stays as it is around the mouth."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .device import choose_device
+from .events import Report
+from .files import refuse_unwritable
+from .footage import Footage, prepare
+from .jobs import DubJob, Media, parse_rate
+from .media.audio import SPEECH_RATE, read_audio, read_speech
+from .media.video import VideoWriter, probe, read_frames
+from .model.speaker import SpeakerModel
+from .rendering import BATCH, MouthRenderer, speech_track
+
+_BLOCK = 32
+"""Frames that are held in memory to be played backwards."""
+_TIME_TOLERANCE = 1e-3
+
+
+def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
+    """Write a video in which the speaker says the words of ``job.voice``.
+
+    It has exactly the frames that the voice's span asks for at the job's frame rate, rounded to the nearest; silence
+    closes the mouth.
+
+    Returns:
+        ``output_path``, ``frames_expected``, ``frames_written``, ``duration_error_ms`` (of the pictures against the
+        voice), ``frames_without_face``, ``prepare_seconds``, ``dub_seconds``, ``dub_fps``.
+
+    Raises:
+        Speech2LipError: What is wrong with the files; see :mod:`s2l_core.errors`.
+    """
+    report = report or Report()
+    started = time.monotonic()
+    refuse_unwritable(job.output_path)
+    device = choose_device(job.device)
+    speaker = SpeakerModel.load(job.speaker_path, device)
+    info = probe(job.footage.path)
+    speech, sound = read_speech(job.voice), read_audio(job.voice)
+    footage = prepare(job.footage, job.landmarks, device.type, report)
+    prepared = time.monotonic()
+
+    rate = parse_rate(job.rate) if job.rate else info.rate
+    seconds = len(speech) / SPEECH_RATE
+    voiced = max(1, round(seconds * rate))
+    order = forth_and_back(footage, voiced, rate)
+    tail = rest_of(footage, voiced, rate) if job.remainder == "keep" else order[:0]
+    indices = np.concatenate([order, tail])
+    samples = _fit_sound(sound, job.footage if len(tail) else None, voiced, len(indices), rate)
+
+    renderer = MouthRenderer(speaker, footage)
+    track = speech_track(speaker, speech)
+    times = np.arange(voiced) / float(rate)
+    written = 0
+    with VideoWriter(job.output_path, info.width, info.height, rate, info.colour, samples) as writer:
+        for batch in _batches(frames_in_order(footage, indices), BATCH):
+            spoken = min(len(batch), max(0, voiced - written))
+            chosen = indices[written : written + len(batch)]
+            if spoken:
+                codes = renderer.codes(batch[:spoken], chosen[:spoken], track, times[written : written + spoken])
+                batch[:spoken] = renderer.render(batch[:spoken], chosen[:spoken], codes)
+            for image in batch:
+                writer.write(image)
+            written += len(batch)
+            report.progress("Dub", written, len(indices))
+    finished = time.monotonic()
+    return {
+        "output_path": job.output_path,
+        "frames_expected": round(seconds * rate) + len(tail),
+        "frames_written": written,
+        "duration_error_ms": 1000.0 * (voiced / float(rate) - seconds),
+        "frames_without_face": int((~footage.track.found[order]).sum()),
+        "prepare_seconds": prepared - started,
+        "dub_seconds": finished - prepared,
+        "dub_fps": written / (finished - prepared),
+    }
+
+
+def forth_and_back(footage: Footage, count: int, rate: Fraction) -> NDArray[np.int64]:
+    """Which frame of the footage each of ``count`` output frames shows: to its end, back to its beginning, and so on,
+    so that there is never a jump.
+    """
+    span = footage.times[-1] - footage.times[0]
+    moments = np.arange(count) / float(rate)
+    if span > 0:
+        moments = span - np.abs(span - moments % (2 * span))
+    return _shown_at(footage, footage.times[0] + moments)
+
+
+def rest_of(footage: Footage, count: int, rate: Fraction) -> NDArray[np.int64]:
+    """Which frames of the footage follow after ``count`` output frames, up to its end."""
+    total = round(footage.seconds * rate)
+    return _shown_at(footage, footage.times[0] + np.arange(min(count, total), total) / float(rate))
+
+
+def frames_in_order(footage: Footage, indices: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
+    """Pictures of the footage's frames ``indices``, which run forth and back, without holding them all in memory."""
+    for block in np.split(indices, np.flatnonzero(_turns(indices)) + 1):
+        if len(block) == 0:
+            continue
+        if block[0] <= block[-1]:
+            yield from _ascending(footage, block)
+        else:
+            for part in np.split(block, range(_BLOCK, len(block), _BLOCK)):
+                yield from reversed(list(_ascending(footage, part[::-1])))
+
+
+def _ascending(footage: Footage, indices: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
+    first, last = footage.times[indices[0]], footage.times[indices[-1]]
+    start = max(0.0, float(first) - _TIME_TOLERANCE)
+    span = Media(footage.media.path, start, float(last) + 2 * _TIME_TOLERANCE)
+    position = int(indices[0])
+    wanted = 0
+    for frame in read_frames(span):
+        while wanted < len(indices) and indices[wanted] == position:
+            yield frame.image
+            wanted += 1
+        position += 1
+
+
+def _turns(indices: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """After which frames the direction changes: bool (n - 1,)."""
+    steps = np.sign(np.diff(indices))
+    turns = np.zeros(len(steps), dtype=bool)
+    direction = 0
+    for place, step in enumerate(steps):
+        if step and direction and step != direction:
+            turns[place] = True
+            direction = 0
+        elif step:
+            direction = step
+    return turns
+
+
+def _shown_at(footage: Footage, moments: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The frame on screen at each moment: the last one that has begun."""
+    index = np.searchsorted(footage.times, moments + _TIME_TOLERANCE, side="right") - 1
+    return index.clip(0, len(footage.times) - 1)
+
+
+def _fit_sound(
+    voice: tuple[NDArray[np.float32], int], footage: Media | None, voiced: int, total: int, rate: Fraction
+) -> tuple[NDArray[np.float32], int]:
+    """The voice at the exact length of its frames, followed by the footage's own sound where that goes on."""
+    samples, sample_rate = voice
+    length = round(total / rate * sample_rate)
+    middle = round(voiced / rate * sample_rate)
+    result = np.zeros((length, samples.shape[1]), np.float32)
+    result[: min(middle, len(samples))] = samples[:middle]
+    if footage is not None and probe(footage.path).has_sound:
+        own = read_speech(Media(footage.path, footage.start + float(voiced / rate), footage.end))
+        moments = np.arange(length - middle) * (SPEECH_RATE / sample_rate)
+        result[middle:] = np.interp(moments, np.arange(len(own)), own, right=0.0)[:, None]
+    return result, sample_rate
+
+
+def _batches(items: Iterator[NDArray[np.uint8]], size: int) -> Iterator[list[NDArray[np.uint8]]]:
+    for first in items:
+        yield [first, *(item for _, item in zip(range(size - 1), items, strict=False))]

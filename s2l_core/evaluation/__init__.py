@@ -1,0 +1,1 @@
+"""How good a speaker is, and against what."""

@@ -1,0 +1,204 @@
+"""The look of a face: what its surroundings tell of the mouth besides speech.
+
+Light, posture and the slow drift of a take change the mouth as well, and at dubbing time the surroundings of the
+mouth are there to see. They also betray how the driven frame's own mouth moves, which must not reach the result:
+whatever the shape of the lips explains of them, linearly and by its squares, is regressed out first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..canonical import CanonicalFace, outside_lips
+from ..regions import Observation
+from ..speech.features import HOP_SECONDS
+
+_SURROUNDINGS_SIZE, _BORDER_SIZE, _SHAPE_SIZE, _SQUARES = 48, 24, 8, 3
+_BORDER_SHARE = 0.1
+_SPEECH_REACH_SECONDS, _SPEECH_STEP_SECONDS = 0.24, 0.04
+_SPEECH_SHARE = 0.3
+"""Weight of the speech features beside the look: a lower one is regularised more."""
+_PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3)
+_FOLDS = 5
+_MOST_FRAMES = 1500
+"""Frames that the principal components are taken from at most."""
+
+
+@dataclass(frozen=True)
+class LookPixels:
+    """Which pixels of an observation the look is taken from.
+
+    Attributes:
+        around: bool (h', w') of the surroundings.
+        border: bool (h, w) of the canonical lips.
+    """
+
+    around: Tensor
+    border: Tensor
+
+    @classmethod
+    def of(cls, face: CanonicalFace) -> LookPixels:
+        height, width = face.lips.rectangle.height, face.lips.rectangle.width
+        thickness = max(2, round(_BORDER_SHARE * height))
+        border = torch.ones(height, width, dtype=torch.bool)
+        border[thickness:-thickness, thickness:-thickness] = False
+        return cls(outside_lips(face), border)
+
+    def take(self, observation: Observation) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Colours of the surroundings and of the border, each a vector."""
+        surroundings, lips = observation.surroundings.cpu(), observation.lips.cpu()
+        return surroundings[:, self.around].flatten().numpy(), lips[:, self.border].flatten().numpy()
+
+
+class LookModel(nn.Module):
+    """Surroundings, border and lip shape of a frame to an offset of its motion code.
+
+    Args:
+        surroundings: Numbers in the surroundings' colours.
+        border: Numbers in the border's colours.
+        shape: Numbers in a lip shape.
+        code: Numbers in a code.
+    """
+
+    def __init__(self, surroundings: int, border: int, shape: int, code: int) -> None:
+        super().__init__()
+        self.surroundings = Components(surroundings, _SURROUNDINGS_SIZE)
+        self.border = Components(border, _BORDER_SIZE)
+        self.shape = Components(shape, _SHAPE_SIZE)
+        self.register_buffer("cleaning", torch.zeros(_SHAPE_SIZE + _SQUARES + 1, _SURROUNDINGS_SIZE + _BORDER_SIZE))
+        self.register_buffer("weights", torch.zeros(_SURROUNDINGS_SIZE + _BORDER_SIZE, code))
+
+    cleaning: Tensor
+    weights: Tensor
+
+    def forward(self, surroundings: Tensor, border: Tensor, shapes: Tensor) -> Tensor:
+        """Offsets (B, code); zero for frames without a face, whose shapes are NaN."""
+        seen = torch.isfinite(shapes).all(dim=1, keepdim=True)
+        offset = self.clean(surroundings, border, torch.where(seen, shapes, self.shape.mean)) @ self.weights
+        return torch.where(seen, offset, torch.zeros_like(offset))
+
+    def clean(self, surroundings: Tensor, border: Tensor, shapes: Tensor) -> Tensor:
+        """(B, 72) components of the surroundings without what the lip shape explains of them."""
+        looks = torch.cat([self.surroundings(surroundings), self.border(border)], dim=1)
+        return looks - self._explanation(shapes) @ self.cleaning
+
+    def fit(
+        self,
+        surroundings: NDArray[np.float32],
+        border: NDArray[np.float32],
+        shapes: NDArray[np.float32],
+        codes: NDArray[np.float32],
+        speech: NDArray[np.float32],
+    ) -> None:
+        """Fit in closed form, together with a linear model of speech so that the look explains only the rest.
+
+        Args:
+            surroundings: (N, ...) of the training frames in order of time.
+            border: (N, ...)
+            shapes: (N, ...) without NaN.
+            codes: (N, code) what is to be explained, centred.
+            speech: (N, f) as :func:`speech_context` gives it.
+        """
+        for component, values in ((self.surroundings, surroundings), (self.border, border), (self.shape, shapes)):
+            component.fit(values)
+        colours = torch.from_numpy(surroundings), torch.from_numpy(border), torch.from_numpy(shapes)
+        looks = torch.cat([self.surroundings(colours[0]), self.border(colours[1])], dim=1)
+        self.cleaning.copy_(torch.linalg.lstsq(self._explanation(colours[2]), looks).solution)
+
+        clean = self.clean(*colours).double()
+        scale = clean.std(dim=0).max()
+        inputs = torch.cat([clean / scale, _SPEECH_SHARE * torch.from_numpy(speech).double()], dim=1)
+        targets = torch.from_numpy(codes).double()
+        penalty = min(_PENALTIES, key=lambda value: _validation_error(inputs, targets, value))
+        self.weights.copy_((_ridge(inputs, targets, penalty)[: clean.shape[1]] / scale).float())
+
+    def _explanation(self, shapes: Tensor) -> Tensor:
+        components = self.shape(shapes)
+        return torch.cat([components, components[:, :_SQUARES].square(), torch.ones_like(components[:, :1])], dim=1)
+
+
+class Components(nn.Module):
+    """Principal components, scaled so that the first has unit variance.
+
+    Args:
+        length: Numbers in an input.
+        size: Components.
+    """
+
+    mean: Tensor
+    axes: Tensor
+
+    def __init__(self, length: int, size: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(length))
+        self.register_buffer("axes", torch.zeros(length, size))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(B, size) of (B, length)."""
+        return (values - self.mean) @ self.axes
+
+    def fit(self, values: NDArray[np.float32]) -> None:
+        """Take mean and axes from (N, length)."""
+        sample = torch.from_numpy(values[evenly(len(values), _MOST_FRAMES)])
+        self.mean.copy_(sample.mean(dim=0))
+        axes, deviations = principal_axes(sample - self.mean, self.axes.shape[1])
+        self.axes.copy_(axes / deviations[0].clamp(min=1e-6))
+
+
+def principal_axes(centred: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Orthonormal axes (length, size) of centred values (N, length) and their standard deviations (size,), falling.
+
+    They come from the smaller one of the two Gram matrices. Axes beyond the rank of the values are zero.
+    """
+    count, length = centred.shape
+    if count <= length:
+        squares, vectors = torch.linalg.eigh((centred @ centred.T).double())
+        squares, vectors = squares.flip(0)[:size].clamp(min=0), vectors.flip(1)[:, :size]
+        axes = centred.T @ (vectors / squares.sqrt().clamp(min=1e-6)).float()
+    else:
+        squares, vectors = torch.linalg.eigh((centred.T @ centred).double())
+        squares, axes = squares.flip(0)[:size].clamp(min=0), vectors.flip(1)[:, :size].float()
+    known = squares > 1e-9 * squares[0].clamp(min=1e-12)
+    axes = torch.where(known, axes, torch.zeros_like(axes))
+    deviations = (squares / count).sqrt().float()
+    missing = size - axes.shape[1]
+    return nn.functional.pad(axes, (0, missing)), nn.functional.pad(deviations, (0, missing))
+
+
+def speech_context(mel: NDArray[np.float32], times: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Log-mel around moments: (N, 13 * 80), standardised, from 240 ms before to 240 ms after.
+
+    Args:
+        mel: (m, 80) log-mel.
+        times: (N,) seconds from its start.
+    """
+    reach = round(_SPEECH_REACH_SECONDS / _SPEECH_STEP_SECONDS)
+    offsets = np.arange(-reach, reach + 1) * _SPEECH_STEP_SECONDS
+    rows = np.round((times[:, None] + offsets) / HOP_SECONDS).astype(int).clip(0, len(mel) - 1)
+    return ((mel - mel.mean(axis=0)) / mel.std())[rows].reshape(len(times), -1)
+
+
+def evenly(count: int, most: int) -> NDArray[np.int64]:
+    """At most ``most`` of the indices 0..count-1, evenly spaced."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
+
+
+def _ridge(inputs: Tensor, targets: Tensor, penalty: float) -> Tensor:
+    system = inputs.T @ inputs + penalty * len(inputs) * torch.eye(inputs.shape[1], dtype=inputs.dtype)
+    return torch.linalg.solve(system, inputs.T @ targets)
+
+
+def _validation_error(inputs: Tensor, targets: Tensor, penalty: float) -> float:
+    """Squared error on stretches of time that were left out, since neighbouring frames are alike."""
+    total = 0.0
+    for fold in torch.arange(len(inputs)).chunk(_FOLDS):
+        kept = torch.ones(len(inputs), dtype=torch.bool)
+        kept[fold] = False
+        weights = _ridge(inputs[kept], targets[kept], penalty)
+        total += float((inputs[fold] @ weights - targets[fold]).square().sum())
+    return total

@@ -1,0 +1,150 @@
+"""A trained speaker and its file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from ..canonical import CanonicalFace, from_description, to_description
+from ..errors import FileMissing, SpeakerFileBroken, SpeakerFileForeign, SpeakerFileNewer
+from ..files import write_whole
+from .blend import BlendNet
+from .lip import LipModel
+from .look import LookModel, LookPixels
+
+SCHEMA_VERSION = 1
+_KEY = "speech2lip"
+_LONGEST_HEADER = 16_000_000
+_HALF_PRECISION_FROM = 10_000
+"""Tensors of this many numbers are stored in 16 bits, which is finer than the 8 bits of a picture."""
+
+
+@dataclass
+class SpeakerModel:
+    """Everything that dubbing needs of one speaker.
+
+    Attributes:
+        name: As the user calls the speaker.
+        face: The canonical view.
+        lip: Speech to lips.
+        look: Surroundings of the mouth to an offset of the lips' code.
+        blend: Joins lips and frame.
+        origin: Where it comes from: training job, footage fingerprint, split of the footage, versions. JSON values.
+        metrics: What was measured on the held-out footage. JSON values.
+    """
+
+    name: str
+    face: CanonicalFace
+    lip: LipModel
+    look: LookModel
+    blend: BlendNet
+    origin: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def untrained(cls, name: str, face: CanonicalFace, lip_shape_size: int) -> SpeakerModel:
+        """Networks of the sizes that a canonical view asks for.
+
+        Args:
+            name: Of the speaker.
+            face: The canonical view.
+            lip_shape_size: Numbers in a lip shape, see :func:`s2l_core.regions.lip_shapes`.
+        """
+        box = face.lips.rectangle
+        lip = LipModel(box.width, box.height)
+        pixels = LookPixels.of(face)
+        surroundings, border = (3 * int(mask.sum()) for mask in (pixels.around, pixels.border))
+        return cls(name, face, lip, LookModel(surroundings, border, lip_shape_size, lip.code_size), BlendNet())
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        return {"lip": self.lip, "look": self.look, "blend": self.blend}
+
+    def to(self, device: torch.device | str) -> SpeakerModel:
+        """Move to a device, in place, and make ready for use."""
+        self.face = self.face.to(device)
+        for network in self.networks.values():
+            network.to(device).eval()
+        return self
+
+    def save(self, path: str) -> None:
+        """Write an ``.s2l`` file: safetensors with a JSON header.
+
+        Raises:
+            CannotWrite, DiskFull: See :func:`s2l_core.files.write_whole`.
+        """
+        tensors = {"lips.depth": self.face.lips.depth, "surroundings.depth": self.face.surroundings.depth}
+        for prefix, network in self.networks.items():
+            tensors |= {f"{prefix}.{name}": tensor for name, tensor in network.state_dict().items()}
+        header = {
+            "schema": SCHEMA_VERSION,
+            "name": self.name,
+            "face": to_description(self.face),
+            "lip_shape_size": len(self.look.shape.mean),
+            "origin": self.origin,
+            "metrics": self.metrics,
+        }
+        stored = {name: _for_storage(tensor) for name, tensor in tensors.items()}
+        write_whole(path, safetensors.torch.save(stored, {_KEY: json.dumps(header)}))
+
+    @classmethod
+    def load(cls, path: str, device: torch.device | str = "cpu") -> SpeakerModel:
+        """Read an ``.s2l`` file; nothing in it is trusted.
+
+        Raises:
+            FileMissing: There is no such file.
+            SpeakerFileForeign: It is something else.
+            SpeakerFileNewer: A later version wrote it.
+            SpeakerFileBroken: It is cut short or damaged.
+        """
+        header = read_header(path)
+        try:
+            tensors = safetensors.torch.load_file(path, device="cpu")
+            face = from_description(
+                header["face"], tensors.pop("lips.depth").float(), tensors.pop("surroundings.depth").float()
+            )
+            speaker = cls.untrained(str(header["name"]), face, int(header["lip_shape_size"]))
+            for prefix, network in speaker.networks.items():
+                length = len(prefix) + 1
+                state = {name[length:]: value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
+                network.load_state_dict(state)
+            speaker.origin, speaker.metrics = dict(header["origin"]), dict(header["metrics"])
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+            raise SpeakerFileBroken(f"{path} is cut short or damaged.") from error
+        return speaker.to(device)
+
+
+def read_header(path: str) -> dict[str, Any]:
+    """The JSON header of an ``.s2l`` file, without its tensors.
+
+    Raises:
+        FileMissing, SpeakerFileForeign, SpeakerFileNewer: As :meth:`SpeakerModel.load`.
+        SpeakerFileBroken: The file ends inside its header.
+    """
+    if not Path(path).is_file():
+        raise FileMissing(f"There is no file {path}.")
+    with Path(path).open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        text = file.read(min(length, _LONGEST_HEADER))
+    if not text.startswith(b'{"__metadata__":{"' + _KEY.encode()):
+        raise SpeakerFileForeign(f"{path} is not a speaker file.")
+    try:
+        header = json.loads(json.loads(text)["__metadata__"][_KEY])
+        schema = int(header["schema"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise SpeakerFileBroken(f"{path} is cut short or damaged.") from error
+    if schema > SCHEMA_VERSION:
+        raise SpeakerFileNewer(f"{path} has schema {schema}; this version reads up to {SCHEMA_VERSION}.")
+    return dict(header)
+
+
+def _for_storage(tensor: Tensor) -> Tensor:
+    tensor = tensor.detach().cpu().contiguous()
+    return tensor.half() if tensor.numel() >= _HALF_PRECISION_FROM else tensor

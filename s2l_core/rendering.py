@@ -1,0 +1,115 @@
+"""Rendering a speaker's mouth into frames: from codes of speech to finished pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .compositing import paste, place
+from .footage import Footage
+from .media.audio import SPEECH_RATE
+from .model.lip import compose
+from .model.look import LookPixels
+from .model.speaker import SpeakerModel
+from .regions import Observer, lip_shapes, regions_to_tensor
+from .speech.encoder import codes_at
+from .speech.features import log_mel, normalise_loudness
+
+BATCH = 8
+"""Frames that are rendered together: more is no faster on a CPU and takes memory."""
+
+_LEAST_SPEECH = SPEECH_RATE // 10
+
+
+def speech_track(speaker: SpeakerModel, speech: NDArray[np.float32]) -> Tensor:
+    """Codes (t, size) of a recording (n,) at 16 kHz, one every 40 ms."""
+    padded = np.pad(speech, (0, max(0, _LEAST_SPEECH - len(speech))))
+    mel = torch.from_numpy(log_mel(normalise_loudness(padded)))
+    return speaker.lip.speech.track(mel.to(speaker.lip.base.device))
+
+
+class MouthRenderer:
+    """Replaces the mouth in frames of one clip.
+
+    Args:
+        speaker: On the device to compute on.
+        footage: The clip.
+        blending: Whether Blend-Net takes part; without it the lips are laid over the frame as they are.
+    """
+
+    def __init__(self, speaker: SpeakerModel, footage: Footage, blending: bool = True) -> None:
+        self._speaker = speaker
+        self._device = speaker.lip.base.device
+        self._observer = Observer(speaker.face, footage, self._device)
+        self._found = footage.track.found
+        self._shapes = torch.from_numpy(lip_shapes(footage.landmarks, footage.track, footage.layout))
+        self._look_pixels = LookPixels.of(speaker.face)
+        self._blending = blending
+        with torch.no_grad():
+            self._layers = speaker.lip.pixel_layers()
+
+    @torch.no_grad()
+    def codes(
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        indices: NDArray[np.integer],
+        track: Tensor,
+        times: NDArray[np.float64],
+    ) -> Tensor:
+        """Codes (B, size) of speech at ``times`` (B,) of its track, with the look of the frames ``indices``."""
+        colours = [
+            self._look_pixels.take(self._observer.observe(image, int(index)))
+            for image, index in zip(images, indices, strict=True)
+        ]
+        surroundings, border = (
+            torch.from_numpy(np.stack(values)).to(self._device) for values in zip(*colours, strict=True)
+        )
+        shapes = self._shapes[torch.as_tensor(indices)].to(self._device)
+        return codes_at(track, times) + self._speaker.look(surroundings, border, shapes)
+
+    @torch.no_grad()
+    def render(
+        self, images: Sequence[NDArray[np.uint8]], indices: NDArray[np.integer], codes: Tensor
+    ) -> list[NDArray[np.uint8]]:
+        """Frames with new lips.
+
+        Args:
+            images: B frames uint8 (H, W, 3).
+            indices: int (B,) which frames of the footage they are.
+            codes: (B, size).
+
+        Returns:
+            New images; outside of the mouth's mask, and wherever no face was found, they equal the given ones.
+        """
+        plan, view = self._observer.plan, self._speaker.face.lips
+        cuts = np.stack([plan.cut(image, int(index)) for image, index in zip(images, indices, strict=True)])
+        poses = self._observer.poses[torch.as_tensor(indices, device=self._device)]
+        placement = place(view, self._observer.intrinsics, poses, plan.grids(indices, self._device))
+        regions = regions_to_tensor(torch.from_numpy(cuts).to(self._device))
+        blended = paste(compose(self._layers, codes), regions, placement, view)
+        if self._blending:
+            blended = self._speaker.blend(blended, placement.mask)
+        quantised = (blended.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+        replaced = (placement.mask > 0).permute(0, 2, 3, 1).cpu().numpy() & self._found[indices][:, None, None, None]
+        results = []
+        for image, index, new, old, where in zip(images, indices, quantised, cuts, replaced, strict=True):
+            result = image.copy()
+            plan.put(result, int(index), np.where(where, new, old))
+            results.append(result)
+        return results
+
+    @torch.no_grad()
+    def masks(self, indices: NDArray[np.integer], height: int, width: int) -> NDArray[np.bool_]:
+        """Which pixels of frames ``indices`` the mouth may change: (B, height, width)."""
+        plan = self._observer.plan
+        poses = self._observer.poses[torch.as_tensor(indices, device=self._device)]
+        placement = place(self._speaker.face.lips, self._observer.intrinsics, poses, plan.grids(indices, self._device))
+        masks = np.zeros((len(indices), height, width, 1), np.uint8)
+        inside = (placement.mask > 0).permute(0, 2, 3, 1).to(torch.uint8).cpu().numpy()
+        for mask, index, region in zip(masks, indices, inside, strict=True):
+            plan.put(mask, int(index), region)
+        return masks[..., 0] > 0

@@ -1,0 +1,86 @@
+"""From log-mel to motion codes: what the sound says about the lips, and when."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .features import HOP_SECONDS, MEL_BANDS
+
+CODE_SECONDS = 4 * HOP_SECONDS
+"""Distance of the encoder's outputs: 25 codes a second, interpolated linearly for any frame rate."""
+
+_WIDTH = 128
+_DROPOUT = 0.3
+_BLOCKS = 3
+CONTEXT_CODES = 4
+"""Codes on either side that an output depends on; also how much an excerpt must be longer at both ends."""
+
+
+class SpeechEncoder(nn.Module):
+    """Strided convolutions on log-mel (METHOD: stands for DeepSpeech and AudioNet of paper section 4.2).
+
+    Args:
+        size: Numbers in a code.
+    """
+
+    mel_mean: Tensor
+    mel_scale: Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.register_buffer("mel_mean", torch.zeros(MEL_BANDS))
+        self.register_buffer("mel_scale", torch.ones(()))
+        self.layers = nn.Sequential(
+            nn.Conv1d(MEL_BANDS, _WIDTH, 5, stride=2, padding=2),
+            nn.ReLU(),
+            nn.Conv1d(_WIDTH, _WIDTH, 5, stride=2, padding=2),
+            nn.Dropout(_DROPOUT),
+            *(_ResidualBlock() for _ in range(_BLOCKS)),
+            nn.ReLU(),
+            nn.Conv1d(_WIDTH, size, 1),
+        )
+
+    def fit_scale(self, mel: Tensor) -> None:
+        """Take mean and scale of the inputs from log-mel (m, 80)."""
+        self.mel_mean.copy_(mel.mean(dim=0))
+        self.mel_scale.copy_(mel.std())
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """Codes (B, t, size) of log-mel (B, 4 t, 80); code i belongs to the time of mel row 4 i."""
+        scaled = (mel - self.mel_mean) / self.mel_scale
+        return self.layers(scaled.transpose(1, 2)).transpose(1, 2)
+
+    @torch.no_grad()
+    def track(self, mel: Tensor) -> Tensor:
+        """Codes (t, size) of a whole recording, one every 40 ms from time 0, with silence before and after it.
+
+        Args:
+            mel: Log-mel (m, 80), see :func:`s2l_core.speech.features.log_mel`.
+        """
+        margin = 4 * CONTEXT_CODES
+        rest = -len(mel) % 4
+        edges = functional.pad(mel[None], (0, 0, margin, margin + rest), value=float(mel.min()))
+        return self(edges)[0, CONTEXT_CODES:-CONTEXT_CODES]
+
+
+class _ResidualBlock(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv1d(_WIDTH, _WIDTH, 3, padding=1)
+        self.second = nn.Conv1d(_WIDTH, _WIDTH, 3, padding=1)
+        self.dropout = nn.Dropout(_DROPOUT)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.dropout(self.second(functional.relu(self.first(functional.relu(x)))))
+
+
+def codes_at(track: Tensor, times: np.ndarray) -> Tensor:
+    """Codes (n, size) at times (n,) in seconds, linearly between those of a track (t, size); held at its ends."""
+    position = torch.as_tensor(times / CODE_SECONDS, dtype=torch.float32, device=track.device)
+    position = position.clamp(0, len(track) - 1)
+    before = position.floor().long().clamp(max=max(len(track) - 2, 0))
+    after = (before + 1).clamp(max=len(track) - 1)
+    return torch.lerp(track[before], track[after], (position - before)[:, None])
