@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from .device import choose_device
 from .errors import FootageTooShort, Speech2LipError, TooFewFaces
 from .events import Report
 from .face.sharpness import measure_blur
@@ -50,12 +51,13 @@ def check(job: CheckJob, report: Report | None = None) -> dict[str, Any]:
         AudioUnreadable: The voice is no sound file.
         AudioEmpty: There is no sound in the span.
         LandmarksUnavailable: The back-end cannot be used.
+        DeviceUnavailable: CUDA is asked for and there is none.
     """
     report = report or Report()
     voice = job.voice or job.footage
     speech = read_speech(voice)
     level = measure_level(speech, read_sample_rate(voice.path))
-    footage = prepare(job.footage, job.landmarks, "cpu" if job.device == "auto" else job.device, report)
+    footage = prepare(job.footage, job.landmarks, choose_device(job.device).type, report)
     faces = footage.landmarks[footage.track.found]
     face_width = float(np.median(np.ptp(faces[..., 0], axis=1)))
     angles = np.percentile(head_angles(footage.track.poses[footage.track.found]), [1, 99], axis=0)

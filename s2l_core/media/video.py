@@ -6,7 +6,6 @@ that the same colour gives the same code values in the file. libswscale would ta
 
 from __future__ import annotations
 
-import errno
 import itertools
 import math
 from collections.abc import Iterator
@@ -25,7 +24,8 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation
 from av.video.stream import VideoStream
 
-from ..errors import CannotWrite, DiskFull, NotAVideo, Speech2LipError
+from ..errors import CannotWrite, NotAVideo
+from ..files import refusal
 from ..jobs import Media
 from .container import decode_video, find_audio, find_video, open_container, timestamp
 
@@ -39,7 +39,6 @@ _ACCURATE = (
 )
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 _AAC_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1"}
-_DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -219,7 +218,7 @@ class VideoWriter:
                 # A Python file keeps the reason of a failed write, which libavformat would reduce to "I/O error".
                 self._file = self._partial.open("wb")
             except OSError as error:
-                raise self._refusal(error) from error
+                raise refusal(self._path, error) from error
             cleanup.callback(self._partial.unlink, missing_ok=True)
             cleanup.callback(_close_quietly, self._file)
             # The default time scale would round durations to milliseconds.
@@ -251,7 +250,7 @@ class VideoWriter:
             self._container.mux(self._video.encode(frame))
             self._write_sound(until=self._frames / self._rate)
         except (OSError, av.FFmpegError) as error:
-            raise self._refusal(error) from error
+            raise refusal(self._path, error) from error
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -268,7 +267,7 @@ class VideoWriter:
                 self._file.close()
                 self._partial.replace(self._path)
             except (OSError, av.FFmpegError) as failure:
-                raise self._refusal(failure) from failure
+                raise refusal(self._path, failure) from failure
 
     def _add_video(self) -> VideoStream:
         stream = self._container.add_stream("libx264", rate=self._rate, options={"crf": str(self._crf)})
@@ -304,11 +303,6 @@ class VideoWriter:
         frame.sample_rate, frame.pts, frame.time_base = rate, self._samples, Fraction(1, rate)
         self._samples = stop
         self._container.mux(self._audio.encode(frame))
-
-    def _refusal(self, error: Exception) -> Speech2LipError:
-        if getattr(error, "errno", None) in _DISK_FULL_ERRORS:
-            return DiskFull(f"The disk is full: {self._path} could not be written.")
-        return CannotWrite(f"{self._path} cannot be written: {getattr(error, 'strerror', None) or error}.")
 
 
 def _close_quietly(file: BinaryIO | OutputContainer) -> None:
