@@ -23,6 +23,7 @@ BROWS = ((1401, 2044, 1914, 493, 268), (3615, 4240, 4114, 2734, 2509))
 CHIN, NOSE_TIP = 966, 4857
 
 _IDENTITY_SPREAD = 0.8
+_EYE_RETRACTION = 2.6  # mm; an eyeball sinks in as it blinks, and here the lids' straight path needs the room
 _NECK_LENGTH = 52.0
 
 
@@ -70,7 +71,8 @@ class Head:
         turn = rotation(gaze[0], gaze[1], 0.0)
         for side in ("Left", "Right"):
             eye, centre = self.vertices_of(f"M_Sclera{side}"), self.eye_centre(side)
-            vertices[eye] = (vertices[eye] - centre) @ turn.T + centre
+            retraction = _EYE_RETRACTION * min(1.0, 2.5 * weights.get(f"eyeBlink_{side[0]}", 0.0))
+            vertices[eye] = (vertices[eye] - centre) @ turn.T + centre + [0.0, 0.0, retraction]
         return vertices
 
     def eye_centre(self, side: str) -> np.ndarray:

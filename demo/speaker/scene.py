@@ -26,7 +26,7 @@ _TILES = {
     "lashes": ("M_EyeLashes",),
 }
 _GLOW = {"gums": 0.09, "teeth": 0.04}  # light that reaches the mouth through cheeks and lips
-_SAMPLES = 4
+_SAMPLES = 3
 _UNDER_SHIRT = 140.0  # mm below the head's origin: hidden, so not rendered
 _SEEN_PARTS = tuple(part for parts in _TILES.values() for part in parts)
 
@@ -92,7 +92,7 @@ def _set_up_render(scene: bpy.types.Scene) -> None:
     cycles.use_denoising, cycles.denoiser = True, "OPENIMAGEDENOISE"
     cycles.denoising_quality = "BALANCED"
     cycles.denoising_input_passes, cycles.denoising_prefilter = "RGB_ALBEDO_NORMAL", "FAST"
-    cycles.max_bounces, cycles.transparent_max_bounces = 2, 6
+    cycles.max_bounces, cycles.transparent_max_bounces = 2, 32
     cycles.caustics_reflective = cycles.caustics_refractive = False
     cycles.use_light_tree = False
     cycles.debug_bvh_type = "DYNAMIC_BVH"

@@ -249,15 +249,15 @@ def eye_painter(centre: np.ndarray) -> Painter:
 
 
 def lash_painter(head: Head) -> Painter:
-    """Dark hairs that thin out from the lid to their tips."""
+    """Dark hairs on the upper lids that thin out to their tips."""
     lids = cKDTree(head.rest[head.vertices_of("M_Face")])
     lid_line = head.eye_centre("Left")[1] + 2.0
 
     def painter(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        towards_tip = lids.query(p)[0] / 9.0
-        comb = 0.5 + 0.5 * np.sin(p[:, 0] * 5.5 + 1.5 * np.sin(p[:, 0] * 1.7))
-        opacity = 0.6 * smoothstep(0.2, 0.9, comb + 0.1 - 1.3 * towards_tip) * np.where(p[:, 1] < lid_line, 0.9, 0.12)
-        dark = np.full((len(p), 3), 0.09)
+        towards_tip = np.clip(lids.query(p)[0] / 8.0, 0.0, 1.0)
+        comb = 0.75 + 0.25 * np.sin(p[:, 0] * 5.5 + 1.5 * np.sin(p[:, 0] * 1.7))
+        opacity = 0.4 * comb * (1.0 - towards_tip) ** 1.5 * (p[:, 1] < lid_line)  # the three layers add up
+        dark = np.full((len(p), 3), 0.13)
         return dark, np.stack([np.full(len(p), 0.5), np.full(len(p), 0.6), opacity], axis=1)
 
     return painter
