@@ -14,11 +14,14 @@ from .adjustment import Scene, linearise, robust_weights, weak_perspective_poses
 
 Array = NDArray[np.float64]
 
-# Root mean square acceleration of a talking head over a sixth of a second: rad/s² of the rotation vector and mm/s².
+# Root mean square acceleration of a talking head over a third of a second: rad/s² of the rotation vector and mm/s².
 # Each head has its own, measured within these bounds; they are those of a statue and of a lively speaker.
 _STILL: Array = np.array([*np.radians([3.0, 3.0, 3.0]), 3.0, 3.0, 3.0])
 _LIVELY: Array = np.array([*np.radians([75.0, 75.0, 75.0]), 125.0, 125.0, 125.0])
-_SPAN = 1 / 6
+_SPAN = 1 / 3
+# Share of the measured acceleration of turns that is the head's. A turn shows in the image by its parallax alone, so
+# the errors that speech makes in landmarks look like turns.
+_TRUE_TURNS = 0.5
 # The prior counts each frame as one at this rate does.
 _FRAME = 1 / 25
 # How far a head may stray, in radians and millimetres, from the straight way between the frames that show it.
@@ -95,8 +98,8 @@ def _measure_acceleration(
     noise = np.maximum(variance - (near[1:] * near[:-1])[pairs].mean(axis=0), 0.0) / 10
     motion = np.maximum(np.square(far[far_good]).mean(axis=0) - 6 * noise, 0.0)
     seconds = np.median(times[2 * span :] - times[: -2 * span]) / 2
-    shared = np.repeat([motion[:3].mean(), motion[3:5].mean()], 3)
-    return np.clip(np.sqrt(shared) / seconds**2, _STILL, _LIVELY)
+    turn, shift = np.sqrt([motion[:3].mean(), motion[3:5].mean()]) / seconds**2
+    return np.clip(np.repeat([_TRUE_TURNS * turn, shift], 3), _STILL, _LIVELY)
 
 
 def _differences_over(
