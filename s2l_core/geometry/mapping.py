@@ -143,7 +143,8 @@ def canonical_from_observed(
         view: The canonical view.
         intrinsics: Camera of the observed frames.
         poses: (B, 4, 4) camera_from_head of the observed frames.
-        steps: Of the search, at least 2. A pose 10 degrees off needs 3, one 40 degrees off 6.
+        steps: Of the search, at least 2. On a sphere turned by 20 degrees about each axis 2 leave an error below 0.01
+            pixels, 4 do so at 30 degrees and 6 at 40.
 
     Returns:
         (B, h, w) positions in the canonical image (not in its rectangle); valid where they lie on known depth inside
@@ -200,9 +201,15 @@ class _Projection:
     def directions(self, pixels: Tensor) -> Planes:
         """A p of pixels (h, w, 2) or (B, h, w, 2) as three planes (B, h, w)."""
         u, v = pixels[..., 0].contiguous(), pixels[..., 1].contiguous()
-        a = self._matrix
-        x, y, z = (torch.addcmul(torch.addcmul(a[:, i, 2], a[:, i, 0], u), a[:, i, 1], v) for i in range(3))
-        return x, y, z
+        return self._row(0, u, v), self._row(1, u, v), self._row(2, u, v)
+
+    def depth_directions(self, pixels: Tensor) -> Tensor:
+        """The last plane of :meth:`directions`: the target depth gained by a millimetre of source depth."""
+        return self._row(2, pixels[..., 0], pixels[..., 1])
+
+    def _row(self, row: int, u: Tensor, v: Tensor) -> Tensor:
+        a = self._matrix[:, row]
+        return torch.addcmul(torch.addcmul(a[:, 2], a[:, 0], u), a[:, 1], v)
 
     def at(self, directions: Planes, depth: Tensor) -> tuple[Tensor, Tensor]:
         """Positions (B, h, w, 2) and depths (B, h, w) in the target view."""
@@ -228,8 +235,8 @@ class _RaySearch:
         """
         position, canonical_depth = self.backward.at(rays, depth)
         surface, certainty = sample(self._layers, position, self._view.rectangle, "border").unbind(1)
-        _, _, slope = self._forward.directions(position)
-        return position, certainty > 0.999, (surface - canonical_depth) * slope
+        deeper = (surface - canonical_depth) * self._forward.depth_directions(position)
+        return position, certainty > 0.999, deeper
 
     def run(self, pixels: Tensor, steps: int) -> Tensor:
         """Observed depth of the surface at pixels (B, h, w, 2), and the rate at which a step shrinks its error,
