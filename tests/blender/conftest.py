@@ -66,9 +66,14 @@ def module() -> Callable[[str], ModuleType]:
     return lambda name: importlib.import_module(f"{EXTENSION}.{name}")
 
 
+def add_on_preferences() -> Any:
+    """Not to be kept: disabling the extension frees them."""
+    return bpy.context.preferences.addons[EXTENSION].preferences
+
+
 @pytest.fixture
 def preferences() -> Any:
-    return bpy.context.preferences.addons[EXTENSION].preferences
+    return add_on_preferences()
 
 
 @pytest.fixture
@@ -89,12 +94,12 @@ def strips(scene: Any) -> Any:
 
 
 @pytest.fixture
-def fake_worker(preferences: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+def fake_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     """Makes the worker Python a program that behaves as told, see ``fake_worker.py``."""
-    preferences.worker_python = str(Path(__file__).with_name("fake_worker.py"))
+    add_on_preferences().worker_python = str(Path(__file__).with_name("fake_worker.py"))
     monkeypatch.setenv("S2L_FAKE_BEHAVIOUR", "answer")
     yield lambda behaviour: monkeypatch.setenv("S2L_FAKE_BEHAVIOUR", behaviour)
-    preferences.worker_python = ""
+    add_on_preferences().worker_python = ""
 
 
 @pytest.fixture(scope="session")
@@ -129,15 +134,32 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def render_settings(scene: Any, width: int, height: int) -> None:
-    """Small frames whose code values are those of the strips."""
-    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = width, height, 100
+@pytest.fixture
+def shown_grey(tmp_path: Path) -> Callable[[Any, int], float]:
+    """Tells the grey, from 0 to 1, that Blender shows in the middle of a scene's frame."""
+
+    def shown_grey(scene: Any, frame: int) -> float:
+        _show_code_values(scene)
+        scene.render.filepath = str(tmp_path / f"{frame}.png")
+        scene.frame_set(frame)
+        bpy.ops.render.render(write_still=True)
+        image = bpy.data.images.load(scene.render.filepath)
+        grey = float(image.pixels[4 * (32 * 64 + 32)])
+        bpy.data.images.remove(image)
+        return grey
+
+    return shown_grey
+
+
+def _show_code_values(scene: Any) -> None:
+    """Render 64x64 pixels that keep the code values of the strips."""
+    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = 64, 64, 100
     scene.view_settings.view_transform = "Standard"
 
 
 def _render_grey_ramp(path: Path, fps: int, fps_base: float, frames: int) -> None:
     scene = bpy.data.scenes.new("Grey Ramp")
-    render_settings(scene, 64, 64)
+    _show_code_values(scene)
     scene.render.fps, scene.render.fps_base = fps, fps_base
     scene.frame_start, scene.frame_end = 1, frames
     strips = scene.sequence_editor_create().strips

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import bpy
 import pytest
-from conftest import render_settings
 
 FRAMES = 50
 CLICK_SECONDS = 1.2
@@ -40,18 +39,6 @@ def add_movie_at_its_own_speed(scene, path: Path, start: int):
     return scene.sequence_editor.active_strip
 
 
-def shown_media_frame(scene, frame: int, folder: Path) -> int:
-    """The frame of the grey ramp that Blender shows on a frame of the timeline."""
-    render_settings(scene, 64, 64)
-    scene.render.filepath = str(folder / f"{frame}.png")
-    scene.frame_set(frame)
-    bpy.ops.render.render(write_still=True)
-    image = bpy.data.images.load(scene.render.filepath)
-    grey = image.pixels[4 * (32 * 64 + 32)]
-    bpy.data.images.remove(image)
-    return round(grey * FRAMES)
-
-
 def trim(strip) -> None:
     strip.frame_offset_start, strip.frame_offset_end = 12, 9
 
@@ -80,7 +67,7 @@ def delay(strip) -> None:
     ],
 )
 def test_movie_strip_maps_to_the_frames_that_blender_shows(
-    module, scene, strips, make_movie, tmp_path, media_rate, scene_rate, own_speed, change
+    module, scene, strips, make_movie, shown_grey, media_rate, scene_rate, own_speed, change
 ) -> None:
     path = make_movie(*media_rate, FRAMES)
     scene.render.fps, scene.render.fps_base = scene_rate
@@ -91,10 +78,11 @@ def test_movie_strip_maps_to_the_frames_that_blender_shows(
     frames_per_second = Fraction(media_rate[0]) / Fraction(media_rate[1]).limit_denominator(1001)
     for frame in (playback.first, (playback.first + playback.end) // 2, playback.end - 1):
         mapped = playback.media(frame).start * frames_per_second
-        shown = shown_media_frame(scene, frame, tmp_path)
+        shown = round(shown_grey(scene, frame) * FRAMES)
         assert abs(min(mapped, FRAMES - 1) - shown) < 0.51  # Blender shows the nearest frame
 
 
+@pytest.mark.skipif(bpy.app.version >= (5, 2), reason="since Blender 5.2 a mixdown returns before it is written")
 @pytest.mark.parametrize("scene_rate", [(25, 1.0), (30, 1.001)])
 @pytest.mark.parametrize("change", [lambda strip: None, trim, trim_for_good, delay])
 def test_sound_strip_maps_to_the_samples_that_blender_plays(
