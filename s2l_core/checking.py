@@ -16,7 +16,7 @@ from .footage import Footage, prepare, refuse_untrainable
 from .geometry.camera import head_angles
 from .jobs import CheckJob, Media
 from .media.audio import SpeechLevel, measure_level, read_sample_rate, read_speech, refuse_unusable
-from .media.video import read_frames
+from .media.video import probe, read_frames
 from .synchrony import Offset, find_offset
 
 Verdict = Literal["good", "usable", "poor"]
@@ -54,6 +54,7 @@ def check(job: CheckJob, report: Report | None = None) -> dict[str, Any]:
         DeviceUnavailable: CUDA is asked for and there is none.
     """
     report = report or Report()
+    probe(job.footage.path)  # what is no video shall not be blamed for its sound
     voice = job.voice or job.footage
     speech = read_speech(voice)
     level = measure_level(speech, read_sample_rate(voice.path))

@@ -23,6 +23,7 @@ from .footage import Footage, prepare, refuse_untrainable
 from .geometry.mapping import map_pixels, relative_pose, sample
 from .jobs import TrainJob, to_document
 from .media.audio import measure_level, read_sample_rate, read_speech, refuse_unusable
+from .media.video import probe
 from .model.lip import LipModel, compose
 from .model.look import LookPixels, evenly, principal_axes, speech_context
 from .model.speaker import SpeakerModel
@@ -87,6 +88,7 @@ def train(job: TrainJob, report: Report | None = None) -> dict[str, Any]:
     torch.manual_seed(job.seed)
     random = np.random.default_rng(job.seed)
 
+    probe(job.footage.path)  # what is no video shall not be blamed for its sound
     voice = job.voice or job.footage
     speech = read_speech(voice)
     refuse_unusable(measure_level(speech, read_sample_rate(voice.path)), voice.path)
