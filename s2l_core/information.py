@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from .errors import DeviceUnavailable, LandmarksUnavailable
+from .device import choose_device
+from .errors import LandmarksUnavailable
 from .events import Report
 from .face.landmarks import open_detector
 from .jobs import SCHEMA_VERSION, InfoJob
@@ -27,9 +28,6 @@ def info(job: InfoJob, report: Report | None = None) -> dict[str, Any]:
     Raises:
         DeviceUnavailable: The job asks for CUDA and there is none.
     """
-    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    if job.device == "cuda" and not gpus:
-        raise DeviceUnavailable("There is no CUDA device on this machine.")
     return {
         "version": VERSION,
         "schema": SCHEMA_VERSION,
@@ -37,8 +35,8 @@ def info(job: InfoJob, report: Report | None = None) -> dict[str, Any]:
         "executable": sys.executable,
         "torch": torch.__version__,
         "platform": platform.platform(),
-        "devices": ["cpu", *gpus],
-        "device": "cpu" if job.device == "cpu" or not gpus else "cuda",
+        "devices": ["cpu", *(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))],
+        "device": choose_device(job.device).type,
         "landmarks": _landmark_back_ends(),
     }
 

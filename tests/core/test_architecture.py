@@ -16,10 +16,13 @@ LIBRARY = ROOT / "s2l_core"
 # The parts of the library from the bottom up: a part imports its own row and those above it, never those below.
 ROWS = [
     {"errors", "events", "jobs", "version"},
+    {"device", "files"},
     {"media"},
-    {"face", "geometry", "speech"},
+    {"face", "geometry", "speech", "synchrony"},
     {"footage"},
+    {"canonical", "regions", "compositing"},
     {"model", "losses"},
+    {"rendering"},
     {"checking", "dubbing", "evaluation", "information", "training"},
     {"execution"},
     {"terminal"},

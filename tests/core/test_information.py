@@ -23,13 +23,14 @@ def test_the_engine_names_its_versions_devices_and_landmarks() -> None:
 
 
 def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert info(InfoJob("auto"))["device"] == "cpu"
     with pytest.raises(DeviceUnavailable):
         info(InfoJob("cuda"))
 
 
 def test_auto_takes_the_graphics_card_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "Some GPU")
     assert info(InfoJob("auto"))["device"] == "cuda"
