@@ -1,4 +1,4 @@
-"""The canonical view of a speaker: the pose, the rectangles and the depth in which lips are learnt (paper section 4.1)."""
+"""The canonical view of a speaker: pose, rectangles and depth in which lips are learnt (paper section 4.1)."""
 
 from __future__ import annotations
 

@@ -23,13 +23,18 @@ BATCH = 8
 """Frames that are rendered together: more is no faster on a CPU and takes memory."""
 
 _LEAST_SPEECH = SPEECH_RATE // 10
+_ARTICULATION = 1.4
+"""How much farther than predicted the lips go from rest. Least-squares predictions are timid: held-out mouths opened
+half as far as the real ones; this brings them to two thirds and three quarters, for at most 0.3 dB.
+"""
 
 
 def speech_track(speaker: SpeakerModel, speech: NDArray[np.float32]) -> Tensor:
     """Codes (t, size) of a recording (n,) at 16 kHz, one every 40 ms."""
     padded = np.pad(speech, (0, max(0, _LEAST_SPEECH - len(speech))))
     mel = torch.from_numpy(log_mel(normalise_loudness(padded)))
-    return speaker.lip.speech.track(mel.to(speaker.lip.base.device))
+    encoder = speaker.lip.speech
+    return torch.lerp(encoder.rest(), encoder.track(mel.to(speaker.lip.base.device)), _ARTICULATION)
 
 
 class MouthRenderer:

@@ -87,8 +87,8 @@ def measure(
             left, top, right, bottom = boxes[index].clip(0)
             box = (slice(top, bottom), slice(left, right))
             outside = np.abs(new.astype(int) - real)[~mask].max(initial=0)
-            openings = _opening(seen_in_new, new), _opening(seen_in_real, real)
-            rows.append((psnr(new[box], real[box]), psnr(average[box], real[box]), outside, *openings))
+            opened = _opening(seen_in_new, new), _opening(seen_in_real, real)
+            rows.append((psnr(new[box], real[box]), psnr(average[box], real[box]), outside, *opened))
         done += len(batch)
         report.progress("Measure", done, len(indices))
     mouth, average_mouth, outside_mask, openings, real_openings = (

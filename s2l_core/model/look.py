@@ -108,7 +108,8 @@ class LookModel(nn.Module):
             component.fit(values)
         colours = torch.from_numpy(surroundings), torch.from_numpy(border), torch.from_numpy(shapes)
         looks = torch.cat([self.surroundings(colours[0]), self.border(colours[1])], dim=1)
-        self.cleaning.copy_(torch.linalg.lstsq(self._explanation(colours[2]), looks).solution)
+        # in single precision the small components would spoil the large ones
+        self.cleaning.copy_(torch.linalg.lstsq(self._explanation(colours[2]).double(), looks.double()).solution)
 
         clean = self.clean(*colours).double()
         scale = clean.std(dim=0).max()

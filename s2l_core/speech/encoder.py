@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .features import HOP_SECONDS, MEL_BANDS
+from .features import HOP_SECONDS, MEL_BANDS, silence_level
 
 CODE_SECONDS = 4 * HOP_SECONDS
 """Distance of the encoder's outputs: 25 codes a second, interpolated linearly for any frame rate."""
@@ -64,6 +64,12 @@ class SpeechEncoder(nn.Module):
         rest = -len(mel) % 4
         edges = functional.pad(mel[None], (0, 0, margin, margin + rest), value=float(mel.min()))
         return self(edges)[0, CONTEXT_CODES:-CONTEXT_CODES]
+
+    @torch.no_grad()
+    def rest(self) -> Tensor:
+        """The code (size,) of digital silence: the mouth at rest."""
+        silence = self.mel_mean.new_full((4 * (2 * CONTEXT_CODES + 1), MEL_BANDS), silence_level())
+        return self.track(silence)[CONTEXT_CODES]
 
 
 class _ResidualBlock(nn.Module):

@@ -73,7 +73,8 @@ def silence_level() -> float:
 
 def _mel_filters() -> NDArray[np.float64]:
     """(80, 257) triangular filters, evenly spaced on the mel scale of O'Shaughnessy (1987), each summing to one."""
-    edges_mel = np.linspace(*(2595.0 * np.log10(1.0 + np.array([_LOWEST_HZ, _HIGHEST_HZ]) / 700.0)), MEL_BANDS + 2)
+    lowest, highest = 2595.0 * np.log10(1.0 + np.array([_LOWEST_HZ, _HIGHEST_HZ]) / 700.0)
+    edges_mel = np.linspace(float(lowest), float(highest), MEL_BANDS + 2)
     edges = 700.0 * (10.0 ** (edges_mel / 2595.0) - 1.0)
     bins = np.fft.rfftfreq(_FFT_SIZE, 1.0 / SAMPLE_RATE)
     rising = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]

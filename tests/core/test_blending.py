@@ -1,0 +1,65 @@
+"""Soft mask, pasting and Blend-Net."""
+
+from __future__ import annotations
+
+import torch
+
+from s2l_core.compositing import Placement, paste, soft_mask
+from s2l_core.geometry.camera import Intrinsics, Rectangle
+from s2l_core.geometry.mapping import CanonicalView
+from s2l_core.model.blend import BlendNet
+
+RECTANGLE = Rectangle(10, 20, 16, 8)
+VIEW = CanonicalView(torch.full((8, 16), 500.0), RECTANGLE, Intrinsics.centred(500.0, 64, 64), torch.eye(4))
+
+
+def placement() -> Placement:
+    """The canonical view itself, from pixel (8, 16) on, 24x16 pixels."""
+    x, y = torch.arange(24) + 8.5, torch.arange(16) + 16.5
+    pixels = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)[None]
+    mask = torch.zeros(1, 1, 16, 24)
+    mask[0, 0, 4:12, 2:18] = soft_mask(8, 16)
+    return Placement(pixels, mask)
+
+
+def test_the_mask_is_whole_in_the_middle_and_zero_at_the_border() -> None:
+    mask = soft_mask(40, 60)
+    assert mask[20, 30] == 1.0
+    assert mask.min() == 0.0 == mask[0].max() == mask[:, 0].max() == mask[-1].max()
+    assert torch.allclose(mask, mask.flip(0)) and torch.allclose(mask, mask.flip(1))
+
+
+def test_pixels_outside_of_the_mask_stay_as_they_are_bit_for_bit() -> None:
+    torch.manual_seed(0)
+    regions, lips, place = torch.rand(1, 3, 16, 24), torch.rand(1, 3, 8, 16), placement()
+    pasted = paste(lips, regions, place, VIEW)
+    outside = (place.mask == 0).expand_as(regions)
+    assert torch.equal(pasted[outside], regions[outside])
+    assert not torch.equal(pasted, regions)
+
+
+def test_lips_land_in_their_rectangle_at_any_resolution() -> None:
+    regions, place = torch.zeros(1, 3, 16, 24), placement()
+    ramp = torch.linspace(0, 1, 32)[None, None, None].expand(1, 3, 16, 32)
+    coarse = torch.nn.functional.avg_pool2d(ramp, 2)
+    fine, plain = paste(ramp, regions, place, VIEW), paste(coarse, regions, place, VIEW)
+    whole = (place.mask == 1).expand_as(fine)
+    assert whole.any()
+    assert torch.allclose(fine[whole], plain[whole], atol=0.02)
+    assert torch.allclose(plain[0, 0, 8, 6:14], coarse[0, 0, 4, 4:12], atol=1e-5)
+
+
+def test_an_untrained_blend_net_changes_nothing() -> None:
+    merged = torch.rand(2, 3, 32, 40)
+    assert torch.equal(BlendNet()(merged, torch.ones(2, 1, 32, 40)), merged)
+
+
+def test_the_residual_stays_inside_of_the_mask() -> None:
+    torch.manual_seed(0)
+    blend = BlendNet()
+    torch.nn.init.normal_(blend.residual.weight)
+    merged, mask = torch.rand(1, 3, 32, 40), torch.zeros(1, 1, 32, 40)
+    mask[..., 8:24, 10:30] = 1.0
+    blended = blend(merged, mask)
+    assert torch.equal(blended[..., :8, :], merged[..., :8, :])
+    assert not torch.equal(blended[..., 8:24, 10:30], merged[..., 8:24, 10:30])
