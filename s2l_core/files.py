@@ -30,15 +30,17 @@ def write_whole(path: str, content: bytes) -> None:
         raise refusal(path, error) from error
 
 
-def refuse_unwritable(path: str) -> None:
-    """Raise at once where :func:`write_whole` would only fail after the work.
+def refuse_unwritable(path: str, *sources: str) -> None:
+    """Raise before the work where its result could not be written, or would take the place of one of its sources.
 
     Raises:
-        CannotWrite: As :func:`write_whole`.
+        CannotWrite: As :func:`write_whole`, or the path is one of ``sources``.
         DiskFull: There is no room for a directory entry.
     """
     if Path(path).is_dir():
         raise CannotWrite(f"{path} is a folder.", "Name a file to write.")
+    if any(Path(path).exists() and Path(source).exists() and Path(path).samefile(source) for source in sources):
+        raise CannotWrite(f"{path} is a source of this job.", "Name another file to write.")
     try:
         _partial(path).open("wb").close()
         _partial(path).unlink()

@@ -82,7 +82,7 @@ def train(job: TrainJob, report: Report | None = None) -> dict[str, Any]:
     """
     report = report or Report()
     started = time.monotonic()
-    refuse_unwritable(job.speaker_path)
+    refuse_unwritable(job.speaker_path, job.footage.path, (job.voice or job.footage).path)
     device = choose_device(job.device)
     preset = PRESETS[job.preset]
     torch.manual_seed(job.seed)

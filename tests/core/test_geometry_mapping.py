@@ -155,4 +155,5 @@ def test_gradients_reach_the_canonical_depth_and_the_poses(direction):
         if value is moving:
             step[:, 3] = 0
         plus, minus = (loss(*(v + s * step if v is value else v for v in (depth, moving))) for s in (1, -1))
+        assert gradient is not None
         assert (gradient * step).sum().item() == pytest.approx((plus - minus).item() / 2, rel=0.05)
