@@ -98,7 +98,8 @@ def render_movie(scene: Any, footage: VideoInfo, path: Path) -> None:
 
         def tell(scene: Any) -> None:
             done = scene.frame_current - scene.frame_start + 1
-            print(f"\r{done} of {frames} frames", end="", file=screen, flush=True)
+            if done % 25 == 0 or done == frames:
+                print(f"\r{done} of {frames} frames", end="", file=screen, flush=True)
 
         bpy.app.handlers.render_write.append(tell)
         try:

@@ -27,6 +27,7 @@ from s2l_core.media.audio import SPEECH_RATE, read_audio, read_speech
 from s2l_core.media.video import VideoInfo, probe, read_frames
 
 DEMO = Path(__file__).resolve().parent
+MEASURES = ("mouth_psnr", "mean_image_psnr", "opening_correlation", "opening_ratio", "outside_mask_max_error")
 
 
 def main() -> int:
@@ -72,7 +73,7 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], float]:
         "duration_error_ms": 1000 * (float(len(lips.times) / footage.rate) - len(sound) / sound_rate),
         **{key: trained[key] for key in ("prepare_seconds", "train_seconds", "speaker_file_bytes")},
         **{key: dubbed[key] for key in ("dub_seconds", "dub_fps")},
-        **trained["held_out"],
+        **{key: trained["held_out"][key] for key in MEASURES},
     }
     moments = collect_moments(footage, out / "dubbed.mp4", lips)
     title = f"{Path(footage.path).stem}, dubbed with {voice.stem}"
