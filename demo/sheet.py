@@ -47,7 +47,8 @@ def choose_moments(openings: np.ndarray, count: int = 6) -> list[int]:
         openings: (N,) mouth opening in each frame, NaN where there is no face; N is at least ``count``.
         count: How many.
     """
-    levels = np.linspace(*np.nanquantile(openings, (0.02, 0.98)), count)
+    shut, wide = np.nanquantile(openings, (0.02, 0.98))
+    levels = np.linspace(shut, wide, count)
     spans = [
         span[len(span) // 6 : len(span) - len(span) // 6] for span in np.array_split(np.arange(len(openings)), count)
     ]
