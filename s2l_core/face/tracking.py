@@ -22,7 +22,7 @@ _KEYFRAMES = 150
 _FIELD_OF_VIEW = 30.0
 # How far points may be from where the landmark model puts them, in millimetres along the head's axes; and the same
 # where the model gives no depth, so that the head starts as an ellipsoid.
-_SHAPE_PRIOR = np.array([3.0, 3.0, 2.0])
+_SHAPE_PRIOR = np.array([1.5, 1.5, 1.0])
 _FLAT_SHAPE_PRIOR = np.array([5.0, 5.0, 15.0])
 # At a cut the face jumps by this share of the distance between the eyes or more, ...
 _JUMP = 0.025

@@ -7,21 +7,29 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solveh_banded
-from scipy.ndimage import median_filter
+from scipy.ndimage import maximum_filter, median_filter
 from scipy.sparse import csr_array
 
+from ..geometry.camera import make_pose, project
 from .adjustment import Scene, linearise, robust_weights, weak_perspective_poses
 
 Array = NDArray[np.float64]
 
-# Root mean square acceleration of a talking head over a third of a second: rad/s² of the rotation vector and mm/s².
-# Each head has its own, measured within these bounds; they are those of a statue and of a lively speaker.
-_STILL: Array = np.array([*np.radians([3.0, 3.0, 3.0]), 3.0, 3.0, 3.0])
-_LIVELY: Array = np.array([*np.radians([75.0, 75.0, 75.0]), 125.0, 125.0, 125.0])
+# Root mean square accelerations of a head, in rad/s² of the rotation vector and mm/s². Each clip has its own, measured
+# over a third of a second within the bounds of a statue and of a headbanger; a clip too short for that has the usual.
+_STILL = np.array([np.radians(3.0), 3.0])
+_WILD = np.array([np.radians(1000.0), 2000.0])
+_USUAL = np.array([np.radians(75.0), 125.0])
 _SPAN = 1 / 3
-# Share of the measured acceleration of turns that is the head's. A turn shows in the image by its parallax alone, so
-# the errors that speech makes in landmarks look like turns.
-_TRUE_TURNS = 0.5
+# Share of what is measured that is the head's own. A turn shows in the image by its parallax alone, so the errors that
+# speech makes in landmarks look like turns.
+_SHARE = np.array([0.5, 1.0])
+# A quick nod in a calm clip must not be ironed out: where the prior moves the landmarks by more than this share of the
+# face's width for as long as the span above, it is loosened, and again if that does not do. Landmarks that jump go
+# back sooner.
+_STRAIN = 0.01
+_LOOSENING = 4.0
+_ROUNDS = 3
 # The prior counts each frame as one at this rate does.
 _FRAME = 1 / 25
 # How far a head may stray, in radians and millimetres, from the straight way between the frames that show it.
@@ -32,7 +40,7 @@ _CHUNK = 1000
 _MEDIAN = 5
 
 
-def solve_poses(scene: Scene, points: Array, times: Array, shots: NDArray[np.integer], iterations: int = 10) -> Array:
+def solve_poses(scene: Scene, points: Array, times: Array, shots: NDArray[np.integer], iterations: int = 6) -> Array:
     """Poses (N, 6) of a head of known shape in every frame, as rotation vectors and translations.
 
     Gauss-Newton on robust reprojection errors plus the squared acceleration of the pose, integrated over each shot.
@@ -49,57 +57,83 @@ def solve_poses(scene: Scene, points: Array, times: Array, shots: NDArray[np.int
     """
     found = np.isfinite(points).all(axis=(1, 2))
     guess = _guess(scene, points, found, times, shots)
-    clip = _Clip(scene, points, found, guess, _second_differences(times, shots))
-    loose = clip.solve(guess, 10.0 * _LIVELY, iterations)
-    return clip.solve(guess, _measure_acceleration(loose, found, times, shots), iterations)
+    clip = _Clip(scene, points, times, shots, found, guess)
+    loose = clip.solve(guess, np.broadcast_to(_WILD, (len(points), 2)), iterations)
+    acceleration = _measure_acceleration(loose, found, times, shots)
+    parameters = clip.solve(loose, acceleration, iterations)
+    span = _frames(_SPAN, times)
+    for _ in range(_ROUNDS):
+        strained = median_filter(clip.strain(parameters, loose), size=span + 1) > _STRAIN
+        if not strained.any():
+            break
+        around = maximum_filter(strained, size=2 * span + 1)
+        acceleration = np.where(around[:, None], np.minimum(_LOOSENING * acceleration, _WILD), acceleration)
+        parameters = clip.solve(loose, acceleration, iterations)
+    return parameters
 
 
 @dataclass(frozen=True)
 class _Clip:
     scene: Scene
     points: Array
+    times: Array
+    shots: NDArray[np.integer]
     found: NDArray[np.bool_]
     guess: Array
-    differences: csr_array
 
     def solve(self, start: Array, acceleration: Array, iterations: int) -> Array:
-        """Poses (N, 6) under a prior of root mean square accelerations (6,)."""
-        stiffness = self.differences.T @ self.differences
-        smoothness = 1 / np.square(acceleration)
+        """Poses (N, 6) under a prior of root mean square accelerations (N, 2) of turns and shifts."""
+        turns, shifts = (self._stiffness(column) for column in acceleration.T)
         held = np.where(self.found, 0.0, 1.0)[:, None] / np.square(_STRAY)
         parameters = start.copy()
         for _ in range(iterations):
             blocks, right = _normal_equations(self.scene, parameters, self.points, self.found)
             blocks[:, range(6), range(6)] += held
-            right += held * (self.guess - parameters) - (stiffness @ parameters) * smoothness
-            parameters += _solve_banded(blocks, stiffness, smoothness, right)
+            right += held * (self.guess - parameters)
+            right -= np.concatenate([turns @ parameters[:, :3], shifts @ parameters[:, 3:]], axis=1)
+            parameters += _solve_banded(blocks, turns, shifts, right)
         return parameters
+
+    def strain(self, first: Array, second: Array) -> Array:
+        """How far apart (N,) two sets of poses show the landmarks, as a share of the face's width; 0 without a face."""
+        shape, camera = self.scene.shape, self.scene.intrinsics
+        pixels = [project(shape, make_pose(poses[:, :3], poses[:, 3:]), camera) for poses in (first, second)]
+        distance = np.sqrt(np.square(pixels[0] - pixels[1]).sum(axis=-1).mean(axis=-1))
+        return self.found * distance * second[:, 5] / (camera.fx * np.ptp(shape[:, 0]))
+
+    def _stiffness(self, acceleration: Array) -> csr_array:
+        """(N, N) second derivative of half the squared accelerations of one quantity, in units of the usual (N,)."""
+        differences = _second_differences(self.times, self.shots, acceleration)
+        return differences.T @ differences
 
 
 def _measure_acceleration(
     parameters: Array, found: NDArray[np.bool_], times: Array, shots: NDArray[np.integer]
 ) -> Array:
-    """Root mean square accelerations (6,) of a head from noisy poses; the bound of lively heads if frames are few.
+    """Root mean square accelerations (N, 2) of turns and shifts of a head, alike in all frames, from noisy poses.
 
     White noise of variance s² gives second differences a variance of 6 s² and a covariance of -4 s² with their
     neighbours, whatever the span over which they are taken, while those of a smooth motion grow with the square of
-    the span: short spans tell the noise, long ones the motion. Distance is much noisier than place in the image and
-    is taken to change as that does; the three angles share one figure as well.
+    the span: short spans tell the noise, long ones the motion. The three angles share one figure, and distance, which
+    is much noisier than place in the image, changes as that does.
     """
-    span = max(1, round(_SPAN / np.median(np.diff(times)))) if len(times) > 1 else 1
-    if len(times) < 4 * span + 30:
-        return _LIVELY
+    span = _frames(_SPAN, times)
     near, near_good = _differences_over(parameters, 1, found, shots)
     far, far_good = _differences_over(parameters, span, found, shots)
     pairs = near_good[1:] & near_good[:-1]
-    if pairs.sum() < 30 or far_good.sum() < 30:
-        return _LIVELY
+    if min(pairs.sum(), far_good.sum()) < 30:
+        return np.broadcast_to(_USUAL, (len(times), 2))
     variance = np.square(near[near_good]).mean(axis=0)
     noise = np.maximum(variance - (near[1:] * near[:-1])[pairs].mean(axis=0), 0.0) / 10
-    motion = np.maximum(np.square(far[far_good]).mean(axis=0) - 6 * noise, 0.0)
     seconds = np.median(times[2 * span :] - times[: -2 * span]) / 2
-    turn, shift = np.sqrt([motion[:3].mean(), motion[3:5].mean()]) / seconds**2
-    return np.clip(np.repeat([_TRUE_TURNS * turn, shift], 3), _STILL, _LIVELY)
+    motion = np.maximum(np.square(far[far_good]).mean(axis=0) - 6 * noise, 0.0)
+    measured = np.sqrt([motion[:3].mean(), motion[3:5].mean()]) / seconds**2
+    return np.broadcast_to(np.clip(_SHARE * measured, _STILL, _WILD), (len(times), 2))
+
+
+def _frames(seconds: float, times: Array) -> int:
+    """About how many frames a time takes, at least one."""
+    return max(1, round(seconds / np.median(np.diff(times)))) if len(times) > 1 else 1
 
 
 def _differences_over(
@@ -129,15 +163,15 @@ def _guess(scene: Scene, points: Array, found: NDArray[np.bool_], times: Array, 
     return guess
 
 
-def _second_differences(times: Array, shots: NDArray[np.integer]) -> csr_array:
-    """(M, N) that takes a quantity in every frame to its acceleration at the inner frames of all shots, each weighted
-    by the root of the time that it stands for.
+def _second_differences(times: Array, shots: NDArray[np.integer], unit: Array) -> csr_array:
+    """(M, N) that takes a quantity in every frame to its acceleration at the inner frames of all shots, in units (N,),
+    each weighted by the root of the time that it stands for.
     """
     before, after = np.diff(times)[:-1], np.diff(times)[1:]
     before, after = np.maximum(before, 1e-3), np.maximum(after, 1e-3)
-    rows = np.flatnonzero(shots[:-2] == shots[2:])
     values = np.stack([2 / (before * (before + after)), -2 / (before * after), 2 / (after * (before + after))], axis=-1)
-    values *= np.sqrt((before + after) / (2 * _FRAME))[:, None]
+    values *= (np.sqrt((before + after) / (2 * _FRAME)) / unit[1:-1])[:, None]
+    rows = np.flatnonzero(shots[:-2] == shots[2:])
     number = np.repeat(np.arange(len(rows)), 3)
     columns = (rows[:, None] + np.arange(3)).ravel()
     return csr_array((values[rows].ravel(), (number, columns)), shape=(len(rows), len(times)))
@@ -157,13 +191,14 @@ def _normal_equations(scene: Scene, parameters: Array, points: Array, found: NDA
     return blocks, right
 
 
-def _solve_banded(blocks: Array, stiffness: csr_array, smoothness: Array, right: Array) -> Array:
-    """Solve (blocks + stiffness x diag(smoothness)) step = right for steps (N, 6)."""
+def _solve_banded(blocks: Array, turns: csr_array, shifts: csr_array, right: Array) -> Array:
+    """Solve for steps (N, 6) with the stiffness (N, N) of turns and shifts added to the blocks (N, 6, 6)."""
     count, band = len(blocks), 17
     upper = np.zeros((band + 1, count, 6))
     for row in range(6):
         for column in range(row, 6):
             upper[band + row - column, :, column] = blocks[:, row, column]
     for apart in range(min(3, count)):
-        upper[band - 6 * apart, apart:] += stiffness.diagonal(apart)[:, None] * smoothness
+        for stiffness, columns in ((turns, slice(0, 3)), (shifts, slice(3, 6))):
+            upper[band - 6 * apart, apart:, columns] += stiffness.diagonal(apart)[:, None]
     return solveh_banded(upper.reshape(band + 1, -1), right.ravel()).reshape(count, 6)
