@@ -21,7 +21,7 @@ ROWS = [
     {"face", "geometry", "speech", "synchrony"},
     {"footage"},
     {"canonical", "regions", "compositing"},
-    {"model", "losses"},
+    {"model"},
     {"rendering"},
     {"checking", "dubbing", "evaluation", "information", "training"},
     {"execution"},
