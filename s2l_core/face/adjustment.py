@@ -22,7 +22,6 @@ _OUTLIER = 2.5
 _INDEPENDENT = 10.0
 # Standard deviation of the logarithm of the focal length about its prior.
 _FOCAL_PRIOR = 0.25
-_POSES_FIRST = 4
 
 
 @dataclass(frozen=True)
@@ -150,6 +149,8 @@ def adjust(scene: Scene, points: Array, shape_prior: Array, iterations: int = 30
 
 @dataclass(frozen=True)
 class _Prior:
+    """What shape and focal length are drawn to; ``certainty`` (3,) is the inverse variance along the head's axes."""
+
     shape: Array
     log_focal: float
     certainty: Array
@@ -175,44 +176,41 @@ def _step(scene: Scene, points: Array, prior: _Prior, damping: float) -> Scene:
     """
     count = len(scene.shape)
     at = linearise(scene.shape, scene.parameters, points, scene.intrinsics)
-    weights = robust_weights(at.residual, scene.noise)[..., None]
-    residual = at.residual * weights
-    weighted_pose = at.by_pose * weights[..., None]
-    zoom = at.by_focal + (at.by_pose[..., 3:] @ scene.parameters[:, None, 3:, None])[..., 0]
+    root = np.sqrt(robust_weights(at.residual, scene.noise))[..., None]
+    residual, by_pose, by_point = at.residual * root, at.by_pose * root[..., None], at.by_point * root[..., None]
+    by_zoom = (at.by_focal + (at.by_pose[..., 3:] @ scene.parameters[:, None, 3:, None])[..., 0]) * root
 
-    pose_block = np.einsum("npai,npaj->nij", weighted_pose, at.by_pose)
+    pose_block = np.einsum("npai,npaj->nij", by_pose, by_pose)
     pose_block += damping * pose_block * np.eye(6)
-    pose_right = np.einsum("npai,npa->ni", weighted_pose, residual / weights)
+    pose_right = np.einsum("npai,npa->ni", by_pose, residual)
     coupling = np.concatenate(
         [
-            np.einsum("npai,npaj->nipj", weighted_pose, at.by_point).reshape(len(points), 6, 3 * count),
-            np.einsum("npai,npa->ni", weighted_pose, zoom)[..., None],
+            np.einsum("npai,npaj->nipj", by_pose, by_point).reshape(len(points), 6, 3 * count),
+            np.einsum("npai,npa->ni", by_pose, by_zoom)[..., None],
         ],
         axis=-1,
     )
 
     shape_pull, focal_pull = prior.gradient(scene)
-    system = np.zeros((3 * count + 1, 3 * count + 1))
-    blocks = system[:-1, :-1].reshape(count, 3, count, 3)
+    system = np.diag(np.append(np.tile(prior.certainty, count), 1 / _FOCAL_PRIOR**2))
+    point_blocks = system[:-1, :-1].reshape(count, 3, count, 3)
     each = np.arange(count)
-    blocks[each, :, each, :] = np.einsum("npai,npa,npaj->pij", at.by_point, weights, at.by_point)
-    system[:-1, -1] = system[-1, :-1] = np.einsum("npai,npa,npa->pi", at.by_point, weights, zoom).ravel()
-    system[-1, -1] = (weights * zoom**2).sum()
-    system += np.diag(np.append(np.tile(prior.certainty, count), 1 / _FOCAL_PRIOR**2))
+    point_blocks[each, :, each, :] += np.einsum("npai,npaj->pij", by_point, by_point)
+    system[:-1, -1] = system[-1, :-1] = np.einsum("npai,npa->pi", by_point, by_zoom).ravel()
+    system[-1, -1] += np.square(by_zoom).sum()
     system += damping * np.diag(np.diag(system))
-    right = np.append(
-        (np.einsum("npai,npa->pi", at.by_point, residual) + shape_pull).ravel(), (zoom * residual).sum() + focal_pull
-    )
+    shape_right = np.einsum("npai,npa->pi", by_point, residual) + shape_pull
+    right = np.append(shape_right.ravel(), (by_zoom * residual).sum() + focal_pull)
 
     eliminated = np.linalg.solve(pose_block, np.concatenate([coupling, pose_right[..., None]], axis=-1))
-    by_pose, from_pose = eliminated[..., :-1], eliminated[..., -1]
+    from_scene, from_pose = eliminated[..., :-1], eliminated[..., -1]
     coupling = coupling.reshape(-1, 3 * count + 1)
-    system -= coupling.T @ by_pose.reshape(coupling.shape)
+    system -= coupling.T @ from_scene.reshape(coupling.shape)
     right -= coupling.T @ from_pose.ravel()
     step = np.linalg.solve(system, right)
 
     zoomed = np.exp(np.clip(step[-1], -0.2, 0.2))
-    parameters = scene.parameters + from_pose - by_pose @ step
+    parameters = scene.parameters + from_pose - from_scene @ step
     parameters[:, 3:] *= zoomed
     intrinsics = Intrinsics.centred(scene.intrinsics.fx * zoomed, scene.intrinsics.width, scene.intrinsics.height)
     return Scene(scene.shape + step[:-1].reshape(-1, 3), parameters, intrinsics, scene.noise)
