@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import bpy
+
+DEMO = Path(__file__).resolve().parents[2] / "demo"
 
 
 def test_check_engine_shows_versions_and_devices(scene, preferences) -> None:
@@ -20,3 +25,20 @@ def test_check_judges_the_trimmed_part_of_real_footage(scene, strips, shared_dat
     assert bpy.ops.s2l.check_footage() == {"FINISHED"}
     assert scene.s2l.check.verdict == "poor"
     assert "only 4.0 s" in scene.s2l.check.advice
+
+
+def test_movie_strip_becomes_a_dubbed_strip(scene, strips, tmp_path) -> None:
+    footage = strips.new_movie("Speaker", str(DEMO / "speaker.mp4"), 2, 1)
+    footage.frame_offset_end = footage.frame_duration - 25 * 12
+    scene.s2l.train.preset, scene.s2l.train.folder, scene.s2l.dub.folder = "preview", str(tmp_path), str(tmp_path)
+    assert bpy.ops.s2l.train_speaker() == {"FINISHED"}
+    assert scene.s2l.dub.speaker_path == str(tmp_path / "Speaker.s2l")
+
+    speech = strips.new_sound("Line", str(DEMO / "line.flac"), 1, 101)
+    speech.frame_offset_start, speech.frame_offset_end = 25, speech.frame_duration - 75
+    scene.s2l.dub.sound_strip = speech.name
+    assert bpy.ops.s2l.dub_strip() == {"FINISHED"}
+    dubbed = scene.sequence_editor.active_strip
+    assert (dubbed.frame_final_start, dubbed.frame_duration, dubbed.channel) == (126, 50, 3)
+    assert json.loads(dubbed["s2l_result"])["frames_written"] == 50
+    assert {path.name for path in tmp_path.iterdir()} == {"Speaker.s2l", "speaker_dubbed.mp4"}
