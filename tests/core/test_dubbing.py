@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -44,7 +45,7 @@ def test_footage_plays_forth_and_back_without_a_jump(
     order = forth_and_back(clip(count, rate), wanted, out_rate)
     assert len(order) == wanted
     assert order[0] == 0 and order.min() >= 0 and order.max() < count
-    assert np.abs(np.diff(order)).max(initial=0) <= int(np.ceil(rate / out_rate))
+    assert np.abs(np.diff(order)).max(initial=0) <= math.ceil(rate / out_rate)
 
 
 def test_at_the_footages_own_rate_every_frame_is_shown_once_on_the_way() -> None:
