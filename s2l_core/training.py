@@ -16,6 +16,7 @@ from torch.nn import functional
 from .canonical import CanonicalFace, choose_canonical
 from .compositing import paste, place
 from .device import choose_device
+from .errors import TooFewFaces
 from .evaluation.report import measure
 from .events import Report
 from .files import refuse_unwritable
@@ -34,6 +35,7 @@ from .version import VERSION
 
 _HELD_OUT_SHARE = 0.1
 _GAP_SECONDS = 1.0
+_LEAST_HELD_OUT_SHARE = 0.2
 _MOST_BASIS_FRAMES = 1500
 
 _SPEECH_STEPS = ([20, 75, 120, 240, 1200], [200, 300, 500, 800, 1500])
@@ -94,9 +96,11 @@ def train(job: TrainJob, report: Report | None = None) -> dict[str, Any]:
     refuse_unusable(measure_level(speech, read_sample_rate(voice.path)), voice.path)
     footage = prepare(job.footage, job.landmarks, device.type, report)
     refuse_untrainable(footage)
+    split = split_footage(footage)
+    if footage.track.found[footage.times >= split["held_out"][0]].mean() < _LEAST_HELD_OUT_SHARE:
+        raise TooFewFaces(f"The last tenth of {job.footage.path}, on which the speaker is measured, shows no face.")
     prepared = time.monotonic()
 
-    split = split_footage(footage)
     clip = observe(footage, speech, footage.times < split["train"][1], device, report)
     speaker = SpeakerModel.untrained(job.name, clip.face, clip.shapes.shape[1])
     for network in speaker.networks.values():

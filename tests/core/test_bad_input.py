@@ -59,6 +59,7 @@ TABLE = [
     Row("video without sound", "train {in}/mute.mp4 {out}/a.s2l", errors.NoSound),
     Row("no face at all", "train {in}/faceless.mp4 {out}/a.s2l", errors.NoFace),
     Row("face in a third of the frames", "train {in}/third.mp4 {out}/a.s2l", errors.TooFewFaces),
+    Row("face gone before the end", "train {in}/gone.mp4 {out}/a.s2l", errors.TooFewFaces),
     Row("two seconds of footage", "train {in}/speaker.mp4 {out}/a.s2l --end 2", errors.FootageTooShort),
     Row("trim after the end", "train {in}/speaker.mp4 {out}/a.s2l --start 9000", errors.AudioEmpty),
     Row("empty sound", "train {in}/speaker.mp4 {out}/a.s2l --voice {in}/empty.wav", errors.AudioEmpty),
@@ -187,6 +188,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_movie(folder / "mute.mp4", pictures[:50], None)
     write_movie(folder / "faceless.mp4", nothing, speech)
     write_movie(folder / "third.mp4", pictures[:third] + nothing[third:], speech)
+    write_movie(folder / "gone.mp4", pictures[: -third // 3] + nothing[-third // 3 :], speech)
     write_sound(folder / "voice.wav", speech[: 4 * SPEECH_RATE])
     write_sound(folder / "silent.wav", 0 * speech)
     write_sound(folder / "clipped.wav", np.clip(40 * speech, -1, 1))
