@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -38,21 +39,21 @@ class JobOperator:
         """Why the operator cannot run now, as a sentence without its period; empty where it can."""
         return ""
 
+    @abstractmethod
     def gather(self, context: bpy.types.Context) -> Job:
         """The job that the context asks for.
 
         Raises:
             Speech2LipError: Something about it is wrong.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
         """Put the result into the file, and tell the user about it in a sentence.
 
         Raises:
             Speech2LipError: There is no place for it.
         """
-        raise NotImplementedError
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:

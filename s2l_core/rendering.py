@@ -25,7 +25,7 @@ BATCH = 8
 _LEAST_SPEECH = SPEECH_RATE // 10
 _ARTICULATION = 1.4
 """How much farther than predicted the lips go from rest. Least-squares predictions are timid: held-out mouths opened
-half as far as the real ones; this brings them to two thirds and three quarters, for at most 0.3 dB.
+half as far as the real ones; this brings them to two thirds and three quarters, for 0.3 dB at most.
 """
 
 

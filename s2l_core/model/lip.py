@@ -6,8 +6,9 @@ are known. Space enters through learnable grids of low rank,
 
     f(u, v, code) = base(u, v) + sum_k code_k basis_k(u, v),
 
-which a principal component analysis of the training lips initialises. On held-out lips this reaches in seconds what
-coordinate networks of the same size reach in an hour of training on a CPU.
+which a principal component analysis of the training lips initialises. Given the right codes, that start alone shows the
+held-out lips of a 71 s clip at 36 dB; a network with FiLM layers on a warped grid came to 31 dB after 70 s of training
+on two cores, and to the same 26.5 dB as this one with codes that speech predicts.
 """
 
 from __future__ import annotations

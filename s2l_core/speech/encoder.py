@@ -20,7 +20,7 @@ CONTEXT_CODES = 4
 
 
 class SpeechEncoder(nn.Module):
-    """Strided convolutions on log-mel (METHOD: stands for DeepSpeech and AudioNet of paper section 4.2).
+    """Strided convolutions on log-mel, in the place of the paper's DeepSpeech features and AudioNet (section 4.2).
 
     Args:
         size: Numbers in a code.
