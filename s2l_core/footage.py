@@ -74,7 +74,7 @@ def prepare(media: Media, landmarks: str = "bundled", device: str = "cpu", repor
         media: The span of video.
         landmarks: Landmark back-end, see :func:`s2l_core.face.landmarks.open_detector`.
         device: Where the back-end runs, if it knows more than one place.
-        report: Told the phase ``"Find face"``.
+        report: Told the phases ``"Find face"`` and ``"Track head"``.
 
     Raises:
         FileMissing: There is no such file.
@@ -93,9 +93,7 @@ def prepare(media: Media, landmarks: str = "bundled", device: str = "cpu", repor
     layout, times, points = found
     if np.isnan(points).all():
         raise NoFace(f"No frame of {media.path} shows a face.")
-    report.progress("Track head", 0, 1)
-    track = track_head(points, times, find_shots(points, layout), layout, info.width, info.height)
-    report.progress("Track head", 1, 1)
+    track = track_head(points, times, find_shots(points, layout), layout, info.width, info.height, report)
     return Footage(media, info, fingerprint, layout, times, points, track)
 
 

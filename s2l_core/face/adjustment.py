@@ -5,6 +5,7 @@ Poses are parameters (N, 6): rotation vector in radians, then translation in mil
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,7 +121,7 @@ def measure_noise(residual: Array) -> Array:
     return np.maximum(noise, 0.5 * np.median(noise) + 1e-6)
 
 
-def adjust(scene: Scene, points: Array, shape_prior: Array, iterations: int = 30) -> Scene:
+def adjust(scene: Scene, points: Array, shape_prior: Array, on_step: Callable[[], None], iterations: int = 30) -> Scene:
     """Refine shape, focal length and poses together by Levenberg-Marquardt steps on robust least squares.
 
     The head keeps the place, turn and scale in which it comes: its points are drawn to where they start.
@@ -130,6 +131,7 @@ def adjust(scene: Scene, points: Array, shape_prior: Array, iterations: int = 30
         points: (N, P, 2) landmarks of the keyframes, all found.
         shape_prior: (3,) standard deviations in millimetres by which points may differ from the starting shape
             along the head's axes.
+        on_step: Called after each step.
         iterations: Steps at most.
     """
     prior = _Prior(scene.shape, np.log(scene.intrinsics.fx), 1 / np.square(shape_prior))
@@ -137,6 +139,7 @@ def adjust(scene: Scene, points: Array, shape_prior: Array, iterations: int = 30
     for _ in range(iterations):
         candidate = _step(scene, points, prior, damping)
         candidate_cost = _cost(candidate, points, prior)
+        on_step()
         if candidate_cost < cost:
             settled = cost - candidate_cost < 1e-5 * cost
             scene, cost, damping = candidate, candidate_cost, damping / 5

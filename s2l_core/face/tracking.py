@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter, median_filter
 
 from ..errors import NoFace
+from ..events import Report
 from ..geometry.camera import Intrinsics, head_angles, make_pose, project
 from .adjustment import Scene, adjust, linearise, measure_noise, weak_perspective_poses
 from .head_shape import average_shape, complete_shape, in_head_axes
@@ -18,6 +21,8 @@ from .trajectory import solve_poses
 Array = NDArray[np.float64]
 
 _KEYFRAMES = 150
+# About so many steps, quick and slow, lead to the poses.
+_STEPS = 90
 # Degrees that the longer side of the image spans, before the footage tells more.
 _FIELD_OF_VIEW = 30.0
 # How far points may be from where the landmark model puts them, in millimetres along the head's axes; and the same
@@ -61,6 +66,7 @@ def track_head(
     layout: LandmarkLayout,
     width: int,
     height: int,
+    report: Report | None = None,
 ) -> HeadTrack:
     """Fit one rigid head and one camera to the landmarks of a whole clip.
 
@@ -74,10 +80,17 @@ def track_head(
         layout: Which landmark is which.
         width: Of the image in pixels.
         height: Of the image in pixels.
+        report: Told the phase ``"Track head"``.
 
     Raises:
         NoFace: No frame shows a face.
     """
+    report = report or Report()
+    steps = itertools.count(1)
+
+    def tell() -> None:
+        report.progress("Track head", min(next(steps), _STEPS), _STEPS)
+
     landmarks = np.asarray(landmarks, np.float64)
     found = np.isfinite(landmarks).all(axis=(1, 2))
     if not found.any():
@@ -89,11 +102,11 @@ def track_head(
     intrinsics = Intrinsics.centred(focal, width, height)
 
     keyframes = seen[_spread(start[layout.rigid], seen[:, layout.rigid, :2], intrinsics), :, :2]
-    scene = _adjust(start[layout.rigid], keyframes[:, layout.rigid], shape_prior, intrinsics)
+    scene = _adjust(start[layout.rigid], keyframes[:, layout.rigid], shape_prior, intrinsics, tell)
     shape = in_head_axes(complete_shape(scene, start, keyframes, layout, shape_prior), layout)
 
     rigid_points = landmarks[:, layout.rigid, :2]
-    parameters = solve_poses(replace(scene, shape=shape[layout.rigid]), rigid_points, times, shots)
+    parameters = solve_poses(replace(scene, shape=shape[layout.rigid]), rigid_points, times, shots, tell)
     poses = make_pose(parameters[:, :3], parameters[:, 3:])
     misses = np.square(rigid_points - project(shape[layout.rigid], poses, scene.intrinsics)).sum(axis=-1)
     residual = np.sqrt(misses.mean(axis=-1))
@@ -143,10 +156,12 @@ def _spread(shape: Array, points: Array, intrinsics: Intrinsics) -> NDArray[np.i
     return candidates[np.sort(chosen)]
 
 
-def _adjust(shape: Array, points: Array, shape_prior: Array, intrinsics: Intrinsics) -> Scene:
+def _adjust(
+    shape: Array, points: Array, shape_prior: Array, intrinsics: Intrinsics, on_step: Callable[[], None]
+) -> Scene:
     """Bundle adjustment of the rigid points: first with one noise level for all, then with each point's own."""
     poses = weak_perspective_poses(shape, points, intrinsics)
     noise = measure_noise(linearise(shape, poses, points, intrinsics).residual)
-    scene = adjust(Scene(shape, poses, intrinsics, np.full(len(shape), np.median(noise))), points, shape_prior)
+    scene = adjust(Scene(shape, poses, intrinsics, np.full(len(shape), np.median(noise))), points, shape_prior, on_step)
     residual = linearise(scene.shape, scene.parameters, points, scene.intrinsics).residual
-    return adjust(replace(scene, noise=measure_noise(residual)), points, shape_prior)
+    return adjust(replace(scene, noise=measure_noise(residual)), points, shape_prior, on_step)

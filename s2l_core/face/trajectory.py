@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +41,14 @@ _CHUNK = 1000
 _MEDIAN = 5
 
 
-def solve_poses(scene: Scene, points: Array, times: Array, shots: NDArray[np.integer], iterations: int = 6) -> Array:
+def solve_poses(
+    scene: Scene,
+    points: Array,
+    times: Array,
+    shots: NDArray[np.integer],
+    on_step: Callable[[], None],
+    iterations: int = 6,
+) -> Array:
     """Poses (N, 6) of a head of known shape in every frame, as rotation vectors and translations.
 
     Gauss-Newton on robust reprojection errors plus the squared acceleration of the pose, integrated over each shot.
@@ -53,11 +61,12 @@ def solve_poses(scene: Scene, points: Array, times: Array, shots: NDArray[np.int
         points: (N, P, 2) landmarks in pixels, with NaN in frames without a face, which may not be all.
         times: (N,) seconds, increasing.
         shots: (N,) shot of each frame.
+        on_step: Called after each step.
         iterations: Steps.
     """
     found = np.isfinite(points).all(axis=(1, 2))
     guess = _guess(scene, points, found, times, shots)
-    clip = _Clip(scene, points, times, shots, found, guess)
+    clip = _Clip(scene, points, times, shots, found, guess, on_step)
     loose = clip.solve(guess, np.broadcast_to(_WILD, (len(points), 2)), iterations)
     acceleration = _measure_acceleration(loose, found, times, shots)
     parameters = clip.solve(loose, acceleration, iterations)
@@ -80,6 +89,7 @@ class _Clip:
     shots: NDArray[np.integer]
     found: NDArray[np.bool_]
     guess: Array
+    on_step: Callable[[], None]
 
     def solve(self, start: Array, acceleration: Array, iterations: int) -> Array:
         """Poses (N, 6) under a prior of root mean square accelerations (N, 2) of turns and shifts."""
@@ -92,6 +102,7 @@ class _Clip:
             right += held * (self.guess - parameters)
             right -= np.concatenate([turns @ parameters[:, :3], shifts @ parameters[:, 3:]], axis=1)
             parameters += _solve_banded(blocks, turns, shifts, right)
+            self.on_step()
         return parameters
 
     def strain(self, first: Array, second: Array) -> Array:
