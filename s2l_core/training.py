@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ from .jobs import TrainJob, to_document
 from .media.audio import measure_level, read_sample_rate, read_speech, refuse_unusable
 from .media.video import probe
 from .model.lip import LipModel, compose
-from .model.look import LookPixels, evenly, principal_axes, speech_context
+from .model.look import FIT_STEPS, LookPixels, evenly, principal_axes, speech_context
 from .model.speaker import SpeakerModel
 from .regions import Observer, lip_shapes, regions_to_tensor, sample_regions
 from .speech.encoder import CODE_SECONDS, CONTEXT_CODES, codes_at
@@ -36,7 +37,7 @@ from .version import VERSION
 _HELD_OUT_SHARE = 0.1
 _GAP_SECONDS = 1.0
 _LEAST_HELD_OUT_SHARE = 0.2
-_MOST_BASIS_FRAMES = 1500
+_MOST_BASIS_FRAMES = 800
 
 _SPEECH_STEPS = ([20, 75, 120, 240, 1200], [200, 300, 500, 800, 1500])
 """Seconds of footage and steps that the speech encoder takes at best; more over-fits, fewer under-fit."""
@@ -107,7 +108,7 @@ def train(job: TrainJob, report: Report | None = None) -> dict[str, Any]:
         network.to(device)
     speaker.face = clip.face
     codes = fit_basis(speaker.lip, clip)
-    offsets = fit_look(speaker, clip, codes)
+    offsets = fit_look(speaker, clip, codes, report)
     train_speech(speaker.lip, clip, codes - offsets, preset, random, report)
     train_appearance(speaker, clip, codes, offsets, preset, random, report)
     speaker.to(device)
@@ -243,11 +244,23 @@ def fit_basis(lip: LipModel, clip: Clip) -> Tensor:
     return torch.cat([(part.flatten(1).float() / 255 - mean) @ axes / scale for part in clip.lips.split(256)])
 
 
-def fit_look(speaker: SpeakerModel, clip: Clip, codes: Tensor) -> Tensor:
-    """Fit the look model and return the offsets (N, size) that it gives the frames."""
-    speaker.look.cpu().fit(
-        clip.surroundings, clip.border, clip.shapes, codes.cpu().numpy(), speech_context(clip.mel, clip.times)
-    )
+def fit_look(speaker: SpeakerModel, clip: Clip, codes: Tensor, report: Report) -> Tensor:
+    """Fit the look model and return the offsets (N, size) that it gives the frames.
+
+    Args:
+        speaker: Its look model is fitted.
+        clip: The training frames.
+        codes: (N, size) of the canonical lips.
+        report: Told the phase ``"Learn look"``.
+    """
+    steps = itertools.count()
+
+    def tell() -> None:
+        report.progress("Learn look", next(steps), FIT_STEPS)
+
+    tell()
+    context = speech_context(clip.mel, clip.times)
+    speaker.look.cpu().fit(clip.surroundings, clip.border, clip.shapes, codes.cpu().numpy(), context, tell)
     offsets = speaker.look(*(torch.from_numpy(part) for part in (clip.surroundings, clip.border, clip.shapes)))
     speaker.look.to(codes.device)
     return offsets.to(codes.device)

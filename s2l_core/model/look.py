@@ -7,6 +7,7 @@ whatever the shape of the lips explains of them, linearly and by its squares, is
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,8 +26,10 @@ _SPEECH_SHARE = 0.3
 """Weight of the speech features beside the look: a lower one is regularised more."""
 _PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3)
 _FOLDS = 5
-_MOST_FRAMES = 1500
+_MOST_FRAMES = 800
 """Frames that the principal components are taken from at most."""
+FIT_STEPS = 3 + _FOLDS
+"""How often :meth:`LookModel.fit` tells that it has come a step further."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ class LookModel(nn.Module):
         shapes: NDArray[np.float32],
         codes: NDArray[np.float32],
         speech: NDArray[np.float32],
+        on_step: Callable[[], None] = lambda: None,
     ) -> None:
         """Fit in closed form, together with a linear model of speech so that the look explains only the rest.
 
@@ -103,9 +107,11 @@ class LookModel(nn.Module):
             shapes: (N, ...) without NaN.
             codes: (N, code) what is to be explained, centred.
             speech: (N, f) as :func:`speech_context` gives it.
+            on_step: Called after each of :data:`FIT_STEPS` steps.
         """
         for component, values in ((self.surroundings, surroundings), (self.border, border), (self.shape, shapes)):
             component.fit(values)
+            on_step()
         colours = torch.from_numpy(surroundings), torch.from_numpy(border), torch.from_numpy(shapes)
         looks = torch.cat([self.surroundings(colours[0]), self.border(colours[1])], dim=1)
         # in single precision the small components would spoil the large ones
@@ -115,7 +121,7 @@ class LookModel(nn.Module):
         scale = clean.std(dim=0).max()
         inputs = torch.cat([clean / scale, _SPEECH_SHARE * torch.from_numpy(speech).double()], dim=1)
         targets = torch.from_numpy(codes).double()
-        penalty = min(_PENALTIES, key=lambda value: _validation_error(inputs, targets, value))
+        penalty = _choose_penalty(inputs, targets, on_step)
         self.weights.copy_((_ridge(inputs, targets, penalty)[: clean.shape[1]] / scale).float())
 
     def _explanation(self, shapes: Tensor) -> Tensor:
@@ -189,17 +195,23 @@ def evenly(count: int, most: int) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
 
 
-def _ridge(inputs: Tensor, targets: Tensor, penalty: float) -> Tensor:
-    system = inputs.T @ inputs + penalty * len(inputs) * torch.eye(inputs.shape[1], dtype=inputs.dtype)
-    return torch.linalg.solve(system, inputs.T @ targets)
-
-
-def _validation_error(inputs: Tensor, targets: Tensor, penalty: float) -> float:
-    """Squared error on stretches of time that were left out, since neighbouring frames are alike."""
-    total = 0.0
+def _choose_penalty(inputs: Tensor, targets: Tensor, on_step: Callable[[], None]) -> float:
+    """The penalty that predicts best what was left out: stretches of time, since neighbouring frames are alike."""
+    errors = torch.zeros(len(_PENALTIES))
     for fold in torch.arange(len(inputs)).chunk(_FOLDS):
         kept = torch.ones(len(inputs), dtype=torch.bool)
         kept[fold] = False
-        weights = _ridge(inputs[kept], targets[kept], penalty)
-        total += float((inputs[fold] @ weights - targets[fold]).square().sum())
-    return total
+        squares, products = inputs[kept].T @ inputs[kept], inputs[kept].T @ targets[kept]
+        for choice, penalty in enumerate(_PENALTIES):
+            weights = _solve_ridge(squares, products, penalty * int(kept.sum()))
+            errors[choice] += (inputs[fold] @ weights - targets[fold]).square().sum()
+        on_step()
+    return _PENALTIES[int(errors.argmin())]
+
+
+def _ridge(inputs: Tensor, targets: Tensor, penalty: float) -> Tensor:
+    return _solve_ridge(inputs.T @ inputs, inputs.T @ targets, penalty * len(inputs))
+
+
+def _solve_ridge(squares: Tensor, products: Tensor, penalty: float) -> Tensor:
+    return torch.linalg.solve(squares + penalty * torch.eye(len(squares), dtype=squares.dtype), products)
