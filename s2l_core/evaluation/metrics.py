@@ -18,3 +18,13 @@ def correlation(first: NDArray[np.floating], second: NDArray[np.floating]) -> fl
     if known.sum() < 2 or np.ptp(first[known]) == 0 or np.ptp(second[known]) == 0:
         return 0.0
     return float(np.corrcoef(first[known], second[known])[0, 1])
+
+
+def deviation_ratio(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
+    """Standard deviation of the first against that of the second, at the moments at which both are known; 0 where the
+    second does not vary.
+    """
+    known = np.isfinite(first) & np.isfinite(second)
+    if not known.any() or np.ptp(second[known]) == 0:
+        return 0.0
+    return float(first[known].std() / second[known].std())

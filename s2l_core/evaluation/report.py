@@ -22,7 +22,7 @@ from ..media.video import Frame, read_frames
 from ..model.speaker import SpeakerModel
 from ..regions import mouth_boxes
 from ..rendering import BATCH, MouthRenderer, speech_track
-from .metrics import correlation, psnr
+from .metrics import correlation, deviation_ratio, psnr
 
 
 def evaluate(job: EvaluateJob, report: Report | None = None) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def measure(
         "mouth_psnr": float(mouth.mean()),
         "mean_image_psnr": float(average_mouth.mean()),
         "opening_correlation": correlation(openings, real_openings),
-        "opening_ratio": float(np.nanstd(openings) / max(float(np.nanstd(real_openings)), 1e-9)),
+        "opening_ratio": deviation_ratio(openings, real_openings),
         "outside_mask_max_error": int(outside_mask.max()),
         "frames": len(indices),
         "mouth_box_px": [float(side) for side in sizes.mean(axis=0)],
