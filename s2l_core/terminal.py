@@ -92,5 +92,7 @@ def describe(result: dict[str, Any], indent: str = "") -> Iterator[str]:
         elif isinstance(value, list) and any(isinstance(item, str) for item in value):
             yield label
             yield from (f"{indent}  - {item}" for item in value)
+        elif isinstance(value, list):
+            yield f"{label} {', '.join(f'{item:.4g}' for item in value) or 'none'}"
         else:
             yield f"{label} {value:.4g}" if isinstance(value, float) else f"{label} {value}"

@@ -110,6 +110,7 @@ def track_head(
     poses = make_pose(parameters[:, :3], parameters[:, 3:])
     misses = np.square(rigid_points - project(shape[layout.rigid], poses, scene.intrinsics)).sum(axis=-1)
     residual = np.sqrt(misses.mean(axis=-1))
+    report.progress("Track head", _STEPS, _STEPS)
     return HeadTrack(poses, scene.intrinsics, shape, residual, found, np.asarray(shots, np.int64))
 
 

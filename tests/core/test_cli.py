@@ -170,3 +170,14 @@ def test_the_version_is_the_manifests(capsys: pytest.CaptureFixture[str]) -> Non
     with pytest.raises(SystemExit):
         cli.main(["--version"])
     assert capsys.readouterr().out == f"Speech2Lip {VERSION}\n"
+
+
+def test_a_result_is_shown_as_lines_for_reading() -> None:
+    result = {"mouth_psnr": 30.28, "yaw_degrees": [-6.71, 1.93], "advice": [], "held_out": {"frames": 150}}
+    assert list(terminal.describe(result)) == [
+        "mouth psnr: 30.28",
+        "yaw degrees: -6.71, 1.93",
+        "advice: none",
+        "held out:",
+        "  frames: 150",
+    ]
