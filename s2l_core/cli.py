@@ -102,9 +102,8 @@ def build_parser() -> argparse.ArgumentParser:
         default="stop",
         help="where the footage is longer than the voice: stop with the voice or keep the rest untouched",
     )
-    dub.add_argument("--seed", type=int, default=0, help="the same seed gives the same lips on the CPU")
 
-    evaluate = add_verb("evaluate", _evaluate_job, "Measure a speaker on the footage that it did not see.", sight)
+    evaluate = add_verb("evaluate", _evaluate_job, "Measure a speaker on the footage that it did not see.")
     evaluate.add_argument("speaker", help="the speaker's .s2l file")
     evaluate.add_argument("--footage", help="the training footage, where it has moved")
     evaluate.add_argument("--voice", help="its sound, where it is not in the video")
@@ -146,13 +145,12 @@ def _dub_job(options: argparse.Namespace) -> Job:
         remainder=options.remainder,
         landmarks=options.landmarks,
         device=options.device,
-        seed=options.seed,
     )
 
 
 def _evaluate_job(options: argparse.Namespace) -> Job:
     footage, voice = _media(options.footage), _media(options.voice)
-    return EvaluateJob(options.speaker, footage, voice, options.landmarks, options.device)
+    return EvaluateJob(options.speaker, footage, voice, options.device)
 
 
 def _footage(options: argparse.Namespace) -> Media:

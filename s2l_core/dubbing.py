@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .device import choose_device
+from .errors import BadJob
 from .events import Report
 from .files import refuse_unwritable
 from .footage import Footage, prepare
@@ -18,6 +19,7 @@ from .jobs import DubJob, Media, parse_rate
 from .media.audio import SPEECH_RATE, read_audio, read_speech
 from .media.video import VideoWriter, probe, read_frames
 from .model.speaker import SpeakerModel
+from .regions import lip_shape_size
 from .rendering import BATCH, MouthRenderer, speech_track
 
 _BLOCK = 32
@@ -46,6 +48,8 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     info = probe(job.footage.path)
     speech, sound = read_speech(job.voice), read_audio(job.voice)
     footage = prepare(job.footage, job.landmarks, device.type, report)
+    if len(speaker.look.shape.mean) != lip_shape_size(footage.layout):
+        raise BadJob(f"{job.speaker_path} was trained with other landmarks than {job.landmarks!r}.", "Choose those.")
     prepared = time.monotonic()
 
     rate = parse_rate(job.rate) if job.rate else info.rate

@@ -110,6 +110,7 @@ class DubJob:
             footage's own.
         remainder: Where the footage is longer than the voice: ``"stop"`` with the voice or ``"keep"`` the rest of the
             footage untouched. Where it is shorter, it plays forth and back.
+        landmarks: As in :class:`CheckJob`; of the kind that the speaker was trained with.
     """
 
     verb: ClassVar[str] = "dub"
@@ -121,7 +122,6 @@ class DubJob:
     remainder: Remainder = "stop"
     landmarks: str = "bundled"
     device: Device = "auto"
-    seed: int = 0
 
     def __post_init__(self) -> None:
         if self.rate:
@@ -135,13 +135,13 @@ class EvaluateJob:
     Attributes:
         speaker_path: The ``.s2l`` file.
         footage: The training footage, where it has moved; None means where it was.
+        voice: Its sound, where that has moved.
     """
 
     verb: ClassVar[str] = "evaluate"
     speaker_path: str
     footage: Media | None = None
     voice: Media | None = None
-    landmarks: str = "bundled"
     device: Device = "auto"
 
 

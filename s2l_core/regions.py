@@ -85,6 +85,11 @@ def lip_shapes(landmarks: NDArray[np.float32], track: HeadTrack, layout: Landmar
     return transform(camera, invert_pose(track.poses))[..., :2].reshape(len(landmarks), -1).astype(np.float32)
 
 
+def lip_shape_size(layout: LandmarkLayout) -> int:
+    """Numbers in a lip shape of a layout."""
+    return 2 * (len(layout.lips_outer) + len(layout.lips_inner))
+
+
 @dataclass(frozen=True)
 class Observation:
     """What one frame shows.

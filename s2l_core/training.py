@@ -29,7 +29,7 @@ from .media.video import probe
 from .model.lip import LipModel, compose
 from .model.look import FIT_STEPS, LookPixels, evenly, principal_axes, speech_context
 from .model.speaker import SpeakerModel
-from .regions import Observer, lip_shapes, regions_to_tensor, sample_regions
+from .regions import Observer, lip_shape_size, lip_shapes, regions_to_tensor, sample_regions
 from .speech.encoder import CODE_SECONDS, CONTEXT_CODES, codes_at
 from .speech.features import log_mel, normalise_loudness, silence_level
 from .version import VERSION
@@ -103,7 +103,7 @@ def train(job: TrainJob, report: Report | None = None) -> dict[str, Any]:
     prepared = time.monotonic()
 
     clip = observe(footage, speech, footage.times < split["train"][1], device, report)
-    speaker = SpeakerModel.untrained(job.name, clip.face, clip.shapes.shape[1])
+    speaker = SpeakerModel.untrained(job.name, clip.face, lip_shape_size(footage.layout))
     for network in speaker.networks.values():
         network.to(device)
     speaker.face = clip.face

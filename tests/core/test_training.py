@@ -106,6 +106,14 @@ def test_a_source_is_never_overwritten(trained: dict[str, Any], tmp_path: Path) 
     assert soundfile.info(voice).frames == 16_000
 
 
+def test_a_speaker_is_not_dubbed_with_landmarks_of_another_kind(
+    trained: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("s2l_core.dubbing.lip_shape_size", lambda layout: 40)
+    with pytest.raises(BadJob, match="other landmarks"):
+        dub(trained, tmp_path, np.zeros(16_000, np.float32))
+
+
 def test_cancelling_stops_the_work_and_leaves_nothing(tmp_path: Path) -> None:
     seen: list[str] = []
 
