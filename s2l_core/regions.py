@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,8 +59,8 @@ class RegionPlan:
 
 def plan_regions(face: CanonicalFace, track: HeadTrack) -> RegionPlan:
     """Rectangles that hold the lip rectangle of every frame."""
-    corners = np.floor(_rectangle_in_frames(face.lips, track).min(axis=1)) - _MARGIN
-    ends = np.ceil(_rectangle_in_frames(face.lips, track).max(axis=1)) + _MARGIN
+    outline = _rectangle_in_frames(face.lips, track)
+    corners, ends = np.floor(outline.min(axis=1)) - _MARGIN, np.ceil(outline.max(axis=1)) + _MARGIN
     width, height = (int(-(-side // _STEP) * _STEP) for side in np.quantile(ends - corners, 0.99, axis=0))
     middle = (corners + ends) / 2 - np.array([width, height]) / 2
     return RegionPlan(np.round(middle).astype(np.int64), width, height)
@@ -130,11 +129,6 @@ class Observer:
             for view in (self.face.lips, self.face.surroundings)
         )
         return Observation(self.plan.cut(image, index), lips, surroundings)
-
-    def observe_all(self, footage: Footage) -> Iterator[Observation]:
-        """Every frame of the footage in order."""
-        for index, frame in enumerate(footage.frames()):
-            yield self.observe(frame.image, index)
 
 
 def regions_to_tensor(regions: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .compositing import paste, place
+from .compositing import Placement, paste, place
 from .footage import Footage
 from .media.audio import SPEECH_RATE
 from .model.lip import compose
@@ -92,8 +92,7 @@ class MouthRenderer:
         """
         plan, view = self._observer.plan, self._speaker.face.lips
         cuts = np.stack([plan.cut(image, int(index)) for image, index in zip(images, indices, strict=True)])
-        poses = self._observer.poses[torch.as_tensor(indices, device=self._device)]
-        placement = place(view, self._observer.intrinsics, poses, plan.grids(indices, self._device))
+        placement = self._place(indices)
         regions = regions_to_tensor(torch.from_numpy(cuts).to(self._device))
         blended = paste(compose(self._layers, codes), regions, placement, view)
         if self._blending:
@@ -111,10 +110,14 @@ class MouthRenderer:
     def masks(self, indices: NDArray[np.integer], height: int, width: int) -> NDArray[np.bool_]:
         """Which pixels of frames ``indices`` the mouth may change: (B, height, width)."""
         plan = self._observer.plan
-        poses = self._observer.poses[torch.as_tensor(indices, device=self._device)]
-        placement = place(self._speaker.face.lips, self._observer.intrinsics, poses, plan.grids(indices, self._device))
+        placement = self._place(indices)
         masks = np.zeros((len(indices), height, width, 1), np.uint8)
         inside = (placement.mask > 0).permute(0, 2, 3, 1).to(torch.uint8).cpu().numpy()
         for mask, index, region in zip(masks, indices, inside, strict=True):
             plan.put(mask, int(index), region)
         return masks[..., 0] > 0
+
+    def _place(self, indices: NDArray[np.integer]) -> Placement:
+        observer = self._observer
+        poses = observer.poses[torch.as_tensor(indices, device=self._device)]
+        return place(self._speaker.face.lips, observer.intrinsics, poses, observer.plan.grids(indices, self._device))
