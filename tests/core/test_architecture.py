@@ -16,7 +16,7 @@ LIBRARY = ROOT / "s2l_core"
 # The parts of the library from the bottom up: a part imports its own row and those above it, never those below.
 ROWS = [
     {"errors", "events", "jobs", "version"},
-    {"device", "files"},
+    {"device", "files", "losses"},
     {"media"},
     {"face", "geometry", "speech", "synchrony"},
     {"footage"},
