@@ -14,12 +14,18 @@ Level = Literal["info", "warning", "error"]
 
 @dataclass(frozen=True)
 class Progress:
-    """``done`` of ``total`` units of ``phase`` are ready; ``eta_seconds`` is None until a rate can be told."""
+    """``done`` of ``total`` units of ``phase`` are ready.
+
+    Attributes:
+        eta_seconds: Time left; None until a rate can be told.
+        note: How good the work is so far, if that is known.
+    """
 
     phase: str
     done: float
     total: float
     eta_seconds: float | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class Report:
         self._phase = ""
         self._phase_start = (0.0, 0.0)
 
-    def progress(self, phase: str, done: float, total: float) -> None:
+    def progress(self, phase: str, done: float, total: float, note: str = "") -> None:
         """Report that ``done`` of ``total`` units of ``phase`` are ready.
 
         Raises:
@@ -69,7 +75,7 @@ class Report:
             self._phase, self._phase_start = phase, (now, done)
         started, first = self._phase_start
         eta = (now - started) * (total - done) / (done - first) if done > first else None
-        self._listener(Progress(phase, done, total, eta))
+        self._listener(Progress(phase, done, total, eta, note))
 
     def preview(self, path: str) -> None:
         self._listener(Preview(path))

@@ -20,7 +20,8 @@ from .errors import BadJob
 SCHEMA_VERSION = 1
 
 Device = Literal["auto", "cpu", "cuda"]
-PresetName = Literal["preview", "balanced", "final"]
+PresetName = Literal["preview", "balanced", "final", "paper"]
+Architecture = Literal["fast", "explicit", "paper"]
 Remainder = Literal["stop", "keep"]
 
 
@@ -81,7 +82,8 @@ class TrainJob:
         speaker_path: The ``.s2l`` file to write.
         name: The speaker's name, kept in the file.
         voice: The speaker's sound, where it is not in the video.
-        preset: How long to train.
+        preset: How to train.
+        architecture: Of the lip model; None means the preset's.
         landmarks: As in :class:`CheckJob`.
         seed: The same job with the same seed gives the same speaker on the CPU.
     """
@@ -92,6 +94,7 @@ class TrainJob:
     name: str = "Speaker"
     voice: Media | None = None
     preset: PresetName = "balanced"
+    architecture: Architecture | None = None
     landmarks: str = "bundled"
     device: Device = "auto"
     seed: int = 0

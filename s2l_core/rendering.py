@@ -12,7 +12,6 @@ from torch import Tensor
 from .compositing import Placement, paste, place
 from .footage import Footage
 from .media.audio import SPEECH_RATE
-from .model.lip import compose
 from .model.look import LookPixels
 from .model.speaker import SpeakerModel
 from .regions import Observer, lip_shapes, regions_to_tensor
@@ -34,7 +33,7 @@ def speech_track(speaker: SpeakerModel, speech: NDArray[np.float32]) -> Tensor:
     padded = np.pad(speech, (0, max(0, _LEAST_SPEECH - len(speech))))
     mel = torch.from_numpy(log_mel(normalise_loudness(padded)))
     encoder = speaker.lip.speech
-    return torch.lerp(encoder.rest(), encoder.track(mel.to(speaker.lip.base.device)), _ARTICULATION)
+    return torch.lerp(encoder.rest(), encoder.track(mel.to(next(speaker.lip.parameters()).device)), _ARTICULATION)
 
 
 class MouthRenderer:
@@ -48,14 +47,14 @@ class MouthRenderer:
 
     def __init__(self, speaker: SpeakerModel, footage: Footage, blending: bool = True) -> None:
         self._speaker = speaker
-        self._device = speaker.lip.base.device
+        self._device = next(speaker.lip.parameters()).device
         self._observer = Observer(speaker.face, footage, self._device)
         self._found = footage.track.found
         self._shapes = torch.from_numpy(lip_shapes(footage.landmarks, footage.track, footage.layout))
         self._look_pixels = LookPixels.of(speaker.face)
         self._blending = blending
         with torch.no_grad():
-            self._layers = speaker.lip.pixel_layers()
+            self._paint = speaker.lip.pixel_painter()
 
     @torch.no_grad()
     def codes(
@@ -65,7 +64,7 @@ class MouthRenderer:
         track: Tensor,
         times: NDArray[np.float64],
     ) -> Tensor:
-        """Codes (B, size) of speech at ``times`` (B,) of its track, with the look of the frames ``indices``."""
+        """Motion codes (B, code) of speech at ``times`` (B,) of its track, with the look of the frames ``indices``."""
         colours = [
             self._look_pixels.take(self._observer.observe(image, int(index)))
             for image, index in zip(images, indices, strict=True)
@@ -74,7 +73,7 @@ class MouthRenderer:
             torch.from_numpy(np.stack(values)).to(self._device) for values in zip(*colours, strict=True)
         )
         shapes = self._shapes[torch.as_tensor(indices)].to(self._device)
-        return codes_at(track, times) + self._speaker.look(surroundings, border, shapes)
+        return self._speaker.lip.code(codes_at(track, times) + self._speaker.look(surroundings, border, shapes))
 
     @torch.no_grad()
     def render(
@@ -85,7 +84,7 @@ class MouthRenderer:
         Args:
             images: B frames uint8 (H, W, 3).
             indices: int (B,) which frames of the footage they are.
-            codes: (B, size).
+            codes: Motion codes (B, code).
 
         Returns:
             New images; outside of the mouth's mask, and wherever no face was found, they equal the given ones.
@@ -94,7 +93,7 @@ class MouthRenderer:
         cuts = np.stack([plan.cut(image, int(index)) for image, index in zip(images, indices, strict=True)])
         placement = self._place(indices)
         regions = regions_to_tensor(torch.from_numpy(cuts).to(self._device))
-        blended = paste(compose(self._layers, codes), regions, placement, view)
+        blended = paste(self._paint(codes), regions, placement, view)
         if self._blending:
             blended = self._speaker.blend(blended, placement.mask)
         quantised = (blended.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()

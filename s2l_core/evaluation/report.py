@@ -48,11 +48,11 @@ def evaluate(job: EvaluateJob, report: Report | None = None) -> dict[str, Any]:
     if footage.fingerprint != speaker.origin.get("fingerprint"):
         raise BadJob(f"{media.path} is not the footage that {job.speaker_path} was trained on.")
     speech = read_speech(job.voice or trained.voice or media)
-    return measure(speaker, footage, speech, speaker.origin["split"]["held_out"], report)
+    return measure(speaker, footage, speech, tuple(speaker.origin["split"]["held_out"]), report)
 
 
 def measure(
-    speaker: SpeakerModel, footage: Footage, speech: NDArray[np.float32], span: list[float], report: Report
+    speaker: SpeakerModel, footage: Footage, speech: NDArray[np.float32], span: tuple[float, float], report: Report
 ) -> dict[str, Any]:
     """Drive the frames of a span with their own sound and compare them with the real ones, before encoding.
 

@@ -13,13 +13,15 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from ..canonical import CanonicalFace, from_description, to_description
-from ..errors import FileMissing, SpeakerFileBroken, SpeakerFileForeign, SpeakerFileNewer
+from ..errors import FileMissing, SpeakerFileBroken, SpeakerFileForeign, SpeakerFileNewer, SpeakerFileOlder
 from ..files import write_whole
+from ..jobs import Architecture
 from .blend import BlendNet
-from .lip import LipModel
+from .lip import ARCHITECTURES, LipModel
+from .lip.base import SPOKEN_SIZE
 from .look import LookModel, LookPixels
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _KEY = "speech2lip"
 _LONGEST_HEADER = 16_000_000
 _HALF_PRECISION_FROM = 10_000
@@ -33,6 +35,7 @@ class SpeakerModel:
     Attributes:
         name: As the user calls the speaker.
         face: The canonical view.
+        architecture: Of the lip model.
         lip: Speech to lips.
         look: Surroundings of the mouth to an offset of the lips' code.
         blend: Joins lips and frame.
@@ -42,6 +45,7 @@ class SpeakerModel:
 
     name: str
     face: CanonicalFace
+    architecture: Architecture
     lip: LipModel
     look: LookModel
     blend: BlendNet
@@ -49,19 +53,23 @@ class SpeakerModel:
     metrics: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def untrained(cls, name: str, face: CanonicalFace, lip_shape_size: int) -> SpeakerModel:
+    def untrained(
+        cls, name: str, face: CanonicalFace, lip_shape_size: int, architecture: Architecture = "fast"
+    ) -> SpeakerModel:
         """Networks of the sizes that a canonical view asks for.
 
         Args:
             name: Of the speaker.
             face: The canonical view.
             lip_shape_size: Numbers in a lip shape, see :func:`s2l_core.regions.lip_shapes`.
+            architecture: Of the lip model.
         """
         box = face.lips.rectangle
-        lip = LipModel(box.width, box.height)
+        lip = ARCHITECTURES[architecture](box.width, box.height)
         pixels = LookPixels.of(face)
         surroundings, border = (3 * int(mask.sum()) for mask in (pixels.around, pixels.border))
-        return cls(name, face, lip, LookModel(surroundings, border, lip_shape_size, lip.code_size), BlendNet())
+        look = LookModel(surroundings, border, lip_shape_size, SPOKEN_SIZE)
+        return cls(name, face, architecture, lip, look, BlendNet())
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -87,6 +95,7 @@ class SpeakerModel:
             "schema": SCHEMA_VERSION,
             "name": self.name,
             "face": to_description(self.face),
+            "architecture": self.architecture,
             "lip_shape_size": len(self.look.shape.mean),
             "origin": self.origin,
             "metrics": self.metrics,
@@ -102,6 +111,7 @@ class SpeakerModel:
             FileMissing: There is no such file.
             SpeakerFileForeign: It is something else.
             SpeakerFileNewer: A later version wrote it.
+            SpeakerFileOlder: An earlier version wrote it, whose networks were others.
             SpeakerFileBroken: It is cut short or damaged.
         """
         header = read_header(path)
@@ -110,7 +120,8 @@ class SpeakerModel:
             face = from_description(
                 header["face"], tensors.pop("lips.depth").float(), tensors.pop("surroundings.depth").float()
             )
-            speaker = cls.untrained(str(header["name"]), face, int(header["lip_shape_size"]))
+            shape_size, architecture = int(header["lip_shape_size"]), header["architecture"]
+            speaker = cls.untrained(str(header["name"]), face, shape_size, architecture)
             for prefix, network in speaker.networks.items():
                 length = len(prefix) + 1
                 state = {name[length:]: value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
@@ -125,7 +136,7 @@ def read_header(path: str) -> dict[str, Any]:
     """The JSON header of an ``.s2l`` file, without its tensors.
 
     Raises:
-        FileMissing, SpeakerFileForeign, SpeakerFileNewer: As :meth:`SpeakerModel.load`.
+        FileMissing, SpeakerFileForeign, SpeakerFileNewer, SpeakerFileOlder: As :meth:`SpeakerModel.load`.
         SpeakerFileBroken: The file ends inside its header.
     """
     if not Path(path).is_file():
@@ -141,7 +152,9 @@ def read_header(path: str) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise SpeakerFileBroken(f"{path} is cut short or damaged.") from error
     if schema > SCHEMA_VERSION:
-        raise SpeakerFileNewer(f"{path} has schema {schema}; this version reads up to {SCHEMA_VERSION}.")
+        raise SpeakerFileNewer(f"{path} has schema {schema}; this version reads {SCHEMA_VERSION}.")
+    if schema < SCHEMA_VERSION:
+        raise SpeakerFileOlder(f"{path} has schema {schema}; this version reads {SCHEMA_VERSION}.")
     return dict(header)
 
 

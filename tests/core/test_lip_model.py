@@ -7,21 +7,22 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s2l_core.model.lip import LipModel, TimeCode, compose, corner_weights
+from s2l_core.model.lip.base import corner_weights
+from s2l_core.model.lip.grids import GridLipModel, TimeCode
 
 
 @pytest.fixture
-def lip() -> LipModel:
+def lip() -> GridLipModel:
     torch.manual_seed(0)
-    model = LipModel(width=12, height=8, size=5)
+    model = GridLipModel(width=12, height=8, size=5)
     torch.nn.init.normal_(model.base)
     torch.nn.init.normal_(model.basis)
     return model
 
 
-def linear_lip() -> LipModel:
+def linear_lip() -> GridLipModel:
     """A model whose colour is (u, v, u + v) for every code."""
-    model = LipModel(width=6, height=4, size=2)
+    model = GridLipModel(width=6, height=4, size=2)
     v, u = torch.meshgrid(torch.linspace(0, 1, 5), torch.linspace(0, 1, 7), indexing="ij")
     with torch.no_grad():
         model.base.copy_(torch.stack([u, v, u + v])[None])
@@ -54,9 +55,9 @@ def test_a_linear_field_is_reproduced_exactly_by_rectangles_of_any_shape(
 
 
 @pytest.mark.parametrize("scale", [1, 2])
-def test_the_shared_lattice_equals_four_corners_for_every_pixel(lip: LipModel, scale: int) -> None:
+def test_the_shared_lattice_equals_four_corners_for_every_pixel(lip: GridLipModel, scale: int) -> None:
     code = torch.randn(3, 5)
-    picture = compose(lip.pixel_layers(scale), code)
+    picture = lip.pixel_painter(scale)(code)
     height, width = 8 * scale, 12 * scale
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     cells = torch.stack([x, y], dim=-1).reshape(-1, 2) / torch.tensor([width, height])
@@ -67,11 +68,11 @@ def test_the_shared_lattice_equals_four_corners_for_every_pixel(lip: LipModel, s
 
 def test_twice_the_resolution_averages_to_the_same_picture_where_the_field_is_linear() -> None:
     lip, code = linear_lip(), torch.zeros(1, 2)
-    fine = compose(lip.pixel_layers(2), code)
-    assert torch.allclose(torch.nn.functional.avg_pool2d(fine, 2), compose(lip.pixel_layers(), code), atol=1e-6)
+    fine = lip.pixel_painter(2)(code)
+    assert torch.allclose(torch.nn.functional.avg_pool2d(fine, 2), lip.pixel_painter()(code), atol=1e-6)
 
 
-def test_the_code_moves_the_colour_and_gradients_reach_grids_and_code(lip: LipModel) -> None:
+def test_the_code_moves_the_colour_and_gradients_reach_grids_and_code(lip: GridLipModel) -> None:
     code = torch.zeros(1, 5, requires_grad=True)
     lip.colour(torch.rand(10, 2), code).sum().backward()
     assert code.grad is not None and code.grad.abs().min() > 0
@@ -84,3 +85,12 @@ def test_an_untrained_time_says_nothing() -> None:
     time = TimeCode(5)
     time.fit_scale(60.0)
     assert not time(torch.linspace(0, 60, 7)).any()
+
+
+def test_a_frame_without_a_time_is_driven_by_speech_alone(lip: GridLipModel) -> None:
+    lip.fit_time(60.0)
+    torch.nn.init.normal_(lip.time.weights.weight)
+    spoken = torch.randn(2, 5)
+    code = lip.code(spoken, torch.tensor([3.0, torch.nan]))
+    assert torch.equal(code[1], spoken[1]) and not torch.equal(code[0], spoken[0])
+    assert torch.equal(lip.code(spoken), spoken)

@@ -1,0 +1,139 @@
+"""The speech-driven lip model of paper section 4.2 as everything else sees it: c = f(u, v, speech, time), equation (1).
+
+The colour of the canonical lips is a function of a point (u, v) of the lip rectangle and of a *motion code*. Speech
+gives the code; the time of the frame and the look of the face around the mouth correct it where they are known.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ...speech.encoder import SpeechEncoder
+
+SPOKEN_SIZE = 64
+"""Numbers that speech gives a motion code, as many as the paper's AudioNet gives."""
+
+Painter = Callable[[Tensor], Tensor]
+"""Motion codes (B, code) to pictures (B, 3, h, w)."""
+
+
+class LipModel(nn.Module, ABC):
+    """f(u, v, speech, time) for one speaker.
+
+    Args:
+        width: Pixels of the canonical lips along u.
+        height: Pixels along v.
+
+    Attributes:
+        speech: Log-mel to spoken codes.
+        time: What gives the codes of times.
+        end_to_end: Whether its codes mean nothing beforehand, so that speech is learnt through the pictures alone.
+            Otherwise they are those of the principal components of the lips, which speech learns first.
+    """
+
+    speech: SpeechEncoder
+    time: nn.Module
+    end_to_end: ClassVar[bool] = False
+
+    def __init__(self, width: int, height: int) -> None:
+        super().__init__()
+        self.width = width
+        self.height = height
+
+    @abstractmethod
+    def start(self, mean: Tensor, axes: Tensor) -> None:
+        """Begin training from the principal components of the lips: mean (3, h, w) and axes (64, 3, h, w)."""
+
+    @abstractmethod
+    def fit_time(self, seconds: float) -> None:
+        """Tell how long the training footage is, before training."""
+
+    @abstractmethod
+    def code(self, spoken: Tensor, times: Tensor | None = None) -> Tensor:
+        """Motion codes (..., code) of spoken codes (..., 64).
+
+        Args:
+            spoken: What speech gives, with the look's offset.
+            times: (...) seconds from the start of the training footage; NaN, or None for all, where a frame has none.
+        """
+
+    @abstractmethod
+    def painter(self, x_edges: Tensor, y_edges: Tensor) -> Painter:
+        """Pictures on the cells of a lattice, equation (2) for the middle of every cell at once. What does not depend
+        on the frame is computed here, once for all frames.
+
+        Args:
+            x_edges: (w + 1,) borders of the cells along u, in [0, 1], rising.
+            y_edges: (h + 1,) borders along v.
+        """
+
+    def pixel_painter(self, scale: int = 1) -> Painter:
+        """:meth:`painter` of the whole rectangle at ``scale`` times its resolution."""
+        device = next(self.parameters()).device
+        columns = torch.linspace(0, 1, scale * self.width + 1, device=device)
+        rows = torch.linspace(0, 1, scale * self.height + 1, device=device)
+        return self.painter(columns, rows)
+
+
+class ImplicitLipModel(LipModel):
+    """A lip model that knows the colour of single points: continuous in space, for any rectangle and resolution."""
+
+    @abstractmethod
+    def colour(self, points: Tensor, code: Tensor) -> Tensor:
+        """Equation (1): colours (B, n, 3) of points (n, 2) in [0, 1]² for motion codes (B, code)."""
+
+    def area_colour(self, points: Tensor, areas: Tensor, code: Tensor) -> Tensor:
+        """Equation (2): the colours of rectangles, as the mean of their four corners' colours, each weighted by the
+        part of the rectangle that lies diagonally opposite as seen from the point.
+
+        Args:
+            points: (n, 2) in [0, 1]², inside their rectangles.
+            areas: (n, 4) left, top, right, bottom.
+            code: (B, code)
+
+        Returns:
+            (B, n, 3)
+        """
+        corners, weights = corner_weights(points, areas)
+        colours = self.colour(corners.reshape(-1, 2), code)
+        return torch.einsum("bnkc,nk->bnc", colours.unflatten(1, (len(points), 4)), weights)
+
+    def painter(self, x_edges: Tensor, y_edges: Tensor) -> Painter:
+        lattice = torch.stack(torch.meshgrid(x_edges, y_edges, indexing="xy"), dim=-1)
+
+        def paint(code: Tensor) -> Tensor:
+            corners = self.colour(lattice.reshape(-1, 2), code).unflatten(1, lattice.shape[:2])
+            return average_corners(corners.permute(0, 3, 1, 2))
+
+        return paint
+
+
+def corner_weights(points: Tensor, areas: Tensor) -> tuple[Tensor, Tensor]:
+    """The corners of rectangles and what they count, equation (2): S_ij / S.
+
+    Args:
+        points: (n, 2) inside the rectangles.
+        areas: (n, 4) left, top, right, bottom.
+
+    Returns:
+        Corners (n, 4, 2) and weights (n, 4), which sum to one.
+    """
+    left, top, right, bottom = areas.unbind(-1)
+    x, y = points.unbind(-1)
+    corners = torch.stack([torch.stack([cx, cy], dim=-1) for cy in (top, bottom) for cx in (left, right)], dim=-2)
+    across, down = (x - left) / (right - left), (y - top) / (bottom - top)
+    weights = torch.stack([wx * wy for wy in (1 - down, down) for wx in (1 - across, across)], dim=-1)
+    return corners, weights
+
+
+def average_corners(corners: Tensor) -> Tensor:
+    """Cells (n, c, h, w) of a lattice whose corners are (n, c, h + 1, w + 1): neighbouring cells share their corners,
+    so that each is evaluated only once.
+    """
+    return functional.avg_pool2d(corners, 2, stride=1)

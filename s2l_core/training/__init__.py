@@ -1,0 +1,130 @@
+"""Training one speaker: look, learn how speech moves the lips, learn how they appear, measure, write."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..canonical import choose_canonical
+from ..device import choose_device
+from ..errors import TooFewFaces
+from ..evaluation.report import measure
+from ..events import Report
+from ..files import refuse_unwritable
+from ..footage import Footage, prepare, refuse_untrainable
+from ..jobs import TrainJob, to_document
+from ..media.audio import measure_level, read_sample_rate, read_speech, refuse_unusable
+from ..media.video import probe
+from ..model.speaker import SpeakerModel
+from ..regions import lip_shape_size
+from ..speech.features import HOP_SECONDS
+from ..version import VERSION
+from .appearance import appearance_stage
+from .checkpoint import Checkpoint
+from .clip import observe
+from .loop import Loop
+from .presets import PRESETS, Preset
+from .speech import speech_stage
+from .starts import find_principal_lips, fit_look
+from .watch import Watch
+
+_HELD_OUT_SHARE = 0.1
+_WATCHED_SHARE = 0.05
+_GAP_SECONDS = 1.0
+_LEAST_HELD_OUT_SHARE = 0.2
+
+
+def train(job: TrainJob, report: Report | None = None, preset: Preset | None = None) -> dict[str, Any]:
+    """Learn the speaker of ``job.footage`` and write ``job.speaker_path``.
+
+    The last tenth of the footage is not trained on, nor is the second before it; the speaker is measured there.
+    A training that is interrupted goes on where it was when the same job comes again.
+
+    Args:
+        job: What to learn from, and where to write the speaker.
+        report: Told the progress.
+        preset: How to train, instead of the preset that the job names.
+
+    Returns:
+        ``speaker_path``, ``name``, ``frames``, ``prepare_seconds``, ``train_seconds``, ``speaker_file_bytes`` and
+        ``held_out`` as :func:`s2l_core.evaluation.report.evaluate` measures it.
+
+    Raises:
+        Speech2LipError: What is wrong with the files; see :mod:`s2l_core.errors`.
+    """
+    report = report or Report()
+    started = time.monotonic()
+    refuse_unwritable(job.speaker_path, job.footage.path, (job.voice or job.footage).path)
+    device = choose_device(job.device)
+    preset = preset or PRESETS[job.preset]
+    torch.manual_seed(job.seed)
+
+    probe(job.footage.path)  # what is no video shall not be blamed for its sound
+    voice = job.voice or job.footage
+    speech = read_speech(voice)
+    refuse_unusable(measure_level(speech, read_sample_rate(voice.path)), voice.path)
+    footage = prepare(job.footage, job.landmarks, device.type, report)
+    refuse_untrainable(footage)
+    split = split_footage(footage, preset.early_stopping)
+    if footage.track.found[footage.times >= split["held_out"][0]].mean() < _LEAST_HELD_OUT_SHARE:
+        raise TooFewFaces(f"The last tenth of {job.footage.path}, on which the speaker is measured, shows no face.")
+    prepared = time.monotonic()
+
+    usable = footage.times < split["train"][1]
+    face = choose_canonical(footage, usable).to(device)
+    seen = observe(face, footage, speech, usable | (footage.times >= split["watched"][0]), device, report)
+    clip = seen.part(split["train"])
+    architecture = preset.architecture if job.architecture is None else job.architecture
+    speaker = SpeakerModel.untrained(job.name, face, lip_shape_size(footage.layout), architecture).to(device)
+    lip = speaker.lip
+    lip.speech.fit_scale(torch.from_numpy(clip.mel[: round(clip.seconds / HOP_SECONDS)]))
+    lip.fit_time(clip.seconds)
+    principal = find_principal_lips(clip)
+    lip.start(principal.mean, principal.axes)
+    offsets = fit_look(speaker, clip, principal.codes, report) if preset.look else torch.zeros_like(principal.codes)
+
+    checkpoint = Checkpoint.of(VERSION, footage.fingerprint, to_document(job), preset)
+    watch = Watch(speaker, seen.part(split["watched"]), checkpoint.path.with_suffix(".jpg"), report)
+    loop = Loop(speaker.networks, job.seed, checkpoint, watch.look, report)
+    if not lip.end_to_end:
+        loop.run(speech_stage(lip, clip, principal.codes - offsets, preset))
+    codes = None if lip.end_to_end else principal.codes
+    loop.run(appearance_stage(speaker, clip, codes, offsets, preset))
+    trained = time.monotonic()
+
+    speaker.origin = {
+        "job": to_document(job),
+        "version": VERSION,
+        "fingerprint": footage.fingerprint,
+        "split": split,
+        "seconds": footage.seconds,
+    }
+    speaker.metrics = measure(speaker, footage, speech, split["held_out"], report)
+    speaker.save(job.speaker_path)
+    checkpoint.forget()
+    return {
+        "speaker_path": job.speaker_path,
+        "name": job.name,
+        "frames": len(clip.times),
+        "prepare_seconds": prepared - started,
+        "train_seconds": trained - prepared,
+        "speaker_file_bytes": Path(job.speaker_path).stat().st_size,
+        "held_out": speaker.metrics,
+    }
+
+
+def split_footage(footage: Footage, early_stopping: bool = False) -> dict[str, tuple[float, float]]:
+    """Seconds from the start of the medium: ``train``; after a gap ``held_out``, where the speaker is measured; and
+    ``watched``, where training sees how far it is. That is ``held_out`` if nothing follows from what is seen there;
+    to stop by it, another part of the footage is kept from training.
+    """
+    start, end = float(footage.times[0]), float(footage.times[0]) + footage.seconds
+    held_out = end - _HELD_OUT_SHARE * (end - start)
+    last = held_out - _GAP_SECONDS
+    if not early_stopping:
+        return {"train": (start, last), "watched": (held_out, end), "held_out": (held_out, end)}
+    watched = last - _WATCHED_SHARE * (end - start)
+    return {"train": (start, watched - _GAP_SECONDS), "watched": (watched, last), "held_out": (held_out, end)}

@@ -1,0 +1,205 @@
+"""The stage in pixels: how the lips look, and how they are blended into frames; speech goes on learning with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from ..compositing import paste, place
+from ..geometry.mapping import map_pixels, relative_pose, sample
+from ..model.lip.base import LipModel
+from ..model.speaker import SpeakerModel
+from ..regions import regions_to_tensor, sample_regions
+from ..speech.encoder import CODE_SECONDS, CONTEXT_CODES, codes_at
+from .clip import Clip
+from .loop import Stage
+from .presets import Preset
+from .speech import excerpt
+
+_RUNS, _RUN_FRAMES = 2, 6
+_CANONICAL_FRAMES = 8
+_LIP_RATE, _SPEECH_RATE, _BLEND_RATE = 2e-4, 1e-4, 2e-3
+_TIME_SHARE = 0.5
+"""Share of the runs that are told their time."""
+_EDGE_WEIGHT = 0.5
+_APART_SECONDS = 0.5
+_MOUTH_SHAPES = 16
+
+
+def appearance_stage(speaker: SpeakerModel, clip: Clip, codes: Tensor | None, offsets: Tensor, preset: Preset) -> Stage:
+    """Train the lip model and Blend-Net together: in canonical space on cells at arbitrary positions (continuous
+    sampling, equation (2)) with the loss of equation (7), and in observed space on runs of whole mouth regions with
+    that of equation (8).
+
+    The lips of a frame are pasted on the region of another one with a similar pose. So Blend-Net never sees the
+    surroundings that belong to the mouth it must paint, and cannot learn to read the mouth's motion from them.
+
+    Args:
+        speaker: Its lip model and its Blend-Net are trained.
+        clip: The training frames.
+        codes: (N, 64) that the canonical lips themselves ask for; None for a lip model that learns end to end.
+        offsets: (N, 64) of the look.
+        preset: What takes part, and how long.
+    """
+    lip, blend = speaker.lip, speaker.blend
+    hear = _hear_end_to_end(lip, clip, offsets, preset) if codes is None else _hear_once(lip, clip, offsets)
+    runs = Runs.of(clip)
+    partners = similar_poses(clip)
+
+    def loss(random: np.random.Generator) -> Tensor:
+        frames = runs.sample(random)
+        spoken = hear(frames, random)
+        observed = _observed_loss(speaker, clip, spoken, frames.flatten(), partners[frames.flatten()], preset)
+        if codes is None:
+            chosen = frames.flatten()
+            return _canonical_loss(lip, clip, spoken, chosen, random, preset) + observed
+        chosen = random.integers(0, len(codes), _CANONICAL_FRAMES)
+        seen = codes[torch.from_numpy(chosen).to(codes.device)]
+        return _canonical_loss(lip, clip, seen, chosen, random, preset) + observed
+
+    speech = {id(parameter) for parameter in lip.speech.parameters()}
+    picture = [parameter for parameter in lip.parameters() if id(parameter) not in speech]
+    rates = [(picture, _LIP_RATE)]
+    if codes is None:
+        rates.append((list(lip.speech.parameters()), _SPEECH_RATE))
+    if preset.blending:
+        rates.append((list(blend.parameters()), _BLEND_RATE))
+    return Stage(
+        "Learn appearance", preset.appearance_steps, rates, loss, patience=0.3 if preset.early_stopping else None
+    )
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Runs of successive frames, those with rare mouth shapes as often as those with common ones.
+
+    Attributes:
+        starts: int (S,) frames at which a run can start.
+        shares: (S,) how often each does.
+        length: Frames in a run.
+    """
+
+    starts: NDArray[np.int64]
+    shares: NDArray[np.float64]
+    length: int
+
+    @classmethod
+    def of(cls, clip: Clip, length: int = _RUN_FRAMES) -> Runs:
+        unbroken = np.diff(clip.indices) == 1
+        whole = np.lib.stride_tricks.sliding_window_view(unbroken, length - 1).all(axis=1)
+        starts = np.flatnonzero(whole)
+        openings = clip.openings[starts + length // 2]
+        counts, edges = np.histogram(openings, _MOUTH_SHAPES)
+        rarity = 1 / np.sqrt(counts[np.clip(np.digitize(openings, edges) - 1, 0, _MOUTH_SHAPES - 1)])
+        return cls(starts, rarity / rarity.sum(), length)
+
+    def sample(self, random: np.random.Generator) -> NDArray[np.int64]:
+        """Frames (R, T) of some runs."""
+        return random.choice(self.starts, _RUNS, p=self.shares)[:, None] + np.arange(self.length)
+
+
+Hearing = Callable[[NDArray[np.int64], np.random.Generator], Tensor]
+"""Motion codes (R T, code) that speech gives the frames (R, T) of some runs."""
+
+
+def _hear_once(lip: LipModel, clip: Clip, offsets: Tensor) -> Hearing:
+    """Speech has learnt already: its codes are read off."""
+    with torch.no_grad():
+        mel = torch.from_numpy(clip.mel).to(offsets.device)
+        codes = lip.code(codes_at(lip.speech.track(mel), clip.times) + offsets)
+    return lambda frames, random: codes[torch.from_numpy(frames.flatten()).to(codes.device)]
+
+
+def _hear_end_to_end(lip: LipModel, clip: Clip, offsets: Tensor, preset: Preset) -> Hearing:
+    """Speech learns with the pictures; some runs are told their time."""
+    device = offsets.device
+    mel = torch.from_numpy(clip.mel).to(device)
+
+    def hear(frames: NDArray[np.int64], random: np.random.Generator) -> Tensor:
+        codes = []
+        for run in frames:
+            times = clip.times[run]
+            first = int(times[0] / CODE_SECONDS)
+            count = int(times[-1] / CODE_SECONDS) - first + 2
+            track = lip.speech(excerpt(mel, 4 * first, count)[None])[0, CONTEXT_CODES:-CONTEXT_CODES]
+            spoken = codes_at(track, times - first * CODE_SECONDS) + offsets[torch.from_numpy(run).to(device)]
+            told = preset.time and random.random() < _TIME_SHARE
+            codes.append(lip.code(spoken, torch.as_tensor(times, dtype=torch.float32, device=device) if told else None))
+        return torch.cat(codes)
+
+    return hear
+
+
+def _canonical_loss(
+    lip: LipModel,
+    clip: Clip,
+    codes: Tensor,
+    chosen: NDArray[np.int64],
+    random: np.random.Generator,
+    preset: Preset,
+) -> Tensor:
+    """Squared error on a quarter of the lip rectangle, cut into cells at a random position between the pixels."""
+    view, device = clip.face.lips, codes.device
+    box = view.rectangle
+    width, height = box.width // 2, box.height // 2
+    left, top = random.uniform(0, box.width - width), random.uniform(0, box.height - height)
+    if not preset.continuous_sampling:
+        left, top = round(left), round(top)
+    x_edges = torch.arange(width + 1, device=device) + left
+    y_edges = torch.arange(height + 1, device=device) + top
+    picks = torch.from_numpy(chosen).to(device)
+    guess = lip.painter(x_edges / box.width, y_edges / box.height)(codes)
+
+    middles = torch.stack(torch.meshgrid(x_edges[:-1] + 0.5, y_edges[:-1] + 0.5, indexing="xy"), dim=-1)
+    depth = sample(view.depth[None, None], middles[None], padding="border")[0, 0]
+    position = middles + middles.new_tensor([box.left, box.top])
+    camera = clip.footage.track.intrinsics
+    relative = relative_pose(clip.poses[picks], view.pose)
+    pixels = map_pixels(position, depth, view.intrinsics, camera, relative).pixels
+    return functional.mse_loss(guess, sample_regions(*regions_of(clip, chosen), pixels))
+
+
+def _observed_loss(
+    speaker: SpeakerModel,
+    clip: Clip,
+    codes: Tensor,
+    chosen: NDArray[np.int64],
+    partners: NDArray[np.int64],
+    preset: Preset,
+) -> Tensor:
+    view, device = speaker.face.lips, codes.device
+    indices = clip.indices[chosen]
+    picks = torch.from_numpy(chosen).to(device)
+    grids = clip.observer.plan.grids(indices, device)
+    placement = place(view, clip.footage.track.intrinsics, clip.poses[picks], grids)
+    truth, others = regions_of(clip, chosen)[0], regions_of(clip, partners)[0]
+    merged = paste(speaker.lip.pixel_painter()(codes), others, placement, view)
+    blended = speaker.blend(merged, placement.mask) if preset.blending else merged
+    error = placement.mask * (blended - truth)
+    edges = error.diff(dim=-1).square().mean() + error.diff(dim=-2).square().mean()
+    return error.square().mean() + _EDGE_WEIGHT * edges
+
+
+def regions_of(clip: Clip, chosen: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    """Regions float32 (B, 3, H, W) and their corners (B, 2)."""
+    device = clip.regions.device
+    corners = torch.as_tensor(clip.observer.plan.corners[clip.indices[chosen]], dtype=torch.float32, device=device)
+    return regions_to_tensor(clip.regions[torch.from_numpy(chosen).to(device)]), corners
+
+
+def similar_poses(clip: Clip) -> NDArray[np.int64]:
+    """For each frame another one with the most similar head pose, some time apart."""
+    poses = clip.poses.cpu().double()
+    features = torch.cat([poses[:, :3, :3].flatten(1) * 100.0, poses[:, :3, 3] * 0.3], dim=1)
+    partners = []
+    for start, part in enumerate(features.split(1)):
+        distance = (features - part).square().sum(dim=1).numpy()
+        distance[np.abs(clip.times - clip.times[start]) < _APART_SECONDS] = np.inf
+        partners.append(int(distance.argmin()))
+    return np.array(partners)

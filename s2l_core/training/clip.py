@@ -1,0 +1,125 @@
+"""The training frames and what is taken from each: one look at the footage, kept in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..canonical import CanonicalFace
+from ..events import Report
+from ..footage import Footage
+from ..model.look import LookPixels
+from ..regions import Observer, lip_shapes
+from ..speech.features import log_mel, normalise_loudness
+
+
+@dataclass(frozen=True)
+class Clip:
+    """N frames that show a face, in order of time.
+
+    Attributes:
+        face: The canonical view.
+        footage: Where they come from.
+        observer: Knows where the mouth regions lie in its frames.
+        indices: int64 (N,) which of the footage's frames they are.
+        times: float64 (N,) seconds from the start of the footage's span.
+        openings: float64 (N,) of the mouth.
+        shapes: float32 (N, s) of the lips.
+        surroundings: float32 (N, ...) colours for the look.
+        border: float32 (N, ...) colours for the look.
+        lips: uint8 (N, 3, h, w) canonical lips.
+        regions: uint8 (N, H, W, 3) mouth regions.
+        poses: float32 (N, 4, 4).
+        mel: float32 (m, 80) log-mel of the speech of all of the footage's span.
+    """
+
+    face: CanonicalFace
+    footage: Footage
+    observer: Observer
+    indices: NDArray[np.int64]
+    times: NDArray[np.float64]
+    openings: NDArray[np.float64]
+    shapes: NDArray[np.float32]
+    surroundings: NDArray[np.float32]
+    border: NDArray[np.float32]
+    lips: Tensor
+    regions: Tensor
+    poses: Tensor
+    mel: NDArray[np.float32]
+
+    @property
+    def seconds(self) -> float:
+        """How far into the footage's span the frames reach."""
+        return float(self.times[-1])
+
+    def part(self, span: tuple[float, float]) -> Clip:
+        """The frames from the first up to the second moment, in seconds from the start of the medium."""
+        moments = self.times + self.footage.media.start
+        chosen = np.flatnonzero((moments >= span[0]) & (moments < span[1]))
+        on_device = torch.from_numpy(chosen).to(self.lips.device)
+        arrays = ("indices", "times", "openings", "shapes", "surroundings", "border")
+        tensors = ("lips", "regions", "poses")
+        return replace(
+            self,
+            **{name: getattr(self, name)[chosen] for name in arrays},
+            **{name: getattr(self, name)[on_device] for name in tensors},
+        )
+
+
+def observe(
+    face: CanonicalFace,
+    footage: Footage,
+    speech: NDArray[np.float32],
+    usable: NDArray[np.bool_],
+    device: torch.device,
+    report: Report,
+) -> Clip:
+    """Take from the frames what training needs.
+
+    Args:
+        face: The canonical view, on the device.
+        footage: With a tracked head.
+        speech: (n,) at 16 kHz from the start of the footage's span.
+        usable: bool (N,) frames that are wanted; those without a face are left out.
+        device: Where to compute.
+        report: Told the phase ``"Read footage"``.
+    """
+    observer = Observer(face, footage, device)
+    pixels = LookPixels.of(face)
+    indices = np.flatnonzero(usable & footage.track.found)
+    wanted = np.zeros(len(footage.times), dtype=bool)
+    wanted[indices] = True
+    last = int(indices[-1])
+    regions, lips, surroundings, border = [], [], [], []
+    for index, frame in enumerate(footage.frames()):
+        if index > last:
+            break
+        report.progress("Read footage", index, last)
+        if not wanted[index]:
+            continue
+        observation = observer.observe(frame.image, index)
+        around, rim = pixels.take(observation)
+        regions.append(torch.from_numpy(observation.region))
+        lips.append((observation.lips.cpu() * 255).round().to(torch.uint8))
+        surroundings.append(around)
+        border.append(rim)
+    times = footage.times[indices] - footage.media.start
+    return Clip(
+        face=face,
+        footage=footage,
+        observer=observer,
+        indices=indices,
+        times=times,
+        openings=footage.openings[indices],
+        shapes=lip_shapes(footage.landmarks, footage.track, footage.layout)[indices],
+        surroundings=np.stack(surroundings),
+        border=np.stack(border),
+        lips=torch.stack(lips).to(device),
+        regions=torch.stack(regions).to(device),
+        poses=observer.poses[torch.as_tensor(indices, device=device)],
+        mel=log_mel(normalise_loudness(speech)),
+    )

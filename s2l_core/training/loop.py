@@ -1,0 +1,170 @@
+"""The loop that every stage of training goes through: steps, averaged weights, checkpoints, a watchful eye."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..events import Report
+from .checkpoint import Checkpoint, State
+
+_AVERAGING = 0.99
+_WARM_UP_SHARE = 0.1
+_LOWEST_RATE = 1e-3
+"""Share of the highest learning rate with which a stage begins and ends."""
+_WATCHES = 20
+_CHECKPOINT_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One part of training.
+
+    Attributes:
+        phase: As progress reports call it.
+        steps: How many.
+        rates: Parameters that are learnt, with their highest learning rates.
+        loss: The loss of one step; all its randomness comes from the generator and from torch.
+        decay: Of the weights.
+        patience: Stop where the watched figure has not risen for this share of the steps; None means never.
+    """
+
+    phase: str
+    steps: int
+    rates: list[tuple[list[nn.Parameter], float]]
+    loss: Callable[[np.random.Generator], Tensor]
+    decay: float = 0.0
+    patience: float | None = None
+
+
+class Loop:
+    """Runs the stages of one training. What it does follows from seed and footage alone: a training that was
+    interrupted and goes on from its checkpoint ends with the same numbers on the same processor.
+
+    Args:
+        networks: All that the stages learn, by name. They take the state of the checkpoint, if there is one.
+        seed: Of all randomness.
+        checkpoint: Where the state is kept.
+        watch: Called now and then; returns a figure of quality on footage that is not trained on, in dB.
+        report: Told the phases.
+    """
+
+    def __init__(
+        self,
+        networks: dict[str, nn.Module],
+        seed: int,
+        checkpoint: Checkpoint,
+        watch: Callable[[], float],
+        report: Report,
+    ) -> None:
+        self._networks = nn.ModuleDict(networks)
+        self._checkpoint = checkpoint
+        self._watch = watch
+        self._report = report
+        self._random = np.random.default_rng(seed)
+        torch.manual_seed(seed)
+        self._ready: list[str] = []
+        self._interrupted = checkpoint.load()
+        if self._interrupted is not None:
+            self._networks.load_state_dict(self._interrupted.part("network"))
+            self._interrupted.restore_randomness(self._random)
+            self._ready = self._interrupted.ready
+            report.log("info", "This training was interrupted before; it goes on from there.")
+
+    def run(self, stage: Stage) -> None:
+        """Learn one stage: from where it was interrupted if it was, and not again if it was ready.
+
+        Raises:
+            Cancelled: The caller asked to stop. The checkpoint is kept.
+        """
+        if stage.phase in self._ready:
+            return
+        names = {parameter: name for name, parameter in self._networks.named_parameters()}
+        learnt = {names[parameter]: parameter for parameters, _ in stage.rates for parameter in parameters}
+        optimiser = torch.optim.AdamW(
+            [{"params": parameters, "lr": rate, "highest": rate} for parameters, rate in stage.rates],
+            weight_decay=stage.decay,
+        )
+        averaged = _copies(learnt)
+        best, best_figure, best_step, figure, first = averaged, -math.inf, 0, -math.inf, 0
+        state, self._interrupted = self._interrupted, None
+        if state is not None and state.phase == stage.phase:
+            averaged = _like(learnt, state.part("average"))
+            best = _like(learnt, state.part("best")) or averaged
+            first, best_figure, best_step = state.step, state.best_figure, state.best_step
+            state.restore_optimiser(optimiser)
+
+        saved = time.monotonic()
+        every = max(1, stage.steps // _WATCHES)
+        for step in range(first, stage.steps):
+            if step % every == 0:
+                figure = self._look(learnt, averaged)
+                if stage.patience is not None and figure > best_figure:
+                    best_figure, best_step, best = figure, step, _copies(averaged)
+                elif stage.patience is not None and step - best_step > stage.patience * stage.steps:
+                    break
+            note = f"held-out {figure:.1f} dB" if math.isfinite(figure) else ""
+            self._report.progress(stage.phase, step, stage.steps, note)
+            if time.monotonic() - saved > _CHECKPOINT_SECONDS:
+                state = State.between_stages(self._networks, self._ready, self._random)
+                state = state.in_stage(stage.phase, step, optimiser, averaged)
+                if stage.patience is not None:
+                    state = state.with_best(best, best_figure, best_step)
+                self._checkpoint.save(state)
+                saved = time.monotonic()
+            for group in optimiser.param_groups:
+                group["lr"] = group["highest"] * one_cycle(step / stage.steps)
+            self._networks.train()
+            with torch.autocast("cuda", torch.bfloat16, enabled=next(iter(learnt.values())).is_cuda):
+                loss = stage.loss(self._random)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            keep = min(_AVERAGING, step / (step + 10))
+            for name, parameter in learnt.items():
+                averaged[name].lerp_(parameter.detach(), 1 - keep)
+
+        _put(learnt, averaged if stage.patience is None else best)
+        self._networks.eval()
+        self._ready = [*self._ready, stage.phase]
+        self._checkpoint.save(State.between_stages(self._networks, self._ready, self._random))
+
+    def _look(self, learnt: dict[str, nn.Parameter], averaged: dict[str, Tensor]) -> float:
+        """The watched figure of the averaged weights."""
+        current = _copies(learnt)
+        _put(learnt, averaged)
+        self._networks.eval()
+        with torch.no_grad():
+            figure = self._watch()
+        _put(learnt, current)
+        return figure
+
+
+def one_cycle(share: float) -> float:
+    """The learning rate, as a share of its highest, after a share of the steps: up and down again by cosines."""
+    if share < _WARM_UP_SHARE:
+        rise = 0.5 - 0.5 * math.cos(math.pi * share / _WARM_UP_SHARE)
+    else:
+        rise = 0.5 + 0.5 * math.cos(math.pi * (share - _WARM_UP_SHARE) / (1 - _WARM_UP_SHARE))
+    return _LOWEST_RATE + (1 - _LOWEST_RATE) * rise
+
+
+def _copies(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in values.items()}
+
+
+def _like(parameters: dict[str, nn.Parameter], values: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Values on the devices of the parameters."""
+    return {name: value.to(parameters[name].device) for name, value in values.items()}
+
+
+@torch.no_grad()
+def _put(parameters: dict[str, nn.Parameter], values: dict[str, Tensor]) -> None:
+    for name, parameter in parameters.items():
+        parameter.copy_(values[name])

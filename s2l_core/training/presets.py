@@ -1,0 +1,40 @@
+"""What a training consists of: the presets that a user picks, and the switches of the paper's ablations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..jobs import Architecture, PresetName
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How a speaker is trained.
+
+    Attributes:
+        appearance_steps: Steps of the stage in pixels.
+        speech_factor: On the steps of the stage in codes, which follow the length of the footage.
+        architecture: Of the lip model, unless the job names one.
+        continuous_sampling: Whether lips are learnt on cells at arbitrary positions (equation (2)) or on pixels.
+        blending: Whether Blend-Net takes part.
+        time: Whether some frames are told their time.
+        look: Whether the surroundings of the mouth take part.
+        early_stopping: Whether a part of the training footage is kept to tell when to stop.
+    """
+
+    appearance_steps: int
+    speech_factor: float = 1.0
+    architecture: Architecture = "fast"
+    continuous_sampling: bool = True
+    blending: bool = True
+    time: bool = True
+    look: bool = True
+    early_stopping: bool = False
+
+
+PRESETS: dict[PresetName, Preset] = {
+    "preview": Preset(60, speech_factor=0.5),
+    "balanced": Preset(300),
+    "final": Preset(1500, early_stopping=True),
+    "paper": Preset(4000, architecture="paper", look=False, early_stopping=True),
+}

@@ -1,0 +1,106 @@
+"""The stage in which speech learns to give codes."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..model.lip.base import LipModel
+from ..speech.encoder import CODE_SECONDS, CONTEXT_CODES
+from ..speech.features import silence_level
+from .clip import Clip
+from .loop import Stage
+from .presets import Preset
+
+_STEPS = ([20, 75, 120, 240, 1200], [200, 300, 500, 800, 1500])
+"""Seconds of footage and steps that the speech encoder takes at best; more over-fits, fewer under-fit."""
+_RATE, _DECAY, _BATCH, _SILENT_EXCERPTS = 2e-3, 1e-2, 12, 2
+_EXCERPT_CODES = 64
+_LEAST_SILENCE_CODES = 16
+_TIME_SHARE = 0.5
+"""Share of the excerpts that are told their time."""
+_REST_SHARE = 0.05
+"""Share of the frames, those with the most closed mouth, that show the mouth at rest."""
+
+
+def speech_stage(lip: LipModel, clip: Clip, targets: Tensor, preset: Preset) -> Stage:
+    """Train the speech encoder and the time code on codes: the reconstruction loss in canonical space, equation (7),
+    since the axes are orthogonal. Numbers that vary much weigh less than there, by the root of their deviation.
+
+    Some excerpts carry silence, during which the mouth must rest.
+
+    Args:
+        lip: Only what gives its codes is learnt.
+        clip: The training frames.
+        targets: (N, 64) codes without the look's offsets.
+        preset: How long to train.
+    """
+    device = targets.device
+    mel = torch.from_numpy(clip.mel).to(device)
+    rows = min(len(mel), round(clip.seconds / CODE_SECONDS) * 4 + 1)
+    wanted, known = _on_code_grid(targets, clip, (rows - 1) // 4)
+    calm = np.argsort(clip.openings)[: max(1, round(_REST_SHARE * len(targets)))]
+    rest = targets[torch.from_numpy(calm.copy())].mean(dim=0)
+    weights = targets.std(dim=0).sqrt()
+    weights = weights / weights.max()
+    length = min(_EXCERPT_CODES, len(wanted))
+
+    def loss(random: np.random.Generator) -> Tensor:
+        starts = random.integers(0, len(wanted) - length + 1, _BATCH)
+        shifts = random.integers(-1, 2, _BATCH)
+        sounds = torch.stack([excerpt(mel, 4 * int(a) + int(b), length) for a, b in zip(starts, shifts, strict=True)])
+        places = torch.from_numpy(starts[:, None] + np.arange(length)).to(device)
+        answers, counts = wanted[places], known[places]
+        for silent in range(_SILENT_EXCERPTS):
+            _silence(sounds[silent], answers[silent], counts[silent], rest, random)
+        timed = torch.from_numpy(random.random((_BATCH, 1)) < _TIME_SHARE * preset.time).to(device)
+        timed[:_SILENT_EXCERPTS] = False
+        times = torch.where(timed, places * CODE_SECONDS, torch.nan)
+        guess = lip.code(lip.speech(sounds)[:, CONTEXT_CODES:-CONTEXT_CODES], times)
+        return (counts[..., None] * (weights * (guess - answers)).square()).mean()
+
+    steps = round(preset.speech_factor * float(np.interp(clip.seconds, *_STEPS)))
+    parameters = [*lip.speech.parameters(), *lip.time.parameters()]
+    return Stage("Learn speech", steps, [(parameters, _RATE)], loss, decay=_DECAY)
+
+
+def _on_code_grid(targets: Tensor, clip: Clip, count: int) -> tuple[Tensor, Tensor]:
+    """Codes of frames (N, size) at the encoder's moments: (count, size), and which of them have a frame nearby."""
+    moments = np.arange(count) * CODE_SECONDS
+    values = targets.cpu().numpy()
+    after = np.searchsorted(clip.times, moments).clip(1, len(clip.times) - 1)
+    before = after - 1
+    share = (moments - clip.times[before]) / (clip.times[after] - clip.times[before])
+    grid = values[before] + share.clip(0, 1)[:, None].astype(np.float32) * (values[after] - values[before])
+    distance = np.minimum(np.abs(moments - clip.times[before]), np.abs(clip.times[after] - moments))
+    device = targets.device
+    return torch.from_numpy(grid).to(device), torch.from_numpy((distance < CODE_SECONDS).astype(np.float32)).to(device)
+
+
+def excerpt(mel: Tensor, row: int, codes: int) -> Tensor:
+    """Rows of log-mel for ``codes`` codes and their context, from ``row``; beyond its ends the last row is repeated."""
+    margin = 4 * CONTEXT_CODES
+    rows = torch.arange(row - margin, row + 4 * codes + margin, device=mel.device)
+    return mel[rows.clamp(0, len(mel) - 1)].clone()
+
+
+def _silence(sound: Tensor, answer: Tensor, counts: Tensor, rest: Tensor, random: np.random.Generator) -> None:
+    """Replace a stretch of an excerpt, in place, by digital silence or faint noise, and its answer by the rest pose."""
+    length = len(answer)
+    stretch = int(random.integers(min(_LEAST_SILENCE_CODES, length), length + 1))
+    start = int(random.integers(0, length - stretch + 1))
+    margin = 4 * CONTEXT_CODES
+    from_row = 0 if start == 0 else margin + 4 * start
+    to_row = len(sound) if start + stretch == length else margin + 4 * (start + stretch)
+    level = silence_level()
+    if random.random() < 0.5:
+        level += random.uniform(0.0, 7.0)
+        noise = torch.from_numpy(random.normal(0.0, 0.7, (to_row - from_row, sound.shape[1])).astype(np.float32))
+        sound[from_row:to_row] = (level + noise.to(sound)).clamp(min=silence_level())
+    else:
+        sound[from_row:to_row] = level
+    onset = 2
+    inner = slice(start + (onset if start else 0), start + stretch - (onset if start + stretch < length else 0))
+    answer[inner] = rest
+    counts[inner] = 1.0

@@ -1,0 +1,64 @@
+"""Where training starts: what can be fitted in closed form."""
+
+from __future__ import annotations
+
+import itertools
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..events import Report
+from ..model.lip.base import SPOKEN_SIZE
+from ..model.look import FIT_STEPS, evenly, principal_axes, speech_context
+from ..model.speaker import SpeakerModel
+from .clip import Clip
+
+_MOST_BASIS_FRAMES = 800
+
+
+class PrincipalLips(NamedTuple):
+    """The principal components of the canonical lips of N frames.
+
+    Attributes:
+        mean: (3, h, w)
+        axes: (64, 3, h, w), scaled so that the first number of the codes has unit variance.
+        codes: (N, 64)
+    """
+
+    mean: Tensor
+    axes: Tensor
+    codes: Tensor
+
+
+def find_principal_lips(clip: Clip) -> PrincipalLips:
+    """Mean, axes and codes of the training lips."""
+    some = clip.lips[torch.from_numpy(evenly(len(clip.lips), _MOST_BASIS_FRAMES))].flatten(1).float() / 255
+    mean = some.mean(dim=0)
+    axes, deviations = principal_axes(some - mean, SPOKEN_SIZE)
+    scale = deviations[0]
+    codes = torch.cat([(part.flatten(1).float() / 255 - mean) @ axes / scale for part in clip.lips.split(256)])
+    shape = clip.lips.shape[1:]
+    return PrincipalLips(mean.unflatten(0, shape), (axes.T * scale).unflatten(1, shape), codes)
+
+
+def fit_look(speaker: SpeakerModel, clip: Clip, codes: Tensor, report: Report) -> Tensor:
+    """Fit the look model and return the offsets (N, size) that it gives the frames.
+
+    Args:
+        speaker: Its look model is fitted.
+        clip: The training frames.
+        codes: (N, size) of the canonical lips.
+        report: Told the phase ``"Learn look"``.
+    """
+    steps = itertools.count()
+
+    def tell() -> None:
+        report.progress("Learn look", next(steps), FIT_STEPS)
+
+    tell()
+    context = speech_context(clip.mel, clip.times)
+    speaker.look.cpu().fit(clip.surroundings, clip.border, clip.shapes, codes.cpu().numpy(), context, tell)
+    offsets = speaker.look(*(torch.from_numpy(part) for part in (clip.surroundings, clip.border, clip.shapes)))
+    speaker.look.to(codes.device)
+    return offsets.to(codes.device)

@@ -1,0 +1,72 @@
+"""What training shows of itself: how near it is on footage that it does not learn from, as a figure and a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from ..compositing import paste, place
+from ..evaluation.metrics import psnr
+from ..events import Report
+from ..files import write_whole
+from ..model.look import evenly
+from ..model.speaker import SpeakerModel
+from ..regions import regions_to_tensor
+from ..speech.encoder import codes_at
+from .clip import Clip
+
+_FRAMES = 16
+_PREVIEW_HEIGHT = 256
+
+
+class Watch:
+    """Looks at some frames that are not trained on.
+
+    Args:
+        speaker: In training.
+        clip: Frames that it does not learn from.
+        picture_path: The JPEG that shows the most open of their mouths, real and generated.
+        report: Told of the picture.
+    """
+
+    def __init__(self, speaker: SpeakerModel, clip: Clip, picture_path: Path, report: Report) -> None:
+        self._speaker = speaker
+        self._clip = clip
+        self._picture_path = picture_path
+        self._report = report
+        self._chosen = evenly(len(clip.times), _FRAMES)
+        self._shown = int(self._chosen[clip.openings[self._chosen].argmax()])
+        device = clip.lips.device
+        self._mel = torch.from_numpy(clip.mel).to(device)
+        colours = (torch.from_numpy(values).to(device) for values in (clip.surroundings, clip.border, clip.shapes))
+        self._offsets = speaker.look(*colours)
+
+    def look(self) -> float:
+        """Mean PSNR in dB of the canonical lips that speech gives the frames; shows a picture of one."""
+        clip, lip = self._clip, self._speaker.lip
+        codes = lip.code(codes_at(lip.speech.track(self._mel), clip.times) + self._offsets)
+        paint = lip.pixel_painter()
+        self._show(paint(codes[self._shown : self._shown + 1]))
+        figures = []
+        for chosen in self._chosen:
+            lips = (paint(codes[chosen : chosen + 1])[0].clamp(0, 1) * 255).round().to(torch.uint8)
+            figures.append(psnr(lips.cpu().numpy(), clip.lips[chosen].cpu().numpy()))
+        return float(np.mean(figures))
+
+    def _show(self, lips: torch.Tensor) -> None:
+        clip, index = self._clip, self._shown
+        grids = clip.observer.plan.grids(clip.indices[index : index + 1], lips.device)
+        camera, view = clip.footage.track.intrinsics, clip.face.lips
+        placement = place(view, camera, clip.poses[index : index + 1], grids)
+        real = clip.regions[index : index + 1]
+        new = self._speaker.blend(paste(lips, regions_to_tensor(real), placement, view), placement.mask)
+        drawn = (new[0].clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0)
+        pair = np.concatenate([real[0].cpu().numpy(), drawn.cpu().numpy()], axis=1)
+        scale = _PREVIEW_HEIGHT / pair.shape[0]
+        pair = cv2.resize(pair, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+        encoded = cv2.imencode(".jpg", cv2.cvtColor(pair, cv2.COLOR_RGB2BGR))[1]
+        write_whole(str(self._picture_path), encoded.tobytes())
+        self._report.preview(str(self._picture_path))
