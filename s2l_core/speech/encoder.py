@@ -24,17 +24,23 @@ class SpeechEncoder(nn.Module):
 
     Args:
         size: Numbers in a code.
+        bands: Numbers in a row of log-mel, or of other features of speech.
+
+    Attributes:
+        silence: (bands,) the row of digital silence.
     """
 
     mel_mean: Tensor
     mel_scale: Tensor
+    silence: Tensor
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, bands: int = MEL_BANDS) -> None:
         super().__init__()
-        self.register_buffer("mel_mean", torch.zeros(MEL_BANDS))
+        self.register_buffer("mel_mean", torch.zeros(bands))
         self.register_buffer("mel_scale", torch.ones(()))
+        self.register_buffer("silence", torch.full((bands,), silence_level()))
         self.layers = nn.Sequential(
-            nn.Conv1d(MEL_BANDS, _WIDTH, 5, stride=2, padding=2),
+            nn.Conv1d(bands, _WIDTH, 5, stride=2, padding=2),
             nn.ReLU(),
             nn.Conv1d(_WIDTH, _WIDTH, 5, stride=2, padding=2),
             nn.Dropout(_DROPOUT),
@@ -61,15 +67,13 @@ class SpeechEncoder(nn.Module):
             mel: Log-mel (m, 80), see :func:`s2l_core.speech.features.log_mel`.
         """
         margin = 4 * CONTEXT_CODES
-        rest = -len(mel) % 4
-        edges = functional.pad(mel[None], (0, 0, margin, margin + rest), value=float(mel.min()))
-        return self(edges)[0, CONTEXT_CODES:-CONTEXT_CODES]
+        before, after = self.silence.expand(margin, -1), self.silence.expand(margin + -len(mel) % 4, -1)
+        return self(torch.cat([before, mel, after])[None])[0, CONTEXT_CODES:-CONTEXT_CODES]
 
     @torch.no_grad()
     def rest(self) -> Tensor:
         """The code (size,) of digital silence: the mouth at rest."""
-        silence = self.mel_mean.new_full((4 * (2 * CONTEXT_CODES + 1), MEL_BANDS), silence_level())
-        return self.track(silence)[CONTEXT_CODES]
+        return self.track(self.silence.expand(4 * (2 * CONTEXT_CODES + 1), -1))[CONTEXT_CODES]
 
 
 class _ResidualBlock(nn.Module):
