@@ -7,6 +7,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _WIDTH = 16
+_HOLED_SHARE = 0.5
+"""Share of the training pictures that get holes, as in the paper."""
+_SLIT_HALF_WIDTH, _BLOB_HEIGHT = 0.06, 2.2
+_BLOB_PIXELS, _SLIT_PIXELS, _SLIT_LENGTH = 16, 6, 24
+_LEAST_MASK = 0.5
+"""Where the mask is thinner, the residual could hardly fill a hole."""
 
 
 class BlendNet(nn.Module):
@@ -41,6 +47,34 @@ class BlendNet(nn.Module):
         middle = self.rise(torch.cat([_double(coarse), middle], dim=1))
         fine = self.leave(torch.cat([_double(middle), fine], dim=1))
         return merged + mask * functional.pixel_shuffle(self.residual(fine), 2)
+
+
+def black_holes(merged: Tensor, mask: Tensor, generator: torch.Generator) -> Tensor:
+    """Half of the pictures with holes, for training: what a splat to another pose leaves open is black, and Blend-Net
+    must fill it. Holes are slits along rows or columns, where the turned surface is stretched, and blobs, where it
+    comes out from behind something.
+
+    Args:
+        merged: (B, 3, h, w) as Blend-Net gets it.
+        mask: (B, 1, h, w) in [0, 1].
+        generator: Source of all randomness, on the CPU.
+
+    Returns:
+        (B, 3, h, w), zero in the holes: nothing of the frame shows through them.
+    """
+    count, _, height, width = merged.shape
+
+    def field(rows: int, columns: int) -> Tensor:
+        coarse = torch.randn(count, 1, height // rows + 2, width // columns + 2, generator=generator)
+        return functional.interpolate(coarse, (height, width), mode="bilinear", align_corners=True)
+
+    def chosen(share: float) -> Tensor:
+        return torch.rand(count, 1, 1, 1, generator=generator) < share
+
+    slits = torch.where(chosen(0.5), field(_SLIT_PIXELS, _SLIT_LENGTH), field(_SLIT_LENGTH, _SLIT_PIXELS))
+    holes = (slits.abs() < _SLIT_HALF_WIDTH) | (field(_BLOB_PIXELS, _BLOB_PIXELS) > _BLOB_HEIGHT)
+    holes = (holes & chosen(_HOLED_SHARE)).to(mask.device) & (mask > _LEAST_MASK)
+    return merged.masked_fill(holes, 0.0)
 
 
 def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:

@@ -7,7 +7,7 @@ import torch
 from s2l_core.compositing import Placement, paste, soft_mask
 from s2l_core.geometry.camera import Intrinsics, Rectangle
 from s2l_core.geometry.mapping import CanonicalView
-from s2l_core.model.blend import BlendNet
+from s2l_core.model.blend import BlendNet, black_holes
 
 RECTANGLE = Rectangle(10, 20, 16, 8)
 VIEW = CanonicalView(torch.full((8, 16), 500.0), RECTANGLE, Intrinsics.centred(500.0, 64, 64), torch.eye(4))
@@ -63,3 +63,41 @@ def test_the_residual_stays_inside_of_the_mask() -> None:
     blended = blend(merged, mask)
     assert torch.equal(blended[..., :8, :], merged[..., :8, :])
     assert not torch.equal(blended[..., 8:24, 10:30], merged[..., 8:24, 10:30])
+
+
+def ellipse(height: int, width: int) -> torch.Tensor:
+    """A mask that falls from one in the middle to zero, (1, 1, height, width)."""
+    y, x = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
+    return (2 - 2 * (x.square() + y.square())).clamp(0, 1)[None, None]
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_half_of_the_pictures_get_black_holes_and_the_rest_of_them_stays() -> None:
+    merged, mask = 0.1 + torch.rand(400, 3, 32, 40), ellipse(32, 40)
+    holed = black_holes(merged, mask.expand(400, -1, -1, -1), seeded())
+    black = (holed == 0).all(dim=1, keepdim=True)
+    assert torch.equal(holed, merged.masked_fill(black, 0.0))
+    pictures = black.flatten(1).any(dim=1).float()
+    assert 0.4 < float(pictures.mean()) < 0.6
+    assert 0.02 < float(black.float().mean() / mask.mean() / pictures.mean()) < 0.3
+    assert not (black & (mask < 0.5)).any()
+
+
+def test_black_holes_never_show_the_mouth_of_the_driven_frame() -> None:
+    lips, place = torch.rand(1, 3, 8, 16), placement()
+    frame = torch.rand(1, 3, 16, 24)
+    other_mouth = torch.where(place.mask == 1, torch.rand(1, 3, 16, 24), frame)
+    for seed in range(20):
+        seen, other = (
+            black_holes(paste(lips, region, place, VIEW), place.mask, seeded(seed)) for region in (frame, other_mouth)
+        )
+        assert torch.equal(seen, other)
+
+
+def test_black_holes_are_the_same_for_the_same_seed_only() -> None:
+    merged, mask = torch.rand(8, 3, 32, 40), torch.ones(8, 1, 32, 40)
+    assert torch.equal(black_holes(merged, mask, seeded(1)), black_holes(merged, mask, seeded(1)))
+    assert not torch.equal(black_holes(merged, mask, seeded(1)), black_holes(merged, mask, seeded(2)))
