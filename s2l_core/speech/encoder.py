@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -19,11 +21,10 @@ CONTEXT_CODES = 4
 """Codes on either side that an output depends on; also how much an excerpt must be longer at both ends."""
 
 
-class SpeechEncoder(nn.Module):
-    """Strided convolutions on log-mel, in the place of the paper's DeepSpeech features and AudioNet (section 4.2).
+class MelEncoder(nn.Module, ABC):
+    """What gives codes of log-mel, one every 40 ms.
 
     Args:
-        size: Numbers in a code.
         bands: Numbers in a row of log-mel, or of other features of speech.
 
     Attributes:
@@ -34,20 +35,15 @@ class SpeechEncoder(nn.Module):
     mel_scale: Tensor
     silence: Tensor
 
-    def __init__(self, size: int, bands: int = MEL_BANDS) -> None:
+    def __init__(self, bands: int = MEL_BANDS) -> None:
         super().__init__()
         self.register_buffer("mel_mean", torch.zeros(bands))
         self.register_buffer("mel_scale", torch.ones(()))
         self.register_buffer("silence", torch.full((bands,), silence_level()))
-        self.layers = nn.Sequential(
-            nn.Conv1d(bands, _WIDTH, 5, stride=2, padding=2),
-            nn.ReLU(),
-            nn.Conv1d(_WIDTH, _WIDTH, 5, stride=2, padding=2),
-            nn.Dropout(_DROPOUT),
-            *(_ResidualBlock() for _ in range(_BLOCKS)),
-            nn.ReLU(),
-            nn.Conv1d(_WIDTH, size, 1),
-        )
+
+    @abstractmethod
+    def encode(self, scaled: Tensor) -> Tensor:
+        """Codes (B, t, size) of log-mel (B, 4 t, 80) that has been brought to zero mean and unit scale."""
 
     def fit_scale(self, mel: Tensor) -> None:
         """Take mean and scale of the inputs from log-mel (m, 80)."""
@@ -56,8 +52,7 @@ class SpeechEncoder(nn.Module):
 
     def forward(self, mel: Tensor) -> Tensor:
         """Codes (B, t, size) of log-mel (B, 4 t, 80); code i belongs to the time of mel row 4 i."""
-        scaled = (mel - self.mel_mean) / self.mel_scale
-        return self.layers(scaled.transpose(1, 2)).transpose(1, 2)
+        return self.encode((mel - self.mel_mean) / self.mel_scale)
 
     @torch.no_grad()
     def track(self, mel: Tensor) -> Tensor:
@@ -74,6 +69,30 @@ class SpeechEncoder(nn.Module):
     def rest(self) -> Tensor:
         """The code (size,) of digital silence: the mouth at rest."""
         return self.track(self.silence.expand(4 * (2 * CONTEXT_CODES + 1), -1))[CONTEXT_CODES]
+
+
+class SpeechEncoder(MelEncoder):
+    """Strided convolutions on log-mel, in the place of the paper's DeepSpeech features and AudioNet (section 4.2).
+
+    Args:
+        size: Numbers in a code.
+        bands: Numbers in a row of its inputs.
+    """
+
+    def __init__(self, size: int, bands: int = MEL_BANDS) -> None:
+        super().__init__(bands)
+        self.layers = nn.Sequential(
+            nn.Conv1d(bands, _WIDTH, 5, stride=2, padding=2),
+            nn.ReLU(),
+            nn.Conv1d(_WIDTH, _WIDTH, 5, stride=2, padding=2),
+            nn.Dropout(_DROPOUT),
+            *(_ResidualBlock() for _ in range(_BLOCKS)),
+            nn.ReLU(),
+            nn.Conv1d(_WIDTH, size, 1),
+        )
+
+    def encode(self, scaled: Tensor) -> Tensor:
+        return self.layers(scaled.transpose(1, 2)).transpose(1, 2)
 
 
 class _ResidualBlock(nn.Module):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...speech.encoder import SpeechEncoder
+from ...speech.encoder import MelEncoder
 
 SPOKEN_SIZE = 64
 """Numbers that speech gives a motion code, as many as the paper's AudioNet gives."""
@@ -37,7 +37,7 @@ class LipModel(nn.Module, ABC):
             Otherwise they are those of the principal components of the lips, which speech learns first.
     """
 
-    speech: SpeechEncoder
+    speech: MelEncoder
     time: nn.Module
     end_to_end: ClassVar[bool] = False
 
