@@ -9,9 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .canonical import CanonicalFace
 from .compositing import Placement, paste, place
 from .footage import Footage
 from .media.audio import SPEECH_RATE
+from .model.blend import BlendNet
 from .model.look import LookPixels
 from .model.speaker import SpeakerModel
 from .regions import Observer, lip_shapes, regions_to_tensor
@@ -36,6 +38,70 @@ def speech_track(speaker: SpeakerModel, speech: NDArray[np.float32]) -> Tensor:
     return torch.lerp(encoder.rest(), encoder.track(mel.to(next(speaker.lip.parameters()).device)), _ARTICULATION)
 
 
+class LipPaster:
+    """Lays canonical lips over the frames of one clip (C2O, paper section 4.3).
+
+    Args:
+        face: The canonical view, on the device to compute on.
+        footage: The clip.
+    """
+
+    def __init__(self, face: CanonicalFace, footage: Footage) -> None:
+        self.observer = Observer(face, footage, face.lips.depth.device)
+        self._view = face.lips
+        self._found = footage.track.found
+
+    @torch.no_grad()
+    def paste(
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        indices: NDArray[np.integer],
+        lips: Tensor,
+        blend: BlendNet | None = None,
+    ) -> list[NDArray[np.uint8]]:
+        """Frames with new lips.
+
+        Args:
+            images: B frames uint8 (H, W, 3).
+            indices: int (B,) which frames of the footage they are.
+            lips: float32 (B, 3, h, w) in [0, 1], of any resolution.
+            blend: Joins lips and frames; without it the lips are laid over them as they are.
+
+        Returns:
+            New images; outside of the mouth's mask, and wherever no face was found, they equal the given ones.
+        """
+        plan = self.observer.plan
+        cuts = np.stack([plan.cut(image, int(index)) for image, index in zip(images, indices, strict=True)])
+        placement = self._place(indices)
+        regions = regions_to_tensor(torch.from_numpy(cuts).to(lips.device))
+        blended = paste(lips, regions, placement, self._view)
+        if blend is not None:
+            blended = blend(blended, placement.mask)
+        quantised = (blended.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+        replaced = (placement.mask > 0).permute(0, 2, 3, 1).cpu().numpy() & self._found[indices][:, None, None, None]
+        results = []
+        for image, index, new, old, where in zip(images, indices, quantised, cuts, replaced, strict=True):
+            result = image.copy()
+            plan.put(result, int(index), np.where(where, new, old))
+            results.append(result)
+        return results
+
+    def masks(self, indices: NDArray[np.integer], height: int, width: int) -> NDArray[np.uint8]:
+        """How much of each pixel of frames ``indices`` may change, up to 255: (B, height, width). Zero means not at
+        all.
+        """
+        masks = np.zeros((len(indices), height, width, 1), np.uint8)
+        inside = (self._place(indices).mask * 255).ceil().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+        for mask, index, region in zip(masks, indices, inside, strict=True):
+            self.observer.plan.put(mask, int(index), region)
+        return masks[..., 0]
+
+    def _place(self, indices: NDArray[np.integer]) -> Placement:
+        observer, device = self.observer, self._view.depth.device
+        poses = observer.poses[torch.as_tensor(indices, device=device)]
+        return place(self._view, observer.intrinsics, poses, observer.plan.grids(indices, device))
+
+
 class MouthRenderer:
     """Replaces the mouth in frames of one clip.
 
@@ -48,8 +114,7 @@ class MouthRenderer:
     def __init__(self, speaker: SpeakerModel, footage: Footage, blending: bool = True) -> None:
         self._speaker = speaker
         self._device = next(speaker.lip.parameters()).device
-        self._observer = Observer(speaker.face, footage, self._device)
-        self._found = footage.track.found
+        self._paster = LipPaster(speaker.face, footage)
         self._shapes = torch.from_numpy(lip_shapes(footage.landmarks, footage.track, footage.layout))
         self._look_pixels = LookPixels.of(speaker.face)
         self._blending = blending
@@ -66,7 +131,7 @@ class MouthRenderer:
     ) -> Tensor:
         """Motion codes (B, code) of speech at ``times`` (B,) of its track, with the look of the frames ``indices``."""
         colours = [
-            self._look_pixels.take(self._observer.observe(image, int(index)))
+            self._look_pixels.take(self._paster.observer.observe(image, int(index)))
             for image, index in zip(images, indices, strict=True)
         ]
         surroundings, border = (
@@ -89,34 +154,4 @@ class MouthRenderer:
         Returns:
             New images; outside of the mouth's mask, and wherever no face was found, they equal the given ones.
         """
-        plan, view = self._observer.plan, self._speaker.face.lips
-        cuts = np.stack([plan.cut(image, int(index)) for image, index in zip(images, indices, strict=True)])
-        placement = self._place(indices)
-        regions = regions_to_tensor(torch.from_numpy(cuts).to(self._device))
-        blended = paste(self._paint(codes), regions, placement, view)
-        if self._blending:
-            blended = self._speaker.blend(blended, placement.mask)
-        quantised = (blended.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-        replaced = (placement.mask > 0).permute(0, 2, 3, 1).cpu().numpy() & self._found[indices][:, None, None, None]
-        results = []
-        for image, index, new, old, where in zip(images, indices, quantised, cuts, replaced, strict=True):
-            result = image.copy()
-            plan.put(result, int(index), np.where(where, new, old))
-            results.append(result)
-        return results
-
-    @torch.no_grad()
-    def masks(self, indices: NDArray[np.integer], height: int, width: int) -> NDArray[np.bool_]:
-        """Which pixels of frames ``indices`` the mouth may change: (B, height, width)."""
-        plan = self._observer.plan
-        placement = self._place(indices)
-        masks = np.zeros((len(indices), height, width, 1), np.uint8)
-        inside = (placement.mask > 0).permute(0, 2, 3, 1).to(torch.uint8).cpu().numpy()
-        for mask, index, region in zip(masks, indices, inside, strict=True):
-            plan.put(mask, int(index), region)
-        return masks[..., 0] > 0
-
-    def _place(self, indices: NDArray[np.integer]) -> Placement:
-        observer = self._observer
-        poses = observer.poses[torch.as_tensor(indices, device=self._device)]
-        return place(self._speaker.face.lips, observer.intrinsics, poses, observer.plan.grids(indices, self._device))
+        return self._paster.paste(images, indices, self._paint(codes), self._speaker.blend if self._blending else None)

@@ -22,12 +22,16 @@ _SOBEL_CUTOFF = 4.0
 _STEEP = np.tan(np.pi / 8)
 
 _SEAM_SIGMA = 2.0
+LEAST_OPENING = 0.01
+"""The smallest difference of mouth openings, as a share of the face's height, that counts as motion: landmarks of a
+mouth that keeps still differ by less.
+"""
 _SPREAD = 0.1, 0.9
 
 
 def psnr(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
     """Peak signal-to-noise ratio in dB of two pictures; 100 where they are equal."""
-    error = np.square(first.astype(np.float64) - second.astype(np.float64)).mean()
+    error = cv2.norm(first, second, cv2.NORM_L2SQR) / first.size
     return 100.0 if error == 0 else float(10 * np.log10(255.0**2 / error))
 
 
@@ -84,8 +88,8 @@ def cpbd(picture: NDArray[np.uint8]) -> float:
     return sharp / counted if counted else 0.0
 
 
-def edge_gradient(picture: NDArray[np.uint8], mask: NDArray[np.floating]) -> float:
-    """Mean gradient in levels per pixel across the edge of a soft mask (H, W) in [0, 1].
+def edge_gradient(picture: NDArray[np.uint8], mask: NDArray[np.number]) -> float:
+    """Mean gradient in levels per pixel across the edge of a soft mask (H, W) of any scale.
 
     The picture is smoothed a little (sigma of 2 pixels), so that grain does not hide a step; each place counts by how
     steeply the mask falls there. Divided by that of the real frame it tells of a seam.
@@ -120,17 +124,22 @@ def deviation_ratio(first: NDArray[np.floating], second: NDArray[np.floating]) -
 
 
 def open_closed_ratio(openings: NDArray[np.floating]) -> float:
-    """How much wider the mouth opens at its widest tenth of the moments than at its narrowest: the ratio of the ninth
-    and the first decile of its openings (N,). NaN where the mouth is never seen open.
+    """How much wider the mouth is at its widest tenth of the moments than at its narrowest: the ratio of the ninth and
+    the first decile of its openings (N,), where lips that are nearer than :data:`LEAST_OPENING` count as closed to
+    that. NaN where no opening is known.
     """
-    closed, opened = np.nanquantile(openings, _SPREAD) if np.isfinite(openings).any() else (np.nan, np.nan)
-    return float(opened / closed) if closed > 0 else float("nan")
+    if not np.isfinite(openings).any():
+        return float("nan")
+    closed, opened = np.nanquantile(openings, _SPREAD).clip(min=LEAST_OPENING)
+    return float(opened / closed)
 
 
-def moving_share(openings: NDArray[np.floating], threshold: float) -> float:
-    """Share of the moments at which an opening (N,) is farther than ``threshold`` from its median; 0 if never known."""
+def moving_share(openings: NDArray[np.floating]) -> float:
+    """Share of the moments at which an opening (N,) is farther than :data:`LEAST_OPENING` from its median; 0 if none is
+    known.
+    """
     known = openings[np.isfinite(openings)]
-    return float((np.abs(known - np.median(known)) > threshold).mean()) if len(known) else 0.0
+    return float((np.abs(known - np.median(known)) > LEAST_OPENING).mean()) if len(known) else 0.0
 
 
 def mouth_width(points: NDArray[np.floating], layout: LandmarkLayout) -> NDArray[np.floating]:

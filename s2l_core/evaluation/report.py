@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from ..canonical import CanonicalFace
 from ..device import choose_device
-from ..errors import BadJob
+from ..errors import BadJob, PerceptionUnavailable
 from ..events import Report
-from ..face.landmarks import LandmarkDetector, open_detector
-from ..face.layout import mouth_opening
 from ..footage import Footage, prepare
 from ..jobs import EvaluateJob, Media, TrainJob, from_document
-from ..media.audio import read_speech
-from ..media.video import Frame, read_frames
+from ..media.audio import SPEECH_RATE, read_speech
+from ..model.look import evenly
+from ..model.perception import Lpips, load_lpips
 from ..model.speaker import SpeakerModel
-from ..regions import mouth_boxes
-from ..rendering import BATCH, MouthRenderer, speech_track
-from .metrics import correlation, deviation_ratio, psnr
+from .drivers import Driver, lip_observer, painted, speaker_driver
+from .ruler import Ruler
+
+_MEAN_FRAMES = 200
+_OTHER_SOUNDS = 3
 
 
 def evaluate(job: EvaluateJob, report: Report | None = None) -> dict[str, Any]:
     """Measure a speaker on the held-out part of its training footage.
 
     Returns:
-        As :func:`measure`.
+        As :func:`measure`, with all columns of :meth:`.ruler.Ruler.measure` and :func:`measure_driving`; ``lpips`` only
+        where its weights are.
 
     Raises:
         BadJob: The footage is not the one that the speaker was trained on.
@@ -48,76 +51,102 @@ def evaluate(job: EvaluateJob, report: Report | None = None) -> dict[str, Any]:
     if footage.fingerprint != speaker.origin.get("fingerprint"):
         raise BadJob(f"{media.path} is not the footage that {job.speaker_path} was trained on.")
     speech = read_speech(job.voice or trained.voice or media)
-    return measure(speaker, footage, speech, tuple(speaker.origin["split"]["held_out"]), report)
+    split = speaker.origin["split"]
+    ruler = Ruler(footage, speaker.face, split["held_out"], perception=available_lpips(device, report), report=report)
+    average = mean_lips(speaker.face, footage, split["train"])
+
+    def drive(sound: NDArray[np.float32], audio_only: bool) -> Driver:
+        return speaker_driver(speaker, footage, sound, audio_only)
+
+    sounds = other_sounds(speech, split["train"][1] - media.start, ruler.seconds)
+    return measure(ruler, speaker, footage, speech, average) | measure_driving(ruler, drive, sounds)
 
 
 def measure(
-    speaker: SpeakerModel, footage: Footage, speech: NDArray[np.float32], span: tuple[float, float], report: Report
+    ruler: Ruler, speaker: SpeakerModel, footage: Footage, speech: NDArray[np.float32], average: Tensor
 ) -> dict[str, Any]:
-    """Drive the frames of a span with their own sound and compare them with the real ones, before encoding.
+    """Drive the held-out frames with their own sound and compare them with the real ones, before encoding.
 
     Args:
+        ruler: Of the held-out frames.
         speaker: On the device to compute on.
         footage: With a tracked head.
         speech: (n,) at 16 kHz from the start of the footage's span.
-        span: First and last second, from the start of the medium.
-        report: Told the phase ``"Measure"``.
+        average: (3, h, w) the mean of the training lips, which whoever moves the mouth must beat.
 
     Returns:
-        ``mouth_psnr`` in dB inside the mouth box: the lips with a margin of a quarter of their width;
-        ``mean_image_psnr``, the same for the mean of the training lips; ``opening_correlation`` of the mouth's opening
-        as the landmark model sees it in the new and in the real frames; ``opening_ratio`` of the standard deviations
-        of these; ``outside_mask_max_error`` in 8-bit levels; ``frames``; ``mouth_box_px``, its mean width and height.
+        The columns of :meth:`.ruler.Ruler.measure`; ``mean_image_psnr``, which is ``mouth_psnr`` for the mean of the
+        training lips; ``opening_ratio``, another name of ``articulation``; ``frames``; ``mouth_box_px``, the mean width
+        and height of the mouth box.
     """
-    start, end = (int(np.searchsorted(footage.times, moment)) for moment in span)
-    indices = np.arange(start, max(end, start + 1)).clip(max=len(footage.times) - 1)
-    indices = indices[footage.track.found[indices]]
-    boxes = np.round(mouth_boxes(speaker.face, footage.track)).astype(int)
-    spoken, mean = MouthRenderer(speaker, footage), MouthRenderer(speaker, footage, blending=False)
-    track = speech_track(speaker, speech)
-    seen_in_new, seen_in_real = open_detector("bundled"), open_detector("bundled")
-    rows = []
-    done = 0
-    for batch, images in _batches(footage, indices):
-        codes = spoken.codes(images, batch, track, footage.times[batch] - footage.media.start)
-        generated = spoken.render(images, batch, codes)
-        means = mean.render(images, batch, torch.zeros_like(codes))
-        masks = spoken.masks(batch, *images[0].shape[:2])
-        for index, real, new, average, mask in zip(batch, images, generated, means, masks, strict=True):
-            left, top, right, bottom = boxes[index].clip(0)
-            box = (slice(top, bottom), slice(left, right))
-            outside = np.abs(new.astype(int) - real)[~mask].max(initial=0)
-            opened = _opening(seen_in_new, new), _opening(seen_in_real, real)
-            rows.append((psnr(new[box], real[box]), psnr(average[box], real[box]), outside, *opened))
-        done += len(batch)
-        report.progress("Measure", done, len(indices))
-    mouth, average_mouth, outside_mask, openings, real_openings = (
-        np.array(column) for column in zip(*rows, strict=True)
-    )
-    sizes = boxes[indices, 2:] - boxes[indices, :2]
+    columns = ruler.measure(speaker_driver(speaker, footage, speech), speech)
+    still = painted(speaker.face, footage, lambda seen, times: average.expand_as(seen))
     return {
-        "mouth_psnr": float(mouth.mean()),
-        "mean_image_psnr": float(average_mouth.mean()),
-        "opening_correlation": correlation(openings, real_openings),
-        "opening_ratio": deviation_ratio(openings, real_openings),
-        "outside_mask_max_error": int(outside_mask.max()),
-        "frames": len(indices),
-        "mouth_box_px": [float(side) for side in sizes.mean(axis=0)],
+        **columns,
+        "mean_image_psnr": ruler.mouth_psnr(still),
+        "opening_ratio": columns["articulation"],
+        "frames": len(ruler.indices),
+        "mouth_box_px": ruler.mouth_box_px,
     }
 
 
-def _opening(detector: LandmarkDetector, image: NDArray[np.uint8]) -> float:
-    face = detector.detect(image)
-    return float("nan") if face is None else float(mouth_opening(face.points, detector.layout))
+def measure_driving(
+    ruler: Ruler, drive: Callable[[NDArray[np.float32], bool], Driver], sounds: Sequence[NDArray[np.float32]]
+) -> dict[str, float]:
+    """Drive the held-out frames with silence and with sounds that are not their own.
+
+    Args:
+        ruler: Of the held-out frames.
+        drive: Speech (n,) from the start of the footage's span, and whether nothing but speech may drive, to a driver.
+        sounds: Other speech at 16 kHz, as long as the held-out part.
+
+    Returns:
+        ``silence_motion``: share of the frames whose opening is farther than 1 % of the face's height from its median
+        on digital silence. ``leakage``: correlation of the generated opening with the base video's own, mean over the
+        sounds. ``leakage_audio_only``: the same without look and Blend-Net, which is what chance and the landmark
+        model's guess from the rest of the face come to.
+    """
+
+    def leakage(audio_only: bool) -> float:
+        return float(np.mean([ruler.leakage(drive(ruler.say(sound), audio_only)) for sound in sounds]))
+
+    return {
+        "silence_motion": ruler.moving_share(drive(ruler.say(np.zeros_like(sounds[0])), False)),
+        "leakage": leakage(audio_only=False),
+        "leakage_audio_only": leakage(audio_only=True),
+    }
 
 
-def _batches(
-    footage: Footage, indices: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.int64], list[NDArray[np.uint8]]]]:
-    """Indices and pictures of the footage, a few at a time."""
-    first, last = float(footage.times[indices[0]]), float(footage.times[indices[-1]])
-    frames: Iterator[Frame] = read_frames(Media(footage.media.path, max(0.0, first - 1e-3), last + 2e-3))
-    wanted = set(indices.tolist())
-    shown = ((index, frame.image) for index, frame in enumerate(frames, start=int(indices[0])) if index in wanted)
-    while batch := list(itertools.islice(shown, BATCH)):
-        yield np.array([index for index, _ in batch]), [image for _, image in batch]
+def other_sounds(speech: NDArray[np.float32], end: float, seconds: float) -> list[NDArray[np.float32]]:
+    """Excerpts of a length in seconds from the training part of speech (n,) at 16 kHz, which ends at ``end``, evenly
+    spaced: with them a voice that fits the face says what does not fit the frames.
+    """
+    length = round(seconds * SPEECH_RATE)
+    starts = np.linspace(0, max(0, round(end * SPEECH_RATE) - length), _OTHER_SOUNDS).astype(int)
+    return [speech[start : start + length] for start in starts]
+
+
+def mean_lips(face: CanonicalFace, footage: Footage, span: tuple[float, float]) -> Tensor:
+    """The mean (3, h, w) of the canonical lips of some frames from the first to the second moment of a span, in seconds
+    from the start of the medium.
+    """
+    usable = np.flatnonzero(footage.track.found & (footage.times >= span[0]) & (footage.times < span[1]))
+    chosen = usable[evenly(len(usable), _MEAN_FRAMES)]
+    observe = lip_observer(face, footage)
+    wanted = set(chosen.tolist())
+    lips = []
+    for index, frame in enumerate(footage.frames()):
+        if index in wanted:
+            lips.append(observe([frame.image], np.array([index])))
+        if len(lips) == len(chosen):
+            break
+    return torch.cat(lips).mean(dim=0)
+
+
+def available_lpips(device: torch.device, report: Report) -> Lpips | None:
+    """LPIPS where its weights are installed; otherwise ``report`` is told why there is none."""
+    try:
+        return load_lpips().to(device)
+    except PerceptionUnavailable as reason:
+        report.log("info", f"{reason.message} The column lpips is left out.")
+        return None

@@ -12,6 +12,7 @@ from ..canonical import choose_canonical
 from ..device import choose_device
 from ..errors import TooFewFaces
 from ..evaluation.report import measure
+from ..evaluation.ruler import Ruler
 from ..events import Report
 from ..files import refuse_unwritable
 from ..footage import Footage, prepare, refuse_untrainable
@@ -102,7 +103,8 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
         "split": split,
         "seconds": footage.seconds,
     }
-    speaker.metrics = measure(speaker, footage, speech, split["held_out"], report)
+    ruler = Ruler(footage, face, split["held_out"], report=report)
+    speaker.metrics = measure(ruler, speaker, footage, speech, principal.mean)
     speaker.save(job.speaker_path)
     checkpoint.forget()
     return {

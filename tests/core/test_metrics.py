@@ -106,13 +106,14 @@ def test_a_mouth_that_does_not_close_has_a_low_ratio_of_open_to_closed() -> None
     swing = np.append(np.linspace(0.02, 0.1, 101), np.nan)
     assert open_closed_ratio(swing) == pytest.approx(0.092 / 0.028)
     assert open_closed_ratio(swing + 0.1) < 2
+    assert open_closed_ratio(np.array([0.0, 0.0, 0.0])) == 1.0
     assert np.isnan(open_closed_ratio(np.full(3, np.nan)))
 
 
 def test_a_mouth_moves_where_it_leaves_its_rest() -> None:
     openings = np.array([0.02] * 8 + [0.05, 0.021, np.nan])
-    assert moving_share(openings, 0.01) == pytest.approx(0.1)
-    assert moving_share(np.full(3, np.nan), 0.01) == 0.0
+    assert moving_share(openings) == pytest.approx(0.1)
+    assert moving_share(np.full(3, np.nan)) == 0.0
 
 
 def test_the_width_of_a_mouth_does_not_depend_on_the_size_of_the_face() -> None:

@@ -1,0 +1,226 @@
+"""The ruler: drivers measured on the held-out frames of one clip, in the observed frames and before encoding."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..canonical import CanonicalFace
+from ..events import Report
+from ..face.landmarks import open_detector
+from ..face.layout import mouth_opening
+from ..footage import Footage
+from ..jobs import Media
+from ..media.audio import SPEECH_RATE
+from ..media.video import Frame, read_frames
+from ..model.perception import Lpips
+from ..model.sync import SyncExpert, score_offset
+from ..regions import mouth_boxes
+from ..rendering import BATCH, LipPaster
+from ..speech.features import log_mel, normalise_loudness
+from . import metrics
+from .drivers import Driver, Images, Indices, lip_observer, real
+
+
+@dataclass(frozen=True)
+class Showing:
+    """What a driver showed in the N held-out frames.
+
+    Attributes:
+        landmarks: (N, P, 3) pixels, NaN without a face.
+        lips: uint8 (N, 3, h, w) canonical lips; no frames without a sync expert.
+        scores: One number (N,) for each frame, by the name of the measure.
+    """
+
+    landmarks: NDArray[np.float64]
+    lips: Tensor
+    scores: dict[str, NDArray[np.float64]]
+
+
+class Ruler:
+    """The held-out frames, and what they are measured with.
+
+    Args:
+        footage: With a tracked head.
+        face: The canonical view of the clip, on the device to compute on. Its mouth box is where pictures are
+            compared: the lips with a margin of a quarter of their width.
+        span: First and last held-out second, from the start of the medium.
+        landmarks: Back-end that measures the lips, see :func:`s2l_core.face.landmarks.open_detector`.
+        perception: For ``lpips``, on the device.
+        expert: For the columns of synchrony, on the device. It has not seen the held-out frames, and nothing was
+            trained against it.
+        report: Told the phase ``"Measure"``.
+    """
+
+    def __init__(
+        self,
+        footage: Footage,
+        face: CanonicalFace,
+        span: tuple[float, float],
+        landmarks: str = "bundled",
+        perception: Lpips | None = None,
+        expert: SyncExpert | None = None,
+        report: Report | None = None,
+    ) -> None:
+        start, end = (int(np.searchsorted(footage.times, moment)) for moment in span)
+        indices = np.arange(start, max(end, start + 1)).clip(max=len(footage.times) - 1)
+        self.indices = indices[footage.track.found[indices]]
+        self.seconds = span[1] - span[0]
+        self._footage = footage
+        self._face = face
+        self._landmarks = landmarks
+        self._layout = open_detector(landmarks).layout
+        self._perception = perception
+        self._expert = expert
+        self._report = report or Report()
+        self._boxes = np.round(mouth_boxes(face, footage.track)).astype(int).clip(min=0)
+        self._start = span[0] - footage.media.start
+
+    @property
+    def mouth_box_px(self) -> list[float]:
+        """Mean width and height of the mouth box."""
+        boxes = self._boxes[self.indices]
+        return [float(side) for side in (boxes[:, 2:] - boxes[:, :2]).mean(axis=0)]
+
+    def say(self, sound: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Speech (n,) at 16 kHz from the start of the footage's span that is silent but for ``sound``, which begins
+        with the held-out frames and ends with them at the latest.
+        """
+        first, length = (round(seconds * SPEECH_RATE) for seconds in (self._start, self.seconds))
+        return np.concatenate([np.zeros(first, np.float32), sound[:length]])
+
+    def measure(self, driver: Driver, speech: NDArray[np.float32]) -> dict[str, float]:
+        """All that is told by comparing a driver with the real frames, when it was driven by their own speech.
+
+        Args:
+            driver: Of the held-out frames.
+            speech: (n,) at 16 kHz from the start of the footage's span.
+
+        Returns:
+            By column, see ``docs/quality.md``: ``mouth_psnr``, ``mouth_ssim``, ``lpips`` (with weights only), ``cpbd``,
+            ``lmd``, ``frame_psnr``, ``opening_correlation``, ``width_correlation``, ``articulation``,
+            ``open_closed_ratio``, ``jitter``, ``seam``, ``outside_mask_max_error`` and, with an expert, those of
+            :meth:`synchrony`.
+        """
+        shown, true = self._show(driver, scoring=True), self._real
+        layout = self._layout
+        openings, real_openings = self._openings(shown), self._openings(true)
+        widths, real_widths = (metrics.mouth_width(each.landmarks, layout) for each in (shown, true))
+        means = {name: float(values.mean()) for name, values in shown.scores.items()}
+        gradient, real_gradient = means.pop("edge_gradient"), float(true.scores["edge_gradient"].mean())
+        return {
+            **means,
+            "outside_mask_max_error": int(shown.scores["outside_mask_max_error"].max()),
+            "lmd": float(np.nanmean(metrics.landmark_distance(shown.landmarks, true.landmarks, layout))),
+            "opening_correlation": metrics.correlation(openings, real_openings),
+            "width_correlation": metrics.correlation(widths, real_widths),
+            "articulation": metrics.deviation_ratio(openings, real_openings),
+            "open_closed_ratio": metrics.open_closed_ratio(openings),
+            "jitter": metrics.lip_jitter(shown.landmarks, layout) / metrics.lip_jitter(true.landmarks, layout),
+            "seam": gradient / real_gradient,
+            **self._synchrony(shown, speech),
+        }
+
+    def mouth_psnr(self, driver: Driver) -> float:
+        """The column of that name alone, which takes less time."""
+        return float(self._show(driver, scoring=True, seeing=False).scores["mouth_psnr"].mean())
+
+    def leakage(self, driver: Driver) -> float:
+        """Correlation of the generated opening with the base video's own, of a driver that says something else."""
+        return metrics.correlation(self._openings(self._show(driver)), self._openings(self._real))
+
+    def moving_share(self, driver: Driver) -> float:
+        """Share of the frames whose mouth moves, for a driver that hears silence."""
+        return metrics.moving_share(self._openings(self._show(driver)))
+
+    def synchrony(self, driver: Driver, speech: NDArray[np.float32]) -> dict[str, float]:
+        """``sync_offset_frames``, ``sync_confidence`` and ``sync_within_one_frame`` of a driver that says ``speech``,
+        as :class:`s2l_core.model.sync.SyncScore` defines them; nothing without an expert.
+        """
+        return self._synchrony(self._show(driver), speech)
+
+    @cached_property
+    def _real(self) -> Showing:
+        return self._show(real(self._face), scoring=True)
+
+    def _openings(self, shown: Showing) -> NDArray[np.float64]:
+        return np.asarray(mouth_opening(shown.landmarks, self._layout), np.float64)
+
+    def _synchrony(self, shown: Showing, speech: NDArray[np.float32]) -> dict[str, float]:
+        if self._expert is None:
+            return {}
+        mel = torch.from_numpy(log_mel(normalise_loudness(speech))).to(shown.lips.device)
+        times = self._footage.times[self.indices] - self._footage.media.start
+        score = score_offset(self._expert, mel, times, shown.lips)
+        if score is None:
+            return {}
+        return {
+            "sync_offset_frames": score.offset_frames,
+            "sync_confidence": score.confidence,
+            "sync_within_one_frame": score.within_one_frame,
+        }
+
+    def _show(self, driver: Driver, scoring: bool = False, seeing: bool = True) -> Showing:
+        """Let a driver show the held-out frames, and look at them one after the other."""
+        detector = open_detector(self._landmarks) if seeing else None
+        nothing = np.full((self._layout.count, 3), np.nan)
+        paster = LipPaster(driver.face, self._footage)
+        observe = lip_observer(self._face, self._footage)
+        landmarks, lips, scores = [], [], []
+        for batch, images in self._batches():
+            generated = driver.render(images, batch)
+            for image in generated:
+                face = None if detector is None else detector.detect(image)
+                landmarks.append(nothing if face is None else face.points)
+            if self._expert is not None:
+                lips.append((observe(generated, batch) * 255).round().to(torch.uint8))
+            if scoring:
+                masks = paster.masks(batch, *images[0].shape[:2])
+                scores += [
+                    self._score(new, old, index, mask)
+                    for new, old, index, mask in zip(generated, images, batch, masks, strict=True)
+                ]
+            self._report.progress("Measure", len(landmarks), len(self.indices))
+        names = scores[0] if scores else {}
+        return Showing(
+            np.stack(landmarks),
+            torch.cat(lips) if lips else torch.empty(0),
+            {name: np.array([score[name] for score in scores]) for name in names},
+        )
+
+    def _score(
+        self, new: NDArray[np.uint8], old: NDArray[np.uint8], index: int, mask: NDArray[np.uint8]
+    ) -> dict[str, float]:
+        left, top, right, bottom = self._boxes[index]
+        mouth, real_mouth = new[top:bottom, left:right], old[top:bottom, left:right]
+        scores = {
+            "mouth_psnr": metrics.psnr(mouth, real_mouth),
+            "mouth_ssim": metrics.ssim(mouth, real_mouth),
+            "cpbd": metrics.cpbd(mouth),
+            "frame_psnr": metrics.psnr(new, old),
+            "edge_gradient": metrics.edge_gradient(new, mask),
+            "outside_mask_max_error": cv2.norm(new, old, cv2.NORM_INF, (mask == 0).astype(np.uint8)),
+        }
+        if self._perception is not None:
+            device = self._face.lips.depth.device
+            pair = torch.from_numpy(np.stack([mouth, real_mouth])).to(device).permute(0, 3, 1, 2).float() / 255
+            scores["lpips"] = float(self._perception(pair[:1], pair[1:]))
+        return scores
+
+    def _batches(self) -> Iterator[tuple[Indices, Images]]:
+        """Indices and pictures, a few at a time."""
+        footage, indices = self._footage, self.indices
+        first, last = float(footage.times[indices[0]]), float(footage.times[indices[-1]])
+        frames: Iterator[Frame] = read_frames(Media(footage.media.path, max(0.0, first - 1e-3), last + 2e-3))
+        wanted = set(indices.tolist())
+        shown = ((index, frame.image) for index, frame in enumerate(frames, start=int(indices[0])) if index in wanted)
+        while batch := list(itertools.islice(shown, BATCH)):
+            yield np.array([index for index, _ in batch]), [image for _, image in batch]
