@@ -149,6 +149,11 @@ class SpeakerFileNewer(Speech2LipError):
     hint = "Update Speech2Lip, or train the speaker anew with this version."
 
 
+class SyncExpertUnreadable(Speech2LipError):
+    code = "sync_expert_unreadable"
+    hint = "Choose Wav2Lip's lipsync_expert.pth, or train without it: a sync expert is learnt from the footage."
+
+
 class WorkerLost(Speech2LipError):
     code = "worker_lost"
     hint = "Start the job again; if it happens again, look at the end of the log for the reason."

@@ -1,0 +1,377 @@
+"""Whether lips say what is heard: the sync expert, the contrastive sync loss of equation (6), and the score.
+
+A sync expert is learnt from the speaker's own real footage: two encoders bring a short stretch of log-mel and five
+mouth pictures into one space, where those of the same moment are close. Then it is frozen, and tells which sound
+generated lips show. It looks at the canonical view, where the head does not move, and cuts its windows by time, so that
+footage of any frame rate will do.
+
+An expert that lips were trained against likes them by construction. So there are two, of different architecture and
+seed: :data:`TEACHER` for the loss, :data:`JUDGE` for :func:`score_offset`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..compositing import soft_mask
+from ..speech.features import HOP_SECONDS, MEL_BANDS
+
+FRAME_SECONDS = 0.04
+"""Distance of the pictures of a window, and the unit of offsets: the frame of the paper's 25 fps."""
+WINDOW_PICTURES = 5
+_MIDDLE = WINDOW_PICTURES // 2
+LARGEST_OFFSET = 15
+"""Frames to either side among which the expert tells the right moment apart."""
+STEPS = 100
+"""Enough for one minute of footage and for four; a few hundred over-train on one."""
+
+_NEAR = 0.55
+"""Frames by which a picture of a window may be off: half of one, and rounding."""
+_RUNS, _RATE, _DECAY = 3, 1e-3, 1e-2
+_BRIGHTNESS, _SHIFT = 0.1, 2
+_DROPOUT = 0.2
+_TEMPERATURE = 0.1
+_LEAST_PROBABILITY = 1e-4
+_JUDGED_SECONDS, _JUDGED_EVERY = 2.0, 0.2
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Sizes of a sync expert.
+
+    Attributes:
+        height: Pixels to which the lips are brought.
+        width: Pixels.
+        channels: Of the first layer; doubled twice.
+        mel_rows: Length of the speech window, 10 ms each.
+        embedding: Numbers in an embedding.
+    """
+
+    height: int
+    width: int
+    channels: int
+    mel_rows: int
+    embedding: int
+
+
+TEACHER = Architecture(height=36, width=48, channels=32, mel_rows=32, embedding=128)
+"""For training lips against."""
+JUDGE = Architecture(height=48, width=60, channels=24, mel_rows=40, embedding=96)
+"""For scoring what was trained against the other."""
+
+
+class Expert(Protocol):
+    """What the loss asks of a sync expert."""
+
+    def __call__(self, mel_windows: Tensor, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """Unit-norm, non-negative embeddings (B, d) of speech windows and of windows (B, 5, 3, h, w) of pictures."""
+
+
+class SyncExpert(nn.Module):
+    """Two encoders into one space, for one speaker: 0.02 GFLOP a window.
+
+    Args:
+        architecture: Its sizes.
+    """
+
+    mel_mean: Tensor
+    mel_scale: Tensor
+    picture_mean: Tensor
+    picture_scale: Tensor
+    mask: Tensor
+
+    def __init__(self, architecture: Architecture = TEACHER) -> None:
+        super().__init__()
+        self.architecture = sizes = architecture
+        self.register_buffer("mel_mean", torch.zeros(MEL_BANDS))
+        self.register_buffer("mel_scale", torch.ones(()))
+        self.register_buffer("picture_mean", torch.zeros(3, sizes.height, sizes.width))
+        self.register_buffer("picture_scale", torch.ones(()))
+        # what the border of generated lips shows comes from the frame below, whose mouth says something else
+        self.register_buffer("mask", soft_mask(sizes.height, sizes.width), persistent=False)
+        thin, middle, thick = sizes.channels, 2 * sizes.channels, 4 * sizes.channels
+        cells = math.ceil(sizes.height / 8) * math.ceil(sizes.width / 8)
+        self.mouth = nn.Sequential(
+            nn.Conv2d(3 * WINDOW_PICTURES, thin, 5, stride=2, padding=2),
+            nn.BatchNorm2d(thin),
+            nn.ReLU(),
+            nn.Conv2d(thin, middle, 3, stride=2, padding=1),
+            nn.BatchNorm2d(middle),
+            nn.ReLU(),
+            nn.Conv2d(middle, thick, 3, stride=2, padding=1),
+            nn.BatchNorm2d(thick),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Dropout(_DROPOUT),
+            nn.Linear(thick * cells, sizes.embedding),
+        )
+        self.speech = nn.Sequential(
+            nn.Conv1d(MEL_BANDS, thick, 5, stride=2, padding=2),
+            nn.BatchNorm1d(thick),
+            nn.ReLU(),
+            nn.Conv1d(thick, thick, 5, stride=2, padding=2),
+            nn.BatchNorm1d(thick),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Dropout(_DROPOUT),
+            nn.Linear(thick * math.ceil(sizes.mel_rows / 4), sizes.embedding),
+        )
+
+    def forward(self, mel_windows: Tensor, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """Unit-norm, non-negative embeddings (B, d) of speech and mouth.
+
+        Args:
+            mel_windows: (B, rows, 80) see :func:`mel_windows`.
+            pictures: (B, 5, 3, h, w) canonical lips in [0, 1], of any size, 40 ms apart.
+        """
+        return self.embed_speech(mel_windows), self.embed_mouth(pictures)
+
+    def embed_speech(self, mel_windows: Tensor) -> Tensor:
+        """(B, d) of (B, rows, 80)."""
+        scaled = (mel_windows - self.mel_mean) / self.mel_scale
+        return _on_sphere(self.speech(scaled.transpose(1, 2)))
+
+    def embed_mouth(self, pictures: Tensor) -> Tensor:
+        """(B, d) of (B, 5, 3, h, w)."""
+        small = self.shrink(pictures.flatten(0, 1)).unflatten(0, pictures.shape[:2])
+        scaled = (small - self.picture_mean) / self.picture_scale * self.mask
+        return _on_sphere(self.mouth(scaled.flatten(1, 2)))
+
+    def shrink(self, pictures: Tensor) -> Tensor:
+        """Pictures (n, 3, h, w) at the expert's own size, by area."""
+        return functional.adaptive_avg_pool2d(pictures, (self.architecture.height, self.architecture.width))
+
+
+def mel_windows(mel: Tensor, moments: Tensor | NDArray[np.floating], rows: int) -> Tensor:
+    """Stretches (n, rows, 80) of log-mel (m, 80) around moments (n,) in seconds; beyond its ends the last row is
+    repeated.
+    """
+    middle = torch.as_tensor(moments / HOP_SECONDS, device=mel.device).round().long()
+    return mel[_around(middle, rows).clamp(0, len(mel) - 1)]
+
+
+def picture_windows(times: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Which pictures make a window: those nearest to 80 and 40 ms before, at, and 40 and 80 ms after a picture.
+
+    Args:
+        times: (N,) seconds, in order. At the ends and across gaps there are no windows.
+
+    Returns:
+        (n, 5) indices; the middle ones tell the moments.
+    """
+    if len(times) < WINDOW_PICTURES:
+        return np.empty((0, WINDOW_PICTURES), np.int64)
+    near = _NEAR * float(np.median(np.diff(times)))
+    steps = np.arange(WINDOW_PICTURES) - _MIDDLE
+    wanted = times[:, None] + FRAME_SECONDS * steps
+    after = np.searchsorted(times, wanted).clip(1, len(times) - 1)
+    nearest = np.where(wanted - times[after - 1] <= times[after] - wanted, after - 1, after)
+    return nearest[(np.abs(times[nearest] - wanted) < near).all(axis=1)]
+
+
+def train_expert(
+    mel: Tensor,
+    times: NDArray[np.floating],
+    pictures: Tensor,
+    seed: int,
+    architecture: Architecture = TEACHER,
+    steps: int = STEPS,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> SyncExpert:
+    """Learn from real footage which sound belongs to which lips.
+
+    A batch is a few runs of consecutive windows. In it the right sound must be told from that of the frames around and
+    of other moments, and the right lips from other lips (InfoNCE, both directions).
+
+    Args:
+        mel: (m, 80) log-mel of the footage's speech.
+        times: (N,) seconds of the pictures after the first row of ``mel``.
+        pictures: uint8 (N, 3, h, w) canonical lips of the training part only.
+        seed: Of weights, order and augmentation. Give the teacher and the judge different ones.
+        architecture: :data:`TEACHER` or :data:`JUDGE`.
+        steps: How long.
+        tell: Called with the steps done and their number.
+
+    Returns:
+        The expert, frozen.
+    """
+    random = np.random.default_rng(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        expert = SyncExpert(architecture).to(mel.device)
+        small = torch.cat([expert.shrink(part.float() / 255) for part in pictures.split(256)])
+        expert.mel_mean.copy_(mel.mean(dim=0))
+        expert.mel_scale.copy_(mel.std())
+        expert.picture_mean.copy_(small.mean(dim=0))
+        expert.picture_scale.copy_((small - expert.picture_mean).std())
+        windows = picture_windows(times)
+        stride = max(1, round(FRAME_SECONDS / float(np.median(np.diff(times)))))
+        run = min(2 * LARGEST_OFFSET + 1, (len(windows) - 1) // stride + 1)
+        optimiser = torch.optim.AdamW(expert.parameters(), _RATE, weight_decay=_DECAY)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=steps, pct_start=0.2)
+        expert.train()
+        for step in range(steps):
+            tell(step, steps)
+            starts = random.integers(0, len(windows) - stride * (run - 1), _RUNS)
+            chosen = windows[starts[:, None] + stride * np.arange(run)].reshape(-1, WINDOW_PICTURES)
+            shown = _augment(small[torch.from_numpy(chosen).to(small.device)], random)
+            heard = mel_windows(mel, times[chosen[:, _MIDDLE]], architecture.mel_rows)
+            loss = info_nce(*expert(heard, shown))
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+        optimiser.zero_grad()
+    return expert.eval().requires_grad_(False)
+
+
+def sync_loss(
+    expert: Expert, mel_windows: Tensor, generated: Tensor, form: Literal["infonce", "paper"] = "infonce"
+) -> Tensor:
+    """Equation (6) for lips that a model made.
+
+    The negatives are generated as well: each sound must not fit the lips of the other moments. So both carry gradient.
+
+    Args:
+        expert: Frozen.
+        mel_windows: (n, rows, 80) of n moments.
+        generated: (n, 5, 3, h, w) windows of generated lips of these moments, in order.
+        form: ``"infonce"`` compares each with all others, in both directions; ``"paper"`` with one other, half of the
+            batch away.
+    """
+    speech, mouth = expert(mel_windows, generated)
+    if form == "infonce":
+        return info_nce(speech, mouth)
+    return paper_loss(speech, mouth, mouth.roll(len(mouth) // 2, dims=0))
+
+
+def sync_loss_of_runs(
+    expert: SyncExpert,
+    mel: Tensor,
+    times: NDArray[np.floating],
+    generated: Tensor,
+    form: Literal["infonce", "paper"] = "infonce",
+) -> Tensor:
+    """:func:`sync_loss` of all windows in some runs of generated lips: a run of T frames at 25 fps has T - 4.
+
+    Args:
+        expert: Frozen.
+        mel: (m, 80) log-mel of the speech that drives the lips.
+        times: (R, T) seconds of the frames of R runs after the first row of ``mel``.
+        generated: (R, T, 3, h, w) canonical lips in [0, 1].
+        form: See :func:`sync_loss`.
+    """
+    windows = [picture_windows(run) for run in times]
+    moments = np.concatenate([run[chosen[:, _MIDDLE]] for run, chosen in zip(times, windows, strict=True)])
+    lips = [run[torch.from_numpy(chosen).to(run.device)] for run, chosen in zip(generated, windows, strict=True)]
+    heard = mel_windows(mel, moments, expert.architecture.mel_rows)
+    return sync_loss(expert, heard, torch.cat(lips), form)
+
+
+def info_nce(speech: Tensor, mouth: Tensor) -> Tensor:
+    """-log(exp(s_ii / τ) / Σ_j exp(s_ij / τ)) for (n, d) unit-norm embeddings, the mean of the directions from speech
+    to mouth and from mouth to speech.
+    """
+    similarity = speech @ mouth.T / _TEMPERATURE
+    right = torch.arange(len(similarity), device=similarity.device)
+    return (functional.cross_entropy(similarity, right) + functional.cross_entropy(similarity.T, right)) / 2
+
+
+def paper_loss(speech: Tensor, right: Tensor, wrong: Tensor) -> Tensor:
+    """-log s(speech, right) - log(1 - s(speech, wrong)) of equation (6), for (n, d) unit-norm, non-negative embeddings;
+    s is their cosine.
+    """
+    near, far = ((speech * other).sum(dim=1) for other in (right, wrong))
+    least = _LEAST_PROBABILITY
+    return -(near.clamp(min=least).log() + (1 - far).clamp(min=least).log()).mean()
+
+
+@dataclass(frozen=True)
+class SyncScore:
+    """How a mouth agrees with sound, as an expert sees it.
+
+    Attributes:
+        offset_frames: Frames of 40 ms by which the sound comes after the picture where the two agree best.
+        confidence: Median minus least of the mean distances at the offsets -15 to 15. Distances are those of this
+            expert's unit-norm embeddings, 0 to √2; the number is no SyncNet confidence.
+        within_one_frame: Share of the 2 s windows, one every 0.2 s, whose own best offset is -1, 0 or 1.
+    """
+
+    offset_frames: int
+    confidence: float
+    within_one_frame: float
+
+
+@torch.no_grad()
+def score_offset(
+    expert: SyncExpert,
+    mel: Tensor,
+    times: NDArray[np.floating],
+    pictures: Tensor,
+    judged_seconds: float = _JUDGED_SECONDS,
+) -> SyncScore | None:
+    """Find the offset at which sound and lips agree best.
+
+    Args:
+        expert: Not the one that the lips were trained against.
+        mel: (m, 80) log-mel of the speech.
+        times: (N,) seconds of the pictures after the first row of ``mel``.
+        pictures: uint8 (N, 3, h, w) canonical lips of real or generated frames.
+        judged_seconds: Length of the windows of ``within_one_frame``.
+
+    Returns:
+        None where no five pictures follow each other.
+    """
+    windows = picture_windows(times)
+    if not len(windows):
+        return None
+    moments = times[windows[:, _MIDDLE]]
+    mouth = torch.cat(
+        [
+            expert.embed_mouth(pictures[part].float() / 255)
+            for part in torch.from_numpy(windows).to(mel.device).split(64)
+        ]
+    )
+    shifts = FRAME_SECONDS * np.arange(-LARGEST_OFFSET, LARGEST_OFFSET + 1)
+    rows, places = np.unique(np.round((moments[:, None] + shifts) / HOP_SECONDS), return_inverse=True)
+    parts = torch.from_numpy(rows * HOP_SECONDS).split(_BATCH)
+    heard = torch.cat([expert.embed_speech(mel_windows(mel, part, expert.architecture.mel_rows)) for part in parts])
+    places = torch.from_numpy(places.reshape(len(moments), len(shifts))).to(heard.device)
+    distances = torch.stack([(heard[column] - mouth).norm(dim=1) for column in places.T], dim=1).cpu().numpy()
+
+    mean = distances.mean(axis=0)
+    latest = max(moments[-1] - judged_seconds + FRAME_SECONDS, moments[0])
+    starts = np.arange(moments[0], latest + 1e-6, _JUDGED_EVERY)
+    spans = np.searchsorted(moments, [starts - 1e-6, starts + judged_seconds - 1e-6])
+    bests = np.array([distances[first:end].mean(axis=0).argmin() for first, end in spans.T if first < end])
+    return SyncScore(
+        offset_frames=int(mean.argmin()) - LARGEST_OFFSET,
+        confidence=float(np.median(mean) - mean.min()),
+        within_one_frame=float((np.abs(bests - LARGEST_OFFSET) <= 1).mean()),
+    )
+
+
+def _on_sphere(values: Tensor) -> Tensor:
+    return functional.normalize(functional.relu(values), dim=1)
+
+
+def _around(middle: Tensor, count: int) -> Tensor:
+    """``count`` consecutive numbers around each of (n,): (n, count)."""
+    return middle[:, None] + torch.arange(count, device=middle.device) - count // 2
+
+
+def _augment(windows: Tensor, random: np.random.Generator) -> Tensor:
+    """Change the brightness of windows (n, 5, 3, h, w) by up to a tenth and move them by up to two pixels."""
+    gain = 1 + random.uniform(-_BRIGHTNESS, _BRIGHTNESS, (len(windows), 1, 1, 1, 1)).astype(np.float32)
+    down, across = (int(value) for value in random.integers(-_SHIFT, _SHIFT + 1, 2))
+    return windows.roll((down, across), dims=(-2, -1)) * torch.from_numpy(gain).to(windows)
