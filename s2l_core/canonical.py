@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .face.mesh import fill_depth, rasterise_depth, triangulate
+from .face.mesh import fill_depth, rasterise_depth, skull_depth, triangulate
 from .footage import Footage
 from .geometry.camera import Intrinsics, Rectangle, head_angles, project, transform
 from .geometry.mapping import CanonicalView
@@ -18,7 +18,27 @@ _WIDEST_LIPS = 160
 """Pixels that the lip rectangle is wide at most; finer detail is lost to compression in most footage."""
 _AROUND_MOUTH = {"left": 0.42, "right": 0.42, "top": 0.38, "bottom": 0.72}
 """What the lip rectangle adds to the resting lips on each side, in widths of the mouth: nose to chin."""
+_AROUND_FACE = {"left": 0.25, "right": 0.25, "top": 0.6, "bottom": 0.15}
+"""What the head adds to the landmarks, in shares of their width and height: ears, hair and the edge of the neck."""
+_LONGEST_HEAD = 192
+"""Pixels that the longer side of the head has at most."""
 _CALM_SHARE = 0.3
+
+
+@dataclass(frozen=True)
+class CanonicalHead:
+    """The whole head.
+
+    Attributes:
+        view: Its view; the rectangle ends where the image does.
+        mask: bool (h, w), where the head is: hair and ears too, but not the neck. Before anything else is known, where
+            the landmarks' mesh is.
+        confidence: float (h, w) in [0, 1], how much the footage told about the depth.
+    """
+
+    view: CanonicalView
+    mask: torch.Tensor
+    confidence: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -29,33 +49,40 @@ class CanonicalFace:
         lips: View of the lip rectangle.
         surroundings: View of nose and cheeks down to the middle of the mouth, at half the resolution. The lip
             rectangle reaches into it.
+        head: View of the whole head.
         mouth_box: Left, top, right, bottom of the lips with a margin of a quarter of their width, in canonical
             pixels of ``lips``: where quality is measured.
     """
 
     lips: CanonicalView
     surroundings: CanonicalView
+    head: CanonicalHead
     mouth_box: tuple[float, float, float, float]
 
     def to(self, device: torch.device | str) -> CanonicalFace:
-        return replace(self, lips=_to(self.lips, device), surroundings=_to(self.surroundings, device))
+        head = CanonicalHead(_to(self.head.view, device), self.head.mask.to(device), self.head.confidence.to(device))
+        return replace(self, lips=_to(self.lips, device), surroundings=_to(self.surroundings, device), head=head)
 
 
-def choose_canonical(footage: Footage, usable: NDArray[np.bool_]) -> CanonicalFace:
-    """The canonical view of footage: its most ordinary head pose among the frames with a closed mouth.
+def canonical_frame(footage: Footage, usable: NDArray[np.bool_]) -> int:
+    """The frame whose view is the canonical one: the most ordinary head pose among those with a closed mouth.
 
     Args:
         footage: With a tracked head.
         usable: bool (N,) frames that may be chosen.
     """
-    track = footage.track
-    candidates = np.flatnonzero(usable & track.found)
+    candidates = np.flatnonzero(usable & footage.track.found)
     openings = footage.openings[candidates]
     calm = candidates[openings <= np.quantile(openings, _CALM_SHARE)]
-    angles = head_angles(track.poses)
+    angles = head_angles(footage.track.poses)
     middle = np.median(angles[candidates], axis=0)
-    pose = track.poses[calm[np.linalg.norm(angles[calm] - middle, axis=1).argmin()]]
+    return int(calm[np.linalg.norm(angles[calm] - middle, axis=1).argmin()])
 
+
+def choose_canonical(footage: Footage, usable: NDArray[np.bool_]) -> CanonicalFace:
+    """The canonical view of footage, with the depth of the landmarks' mesh: see :func:`canonical_frame`."""
+    track = footage.track
+    pose = track.poses[canonical_frame(footage, usable)]
     outline = project(track.shape[footage.layout.lips_outer], pose, track.intrinsics)
     mouth_width = float(np.ptp(outline[:, 0]))
     margins = _AROUND_MOUTH
@@ -77,6 +104,7 @@ def choose_canonical(footage: Footage, usable: NDArray[np.bool_]) -> CanonicalFa
     return CanonicalFace(
         lips=_view(footage, pose, intrinsics, rectangle),
         surroundings=_view(footage, pose, half, surroundings),
+        head=_head(footage, pose),
         mouth_box=tuple(float(value) for value in box),  # type: ignore[arg-type]
     )
 
@@ -105,41 +133,75 @@ def to_description(face: CanonicalFace) -> dict[str, Any]:
     return {
         "lips": describe(face.lips),
         "surroundings": describe(face.surroundings),
+        "head": describe(face.head.view),
         "mouth_box": list(face.mouth_box),
     }
 
 
-def from_description(
-    description: dict[str, Any], lip_depth: torch.Tensor, surroundings_depth: torch.Tensor
-) -> CanonicalFace:
-    """The inverse of :func:`to_description`.
+def to_tensors(face: CanonicalFace) -> dict[str, torch.Tensor]:
+    """What :func:`to_description` leaves out."""
+    return {
+        "lips.depth": face.lips.depth,
+        "surroundings.depth": face.surroundings.depth,
+        "head.depth": face.head.view.depth,
+        "head.mask": face.head.mask,
+        "head.confidence": face.head.confidence,
+    }
+
+
+def from_description(description: dict[str, Any], tensors: dict[str, torch.Tensor]) -> CanonicalFace:
+    """The inverse of :func:`to_description` and :func:`to_tensors`.
 
     Raises:
-        KeyError, TypeError, ValueError: The description is not one.
+        KeyError, TypeError, ValueError: The description is not one, or the tensors do not belong to it.
     """
 
-    def build(values: dict[str, Any], depth: torch.Tensor) -> CanonicalView:
+    def build(name: str) -> CanonicalView:
+        values = description[name]
         fx, fy, cx, cy, width, height = (float(value) for value in values["intrinsics"])
         rectangle = Rectangle(*(int(value) for value in values["rectangle"]))
-        if depth.shape != (rectangle.height, rectangle.width):
-            raise ValueError("depth and rectangle differ in size")
         pose = torch.tensor(values["pose"], dtype=torch.float32).reshape(4, 4)
+        depth = layer(f"{name}.depth", rectangle)
         return CanonicalView(depth, rectangle, Intrinsics(fx, fy, cx, cy, int(width), int(height)), pose)
 
+    def layer(name: str, rectangle: Rectangle) -> torch.Tensor:
+        values = tensors[name].float()
+        if values.shape != (rectangle.height, rectangle.width) or not values.isfinite().all():
+            raise ValueError(f"{name} does not fit its rectangle")
+        return values
+
     left, top, right, bottom = (float(value) for value in description["mouth_box"])
+    head = build("head")
+    mask, confidence = (layer(f"head.{name}", head.rectangle) for name in ("mask", "confidence"))
     return CanonicalFace(
-        build(description["lips"], lip_depth),
-        build(description["surroundings"], surroundings_depth),
-        (left, top, right, bottom),
+        build("lips"), build("surroundings"), CanonicalHead(head, mask > 0.5, confidence), (left, top, right, bottom)
     )
 
 
 def _view(footage: Footage, pose: NDArray[np.float64], intrinsics: Intrinsics, rectangle: Rectangle) -> CanonicalView:
+    depth = fill_depth(_mesh_depth(footage, pose, intrinsics, rectangle), skull_depth(pose, intrinsics, rectangle))
+    return CanonicalView(torch.from_numpy(depth), rectangle, intrinsics, torch.tensor(pose, dtype=torch.float32))
+
+
+def _head(footage: Footage, pose: NDArray[np.float64]) -> CanonicalHead:
+    camera = footage.track.intrinsics
+    points = project(footage.track.shape, pose, camera)
+    size = np.ptp(points, axis=0)
+    around = _AROUND_FACE
+    first = np.maximum(points.min(axis=0) - size * [around["left"], around["top"]], 0.0)
+    last = np.minimum(points.max(axis=0) + size * [around["right"], around["bottom"]], [camera.width, camera.height])
+    scale = min(1.0, _LONGEST_HEAD / float((last - first).max()))
+    left, top, right, bottom = (int(value) for value in np.round(np.concatenate([first, last]) * scale))
+    intrinsics, rectangle = _scaled(camera, scale), Rectangle(left, top, right - left, bottom - top)
+    mask = torch.from_numpy(_mesh_depth(footage, pose, intrinsics, rectangle) > 0)
+    return CanonicalHead(_view(footage, pose, intrinsics, rectangle), mask, torch.zeros(mask.shape))
+
+
+def _mesh_depth(
+    footage: Footage, pose: NDArray[np.float64], intrinsics: Intrinsics, rectangle: Rectangle
+) -> NDArray[np.float32]:
     shape = footage.track.shape
-    depth = rasterise_depth(transform(shape, pose), triangulate(shape), intrinsics, rectangle)
-    return CanonicalView(
-        torch.from_numpy(fill_depth(depth)), rectangle, intrinsics, torch.tensor(pose, dtype=torch.float32)
-    )
+    return rasterise_depth(transform(shape, pose), triangulate(shape), intrinsics, rectangle)
 
 
 def _scaled(camera: Intrinsics, scale: float) -> Intrinsics:

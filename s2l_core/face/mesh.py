@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_erosion, distance_transform_edt, gaussian_filter
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.spatial import Delaunay
 
 from ..geometry.camera import Intrinsics, Rectangle
@@ -14,6 +14,9 @@ Indices = NDArray[np.int64]
 
 # A triangle on the rim is a sliver when its height is below this share of its outer edge.
 _SLIVER = 0.1
+# Middle and half axes of an average skull in head axes, millimetres.
+_SKULL_CENTRE = np.array([0.0, -10.0, 40.0])
+_SKULL_AXES = np.array([80.0, 115.0, 95.0])
 # (triangle, pixel) pairs that are tested at a time; bounds the memory that a large image takes.
 _PAIRS = 1_000_000
 
@@ -76,26 +79,48 @@ def rasterise_depth(
     return depth.reshape(rectangle.height, rectangle.width).astype(np.float32)
 
 
-def fill_depth(depth: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The depth of a mesh (h, w), carried on where it is 0, so that no pixel around the face is without one.
+def skull_depth(pose: Array, intrinsics: Intrinsics, rectangle: Rectangle) -> NDArray[np.float32]:
+    """Depth of an average head without a face: an ellipsoid behind the landmarks.
 
-    Beside the mesh the depth of the nearest pixel on its rim fades into the rim's mean within about half the mesh's
-    width: continuous at the rim, where chin and cheeks go on, and flat far away, where nothing is known.
+    Args:
+        pose: (4, 4) camera_from_head.
+        intrinsics: The camera.
+        rectangle: The part of the image to fill.
+
+    Returns:
+        (rectangle.height, rectangle.width) millimetres along the camera's z axis; beside the head, where rays pass it
+        closest.
+    """
+    x = (np.arange(rectangle.width) + rectangle.left + 0.5 - intrinsics.cx) / intrinsics.fx
+    y = (np.arange(rectangle.height) + rectangle.top + 0.5 - intrinsics.cy) / intrinsics.fy
+    rays = np.stack([*np.meshgrid(x, y), np.ones((len(y), len(x)))], axis=-1)
+    # In units of the half axes the ellipsoid is a sphere of radius one about the origin.
+    origin = (-pose[:3, :3].T @ pose[:3, 3] - _SKULL_CENTRE) / _SKULL_AXES
+    rays = rays @ pose[:3, :3] / _SKULL_AXES
+    square, half = np.square(rays).sum(axis=-1), rays @ origin
+    root = np.square(half) - square * (origin @ origin - 1.0)
+    return ((-half - np.sqrt(np.maximum(root, 0.0))) / square).astype(np.float32)
+
+
+def fill_depth(depth: NDArray[np.float32], beyond: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The depth of a mesh (h, w), carried on by another surface where it is 0, so that no pixel is without one.
+
+    At the rim of the mesh the other surface (h, w) is moved to meet it; within about half the mesh's width it returns
+    to where it was.
 
     Raises:
-        ValueError: There is no known depth at all.
+        ValueError: The mesh covers no pixel.
     """
     known = depth > 0
     if not known.any():
         raise ValueError("A depth map without any known depth cannot be filled.")
     distance, (rows, columns) = distance_transform_edt(~known, return_indices=True)
     reach = 0.5 * np.sqrt(np.count_nonzero(known))
-    rim = depth[known & ~binary_erosion(known)].mean()
-    nearest = depth[rows, columns].astype(np.float64)
-    # The nearest depth changes abruptly from ray to ray where the rim is steep.
-    smooth = gaussian_filter(nearest, 0.2 * reach)
-    near = nearest + (1.0 - np.exp(-((distance / (0.2 * reach)) ** 2))) * (smooth - nearest)
-    filled = rim + np.exp(-((distance / reach) ** 2)) * (near - rim)
+    # The nearest pixel of the rim changes abruptly from ray to ray where the rim is steep.
+    gap = (depth - beyond)[rows, columns].astype(np.float64)
+    smooth = gaussian_filter(gap, 0.2 * reach)
+    gap += (1.0 - np.exp(-np.square(distance / (0.2 * reach)))) * (smooth - gap)
+    filled = beyond + np.exp(-np.square(distance / reach)) * gap
     return np.where(known, depth, filled).astype(np.float32)
 
 

@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from ..canonical import CanonicalFace, from_description, to_description
+from ..canonical import CanonicalFace, from_description, to_description, to_tensors
 from ..errors import FileMissing, SpeakerFileBroken, SpeakerFileForeign, SpeakerFileNewer, SpeakerFileOlder
 from ..files import write_whole
 from ..jobs import Architecture
@@ -88,7 +88,7 @@ class SpeakerModel:
         Raises:
             CannotWrite, DiskFull: See :func:`s2l_core.files.write_whole`.
         """
-        tensors = {"lips.depth": self.face.lips.depth, "surroundings.depth": self.face.surroundings.depth}
+        tensors: dict[str, Tensor] = {}
         for prefix, network in self.networks.items():
             tensors |= {f"{prefix}.{name}": tensor for name, tensor in network.state_dict().items()}
         header = {
@@ -101,6 +101,8 @@ class SpeakerModel:
             "metrics": self.metrics,
         }
         stored = {name: _for_storage(tensor) for name, tensor in tensors.items()}
+        # Half a millimetre, which is what 16 bits tell of a depth, would be seen as steps on a mesh.
+        stored |= {name: tensor.detach().cpu().contiguous() for name, tensor in to_tensors(self.face).items()}
         write_whole(path, safetensors.torch.save(stored, {_KEY: json.dumps(header)}))
 
     @classmethod
@@ -117,9 +119,7 @@ class SpeakerModel:
         header = read_header(path)
         try:
             tensors = safetensors.torch.load_file(path, device="cpu")
-            face = from_description(
-                header["face"], tensors.pop("lips.depth").float(), tensors.pop("surroundings.depth").float()
-            )
+            face = from_description(header["face"], tensors)
             shape_size, architecture = int(header["lip_shape_size"]), header["architecture"]
             speaker = cls.untrained(str(header["name"]), face, shape_size, architecture)
             for prefix, network in speaker.networks.items():

@@ -20,7 +20,7 @@ ROWS = [
     {"media"},
     {"face", "geometry", "speech", "synchrony"},
     {"footage"},
-    {"canonical", "regions", "compositing"},
+    {"canonical", "regions", "compositing", "motion"},
     {"model"},
     {"rendering"},
     {"checking", "dubbing", "evaluation", "information", "training"},

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from s2l_core.face.mesh import fill_depth, rasterise_depth, triangulate
+from s2l_core.face.mesh import fill_depth, rasterise_depth, skull_depth, triangulate
 from s2l_core.geometry.camera import Intrinsics, Rectangle
 
 CAMERA = Intrinsics(500.0, 500.0, 80.0, 60.0, 160, 120)
@@ -80,17 +80,27 @@ def test_triangles_cover_the_face_once_but_not_the_hollows_of_its_rim():
     assert np.abs(np.cross(second - first, third - first)).sum() / 2 == pytest.approx(100 * 100 - 100 * 3 / 2)
 
 
-def test_filled_depth_keeps_the_mesh_and_goes_on_smoothly():
+def test_filled_depth_keeps_the_mesh_and_goes_on_as_the_head_does():
     vertices, triangles = dome_at(800.0), triangulate(dome())
     depth = rasterise_depth(vertices, triangles, CAMERA)
-    filled = fill_depth(depth)
+    beyond = np.full_like(depth, 850.0)
+    filled = fill_depth(depth, beyond)
     np.testing.assert_array_equal(filled[depth > 0], depth[depth > 0])
-    assert filled.min() >= depth[depth > 0].min() and filled.max() <= depth.max()
     outside = depth == 0
     assert np.abs(np.diff(filled, axis=1))[outside[:, 1:] | outside[:, :-1]].max() < 6
-    assert filled.std() > 0
+    assert filled[0, 0] > filled[60, 20] and filled.max() < 850
 
 
 def test_nothing_cannot_be_filled():
     with pytest.raises(ValueError):
-        fill_depth(np.zeros((4, 4), np.float32))
+        fill_depth(np.zeros((4, 4), np.float32), np.ones((4, 4), np.float32))
+
+
+def test_a_skull_turns_away_from_the_camera_and_ends_in_its_outline():
+    pose = np.eye(4)
+    pose[2, 3] = 800.0
+    depth = skull_depth(pose, CAMERA, CAMERA.rectangle)
+    across = depth[54, 80:]
+    assert across[0] == pytest.approx(800 + 40 - 95, abs=1)
+    assert (np.diff(across[:50]) > 0).all()
+    assert depth[54, -1] > 800 and np.isfinite(depth).all()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from s2l_core.canonical import CanonicalFace
+from s2l_core.canonical import CanonicalFace, CanonicalHead, to_tensors
 from s2l_core.errors import (
     CannotWrite,
     FileMissing,
@@ -33,9 +33,11 @@ def make_speaker() -> SpeakerModel:
     def view(rectangle: Rectangle, intrinsics: Intrinsics) -> CanonicalView:
         return CanonicalView(torch.full((rectangle.height, rectangle.width), 600.0), rectangle, intrinsics, pose)
 
+    head = view(Rectangle(20, 10, 88, 110), camera)
     face = CanonicalFace(
         view(Rectangle(40, 70, 48, 36), camera),
         view(Rectangle(10, 20, 44, 24), Intrinsics.centred(150.0, 64, 64)),
+        CanonicalHead(head, head.depth > 0, torch.linspace(0, 1, 88).expand(110, 88)),
         (45.0, 75.0, 80.0, 95.0),
     )
     speaker = SpeakerModel.untrained("Ada", face, lip_shape_size=80)
@@ -58,6 +60,8 @@ def test_a_speaker_comes_back_as_it_was_saved(path: Path) -> None:
     assert (loaded.name, loaded.origin, loaded.metrics) == ("Ada", {"seed": 1}, {"mouth_psnr": 30.0})
     assert loaded.face.lips.rectangle == original.face.lips.rectangle
     assert loaded.face.mouth_box == original.face.mouth_box
+    for name, tensor in to_tensors(original.face).items():
+        assert torch.allclose(to_tensors(loaded.face)[name].float(), tensor.float(), rtol=1e-3), name
     for name, network in original.networks.items():
         for key, value in network.state_dict().items():
             assert torch.allclose(loaded.networks[name].state_dict()[key], value, atol=1e-3), f"{name}.{key}"
