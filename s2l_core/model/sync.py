@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..compositing import soft_mask
+from ..errors import TooFewFaces
 from ..speech.features import HOP_SECONDS, MEL_BANDS
 
 FRAME_SECONDS = 0.04
@@ -46,7 +47,7 @@ _BATCH = 64
 
 
 @dataclass(frozen=True)
-class Architecture:
+class ExpertSizes:
     """Sizes of a sync expert.
 
     Attributes:
@@ -64,9 +65,9 @@ class Architecture:
     embedding: int
 
 
-TEACHER = Architecture(height=36, width=48, channels=32, mel_rows=32, embedding=128)
+TEACHER = ExpertSizes(height=36, width=48, channels=32, mel_rows=32, embedding=128)
 """For training lips against."""
-JUDGE = Architecture(height=48, width=60, channels=24, mel_rows=40, embedding=96)
+JUDGE = ExpertSizes(height=48, width=60, channels=24, mel_rows=40, embedding=96)
 """For scoring what was trained against the other."""
 
 
@@ -81,7 +82,7 @@ class SyncExpert(nn.Module):
     """Two encoders into one space, for one speaker: 0.02 GFLOP a window.
 
     Args:
-        architecture: Its sizes.
+        sizes: :data:`TEACHER` or :data:`JUDGE`.
     """
 
     mel_mean: Tensor
@@ -90,9 +91,9 @@ class SyncExpert(nn.Module):
     picture_scale: Tensor
     mask: Tensor
 
-    def __init__(self, architecture: Architecture = TEACHER) -> None:
+    def __init__(self, sizes: ExpertSizes = TEACHER) -> None:
         super().__init__()
-        self.architecture = sizes = architecture
+        self.sizes = sizes
         self.register_buffer("mel_mean", torch.zeros(MEL_BANDS))
         self.register_buffer("mel_scale", torch.ones(()))
         self.register_buffer("picture_mean", torch.zeros(3, sizes.height, sizes.width))
@@ -149,7 +150,7 @@ class SyncExpert(nn.Module):
 
     def shrink(self, pictures: Tensor) -> Tensor:
         """Pictures (n, 3, h, w) at the expert's own size, by area."""
-        return functional.adaptive_avg_pool2d(pictures, (self.architecture.height, self.architecture.width))
+        return functional.adaptive_avg_pool2d(pictures, (self.sizes.height, self.sizes.width))
 
 
 def mel_windows(mel: Tensor, moments: Tensor | NDArray[np.floating], rows: int) -> Tensor:
@@ -184,7 +185,7 @@ def train_expert(
     times: NDArray[np.floating],
     pictures: Tensor,
     seed: int,
-    architecture: Architecture = TEACHER,
+    sizes: ExpertSizes = TEACHER,
     steps: int = STEPS,
     tell: Callable[[int, int], None] = lambda done, total: None,
 ) -> SyncExpert:
@@ -198,23 +199,29 @@ def train_expert(
         times: (N,) seconds of the pictures after the first row of ``mel``.
         pictures: uint8 (N, 3, h, w) canonical lips of the training part only.
         seed: Of weights, order and augmentation. Give the teacher and the judge different ones.
-        architecture: :data:`TEACHER` or :data:`JUDGE`.
+        sizes: :data:`TEACHER` or :data:`JUDGE`.
         steps: How long.
         tell: Called with the steps done and their number.
 
     Returns:
         The expert, frozen.
+
+    Raises:
+        TooFewFaces: Nowhere do five pictures follow each other.
     """
+    windows = picture_windows(times)
+    if not len(windows):
+        raise TooFewFaces("Nowhere in the footage does the face stay for five pictures.")
     random = np.random.default_rng(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        expert = SyncExpert(architecture).to(mel.device)
-        small = torch.cat([expert.shrink(part.float() / 255) for part in pictures.split(256)])
-        expert.mel_mean.copy_(mel.mean(dim=0))
-        expert.mel_scale.copy_(mel.std())
+        expert = SyncExpert(sizes).to(mel.device)
+        small = _shrink_all(expert, pictures)
+        heard = mel[: round(float(times[-1]) / HOP_SECONDS)]
+        expert.mel_mean.copy_(heard.mean(dim=0))
+        expert.mel_scale.copy_(heard.std())
         expert.picture_mean.copy_(small.mean(dim=0))
         expert.picture_scale.copy_((small - expert.picture_mean).std())
-        windows = picture_windows(times)
         stride = max(1, round(FRAME_SECONDS / float(np.median(np.diff(times)))))
         run = min(2 * LARGEST_OFFSET + 1, (len(windows) - 1) // stride + 1)
         optimiser = torch.optim.AdamW(expert.parameters(), _RATE, weight_decay=_DECAY)
@@ -225,7 +232,7 @@ def train_expert(
             starts = random.integers(0, len(windows) - stride * (run - 1), _RUNS)
             chosen = windows[starts[:, None] + stride * np.arange(run)].reshape(-1, WINDOW_PICTURES)
             shown = _augment(small[torch.from_numpy(chosen).to(small.device)], random)
-            heard = mel_windows(mel, times[chosen[:, _MIDDLE]], architecture.mel_rows)
+            heard = mel_windows(mel, times[chosen[:, _MIDDLE]], sizes.mel_rows)
             loss = info_nce(*expert(heard, shown))
             optimiser.zero_grad()
             loss.backward()
@@ -274,7 +281,7 @@ def sync_loss_of_runs(
     windows = [picture_windows(run) for run in times]
     moments = np.concatenate([run[chosen[:, _MIDDLE]] for run, chosen in zip(times, windows, strict=True)])
     lips = [run[torch.from_numpy(chosen).to(run.device)] for run, chosen in zip(generated, windows, strict=True)]
-    heard = mel_windows(mel, moments, expert.architecture.mel_rows)
+    heard = mel_windows(mel, moments, expert.sizes.mel_rows)
     return sync_loss(expert, heard, torch.cat(lips), form)
 
 
@@ -336,16 +343,14 @@ def score_offset(
     if not len(windows):
         return None
     moments = times[windows[:, _MIDDLE]]
+    small = _shrink_all(expert, pictures)
     mouth = torch.cat(
-        [
-            expert.embed_mouth(pictures[part].float() / 255)
-            for part in torch.from_numpy(windows).to(mel.device).split(64)
-        ]
+        [expert.embed_mouth(small[part]) for part in torch.from_numpy(windows).to(small.device).split(_BATCH)]
     )
     shifts = FRAME_SECONDS * np.arange(-LARGEST_OFFSET, LARGEST_OFFSET + 1)
     rows, places = np.unique(np.round((moments[:, None] + shifts) / HOP_SECONDS), return_inverse=True)
     parts = torch.from_numpy(rows * HOP_SECONDS).split(_BATCH)
-    heard = torch.cat([expert.embed_speech(mel_windows(mel, part, expert.architecture.mel_rows)) for part in parts])
+    heard = torch.cat([expert.embed_speech(mel_windows(mel, part, expert.sizes.mel_rows)) for part in parts])
     places = torch.from_numpy(places.reshape(len(moments), len(shifts))).to(heard.device)
     distances = torch.stack([(heard[column] - mouth).norm(dim=1) for column in places.T], dim=1).cpu().numpy()
 
@@ -359,6 +364,11 @@ def score_offset(
         confidence=float(np.median(mean) - mean.min()),
         within_one_frame=float((np.abs(bests - LARGEST_OFFSET) <= 1).mean()),
     )
+
+
+def _shrink_all(expert: SyncExpert, pictures: Tensor) -> Tensor:
+    """uint8 (N, 3, h, w) as float32 in [0, 1] at the expert's size."""
+    return torch.cat([expert.shrink(part.float() / 255) for part in pictures.split(_BATCH)])
 
 
 def _on_sphere(values: Tensor) -> Tensor:

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from s2l_core.errors import FileMissing, SyncExpertUnreadable
+from s2l_core.errors import FileMissing, SyncExpertUnreadable, TooFewFaces
 from s2l_core.model.sync import (
     JUDGE,
     TEACHER,
-    Architecture,
+    ExpertSizes,
     SyncExpert,
     info_nce,
     mel_windows,
@@ -32,7 +32,7 @@ from s2l_core.model.wav2lip_expert import (
     wav2lip_mel_windows,
 )
 
-SMALL = Architecture(height=18, width=24, channels=8, mel_rows=32, embedding=32)
+SMALL = ExpertSizes(height=18, width=24, channels=8, mel_rows=32, embedding=32)
 
 
 def made_up_footage(seconds: float, rate: float = 25.0) -> tuple[Tensor, np.ndarray, Tensor]:
@@ -51,7 +51,7 @@ def made_up_footage(seconds: float, rate: float = 25.0) -> tuple[Tensor, np.ndar
 
 @pytest.fixture(scope="module")
 def expert() -> SyncExpert:
-    return train_expert(*made_up_footage(15.0), seed=0, architecture=SMALL, steps=40)
+    return train_expert(*made_up_footage(15.0), seed=0, sizes=SMALL, steps=40)
 
 
 @pytest.mark.parametrize("late", [-0.16, 0.0, 0.2])
@@ -83,11 +83,18 @@ def test_the_same_seed_gives_the_same_expert_and_leaves_other_randomness_alone()
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    first, second, other = (train_expert(*footage, seed=seed, architecture=SMALL, steps=2) for seed in (1, 1, 2))
+    first, second, other = (train_expert(*footage, seed=seed, sizes=SMALL, steps=2) for seed in (1, 1, 2))
     assert torch.equal(torch.rand(3), expected)
     weights, same, different = (dict(expert.named_parameters())["mouth.0.weight"] for expert in (first, second, other))
     assert torch.equal(weights, same)
     assert not torch.equal(weights, different)
+
+
+def test_footage_without_five_pictures_in_a_row_teaches_nothing() -> None:
+    mel, times, pictures = made_up_footage(2.0)
+    kept = np.arange(len(times)) % 5 > 0
+    with pytest.raises(TooFewFaces):
+        train_expert(mel, times[kept], pictures[torch.from_numpy(kept)], seed=0, sizes=SMALL)
 
 
 def test_teacher_and_judge_are_not_of_one_architecture() -> None:
