@@ -86,6 +86,12 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--name", default="Speaker", help="the speaker's name, kept in the file")
     train.add_argument("--voice", help="the speaker's sound, where it is not in the video")
     train.add_argument("--preset", choices=_choices(PresetName), default="balanced", help="how long to train")
+    train.add_argument(
+        "--speech",
+        default="log-mel",
+        metavar="NAME",
+        help="'log-mel' (default), or the folder of a HuBERT or wav2vec 2.0 network: FOLDER or FOLDER#LAYER",
+    )
     train.add_argument("--seed", type=int, default=0, help="the same seed gives the same speaker on the CPU")
 
     dub = add_verb("dub", _dub_job, "Put new words into a speaker's mouth.", sight, span)
@@ -130,6 +136,7 @@ def _train_job(options: argparse.Namespace) -> Job:
         voice=_media(options.voice),
         preset=options.preset,
         landmarks=options.landmarks,
+        speech=options.speech,
         device=options.device,
         seed=options.seed,
     )

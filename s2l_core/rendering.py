@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .canonical import CanonicalFace
 from .compositing import Placement, paste, place
+from .errors import BadJob
 from .footage import Footage
 from .media.audio import SPEECH_RATE
 from .model.blend import BlendNet
@@ -18,7 +19,8 @@ from .model.look import LookPixels
 from .model.speaker import SpeakerModel
 from .regions import Observer, lip_shapes, regions_to_tensor
 from .speech.encoder import codes_at
-from .speech.features import log_mel, normalise_loudness
+from .speech.features import normalise_loudness
+from .speech.sources import open_source
 
 BATCH = 8
 """Frames that are rendered together: more is no faster on a CPU and takes memory."""
@@ -31,11 +33,20 @@ half as far as the real ones; this brings them to two thirds and three quarters,
 
 
 def speech_track(speaker: SpeakerModel, speech: NDArray[np.float32]) -> Tensor:
-    """Codes (t, size) of a recording (n,) at 16 kHz, one every 40 ms."""
+    """Codes (t, size) of a recording (n,) at 16 kHz, one every 40 ms.
+
+    Raises:
+        FileMissing, SpeechFeaturesUnavailable: What gives the speaker's features of speech is not there.
+        BadJob: It is another one than the speaker was trained with.
+    """
+    device = next(speaker.lip.parameters()).device
+    source = open_source(speaker.source, device.type)
+    if source.bands != len(speaker.lip.speech.silence):
+        raise BadJob(f"{speaker.source} is not what the speaker was trained with.", "Put that in its place.")
     padded = np.pad(speech, (0, max(0, _LEAST_SPEECH - len(speech))))
-    mel = torch.from_numpy(log_mel(normalise_loudness(padded)))
+    features = torch.from_numpy(source.features(normalise_loudness(padded))).to(device)
     encoder = speaker.lip.speech
-    return torch.lerp(encoder.rest(), encoder.track(mel.to(next(speaker.lip.parameters()).device)), _ARTICULATION)
+    return torch.lerp(encoder.rest(), encoder.track(features), _ARTICULATION)
 
 
 class LipPaster:

@@ -16,6 +16,9 @@ from ..canonical import CanonicalFace, from_description, to_description, to_tens
 from ..errors import FileMissing, SpeakerFileBroken, SpeakerFileForeign, SpeakerFileNewer, SpeakerFileOlder
 from ..files import write_whole
 from ..jobs import Architecture
+from ..speech.encoder import SpeechEncoder
+from ..speech.features import MEL_BANDS
+from ..speech.sources import LOG_MEL
 from .blend import BlendNet
 from .lip import ARCHITECTURES, LipModel
 from .lip.base import SPOKEN_SIZE
@@ -39,6 +42,7 @@ class SpeakerModel:
         lip: Speech to lips.
         look: Surroundings of the mouth to an offset of the lips' code.
         blend: Joins lips and frame.
+        source: Name of what gives the features of speech, see :func:`s2l_core.speech.sources.open_source`.
         origin: Where it comes from: training job, footage fingerprint, split of the footage, versions. JSON values.
         metrics: What was measured on the held-out footage. JSON values.
     """
@@ -49,12 +53,18 @@ class SpeakerModel:
     lip: LipModel
     look: LookModel
     blend: BlendNet
+    source: str = LOG_MEL
     origin: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def untrained(
-        cls, name: str, face: CanonicalFace, lip_shape_size: int, architecture: Architecture = "fast"
+        cls,
+        name: str,
+        face: CanonicalFace,
+        lip_shape_size: int,
+        architecture: Architecture = "fast",
+        bands: int = MEL_BANDS,
     ) -> SpeakerModel:
         """Networks of the sizes that a canonical view asks for.
 
@@ -63,9 +73,13 @@ class SpeakerModel:
             face: The canonical view.
             lip_shape_size: Numbers in a lip shape, see :func:`s2l_core.regions.lip_shapes`.
             architecture: Of the lip model.
+            bands: Numbers in a row of features of speech. Others than log-mel are heard in the same way by every
+                architecture.
         """
         box = face.lips.rectangle
         lip = ARCHITECTURES[architecture](box.width, box.height)
+        if bands != MEL_BANDS:
+            lip.speech = SpeechEncoder(SPOKEN_SIZE, bands)
         pixels = LookPixels.of(face)
         surroundings, border = (3 * int(mask.sum()) for mask in (pixels.around, pixels.border))
         look = LookModel(surroundings, border, lip_shape_size, SPOKEN_SIZE)
@@ -97,6 +111,7 @@ class SpeakerModel:
             "face": to_description(self.face),
             "architecture": self.architecture,
             "lip_shape_size": len(self.look.shape.mean),
+            "source": self.source,
             "origin": self.origin,
             "metrics": self.metrics,
         }
@@ -121,11 +136,13 @@ class SpeakerModel:
             tensors = safetensors.torch.load_file(path, device="cpu")
             face = from_description(header["face"], tensors)
             shape_size, architecture = int(header["lip_shape_size"]), header["architecture"]
-            speaker = cls.untrained(str(header["name"]), face, shape_size, architecture)
+            bands = len(tensors["lip.speech.silence"])
+            speaker = cls.untrained(str(header["name"]), face, shape_size, architecture, bands)
             for prefix, network in speaker.networks.items():
                 length = len(prefix) + 1
                 state = {name[length:]: value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
                 network.load_state_dict(state)
+            speaker.source = str(header["source"])
             speaker.origin, speaker.metrics = dict(header["origin"]), dict(header["metrics"])
         except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
             raise SpeakerFileBroken(f"{path} is cut short or damaged.") from error

@@ -22,6 +22,7 @@ from ..media.video import probe
 from ..model.speaker import SpeakerModel
 from ..regions import lip_shape_size
 from ..speech.features import HOP_SECONDS
+from ..speech.sources import open_source
 from ..version import VERSION
 from .appearance import appearance_stage
 from .checkpoint import Checkpoint
@@ -60,6 +61,7 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
     started = time.monotonic()
     refuse_unwritable(job.speaker_path, job.footage.path, (job.voice or job.footage).path)
     device = choose_device(job.device)
+    source = open_source(job.speech, device.type)
     preset = preset or PRESETS[job.preset]
     torch.manual_seed(job.seed)
 
@@ -76,12 +78,15 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
 
     usable = footage.times < split["train"][1]
     face = choose_canonical(footage, usable).to(device)
-    seen = observe(face, footage, speech, usable | (footage.times >= split["watched"][0]), device, report)
+    wanted = usable | (footage.times >= split["watched"][0])
+    seen = observe(face, footage, speech, source, wanted, device, report)
     clip = seen.part(split["train"])
     architecture = preset.architecture if job.architecture is None else job.architecture
-    speaker = SpeakerModel.untrained(job.name, face, lip_shape_size(footage.layout), architecture).to(device)
-    lip = speaker.lip
-    lip.speech.fit_scale(torch.from_numpy(clip.mel[: round(clip.seconds / HOP_SECONDS)]))
+    shapes = lip_shape_size(footage.layout)
+    speaker = SpeakerModel.untrained(job.name, face, shapes, architecture, source.bands).to(device)
+    speaker.source, lip = source.name, speaker.lip
+    lip.speech.silence.copy_(torch.from_numpy(source.silence))
+    lip.speech.fit_scale(torch.from_numpy(clip.features[: round(clip.seconds / HOP_SECONDS)]))
     lip.fit_time(clip.seconds)
     principal = find_principal_lips(clip)
     lip.start(principal.mean, principal.axes)

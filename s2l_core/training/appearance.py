@@ -111,15 +111,15 @@ Hearing = Callable[[NDArray[np.int64], np.random.Generator], Tensor]
 def _hear_once(lip: LipModel, clip: Clip, offsets: Tensor) -> Hearing:
     """Speech has learnt already: its codes are read off."""
     with torch.no_grad():
-        mel = torch.from_numpy(clip.mel).to(offsets.device)
-        codes = lip.code(codes_at(lip.speech.track(mel), clip.times) + offsets)
+        heard = torch.from_numpy(clip.features).to(offsets.device)
+        codes = lip.code(codes_at(lip.speech.track(heard), clip.times) + offsets)
     return lambda frames, random: codes[torch.from_numpy(frames.flatten()).to(codes.device)]
 
 
 def _hear_end_to_end(lip: LipModel, clip: Clip, offsets: Tensor, preset: Preset) -> Hearing:
     """Speech learns with the pictures; some runs are told their time."""
     device = offsets.device
-    mel = torch.from_numpy(clip.mel).to(device)
+    heard = torch.from_numpy(clip.features).to(device)
 
     def hear(frames: NDArray[np.int64], random: np.random.Generator) -> Tensor:
         codes = []
@@ -127,7 +127,7 @@ def _hear_end_to_end(lip: LipModel, clip: Clip, offsets: Tensor, preset: Preset)
             times = clip.times[run]
             first = int(times[0] / CODE_SECONDS)
             count = int(times[-1] / CODE_SECONDS) - first + 2
-            track = lip.speech(excerpt(mel, 4 * first, count)[None])[0, CONTEXT_CODES:-CONTEXT_CODES]
+            track = lip.speech(excerpt(heard, 4 * first, count)[None])[0, CONTEXT_CODES:-CONTEXT_CODES]
             spoken = codes_at(track, times - first * CODE_SECONDS) + offsets[torch.from_numpy(run).to(device)]
             told = preset.time and random.random() < _TIME_SHARE
             codes.append(lip.code(spoken, torch.as_tensor(times, dtype=torch.float32, device=device) if told else None))

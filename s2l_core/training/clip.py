@@ -15,6 +15,7 @@ from ..footage import Footage
 from ..model.look import LookPixels
 from ..regions import Observer, lip_shapes
 from ..speech.features import log_mel, normalise_loudness
+from ..speech.sources import SpeechSource
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Clip:
         regions: uint8 (N, H, W, 3) mouth regions.
         poses: float32 (N, 4, 4).
         mel: float32 (m, 80) log-mel of the speech of all of the footage's span.
+        features: float32 (m, bands) of the same speech, for the speech encoder.
+        source: What gives the features.
     """
 
     face: CanonicalFace
@@ -50,6 +53,8 @@ class Clip:
     regions: Tensor
     poses: Tensor
     mel: NDArray[np.float32]
+    features: NDArray[np.float32]
+    source: SpeechSource
 
     @property
     def seconds(self) -> float:
@@ -74,6 +79,7 @@ def observe(
     face: CanonicalFace,
     footage: Footage,
     speech: NDArray[np.float32],
+    source: SpeechSource,
     usable: NDArray[np.bool_],
     device: torch.device,
     report: Report,
@@ -84,10 +90,13 @@ def observe(
         face: The canonical view, on the device.
         footage: With a tracked head.
         speech: (n,) at 16 kHz from the start of the footage's span.
+        source: What hears it.
         usable: bool (N,) frames that are wanted; those without a face are left out.
         device: Where to compute.
-        report: Told the phase ``"Read footage"``.
+        report: Told the phases ``"Hear speech"`` and ``"Read footage"``.
     """
+    normal = normalise_loudness(speech)
+    features = source.features(normal, report)
     observer = Observer(face, footage, device)
     pixels = LookPixels.of(face)
     indices = np.flatnonzero(usable & footage.track.found)
@@ -121,5 +130,7 @@ def observe(
         lips=torch.stack(lips).to(device),
         regions=torch.stack(regions).to(device),
         poses=observer.poses[torch.as_tensor(indices, device=device)],
-        mel=log_mel(normalise_loudness(speech)),
+        mel=log_mel(normal),
+        features=features,
+        source=source,
     )

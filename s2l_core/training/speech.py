@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..model.lip.base import LipModel
 from ..speech.encoder import CODE_SECONDS, CONTEXT_CODES
-from ..speech.features import silence_level
+from ..speech.sources import SpeechSource
 from .clip import Clip
 from .loop import Stage
 from .presets import Preset
@@ -37,8 +37,8 @@ def speech_stage(lip: LipModel, clip: Clip, targets: Tensor, preset: Preset) -> 
         preset: How long to train.
     """
     device = targets.device
-    mel = torch.from_numpy(clip.mel).to(device)
-    rows = min(len(mel), round(clip.seconds / CODE_SECONDS) * 4 + 1)
+    heard = torch.from_numpy(clip.features).to(device)
+    rows = min(len(heard), round(clip.seconds / CODE_SECONDS) * 4 + 1)
     wanted, known = _on_code_grid(targets, clip, (rows - 1) // 4)
     calm = np.argsort(clip.openings)[: max(1, round(_REST_SHARE * len(targets)))]
     rest = targets[torch.from_numpy(calm.copy())].mean(dim=0)
@@ -49,11 +49,11 @@ def speech_stage(lip: LipModel, clip: Clip, targets: Tensor, preset: Preset) -> 
     def loss(random: np.random.Generator) -> Tensor:
         starts = random.integers(0, len(wanted) - length + 1, _BATCH)
         shifts = random.integers(-1, 2, _BATCH)
-        sounds = torch.stack([excerpt(mel, 4 * int(a) + int(b), length) for a, b in zip(starts, shifts, strict=True)])
+        sounds = torch.stack([excerpt(heard, 4 * int(a) + int(b), length) for a, b in zip(starts, shifts, strict=True)])
         places = torch.from_numpy(starts[:, None] + np.arange(length)).to(device)
         answers, counts = wanted[places], known[places]
         for silent in range(_SILENT_EXCERPTS):
-            _silence(sounds[silent], answers[silent], counts[silent], rest, random)
+            _silence(sounds[silent], answers[silent], counts[silent], rest, clip.source, random)
         timed = torch.from_numpy(random.random((_BATCH, 1)) < _TIME_SHARE * preset.time).to(device)
         timed[:_SILENT_EXCERPTS] = False
         times = torch.where(timed, places * CODE_SECONDS, torch.nan)
@@ -78,28 +78,24 @@ def _on_code_grid(targets: Tensor, clip: Clip, count: int) -> tuple[Tensor, Tens
     return torch.from_numpy(grid).to(device), torch.from_numpy((distance < CODE_SECONDS).astype(np.float32)).to(device)
 
 
-def excerpt(mel: Tensor, row: int, codes: int) -> Tensor:
-    """Rows of log-mel for ``codes`` codes and their context, from ``row``; beyond its ends the last row is repeated."""
+def excerpt(features: Tensor, row: int, codes: int) -> Tensor:
+    """Rows of features for ``codes`` codes and their context, from ``row``; beyond their ends the last is repeated."""
     margin = 4 * CONTEXT_CODES
-    rows = torch.arange(row - margin, row + 4 * codes + margin, device=mel.device)
-    return mel[rows.clamp(0, len(mel) - 1)].clone()
+    rows = torch.arange(row - margin, row + 4 * codes + margin, device=features.device)
+    return features[rows.clamp(0, len(features) - 1)].clone()
 
 
-def _silence(sound: Tensor, answer: Tensor, counts: Tensor, rest: Tensor, random: np.random.Generator) -> None:
-    """Replace a stretch of an excerpt, in place, by digital silence or faint noise, and its answer by the rest pose."""
+def _silence(
+    sound: Tensor, answer: Tensor, counts: Tensor, rest: Tensor, source: SpeechSource, random: np.random.Generator
+) -> None:
+    """Replace a stretch of an excerpt, in place, by a pause between words, and its answer by the rest pose."""
     length = len(answer)
     stretch = int(random.integers(min(_LEAST_SILENCE_CODES, length), length + 1))
     start = int(random.integers(0, length - stretch + 1))
     margin = 4 * CONTEXT_CODES
     from_row = 0 if start == 0 else margin + 4 * start
     to_row = len(sound) if start + stretch == length else margin + 4 * (start + stretch)
-    level = silence_level()
-    if random.random() < 0.5:
-        level += random.uniform(0.0, 7.0)
-        noise = torch.from_numpy(random.normal(0.0, 0.7, (to_row - from_row, sound.shape[1])).astype(np.float32))
-        sound[from_row:to_row] = (level + noise.to(sound)).clamp(min=silence_level())
-    else:
-        sound[from_row:to_row] = level
+    sound[from_row:to_row] = torch.from_numpy(source.quiet(to_row - from_row, random)).to(sound)
     onset = 2
     inner = slice(start + (onset if start else 0), start + stretch - (onset if start + stretch < length else 0))
     answer[inner] = rest

@@ -40,14 +40,14 @@ class Watch:
         self._chosen = evenly(len(clip.times), _FRAMES)
         self._shown = int(self._chosen[clip.openings[self._chosen].argmax()])
         device = clip.lips.device
-        self._mel = torch.from_numpy(clip.mel).to(device)
+        self._heard = torch.from_numpy(clip.features).to(device)
         colours = (torch.from_numpy(values).to(device) for values in (clip.surroundings, clip.border, clip.shapes))
         self._offsets = speaker.look(*colours)
 
     def look(self) -> float:
         """Mean PSNR in dB of the canonical lips that speech gives the frames; shows a picture of one."""
         clip, lip = self._clip, self._speaker.lip
-        codes = lip.code(codes_at(lip.speech.track(self._mel), clip.times) + self._offsets)
+        codes = lip.code(codes_at(lip.speech.track(self._heard), clip.times) + self._offsets)
         paint = lip.pixel_painter()
         self._show(paint(codes[self._shown : self._shown + 1]))
         figures = []
