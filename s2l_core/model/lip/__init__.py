@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from ...jobs import Architecture
 from .base import LipModel
+from .decoder import ExplicitLipModel
 from .grids import GridLipModel
+from .network import PaperLipModel
 
 __all__ = ["ARCHITECTURES", "LipModel"]
 
-ARCHITECTURES: dict[Architecture, type[LipModel]] = {"fast": GridLipModel}
+ARCHITECTURES: dict[Architecture, type[LipModel]] = {
+    "fast": GridLipModel,
+    "explicit": ExplicitLipModel,
+    "paper": PaperLipModel,
+}

@@ -6,6 +6,7 @@ gives the code; the time of the frame and the look of the face around the mouth 
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar
@@ -19,8 +20,10 @@ from ...speech.encoder import MelEncoder
 SPOKEN_SIZE = 64
 """Numbers that speech gives a motion code, as many as the paper's AudioNet gives."""
 
+_TIME_FREQUENCIES = 10
+
 Painter = Callable[[Tensor], Tensor]
-"""Motion codes (B, code) to pictures (B, 3, h, w)."""
+"""Motion codes (B, code) to pictures (B, 3, h, w), or to the colours (B, n, 3) of points."""
 
 
 class LipModel(nn.Module, ABC):
@@ -85,8 +88,12 @@ class ImplicitLipModel(LipModel):
     """A lip model that knows the colour of single points: continuous in space, for any rectangle and resolution."""
 
     @abstractmethod
+    def field(self, points: Tensor) -> Painter:
+        """Equation (1) at points (n, 2) in [0, 1]². What does not depend on the frame is computed here."""
+
     def colour(self, points: Tensor, code: Tensor) -> Tensor:
         """Equation (1): colours (B, n, 3) of points (n, 2) in [0, 1]² for motion codes (B, code)."""
+        return self.field(points)(code)
 
     def area_colour(self, points: Tensor, areas: Tensor, code: Tensor) -> Tensor:
         """Equation (2): the colours of rectangles, as the mean of their four corners' colours, each weighted by the
@@ -106,12 +113,41 @@ class ImplicitLipModel(LipModel):
 
     def painter(self, x_edges: Tensor, y_edges: Tensor) -> Painter:
         lattice = torch.stack(torch.meshgrid(x_edges, y_edges, indexing="xy"), dim=-1)
+        colours = self.field(lattice.reshape(-1, 2))
 
         def paint(code: Tensor) -> Tensor:
-            corners = self.colour(lattice.reshape(-1, 2), code).unflatten(1, lattice.shape[:2])
-            return average_corners(corners.permute(0, 3, 1, 2))
+            return average_corners(colours(code).unflatten(1, lattice.shape[:2]).permute(0, 3, 1, 2))
 
         return paint
+
+
+class TimeCode(nn.Module):
+    """What the time of a frame adds to its code (the ``t`` of equation (1)): the slow drift of a take.
+
+    Only frames of the training footage have such a time. In training it is left out at random, so that speech alone
+    gives a whole code.
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.register_buffer("frequencies", torch.zeros(_TIME_FREQUENCIES))
+        self.weights = nn.Linear(2 * _TIME_FREQUENCIES, size)
+        nn.init.zeros_(self.weights.weight)
+        nn.init.zeros_(self.weights.bias)
+
+    def fit_scale(self, seconds: float) -> None:
+        """Let the slowest wave take twice the length of the footage; each further one is twice as fast."""
+        waves = torch.arange(_TIME_FREQUENCIES, dtype=torch.float32)
+        self.frequencies.copy_(math.pi / seconds * 2.0**waves)
+
+    def forward(self, times: Tensor) -> Tensor:
+        """Codes (..., size) of times (...) in seconds from the start of the footage; zero where a time is NaN."""
+        known = times.isfinite()[..., None]
+        phase = times.nan_to_num()[..., None] * self.frequencies
+        code = self.weights(torch.cat([phase.sin(), phase.cos()], dim=-1))
+        return torch.where(known, code, torch.zeros_like(code))
 
 
 def corner_weights(points: Tensor, areas: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,16 +11,12 @@ on two cores, and to the same 26.5 dB as this one with codes that speech predict
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ...speech.encoder import SpeechEncoder
-from .base import SPOKEN_SIZE, ImplicitLipModel, Painter, average_corners
-
-_TIME_FREQUENCIES = 10
+from .base import SPOKEN_SIZE, ImplicitLipModel, Painter, TimeCode, average_corners
 
 
 class GridLipModel(ImplicitLipModel):
@@ -52,9 +48,9 @@ class GridLipModel(ImplicitLipModel):
     def code(self, spoken: Tensor, times: Tensor | None = None) -> Tensor:
         return spoken if times is None else spoken + self.time(times)
 
-    def colour(self, points: Tensor, code: Tensor) -> Tensor:
+    def field(self, points: Tensor) -> Painter:
         layers = self._layers_at(points)
-        return layers[0] + torch.einsum("bk,knc->bnc", code, layers[1:])
+        return lambda code: layers[0] + torch.einsum("bk,knc->bnc", code, layers[1:])
 
     def painter(self, x_edges: Tensor, y_edges: Tensor) -> Painter:
         lattice = torch.stack(torch.meshgrid(x_edges, y_edges, indexing="xy"), dim=-1)
@@ -72,35 +68,6 @@ class GridLipModel(ImplicitLipModel):
         nodes = torch.cat([self.base, self.basis]).flatten(0, 1)[None]
         values = functional.grid_sample(nodes, 2 * points[None, None] - 1, align_corners=True, padding_mode="border")
         return values[0, :, 0].unflatten(0, (-1, 3)).transpose(1, 2)
-
-
-class TimeCode(nn.Module):
-    """What the time of a frame adds to its code (the ``t`` of equation (1)): the slow drift of a take.
-
-    Only frames of the training footage have such a time. In training it is left out at random, so that speech alone
-    gives a whole code.
-    """
-
-    frequencies: Tensor
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.register_buffer("frequencies", torch.zeros(_TIME_FREQUENCIES))
-        self.weights = nn.Linear(2 * _TIME_FREQUENCIES, size)
-        nn.init.zeros_(self.weights.weight)
-        nn.init.zeros_(self.weights.bias)
-
-    def fit_scale(self, seconds: float) -> None:
-        """Let the slowest wave take twice the length of the footage; each further one is twice as fast."""
-        waves = torch.arange(_TIME_FREQUENCIES, dtype=torch.float32)
-        self.frequencies.copy_(math.pi / seconds * 2.0**waves)
-
-    def forward(self, times: Tensor) -> Tensor:
-        """Codes (..., size) of times (...) in seconds from the start of the footage; zero where a time is NaN."""
-        known = times.isfinite()[..., None]
-        phase = times.nan_to_num()[..., None] * self.frequencies
-        code = self.weights(torch.cat([phase.sin(), phase.cos()], dim=-1))
-        return torch.where(known, code, torch.zeros_like(code))
 
 
 def _nodes_of_cells(cells: Tensor) -> Tensor:
