@@ -21,8 +21,9 @@ class Weights:
 
     Attributes:
         lip: :func:`photometric` of the canonical lips, equation (7).
+        lip_perceptual: :func:`perceptual` of the canonical lips, equation (7).
         frame: :func:`photometric` of the mouth region in the observed frame, equation (8).
-        perceptual: :func:`perceptual`, in equation (8) and, where a lip model can paint whole pictures, in (7).
+        frame_perceptual: :func:`perceptual` of the mouth region, equation (8).
         depth: :func:`photometric` of heads that canonical depth brings into one view, equation (9).
         sync: The contrastive loss, equation (6).
         gradient: :func:`gradient` of the mouth region.
@@ -30,8 +31,9 @@ class Weights:
     """
 
     lip: float = 1.0
+    lip_perceptual: float = 0.01
     frame: float = 1.0
-    perceptual: float = 0.01
+    frame_perceptual: float = 0.01
     depth: float = 1.0
     sync: float = 0.01
     gradient: float = 0.0
@@ -41,7 +43,7 @@ class Weights:
 PAPER = Weights()
 """Of equation (10)."""
 
-DEFAULT = Weights(gradient=0.5, temporal=0.5)
+DEFAULT = Weights(lip_perceptual=0.0, gradient=0.5)
 """What measures best on mouths of some hundred pixels."""
 
 

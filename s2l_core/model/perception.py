@@ -20,6 +20,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ..errors import PerceptionUnavailable
 
@@ -53,6 +54,7 @@ _SHIFT = (0.485, 0.456, 0.406)
 _SCALE = (0.229, 0.224, 0.225)
 """Mean and deviation of the colours that the trunks were trained on."""
 _SMALL = 1e-10
+_LEAST_SIDE = 64
 
 
 class Lpips(nn.Module):
@@ -80,9 +82,13 @@ class Lpips(nn.Module):
         self.requires_grad_(False)
 
     def features(self, pictures: Tensor) -> list[Tensor]:
-        """What :meth:`distance` compares, of pictures (B, 3, h, w) in [0, 1] of 32 pixels a side or more: one tensor
-        (B, c, h', w') a layer. Those of a true picture can be kept.
+        """What :meth:`distance` compares, of pictures (B, 3, h, w) in [0, 1]: one tensor (B, c, h', w') a layer. Those
+        of a true picture can be kept. Pictures of less than 64 pixels a side, the size that the heads were fitted on,
+        are enlarged.
         """
+        factor = -(-_LEAST_SIDE // min(pictures.shape[-2:]))
+        if factor > 1:
+            pictures = functional.interpolate(pictures, scale_factor=float(factor), mode="bilinear")
         values = (pictures - self.shift) / self.scale
         features = []
         for layer, head in zip(self.layers, self.heads, strict=True):

@@ -98,7 +98,7 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
     if not lip.end_to_end:
         loop.run(speech_stage(lip, clip, principal.codes - offsets, preset))
     codes = None if lip.end_to_end else principal.codes
-    loop.run(appearance_stage(speaker, clip, codes, offsets, preset))
+    loop.run(appearance_stage(speaker, clip, codes, offsets, preset, report))
     trained = time.monotonic()
 
     speaker.origin = {

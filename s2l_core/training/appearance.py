@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
+from .. import losses
 from ..compositing import paste, place
+from ..errors import PerceptionUnavailable
+from ..events import Report
 from ..geometry.mapping import map_pixels, relative_pose, sample
+from ..model.blend import black_holes
 from ..model.lip.base import LipModel
+from ..model.perception import Lpips, load_lpips
 from ..model.speaker import SpeakerModel
 from ..regions import regions_to_tensor, sample_regions
 from ..speech.encoder import CODE_SECONDS, CONTEXT_CODES, codes_at
@@ -27,41 +32,49 @@ _CANONICAL_FRAMES = 8
 _LIP_RATE, _SPEECH_RATE, _BLEND_RATE = 2e-4, 1e-4, 2e-3
 _TIME_SHARE = 0.5
 """Share of the runs that are told their time."""
-_EDGE_WEIGHT = 0.5
+_PERCEIVED = 3
+"""Pictures of a step that the perceptual loss looks at, which takes longer than the rest of the step otherwise."""
 _APART_SECONDS = 0.5
 _MOUTH_SHAPES = 16
 
 
-def appearance_stage(speaker: SpeakerModel, clip: Clip, codes: Tensor | None, offsets: Tensor, preset: Preset) -> Stage:
+def appearance_stage(
+    speaker: SpeakerModel, clip: Clip, codes: Tensor | None, offsets: Tensor, preset: Preset, report: Report
+) -> Stage:
     """Train the lip model and Blend-Net together: in canonical space on cells at arbitrary positions (continuous
     sampling, equation (2)) with the loss of equation (7), and in observed space on runs of whole mouth regions with
     that of equation (8).
 
     The lips of a frame are pasted on the region of another one with a similar pose. So Blend-Net never sees the
-    surroundings that belong to the mouth it must paint, and cannot learn to read the mouth's motion from them.
+    surroundings that belong to the mouth it must paint, and cannot learn to read the mouth's motion from them. What
+    speech gives is what it sees, as in dubbing: it learns to make sharp what speech leaves open.
 
     Args:
         speaker: Its lip model and its Blend-Net are trained.
         clip: The training frames.
         codes: (N, 64) that the canonical lips themselves ask for; None for a lip model that learns end to end.
         offsets: (N, 64) of the look.
-        preset: What takes part, and how long.
+        preset: What takes part, what each loss counts, and how long.
+        report: Told where there are no weights for the perceptual loss.
     """
     lip, blend = speaker.lip, speaker.blend
     hear = _hear_end_to_end(lip, clip, offsets, preset) if codes is None else _hear_once(lip, clip, offsets)
     runs = Runs.of(clip)
     partners = similar_poses(clip)
+    perception = _perception(preset, offsets.device, report)
 
     def loss(random: np.random.Generator) -> Tensor:
         frames = runs.sample(random)
         spoken = hear(frames, random)
-        observed = _observed_loss(speaker, clip, spoken, frames.flatten(), partners[frames.flatten()], preset)
+        observed = _observed(speaker, clip, spoken, frames.flatten(), partners[frames.flatten()], random, preset)
         if codes is None:
-            chosen = frames.flatten()
-            return _canonical_loss(lip, clip, spoken, chosen, random, preset) + observed
-        chosen = random.integers(0, len(codes), _CANONICAL_FRAMES)
-        seen = codes[torch.from_numpy(chosen).to(codes.device)]
-        return _canonical_loss(lip, clip, seen, chosen, random, preset) + observed
+            canonical = _canonical(lip, clip, spoken, frames.flatten(), random, preset)
+        else:
+            chosen = random.integers(0, len(codes), _CANONICAL_FRAMES)
+            canonical = _canonical(lip, clip, codes[torch.from_numpy(chosen).to(codes.device)], chosen, random, preset)
+        return losses.total(
+            _terms(canonical, observed, frames.shape, random, preset.weights, perception), preset.weights
+        )
 
     speech = {id(parameter) for parameter in lip.speech.parameters()}
     picture = [parameter for parameter in lip.parameters() if id(parameter) not in speech]
@@ -136,15 +149,63 @@ def _hear_end_to_end(lip: LipModel, clip: Clip, offsets: Tensor, preset: Preset)
     return hear
 
 
-def _canonical_loss(
+class Pair(NamedTuple):
+    """Generated and true pictures (B, 3, h, w)."""
+
+    generated: Tensor
+    truth: Tensor
+
+
+def _terms(
+    canonical: Pair,
+    observed: Pair,
+    runs: tuple[int, ...],
+    random: np.random.Generator,
+    weights: losses.Weights,
+    perception: Lpips | None,
+) -> dict[str, Tensor]:
+    """The terms of equation (10) that count something. ``runs`` is the shape (R, T) of the observed pictures."""
+    terms = {"lip": losses.photometric(*canonical), "frame": losses.photometric(*observed)}
+    if weights.gradient:
+        terms["gradient"] = losses.gradient(*observed)
+    if weights.temporal:
+        terms["temporal"] = losses.temporal(*(pictures.unflatten(0, runs) for pictures in observed))
+    for name, weight, pair in (
+        ("lip_perceptual", weights.lip_perceptual, canonical),
+        ("frame_perceptual", weights.frame_perceptual, _middles(observed)),
+    ):
+        if perception is not None and weight:
+            some = torch.from_numpy(random.permutation(len(pair.truth))[:_PERCEIVED]).to(pair.truth.device)
+            terms[name] = losses.perceptual(perception, pair.generated[some], pair.truth[some])
+    return terms
+
+
+def _perception(preset: Preset, device: torch.device, report: Report) -> Lpips | None:
+    if not (preset.weights.lip_perceptual or preset.weights.frame_perceptual):
+        return None
+    try:
+        return load_lpips().to(device)
+    except PerceptionUnavailable as error:
+        report.log("warning", f"Training without the perceptual loss, lips get softer. {error}")
+        return None
+
+
+def _middles(regions: Pair) -> Pair:
+    """Without an eighth on each side, where the mask leaves little to be generated."""
+    height, width = regions.truth.shape[-2:]
+    rows, columns = (slice(side // 8, side - side // 8) for side in (height, width))
+    return Pair(*(pictures[..., rows, columns] for pictures in regions))
+
+
+def _canonical(
     lip: LipModel,
     clip: Clip,
     codes: Tensor,
     chosen: NDArray[np.int64],
     random: np.random.Generator,
     preset: Preset,
-) -> Tensor:
-    """Squared error on a quarter of the lip rectangle, cut into cells at a random position between the pixels."""
+) -> Pair:
+    """A quarter of the lip rectangle, cut into cells at a random position between the pixels."""
     view, device = clip.face.lips, codes.device
     box = view.rectangle
     width, height = box.width // 2, box.height // 2
@@ -162,17 +223,19 @@ def _canonical_loss(
     camera = clip.footage.track.intrinsics
     relative = relative_pose(clip.poses[picks], view.pose)
     pixels = map_pixels(position, depth, view.intrinsics, camera, relative).pixels
-    return functional.mse_loss(guess, sample_regions(*regions_of(clip, chosen), pixels))
+    return Pair(guess, sample_regions(*regions_of(clip, chosen), pixels))
 
 
-def _observed_loss(
+def _observed(
     speaker: SpeakerModel,
     clip: Clip,
     codes: Tensor,
     chosen: NDArray[np.int64],
     partners: NDArray[np.int64],
+    random: np.random.Generator,
     preset: Preset,
-) -> Tensor:
+) -> Pair:
+    """Mouth regions as they are blended; outside of the mask, where they show another frame, they count as true."""
     view, device = speaker.face.lips, codes.device
     indices = clip.indices[chosen]
     picks = torch.from_numpy(chosen).to(device)
@@ -180,10 +243,10 @@ def _observed_loss(
     placement = place(view, clip.footage.track.intrinsics, clip.poses[picks], grids)
     truth, others = regions_of(clip, chosen)[0], regions_of(clip, partners)[0]
     merged = paste(speaker.lip.pixel_painter()(codes), others, placement, view)
-    blended = speaker.blend(merged, placement.mask) if preset.blending else merged
-    error = placement.mask * (blended - truth)
-    edges = error.diff(dim=-1).square().mean() + error.diff(dim=-2).square().mean()
-    return error.square().mean() + _EDGE_WEIGHT * edges
+    if preset.blending:
+        holed = black_holes(merged, placement.mask, torch.Generator().manual_seed(int(random.integers(2**32))))
+        merged = speaker.blend(holed, placement.mask)
+    return Pair(torch.lerp(truth, merged, placement.mask), truth)
 
 
 def regions_of(clip: Clip, chosen: NDArray[np.int64]) -> tuple[Tensor, Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..jobs import Architecture, PresetName
+from ..losses import DEFAULT, PAPER, Weights
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Preset:
         time: Whether some frames are told their time.
         look: Whether the surroundings of the mouth take part.
         early_stopping: Whether a part of the training footage is kept to tell when to stop.
+        weights: What each loss counts.
     """
 
     appearance_steps: int
@@ -30,11 +32,12 @@ class Preset:
     time: bool = True
     look: bool = True
     early_stopping: bool = False
+    weights: Weights = DEFAULT
 
 
 PRESETS: dict[PresetName, Preset] = {
     "preview": Preset(60, speech_factor=0.5),
     "balanced": Preset(300),
     "final": Preset(1500, early_stopping=True),
-    "paper": Preset(4000, architecture="paper", look=False, early_stopping=True),
+    "paper": Preset(4000, architecture="paper", look=False, early_stopping=True, weights=PAPER),
 }

@@ -54,6 +54,6 @@ def test_perceptual_is_the_mean_of_the_distances() -> None:
 
 
 def test_the_total_weighs_each_term_by_its_name() -> None:
-    terms = {"lip": torch.tensor(2.0), "perceptual": torch.tensor(3.0), "sync": torch.tensor(5.0)}
+    terms = {"lip": torch.tensor(2.0), "frame_perceptual": torch.tensor(3.0), "sync": torch.tensor(5.0)}
     assert float(losses.total(terms, PAPER)) == pytest.approx(2.0 + 0.03 + 0.05)
-    assert float(losses.total(terms, Weights(lip=0.0, perceptual=1.0, sync=0.0))) == pytest.approx(3.0)
+    assert float(losses.total(terms, Weights(lip=0.0, frame_perceptual=1.0, sync=0.0))) == pytest.approx(3.0)

@@ -6,6 +6,7 @@ import io
 import pickle
 from importlib import metadata
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -83,6 +84,12 @@ def test_gradients_reach_the_generated_picture_and_nothing_else(lpips: Lpips) ->
     assert generated.grad is not None and generated.grad.isfinite().all() and generated.grad.any()
     assert truth.grad is None
     assert all(parameter.grad is None for parameter in lpips.parameters())
+
+
+@pytest.mark.parametrize("trunk", ["alexnet", "vgg16"])
+def test_pictures_of_any_size_are_compared(trunk: Literal["alexnet", "vgg16"]) -> None:
+    small = photograph()[..., 20:35, 30:60]
+    assert float(load_lpips(trunk)(small, small.flip(-1))) > 0.05
 
 
 @pytest.mark.parametrize("trunk", ["features", "net.slice1"])
