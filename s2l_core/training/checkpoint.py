@@ -33,6 +33,7 @@ class State:
         random: State of NumPy's generator.
         phase: Of the stage in progress; empty between two stages.
         step: That comes next.
+        seconds: That the steps of the stage took.
         best_figure: The best figure that was seen in the stage, and at which step.
     """
 
@@ -41,6 +42,7 @@ class State:
     random: dict[str, Any]
     phase: str = ""
     step: int = 0
+    seconds: float = 0.0
     best_figure: float = 0.0
     best_step: int = 0
 
@@ -53,11 +55,18 @@ class State:
             tensors["random.cuda"] = torch.cuda.get_rng_state()
         return cls(tensors, list(ready), dict(random.bit_generator.state))
 
-    def in_stage(self, phase: str, step: int, optimiser: torch.optim.Optimizer, averaged: dict[str, Tensor]) -> State:
+    def in_stage(
+        self,
+        phase: str,
+        step: int,
+        seconds: float,
+        optimiser: torch.optim.Optimizer,
+        averaged: dict[str, Tensor],
+    ) -> State:
         tensors = self.tensors | _prefixed("average", averaged)
         for number, values in optimiser.state_dict()["state"].items():
             tensors |= _prefixed(f"optimiser.{number}", values)
-        return replace(self, tensors=tensors, phase=phase, step=step)
+        return replace(self, tensors=tensors, phase=phase, step=step, seconds=seconds)
 
     def with_best(self, best: dict[str, Tensor], figure: float, step: int) -> State:
         """This state, with the weights that did best in the stage so far."""

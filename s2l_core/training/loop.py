@@ -33,6 +33,7 @@ class Stage:
         loss: The loss of one step; all its randomness comes from the generator and from torch.
         decay: Of the weights.
         patience: Stop where the watched figure has not risen for this share of the steps; None means never.
+        seconds: Stop where the steps have taken as long. What comes out then depends on how fast the machine is.
     """
 
     phase: str
@@ -41,6 +42,11 @@ class Stage:
     loss: Callable[[np.random.Generator], Tensor]
     decay: float = 0.0
     patience: float | None = None
+    seconds: float = math.inf
+
+    def share(self, step: int, seconds: float) -> float:
+        """How much of the stage is over after some steps that took so many seconds."""
+        return max(step / self.steps, seconds / self.seconds)
 
 
 class Loop:
@@ -92,17 +98,17 @@ class Loop:
             weight_decay=stage.decay,
         )
         averaged = _copies(learnt)
-        best, best_figure, best_step, figure, first = averaged, -math.inf, 0, -math.inf, 0
+        best, best_figure, best_step, figure, step, seconds = averaged, -math.inf, 0, -math.inf, 0, 0.0
         state, self._interrupted = self._interrupted, None
         if state is not None and state.phase == stage.phase:
             averaged = _like(learnt, state.part("average"))
             best = _like(learnt, state.part("best")) or averaged
-            first, best_figure, best_step = state.step, state.best_figure, state.best_step
+            step, seconds, best_figure, best_step = state.step, state.seconds, state.best_figure, state.best_step
             state.restore_optimiser(optimiser)
 
         saved = time.monotonic()
         every = max(1, stage.steps // _WATCHES)
-        for step in range(first, stage.steps):
+        while (share := stage.share(step, seconds)) < 1.0:
             if step % every == 0:
                 figure = self._look(learnt, averaged)
                 if stage.patience is not None and figure > best_figure:
@@ -113,13 +119,14 @@ class Loop:
             self._report.progress(stage.phase, step, stage.steps, note)
             if time.monotonic() - saved > _CHECKPOINT_SECONDS:
                 state = State.between_stages(self._networks, self._ready, self._random)
-                state = state.in_stage(stage.phase, step, optimiser, averaged)
+                state = state.in_stage(stage.phase, step, seconds, optimiser, averaged)
                 if stage.patience is not None:
                     state = state.with_best(best, best_figure, best_step)
                 self._checkpoint.save(state)
                 saved = time.monotonic()
+            begun = time.monotonic()
             for group in optimiser.param_groups:
-                group["lr"] = group["highest"] * one_cycle(step / stage.steps)
+                group["lr"] = group["highest"] * one_cycle(share)
             self._networks.train()
             with torch.autocast("cuda", torch.bfloat16, enabled=next(iter(learnt.values())).is_cuda):
                 loss = stage.loss(self._random)
@@ -129,7 +136,11 @@ class Loop:
             keep = min(_AVERAGING, step / (step + 10))
             for name, parameter in learnt.items():
                 averaged[name].lerp_(parameter.detach(), 1 - keep)
+            seconds += time.monotonic() - begun
+            step += 1
 
+        if stage.patience is not None and self._look(learnt, averaged) > best_figure:
+            best = averaged
         _put(learnt, averaged if stage.patience is None else best)
         self._networks.eval()
         self._ready = [*self._ready, stage.phase]
