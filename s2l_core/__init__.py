@@ -16,6 +16,7 @@ _HOMES = {
     "train": ".training",
     "dub": ".dubbing",
     "evaluate": ".evaluation.report",
+    "heatmap": ".heatmap",
     "SpeakerModel": ".model.speaker",
 }
 __all__ = sorted(_HOMES)

@@ -1,4 +1,4 @@
-"""The verbs for a shell: ``s2l info | check | train | dub | evaluate``.
+"""The verbs for a shell: ``s2l info | check | train | dub | evaluate | heatmap``.
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 130 cancelled (Ctrl-C). With ``--json`` stdout holds exactly one JSON
 object, the result or ``{"error": {"code", "message", "hint"}}``, and stderr one JSON object a line for each event,
@@ -20,7 +20,20 @@ from typing import Any
 from .errors import BadJob, Cancelled, Speech2LipError
 from .events import Report
 from .execution import run_job
-from .jobs import CheckJob, Device, DubJob, EvaluateJob, InfoJob, Job, Media, PresetName, Remainder, TrainJob
+from .jobs import (
+    Architecture,
+    CheckJob,
+    Device,
+    DubJob,
+    EvaluateJob,
+    HeatmapJob,
+    InfoJob,
+    Job,
+    Media,
+    PresetName,
+    Remainder,
+    TrainJob,
+)
 from .terminal import describe, json_events, print_error, progress_bars
 from .version import VERSION
 
@@ -87,6 +100,11 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--voice", help="the speaker's sound, where it is not in the video")
     train.add_argument("--preset", choices=_choices(PresetName), default="balanced", help="how long to train")
     train.add_argument(
+        "--architecture",
+        choices=_choices(Architecture),
+        help="of the lip model: the fast grids, an explicit decoder or the paper's network (default: the preset's)",
+    )
+    train.add_argument(
         "--speech",
         default="log-mel",
         metavar="NAME",
@@ -113,6 +131,10 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("speaker", help="the speaker's .s2l file")
     evaluate.add_argument("--footage", help="the training footage, where it has moved")
     evaluate.add_argument("--voice", help="its sound, where it is not in the video")
+
+    heatmap = add_verb("heatmap", _heatmap_job, "Draw where a face moves, with its head and without.", sight, span)
+    heatmap.add_argument("footage", help="the speaker's video")
+    heatmap.add_argument("--out", required=True, metavar="PNG", help="the picture to write")
     return parser
 
 
@@ -135,6 +157,7 @@ def _train_job(options: argparse.Namespace) -> Job:
         name=options.name,
         voice=_media(options.voice),
         preset=options.preset,
+        architecture=options.architecture,
         landmarks=options.landmarks,
         speech=options.speech,
         device=options.device,
@@ -158,6 +181,10 @@ def _dub_job(options: argparse.Namespace) -> Job:
 def _evaluate_job(options: argparse.Namespace) -> Job:
     footage, voice = _media(options.footage), _media(options.voice)
     return EvaluateJob(options.speaker, footage, voice, options.device)
+
+
+def _heatmap_job(options: argparse.Namespace) -> Job:
+    return HeatmapJob(_footage(options), options.out, options.landmarks, options.device)
 
 
 def _footage(options: argparse.Namespace) -> Media:

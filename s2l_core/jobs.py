@@ -151,9 +151,26 @@ class EvaluateJob:
     device: Device = "auto"
 
 
-Job = InfoJob | CheckJob | TrainJob | DubJob | EvaluateJob
+@dataclass(frozen=True)
+class HeatmapJob:
+    """Draw where a face moves, before and after the motion of the head is removed.
+
+    Attributes:
+        footage: The speaker's video.
+        output_path: The PNG file to write.
+        landmarks: As in :class:`CheckJob`.
+    """
+
+    verb: ClassVar[str] = "heatmap"
+    footage: Media
+    output_path: str
+    landmarks: str = "bundled"
+    device: Device = "auto"
+
+
+Job = InfoJob | CheckJob | TrainJob | DubJob | EvaluateJob | HeatmapJob
 JOB_TYPES: dict[str, type[Job]] = {
-    job_type.verb: job_type for job_type in (InfoJob, CheckJob, TrainJob, DubJob, EvaluateJob)
+    job_type.verb: job_type for job_type in (InfoJob, CheckJob, TrainJob, DubJob, EvaluateJob, HeatmapJob)
 }
 
 

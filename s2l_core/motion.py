@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.ndimage import binary_fill_holes, distance_transform_edt, gaussian_filter, label
 from torch import Tensor
 
+from .events import Report
 from .face.layout import LandmarkLayout
-from .geometry.camera import Rectangle, project
+from .footage import Footage
+from .geometry.camera import Intrinsics, Rectangle, project
 from .geometry.mapping import CanonicalView, observed_to_canonical
 
 Mask = NDArray[np.bool_]
@@ -37,6 +41,26 @@ class Motion(NamedTuple):
 
     observed: NDArray[np.float32]
     canonical: NDArray[np.float32]
+
+
+def read_pictures(footage: Footage, wanted: Sequence[int], camera: Intrinsics, report: Report) -> Tensor:
+    """Frames as a smaller camera sees them: float32 (n, 3, H, W) in [0, 1] colours.
+
+    Args:
+        footage: Where they are.
+        wanted: Which frames, in any order.
+        camera: Its image size is that of the pictures.
+        report: Told the phase ``"Look at the head"``.
+    """
+    last, size = max(wanted), (camera.width, camera.height)
+    small = {}
+    for index, frame in enumerate(footage.frames()):
+        if index > last:
+            break
+        report.progress("Look at the head", index, last)
+        if index in wanted:
+            small[index] = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
+    return torch.from_numpy(np.stack([small[index] for index in wanted])).permute(0, 3, 1, 2).float() / 255
 
 
 def measure_motion(reference: Tensor, pictures: Tensor, view: CanonicalView, poses: Tensor) -> Motion:

@@ -23,7 +23,7 @@ ROWS = [
     {"canonical", "regions", "compositing", "motion"},
     {"model"},
     {"rendering"},
-    {"checking", "dubbing", "evaluation", "information", "training"},
+    {"checking", "dubbing", "evaluation", "heatmap", "information", "training"},
     {"execution"},
     {"terminal"},
     {"cli", "worker"},

@@ -16,7 +16,7 @@ import s2l_core
 from s2l_core import cli, terminal
 from s2l_core.errors import NoFace
 from s2l_core.events import Report
-from s2l_core.jobs import CheckJob, DubJob, EvaluateJob, InfoJob, Job, Media, TrainJob
+from s2l_core.jobs import CheckJob, DubJob, EvaluateJob, HeatmapJob, InfoJob, Job, Media, TrainJob
 from s2l_core.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,6 +59,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Verb], None]:
             "dub anna.s2l take.mp4 line.wav out.mp4 --voice-start 2 --rate 30000/1001 --remainder keep",
             DubJob("anna.s2l", Media("take.mp4"), Media("line.wav", 2.0), "out.mp4", "30000/1001", "keep"),
         ),
+        ("heatmap take.mp4 --end 9 --out heat.png", HeatmapJob(Media("take.mp4", 0.0, 9.0), "heat.png")),
         ("evaluate anna.s2l --footage moved.mp4", EvaluateJob("anna.s2l", Media("moved.mp4"))),
     ],
 )

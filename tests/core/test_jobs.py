@@ -17,6 +17,7 @@ from s2l_core.jobs import (
     CheckJob,
     DubJob,
     EvaluateJob,
+    HeatmapJob,
     InfoJob,
     Job,
     Media,
@@ -34,6 +35,7 @@ JOBS: list[Job] = [
     TrainJob(Media("take.mp4", 1.5, 60.0), "anna.s2l", name="Anna", voice=Media("take.wav"), preset="final", seed=7),
     DubJob("anna.s2l", Media("take.mp4"), Media("line.wav", 2.0), "dubbed.mp4", rate="30000/1001", remainder="keep"),
     EvaluateJob("anna.s2l"),
+    HeatmapJob(Media("take.mp4"), "heat.png"),
 ]
 
 

@@ -102,5 +102,5 @@ def test_a_skull_turns_away_from_the_camera_and_ends_in_its_outline():
     depth = skull_depth(pose, CAMERA, CAMERA.rectangle)
     across = depth[54, 80:]
     assert across[0] == pytest.approx(800 + 40 - 95, abs=1)
-    assert (np.diff(across[:50]) > 0).all()
-    assert depth[54, -1] > 800 and np.isfinite(depth).all()
+    assert (np.diff(across[:49]) > 0).all()
+    assert 0 < across[:50].max() - across[-1] < 50

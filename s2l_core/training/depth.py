@@ -1,0 +1,61 @@
+"""The first stage: depth of the whole head from its parallax, before anything is brought into the canonical view."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..canonical import CanonicalFace, CanonicalHead, canonical_frame
+from ..events import Report
+from ..footage import Footage
+from ..geometry.camera import head_angles
+from ..model.depth import fit_depth, measure_confidence
+from ..motion import crop, head_mask, measure_motion, moving_parts, read_pictures
+
+_FRAMES = 48
+_STEPS = 150
+_DEGREES_PER_MILLIMETRE = 0.05
+"""What a head that moves to the side counts beside one that turns, when frames are chosen."""
+
+
+def learn_depth(face: CanonicalFace, footage: Footage, usable: NDArray[np.bool_], report: Report) -> CanonicalFace:
+    """A canonical view whose lips, surroundings and head have learned depth.
+
+    Args:
+        face: The canonical view, on the device, with the depth of the landmarks' mesh.
+        footage: With a tracked head.
+        usable: bool (N,) frames that may be looked at, the canonical one among them.
+        report: Told the phases ``"Look at the head"`` and ``"Learn depth"``.
+    """
+    view, mesh, device = face.head.view, face.head.mask, face.head.mask.device
+    chosen = [canonical_frame(footage, usable), *spread_frames(footage, usable, _FRAMES)]
+    pictures = read_pictures(footage, chosen, view.intrinsics, report).to(device)
+    reference, others = pictures[0], pictures[1:]
+    poses = torch.tensor(footage.track.poses[chosen[1:]], dtype=torch.float32, device=device)
+
+    motion = measure_motion(reference, others, view, poses)
+    moving = moving_parts(motion, view, footage.track.shape, footage.layout)
+    picture = (crop(reference, view.rectangle).permute(1, 2, 0) * 255).round().to(torch.uint8).cpu().numpy()
+    mask = torch.from_numpy(head_mask(picture, motion, mesh.cpu().numpy())).to(device)
+
+    start = CanonicalHead(view, mask, face.head.confidence)
+    depth = fit_depth(start, reference, others, poses, torch.from_numpy(~moving).to(device), mesh, _STEPS, report)
+    confidence = measure_confidence(depth, reference, others, poses) * mask
+    head = CanonicalHead(replace(view, depth=depth()), mask, confidence)
+    return replace(face, lips=depth.refine(face.lips), surroundings=depth.refine(face.surroundings), head=head)
+
+
+def spread_frames(footage: Footage, usable: NDArray[np.bool_], count: int) -> list[int]:
+    """Frames with head poses as different as can be: each is the farthest from those before it."""
+    candidates = np.flatnonzero(usable & footage.track.found)
+    poses = footage.track.poses[candidates]
+    features = np.concatenate([head_angles(poses), poses[:, :3, 3] * _DEGREES_PER_MILLIMETRE], axis=1)
+    chosen = [int(np.linalg.norm(features - np.median(features, axis=0), axis=1).argmin())]
+    distance = np.full(len(candidates), np.inf)
+    while len(chosen) < min(count, len(candidates)):
+        distance = np.minimum(distance, np.linalg.norm(features - features[chosen[-1]], axis=1))
+        chosen.append(int(distance.argmax()))
+    return [int(index) for index in candidates[chosen]]
