@@ -49,25 +49,26 @@ class GridLipModel(ImplicitLipModel):
         return spoken if times is None else spoken + self.time(times)
 
     def field(self, points: Tensor) -> Painter:
-        layers = self._layers_at(points)
+        layers = _at_points(torch.cat([self.base, self.basis]), points[None])[:, :, 0].transpose(1, 2)
         return lambda code: layers[0] + torch.einsum("bk,knc->bnc", code, layers[1:])
 
     def painter(self, x_edges: Tensor, y_edges: Tensor) -> Painter:
         lattice = torch.stack(torch.meshgrid(x_edges, y_edges, indexing="xy"), dim=-1)
-        corners = self._layers_at(lattice.reshape(-1, 2)).unflatten(1, lattice.shape[:2]).permute(0, 3, 1, 2)
-        layers = average_corners(corners)
+        if torch.is_grad_enabled():  # training paints few pictures of the same grids: compose them before all else
+            return lambda code: average_corners(_at_points(self._compose(code), lattice))
+        layers = average_corners(_at_points(torch.cat([self.base, self.basis]), lattice))
         base, basis = layers[0].reshape(1, -1), layers[1:].flatten(1)
+        return lambda code: torch.addmm(base, code, basis).unflatten(1, layers.shape[1:])
 
-        def paint(code: Tensor) -> Tensor:
-            return torch.addmm(base, code, basis).unflatten(1, layers.shape[1:])
+    def _compose(self, code: Tensor) -> Tensor:
+        """Nodes (B, 3, height + 1, width + 1) of the pictures of codes (B, size)."""
+        return torch.addmm(self.base.flatten(1), code, self.basis.flatten(1)).unflatten(1, self.base.shape[1:])
 
-        return paint
 
-    def _layers_at(self, points: Tensor) -> Tensor:
-        """Base and basis (1 + size, n, 3) at points (n, 2) in [0, 1]², bilinear between the nodes."""
-        nodes = torch.cat([self.base, self.basis]).flatten(0, 1)[None]
-        values = functional.grid_sample(nodes, 2 * points[None, None] - 1, align_corners=True, padding_mode="border")
-        return values[0, :, 0].unflatten(0, (-1, 3)).transpose(1, 2)
+def _at_points(nodes: Tensor, points: Tensor) -> Tensor:
+    """Values (n, 3, h, w) of nodes (n, 3, height + 1, width + 1) at points (h, w, 2) in [0, 1]², bilinear between."""
+    grid = (2 * points - 1).expand(len(nodes), -1, -1, -1)
+    return functional.grid_sample(nodes, grid, align_corners=True, padding_mode="border")
 
 
 def _nodes_of_cells(cells: Tensor) -> Tensor:
