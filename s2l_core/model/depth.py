@@ -24,11 +24,11 @@ _SEEN_SHARE = 0.6
 """Share of a batch's frames that a pixel is compared in, those where it fits best: in the others it may be hidden."""
 _NOISE = 0.01
 """Where the Charbonnier penalty turns from square to absolute, in [0, 1] colours."""
-_SMOOTHNESS = 3e3
+_SMOOTHNESS = 1e3
 _EDGE = 8.0
 _TRIAL, _TRIAL_BLUR = 0.05, 2.0
 """Share of the depth by which confidence tries others, and pixels over which it looks."""
-_MESH_TRUST = 1e2
+_MESH_TRUST = 20.0
 """What holds the depth to the mesh of the landmarks, where there is one. The poses are those of the mesh: a head that
 is taken to turn less than it does has the same parallax if it is deeper, and only the landmarks know better."""
 

@@ -27,6 +27,7 @@ from ..version import VERSION
 from .appearance import appearance_stage
 from .checkpoint import Checkpoint
 from .clip import observe
+from .depth import learn_depth
 from .loop import Loop
 from .presets import PRESETS, Preset
 from .speech import speech_stage
@@ -78,6 +79,7 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
 
     usable = footage.times < split["train"][1]
     face = choose_canonical(footage, usable).to(device)
+    face = learn_depth(face, footage, usable, preset.depth_steps, report)
     wanted = usable | (footage.times >= split["watched"][0])
     seen = observe(face, footage, speech, source, wanted, device, report)
     clip = seen.part(split["train"])
@@ -92,8 +94,9 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
     lip.start(principal.mean, principal.axes)
     offsets = fit_look(speaker, clip, principal.codes, report) if preset.look else torch.zeros_like(principal.codes)
 
-    checkpoint = Checkpoint.of(VERSION, footage.fingerprint, to_document(job), preset)
-    watch = Watch(speaker, seen.part(split["watched"]), checkpoint.path.with_suffix(".jpg"), report)
+    learnt_from = (footage.fingerprint, split, footage.times, footage.landmarks, seen.features)
+    checkpoint = Checkpoint.of(VERSION, *learnt_from, architecture, preset, job.seed, device.type)
+    watch = Watch(speaker, seen.part(split["watched"]), checkpoint.picture_path, report)
     loop = Loop(speaker.networks, job.seed, checkpoint, watch.look, report)
     if not lip.end_to_end:
         loop.run(speech_stage(lip, clip, principal.codes - offsets, preset))

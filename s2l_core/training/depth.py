@@ -16,18 +16,20 @@ from ..model.depth import fit_depth, measure_confidence
 from ..motion import crop, head_mask, measure_motion, moving_parts, read_pictures
 
 _FRAMES = 48
-_STEPS = 150
 _DEGREES_PER_MILLIMETRE = 0.05
 """What a head that moves to the side counts beside one that turns, when frames are chosen."""
 
 
-def learn_depth(face: CanonicalFace, footage: Footage, usable: NDArray[np.bool_], report: Report) -> CanonicalFace:
+def learn_depth(
+    face: CanonicalFace, footage: Footage, usable: NDArray[np.bool_], steps: int, report: Report
+) -> CanonicalFace:
     """A canonical view whose lips, surroundings and head have learned depth.
 
     Args:
         face: The canonical view, on the device, with the depth of the landmarks' mesh.
         footage: With a tracked head.
         usable: bool (N,) frames that may be looked at, the canonical one among them.
+        steps: Of training; with 0 the depth stays as it is.
         report: Told the phases ``"Look at the head"`` and ``"Learn depth"``.
     """
     view, mesh, device = face.head.view, face.head.mask, face.head.mask.device
@@ -42,7 +44,7 @@ def learn_depth(face: CanonicalFace, footage: Footage, usable: NDArray[np.bool_]
     mask = torch.from_numpy(head_mask(picture, motion, mesh.cpu().numpy())).to(device)
 
     start = CanonicalHead(view, mask, face.head.confidence)
-    depth = fit_depth(start, reference, others, poses, torch.from_numpy(~moving).to(device), mesh, _STEPS, report)
+    depth = fit_depth(start, reference, others, poses, torch.from_numpy(~moving).to(device), mesh, steps, report)
     confidence = measure_confidence(depth, reference, others, poses) * mask
     head = CanonicalHead(replace(view, depth=depth()), mask, confidence)
     return replace(face, lips=depth.refine(face.lips), surroundings=depth.refine(face.surroundings), head=head)

@@ -14,6 +14,7 @@ class Preset:
 
     Attributes:
         appearance_steps: Steps of the stage in pixels.
+        depth_steps: Steps in which the canonical depth is learnt; with 0 it stays that of the landmarks' mesh.
         speech_factor: On the steps of the stage in codes, which follow the length of the footage.
         architecture: Of the lip model, unless the job names one.
         continuous_sampling: Whether lips are learnt on cells at arbitrary positions (equation (2)) or on pixels.
@@ -25,6 +26,7 @@ class Preset:
     """
 
     appearance_steps: int
+    depth_steps: int = 150
     speech_factor: float = 1.0
     architecture: Architecture = "fast"
     continuous_sampling: bool = True
@@ -36,8 +38,8 @@ class Preset:
 
 
 PRESETS: dict[PresetName, Preset] = {
-    "preview": Preset(60, speech_factor=0.5),
+    "preview": Preset(60, depth_steps=60, speech_factor=0.5),
     "balanced": Preset(300),
-    "final": Preset(1500, early_stopping=True),
+    "final": Preset(1500, depth_steps=300, early_stopping=True),
     "paper": Preset(4000, architecture="paper", look=False, early_stopping=True, weights=PAPER),
 }
