@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..canonical import CanonicalFace
-from ..model.look import evenly, principal_axes, speech_context
+from ..model.look import evenly, principal_axes
+from ..speech.features import HOP_SECONDS
 
 _COMPONENTS = 64
 _MOST_FRAMES = 800
+_REACH_SECONDS, _STEP_SECONDS = 0.24, 0.04
 _PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 _JUDGED_SHARE = 0.2
 
@@ -32,7 +34,8 @@ class Baselines:
         self._mean = some.mean(dim=0)
         self._axes, _ = principal_axes(some - self._mean, _COMPONENTS)
         codes = torch.cat([(part.flatten(1).float() / 255 - self._mean) @ self._axes for part in lips.split(256)])
-        self._weights = _fit_ridge(_heard(mel, times), codes.cpu().double()).float().to(lips.device)
+        self._mel_mean, self._mel_scale = mel.mean(axis=0), mel.std()
+        self._weights = _fit_ridge(self._hear(mel, times), codes.cpu().double()).float().to(lips.device)
         left, top, right, bottom = (round(edge) for edge in face.mouth_box)
         box = face.lips.rectangle
         self._mouth = (..., slice(top - box.top, bottom - box.top), slice(left - box.left, right - box.left))
@@ -58,13 +61,16 @@ class Baselines:
 
     def audio_ridge(self, mel: NDArray[np.float32], times: NDArray[np.float64]) -> Tensor:
         """Ridge regression from 240 ms of log-mel (m, 80) to both sides of ``times`` (B,) to 64 components."""
-        codes = _heard(mel, times).float().to(self._weights.device) @ self._weights
+        codes = self._hear(mel, times).float().to(self._weights.device) @ self._weights
         return (self._mean + codes @ self._axes.T).unflatten(1, self._lips.shape[1:])
 
-
-def _heard(mel: NDArray[np.float32], times: NDArray[np.float64]) -> Tensor:
-    context = torch.from_numpy(speech_context(mel, times)).double()
-    return torch.cat([context, torch.ones_like(context[:, :1])], dim=1)
+    def _hear(self, mel: NDArray[np.float32], times: NDArray[np.float64]) -> Tensor:
+        """(B, inputs) log-mel around ``times`` (B,), and a one."""
+        steps = round(_REACH_SECONDS / _STEP_SECONDS)
+        moments = times[:, None] + _STEP_SECONDS * np.arange(-steps, steps + 1)
+        rows = np.round(moments / HOP_SECONDS).astype(int).clip(0, len(mel) - 1)
+        context = ((mel - self._mel_mean) / self._mel_scale)[rows].reshape(len(times), -1)
+        return torch.from_numpy(np.pad(context, ((0, 0), (0, 1)), constant_values=1.0)).double()
 
 
 def _fit_ridge(inputs: Tensor, targets: Tensor) -> Tensor:

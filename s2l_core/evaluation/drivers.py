@@ -114,3 +114,14 @@ def lip_observer(face: CanonicalFace, footage: Footage) -> Callable[[Images, Ind
         return torch.stack(seen)
 
     return observe
+
+
+def canonical_lips(face: CanonicalFace, footage: Footage, indices: Indices) -> Tensor:
+    """The canonical lips uint8 (n, 3, h, w) of frames (n,), in order of time."""
+    observe, wanted, lips = lip_observer(face, footage), set(indices.tolist()), []
+    for index, frame in enumerate(footage.frames()):
+        if index > indices[-1]:
+            break
+        if index in wanted:
+            lips.append((observe([frame.image], np.array([index])) * 255).round().to(torch.uint8))
+    return torch.cat(lips)

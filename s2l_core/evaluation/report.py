@@ -20,7 +20,7 @@ from ..media.audio import SPEECH_RATE, read_speech
 from ..model.look import evenly
 from ..model.perception import Lpips, load_lpips
 from ..model.speaker import SpeakerModel
-from .drivers import Driver, lip_observer, painted, speaker_driver
+from .drivers import Driver, canonical_lips, painted, speaker_driver
 from .ruler import Ruler
 
 _MEAN_FRAMES = 200
@@ -131,16 +131,8 @@ def mean_lips(face: CanonicalFace, footage: Footage, span: tuple[float, float]) 
     from the start of the medium.
     """
     usable = np.flatnonzero(footage.track.found & (footage.times >= span[0]) & (footage.times < span[1]))
-    chosen = usable[evenly(len(usable), _MEAN_FRAMES)]
-    observe = lip_observer(face, footage)
-    wanted = set(chosen.tolist())
-    lips = []
-    for index, frame in enumerate(footage.frames()):
-        if index in wanted:
-            lips.append(observe([frame.image], np.array([index])))
-        if len(lips) == len(chosen):
-            break
-    return torch.cat(lips).mean(dim=0)
+    lips = canonical_lips(face, footage, usable[evenly(len(usable), _MEAN_FRAMES)])
+    return lips.float().mean(dim=0) / 255
 
 
 def available_lpips(device: torch.device, report: Report) -> Lpips | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,7 +36,7 @@ class Showing:
 
     Attributes:
         landmarks: (N, P, 3) pixels, NaN without a face.
-        lips: uint8 (N, 3, h, w) canonical lips; no frames without a sync expert.
+        lips: uint8 (N, 3, h, w) canonical lips; nothing without a sync expert.
         scores: One number (N,) for each frame, by the name of the measure.
     """
 
@@ -146,6 +146,15 @@ class Ruler:
         as :class:`s2l_core.model.sync.SyncScore` defines them; nothing without an expert.
         """
         return self._synchrony(self._show(driver), speech)
+
+    def mouths(self, driver: Driver, wanted: Set[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """The mouth boxes that a driver shows in some of the held-out frames, with the frames' indices."""
+        for batch, images in self._batches():
+            if wanted & set(batch.tolist()):
+                for index, image in zip(batch.tolist(), driver.render(images, batch), strict=True):
+                    if index in wanted:
+                        left, top, right, bottom = self._boxes[index]
+                        yield index, image[top:bottom, left:right]
 
     @cached_property
     def _real(self) -> Showing:
