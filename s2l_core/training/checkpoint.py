@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,30 +30,26 @@ class State:
     Attributes:
         tensors: Of networks, averaged and best weights, optimiser and random generators, by prefixed names.
         ready: Phases of the stages that are done.
-        random: State of NumPy's generator.
         phase: Of the stage in progress; empty between two stages.
         step: That comes next.
         seconds: That the steps of the stage took.
+        random: State of the stage's NumPy generator.
         best_figure: The best figure that was seen in the stage, and at which step.
     """
 
     tensors: dict[str, Tensor]
     ready: list[str]
-    random: dict[str, Any]
     phase: str = ""
     step: int = 0
     seconds: float = 0.0
+    random: dict[str, Any] = field(default_factory=dict)
     best_figure: float = 0.0
     best_step: int = 0
 
     @classmethod
-    def between_stages(cls, networks: nn.Module, ready: list[str], random: np.random.Generator) -> State:
+    def between_stages(cls, networks: nn.Module, ready: list[str]) -> State:
         """The state between two stages."""
-        tensors = _prefixed("network", networks.state_dict())
-        tensors["random.cpu"] = torch.get_rng_state()
-        if torch.cuda.is_available():
-            tensors["random.cuda"] = torch.cuda.get_rng_state()
-        return cls(tensors, list(ready), dict(random.bit_generator.state))
+        return cls(_prefixed("network", networks.state_dict()), list(ready))
 
     def in_stage(
         self,
@@ -62,11 +58,17 @@ class State:
         seconds: float,
         optimiser: torch.optim.Optimizer,
         averaged: dict[str, Tensor],
+        random: np.random.Generator,
     ) -> State:
+        """This state, before a step of a stage."""
         tensors = self.tensors | _prefixed("average", averaged)
         for number, values in optimiser.state_dict()["state"].items():
             tensors |= _prefixed(f"optimiser.{number}", values)
-        return replace(self, tensors=tensors, phase=phase, step=step, seconds=seconds)
+        tensors["random.cpu"] = torch.get_rng_state()
+        if torch.cuda.is_initialized():
+            tensors["random.cuda"] = torch.cuda.get_rng_state()
+        state = dict(random.bit_generator.state)
+        return replace(self, tensors=tensors, phase=phase, step=step, seconds=seconds, random=state)
 
     def with_best(self, best: dict[str, Tensor], figure: float, step: int) -> State:
         """This state, with the weights that did best in the stage so far."""
@@ -103,22 +105,36 @@ class Checkpoint:
 
     @classmethod
     def of(cls, *identity: object) -> Checkpoint:
-        """The checkpoint of the training that ``identity`` tells apart from all others."""
+        """The checkpoint of the training that ``identity`` tells apart from all others.
+
+        Args:
+            identity: All that its result follows from, and nothing else: arrays, and what :func:`repr` shows whole.
+        """
         folder = user_cache_path("speech2lip", ensure_exists=True) / "trainings"
         folder.mkdir(exist_ok=True)
         _forget_old(folder)
-        name = hashlib.blake2b(repr(identity).encode(), digest_size=16).hexdigest()
-        return cls(folder / f"{name}.safetensors")
+        digest = hashlib.blake2b(digest_size=16)
+        for part in identity:
+            digest.update(part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode())
+        return cls(folder / f"{digest.hexdigest()}.safetensors")
 
-    def load(self) -> State | None:
-        """What was saved; None if nothing was, or it cannot be read."""
+    @property
+    def picture_path(self) -> Path:
+        """Where a picture of the training lies beside it."""
+        return self.path.with_suffix(".jpg")
+
+    def load(self, networks: nn.Module) -> State | None:
+        """What was saved; None if nothing was, or it cannot be read, or it is of other networks."""
         try:
             with safetensors.safe_open(str(self.path), "pt") as file:
                 fields = json.loads(file.metadata()[_KEY])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return State(tensors, **fields)
+            state = State(tensors, **fields)
         except (OSError, SafetensorError, ValueError, KeyError, TypeError):
             return None
+        saved, wanted = state.part("network"), networks.state_dict()
+        alike = saved.keys() == wanted.keys() and all(saved[name].shape == wanted[name].shape for name in wanted)
+        return state if alike else None
 
     def save(self, state: State) -> None:
         """Take the place of what was saved before; where it cannot be written, training goes on without."""
@@ -130,7 +146,9 @@ class Checkpoint:
             return
 
     def forget(self) -> None:
+        """Remove it and its picture."""
         self.path.unlink(missing_ok=True)
+        self.picture_path.unlink(missing_ok=True)
 
 
 def _prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..errors import Cancelled
 from ..events import Report
 from .checkpoint import Checkpoint, State
 
@@ -51,7 +52,8 @@ class Stage:
 
 class Loop:
     """Runs the stages of one training. What it does follows from seed and footage alone: a training that was
-    interrupted and goes on from its checkpoint ends with the same numbers on the same processor.
+    interrupted and goes on from its checkpoint ends with the same numbers on the same processor. So each stage has
+    randomness of its own, whatever was drawn before it.
 
     Args:
         networks: All that the stages learn, by name. They take the state of the checkpoint, if there is one.
@@ -73,15 +75,15 @@ class Loop:
         self._checkpoint = checkpoint
         self._watch = watch
         self._report = report
-        self._random = np.random.default_rng(seed)
-        torch.manual_seed(seed)
+        self._seed = seed
         self._ready: list[str] = []
-        self._interrupted = checkpoint.load()
+        self._interrupted = checkpoint.load(self._networks)
         if self._interrupted is not None:
             self._networks.load_state_dict(self._interrupted.part("network"))
-            self._interrupted.restore_randomness(self._random)
             self._ready = self._interrupted.ready
             report.log("info", "This training was interrupted before; it goes on from there.")
+        elif checkpoint.path.exists():
+            report.log("warning", "What was kept of this training cannot be used; it starts anew.")
 
     def run(self, stage: Stage) -> None:
         """Learn one stage: from where it was interrupted if it was, and not again if it was ready.
@@ -97,6 +99,8 @@ class Loop:
             [{"params": parameters, "lr": rate, "highest": rate} for parameters, rate in stage.rates],
             weight_decay=stage.decay,
         )
+        random = np.random.default_rng([self._seed, len(self._ready)])
+        torch.manual_seed(int(random.integers(2**32)))
         averaged = _copies(learnt)
         best, best_figure, best_step, figure, step, seconds = averaged, -math.inf, 0, -math.inf, 0, 0.0
         state, self._interrupted = self._interrupted, None
@@ -105,8 +109,14 @@ class Loop:
             best = _like(learnt, state.part("best")) or averaged
             step, seconds, best_figure, best_step = state.step, state.seconds, state.best_figure, state.best_step
             state.restore_optimiser(optimiser)
+            state.restore_randomness(random)
 
-        saved = time.monotonic()
+        def keep() -> None:
+            now = State.between_stages(self._networks, self._ready)
+            now = now.in_stage(stage.phase, step, seconds, optimiser, averaged, random)
+            self._checkpoint.save(now if stage.patience is None else now.with_best(best, best_figure, best_step))
+
+        kept = time.monotonic()
         every = max(1, stage.steps // _WATCHES)
         while (share := stage.share(step, seconds)) < 1.0:
             if step % every == 0:
@@ -115,36 +125,37 @@ class Loop:
                     best_figure, best_step, best = figure, step, _copies(averaged)
                 elif stage.patience is not None and step - best_step > stage.patience * stage.steps:
                     break
-            note = f"held-out {figure:.1f} dB" if math.isfinite(figure) else ""
-            self._report.progress(stage.phase, step, stage.steps, note)
-            if time.monotonic() - saved > _CHECKPOINT_SECONDS:
-                state = State.between_stages(self._networks, self._ready, self._random)
-                state = state.in_stage(stage.phase, step, seconds, optimiser, averaged)
-                if stage.patience is not None:
-                    state = state.with_best(best, best_figure, best_step)
-                self._checkpoint.save(state)
-                saved = time.monotonic()
+            try:
+                self._report.progress(stage.phase, step, stage.steps, _note(figure))
+            except Cancelled:
+                keep()
+                raise
+            if time.monotonic() - kept > _CHECKPOINT_SECONDS:
+                keep()
+                kept = time.monotonic()
             begun = time.monotonic()
             for group in optimiser.param_groups:
                 group["lr"] = group["highest"] * one_cycle(share)
             self._networks.train()
             with torch.autocast("cuda", torch.bfloat16, enabled=next(iter(learnt.values())).is_cuda):
-                loss = stage.loss(self._random)
+                loss = stage.loss(random)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-            keep = min(_AVERAGING, step / (step + 10))
+            newest = max(1 - _AVERAGING, 10 / (step + 10))
             for name, parameter in learnt.items():
-                averaged[name].lerp_(parameter.detach(), 1 - keep)
+                averaged[name].lerp_(parameter.detach(), newest)
             seconds += time.monotonic() - begun
             step += 1
 
-        if stage.patience is not None and self._look(learnt, averaged) > best_figure:
-            best = averaged
-        _put(learnt, averaged if stage.patience is None else best)
+        figure = self._look(learnt, averaged)
+        if stage.patience is None or figure > best_figure:
+            best, best_figure = averaged, figure
+        _put(learnt, best)
         self._networks.eval()
         self._ready = [*self._ready, stage.phase]
-        self._checkpoint.save(State.between_stages(self._networks, self._ready, self._random))
+        self._checkpoint.save(State.between_stages(self._networks, self._ready))
+        self._report.progress(stage.phase, stage.steps, stage.steps, _note(best_figure))
 
     def _look(self, learnt: dict[str, nn.Parameter], averaged: dict[str, Tensor]) -> float:
         """The watched figure of the averaged weights."""
@@ -155,6 +166,10 @@ class Loop:
             figure = self._watch()
         _put(learnt, current)
         return figure
+
+
+def _note(figure: float) -> str:
+    return f"held-out {figure:.1f} dB" if math.isfinite(figure) else ""
 
 
 def one_cycle(share: float) -> float:
