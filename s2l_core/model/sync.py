@@ -26,6 +26,8 @@ from ..compositing import soft_mask
 from ..errors import TooFewFaces
 from ..speech.features import HOP_SECONDS, MEL_BANDS
 
+SyncForm = Literal["infonce", "paper"]
+
 FRAME_SECONDS = 0.04
 """Distance of the pictures of a window, and the unit of offsets: the frame of the paper's 25 fps."""
 WINDOW_PICTURES = 5
@@ -242,9 +244,7 @@ def train_expert(
     return expert.eval().requires_grad_(False)
 
 
-def sync_loss(
-    expert: Expert, mel_windows: Tensor, generated: Tensor, form: Literal["infonce", "paper"] = "infonce"
-) -> Tensor:
+def sync_loss(expert: Expert, mel_windows: Tensor, generated: Tensor, form: SyncForm = "infonce") -> Tensor:
     """Equation (6) for lips that a model made.
 
     The negatives are generated as well: each sound must not fit the lips of the other moments. So both carry gradient.
@@ -267,7 +267,7 @@ def sync_loss_of_runs(
     mel: Tensor,
     times: NDArray[np.floating],
     generated: Tensor,
-    form: Literal["infonce", "paper"] = "infonce",
+    form: SyncForm = "infonce",
 ) -> Tensor:
     """:func:`sync_loss` of all windows in some runs of generated lips: a run of T frames at 25 fps has T - 4.
 

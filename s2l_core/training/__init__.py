@@ -32,6 +32,7 @@ from .loop import Loop
 from .presets import PRESETS, Preset
 from .speech import speech_stage
 from .starts import find_principal_lips, fit_look
+from .sync import learn_sync
 from .watch import Watch
 
 _HELD_OUT_SHARE = 0.1
@@ -99,7 +100,8 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
     watch = Watch(speaker, seen.part(split["watched"]), checkpoint.picture_path, report)
     loop = Loop(speaker.networks, job.seed, checkpoint, watch.look, report)
     if not lip.end_to_end:
-        loop.run(speech_stage(lip, clip, principal.codes - offsets, preset))
+        teacher = learn_sync(clip, preset.sync_form, job.seed, report) if preset.weights.sync else None
+        loop.run(speech_stage(lip, clip, principal.codes - offsets, preset, teacher))
     codes = None if lip.end_to_end else principal.codes
     loop.run(appearance_stage(speaker, clip, codes, offsets, preset, report))
     trained = time.monotonic()

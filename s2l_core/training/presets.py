@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..jobs import Architecture, PresetName
 from ..losses import DEFAULT, PAPER, Weights
+from ..model.sync import SyncForm
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Preset:
         look: Whether the surroundings of the mouth take part.
         early_stopping: Whether a part of the training footage is kept to tell when to stop.
         weights: What each loss counts.
+        sync_form: Of the contrastive loss; no expert is trained for it where it counts nothing.
     """
 
     appearance_steps: int
@@ -35,11 +37,12 @@ class Preset:
     look: bool = True
     early_stopping: bool = False
     weights: Weights = DEFAULT
+    sync_form: SyncForm = "infonce"
 
 
 PRESETS: dict[PresetName, Preset] = {
-    "preview": Preset(60, depth_steps=60, speech_factor=0.5),
+    "preview": Preset(60, depth_steps=60, speech_factor=0.5, weights=replace(DEFAULT, sync=0.0)),
     "balanced": Preset(300),
     "final": Preset(1500, depth_steps=300, early_stopping=True),
-    "paper": Preset(4000, architecture="paper", look=False, early_stopping=True, weights=PAPER),
+    "paper": Preset(4000, architecture="paper", look=False, early_stopping=True, weights=PAPER, sync_form="paper"),
 }

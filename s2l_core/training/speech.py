@@ -12,6 +12,7 @@ from ..speech.sources import SpeechSource
 from .clip import Clip
 from .loop import Stage
 from .presets import Preset
+from .sync import SyncTeacher
 
 _STEPS = ([20, 75, 120, 240, 1200], [200, 300, 500, 800, 1500])
 """Seconds of footage and steps that the speech encoder takes at best; more over-fits, fewer under-fit."""
@@ -24,17 +25,26 @@ _REST_SHARE = 0.05
 """Share of the frames, those with the most closed mouth, that show the mouth at rest."""
 
 
-def speech_stage(lip: LipModel, clip: Clip, targets: Tensor, preset: Preset) -> Stage:
+_SYNC_EXCERPTS, _SYNC_CODES = 2, 34
+_SYNC_SHARE = 0.1
+"""What the sync loss counts beside errors of codes, whose numbers are larger than those of pixels."""
+
+
+def speech_stage(
+    lip: LipModel, clip: Clip, targets: Tensor, preset: Preset, teacher: SyncTeacher | None = None
+) -> Stage:
     """Train the speech encoder and the time code on codes: the reconstruction loss in canonical space, equation (7),
     since the axes are orthogonal. Numbers that vary much weigh less than there, by the root of their deviation.
 
-    Some excerpts carry silence, during which the mouth must rest.
+    Some excerpts carry silence, during which the mouth must rest. Some others are painted, for the contrastive loss of
+    equation (6): the least squared error alone is timid, and moves the lips less than the voice asks for.
 
     Args:
         lip: Only what gives its codes is learnt.
         clip: The training frames.
         targets: (N, 64) codes without the look's offsets.
-        preset: How long to train.
+        preset: How long to train, and what the sync loss counts.
+        teacher: Of the sync loss, if it takes part.
     """
     device = targets.device
     heard = torch.from_numpy(clip.features).to(device)
@@ -45,6 +55,8 @@ def speech_stage(lip: LipModel, clip: Clip, targets: Tensor, preset: Preset) -> 
     weights = targets.std(dim=0).sqrt()
     weights = weights / weights.max()
     length = min(_EXCERPT_CODES, len(wanted))
+    with torch.no_grad():
+        paint = None if teacher is None else teacher.painter(lip)
 
     def loss(random: np.random.Generator) -> Tensor:
         starts = random.integers(0, len(wanted) - length + 1, _BATCH)
@@ -58,7 +70,12 @@ def speech_stage(lip: LipModel, clip: Clip, targets: Tensor, preset: Preset) -> 
         timed[:_SILENT_EXCERPTS] = False
         times = torch.where(timed, places * CODE_SECONDS, torch.nan)
         guess = lip.code(lip.speech(sounds)[:, CONTEXT_CODES:-CONTEXT_CODES], times)
-        return (counts[..., None] * (weights * (guess - answers)).square()).mean()
+        error = (counts[..., None] * (weights * (guess - answers)).square()).mean()
+        if teacher is None or paint is None:
+            return error
+        some, moments = guess[-_SYNC_EXCERPTS:, :_SYNC_CODES], places[-_SYNC_EXCERPTS:, :_SYNC_CODES] * CODE_SECONDS
+        lips = paint(some.flatten(0, 1)).unflatten(0, some.shape[:2])
+        return error + _SYNC_SHARE * preset.weights.sync * teacher.loss(moments.cpu().numpy(), lips)
 
     steps = round(preset.speech_factor * float(np.interp(clip.seconds, *_STEPS)))
     parameters = [*lip.speech.parameters(), *lip.time.parameters()]

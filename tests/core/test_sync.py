@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from s2l_core.errors import FileMissing, SyncExpertUnreadable, TooFewFaces
+from s2l_core.model.lip.grids import GridLipModel
 from s2l_core.model.sync import (
     JUDGE,
     TEACHER,
@@ -31,6 +32,7 @@ from s2l_core.model.wav2lip_expert import (
     wav2lip_mel,
     wav2lip_mel_windows,
 )
+from s2l_core.training.sync import SyncTeacher
 
 SMALL = ExpertSizes(height=18, width=24, channels=8, mel_rows=32, embedding=32)
 
@@ -127,6 +129,20 @@ def test_following_the_gradient_brings_lips_into_step(expert: SyncExpert) -> Non
         optimiser.step()
         losses.append(loss.item())
     assert losses[-1] < 0.8 * losses[0]
+
+
+def test_a_teacher_has_lips_painted_small_and_its_loss_reaches_their_codes(expert: SyncExpert) -> None:
+    mel, times, _ = made_up_footage(2.0)
+    teacher = SyncTeacher(expert, mel, "infonce")
+    lip = GridLipModel(48, 36)
+    ramp = torch.linspace(0, 1, 48).expand(3, 36, 48)
+    lip.start(ramp, torch.stack([ramp.cos() * number for number in range(64)]) / 640)
+    codes = torch.randn(20, 64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    lips = teacher.painter(lip)(codes)
+    assert lips.shape == (20, 3, SMALL.height, SMALL.width)
+    teacher.loss(times[:20].reshape(2, 10), lips.unflatten(0, (2, 10))).backward()
+    assert codes.grad is not None
+    assert (codes.grad.abs().amax(dim=1) > 0).all()
 
 
 def embeddings_of(expert: SyncExpert, right: bool) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,0 +1,60 @@
+"""The sync loss in training: its expert learns from the real training frames first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..events import Report
+from ..model.lip.base import LipModel, Painter
+from ..model.sync import SyncExpert, SyncForm, sync_loss_of_runs, train_expert
+from .clip import Clip
+
+
+@dataclass(frozen=True)
+class SyncTeacher:
+    """What the lips of one clip are trained against.
+
+    Attributes:
+        expert: Frozen.
+        mel: (m, 80) log-mel of the clip's speech.
+        form: Of the loss, see :func:`s2l_core.model.sync.sync_loss`.
+    """
+
+    expert: SyncExpert
+    mel: Tensor
+    form: SyncForm
+
+    def painter(self, lip: LipModel) -> Painter:
+        """Paints lips as small as the expert looks at them."""
+        sizes, device = self.expert.sizes, self.mel.device
+        columns = torch.linspace(0, 1, sizes.width + 1, device=device)
+        return lip.painter(columns, torch.linspace(0, 1, sizes.height + 1, device=device))
+
+    def loss(self, times: NDArray[np.floating], lips: Tensor) -> Tensor:
+        """Equation (6) for runs of generated lips (R, T, 3, h, w) at (R, T) seconds from the start of the clip."""
+        return sync_loss_of_runs(self.expert, self.mel, times, lips, self.form)
+
+
+def learn_sync(clip: Clip, form: SyncForm, seed: int, report: Report) -> SyncTeacher:
+    """Train an expert on the real lips of the training frames.
+
+    It follows from clip and seed alone, and leaves the randomness of training as it is: a training that goes on from
+    its checkpoint learns the same teacher again.
+
+    Args:
+        clip: The training frames.
+        form: Of the loss.
+        seed: Of the expert.
+        report: Told the phase ``"Learn synchrony"``.
+    """
+    mel = torch.from_numpy(clip.mel).to(clip.lips.device)
+
+    def tell(done: int, total: int) -> None:
+        report.progress("Learn synchrony", done, total)
+
+    return SyncTeacher(train_expert(mel, clip.times, clip.lips, seed, tell=tell), mel, form)
