@@ -16,6 +16,7 @@ from ..compositing import paste, place
 from ..errors import PerceptionUnavailable
 from ..events import Report
 from ..geometry.mapping import map_pixels, relative_pose, sample
+from ..jobs import Architecture
 from ..model.blend import black_holes
 from ..model.lip.base import LipModel
 from ..model.perception import Lpips, load_lpips
@@ -27,9 +28,8 @@ from .loop import Stage
 from .presets import Preset
 from .speech import excerpt
 
-_RUNS, _RUN_FRAMES = 2, 6
 _CANONICAL_FRAMES = 8
-_LIP_RATE, _SPEECH_RATE, _BLEND_RATE = 2e-4, 1e-4, 2e-3
+_BLEND_RATE = 2e-3
 _TIME_SHARE = 0.5
 """Share of the runs that are told their time."""
 _PERCEIVED = 3
@@ -38,8 +38,44 @@ _APART_SECONDS = 0.5
 _MOUTH_SHAPES = 16
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """How much of what one architecture sees in a step, and how fast it learns from it.
+
+    Attributes:
+        rate: Highest learning rate of the lip model.
+        side: Share of the lip rectangle's width and of its height that a step in canonical space covers.
+        blocks: How many blocks along each side that is spread over.
+        observed_steps: Share of the steps that also look at observed frames.
+        runs: How many runs of frames these look at.
+        run_frames: Frames in a run.
+    """
+
+    rate: float
+    side: float = 0.5
+    blocks: int = 1
+    observed_steps: float = 1.0
+    runs: int = 2
+    run_frames: int = 6
+
+
+_RECIPES: dict[Architecture, Recipe] = {
+    "fast": Recipe(2e-4),
+    "explicit": Recipe(2e-3, side=1.0),
+    "paper": Recipe(1e-3, side=0.1, blocks=4, observed_steps=0.05, runs=1, run_frames=2),
+}
+"""Grids are composed as fast as they are looked at, and a decoder paints whole pictures in any case. The paper's
+network takes a second for a few of them, so that it mostly sees small blocks, of many.
+"""
+
+
 def appearance_stage(
-    speaker: SpeakerModel, clip: Clip, codes: Tensor | None, offsets: Tensor, preset: Preset, report: Report
+    speaker: SpeakerModel,
+    clip: Clip,
+    codes: Tensor | None,
+    offsets: Tensor,
+    preset: Preset,
+    report: Report,
 ) -> Stage:
     """Train the lip model and Blend-Net together: in canonical space on cells at arbitrary positions (continuous
     sampling, equation (2)) with the loss of equation (7), and in observed space on runs of whole mouth regions with
@@ -59,28 +95,28 @@ def appearance_stage(
     """
     lip, blend = speaker.lip, speaker.blend
     hear = _hear_end_to_end(lip, clip, offsets, preset) if codes is None else _hear_once(lip, clip, offsets)
-    runs = Runs.of(clip)
+    recipe = _RECIPES[speaker.architecture]
+    runs = Runs.of(clip, recipe.run_frames)
     partners = similar_poses(clip)
     perception = _perception(preset, offsets.device, report)
 
     def loss(random: np.random.Generator) -> Tensor:
-        frames = runs.sample(random)
-        spoken = hear(frames, random)
-        observed = _observed(speaker, clip, spoken, frames.flatten(), partners[frames.flatten()], random, preset)
-        if codes is None:
-            canonical = _canonical(lip, clip, spoken, frames.flatten(), random, preset)
-        else:
-            chosen = random.integers(0, len(codes), _CANONICAL_FRAMES)
-            canonical = _canonical(lip, clip, codes[torch.from_numpy(chosen).to(codes.device)], chosen, random, preset)
-        return losses.total(
-            _terms(canonical, observed, frames.shape, random, preset.weights, perception), preset.weights
-        )
+        chosen = random.integers(0, len(clip.times), _CANONICAL_FRAMES)
+        seen = hear(chosen[:, None], random) if codes is None else codes[torch.from_numpy(chosen).to(codes.device)]
+        canonical = _canonical(lip, clip, seen, chosen, recipe, random, preset)
+        terms = {"lip": losses.photometric(*canonical)}
+        if perception is not None and preset.weights.lip_perceptual and recipe.blocks == 1:
+            terms["lip_perceptual"] = _perceived(perception, canonical, random)
+        if random.random() < recipe.observed_steps:
+            frames = runs.sample(random, recipe.runs)
+            spoken = hear(frames, random)
+            observed = _observed(speaker, clip, spoken, frames.flatten(), partners[frames.flatten()], random, preset)
+            terms |= _observed_terms(observed, frames.shape, random, preset.weights, perception)
+        return losses.total(terms, preset.weights)
 
     speech = {id(parameter) for parameter in lip.speech.parameters()}
     picture = [parameter for parameter in lip.parameters() if id(parameter) not in speech]
-    rates = [(picture, _LIP_RATE)]
-    if codes is None:
-        rates.append((list(lip.speech.parameters()), _SPEECH_RATE))
+    rates = [(picture if codes is not None else list(lip.parameters()), recipe.rate)]
     if preset.blending:
         rates.append((list(blend.parameters()), _BLEND_RATE))
     return Stage(
@@ -103,7 +139,7 @@ class Runs:
     length: int
 
     @classmethod
-    def of(cls, clip: Clip, length: int = _RUN_FRAMES) -> Runs:
+    def of(cls, clip: Clip, length: int) -> Runs:
         unbroken = np.diff(clip.indices) == 1
         whole = np.lib.stride_tricks.sliding_window_view(unbroken, length - 1).all(axis=1)
         starts = np.flatnonzero(whole)
@@ -112,9 +148,9 @@ class Runs:
         rarity = 1 / np.sqrt(counts[np.clip(np.digitize(openings, edges) - 1, 0, _MOUTH_SHAPES - 1)])
         return cls(starts, rarity / rarity.sum(), length)
 
-    def sample(self, random: np.random.Generator) -> NDArray[np.int64]:
-        """Frames (R, T) of some runs."""
-        return random.choice(self.starts, _RUNS, p=self.shares)[:, None] + np.arange(self.length)
+    def sample(self, random: np.random.Generator, count: int) -> NDArray[np.int64]:
+        """Frames (count, T) of some runs."""
+        return random.choice(self.starts, count, p=self.shares)[:, None] + np.arange(self.length)
 
 
 Hearing = Callable[[NDArray[np.int64], np.random.Generator], Tensor]
@@ -135,16 +171,17 @@ def _hear_end_to_end(lip: LipModel, clip: Clip, offsets: Tensor, preset: Preset)
     heard = torch.from_numpy(clip.features).to(device)
 
     def hear(frames: NDArray[np.int64], random: np.random.Generator) -> Tensor:
-        codes = []
-        for run in frames:
-            times = clip.times[run]
-            first = int(times[0] / CODE_SECONDS)
-            count = int(times[-1] / CODE_SECONDS) - first + 2
-            track = lip.speech(excerpt(heard, 4 * first, count)[None])[0, CONTEXT_CODES:-CONTEXT_CODES]
-            spoken = codes_at(track, times - first * CODE_SECONDS) + offsets[torch.from_numpy(run).to(device)]
-            told = preset.time and random.random() < _TIME_SHARE
-            codes.append(lip.code(spoken, torch.as_tensor(times, dtype=torch.float32, device=device) if told else None))
-        return torch.cat(codes)
+        times = clip.times[frames]
+        firsts = (times[:, 0] / CODE_SECONDS).astype(int)
+        lasts = (times[:, -1] / CODE_SECONDS).astype(int)
+        count = int((lasts - firsts).max()) + 2
+        sounds = torch.stack([excerpt(heard, 4 * int(first), count) for first in firsts])
+        tracks = lip.speech(sounds)[:, CONTEXT_CODES:-CONTEXT_CODES]
+        starts = firsts[:, None] * CODE_SECONDS
+        spoken = torch.cat([codes_at(track, run) for track, run in zip(tracks, times - starts, strict=True)])
+        told = random.random((len(frames), 1)) < _TIME_SHARE * preset.time
+        moments = torch.from_numpy(np.where(told, times, np.nan).astype(np.float32).flatten()).to(device)
+        return lip.code(spoken + offsets[torch.from_numpy(frames.flatten()).to(device)], moments)
 
     return hear
 
@@ -156,28 +193,27 @@ class Pair(NamedTuple):
     truth: Tensor
 
 
-def _terms(
-    canonical: Pair,
+def _observed_terms(
     observed: Pair,
     runs: tuple[int, ...],
     random: np.random.Generator,
     weights: losses.Weights,
     perception: Lpips | None,
 ) -> dict[str, Tensor]:
-    """The terms of equation (10) that count something. ``runs`` is the shape (R, T) of the observed pictures."""
-    terms = {"lip": losses.photometric(*canonical), "frame": losses.photometric(*observed)}
+    """What mouth regions in runs of the shape (R, T) add to equation (10)."""
+    terms = {"frame": losses.photometric(*observed)}
     if weights.gradient:
         terms["gradient"] = losses.gradient(*observed)
     if weights.temporal:
         terms["temporal"] = losses.temporal(*(pictures.unflatten(0, runs) for pictures in observed))
-    for name, weight, pair in (
-        ("lip_perceptual", weights.lip_perceptual, canonical),
-        ("frame_perceptual", weights.frame_perceptual, _middles(observed)),
-    ):
-        if perception is not None and weight:
-            some = torch.from_numpy(random.permutation(len(pair.truth))[:_PERCEIVED]).to(pair.truth.device)
-            terms[name] = losses.perceptual(perception, pair.generated[some], pair.truth[some])
+    if perception is not None and weights.frame_perceptual:
+        terms["frame_perceptual"] = _perceived(perception, _middles(observed), random)
     return terms
+
+
+def _perceived(perception: Lpips, pair: Pair, random: np.random.Generator) -> Tensor:
+    some = torch.from_numpy(random.permutation(len(pair.truth))[:_PERCEIVED]).to(pair.truth.device)
+    return losses.perceptual(perception, pair.generated[some], pair.truth[some])
 
 
 def _perception(preset: Preset, device: torch.device, report: Report) -> Lpips | None:
@@ -202,28 +238,49 @@ def _canonical(
     clip: Clip,
     codes: Tensor,
     chosen: NDArray[np.int64],
+    recipe: Recipe,
     random: np.random.Generator,
     preset: Preset,
 ) -> Pair:
-    """A quarter of the lip rectangle, cut into cells at a random position between the pixels."""
+    """A part of the lip rectangle, cut into cells at random positions between the pixels."""
     view, device = clip.face.lips, codes.device
     box = view.rectangle
-    width, height = box.width // 2, box.height // 2
-    left, top = random.uniform(0, box.width - width), random.uniform(0, box.height - height)
-    if not preset.continuous_sampling:
-        left, top = round(left), round(top)
-    x_edges = torch.arange(width + 1, device=device) + left
-    y_edges = torch.arange(height + 1, device=device) + top
+    (x_edges, columns), (y_edges, rows) = (
+        cell_edges(size, recipe, random, preset.continuous_sampling) for size in (box.width, box.height)
+    )
+    x_edges, y_edges = x_edges.to(device), y_edges.to(device)
     picks = torch.from_numpy(chosen).to(device)
-    guess = lip.painter(x_edges / box.width, y_edges / box.height)(codes)
+    guess = lip.painter(x_edges / box.width, y_edges / box.height)(codes)[:, :, rows][..., columns]
 
-    middles = torch.stack(torch.meshgrid(x_edges[:-1] + 0.5, y_edges[:-1] + 0.5, indexing="xy"), dim=-1)
+    middles = torch.stack(torch.meshgrid(x_edges[columns] + 0.5, y_edges[rows] + 0.5, indexing="xy"), dim=-1)
     depth = sample(view.depth[None, None], middles[None], padding="border")[0, 0]
     position = middles + middles.new_tensor([box.left, box.top])
     camera = clip.footage.track.intrinsics
     relative = relative_pose(clip.poses[picks], view.pose)
     pixels = map_pixels(position, depth, view.intrinsics, camera, relative).pixels
     return Pair(guess, sample_regions(*regions_of(clip, chosen), pixels))
+
+
+def cell_edges(size: int, recipe: Recipe, random: np.random.Generator, continuous: bool) -> tuple[Tensor, Tensor]:
+    """Where the cells of a step lie along one side of the lip rectangle: one block in each of its equal parts.
+
+    Args:
+        size: Pixels of the side.
+        recipe: How many blocks, and how long they are together.
+        random: Where they lie in their parts.
+        continuous: Whether cells lie anywhere, or on pixels.
+
+    Returns:
+        Rising edges in pixels, and the numbers of those at which a cell begins; the others end a block.
+    """
+    part = size / recipe.blocks
+    cells = max(1, round(recipe.side * part))
+    starts = np.arange(recipe.blocks) * part + random.uniform(0, part - cells, recipe.blocks)
+    if not continuous:
+        starts = np.floor(starts)
+    edges = torch.from_numpy((starts[:, None] + np.arange(cells + 1)).astype(np.float32))
+    begins = torch.arange(recipe.blocks * (cells + 1)).unflatten(0, (recipe.blocks, cells + 1))[:, :-1]
+    return edges.flatten(), begins.flatten()
 
 
 def _observed(
