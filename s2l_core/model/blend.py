@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-_WIDTH = 16
+_WIDTH, _DETAIL_WIDTH = 16, 12
 _HOLED_SHARE = 0.5
 """Share of the training pictures that get holes, as in the paper."""
 _SLIT_HALF_WIDTH, _BLOB_HEIGHT = 0.06, 2.2
@@ -16,7 +16,8 @@ _LEAST_MASK = 0.5
 
 
 class BlendNet(nn.Module):
-    """A small U-Net on the mouth region at half resolution; its residual is zero at the start.
+    """A small U-Net on the mouth region at half resolution, with two layers at the whole one; its residual is zero at
+    the start.
 
     The paper predicts a residual that is added to the merged frame; here a soft mask confines it to the mouth, so
     that everything else stays what the source has.
@@ -29,7 +30,8 @@ class BlendNet(nn.Module):
         self.bottom = _block(2 * _WIDTH, 2 * _WIDTH, stride=2)
         self.rise = _block(4 * _WIDTH, 2 * _WIDTH)
         self.leave = _block(3 * _WIDTH, _WIDTH)
-        self.residual = nn.Conv2d(_WIDTH, 3 * 4, 3, padding=1)
+        self.detail = nn.Sequential(nn.Conv2d(_WIDTH + 4, _DETAIL_WIDTH, 3, padding=1), nn.ReLU())
+        self.residual = nn.Conv2d(_DETAIL_WIDTH, 3, 3, padding=1)
         nn.init.zeros_(self.residual.weight)
         assert self.residual.bias is not None
         nn.init.zeros_(self.residual.bias)
@@ -41,12 +43,13 @@ class BlendNet(nn.Module):
             merged: (B, 3, h, w) lips pasted on the observed frame.
             mask: (B, 1, h, w) in [0, 1], zero where the frame must stay as it is.
         """
-        fine = self.enter(functional.pixel_unshuffle(torch.cat([merged, mask], dim=1), 2))
+        whole = torch.cat([merged, mask], dim=1)
+        fine = self.enter(functional.pixel_unshuffle(whole, 2))
         middle = self.down(fine)
         coarse = self.bottom(middle)
         middle = self.rise(torch.cat([_double(coarse), middle], dim=1))
         fine = self.leave(torch.cat([_double(middle), fine], dim=1))
-        return merged + mask * functional.pixel_shuffle(self.residual(fine), 2)
+        return merged + mask * self.residual(self.detail(torch.cat([_double(fine), whole], dim=1)))
 
 
 def black_holes(merged: Tensor, mask: Tensor, generator: torch.Generator) -> Tensor:
