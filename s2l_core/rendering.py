@@ -46,7 +46,9 @@ def speech_track(speaker: SpeakerModel, speech: NDArray[np.float32]) -> Tensor:
     padded = np.pad(speech, (0, max(0, _LEAST_SPEECH - len(speech))))
     features = torch.from_numpy(source.features(normalise_loudness(padded))).to(device)
     encoder = speaker.lip.speech
-    return torch.lerp(encoder.rest(), encoder.track(features), _ARTICULATION)
+    track = encoder.track(features)
+    # Codes that were learnt end to end are no distances that could be stretched.
+    return track if speaker.lip.end_to_end else torch.lerp(encoder.rest(), track, _ARTICULATION)
 
 
 class LipPaster:

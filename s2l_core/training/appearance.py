@@ -36,6 +36,7 @@ _PERCEIVED = 3
 """Pictures of a step that the perceptual loss looks at, which takes longer than the rest of the step otherwise."""
 _APART_SECONDS = 0.5
 _MOUTH_SHAPES = 16
+_PATIENCE = 0.3
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Recipe:
 
     Attributes:
         rate: Highest learning rate of the lip model.
+        steps: How many it takes for each of the preset's.
         side: Share of the lip rectangle's width and of its height that a step in canonical space covers.
         blocks: How many blocks along each side that is spread over.
         observed_steps: Share of the steps that also look at observed frames.
@@ -52,6 +54,7 @@ class Recipe:
     """
 
     rate: float
+    steps: int = 1
     side: float = 0.5
     blocks: int = 1
     observed_steps: float = 1.0
@@ -61,8 +64,8 @@ class Recipe:
 
 _RECIPES: dict[Architecture, Recipe] = {
     "fast": Recipe(2e-4),
-    "explicit": Recipe(2e-3, side=1.0),
-    "paper": Recipe(1e-3, side=0.1, blocks=4, observed_steps=0.05, runs=1, run_frames=2),
+    "explicit": Recipe(2e-3, steps=5, observed_steps=0.1, side=1.0),
+    "paper": Recipe(1e-3, steps=10, side=0.1, blocks=4, observed_steps=0.05, runs=1, run_frames=2),
 }
 """Grids are composed as fast as they are looked at, and a decoder paints whole pictures in any case. The paper's
 network takes a second for a few of them, so that it mostly sees small blocks, of many.
@@ -120,7 +123,12 @@ def appearance_stage(
     if preset.blending:
         rates.append((list(blend.parameters()), _BLEND_RATE))
     return Stage(
-        "Learn appearance", preset.appearance_steps, rates, loss, patience=0.3 if preset.early_stopping else None
+        "Learn appearance",
+        recipe.steps * preset.appearance_steps,
+        rates,
+        loss,
+        patience=_PATIENCE if preset.early_stopping else None,
+        seconds=preset.appearance_seconds,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from ..jobs import Architecture, PresetName
@@ -14,7 +15,9 @@ class Preset:
     """How a speaker is trained.
 
     Attributes:
-        appearance_steps: Steps of the stage in pixels.
+        appearance_steps: Steps of the stage in pixels, for grids; other lip models take more, and shorter ones.
+        appearance_seconds: That these steps may take. Where this ends the stage, what comes out depends on how fast
+            the machine is: it is there to compare trainings of equal length.
         depth_steps: Steps in which the canonical depth is learnt; with 0 it stays that of the landmarks' mesh.
         speech_factor: On the steps of the stage in codes, which follow the length of the footage.
         architecture: Of the lip model, unless the job names one.
@@ -38,6 +41,7 @@ class Preset:
     early_stopping: bool = False
     weights: Weights = DEFAULT
     sync_form: SyncForm = "infonce"
+    appearance_seconds: float = math.inf
 
 
 PRESETS: dict[PresetName, Preset] = {
