@@ -299,20 +299,11 @@ def draw_sheet(trial: Trial, drivers: dict[str, Driver]) -> np.ndarray:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="quality", description=__doc__)
-    parser.add_argument("--clip", required=True, help="the footage of one speaker")
-    parser.add_argument("--seeds", type=int, default=1, help="train each speaker so many times (default: 1)")
+    add_trial_options(parser)
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS, metavar="ROW", help=", ".join(ROWS))
-    parser.add_argument("--json", type=Path, help="keep the figures in this file")
-    parser.add_argument(
-        "--preset", choices=PRESETS, default="balanced", help="of fast and explicit (default: balanced)"
-    )
     parser.add_argument("--paper-minutes", type=float, default=60.0, help="of paper_converged (default: 60)")
     parser.add_argument("--voice", type=Path, nargs="+", default=[], help="also drive with these sounds")
-    parser.add_argument("--landmarks", default="bundled", help="what measures the lips; a .task file sees more")
-    parser.add_argument("--speakers", type=Path, default=Path("out/quality"), help="where speakers are kept")
     parser.add_argument("--sheet", type=Path, help="draw the rows of the first seed side by side into this PNG")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--again", action="store_true", help="compute anew what is there already")
     options = parser.parse_args(arguments)
     try:
         with progress_bars() as listener:
@@ -326,15 +317,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(options: argparse.Namespace, report: Report) -> None:
     """Compute what is missing, show all."""
     trial = open_trial(options, report)
-    identity = {
-        "clip": Path(options.clip).name,
-        "fingerprint": trial.footage.fingerprint,
-        "version": VERSION,
-        "preset": options.preset,
-        "landmarks": Path(options.landmarks).name,
-        "device": choose_device(options.device).type,
-    }
-    results = Results(options.json, identity)
+    results = Results(options.json, identify(options, trial))
     preset = PRESETS[options.preset]
     for row in options.rows:
         for seed in range(options.seeds if row in LEARNT else 1):
@@ -346,13 +329,37 @@ def run(options: argparse.Namespace, report: Report) -> None:
         drivers = {row: contend(trial, row, 0, preset, options.paper_minutes).driver for row in options.rows}
         picture = cv2.cvtColor(draw_sheet(trial, drivers), cv2.COLOR_RGB2BGR)
         write_whole(str(options.sheet), cv2.imencode(".png", picture)[1].tobytes())
-    show({row: results.rows[row] for row in options.rows}, identity["clip"])
+    show({row: results.rows[row] for row in options.rows}, Path(options.clip).name)
+
+
+def add_trial_options(parser: argparse.ArgumentParser) -> None:
+    """The options that say on what and how to measure."""
+    parser.add_argument("--clip", required=True, help="the footage of one speaker")
+    parser.add_argument("--seeds", type=int, default=1, help="train each speaker so many times (default: 1)")
+    parser.add_argument("--json", type=Path, help="keep the figures in this file")
+    parser.add_argument("--preset", choices=PRESETS, default="balanced", help="how to train (default: balanced)")
+    parser.add_argument("--landmarks", default="bundled", help="what measures the lips; a .task file sees more")
+    parser.add_argument("--speakers", type=Path, default=Path("out/quality"), help="where speakers are kept")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--again", action="store_true", help="compute anew what is there already")
 
 
 def open_trial(options: argparse.Namespace, report: Report) -> Trial:
     folder = options.speakers / f"{Path(options.clip).stem}_{options.preset}"
     folder.mkdir(parents=True, exist_ok=True)
     return Trial(options.clip, folder, options.landmarks, options.device, options.again, report)
+
+
+def identify(options: argparse.Namespace, trial: Trial) -> dict[str, Any]:
+    """What figures belong to."""
+    return {
+        "clip": Path(options.clip).name,
+        "fingerprint": trial.footage.fingerprint,
+        "version": VERSION,
+        "preset": options.preset,
+        "landmarks": Path(options.landmarks).name,
+        "device": choose_device(options.device).type,
+    }
 
 
 if __name__ == "__main__":

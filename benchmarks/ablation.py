@@ -1,0 +1,131 @@
+"""The ablations of the paper's Tables 4 and 5 on a clip of ours, beside the paper's own figures.
+
+Every row is a whole training with one part left out, measured as ``bench quality`` does. The paper's figures are of
+another clip, with another mouth box and another sync expert: what compares is by how much a part helps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from rich.console import Console
+from rich.table import Table
+
+from s2l_core.errors import Speech2LipError
+from s2l_core.events import Report
+from s2l_core.terminal import progress_bars
+from s2l_core.training.presets import PRESETS, Preset
+
+from .quality import Columns, Results, add_trial_options, identify, open_trial
+
+COLUMNS = {
+    "mouth PSNR": "mouth_psnr",
+    "frame PSNR": "frame_psnr",
+    "sync": "sync_confidence",
+    "SSIM": "mouth_ssim",
+    "LPIPS": "lpips",
+    "opening": "opening_correlation",
+    "seconds": "train_seconds",
+}
+
+
+@dataclass(frozen=True)
+class Variation:
+    """One row of a table.
+
+    Attributes:
+        title: What is left out or added.
+        preset: How it is trained.
+        paper: PSNR of the lips, PSNR of the whole image and SyncNet's confidence in the paper; empty for what it did
+            not try.
+    """
+
+    title: str
+    preset: Preset
+    paper: tuple[float, ...] = ()
+
+
+def loss_terms(full: Preset) -> dict[str, Variation]:
+    """Table 4: the terms of equation (10), one after the other. The paper's own order of them is not certain."""
+    none = replace(full.weights, lip=0.0, lip_perceptual=0.0, depth=0.0, sync=0.0)
+    lip = replace(none, lip=full.weights.lip, lip_perceptual=full.weights.lip_perceptual)
+    depth = replace(lip, depth=full.weights.depth)
+    return {
+        "frame": Variation("L_rec", replace(full, depth_steps=0, weights=none), (34.104, 36.947, 6.313)),
+        "lip": Variation("+ L_lip", replace(full, depth_steps=0, weights=lip), (34.429, 36.994, 6.359)),
+        "depth": Variation("+ L_depth", replace(full, weights=depth), (34.694, 37.193, 7.194)),
+        "full": Variation("+ L_sync", full, (34.815, 37.245, 7.771)),
+    }
+
+
+def parts(full: Preset) -> dict[str, Variation]:
+    """Table 5: everything but one part."""
+    return {
+        "no_continuous_sampling": Variation(
+            "w/o continuous sampling", replace(full, continuous_sampling=False), (34.702, 37.214, 7.553)
+        ),
+        "no_implicit_model": Variation(
+            "w/o implicit model", replace(full, architecture="explicit"), (34.250, 37.058, 6.790)
+        ),
+        "no_blend_net": Variation("w/o Blend-Net", replace(full, blending=False), (33.736, 36.881, 6.065)),
+        "no_time": Variation("w/o time", replace(full, time=False), (34.512, 37.121, 7.146)),
+        "no_learnt_depth": Variation("w/o learnt depth", replace(full, depth_steps=0)),
+        "no_look": Variation("w/o look of the surroundings", replace(full, look=False)),
+        "full": Variation("full", full, (34.815, 37.245, 7.771)),
+    }
+
+
+def show(title: str, variations: dict[str, Variation], rows: dict[str, Columns]) -> None:
+    """Print a table: our figures, then the paper's."""
+    headings = [*COLUMNS, "paper: lip PSNR", "image PSNR", "sync"]
+    table = Table("", title=title)
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    for name, variation in variations.items():
+        if name in rows:
+            ours = [_cell(rows[name].get(column)) for column in COLUMNS.values()]
+            table.add_row(variation.title, *ours, *map(_cell, variation.paper or (None, None, None)))
+    Console().print(table)
+
+
+def _cell(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    names = tuple({**loss_terms(PRESETS["balanced"]), **parts(PRESETS["balanced"])})
+    parser = argparse.ArgumentParser(prog="ablation", description=__doc__)
+    add_trial_options(parser)
+    parser.add_argument("--rows", nargs="+", choices=names, default=names, metavar="ROW", help=", ".join(names))
+    options = parser.parse_args(arguments)
+    try:
+        with progress_bars() as listener:
+            run(options, Report(listener))
+    except Speech2LipError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def run(options: argparse.Namespace, report: Report) -> None:
+    """Compute what is missing, show both tables."""
+    trial = open_trial(options, report)
+    results = Results(options.json, identify(options, trial))
+    full = PRESETS[options.preset]
+    fourth, fifth = loss_terms(full), parts(full)
+    variations = fourth | fifth
+    for row in options.rows:
+        for seed in range(options.seeds):
+            if options.again or str(seed) not in results.runs.get(row, {}):
+                report.log("info", f"{row}, seed {seed}")
+                name = "fast" if row == "full" and full.architecture == "fast" else row
+                results.add(row, seed, trial.measure(trial.by_speech(*trial.train(name, variations[row].preset, seed))))
+    show("Table 4: loss terms, one after the other", fourth, results.rows)
+    show("Table 5: without one part", fifth, results.rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,174 @@
+"""Held-out mouths measured: the ruler, what it is laid beside, and the files that keep the figures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.quality import Results
+from s2l_core.canonical import CanonicalFace, CanonicalHead, choose_canonical
+from s2l_core.evaluation.baselines import Baselines
+from s2l_core.evaluation.drivers import Driver, Images, Indices, canonical_lips, ceiling, painted, real
+from s2l_core.evaluation.report import other_sounds
+from s2l_core.evaluation.ruler import Ruler
+from s2l_core.footage import Footage, prepare
+from s2l_core.geometry.camera import Intrinsics, Rectangle
+from s2l_core.geometry.mapping import CanonicalView
+from s2l_core.jobs import Media
+from s2l_core.model.speaker import SpeakerModel
+from s2l_core.regions import lip_shape_size
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS, HELD_OUT = 10.0, (9.0, 9.8)
+SILENCE = np.zeros(round(SECONDS * 16_000), np.float32)
+
+
+@pytest.fixture(scope="module")
+def footage() -> Footage:
+    return prepare(Media(str(ROOT / "demo" / "speaker.mp4"), 0.0, SECONDS))
+
+
+@pytest.fixture(scope="module")
+def face(footage: Footage) -> CanonicalFace:
+    return choose_canonical(footage, footage.times < 8.0)
+
+
+@pytest.fixture(scope="module")
+def lips(footage: Footage, face: CanonicalFace) -> torch.Tensor:
+    return canonical_lips(face, footage, np.flatnonzero(footage.track.found & (footage.times < 8.0)))
+
+
+@pytest.fixture(scope="module")
+def ruler(footage: Footage, face: CanonicalFace) -> Ruler:
+    return Ruler(footage, face, HELD_OUT)
+
+
+def still(footage: Footage, face: CanonicalFace, lips: torch.Tensor) -> Driver:
+    average = lips.float().mean(dim=0) / 255
+    return painted(face, footage, lambda seen, times: average.expand_as(seen))
+
+
+def test_the_real_frames_measure_as_themselves(ruler: Ruler, face: CanonicalFace) -> None:
+    columns = ruler.measure(real(face), SILENCE)
+    assert columns["mouth_psnr"] == columns["frame_psnr"] == 100.0
+    assert columns["mouth_ssim"] == pytest.approx(1.0)
+    assert columns["lmd"] == columns["outside_mask_max_error"] == 0.0
+    for column in ("opening_correlation", "width_correlation", "articulation", "jitter", "seam"):
+        assert columns[column] == pytest.approx(1.0)
+
+
+def test_a_mouth_that_keeps_still_is_seen_as_one(
+    ruler: Ruler, footage: Footage, face: CanonicalFace, lips: torch.Tensor
+) -> None:
+    driver = still(footage, face, lips)
+    columns = ruler.measure(driver, SILENCE)
+    assert 15 < columns["mouth_psnr"] < 35
+    assert columns["mouth_psnr"] == pytest.approx(ruler.mouth_psnr(driver))
+    assert columns["articulation"] < 0.5
+    assert columns["jitter"] < 1.0
+    assert columns["outside_mask_max_error"] == 0.0
+    assert ruler.moving_share(driver) < ruler.moving_share(real(face))
+
+
+def test_whoever_changes_other_pixels_than_the_mouths_is_found_out(ruler: Ruler, face: CanonicalFace) -> None:
+    def paint_a_corner(images: Images, indices: Indices) -> list[NDArray[np.uint8]]:
+        results = [image.copy() for image in images]
+        results[0][0, 0] = 255 - results[0][0, 0]
+        return results
+
+    assert ruler.measure(Driver(face, paint_a_corner), SILENCE)["outside_mask_max_error"] > 0
+
+
+def test_lips_that_follow_the_base_video_leak(ruler: Ruler, face: CanonicalFace) -> None:
+    assert ruler.leakage(real(face)) == pytest.approx(1.0)
+
+
+def test_true_codes_give_nearly_the_real_lips(
+    ruler: Ruler, footage: Footage, face: CanonicalFace, lips: torch.Tensor
+) -> None:
+    speaker = SpeakerModel.untrained("Ada", face, lip_shape_size(footage.layout)).to("cpu")
+    pictures = lips.float() / 255
+    mean = pictures.mean(dim=0)
+    _, _, axes = torch.pca_lowrank((pictures - mean).flatten(1), 64, niter=4)
+    speaker.lip.start(mean, axes.T.unflatten(1, mean.shape))
+    assert ruler.mouth_psnr(ceiling(speaker, footage)) > ruler.mouth_psnr(still(footage, face, lips)) + 4
+
+
+def test_speech_for_the_held_out_frames_begins_with_them(ruler: Ruler) -> None:
+    said = ruler.say(np.ones(100_000, np.float32))
+    assert np.flatnonzero(said)[0] == round(HELD_OUT[0] * 16_000)
+    assert len(said) == round(HELD_OUT[1] * 16_000)
+
+
+def test_other_sounds_are_of_the_training_part() -> None:
+    speech = np.arange(20 * 16_000, dtype=np.float32)
+    sounds = other_sounds(speech, 17.0, 2.0)
+    assert [len(sound) for sound in sounds] == [32_000] * 3
+    assert sounds[0][0] == 0
+    assert sounds[-1][-1] == 17 * 16_000 - 1
+
+
+@pytest.fixture(scope="module")
+def flat_face() -> CanonicalFace:
+    """A canonical view of 24 by 20 pixels whose mouth box is its middle."""
+    camera = Intrinsics(100.0, 100.0, 12.0, 10.0, 24, 20)
+    view = CanonicalView(torch.full((20, 24), 500.0), Rectangle(0, 0, 24, 20), camera, torch.eye(4))
+    head = CanonicalHead(view, torch.ones(20, 24, dtype=torch.bool), torch.zeros(20, 24))
+    return CanonicalFace(view, view, head, (6.0, 5.0, 18.0, 15.0))
+
+
+@pytest.fixture(scope="module")
+def heard() -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(1600, 80)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def baselines(flat_face: CanonicalFace, heard: np.ndarray) -> Baselines:
+    """Lips that get brighter, all together, as the first band gets louder."""
+    times = np.arange(400) * 0.04
+    return Baselines(flat_face, shining(heard, times), times, heard)
+
+
+def shining(mel: np.ndarray, times: np.ndarray) -> torch.Tensor:
+    pattern = torch.from_numpy(np.random.default_rng(1).uniform(20, 40, (3, 20, 24)))
+    loudness = torch.from_numpy(mel[np.round(times * 100).astype(int), 0])
+    return (128 + pattern * loudness[:, None, None, None]).clamp(0, 255).to(torch.uint8)
+
+
+def test_oracles_find_what_training_has_shown(baselines: Baselines, heard: np.ndarray) -> None:
+    some = shining(heard, np.array([1.0, 2.0])).float() / 255
+    assert torch.equal(baselines.nearest_frame(some), some)
+    torch.testing.assert_close(baselines.pca_64(some), some, atol=0.01, rtol=0)
+    mean = baselines.mean_image(some)
+    assert torch.equal(mean[0], mean[1])
+    assert float(mean.mean()) == pytest.approx(0.5, abs=0.02)
+
+
+def test_the_nearest_frame_is_the_one_with_the_nearest_mouth(baselines: Baselines, heard: np.ndarray) -> None:
+    some = shining(heard, np.array([1.0])).float() / 255
+    other_chin = some.clone()
+    other_chin[..., 16:, :] = 0
+    assert torch.equal(baselines.nearest_frame(other_chin), some)
+
+
+def test_a_ridge_hears_what_is_linear(baselines: Baselines, heard: np.ndarray) -> None:
+    times = np.array([3.0, 5.0, 7.0])
+    expected = shining(heard, times).float() / 255
+    still_error = (baselines.mean_image(expected) - expected).square().mean()
+    assert (baselines.audio_ridge(heard, times) - expected).square().mean() < 0.2 * still_error
+
+
+def test_figures_are_kept_after_each_row_and_summarised_over_seeds(tmp_path: Path) -> None:
+    path = tmp_path / "figures.json"
+    results = Results(path, {"clip": "a.mp4"})
+    results.add("fast", 0, {"mouth_psnr": 30.0, "lpips": None})
+    results.add("fast", 1, {"mouth_psnr": 32.0, "lpips": None})
+    rows = json.loads(path.read_text())["rows"]
+    assert rows["fast"] == {"mouth_psnr": 31.0, "mouth_psnr_std": 1.0, "lpips": None, "lpips_std": None}
+    assert Results(path, {"clip": "a.mp4"}).runs["fast"].keys() == {"0", "1"}
+    assert Results(path, {"clip": "b.mp4"}).runs == {}
