@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -31,7 +30,7 @@ from s2l_core.evaluation.baselines import Baselines
 from s2l_core.evaluation.drivers import Driver, canonical_lips, ceiling, painted, real, speaker_driver
 from s2l_core.evaluation.report import available_lpips, measure_driving, other_sounds
 from s2l_core.evaluation.ruler import Ruler
-from s2l_core.events import Event, Progress, Report
+from s2l_core.events import Report
 from s2l_core.files import write_whole
 from s2l_core.footage import prepare
 from s2l_core.jobs import Device, Media, TrainJob
@@ -55,7 +54,7 @@ COLUMNS = (
 )
 JUDGE_SEED = 1000
 CROSS_EXCERPTS = 3
-PROBE_STEPS = 20
+MANY_STEPS = 10**6
 MOMENTS = (0.0, 0.5, 0.8, 1.0)
 TILE_WIDTH = 240
 
@@ -150,15 +149,9 @@ class Trial:
         return speaker, float(json.loads(note.read_text())["train_seconds"])
 
     def train_for(self, name: str, preset: Preset, seed: int, seconds: float) -> tuple[SpeakerModel, float]:
-        """As :meth:`train`, with as many steps as fit into a time; a few of them are timed before."""
-        steps = _Steps()
-        listener = Report(lambda event: steps.hear(event))
-        probe = replace(preset, appearance_steps=PROBE_STEPS, early_stopping=False)
-        job = TrainJob(Media(self.path), str(self.folder / "probe.s2l"), device=self.device, seed=seed)
-        if self.again or not (self.folder / f"{name}_{seed}.s2l").is_file():
-            before = train(job, listener, probe)["train_seconds"] - PROBE_STEPS * steps.seconds
-            preset = replace(preset, appearance_steps=max(1, round((seconds - before) / steps.seconds)))
-        return self.train(name, preset, seed)
+        """As :meth:`train`, but for a time in place of a number of steps; getting ready is not counted."""
+        endless = replace(preset, appearance_steps=MANY_STEPS, appearance_seconds=seconds)
+        return self.train(name, endless, seed)
 
     def by_speech(self, speaker: SpeakerModel, train_seconds: float) -> Contender:
         """A speaker that hears."""
@@ -183,21 +176,6 @@ class Trial:
             for excerpt in excerpts
         ]
         return {f"{voice.stem}_{name}": float(np.mean([each[name] for each in results])) for name in results[0]}
-
-
-class _Steps:
-    """Measures how long a step of the last stage takes, from the progress that is told."""
-
-    def __init__(self) -> None:
-        self._times: list[float] = []
-
-    def hear(self, event: Event) -> None:
-        if isinstance(event, Progress) and event.phase == "Learn appearance":
-            self._times.append(time.monotonic())
-
-    @property
-    def seconds(self) -> float:
-        return float(np.median(np.diff(self._times)))
 
 
 def contend(trial: Trial, row: str, seed: int, preset: Preset, paper_minutes: float) -> Contender:
