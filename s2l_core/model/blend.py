@@ -11,6 +11,8 @@ _HOLED_SHARE = 0.5
 """Share of the training pictures that get holes, as in the paper."""
 _SLIT_HALF_WIDTH, _BLOB_HEIGHT = 0.06, 2.2
 _BLOB_PIXELS, _SLIT_PIXELS, _SLIT_LENGTH = 16, 6, 24
+_MEAN_CELL = 4
+"""Holes are closed by the mean over three times three cells of this many pixels a side."""
 _LEAST_MASK = 0.5
 """Where the mask is thinner, the residual could hardly fill a hole."""
 
@@ -40,9 +42,10 @@ class BlendNet(nn.Module):
         """The blended region (B, 3, h, w), h and w multiples of 8.
 
         Args:
-            merged: (B, 3, h, w) lips pasted on the observed frame.
+            merged: (B, 3, h, w) lips pasted on the observed frame; black where there is nothing yet.
             mask: (B, 1, h, w) in [0, 1], zero where the frame must stay as it is.
         """
+        merged = _close_holes(merged, mask)
         whole = torch.cat([merged, mask], dim=1)
         fine = self.enter(functional.pixel_unshuffle(whole, 2))
         middle = self.down(fine)
@@ -50,6 +53,20 @@ class BlendNet(nn.Module):
         middle = self.rise(torch.cat([_double(coarse), middle], dim=1))
         fine = self.leave(torch.cat([_double(middle), fine], dim=1))
         return merged + mask * self.residual(self.detail(torch.cat([_double(fine), whole], dim=1)))
+
+
+def _close_holes(merged: Tensor, mask: Tensor) -> Tensor:
+    """Black pixels inside of the mask get the mean colour around them, from which the residual has not far to go:
+    training that had to paint holes from nothing would, at first, learn nothing else.
+    """
+    holes = (merged.amax(dim=1, keepdim=True) == 0) & (mask > 0)
+    if not holes.any():
+        return merged
+    known = (~holes).to(merged)
+    sums = functional.avg_pool2d(torch.cat([merged * known, known], dim=1), _MEAN_CELL)
+    sums = functional.avg_pool2d(sums, 3, stride=1, padding=1)
+    around = functional.interpolate(sums[:, :3] / sums[:, 3:].clamp(min=1e-6), merged.shape[-2:], mode="bilinear")
+    return torch.where(holes, around, merged)
 
 
 def black_holes(merged: Tensor, mask: Tensor, generator: torch.Generator) -> Tensor:

@@ -97,6 +97,15 @@ def test_black_holes_never_show_the_mouth_of_the_driven_frame() -> None:
         assert torch.equal(seen, other)
 
 
+def test_a_hole_is_closed_from_around_before_anything_is_learnt() -> None:
+    skin = torch.tensor([0.7, 0.5, 0.4])[None, :, None, None].expand(1, 3, 32, 40)
+    mask = torch.ones(1, 1, 32, 40)
+    holed = skin.clone()
+    holed[..., 10:14, 5:30] = 0.0
+    assert torch.allclose(BlendNet()(holed, mask), skin, atol=1e-6)
+    assert torch.equal(BlendNet()(holed, torch.zeros_like(mask)), holed), "a black part of the frame stays"
+
+
 def test_black_holes_are_the_same_for_the_same_seed_only() -> None:
     merged, mask = torch.rand(8, 3, 32, 40), torch.ones(8, 1, 32, 40)
     assert torch.equal(black_holes(merged, mask, seeded(1)), black_holes(merged, mask, seeded(1)))
