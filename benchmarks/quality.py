@@ -171,8 +171,7 @@ class Trial:
         excerpts = [self.ruler.say(sound[start * length :]) for start in range(count)]
         results = [
             {
-                **self.ruler.synchrony(drive(excerpt, False), excerpt),
-                "leakage": self.ruler.leakage(drive(excerpt, False)),
+                **self.ruler.cross(drive(excerpt, False), excerpt),
                 "leakage_audio_only": self.ruler.leakage(drive(excerpt, True)),
             }
             for excerpt in excerpts

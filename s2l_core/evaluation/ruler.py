@@ -81,6 +81,7 @@ class Ruler:
         self._perception = perception
         self._expert = expert
         self._report = report or Report()
+        self._last: tuple[Driver | None, Showing | None] = None, None
         self._boxes = np.round(mouth_boxes(face, footage.track)).astype(int).clip(min=0)
         self._start = span[0] - footage.media.start
 
@@ -107,8 +108,9 @@ class Ruler:
         Returns:
             By column, see ``docs/quality.md``: ``mouth_psnr``, ``mouth_ssim``, ``lpips`` (with weights only), ``cpbd``,
             ``lmd``, ``frame_psnr``, ``opening_correlation``, ``width_correlation``, ``articulation``,
-            ``open_closed_ratio``, ``jitter``, ``seam``, ``outside_mask_max_error`` and, with an expert, those of
-            :meth:`synchrony`.
+            ``open_closed_ratio``, ``jitter``, ``seam``, ``outside_mask_max_error`` and, with an expert,
+            ``sync_offset_frames``, ``sync_confidence`` and ``sync_within_one_frame``, see
+            :class:`s2l_core.model.sync.SyncScore`.
         """
         shown, true = self._show(driver, scoring=True), self._real
         layout = self._layout
@@ -141,11 +143,11 @@ class Ruler:
         """Share of the frames whose mouth moves, for a driver that hears silence."""
         return metrics.moving_share(self._openings(self._show(driver)))
 
-    def synchrony(self, driver: Driver, speech: NDArray[np.float32]) -> dict[str, float]:
-        """``sync_offset_frames``, ``sync_confidence`` and ``sync_within_one_frame`` of a driver that says ``speech``,
-        as :class:`s2l_core.model.sync.SyncScore` defines them; nothing without an expert.
+    def cross(self, driver: Driver, speech: NDArray[np.float32]) -> dict[str, float]:
+        """What is told of a driver that says speech (n,) which is not the frames' own: ``leakage`` and, with an expert,
+        the columns of synchrony.
         """
-        return self._synchrony(self._show(driver), speech)
+        return {"leakage": self.leakage(driver), **self._synchrony(self._show(driver), speech)}
 
     def mouths(self, driver: Driver, wanted: Set[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """The mouth boxes that a driver shows in some of the held-out frames, with the frames' indices."""
@@ -178,7 +180,10 @@ class Ruler:
         }
 
     def _show(self, driver: Driver, scoring: bool = False, seeing: bool = True) -> Showing:
-        """Let a driver show the held-out frames, and look at them one after the other."""
+        """Let a driver show the held-out frames, and look at one after the other. The last driver's are remembered."""
+        known, shown = self._last
+        if known is driver and shown is not None and seeing and not scoring:
+            return shown
         detector = open_detector(self._landmarks) if seeing else None
         nothing = np.full((self._layout.count, 3), np.nan)
         paster = LipPaster(driver.face, self._footage)
@@ -199,11 +204,14 @@ class Ruler:
                 ]
             self._report.progress("Measure", len(landmarks), len(self.indices))
         names = scores[0] if scores else {}
-        return Showing(
+        shown = Showing(
             np.stack(landmarks),
             torch.cat(lips) if lips else torch.empty(0),
             {name: np.array([score[name] for score in scores]) for name in names},
         )
+        if seeing:
+            self._last = driver, shown
+        return shown
 
     def _score(
         self, new: NDArray[np.uint8], old: NDArray[np.uint8], index: int, mask: NDArray[np.uint8]
