@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import binary_fill_holes, distance_transform_edt, gaussian_filter, label
+from scipy.ndimage import binary_fill_holes, distance_transform_edt, gaussian_filter, label, median_filter
 from torch import Tensor
 
 from .events import Report
@@ -24,9 +24,10 @@ _NOISE = 0.01
 """Motion that is as good as none: what compression leaves, in [0, 1] colours."""
 _BETTER = 0.25
 """By how much in natural logarithms the motion must fall with the pose for a pixel to belong to the head."""
-_NEAR_FACE, _FAR_FROM_FACE, _BELOW_CHIN = 0.2, 0.6, 0.06
-"""Distances from the landmarks' mesh, in square roots of its area: where the head is likely, where it has certainly
-ended, and where it has ended below the mouth."""
+_FAR_FROM_FACE, _BELOW_CHIN, _RIM = 0.6, 0.06, 0.02
+"""Distances in square roots of the area of the landmarks' mesh: how far from it the head has certainly ended, how far
+below the mouth, and how far inside the mesh it is certain."""
+_SECTORS = 180
 _LIVELY = 0.35
 """Share of the lips' greatest motion with which a pixel around the mouth belongs to lips and jaw."""
 
@@ -118,8 +119,8 @@ def lip_jaw_mask(motion: Motion, view: CanonicalView, shape: NDArray[np.float64]
 def head_mask(picture: NDArray[np.uint8], motion: Motion, mesh: Mask) -> Mask:
     """Where the head is in the canonical view, (h, w), hair and ears included, without the neck.
 
-    GrabCut divides the canonical picture by its colours. It starts from the mesh, which is head, and from the motion:
-    what moves less after O2C goes with the head, what moves more stays behind.
+    What moves less after O2C goes with the head. Around the face the head ends, at the latest, where such pixels do;
+    where exactly, GrabCut decides by the colours.
 
     Args:
         picture: (h, w, 3) the canonical view.
@@ -129,17 +130,32 @@ def head_mask(picture: NDArray[np.uint8], motion: Motion, mesh: Mask) -> Mask:
     gain = np.log((_smooth(motion.canonical) + _NOISE) / (_smooth(motion.observed) + _NOISE))
     size = np.sqrt(np.count_nonzero(mesh))
     distance = distance_transform_edt(~mesh) / size
-    labels = np.full(mesh.shape, cv2.GC_PR_BGD, np.uint8)
-    labels[(distance < _NEAR_FACE) | (gain < -_BETTER)] = cv2.GC_PR_FGD
-    labels[((gain > _BETTER) & ~mesh) | (distance > _FAR_FROM_FACE)] = cv2.GC_BGD
-    labels[distance_transform_edt(mesh) > 0.02 * size] = cv2.GC_FGD
-    cv2.setRNGSeed(0)
-    models = np.zeros((2, 1, 65))
-    cv2.grabCut(picture[..., ::-1].copy(), labels, (0, 0, 0, 0), models[0], models[1], 5, cv2.GC_INIT_WITH_MASK)
     lower = np.arange(len(mesh))[:, None] > np.quantile(np.flatnonzero(mesh.any(axis=1)), 0.7)
     neck = lower & (distance > _BELOW_CHIN)
+    around = _reach(mesh | ((gain < -_BETTER) & (distance < _FAR_FROM_FACE) & ~neck), mesh)
+    labels = np.where(around, cv2.GC_PR_FGD, cv2.GC_BGD).astype(np.uint8)
+    labels[~mesh & (gain > _BETTER)] = cv2.GC_PR_BGD
+    labels[distance_transform_edt(mesh) > _RIM * size] = cv2.GC_FGD
+    models = np.zeros((2, 1, 65))
+    cv2.setRNGSeed(0)
+    cv2.grabCut(picture[..., ::-1].copy(), labels, (0, 0, 0, 0), models[0], models[1], 5, cv2.GC_INIT_WITH_MASK)
     pieces, _ = label(((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)) & ~neck)
-    return np.asarray(binary_fill_holes(pieces == np.bincount(pieces[mesh & (pieces > 0)]).argmax()), np.bool_)
+    head = pieces == np.bincount(pieces[mesh & (pieces > 0)]).argmax()
+    return np.asarray(binary_fill_holes(head | mesh), np.bool_)
+
+
+def _reach(marked: Mask, mesh: Mask) -> Mask:
+    """The convex hull of what is no farther from the middle of the mesh than the marked pixels in its direction."""
+    middle = np.argwhere(mesh).mean(axis=0)
+    rows, columns = np.indices(mesh.shape)
+    radius = np.hypot(rows - middle[0], columns - middle[1])
+    direction = np.arctan2(rows - middle[0], columns - middle[1])
+    sector = np.floor((direction / (2 * np.pi) + 0.5) * _SECTORS).astype(int) % _SECTORS
+    farthest = np.zeros(_SECTORS)
+    np.maximum.at(farthest, sector[marked], radius[marked])
+    inside = radius <= median_filter(farthest, _SECTORS // 18, mode="wrap")[sector]
+    rows, columns = np.nonzero(inside | mesh)
+    return _fill(np.stack([columns, rows], axis=-1) + 0.5, mesh.shape)
 
 
 def crop(pictures: Tensor, rectangle: Rectangle) -> Tensor:

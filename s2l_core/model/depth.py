@@ -26,7 +26,7 @@ _NOISE = 0.01
 """Where the Charbonnier penalty turns from square to absolute, in [0, 1] colours."""
 _SMOOTHNESS = 1e3
 _EDGE = 8.0
-_TRIAL, _TRIAL_BLUR = 0.05, 2.0
+_TRIAL, _TRIAL_BLUR = 0.05, 4.0
 """Share of the depth by which confidence tries others, and pixels over which it looks."""
 _MESH_TRUST = 20.0
 """What holds the depth to the mesh of the landmarks, where there is one. The poses are those of the mesh: a head that
