@@ -16,10 +16,9 @@ from rich.table import Table
 
 from s2l_core.errors import Speech2LipError
 from s2l_core.events import Report
-from s2l_core.terminal import progress_bars
 from s2l_core.training.presets import PRESETS, Preset
 
-from .quality import Columns, Results, add_trial_options, identify, open_trial
+from .quality import Columns, Results, add_trial_options, identify, open_trial, shown_progress
 
 COLUMNS = {
     "mouth PSNR": "mouth_psnr",
@@ -102,8 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rows", nargs="+", choices=names, default=names, metavar="ROW", help=", ".join(names))
     options = parser.parse_args(arguments)
     try:
-        with progress_bars() as listener:
-            run(options, Report(listener))
+        with shown_progress() as report:
+            run(options, report)
     except Speech2LipError as error:
         print(error, file=sys.stderr)
         return 1

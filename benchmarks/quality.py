@@ -12,6 +12,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +31,7 @@ from s2l_core.evaluation.baselines import Baselines
 from s2l_core.evaluation.drivers import Driver, canonical_lips, ceiling, painted, real, speaker_driver
 from s2l_core.evaluation.report import available_lpips, measure_driving, other_sounds
 from s2l_core.evaluation.ruler import Ruler
-from s2l_core.events import Report
+from s2l_core.events import Preview, Report
 from s2l_core.files import write_whole
 from s2l_core.footage import prepare
 from s2l_core.jobs import Device, Media, TrainJob
@@ -285,8 +286,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sheet", type=Path, help="draw the rows of the first seed side by side into this PNG")
     options = parser.parse_args(arguments)
     try:
-        with progress_bars() as listener:
-            run(options, Report(listener))
+        with shown_progress() as report:
+            run(options, report)
     except Speech2LipError as error:
         print(error, file=sys.stderr)
         return 1
@@ -309,6 +310,13 @@ def run(options: argparse.Namespace, report: Report) -> None:
         picture = cv2.cvtColor(draw_sheet(trial, drivers), cv2.COLOR_RGB2BGR)
         write_whole(str(options.sheet), cv2.imencode(".png", picture)[1].tobytes())
     show({row: results.rows[row] for row in options.rows}, Path(options.clip).name)
+
+
+@contextmanager
+def shown_progress() -> Iterator[Report]:
+    """Progress bars, without the pictures of every training."""
+    with progress_bars() as listener:
+        yield Report(lambda event: None if isinstance(event, Preview) else listener(event))
 
 
 def add_trial_options(parser: argparse.ArgumentParser) -> None:
