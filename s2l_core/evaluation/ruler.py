@@ -98,7 +98,7 @@ class Ruler:
         first, length = (round(seconds * SPEECH_RATE) for seconds in (self._start, self.seconds))
         return np.concatenate([np.zeros(first, np.float32), sound[:length]])
 
-    def measure(self, driver: Driver, speech: NDArray[np.float32]) -> dict[str, float]:
+    def measure(self, driver: Driver, speech: NDArray[np.float32]) -> dict[str, float | None]:
         """All that is told by comparing a driver with the real frames, when it was driven by their own speech.
 
         Args:
@@ -106,10 +106,10 @@ class Ruler:
             speech: (n,) at 16 kHz from the start of the footage's span.
 
         Returns:
-            By column, see ``docs/quality.md``: ``mouth_psnr``, ``mouth_ssim``, ``lpips`` (with weights only), ``cpbd``,
-            ``lmd``, ``frame_psnr``, ``opening_correlation``, ``width_correlation``, ``articulation``,
-            ``open_closed_ratio``, ``jitter``, ``seam``, ``outside_mask_max_error`` and, with an expert,
-            ``sync_offset_frames``, ``sync_confidence`` and ``sync_within_one_frame``, see
+            By column, None where it cannot be told, see ``docs/quality.md``: ``mouth_psnr``, ``mouth_ssim``, ``lpips``
+            (with weights only), ``cpbd``, ``lmd``, ``frame_psnr``, ``opening_correlation``, ``width_correlation``,
+            ``articulation``, ``open_closed_ratio``, ``jitter``, ``seam``, ``outside_mask_max_error`` and, with an
+            expert, ``sync_offset_frames``, ``sync_confidence`` and ``sync_within_one_frame``, see
             :class:`s2l_core.model.sync.SyncScore`.
         """
         shown, true = self._show(driver, scoring=True), self._real
@@ -118,18 +118,21 @@ class Ruler:
         widths, real_widths = (metrics.mouth_width(each.landmarks, layout) for each in (shown, true))
         means = {name: float(values.mean()) for name, values in shown.scores.items()}
         gradient, real_gradient = means.pop("edge_gradient"), float(true.scores["edge_gradient"].mean())
-        return {
+        jitter, real_jitter = (metrics.lip_jitter(each.landmarks, layout) for each in (shown, true))
+        distances = metrics.landmark_distance(shown.landmarks, true.landmarks, layout)
+        columns = {
             **means,
-            "outside_mask_max_error": int(shown.scores["outside_mask_max_error"].max()),
-            "lmd": float(np.nanmean(metrics.landmark_distance(shown.landmarks, true.landmarks, layout))),
+            "outside_mask_max_error": shown.scores["outside_mask_max_error"].max(),
+            "lmd": distances[np.isfinite(distances)].mean() if np.isfinite(distances).any() else np.nan,
             "opening_correlation": metrics.correlation(openings, real_openings),
             "width_correlation": metrics.correlation(widths, real_widths),
             "articulation": metrics.deviation_ratio(openings, real_openings),
             "open_closed_ratio": metrics.open_closed_ratio(openings),
-            "jitter": metrics.lip_jitter(shown.landmarks, layout) / metrics.lip_jitter(true.landmarks, layout),
-            "seam": gradient / real_gradient,
+            "jitter": jitter / real_jitter if real_jitter > 0 else np.nan,
+            "seam": gradient / real_gradient if real_gradient > 0 else np.nan,
             **self._synchrony(shown, speech),
         }
+        return {name: float(value) if np.isfinite(value) else None for name, value in columns.items()}
 
     def mouth_psnr(self, driver: Driver) -> float:
         """The column of that name alone, which takes less time."""
