@@ -101,7 +101,7 @@ def appearance_stage(
     recipe = _RECIPES[speaker.architecture]
     runs = Runs.of(clip, recipe.run_frames)
     partners = similar_poses(clip)
-    perception = _perception(preset, offsets.device, report)
+    perception = find_perception(preset.weights, offsets.device, report)
 
     def loss(random: np.random.Generator) -> Tensor:
         chosen = random.integers(0, len(clip.times), _CANONICAL_FRAMES)
@@ -127,7 +127,7 @@ def appearance_stage(
         recipe.steps * preset.appearance_steps,
         rates,
         loss,
-        patience=_PATIENCE if preset.early_stopping else None,
+        patience=_PATIENCE if preset.early_stopping and codes is None else None,  # codes have been learnt
         seconds=preset.appearance_seconds,
     )
 
@@ -224,8 +224,9 @@ def _perceived(perception: Lpips, pair: Pair, random: np.random.Generator) -> Te
     return losses.perceptual(perception, pair.generated[some], pair.truth[some])
 
 
-def _perception(preset: Preset, device: torch.device, report: Report) -> Lpips | None:
-    if not (preset.weights.lip_perceptual or preset.weights.frame_perceptual):
+def find_perception(weights: losses.Weights, device: torch.device, report: Report) -> Lpips | None:
+    """The perceptual distance, where it counts something and there are weights for it; that there are none is told."""
+    if not (weights.lip_perceptual or weights.frame_perceptual):
         return None
     try:
         return load_lpips().to(device)

