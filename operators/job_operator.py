@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import bpy
 
-from ..s2l_blender_addon import jobs
+from ..s2l_blender_addon import jobs, preview
 from ..s2l_blender_addon.preferences import find_worker_python
 from ..s2l_blender_addon.worker_client import WorkerClient
 from ..s2l_core.errors import Cancelled, Speech2LipError
@@ -90,7 +90,10 @@ class JobOperator:
         if jobs.current() is not self._client:
             self._remove_timer(context)
             return {"CANCELLED"}
-        if not self._client.poll() or bpy.app.is_job_running("RENDER"):  # a render owns the sequencer
+        has_ended = self._client.poll()
+        if self._client.preview_path:
+            preview.show(self._client.preview_path)
+        if not has_ended or bpy.app.is_job_running("RENDER"):  # a render owns the sequencer
             return {"PASS_THROUGH"}
         self._remove_timer(context)
         return self._end(context)
@@ -102,6 +105,7 @@ class JobOperator:
             jobs.abandon()
 
     def _start(self, context: bpy.types.Context) -> bool:
+        preview.clear()
         try:
             self._client = jobs.start(find_worker_python(context), self.gather(context))
         except Speech2LipError as error:

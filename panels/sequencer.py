@@ -11,10 +11,11 @@ from ..operators import (
     S2L_OT_dub_strip,
     S2L_OT_train_speaker,
 )
-from ..s2l_blender_addon import jobs, strips
+from ..s2l_blender_addon import jobs, preview, strips
 from ..s2l_blender_addon.compat import sequencer_scene
 from .sentences import draw_lines
 
+PREVIEW_SCALE = 8.0
 VERDICT_ICONS = {"good": "CHECKMARK", "usable": "INFO", "poor": "ERROR"}
 
 
@@ -38,6 +39,10 @@ class S2L_PT_job(SequencerPanel, bpy.types.Panel):
         layout = self.layout
         if client := jobs.current():
             layout.progress(factor=jobs.fraction(client.progress), text=jobs.describe(client.progress))
+            if note := jobs.note(client.progress):
+                layout.label(text=note)
+            if picture := preview.icon():
+                layout.template_icon(icon_value=picture.icon_id, scale=PREVIEW_SCALE)
             layout.operator(S2L_OT_cancel_job.bl_idname, icon="CANCEL")
         elif outcome := jobs.outcome():
             icon = "ERROR" if outcome.failed else "CHECKMARK"

@@ -62,13 +62,22 @@ def describe(progress: Progress | None) -> str:
     """Progress in a line, e.g. ``"Training 42 %, 3 min left"``."""
     if progress is None:
         return "Starting"
-    share = f"{progress.phase[:1].upper()}{progress.phase[1:]} {fraction(progress):.0%}".replace("%", " %")
+    share = f"{_sentence_case(progress.phase)} {fraction(progress):.0%}".replace("%", " %")
     return share if progress.eta_seconds is None else f"{share}, {_duration(progress.eta_seconds)} left"
+
+
+def note(progress: Progress | None) -> str:
+    """How good the work is so far, e.g. ``"Held-out 29.3 dB"``; empty where that is not known."""
+    return _sentence_case(progress.note) if progress else ""
 
 
 def fraction(progress: Progress | None) -> float:
     """The part of the phase that is done, from 0 to 1."""
     return min(max(progress.done / progress.total, 0.0), 1.0) if progress and progress.total > 0 else 0.0
+
+
+def _sentence_case(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def _duration(seconds: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from .. import operators, panels
-from . import jobs, properties
+from . import jobs, preview, properties
 
 CLASSES = (*properties.CLASSES, *operators.CLASSES, *panels.CLASSES)
 
@@ -14,12 +14,14 @@ def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     properties.register()
+    preview.register()
     panels.register()
 
 
 def unregister() -> None:
     jobs.abandon()
     panels.unregister()
+    preview.unregister()
     properties.unregister()
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

@@ -35,6 +35,7 @@ class WorkerClient:
     Attributes:
         job: What it does.
         progress: The last progress that it told.
+        preview_path: The last picture of its work that it told of; empty before the first.
         result: The result once the job has succeeded.
         error: The error once the job has failed or was cancelled.
         log: The last lines that the engine wrote.
@@ -46,6 +47,7 @@ class WorkerClient:
     def __init__(self, python: str, job: Job) -> None:
         self.job = job
         self.progress: Progress | None = None
+        self.preview_path = ""
         self.result: dict[str, Any] | None = None
         self.error: Speech2LipError | None = None
         self.log: deque[str] = deque(maxlen=_LOG_LINES)
@@ -146,9 +148,11 @@ class WorkerClient:
         match message:
             case {
                 "method": "progress",
-                "params": {"phase": str(phase), "done": done, "total": total, "eta_seconds": eta},
+                "params": {"phase": str(phase), "done": done, "total": total, "eta_seconds": eta, "note": str(note)},
             }:
-                self.progress = Progress(phase, done, total, eta)
+                self.progress = Progress(phase, done, total, eta, note)
+            case {"method": "preview", "params": {"path": str(path)}}:
+                self.preview_path = path
             case {"method": "log", "params": {"level": level, "text": text}}:
                 self.log.append(f"{level}: {text}")
             case {"result": dict(result)}:

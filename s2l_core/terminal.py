@@ -34,24 +34,28 @@ def json_events() -> Iterator[Listener]:
 @contextmanager
 def progress_bars() -> Iterator[Listener]:
     """One bar for each phase on stderr, with the remaining time; errors with tracebacks go to the log file."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[left]}"))
+    texts = [TextColumn(f"{{task.{name}}}") for name in ("description", "fields[left]", "fields[note]")]
+    columns = (texts[0], BarColumn(), TaskProgressColumn(), *texts[1:])
     tasks: dict[str, TaskID] = {}
+    pictures: set[str] = set()
     bars = Progress(*columns, console=Console(stderr=True))
     with ExitStack() as shown:
 
         def tell(event: events.Event) -> None:
             match event:
-                case events.Progress(phase, done, total, eta_seconds):
+                case events.Progress(phase, done, total, eta_seconds, note):
                     if not tasks:
                         shown.enter_context(bars)
                     if phase not in tasks:
-                        tasks[phase] = bars.add_task(phase, left="")
-                    bars.update(tasks[phase], completed=done, total=total, left=_remaining(eta_seconds))
+                        tasks[phase] = bars.add_task(phase, left="", note="")
+                    left = _remaining(eta_seconds)
+                    bars.update(tasks[phase], completed=done, total=total, left=left, note=note)
                 case events.Log("error", text):
                     write_log(text)
                 case events.Log(_, text):
                     bars.console.print(text, markup=False)
-                case events.Preview(path):
+                case events.Preview(path) if path not in pictures:
+                    pictures.add(path)
                     bars.console.print(f"Preview: {path}", markup=False)
 
         yield tell

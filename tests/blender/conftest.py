@@ -102,6 +102,25 @@ def fake_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Non
     add_on_preferences().worker_python = ""
 
 
+@pytest.fixture
+def draw_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], Path]:
+    """Writes the picture of the work that the fake worker tells of, each time later than before."""
+    path = tmp_path / "preview.jpg"
+    monkeypatch.setenv("S2L_FAKE_PICTURE", str(path))
+    moments = iter(range(1, 100))
+
+    def draw_picture(width: int, height: int) -> Path:
+        image = bpy.data.images.new("Picture", width, height)
+        image.filepath_raw, image.file_format = str(path), "JPEG"
+        image.save()
+        bpy.data.images.remove(image)
+        moment = next(moments)
+        os.utime(path, (moment, moment))
+        return path
+
+    return draw_picture
+
+
 @pytest.fixture(scope="session")
 def make_movie(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, float, int], Path]:
     """Makes movies of 64x64 pixels whose frame ``k`` of ``n`` is grey at ``k / n`` of white."""

@@ -18,14 +18,16 @@ def send(**message: Any) -> None:
     print(json.dumps({"jsonrpc": "2.0", **message}), flush=True)
 
 
+def progress(phase: str, done: int, total: int, eta: float | None = None, note: str = "") -> None:
+    params = {"id": 1, "phase": phase, "done": done, "total": total, "eta_seconds": eta, "note": note}
+    send(method="progress", params=params)
+
+
 def answer(request: dict[str, Any]) -> None:
     """Report progress, leave the output file and answer."""
     job = request["params"]
     for done in (0, 1, 2):
-        send(
-            method="progress",
-            params={"id": 1, "phase": "checking", "done": done, "total": 2, "eta_seconds": 75.0},
-        )
+        progress("checking", done, 2, 75.0)
     results: dict[str, dict[str, Any]] = {
         "info": {"version": "0.0.0", "devices": ["cpu", "imaginary"], "job": job},
         "check": {"verdict": "usable", "advice": ["Record more speech.", "Move closer."], "job": job},
@@ -41,7 +43,7 @@ def answer(request: dict[str, Any]) -> None:
 
 def answer_slowly(request: dict[str, Any]) -> None:
     """Stay halfway for a while, then answer."""
-    send(method="progress", params={"id": 1, "phase": "checking", "done": 1, "total": 2, "eta_seconds": 75.0})
+    progress("checking", 1, 2, 75.0)
     time.sleep(0.5)
     answer(request)
 
@@ -63,11 +65,19 @@ def quit(request: dict[str, Any]) -> None:  # noqa: A001 - the names here are wh
 
 def wait(request: dict[str, Any]) -> None:
     """Work until cancelled."""
-    send(method="progress", params={"id": 1, "phase": "waiting", "done": 1, "total": 4, "eta_seconds": None})
+    progress("waiting", 1, 4)
     for line in sys.stdin:
         if json.loads(line)["method"] == "cancel":
             send(id=1, error={"code": -32000, "message": "Stopped.", "data": {"code": "cancelled", "hint": ""}})
             return
+
+
+def show_pictures(request: dict[str, Any]) -> None:
+    """Train, with a picture of the work, until cancelled."""
+    send(method="preview", params={"id": 1, "path": os.environ["S2L_FAKE_PICTURE"]})
+    progress("training", 1, 4, note="held-out 29.3 dB")
+    sys.stdin.readline()
+    send(id=1, error={"code": -32000, "message": "Stopped.", "data": {"code": "cancelled", "hint": ""}})
 
 
 def wait_for_the_end(request: dict[str, Any]) -> None:

@@ -285,6 +285,45 @@ def test_cancel_button_stops_the_modal_job(module, scene, plain_check, fake_work
     assert not context.window_manager.timers
 
 
+def test_picture_of_the_work_is_loaded_by_the_timer_whenever_it_changes(
+    module, plain_check, fake_worker, draw_picture
+) -> None:
+    preview = module("s2l_blender_addon.preview")
+    fake_worker("show_pictures")
+    draw_picture(80, 40)
+    operator, context = plain_check
+    operator.invoke(context, None)
+    assert preview.icon() is None
+    deadline = time.monotonic() + 10
+    while preview.icon() is None:
+        assert operator.modal(context, SimpleNamespace(type="TIMER")) == {"PASS_THROUGH"}
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    first = preview.icon()
+    assert tuple(first.image_size) == (80, 40)
+    operator.modal(context, SimpleNamespace(type="TIMER"))
+    assert preview.icon() is first
+    draw_picture(40, 80)
+    operator.modal(context, SimpleNamespace(type="TIMER"))
+    assert tuple(preview.icon().image_size) == (40, 80)
+    bpy.ops.s2l.cancel_job()
+    tick(operator, context)
+    fake_worker("wait")
+    operator.invoke(context, None)
+    assert preview.icon() is None
+
+
+def test_picture_that_cannot_be_read_does_no_harm(module, scene, tmp_path) -> None:
+    preview = module("s2l_blender_addon.preview")
+    preview.show(str(tmp_path / "nothing.jpg"))
+    assert preview.icon() is None
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture")
+    preview.show(str(broken))
+    assert tuple(preview.icon().image_size) == (0, 0)
+    preview.clear()
+
+
 def test_worker_that_ignores_cancel_is_killed(module, scene, plain_check, fake_worker, monkeypatch) -> None:
     monkeypatch.setattr(module("s2l_blender_addon.worker_client"), "CANCEL_GRACE_SECONDS", 0.1)
     fake_worker("ignore")

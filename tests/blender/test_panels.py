@@ -42,6 +42,9 @@ class Layout:
     def menu(self, name: str) -> None:
         self.texts.append(getattr(bpy.types, name).bl_label)
 
+    def template_icon(self, icon_value: int, scale: float) -> None:
+        self.texts.append("a picture")
+
     def progress(self, factor: float, text: str) -> None:
         assert 0 <= factor <= 1
         self.texts.append(text)
@@ -98,6 +101,22 @@ def test_running_job_is_shown_with_its_progress_and_a_way_out(module, draw, fake
     while not client.progress:
         client.poll()
     assert draw("S2L_PT_job") == ["Waiting 25 %", "Cancel"]
+
+
+def test_training_is_shown_with_its_figure_and_its_picture(
+    module, draw, fake_worker, preferences, draw_picture
+) -> None:
+    fake_worker("show_pictures")
+    picture = draw_picture(80, 40)
+    client = module("s2l_blender_addon.jobs").start(preferences.worker_python, module("s2l_core.jobs").InfoJob())
+    while not client.progress:
+        client.poll()
+    assert client.preview_path == str(picture)
+    assert draw("S2L_PT_job") == ["Training 25 %", "Held-out 29.3 dB", "Cancel"]
+    preview = module("s2l_blender_addon.preview")
+    preview.show(client.preview_path)
+    assert draw("S2L_PT_job") == ["Training 25 %", "Held-out 29.3 dB", "a picture", "Cancel"]
+    preview.clear()
 
 
 def test_failed_job_is_explained_in_lines_that_fit(module, draw) -> None:

@@ -56,6 +56,10 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Verb], None]:
             TrainJob(Media("take.mp4"), "anna.s2l", name="Anna", preset="final", seed=3, device="cpu"),
         ),
         (
+            "train take.mp4 anna.s2l --preset paper --speech models/hubert#9",
+            TrainJob(Media("take.mp4"), "anna.s2l", preset="paper", speech="models/hubert#9"),
+        ),
+        (
             "dub anna.s2l take.mp4 line.wav out.mp4 --voice-start 2 --rate 30000/1001 --remainder keep",
             DubJob("anna.s2l", Media("take.mp4"), Media("line.wav", 2.0), "out.mp4", "30000/1001", "keep"),
         ),
@@ -79,14 +83,21 @@ def test_json_puts_one_result_on_stdout_and_events_on_stderr(
     stand_in: Callable[[str, Verb], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     def check(job: Job, report: Report) -> dict[str, Any]:
-        report.progress("Reading", 1, 2)
+        report.progress("Reading", 1, 2, "so far so good")
         return {"verdict": "good"}
 
     stand_in("check", check)
     assert cli.main(["check", "take.mp4", "--json"]) == 0
     output, events = capsys.readouterr()
     assert json.loads(output) == {"verdict": "good"}
-    assert json.loads(events) == {"event": "progress", "phase": "Reading", "done": 1, "total": 2, "eta_seconds": None}
+    assert json.loads(events) == {
+        "event": "progress",
+        "phase": "Reading",
+        "done": 1,
+        "total": 2,
+        "eta_seconds": None,
+        "note": "so far so good",
+    }
 
 
 def test_a_person_reads_plain_lines(stand_in: Callable[[str, Verb], None], capsys: pytest.CaptureFixture[str]) -> None:

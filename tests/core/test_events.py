@@ -37,6 +37,12 @@ def test_a_cancelled_job_stops_at_its_next_progress() -> None:
     assert len(heard) == 1
 
 
+def test_a_note_says_how_good_the_work_is_so_far() -> None:
+    heard: list[events.Event] = []
+    events.Report(heard.append).progress("Training", 1, 2, "held-out 29.3 dB")
+    assert heard == [events.Progress("Training", 1, 2, None, "held-out 29.3 dB")]
+
+
 def test_logs_and_previews_reach_the_listener() -> None:
     heard: list[events.Event] = []
     report = events.Report(heard.append)

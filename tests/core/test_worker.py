@@ -27,7 +27,7 @@ def check(job, report):
     print("a library talks on stdout")
     os.system("echo so does a program that it starts")
     report.log("info", "Hello.")
-    report.progress("Counting", 1, 2)
+    report.progress("Counting", 1, 2, "held-out 29.3 dB")
     report.preview("mouth.png")
     return {"path": job.footage.path}
 
@@ -114,7 +114,17 @@ def test_a_job_answers_with_its_events_and_one_result(engine: Engine) -> None:
     engine.send(id=1, method="check", params=FOOTAGE)
     assert [engine.receive() for _ in range(4)] == [
         {"method": "log", "params": {"id": 1, "level": "info", "text": "Hello."}},
-        {"method": "progress", "params": {"id": 1, "phase": "Counting", "done": 1, "total": 2, "eta_seconds": None}},
+        {
+            "method": "progress",
+            "params": {
+                "id": 1,
+                "phase": "Counting",
+                "done": 1,
+                "total": 2,
+                "eta_seconds": None,
+                "note": "held-out 29.3 dB",
+            },
+        },
         {"method": "preview", "params": {"id": 1, "path": "mouth.png"}},
         {"id": 1, "result": {"path": "take.mp4"}},
     ]

@@ -1,0 +1,50 @@
+"""The picture of a running training, as an icon that panels can draw.
+
+It is loaded where a timer calls :func:`show`, never while a panel is drawn.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy.utils.previews
+
+_NAME = "preview"
+
+_icons: bpy.utils.previews.ImagePreviewCollection
+_shown: tuple[str, int] | None = None
+
+
+def register() -> None:
+    global _icons
+    _icons = bpy.utils.previews.new()
+
+
+def unregister() -> None:
+    clear()
+    bpy.utils.previews.remove(_icons)
+
+
+def show(path: str) -> None:
+    """Load a picture if there is one and it is new or was written again; otherwise the last one stays."""
+    global _shown
+    try:
+        version = (path, Path(path).stat().st_mtime_ns)
+    except OSError:
+        return
+    if version != _shown:
+        clear()
+        _icons.load(_NAME, path, "IMAGE", True)
+        _shown = version
+
+
+def clear() -> None:
+    """Show nothing."""
+    global _shown
+    _icons.clear()
+    _shown = None
+
+
+def icon() -> bpy.types.ImagePreview | None:
+    """What is shown."""
+    return _icons.get(_NAME)
