@@ -182,6 +182,11 @@ def picture_windows(times: NDArray[np.floating]) -> NDArray[np.int64]:
     return nearest[(np.abs(times[nearest] - wanted) < near).all(axis=1)]
 
 
+def frames_of_windows(times: NDArray[np.floating], count: int) -> int:
+    """How many successive frames hold ``count`` windows, at the frame rate of ``times`` (N,)."""
+    return count + 2 * int(np.ceil(FRAME_SECONDS * _MIDDLE / float(np.median(np.diff(times))) - _NEAR))
+
+
 def train_expert(
     mel: Tensor,
     times: NDArray[np.floating],

@@ -99,11 +99,13 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
     checkpoint = Checkpoint.of(VERSION, *learnt_from, architecture, preset, job.seed, device.type)
     watch = Watch(speaker, seen.part(split["watched"]), checkpoint.picture_path, report)
     loop = Loop(speaker.networks, job.seed, checkpoint, watch.look, report)
+    teacher = learn_sync(clip, preset.sync_form, job.seed, report) if preset.weights.sync else None
     if not lip.end_to_end:
-        teacher = learn_sync(clip, preset.sync_form, job.seed, report) if preset.weights.sync else None
         loop.run(speech_stage(lip, clip, principal.codes - offsets, preset, teacher))
     codes = None if lip.end_to_end else principal.codes
     loop.run(appearance_stage(speaker, clip, codes, offsets, preset, report))
+    if lip.end_to_end and teacher is not None:
+        loop.run(appearance_stage(speaker, clip, codes, offsets, preset, report, teacher))
     trained = time.monotonic()
 
     speaker.origin = {

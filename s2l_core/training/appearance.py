@@ -21,12 +21,14 @@ from ..model.blend import black_holes
 from ..model.lip.base import LipModel
 from ..model.perception import Lpips, load_lpips
 from ..model.speaker import SpeakerModel
+from ..model.sync import frames_of_windows
 from ..regions import regions_to_tensor, sample_regions
 from ..speech.encoder import CODE_SECONDS, CONTEXT_CODES, codes_at
 from .clip import Clip
 from .loop import Stage
 from .presets import Preset
 from .speech import excerpt
+from .sync import SyncTeacher
 
 _CANONICAL_FRAMES = 8
 _BLEND_RATE = 2e-3
@@ -36,6 +38,9 @@ _PERCEIVED = 3
 """Pictures of a step that the perceptual loss looks at, which takes longer than the rest of the step otherwise."""
 _APART_SECONDS = 0.5
 _MOUTH_SHAPES = 16
+_SYNC_WINDOWS = 4
+_SYNC_STEPS = 0.1
+"""Steps of the stage with the sync loss, as a share of those before it."""
 _PATIENCE = 0.3
 
 
@@ -79,6 +84,7 @@ def appearance_stage(
     offsets: Tensor,
     preset: Preset,
     report: Report,
+    teacher: SyncTeacher | None = None,
 ) -> Stage:
     """Train the lip model and Blend-Net together: in canonical space on cells at arbitrary positions (continuous
     sampling, equation (2)) with the loss of equation (7), and in observed space on runs of whole mouth regions with
@@ -95,6 +101,8 @@ def appearance_stage(
         offsets: (N, 64) of the look.
         preset: What takes part, what each loss counts, and how long.
         report: Told where there are no weights for the perceptual loss.
+        teacher: With it, this is a last, short stage with the loss of equation (6) and without Blend-Net, as in the
+            paper; for a lip model that learns end to end.
     """
     lip, blend = speaker.lip, speaker.blend
     hear = _hear_end_to_end(lip, clip, offsets, preset) if codes is None else _hear_once(lip, clip, offsets)
@@ -102,6 +110,7 @@ def appearance_stage(
     runs = Runs.of(clip, recipe.run_frames)
     partners = similar_poses(clip)
     perception = find_perception(preset.weights, offsets.device, report)
+    heard_runs = runs if teacher is None else Runs.of(clip, frames_of_windows(clip.times, _SYNC_WINDOWS))
 
     def loss(random: np.random.Generator) -> Tensor:
         chosen = random.integers(0, len(clip.times), _CANONICAL_FRAMES)
@@ -115,13 +124,20 @@ def appearance_stage(
             spoken = hear(frames, random)
             observed = _observed(speaker, clip, spoken, frames.flatten(), partners[frames.flatten()], random, preset)
             terms |= _observed_terms(observed, frames.shape, random, preset.weights, perception)
+        if teacher is not None:
+            frames = heard_runs.sample(random, 1)
+            lips = teacher.painter(lip)(hear(frames, random)).unflatten(0, frames.shape)
+            terms["sync"] = teacher.loss(clip.times[frames], lips)
         return losses.total(terms, preset.weights)
 
     speech = {id(parameter) for parameter in lip.speech.parameters()}
     picture = [parameter for parameter in lip.parameters() if id(parameter) not in speech]
     rates = [(picture if codes is not None else list(lip.parameters()), recipe.rate)]
-    if preset.blending:
+    if preset.blending and teacher is None:
         rates.append((list(blend.parameters()), _BLEND_RATE))
+    if teacher is not None:
+        steps = round(_SYNC_STEPS * recipe.steps * preset.appearance_steps)
+        return Stage("Learn synchrony of lips", steps, rates, loss, seconds=_SYNC_STEPS * preset.appearance_seconds)
     return Stage(
         "Learn appearance",
         recipe.steps * preset.appearance_steps,

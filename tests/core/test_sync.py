@@ -17,6 +17,7 @@ from s2l_core.model.sync import (
     TEACHER,
     ExpertSizes,
     SyncExpert,
+    frames_of_windows,
     info_nce,
     mel_windows,
     paper_loss,
@@ -194,6 +195,7 @@ def test_windows_span_the_same_time_at_any_frame_rate(rate: float) -> None:
     offsets = times[windows] - times[windows[:, 2:3]]
     assert np.abs(offsets - 0.04 * np.arange(-2, 3)).max() < 0.02
     assert len(windows) >= len(times) - 10
+    assert len(picture_windows(times[: frames_of_windows(times, 3)])) == 3
     if rate == 25:
         assert len(windows) == len(times) - 4
 
