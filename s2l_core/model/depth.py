@@ -28,9 +28,9 @@ _SMOOTHNESS = 1e3
 _EDGE = 8.0
 _TRIAL, _TRIAL_BLUR = 0.05, 4.0
 """Share of the depth by which confidence tries others, and pixels over which it looks."""
-_MESH_TRUST = 20.0
-"""What holds the depth to the mesh of the landmarks, where there is one. The poses are those of the mesh: a head that
-is taken to turn less than it does has the same parallax if it is deeper, and only the landmarks know better."""
+_MESH_TRUST, _SKULL_TRUST = 20.0, 6.0
+"""What holds the depth to its start, on the landmarks' mesh and beside it. The poses are those of the mesh: a head that
+is taken to turn less than it does has the same parallax if it is deeper, and only the start knows better."""
 
 
 class CanonicalDepth(nn.Module):
@@ -115,7 +115,7 @@ def fit_depth(
         pictures: (N, 3, H, W) other frames, likewise; head poses far apart tell most.
         poses: (N, 4, 4) camera_from_head of the other frames.
         still: bool (h, w), what does not move by itself: no mouth, jaw and eyes.
-        mesh: bool (h, w), where the start is the mesh of the landmarks, which is trusted.
+        mesh: bool (h, w), where the start is the mesh of the landmarks, which is trusted most.
         steps: Of training.
         report: Told the phase ``"Learn depth"``.
     """
@@ -123,7 +123,7 @@ def fit_depth(
     view = head.view
     depth = CanonicalDepth(view)
     mask = (head.mask & still).to(view.depth)
-    trust = _MESH_TRUST * (mesh & head.mask).to(view.depth)
+    trust = torch.where(mesh, _MESH_TRUST, _SKULL_TRUST)
     across, down = (torch.exp(-_EDGE * edge) for edge in _edges(crop(reference, view.rectangle)))
     random = np.random.default_rng(0)
     optimiser = torch.optim.Adam(depth.parameters(), _RATE)
