@@ -48,6 +48,11 @@ class PaperLipModel(ImplicitLipModel):
         self.joint = nn.Linear(2 * _WIDTH, _WIDTH)
         self.after = nn.ModuleList(nn.Linear(_WIDTH, _WIDTH) for _ in range(2))
         self.output = nn.Linear(_WIDTH, 3)
+        # Smaller weights lose the code on its way through the layers, larger ones add noise to the picture: either
+        # takes long to unlearn.
+        for layer in (self.first, *self.before, self.joint, *self.after):
+            nn.init.xavier_normal_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
     @torch.no_grad()
     def start(self, mean: Tensor, axes: Tensor) -> None:
@@ -139,6 +144,9 @@ class AudioNet(MelEncoder):
         ]
         self.convolutions = nn.Sequential(*(part for layer in convolutions for part in (layer, nn.LeakyReLU(_SLOPE))))
         self.linear = nn.Sequential(nn.Linear(64, 64), nn.LeakyReLU(_SLOPE), nn.Linear(64, SPOKEN_SIZE))
+        for parameter in self.parameters():
+            if parameter.dim() > 1:  # weights so large that not all sounds are nearly the same at first
+                nn.init.kaiming_normal_(parameter, _SLOPE)
 
     def encode(self, scaled: Tensor) -> Tensor:
         """Codes (B, t, 64) of rows (B, 4 t, bands), of which every second is heard; zero beyond the ends."""
