@@ -136,12 +136,12 @@ def head_mask(picture: NDArray[np.uint8], motion: Motion, mesh: Mask) -> Mask:
     labels = np.where(around, cv2.GC_PR_FGD, cv2.GC_BGD).astype(np.uint8)
     labels[~mesh & (gain > _BETTER)] = cv2.GC_PR_BGD
     labels[distance_transform_edt(mesh) > _RIM * size] = cv2.GC_FGD
-    models = np.zeros((2, 1, 65))
-    cv2.setRNGSeed(0)
-    cv2.grabCut(picture[..., ::-1].copy(), labels, (0, 0, 0, 0), models[0], models[1], 5, cv2.GC_INIT_WITH_MASK)
-    pieces, _ = label(((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)) & ~neck)
-    head = pieces == np.bincount(pieces[mesh & (pieces > 0)]).argmax()
-    return np.asarray(binary_fill_holes(head | mesh), np.bool_)
+    if np.isin(labels, (cv2.GC_BGD, cv2.GC_PR_BGD)).any():  # a close-up may hold nothing but the head
+        models = np.zeros((2, 1, 65))
+        cv2.setRNGSeed(0)
+        cv2.grabCut(picture[..., ::-1].copy(), labels, (0, 0, 0, 0), models[0], models[1], 5, cv2.GC_INIT_WITH_MASK)
+    pieces, _ = label((np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)) & ~neck) | mesh)
+    return np.asarray(binary_fill_holes(np.isin(pieces, np.unique(pieces[mesh]))), np.bool_)
 
 
 def _reach(marked: Mask, mesh: Mask) -> Mask:

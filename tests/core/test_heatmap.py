@@ -111,6 +111,14 @@ def test_the_head_ends_where_its_colours_and_its_motion_do_but_not_at_the_rim_of
     assert mask[neck & (rows > 135)].mean() < 0.01 and mask[~(mesh | hair | neck)].mean() < 0.02
 
 
+def test_a_close_up_is_all_head() -> None:
+    mesh = np.zeros((160, 128), bool)
+    mesh[2:158, 2:126] = True
+    motion = still(0.02)
+    motion.observed[:] = 0.1
+    assert head_mask(np.full((160, 128, 3), 150, np.uint8), motion, mesh).mean() > 0.95
+
+
 def test_the_picture_of_a_film_shows_that_lips_and_jaw_move_most(tmp_path: Path) -> None:
     path = tmp_path / "heat.png"
     result = heatmap(HeatmapJob(Media(str(SPEAKER), 3.0, 6.0), str(path)))
