@@ -11,6 +11,7 @@ import torch
 
 from s2l_core.canonical import CanonicalFace, CanonicalHead, to_tensors
 from s2l_core.errors import (
+    BadJob,
     CannotWrite,
     FileMissing,
     SpeakerFileBroken,
@@ -22,6 +23,7 @@ from s2l_core.geometry.camera import Intrinsics, Rectangle
 from s2l_core.geometry.mapping import CanonicalView
 from s2l_core.model import speaker as speaker_file
 from s2l_core.model.speaker import SpeakerModel, read_header
+from s2l_core.rendering import speech_track
 
 
 def make_speaker() -> SpeakerModel:
@@ -65,6 +67,16 @@ def test_a_speaker_comes_back_as_it_was_saved(path: Path) -> None:
     for name, network in original.networks.items():
         for key, value in network.state_dict().items():
             assert torch.allclose(loaded.networks[name].state_dict()[key], value, atol=1e-3), f"{name}.{key}"
+
+
+def test_the_source_of_its_speech_features_is_kept_and_must_fit(tmp_path: Path) -> None:
+    speaker = SpeakerModel.untrained("Ada", make_speaker().face, lip_shape_size=80, bands=5)
+    speaker.source = "log-mel"  # which has 80 bands
+    speaker.save(str(tmp_path / "ada.s2l"))
+    loaded = SpeakerModel.load(str(tmp_path / "ada.s2l"))
+    assert (loaded.source, len(loaded.lip.speech.silence)) == ("log-mel", 5)
+    with pytest.raises(BadJob, match="log-mel is not what the speaker was trained with"):
+        speech_track(loaded, np.zeros(16_000, np.float32))
 
 
 def test_the_header_can_be_read_alone(path: Path) -> None:
