@@ -21,12 +21,14 @@ from s2l_core.errors import (
 )
 from s2l_core.geometry.camera import Intrinsics, Rectangle
 from s2l_core.geometry.mapping import CanonicalView
+from s2l_core.jobs import Architecture
 from s2l_core.model import speaker as speaker_file
+from s2l_core.model.lip import ARCHITECTURES
 from s2l_core.model.speaker import SpeakerModel, read_header
 from s2l_core.rendering import speech_track
 
 
-def make_speaker() -> SpeakerModel:
+def make_speaker(architecture: Architecture = "fast") -> SpeakerModel:
     torch.manual_seed(0)
     camera = Intrinsics.centred(300.0, 128, 128)
     pose = torch.eye(4)
@@ -42,7 +44,7 @@ def make_speaker() -> SpeakerModel:
         CanonicalHead(head, head.depth > 0, torch.linspace(0, 1, 88).expand(110, 88)),
         (45.0, 75.0, 80.0, 95.0),
     )
-    speaker = SpeakerModel.untrained("Ada", face, lip_shape_size=80)
+    speaker = SpeakerModel.untrained("Ada", face, 80, architecture)
     for network in speaker.networks.values():
         for parameter in network.parameters():
             torch.nn.init.normal_(parameter, std=0.1)
@@ -57,8 +59,12 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_speaker_comes_back_as_it_was_saved(path: Path) -> None:
-    original, loaded = make_speaker(), SpeakerModel.load(str(path))
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_speaker_comes_back_as_it_was_saved(architecture: Architecture, tmp_path: Path) -> None:
+    original = make_speaker(architecture)
+    original.save(str(tmp_path / "ada.s2l"))
+    loaded = SpeakerModel.load(str(tmp_path / "ada.s2l"))
+    assert loaded.architecture == architecture
     assert (loaded.name, loaded.origin, loaded.metrics) == ("Ada", {"seed": 1}, {"mouth_psnr": 30.0})
     assert loaded.face.lips.rectangle == original.face.lips.rectangle
     assert loaded.face.mouth_box == original.face.mouth_box
@@ -121,6 +127,8 @@ def rewrite_header(path: Path, **changes: object) -> None:
         (lambda path: rewrite_header(path, schema="soon"), SpeakerFileBroken),
         (lambda path: rewrite_header(path, face={}), SpeakerFileBroken),
         (lambda path: rewrite_header(path, lip_shape_size=-1), SpeakerFileBroken),
+        (lambda path: rewrite_header(path, architecture="paper"), SpeakerFileBroken),
+        (lambda path: rewrite_header(path, architecture="another"), SpeakerFileBroken),
     ],
     ids=[
         "missing",
@@ -134,6 +142,8 @@ def rewrite_header(path: Path, **changes: object) -> None:
         "schema",
         "face",
         "size",
+        "other architecture",
+        "unknown architecture",
     ],
 )
 def test_damaged_files_are_refused(path: Path, damage: object, error: type[Speech2LipError]) -> None:
