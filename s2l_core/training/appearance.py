@@ -67,7 +67,7 @@ class Recipe:
     run_frames: int = 6
 
 
-_RECIPES: dict[Architecture, Recipe] = {
+RECIPES: dict[Architecture, Recipe] = {
     "fast": Recipe(2e-4),
     "explicit": Recipe(2e-3, steps=5, observed_steps=0.1, side=1.0),
     "paper": Recipe(1e-3, steps=10, side=0.1, blocks=4, observed_steps=0.05, runs=1, run_frames=2),
@@ -106,7 +106,7 @@ def appearance_stage(
     """
     lip, blend = speaker.lip, speaker.blend
     hear = _hear_end_to_end(lip, clip, offsets, preset) if codes is None else _hear_once(lip, clip, offsets)
-    recipe = _RECIPES[speaker.architecture]
+    recipe = RECIPES[speaker.architecture]
     runs = Runs.of(clip, recipe.run_frames)
     partners = similar_poses(clip)
     perception = find_perception(preset.weights, offsets.device, report)
