@@ -18,7 +18,7 @@ from .model.blend import BlendNet
 from .model.look import LookPixels
 from .model.speaker import SpeakerModel
 from .regions import Observer, lip_shapes, regions_to_tensor
-from .speech.encoder import codes_at
+from .speech.encoder import SpeechEncoder, codes_at
 from .speech.features import normalise_loudness
 from .speech.sources import open_source
 
@@ -26,10 +26,6 @@ BATCH = 8
 """Frames that are rendered together: more is no faster on a CPU and takes memory."""
 
 _LEAST_SPEECH = SPEECH_RATE // 10
-_ARTICULATION = 1.4
-"""How much farther than predicted the lips go from rest. Least-squares predictions are timid: held-out mouths opened
-half as far as the real ones; this brings them to two thirds and three quarters, for 0.3 dB at most.
-"""
 
 
 def speech_track(speaker: SpeakerModel, speech: NDArray[np.float32]) -> Tensor:
@@ -47,8 +43,7 @@ def speech_track(speaker: SpeakerModel, speech: NDArray[np.float32]) -> Tensor:
     features = torch.from_numpy(source.features(normalise_loudness(padded))).to(device)
     encoder = speaker.lip.speech
     track = encoder.track(features)
-    # Codes that were learnt end to end are no distances that could be stretched.
-    return track if speaker.lip.end_to_end else torch.lerp(encoder.rest(), track, _ARTICULATION)
+    return encoder.articulation(track) if isinstance(encoder, SpeechEncoder) else track
 
 
 class LipPaster:

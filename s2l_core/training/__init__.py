@@ -30,7 +30,7 @@ from .clip import observe
 from .depth import learn_depth
 from .loop import Loop
 from .presets import PRESETS, Preset
-from .speech import speech_stage
+from .speech import fit_speech, speech_stage
 from .starts import find_principal_lips, fit_look
 from .sync import learn_sync
 from .watch import Watch
@@ -102,6 +102,7 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
     teacher = learn_sync(clip, preset.sync_form, job.seed, report) if preset.weights.sync else None
     if not lip.end_to_end:
         loop.run(speech_stage(lip, clip, principal.codes - offsets, preset, teacher))
+        fit_speech(lip, clip, principal.codes - offsets)
     codes = None if lip.end_to_end else principal.codes
     loop.run(appearance_stage(speaker, clip, codes, offsets, preset, report))
     if lip.end_to_end and teacher is not None:

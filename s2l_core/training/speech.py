@@ -5,16 +5,19 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ..model.lip.base import LipModel
-from ..speech.encoder import CODE_SECONDS, CONTEXT_CODES
+from ..speech.encoder import CODE_SECONDS, CONTEXT_CODES, SpeechEncoder
+from ..speech.features import HOP_SECONDS
+from ..speech.kernel import BLOCK_ROWS, BLOCKS, KernelRegression
 from ..speech.sources import SpeechSource
 from .clip import Clip
 from .loop import Stage
 from .presets import Preset
 from .sync import SyncTeacher
 
-_STEPS = ([20, 75, 120, 240, 1200], [200, 300, 500, 800, 1500])
+_STEPS = ([20, 60, 240, 1200], [300, 700, 1600, 2500])
 """Seconds of footage and steps that the speech encoder takes at best; more over-fits, fewer under-fit."""
 _RATE, _DECAY, _BATCH, _SILENT_EXCERPTS = 2e-3, 1e-2, 12, 2
 _EXCERPT_CODES = 64
@@ -24,6 +27,16 @@ _TIME_SHARE = 0.5
 _REST_SHARE = 0.05
 """Share of the frames, those with the most closed mouth, that show the mouth at rest."""
 
+
+_FOLDS = 5
+_BOLDNESS = 1.5
+_MOST_GAIN = 3.0
+"""Least squares give a quantity that is predicted with the correlation r only r times its deviation, and pictures that
+are averaged show less of an opening than their codes: this over r is the gain with which mouths open as far as the
+real ones, but no more than the second number."""
+_PAUSES_EVERY = 16
+_PAUSE_ONSET = 2
+"""Blocks of 40 ms that a pause must have lasted before the mouth rests in it."""
 
 _SYNC_EXCERPTS, _SYNC_CODES = 2, 34
 _SYNC_SHARE = 0.1
@@ -50,8 +63,7 @@ def speech_stage(
     heard = torch.from_numpy(clip.features).to(device)
     rows = min(len(heard), round(clip.seconds / CODE_SECONDS) * 4 + 1)
     wanted, known = _on_code_grid(targets, clip, (rows - 1) // 4)
-    calm = np.argsort(clip.openings)[: max(1, round(_REST_SHARE * len(targets)))]
-    rest = targets[torch.from_numpy(calm.copy())].mean(dim=0)
+    rest = _rest_pose(clip, targets)
     weights = targets.std(dim=0).sqrt()
     weights = weights / weights.max()
     length = min(_EXCERPT_CODES, len(wanted))
@@ -80,6 +92,67 @@ def speech_stage(
     steps = round(preset.speech_factor * float(np.interp(clip.seconds, *_STEPS)))
     parameters = [*lip.speech.parameters(), *lip.time.parameters()]
     return Stage("Learn speech", steps, [(parameters, _RATE)], loss, decay=_DECAY)
+
+
+def fit_speech(lip: LipModel, clip: Clip, targets: Tensor) -> None:
+    """Fit in closed form what the trained encoder has besides: its kernel regression, on the same codes and on pauses
+    in which the mouth rests, and its articulation, by what the regression can tell of openings that it has not seen.
+
+    Args:
+        lip: Its speech encoder has been trained.
+        clip: The training frames.
+        targets: (N, 64) codes without the look's offsets.
+    """
+    encoder = lip.speech
+    if not isinstance(encoder, SpeechEncoder):
+        return
+    heard = _heard_around(clip, encoder).to(targets.device)
+    openings = torch.from_numpy(clip.openings).to(targets)
+    rest = _rest_pose(clip, targets)
+    pauses = _pauses(clip, encoder, heard[::_PAUSES_EVERY])
+    encoder.kernel.fit(torch.cat([heard, pauses]), torch.cat([targets, rest.expand(len(pauses), -1)]))
+    predictable = max(_predictability(heard, openings), _BOLDNESS / _MOST_GAIN)
+    encoder.kernel_share.fill_(1 - predictable)  # what speech does not tell, the convolutions learn by heart
+    encoder.articulation.fit(targets, openings, _BOLDNESS / predictable)
+
+
+def _heard_around(clip: Clip, encoder: SpeechEncoder) -> Tensor:
+    """What :class:`KernelRegression` hears at the frames: (N, 8, bands)."""
+    scaled = encoder.scale(torch.from_numpy(clip.features).to(encoder.mel_mean))
+    means = functional.avg_pool1d(scaled.T[None], BLOCK_ROWS, stride=1)[0].T
+    first = np.round(clip.times / HOP_SECONDS).astype(int)[:, None] - BLOCKS // 2 * BLOCK_ROWS
+    rows = (first + BLOCK_ROWS * np.arange(BLOCKS)).clip(0, len(means) - 1)
+    return means[torch.from_numpy(rows).to(means.device)]
+
+
+def _pauses(clip: Clip, encoder: SpeechEncoder, heard: Tensor) -> Tensor:
+    """What is heard (n, 8, bands) with the moment in a pause: at its start, at its end, inside."""
+    random = np.random.default_rng(0)
+    rows = BLOCKS * BLOCK_ROWS
+    quiet = torch.from_numpy(np.stack([clip.source.quiet(rows, random) for _ in heard])).to(heard)
+    pauses = encoder.scale(quiet).unflatten(1, (BLOCKS, BLOCK_ROWS)).mean(dim=2)
+    edge = BLOCKS // 2 - _PAUSE_ONSET
+    pauses[0::3, :edge] = heard[0::3, :edge]
+    pauses[1::3, -edge:] = heard[1::3, -edge:]
+    return pauses
+
+
+def _predictability(heard: Tensor, openings: Tensor) -> float:
+    """Correlation of the openings (N,) with what a regression tells of each stretch from the others."""
+    told = torch.zeros_like(openings)
+    margin = len(openings) // 50
+    for fold in torch.arange(len(openings), device=heard.device).chunk(_FOLDS):
+        others = torch.ones(len(openings), dtype=torch.bool, device=heard.device)
+        others[max(0, int(fold[0]) - margin) : int(fold[-1]) + margin] = False
+        kernel = KernelRegression(1, heard.shape[2]).to(heard.device)
+        kernel.fit(heard[others], openings[others, None])
+        told[fold] = kernel.answer(heard[fold])[:, 0]
+    return float(torch.corrcoef(torch.stack([told, openings]))[0, 1])
+
+
+def _rest_pose(clip: Clip, targets: Tensor) -> Tensor:
+    calm = np.argsort(clip.openings)[: max(1, round(_REST_SHARE * len(targets)))]
+    return targets[torch.from_numpy(calm.copy())].mean(dim=0)
 
 
 def _on_code_grid(targets: Tensor, clip: Clip, count: int) -> tuple[Tensor, Tensor]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
+from s2l_core.speech.articulation import Articulation
 from s2l_core.speech.encoder import CODE_SECONDS, SpeechEncoder, codes_at
 from s2l_core.speech.features import SAMPLE_RATE, log_mel, normalise_loudness, silence_level
+from s2l_core.speech.kernel import KernelRegression
+from s2l_core.speech.sources import LogMel
+from s2l_core.training.speech import fit_speech
 
 
 def tone(hertz: float, seconds: float = 1.0, level: float = 0.1) -> np.ndarray:
@@ -64,3 +70,77 @@ def test_codes_between_two_moments_are_interpolated_and_held_at_the_ends() -> No
     track = torch.tensor([[0.0], [4.0], [8.0]])
     times = np.array([-1.0, 0.0, 0.5 * CODE_SECONDS, 1.25 * CODE_SECONDS, 9.0])
     assert codes_at(track, times)[:, 0].tolist() == pytest.approx([0.0, 0.0, 2.0, 5.0, 8.0])
+
+
+def test_a_regression_answers_for_sounds_like_those_it_knows_and_with_the_mean_for_others() -> None:
+    generator = torch.Generator().manual_seed(0)
+    heard = torch.randn(300, 8, 4, generator=generator)
+    codes = heard[:, 3, :2] + heard[:, 4, 2:]
+    kernel = KernelRegression(2, 4)
+    kernel.fit(heard, codes)
+    answers = kernel.answer(heard)
+    assert torch.corrcoef(torch.stack([answers.flatten(), codes.flatten()]))[0, 1] > 0.9
+    assert torch.allclose(kernel.answer(1e3 * heard[:1]), codes.mean(dim=0), atol=1e-4)
+
+
+def test_a_regression_hears_the_same_in_a_recording_as_around_single_moments() -> None:
+    generator = torch.Generator().manual_seed(0)
+    kernel = KernelRegression(2, 4)
+    kernel.fit(torch.randn(50, 8, 4, generator=generator), torch.randn(50, 2, generator=generator))
+    mel = torch.randn(1, 80, 4, generator=generator)
+    around = mel[0, 40 - 16 : 40 + 16].unflatten(0, (8, 4)).mean(dim=1)
+    assert torch.allclose(kernel(mel)[0, 10], kernel.answer(around), atol=1e-4)
+
+
+def mouths(count: int = 400) -> tuple[torch.Tensor, torch.Tensor]:
+    """Codes that tell an opening by two of their three numbers, and the openings."""
+    generator = torch.Generator().manual_seed(0)
+    openings, other = torch.randn(count, generator=generator), torch.randn(count, generator=generator)
+    return torch.stack([openings + other, 0.5 * openings, other], dim=1), openings
+
+
+def test_articulation_opens_the_mouth_farther_and_changes_nothing_else() -> None:
+    codes, openings = mouths()
+    articulation = Articulation(3)
+    articulation.fit(codes, openings, 1.5)
+    timid = 0.3 * codes
+    bold = articulation(timid)
+    opened = bold @ articulation.reading
+    assert torch.allclose(opened, 1.5 * (timid @ articulation.reading), atol=1e-4)
+    other = timid[:, 2] - 0.3 * openings * (codes[:, 2] @ openings) / (openings @ openings)
+    assert abs(torch.corrcoef(torch.stack([(bold - timid)[:, 1], other]))[0, 1]) < 0.1
+
+
+def test_articulation_neither_closes_a_closed_mouth_further_nor_tears_it_open() -> None:
+    codes, openings = mouths()
+    articulation = Articulation(3)
+    articulation.fit(codes, openings, 2.0)
+    opened = articulation(2 * codes) @ articulation.reading
+    told = codes @ articulation.reading
+    assert told.quantile(0.04) < opened.min() and opened.max() < told.max()
+
+
+def test_an_encoder_that_was_not_fitted_articulates_as_it_speaks() -> None:
+    codes = torch.randn(5, 8)
+    assert torch.equal(SpeechEncoder(8).articulation(codes), codes)
+
+
+def test_what_is_fitted_after_training_rests_in_silence_and_articulates_by_what_speech_tells() -> None:
+    random = np.random.default_rng(0)
+    source = LogMel()
+    times = np.arange(300) / 25
+    loudness = np.repeat(random.uniform(-15.0, 0.0, 160), 8)[:1200].astype(np.float32)
+    openings = loudness[np.round(times * 100).astype(int)] / 15 + 0.1 * random.normal(size=300)
+    lip = SimpleNamespace(speech=SpeechEncoder(2).eval())
+    features = np.repeat(loudness[:, None], 80, axis=1)
+    clip = SimpleNamespace(features=features, times=times, openings=openings, source=source)
+    lip.speech.fit_scale(torch.from_numpy(features))
+    targets = torch.from_numpy(openings - openings.mean()).float()[:, None] * torch.tensor([1.0, -0.5])
+
+    fit_speech(lip, clip, targets)  # type: ignore[arg-type]
+
+    silence = lip.speech.scale(lip.speech.silence.expand(1, 32, -1))
+    rest = targets[np.argsort(openings)[:15].copy()].mean(dim=0)
+    assert torch.allclose(lip.speech.kernel(silence)[0, 4], rest, atol=0.15)
+    assert 0 < lip.speech.kernel_share < 0.5
+    assert 1.5 < lip.speech.articulation.gain < 3.0

@@ -1,0 +1,79 @@
+"""Codes of speech by kernel ridge regression: what short footage can teach, in closed form."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+BLOCK_ROWS = 4
+"""Rows of log-mel, one every 10 ms, whose mean is one input."""
+BLOCKS = 8
+"""Inputs: from 160 ms before a moment to 160 ms after it."""
+
+_COMPONENTS = 96
+_CENTRES = 1024
+_REACH = 0.3
+"""Inverse square of the kernel's width, with inputs of unit mean square."""
+_PENALTY = 1.0
+_JITTER = 1e-6
+
+
+class KernelRegression(nn.Module):
+    """The weighted average of moments that sounded alike: Gaussian kernels on the principal components of what is heard
+    around a moment, at centres chosen among the training moments (Nyström's method).
+
+    Args:
+        size: Numbers in a code.
+        bands: Numbers in a row of log-mel.
+    """
+
+    mean: Tensor
+    axes: Tensor
+    centres: Tensor
+    weights: Tensor
+    offset: Tensor
+
+    def __init__(self, size: int, bands: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(BLOCKS * bands))
+        self.register_buffer("axes", torch.zeros(BLOCKS * bands, _COMPONENTS))
+        self.register_buffer("centres", torch.zeros(_CENTRES, _COMPONENTS))
+        self.register_buffer("weights", torch.zeros(_CENTRES, size))
+        self.register_buffer("offset", torch.zeros(size))
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """Codes (B, t, size) of scaled log-mel (B, 4 t, bands); code i belongs to the time of row 4 i."""
+        blocks = mel.unflatten(1, (-1, BLOCK_ROWS)).mean(dim=2)
+        padded = functional.pad(blocks, (0, 0, BLOCKS // 2, BLOCKS // 2 - 1))
+        return self.answer(padded.unfold(1, BLOCKS, 1).transpose(2, 3))
+
+    def answer(self, heard: Tensor) -> Tensor:
+        """Codes (..., size) of what is heard around a moment: (..., 8, bands), the moment between the middle two."""
+        return self._kernel((heard.flatten(-2) - self.mean) @ self.axes) @ self.weights + self.offset
+
+    def fit(self, heard: Tensor, codes: Tensor) -> None:
+        """Fit to what is heard around N moments (N, 8, bands) and their codes (N, size)."""
+        heard = heard.flatten(1)
+        chosen = torch.linspace(0, len(heard) - 1, min(_CENTRES, len(heard)), device=heard.device).round().long()
+        self.mean.copy_(heard.mean(dim=0))
+        centred = heard - self.mean
+        axes = torch.linalg.svd(centred[chosen], full_matrices=False).Vh[:_COMPONENTS].T
+        self.axes.zero_()
+        self.axes[:, : axes.shape[1]] = axes * (_REACH / (centred @ axes).square().sum(dim=1).mean()).sqrt()
+        self.offset.copy_(codes.mean(dim=0))
+
+        inputs = centred @ self.axes
+        count = len(chosen)
+        self.centres.zero_()
+        self.centres[:count] = inputs[chosen]
+        kernel = self._kernel(inputs)[:, :count].double()
+        squares = kernel.T @ kernel + _PENALTY * kernel[chosen]
+        squares += _JITTER * len(inputs) * torch.eye(count, dtype=squares.dtype, device=squares.device)
+        self.weights.zero_()
+        self.weights[:count] = torch.linalg.solve(squares, kernel.T @ (codes - self.offset).double()).float()
+
+    def _kernel(self, inputs: Tensor) -> Tensor:
+        """exp(-|a - b|²) of inputs (..., c) and the centres: (..., 1024)."""
+        squares = inputs.square().sum(dim=-1, keepdim=True) + self.centres.square().sum(dim=-1)
+        return (2 * inputs @ self.centres.T - squares).clamp(max=0).exp()
