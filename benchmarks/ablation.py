@@ -21,13 +21,11 @@ from s2l_core.training.presets import PRESETS, Preset
 from .quality import Columns, Results, add_trial_options, identify, open_trial, shown_progress
 
 COLUMNS = {
-    "mouth PSNR": "mouth_psnr",
-    "frame PSNR": "frame_psnr",
+    "mouth dB": "mouth_psnr",
+    "frame dB": "frame_psnr",
     "sync": "sync_confidence",
-    "SSIM": "mouth_ssim",
     "LPIPS": "lpips",
     "opening": "opening_correlation",
-    "seconds": "train_seconds",
 }
 
 
@@ -72,21 +70,21 @@ def parts(full: Preset) -> dict[str, Variation]:
         "no_blend_net": Variation("w/o Blend-Net", replace(full, blending=False), (33.736, 36.881, 6.065)),
         "no_time": Variation("w/o time", replace(full, time=False), (34.512, 37.121, 7.146)),
         "no_learnt_depth": Variation("w/o learnt depth", replace(full, depth_steps=0)),
-        "no_look": Variation("w/o look of the surroundings", replace(full, look=False)),
+        "no_look": Variation("w/o look", replace(full, look=False)),
         "full": Variation("full", full, (34.815, 37.245, 7.771)),
     }
 
 
 def show(title: str, variations: dict[str, Variation], rows: dict[str, Columns]) -> None:
-    """Print a table: our figures, then the paper's."""
-    headings = [*COLUMNS, "paper: lip PSNR", "image PSNR", "sync"]
+    """Print a table: below each row of ours the paper's, if it has one."""
     table = Table("", title=title)
-    for heading in headings:
-        table.add_column(heading, justify="right")
+    for heading in COLUMNS:
+        table.add_column(heading, justify="right", no_wrap=True)
     for name, variation in variations.items():
         if name in rows:
-            ours = [_cell(rows[name].get(column)) for column in COLUMNS.values()]
-            table.add_row(variation.title, *ours, *map(_cell, variation.paper or (None, None, None)))
+            table.add_row(variation.title, *(_cell(rows[name].get(column)) for column in COLUMNS.values()))
+            if variation.paper:
+                table.add_row("  in the paper", *map(_cell, variation.paper), style="dim")
     Console().print(table)
 
 

@@ -58,6 +58,7 @@ CROSS_EXCERPTS = 3
 MANY_STEPS = 10**6
 MOMENTS = (0.0, 0.5, 0.8, 1.0)
 TILE_WIDTH = 240
+ROWS_ABREAST = 5
 
 Columns = dict[str, float | None]
 Drive = Callable[[np.ndarray, bool], Driver]
@@ -246,12 +247,15 @@ def _summarise(runs: Sequence[Columns]) -> Iterator[tuple[str, float | None]]:
 
 
 def show(rows: dict[str, Columns], title: str) -> None:
-    """Print a table with the measures as rows, so that it is no wider than a terminal."""
-    table = Table("", *rows, title=title)
-    for column in dict.fromkeys(name for row in rows.values() for name in row if not name.endswith("_std")):
-        cells = [(row.get(column), row.get(f"{column}_std")) for row in rows.values()]
-        table.add_row(column, *(_cell(mean, deviation) for mean, deviation in cells))
-    Console().print(table)
+    """Print tables with the measures as rows, so that they are no wider than a terminal."""
+    columns = dict.fromkeys(name for row in rows.values() for name in row if not name.endswith("_std"))
+    for start in range(0, len(rows), ROWS_ABREAST):
+        part = dict(list(rows.items())[start : start + ROWS_ABREAST])
+        table = Table("", *part, title=title)
+        for column in columns:
+            cells = ((row.get(column), row.get(f"{column}_std")) for row in part.values())
+            table.add_row(column.replace("_", " "), *(_cell(mean, deviation) for mean, deviation in cells))
+        Console().print(table)
 
 
 def _cell(mean: float | None, deviation: float | None) -> str:
