@@ -56,8 +56,8 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Verb], None]:
             TrainJob(Media("take.mp4"), "anna.s2l", name="Anna", preset="final", seed=3, device="cpu"),
         ),
         (
-            "train take.mp4 anna.s2l --preset paper --speech models/hubert#9",
-            TrainJob(Media("take.mp4"), "anna.s2l", preset="paper", speech="models/hubert#9"),
+            "train take.mp4 anna.s2l --architecture explicit --speech models/hubert#9",
+            TrainJob(Media("take.mp4"), "anna.s2l", architecture="explicit", speech="models/hubert#9"),
         ),
         (
             "dub anna.s2l take.mp4 line.wav out.mp4 --voice-start 2 --rate 30000/1001 --remainder keep",
