@@ -43,12 +43,12 @@ def ssim(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
     11 pixels on each side.
     """
 
-    def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
         margin = _SSIM_WINDOW // 2
         smooth = cv2.GaussianBlur(values, (_SSIM_WINDOW, _SSIM_WINDOW), _SSIM_SIGMA)
         return np.asarray(smooth[margin:-margin, margin:-margin])
 
-    a, b = first.astype(np.float64), second.astype(np.float64)
+    a, b = first.astype(np.float32), second.astype(np.float32)
     mean_a, mean_b = mean(a), mean(b)
     variance_a, variance_b = mean(a * a) - mean_a**2, mean(b * b) - mean_b**2
     covariance = mean(a * b) - mean_a * mean_b
@@ -98,8 +98,8 @@ def edge_gradient(picture: NDArray[np.uint8], mask: NDArray[np.number]) -> float
     if len(rows) == 0:
         return 0.0
     inside = (slice(max(rows[0] - 1, 0), rows[-1] + 2), slice(max(columns[0] - 1, 0), columns[-1] + 2))
-    smooth = cv2.GaussianBlur(picture[inside].astype(np.float64), (0, 0), _SEAM_SIGMA)
-    normal_y, normal_x = np.gradient(mask[inside].astype(np.float64))
+    smooth = cv2.GaussianBlur(picture[inside].astype(np.float32), (0, 0), _SEAM_SIGMA)
+    normal_y, normal_x = np.gradient(mask[inside].astype(np.float32))
     slope_y, slope_x = np.gradient(smooth, axis=(0, 1))
     across = np.abs(slope_x * normal_x[..., None] + slope_y * normal_y[..., None]).mean(axis=-1)
     return float(across.sum() / np.hypot(normal_x, normal_y).sum())

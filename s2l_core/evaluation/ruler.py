@@ -136,7 +136,12 @@ class Ruler:
 
     def mouth_psnr(self, driver: Driver) -> float:
         """The column of that name alone, which takes less time."""
-        return float(self._show(driver, scoring=True, seeing=False).scores["mouth_psnr"].mean())
+        figures = [
+            metrics.psnr(self._mouth(new, index), self._mouth(old, index))
+            for batch, images in self._batches()
+            for index, new, old in zip(batch, driver.render(images, batch), images, strict=True)
+        ]
+        return float(np.mean(figures))
 
     def leakage(self, driver: Driver) -> float:
         """Correlation of the generated opening with the base video's own, of a driver that says something else."""
@@ -158,8 +163,7 @@ class Ruler:
             if wanted & set(batch.tolist()):
                 for index, image in zip(batch.tolist(), driver.render(images, batch), strict=True):
                     if index in wanted:
-                        left, top, right, bottom = self._boxes[index]
-                        yield index, image[top:bottom, left:right]
+                        yield index, self._mouth(image, index)
 
     @cached_property
     def _real(self) -> Showing:
@@ -182,12 +186,12 @@ class Ruler:
             "sync_within_one_frame": score.within_one_frame,
         }
 
-    def _show(self, driver: Driver, scoring: bool = False, seeing: bool = True) -> Showing:
+    def _show(self, driver: Driver, scoring: bool = False) -> Showing:
         """Let a driver show the held-out frames, and look at one after the other. The last driver's are remembered."""
         known, shown = self._last
-        if known is driver and shown is not None and seeing and not scoring:
+        if known is driver and shown is not None and not scoring:
             return shown
-        detector = open_detector(self._landmarks) if seeing else None
+        detector = open_detector(self._landmarks)
         nothing = np.full((self._layout.count, 3), np.nan)
         paster = LipPaster(driver.face, self._footage)
         observe = lip_observer(self._face, self._footage)
@@ -195,7 +199,7 @@ class Ruler:
         for batch, images in self._batches():
             generated = driver.render(images, batch)
             for image in generated:
-                face = None if detector is None else detector.detect(image)
+                face = detector.detect(image)
                 landmarks.append(nothing if face is None else face.points)
             if self._expert is not None:
                 lips.append((observe(generated, batch) * 255).round().to(torch.uint8))
@@ -212,15 +216,13 @@ class Ruler:
             torch.cat(lips) if lips else torch.empty(0),
             {name: np.array([score[name] for score in scores]) for name in names},
         )
-        if seeing:
-            self._last = driver, shown
+        self._last = driver, shown
         return shown
 
     def _score(
         self, new: NDArray[np.uint8], old: NDArray[np.uint8], index: int, mask: NDArray[np.uint8]
     ) -> dict[str, float]:
-        left, top, right, bottom = self._boxes[index]
-        mouth, real_mouth = new[top:bottom, left:right], old[top:bottom, left:right]
+        mouth, real_mouth = self._mouth(new, index), self._mouth(old, index)
         scores = {
             "mouth_psnr": metrics.psnr(mouth, real_mouth),
             "mouth_ssim": metrics.ssim(mouth, real_mouth),
@@ -234,6 +236,10 @@ class Ruler:
             pair = torch.from_numpy(np.stack([mouth, real_mouth])).to(device).permute(0, 3, 1, 2).float() / 255
             scores["lpips"] = float(self._perception(pair[:1], pair[1:]))
         return scores
+
+    def _mouth(self, image: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
+        left, top, right, bottom = self._boxes[index]
+        return image[top:bottom, left:right]
 
     def _batches(self) -> Iterator[tuple[Indices, Images]]:
         """Indices and pictures, a few at a time."""
