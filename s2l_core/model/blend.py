@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-_WIDTH, _DETAIL_WIDTH = 16, 12
+_WIDTH, _DETAIL_WIDTH = 16, 8
 _HOLED_SHARE = 0.5
 """Share of the training pictures that get holes, as in the paper."""
 _SLIT_HALF_WIDTH, _BLOB_HEIGHT = 0.06, 2.2
@@ -32,7 +32,8 @@ class BlendNet(nn.Module):
         self.bottom = _block(2 * _WIDTH, 2 * _WIDTH, stride=2)
         self.rise = _block(4 * _WIDTH, 2 * _WIDTH)
         self.leave = _block(3 * _WIDTH, _WIDTH)
-        self.detail = nn.Sequential(nn.Conv2d(_WIDTH + 4, _DETAIL_WIDTH, 3, padding=1), nn.ReLU())
+        self.narrow = nn.Conv2d(_WIDTH, _DETAIL_WIDTH, 3, padding=1)
+        self.detail = nn.Sequential(nn.Conv2d(_DETAIL_WIDTH + 4, _DETAIL_WIDTH, 3, padding=1), nn.ReLU())
         self.residual = nn.Conv2d(_DETAIL_WIDTH, 3, 3, padding=1)
         nn.init.zeros_(self.residual.weight)
         assert self.residual.bias is not None
@@ -52,7 +53,7 @@ class BlendNet(nn.Module):
         coarse = self.bottom(middle)
         middle = self.rise(torch.cat([_double(coarse), middle], dim=1))
         fine = self.leave(torch.cat([_double(middle), fine], dim=1))
-        return merged + mask * self.residual(self.detail(torch.cat([_double(fine), whole], dim=1)))
+        return merged + mask * self.residual(self.detail(torch.cat([_double(self.narrow(fine)), whole], dim=1)))
 
 
 def _close_holes(merged: Tensor, mask: Tensor) -> Tensor:
