@@ -15,7 +15,7 @@ from s2l_core.model.lip import ARCHITECTURES, LipModel
 from s2l_core.model.lip.base import SPOKEN_SIZE, ImplicitLipModel, TimeCode, corner_weights
 from s2l_core.model.lip.decoder import ExplicitLipModel
 from s2l_core.model.lip.grids import GridLipModel
-from s2l_core.model.lip.network import AudioNet, PaperLipModel, encode_position
+from s2l_core.model.lip.network import AudioNet, Entrance, PaperLipModel, encode_position
 
 WIDTH, HEIGHT = 20, 14
 unit = st.floats(0.01, 0.99)
@@ -175,7 +175,7 @@ def test_folding_the_inputs_changes_no_number() -> None:
     points, code = torch.rand(6, 2), torch.randn(6, 84)
     spoken, time = code[:, :64], code[:, 64:]
 
-    def enter(entrance: nn.Module) -> torch.Tensor:
+    def enter(entrance: Entrance) -> torch.Tensor:
         return entrance.position(encode_position(points)) + entrance.speech(spoken) + entrance.time(time)
 
     hidden = enter(lip.entrance)

@@ -17,7 +17,7 @@ from s2l_core.training.loop import Loop, Stage
 
 def test_a_stage_ends_with_its_steps_or_with_its_time(tmp_path: Path) -> None:
     network = nn.Linear(1, 1)
-    taken = []
+    taken: list[int] = []
 
     def loss(random: np.random.Generator) -> Tensor:
         taken.append(len(taken))

@@ -41,10 +41,10 @@ class PaperLipModel(ImplicitLipModel):
         super().__init__(width, height)
         self.speech = AudioNet()
         self.time = TimeEncoding()
-        self.entrance = _Entrance()
+        self.entrance = Entrance()
         self.first = nn.Linear(_WIDTH, _WIDTH)
         self.before = nn.ModuleList(nn.Linear(_WIDTH, _WIDTH) for _ in range(4))
-        self.again = _Entrance()
+        self.again = Entrance()
         self.joint = nn.Linear(2 * _WIDTH, _WIDTH)
         self.after = nn.ModuleList(nn.Linear(_WIDTH, _WIDTH) for _ in range(2))
         self.output = nn.Linear(_WIDTH, 3)
@@ -92,7 +92,7 @@ class PaperLipModel(ImplicitLipModel):
         return colours
 
 
-class _Entrance(nn.Module):
+class Entrance(nn.Module):
     """Where position, speech and time enter the MLP: the sum of a linear layer for each."""
 
     def __init__(self) -> None:
