@@ -29,7 +29,7 @@ _REST_SHARE = 0.05
 
 
 _FOLDS = 5
-_BOLDNESS = 1.5
+_BOLDNESS = 1.35
 _MOST_GAIN = 3.0
 """Least squares give a quantity that is predicted with the correlation r only r times its deviation, and pictures that
 are averaged show less of an opening than their codes: this over r is the gain with which mouths open as far as the
