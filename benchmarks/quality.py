@@ -151,10 +151,10 @@ class Trial:
         return speaker, float(json.loads(note.read_text())["train_seconds"])
 
     def train_for(self, name: str, preset: Preset, seed: int, seconds: float) -> tuple[SpeakerModel, float]:
-        """As :meth:`train`, but for a time in place of a number of steps; getting ready is not counted. No part of the
-        training footage is kept to stop earlier.
+        """As :meth:`train`, but for a time in place of a number of steps. No part of the training
+        footage is kept to stop earlier.
         """
-        endless = replace(preset, appearance_steps=MANY_STEPS, appearance_seconds=seconds, early_stopping=False)
+        endless = replace(preset, appearance_steps=MANY_STEPS, seconds=seconds, early_stopping=False)
         return self.train(name, endless, seed)
 
     def by_speech(self, speaker: SpeakerModel, train_seconds: float) -> Contender:

@@ -24,7 +24,7 @@ from ..regions import lip_shape_size
 from ..speech.features import HOP_SECONDS
 from ..speech.sources import open_source
 from ..version import VERSION
-from .appearance import appearance_stage
+from .appearance import SYNC_SHARE, appearance_stage
 from .checkpoint import Checkpoint
 from .clip import observe
 from .depth import learn_depth
@@ -104,9 +104,13 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
         loop.run(speech_stage(lip, clip, principal.codes - offsets, preset, teacher))
         fit_speech(lip, clip, principal.codes - offsets)
     codes = None if lip.end_to_end else principal.codes
-    loop.run(appearance_stage(speaker, clip, codes, offsets, preset, report))
-    if lip.end_to_end and teacher is not None:
-        loop.run(appearance_stage(speaker, clip, codes, offsets, preset, report, teacher))
+    left = preset.seconds - (time.monotonic() - prepared)
+    if not lip.end_to_end or teacher is None:
+        loop.run(appearance_stage(speaker, clip, codes, offsets, preset, report, left))
+    else:
+        last = SYNC_SHARE * left
+        loop.run(appearance_stage(speaker, clip, codes, offsets, preset, report, left - last))
+        loop.run(appearance_stage(speaker, clip, codes, offsets, preset, report, last, teacher))
     trained = time.monotonic()
 
     speaker.origin = {

@@ -39,7 +39,7 @@ _PERCEIVED = 3
 _APART_SECONDS = 0.5
 _MOUTH_SHAPES = 16
 _SYNC_WINDOWS = 4
-_SYNC_STEPS = 0.1
+SYNC_SHARE = 0.1
 """Steps of the stage with the sync loss, as a share of those before it."""
 _PATIENCE = 0.3
 
@@ -84,6 +84,7 @@ def appearance_stage(
     offsets: Tensor,
     preset: Preset,
     report: Report,
+    seconds: float,
     teacher: SyncTeacher | None = None,
 ) -> Stage:
     """Train the lip model and Blend-Net together: in canonical space on cells at arbitrary positions (continuous
@@ -101,6 +102,7 @@ def appearance_stage(
         offsets: (N, 64) of the look.
         preset: What takes part, what each loss counts, and how long.
         report: Told where there are no weights for the perceptual loss.
+        seconds: That the stage may take.
         teacher: With it, this is a last, short stage with the loss of equation (6) and without Blend-Net, as in the
             paper; for a lip model that learns end to end.
     """
@@ -136,15 +138,15 @@ def appearance_stage(
     if preset.blending and teacher is None:
         rates.append((list(blend.parameters()), _BLEND_RATE))
     if teacher is not None:
-        steps = round(_SYNC_STEPS * recipe.steps * preset.appearance_steps)
-        return Stage("Learn synchrony of lips", steps, rates, loss, seconds=_SYNC_STEPS * preset.appearance_seconds)
+        steps = round(SYNC_SHARE * recipe.steps * preset.appearance_steps)
+        return Stage("Learn synchrony of lips", steps, rates, loss, seconds=seconds)
     return Stage(
         "Learn appearance",
         recipe.steps * preset.appearance_steps,
         rates,
         loss,
         patience=_PATIENCE if preset.early_stopping and codes is None else None,  # codes have been learnt
-        seconds=preset.appearance_seconds,
+        seconds=seconds,
     )
 
 

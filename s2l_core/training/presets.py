@@ -16,8 +16,9 @@ class Preset:
 
     Attributes:
         appearance_steps: Steps of the stage in pixels, for grids; other lip models take more, and shorter ones.
-        appearance_seconds: That these steps may take. Where this ends the stage, what comes out depends on how fast
-            the machine is: it is there to compare trainings of equal length.
+        seconds: That a training may take, without finding and tracking the head; the stage in pixels gets what is left
+            of them. Where this ends it, what comes out depends on how fast the machine is: it is there to compare
+            trainings of equal length.
         depth_steps: Steps in which the canonical depth is learnt; with 0 it stays that of the landmarks' mesh.
         speech_factor: On the steps of the stage in codes, which follow the length of the footage.
         architecture: Of the lip model, unless the job names one.
@@ -41,7 +42,7 @@ class Preset:
     early_stopping: bool = False
     weights: Weights = DEFAULT
     sync_form: SyncForm = "infonce"
-    appearance_seconds: float = math.inf
+    seconds: float = math.inf
 
 
 PRESETS: dict[PresetName, Preset] = {
