@@ -57,7 +57,10 @@ def test_every_package_is_pinned_once(name: str) -> None:
 
 def test_the_library_asks_for_what_the_engine_installs() -> None:
     extras = {package for packages in PROJECT["optional-dependencies"].values() for package in packages}
-    assert {*PROJECT["dependencies"], *extras} == set(requirements("runtime.txt"))
+    assert {*PROJECT["dependencies"], *extras} - set(requirements("runtime.txt")) == {
+        "transformers"
+    }  # with weights only
+    assert set(requirements("runtime.txt")) <= {*PROJECT["dependencies"], *extras}
 
 
 def test_ci_calls_exactly_the_test_verb() -> None:
