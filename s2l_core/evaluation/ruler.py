@@ -22,12 +22,13 @@ from ..jobs import Media
 from ..media.audio import SPEECH_RATE
 from ..media.video import Frame, read_frames
 from ..model.perception import Lpips
-from ..model.sync import SyncExpert, score_offset
+from ..model.sync import SyncExpert
 from ..regions import mouth_boxes
 from ..rendering import BATCH, LipPaster
 from ..speech.features import log_mel, normalise_loudness
 from . import metrics
 from .drivers import Driver, Images, Indices, lip_observer, real
+from .sync_score import score_offset
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class Ruler:
             (with weights only), ``cpbd``, ``lmd``, ``frame_psnr``, ``opening_correlation``, ``width_correlation``,
             ``articulation``, ``open_closed_ratio``, ``jitter``, ``seam``, ``outside_mask_max_error`` and, with an
             expert, ``sync_offset_frames``, ``sync_confidence`` and ``sync_within_one_frame``, see
-            :class:`s2l_core.model.sync.SyncScore`.
+            :class:`s2l_core.evaluation.sync_score.SyncScore`.
         """
         shown, true = self._show(driver, scoring=True), self._real
         layout = self._layout

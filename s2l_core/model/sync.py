@@ -1,4 +1,4 @@
-"""Whether lips say what is heard: the sync expert, the contrastive sync loss of equation (6), and the score.
+"""Whether lips say what is heard: the sync expert and the contrastive sync loss of equation (6).
 
 A sync expert is learnt from the speaker's own real footage: two encoders bring a short stretch of log-mel and five
 mouth pictures into one space, where those of the same moment are close. Then it is frozen, and tells which sound
@@ -6,7 +6,7 @@ generated lips show. It looks at the canonical view, where the head does not mov
 footage of any frame rate will do.
 
 An expert that lips were trained against likes them by construction. So there are two, of different architecture and
-seed: :data:`TEACHER` for the loss, :data:`JUDGE` for :func:`score_offset`.
+seed: :data:`TEACHER` for the loss, :data:`JUDGE` for :func:`s2l_core.evaluation.sync_score.score_offset`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SyncForm = Literal["infonce", "paper"]
 FRAME_SECONDS = 0.04
 """Distance of the pictures of a window, and the unit of offsets: the frame of the paper's 25 fps."""
 WINDOW_PICTURES = 5
-_MIDDLE = WINDOW_PICTURES // 2
+MIDDLE_PICTURE = WINDOW_PICTURES // 2
 LARGEST_OFFSET = 15
 """Frames to either side among which the expert tells the right moment apart."""
 STEPS = 100
@@ -44,7 +44,6 @@ _BRIGHTNESS, _SHIFT = 0.1, 2
 _DROPOUT = 0.2
 _TEMPERATURE = 0.1
 _LEAST_PROBABILITY = 1e-4
-_JUDGED_SECONDS, _JUDGED_EVERY = 2.0, 0.2
 _BATCH = 64
 
 
@@ -154,6 +153,10 @@ class SyncExpert(nn.Module):
         """Pictures (n, 3, h, w) at the expert's own size, by area."""
         return functional.adaptive_avg_pool2d(pictures, (self.sizes.height, self.sizes.width))
 
+    def shrink_stored(self, pictures: Tensor) -> Tensor:
+        """The same for uint8 pictures, however many; float32 in [0, 1]."""
+        return torch.cat([self.shrink(part.float() / 255) for part in pictures.split(_BATCH)])
+
 
 def mel_windows(mel: Tensor, moments: Tensor | NDArray[np.floating], rows: int) -> Tensor:
     """Stretches (n, rows, 80) of log-mel (m, 80) around moments (n,) in seconds; beyond its ends the last row is
@@ -175,7 +178,7 @@ def picture_windows(times: NDArray[np.floating]) -> NDArray[np.int64]:
     if len(times) < WINDOW_PICTURES:
         return np.empty((0, WINDOW_PICTURES), np.int64)
     near = _NEAR * float(np.median(np.diff(times)))
-    steps = np.arange(WINDOW_PICTURES) - _MIDDLE
+    steps = np.arange(WINDOW_PICTURES) - MIDDLE_PICTURE
     wanted = times[:, None] + FRAME_SECONDS * steps
     after = np.searchsorted(times, wanted).clip(1, len(times) - 1)
     nearest = np.where(wanted - times[after - 1] <= times[after] - wanted, after - 1, after)
@@ -184,7 +187,7 @@ def picture_windows(times: NDArray[np.floating]) -> NDArray[np.int64]:
 
 def frames_of_windows(times: NDArray[np.floating], count: int) -> int:
     """How many successive frames hold ``count`` windows, at the frame rate of ``times`` (N,)."""
-    return count + 2 * int(np.ceil(FRAME_SECONDS * _MIDDLE / float(np.median(np.diff(times))) - _NEAR))
+    return count + 2 * int(np.ceil(FRAME_SECONDS * MIDDLE_PICTURE / float(np.median(np.diff(times))) - _NEAR))
 
 
 def train_expert(
@@ -223,7 +226,7 @@ def train_expert(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         expert = SyncExpert(sizes).to(mel.device)
-        small = _shrink_all(expert, pictures)
+        small = expert.shrink_stored(pictures)
         heard = mel[: round(float(times[-1]) / HOP_SECONDS)]
         expert.mel_mean.copy_(heard.mean(dim=0))
         expert.mel_scale.copy_(heard.std())
@@ -239,7 +242,7 @@ def train_expert(
             starts = random.integers(0, len(windows) - stride * (run - 1), _RUNS)
             chosen = windows[starts[:, None] + stride * np.arange(run)].reshape(-1, WINDOW_PICTURES)
             shown = _augment(small[torch.from_numpy(chosen).to(small.device)], random)
-            heard = mel_windows(mel, times[chosen[:, _MIDDLE]], sizes.mel_rows)
+            heard = mel_windows(mel, times[chosen[:, MIDDLE_PICTURE]], sizes.mel_rows)
             loss = info_nce(*expert(heard, shown))
             optimiser.zero_grad()
             loss.backward()
@@ -284,7 +287,7 @@ def sync_loss_of_runs(
         form: See :func:`sync_loss`.
     """
     windows = [picture_windows(run) for run in times]
-    moments = np.concatenate([run[chosen[:, _MIDDLE]] for run, chosen in zip(times, windows, strict=True)])
+    moments = np.concatenate([run[chosen[:, MIDDLE_PICTURE]] for run, chosen in zip(times, windows, strict=True)])
     lips = [run[torch.from_numpy(chosen).to(run.device)] for run, chosen in zip(generated, windows, strict=True)]
     heard = mel_windows(mel, moments, expert.sizes.mel_rows)
     return sync_loss(expert, heard, torch.cat(lips), form)
@@ -306,74 +309,6 @@ def paper_loss(speech: Tensor, right: Tensor, wrong: Tensor) -> Tensor:
     near, far = ((speech * other).sum(dim=1) for other in (right, wrong))
     least = _LEAST_PROBABILITY
     return -(near.clamp(min=least).log() + (1 - far).clamp(min=least).log()).mean()
-
-
-@dataclass(frozen=True)
-class SyncScore:
-    """How a mouth agrees with sound, as an expert sees it.
-
-    Attributes:
-        offset_frames: Frames of 40 ms by which the sound comes after the picture where the two agree best.
-        confidence: Median minus least of the mean distances at the offsets -15 to 15. Distances are those of this
-            expert's unit-norm embeddings, 0 to √2; the number is no SyncNet confidence.
-        within_one_frame: Share of the 2 s windows, one every 0.2 s, whose own best offset is -1, 0 or 1.
-    """
-
-    offset_frames: int
-    confidence: float
-    within_one_frame: float
-
-
-@torch.no_grad()
-def score_offset(
-    expert: SyncExpert,
-    mel: Tensor,
-    times: NDArray[np.floating],
-    pictures: Tensor,
-    judged_seconds: float = _JUDGED_SECONDS,
-) -> SyncScore | None:
-    """Find the offset at which sound and lips agree best.
-
-    Args:
-        expert: Not the one that the lips were trained against.
-        mel: (m, 80) log-mel of the speech.
-        times: (N,) seconds of the pictures after the first row of ``mel``.
-        pictures: uint8 (N, 3, h, w) canonical lips of real or generated frames.
-        judged_seconds: Length of the windows of ``within_one_frame``.
-
-    Returns:
-        None where no five pictures follow each other.
-    """
-    windows = picture_windows(times)
-    if not len(windows):
-        return None
-    moments = times[windows[:, _MIDDLE]]
-    small = _shrink_all(expert, pictures)
-    mouth = torch.cat(
-        [expert.embed_mouth(small[part]) for part in torch.from_numpy(windows).to(small.device).split(_BATCH)]
-    )
-    shifts = FRAME_SECONDS * np.arange(-LARGEST_OFFSET, LARGEST_OFFSET + 1)
-    rows, places = np.unique(np.round((moments[:, None] + shifts) / HOP_SECONDS), return_inverse=True)
-    parts = torch.from_numpy(rows * HOP_SECONDS).split(_BATCH)
-    heard = torch.cat([expert.embed_speech(mel_windows(mel, part, expert.sizes.mel_rows)) for part in parts])
-    places = torch.from_numpy(places.reshape(len(moments), len(shifts))).to(heard.device)
-    distances = torch.stack([(heard[column] - mouth).norm(dim=1) for column in places.T], dim=1).cpu().numpy()
-
-    mean = distances.mean(axis=0)
-    latest = max(moments[-1] - judged_seconds + FRAME_SECONDS, moments[0])
-    starts = np.arange(moments[0], latest + 1e-6, _JUDGED_EVERY)
-    spans = np.searchsorted(moments, [starts - 1e-6, starts + judged_seconds - 1e-6])
-    bests = np.array([distances[first:end].mean(axis=0).argmin() for first, end in spans.T if first < end])
-    return SyncScore(
-        offset_frames=int(mean.argmin()) - LARGEST_OFFSET,
-        confidence=float(np.median(mean) - mean.min()),
-        within_one_frame=float((np.abs(bests - LARGEST_OFFSET) <= 1).mean()),
-    )
-
-
-def _shrink_all(expert: SyncExpert, pictures: Tensor) -> Tensor:
-    """uint8 (N, 3, h, w) as float32 in [0, 1] at the expert's size."""
-    return torch.cat([expert.shrink(part.float() / 255) for part in pictures.split(_BATCH)])
 
 
 def _on_sphere(values: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from s2l_core.errors import FileMissing, SyncExpertUnreadable, TooFewFaces
+from s2l_core.evaluation.sync_score import score_offset
 from s2l_core.model.lip.grids import GridLipModel
 from s2l_core.model.sync import (
     JUDGE,
@@ -22,7 +23,6 @@ from s2l_core.model.sync import (
     mel_windows,
     paper_loss,
     picture_windows,
-    score_offset,
     sync_loss,
     sync_loss_of_runs,
     train_expert,
