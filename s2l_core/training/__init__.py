@@ -6,7 +6,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ..canonical import choose_canonical
 from ..device import choose_device
@@ -26,12 +28,12 @@ from ..speech.sources import open_source
 from ..version import VERSION
 from .appearance import SYNC_SHARE, appearance_stage
 from .checkpoint import Checkpoint
-from .clip import observe
+from .clip import Clip, observe
 from .depth import learn_depth
 from .loop import Loop
 from .presets import PRESETS, Preset
 from .speech import fit_speech, speech_stage
-from .starts import find_principal_lips, fit_look
+from .starts import PrincipalLips, find_principal_lips, fit_look
 from .sync import learn_sync
 from .watch import Watch
 
@@ -63,16 +65,9 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
     started = time.monotonic()
     refuse_unwritable(job.speaker_path, job.footage.path, (job.voice or job.footage).path)
     device = choose_device(job.device)
-    source = open_source(job.speech, device.type)
     preset = preset or PRESETS[job.preset]
-    torch.manual_seed(job.seed)
-
-    probe(job.footage.path)  # what is no video shall not be blamed for its sound
-    voice = job.voice or job.footage
-    speech = read_speech(voice)
-    refuse_unusable(measure_level(speech, read_sample_rate(voice.path)), voice.path)
-    footage = prepare(job.footage, job.landmarks, device.type, report)
-    refuse_untrainable(footage)
+    source = open_source(job.speech, device.type)
+    footage, speech = _open_footage(job, device, report)
     split = split_footage(footage, preset.early_stopping)
     if footage.track.found[footage.times >= split["held_out"][0]].mean() < _LEAST_HELD_OUT_SHARE:
         raise TooFewFaces(f"The last tenth of {job.footage.path}, on which the speaker is measured, shows no face.")
@@ -83,34 +78,13 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
     face = learn_depth(face, footage, usable, preset.depth_steps, report)
     wanted = usable | (footage.times >= split["watched"][0])
     seen = observe(face, footage, speech, source, wanted, device, report)
-    clip = seen.part(split["train"])
-    architecture = preset.architecture if job.architecture is None else job.architecture
-    shapes = lip_shape_size(footage.layout)
-    speaker = SpeakerModel.untrained(job.name, face, shapes, architecture, source.bands).to(device)
-    speaker.source, lip = source.name, speaker.lip
-    lip.speech.silence.copy_(torch.from_numpy(source.silence))
-    lip.speech.fit_scale(torch.from_numpy(clip.features[: round(clip.seconds / HOP_SECONDS)]))
-    lip.fit_time(clip.seconds)
+    clip, watched = seen.part(split["train"]), seen.part(split["watched"])
     principal = find_principal_lips(clip)
-    lip.start(principal.mean, principal.axes)
-    offsets = fit_look(speaker, clip, principal.codes, report) if preset.look else torch.zeros_like(principal.codes)
-
+    torch.manual_seed(job.seed)
+    speaker = _untrained(job, preset, clip, principal)
     learnt_from = (footage.fingerprint, split, footage.times, footage.landmarks, seen.features)
-    checkpoint = Checkpoint.of(VERSION, *learnt_from, architecture, preset, job.seed, device.type)
-    watch = Watch(speaker, seen.part(split["watched"]), checkpoint.picture_path, report)
-    loop = Loop(speaker.networks, job.seed, checkpoint, watch.look, report)
-    teacher = learn_sync(clip, preset.sync_form, job.seed, report) if preset.weights.sync else None
-    if not lip.end_to_end:
-        loop.run(speech_stage(lip, clip, principal.codes - offsets, preset, teacher))
-        fit_speech(lip, clip, principal.codes - offsets)
-    codes = None if lip.end_to_end else principal.codes
-    left = preset.seconds - (time.monotonic() - prepared)
-    if not lip.end_to_end or teacher is None:
-        loop.run(appearance_stage(speaker, clip, codes, offsets, preset, report, left))
-    else:
-        last = SYNC_SHARE * left
-        loop.run(appearance_stage(speaker, clip, codes, offsets, preset, report, left - last))
-        loop.run(appearance_stage(speaker, clip, codes, offsets, preset, report, last, teacher))
+    checkpoint = Checkpoint.of(VERSION, *learnt_from, speaker.architecture, preset, job.seed, device.type)
+    _learn(speaker, clip, watched, principal, preset, job.seed, checkpoint, prepared + preset.seconds, report)
     trained = time.monotonic()
 
     speaker.origin = {
@@ -147,3 +121,59 @@ def split_footage(footage: Footage, early_stopping: bool = False) -> dict[str, t
         return {"train": (start, last), "watched": (held_out, end), "held_out": (held_out, end)}
     watched = last - _WATCHED_SHARE * (end - start)
     return {"train": (start, watched - _GAP_SECONDS), "watched": (watched, last), "held_out": (held_out, end)}
+
+
+def _open_footage(job: TrainJob, device: torch.device, report: Report) -> tuple[Footage, NDArray[np.float32]]:
+    """The footage of a job and its speech (n,) at 16 kHz, fit to be trained on."""
+    probe(job.footage.path)  # what is no video shall not be blamed for its sound
+    voice = job.voice or job.footage
+    speech = read_speech(voice)
+    refuse_unusable(measure_level(speech, read_sample_rate(voice.path)), voice.path)
+    footage = prepare(job.footage, job.landmarks, device.type, report)
+    refuse_untrainable(footage)
+    return footage, speech
+
+
+def _untrained(job: TrainJob, preset: Preset, clip: Clip, principal: PrincipalLips) -> SpeakerModel:
+    """A speaker that knows the scales of its inputs and the lips on average."""
+    architecture = preset.architecture if job.architecture is None else job.architecture
+    shapes = lip_shape_size(clip.footage.layout)
+    speaker = SpeakerModel.untrained(job.name, clip.face, shapes, architecture, clip.source.bands)
+    speaker.to(clip.lips.device)
+    speaker.source, lip = clip.source.name, speaker.lip
+    lip.speech.silence.copy_(torch.from_numpy(clip.source.silence))
+    lip.speech.fit_scale(torch.from_numpy(clip.features[: round(clip.seconds / HOP_SECONDS)]))
+    lip.fit_time(clip.seconds)
+    lip.start(principal.mean, principal.axes)
+    return speaker
+
+
+def _learn(
+    speaker: SpeakerModel,
+    clip: Clip,
+    watched: Clip,
+    principal: PrincipalLips,
+    preset: Preset,
+    seed: int,
+    checkpoint: Checkpoint,
+    deadline: float,
+    report: Report,
+) -> None:
+    """The stages of one training: look, speech, appearance; to be ready by ``deadline`` of the monotonic clock."""
+    lip = speaker.lip
+    offsets = fit_look(speaker, clip, principal.codes, report) if preset.look else torch.zeros_like(principal.codes)
+    watch = Watch(speaker, watched, checkpoint.picture_path, report)
+    loop = Loop(speaker.networks, seed, checkpoint, watch.look, report)
+    teacher = learn_sync(clip, preset.sync_form, seed, report) if preset.weights.sync else None
+    if not lip.end_to_end:
+        loop.run(speech_stage(lip, clip, principal.codes - offsets, preset, teacher))
+        fit_speech(lip, clip, principal.codes - offsets)
+        left = deadline - time.monotonic()
+        loop.run(appearance_stage(speaker, clip, principal.codes, offsets, preset, report, left))
+        return
+    left = deadline - time.monotonic()
+    if teacher is None:
+        loop.run(appearance_stage(speaker, clip, None, offsets, preset, report, left))
+        return
+    loop.run(appearance_stage(speaker, clip, None, offsets, preset, report, (1 - SYNC_SHARE) * left))
+    loop.run(appearance_stage(speaker, clip, None, offsets, preset, report, SYNC_SHARE * left, teacher))

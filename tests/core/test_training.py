@@ -15,8 +15,10 @@ import s2l_core
 from s2l_core.errors import BadJob, Cancelled, CannotWrite
 from s2l_core.events import Event, Progress, Report
 from s2l_core.face.landmarks import mouth_opening, open_detector
-from s2l_core.jobs import DubJob, EvaluateJob, Media, TrainJob
+from s2l_core.jobs import Architecture, DubJob, EvaluateJob, Media, PresetName, TrainJob
 from s2l_core.media.video import probe, read_frames
+from s2l_core.model.speaker import SpeakerModel
+from s2l_core.training.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEAKER = ROOT / "demo" / "speaker.mp4"
@@ -44,6 +46,24 @@ def test_held_out_lips_follow_speech_and_nothing_else_changes(trained: dict[str,
     assert held_out["opening_correlation"] > 0.3
     assert held_out["mouth_psnr"] > held_out["mean_image_psnr"]
     assert held_out["outside_mask_max_error"] == 0
+
+
+@pytest.mark.parametrize("architecture", ["explicit", "paper"])
+def test_other_lip_models_go_the_same_way(architecture: Architecture, tmp_path: Path) -> None:
+    name: PresetName = "paper" if architecture == "paper" else "preview"
+    preset = replace(PRESETS[name], appearance_steps=1, depth_steps=0, architecture=architecture)
+    job = TrainJob(Media(str(SPEAKER), 0.0, 12.0), str(tmp_path / "demo.s2l"), preset=name)
+    phases: list[str] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Progress):
+            phases.append(event.phase)
+
+    result = s2l_core.train(job, Report(listen), preset)
+    assert result["held_out"]["outside_mask_max_error"] == 0
+    assert SpeakerModel.load(str(tmp_path / "demo.s2l")).architecture == architecture
+    assert ("Learn speech" in phases) == (architecture == "explicit")
+    assert ("Learn synchrony of lips" in phases) == (architecture == "paper")
 
 
 def test_evaluating_the_file_gives_what_training_measured(trained: dict[str, Any]) -> None:
