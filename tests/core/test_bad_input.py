@@ -82,8 +82,8 @@ TABLE = [
     Row("newer speaker", "dub {in}/newer.s2l {in}/speaker.mp4 {in}/voice.wav {out}/b.mp4", errors.SpeakerFileNewer),
     Row("older speaker", "dub {in}/older.s2l {in}/speaker.mp4 {in}/voice.wav {out}/b.mp4", errors.SpeakerFileOlder),
     Row(
-        "speech features that are not there",
-        "train {in}/speaker.mp4 {out}/a.s2l --speech {in}/none",
+        "a folder without speech features",
+        "train {in}/speaker.mp4 {out}/a.s2l --speech {in}",
         errors.SpeechFeaturesUnavailable,
     ),
     Row("foreign speaker", "dub {in}/text.mp4 {in}/speaker.mp4 {in}/voice.wav {out}/b.mp4", errors.SpeakerFileForeign),
