@@ -6,7 +6,6 @@ another clip, with another mouth box and another sync expert: what compares is b
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,11 +13,11 @@ from dataclasses import dataclass, replace
 from rich.console import Console
 from rich.table import Table
 
-from s2l_core.errors import Speech2LipError
-from s2l_core.events import Report
 from s2l_core.training.presets import PRESETS, Preset
 
-from .quality import Columns, Results, add_trial_options, identify, open_trial, shown_progress
+from .trials.command import run_trials, trial_parser
+from .trials.results import Columns, Results
+from .trials.trial import Contender, Trial
 
 COLUMNS = {
     "mouth dB": "mouth_psnr",
@@ -93,35 +92,21 @@ def _cell(value: float | None) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    names = tuple({**loss_terms(PRESETS["balanced"]), **parts(PRESETS["balanced"])})
-    parser = argparse.ArgumentParser(prog="ablation", description=__doc__)
-    add_trial_options(parser)
-    parser.add_argument("--rows", nargs="+", choices=names, default=names, metavar="ROW", help=", ".join(names))
+    parser = trial_parser("ablation", __doc__, tuple({**loss_terms(PRESETS["balanced"]), **parts(PRESETS["balanced"])}))
     options = parser.parse_args(arguments)
-    try:
-        with shown_progress() as report:
-            run(options, report)
-    except Speech2LipError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-def run(options: argparse.Namespace, report: Report) -> None:
-    """Compute what is missing, show both tables."""
-    trial = open_trial(options, report)
-    results = Results(options.json, identify(options, trial))
     full = PRESETS[options.preset]
     fourth, fifth = loss_terms(full), parts(full)
     variations = fourth | fifth
-    for row in options.rows:
-        for seed in range(options.seeds):
-            if options.again or str(seed) not in results.runs.get(row, {}):
-                report.log("info", f"{row}, seed {seed}")
-                name = "fast" if row == "full" and full.architecture == "fast" else row
-                results.add(row, seed, trial.measure(trial.by_speech(*trial.train(name, variations[row].preset, seed))))
-    show("Table 4: loss terms, one after the other", fourth, results.rows)
-    show("Table 5: without one part", fifth, results.rows)
+
+    def contend(trial: Trial, row: str, seed: int) -> Contender:
+        name = "fast" if row == "full" and full.architecture == "fast" else row
+        return trial.by_speech(*trial.train(name, variations[row].preset, seed))
+
+    def present(trial: Trial, results: Results) -> None:
+        show("Table 4: loss terms, one after the other", fourth, results.rows)
+        show("Table 5: without one part", fifth, results.rows)
+
+    return run_trials(options, contend, present)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.quality import Results
+from benchmarks.trials.results import Results
 from s2l_core.canonical import CanonicalFace, CanonicalHead, choose_canonical
 from s2l_core.evaluation.baselines import Baselines
 from s2l_core.evaluation.drivers import Driver, Images, Indices, canonical_lips, ceiling, painted, real

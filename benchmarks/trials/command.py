@@ -1,0 +1,98 @@
+"""The command of a benchmark of speakers: its options, and the way from them to a table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from s2l_core.device import choose_device
+from s2l_core.errors import Speech2LipError
+from s2l_core.events import Preview, Report
+from s2l_core.terminal import progress_bars
+from s2l_core.training.presets import PRESETS
+from s2l_core.version import VERSION
+
+from .results import Results
+from .trial import Contender, Trial
+
+Contend = Callable[[Trial, str, int], Contender]
+"""The contender of a row, trained with a seed unless it is there."""
+
+
+def trial_parser(name: str, description: str | None, rows: Sequence[str]) -> argparse.ArgumentParser:
+    """The options that say what is measured on what, and how."""
+    parser = argparse.ArgumentParser(prog=name, description=description)
+    parser.add_argument("--clip", required=True, help="the footage of one speaker")
+    parser.add_argument("--rows", nargs="+", choices=rows, default=rows, metavar="ROW", help=", ".join(rows))
+    parser.add_argument("--seeds", type=int, default=1, help="train each speaker so many times (default: 1)")
+    parser.add_argument("--json", type=Path, help="keep the figures in this file")
+    parser.add_argument("--preset", choices=PRESETS, default="balanced", help="how to train (default: balanced)")
+    parser.add_argument("--landmarks", default="bundled", help="what measures the lips; a .task file sees more")
+    parser.add_argument("--voice", type=Path, nargs="+", default=[], help="also drive with these sounds")
+    parser.add_argument("--speakers", type=Path, default=Path("out/quality"), help="where speakers are kept")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--again", action="store_true", help="compute anew what is there already")
+    return parser
+
+
+def run_trials(
+    options: argparse.Namespace,
+    contend: Contend,
+    show: Callable[[Trial, Results], None],
+    once: Collection[str] = (),
+) -> int:
+    """Measure what is missing of the rows asked for, keep each as soon as it is ready, and show all.
+
+    Args:
+        options: Of :func:`trial_parser`.
+        contend: Gives the contender of a row and a seed.
+        show: Shows what has been measured.
+        once: Rows for which the seed makes no difference.
+
+    Returns:
+        The exit status.
+    """
+    try:
+        with _shown_progress() as report:
+            trial = _open_trial(options, report)
+            results = Results(options.json, _identify(options, trial))
+            for row in options.rows:
+                for seed in range(1 if row in once else options.seeds):
+                    if options.again or not results.has(row, seed):
+                        report.log("info", f"{row}, seed {seed}")
+                        results.add(row, seed, trial.measure(contend(trial, row, seed)))
+            show(trial, results)
+    except Speech2LipError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+@contextmanager
+def _shown_progress() -> Iterator[Report]:
+    """Progress bars, without the pictures of every training."""
+    with progress_bars() as listener:
+        yield Report(lambda event: None if isinstance(event, Preview) else listener(event))
+
+
+def _open_trial(options: argparse.Namespace, report: Report) -> Trial:
+    folder = options.speakers / f"{Path(options.clip).stem}_{options.preset}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return Trial(options.clip, folder, options.landmarks, options.device, options.again, options.voice, report)
+
+
+def _identify(options: argparse.Namespace, trial: Trial) -> dict[str, Any]:
+    """What figures belong to."""
+    return {
+        "clip": Path(options.clip).name,
+        "fingerprint": trial.footage.fingerprint,
+        "version": VERSION,
+        "preset": options.preset,
+        "landmarks": Path(options.landmarks).name,
+        "voices": [voice.name for voice in options.voice],
+        "device": choose_device(options.device).type,
+    }

@@ -1,0 +1,161 @@
+"""One clip, its speakers and its baselines, and how any of them is measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from s2l_core.canonical import choose_canonical
+from s2l_core.device import choose_device
+from s2l_core.evaluation.baselines import Baselines
+from s2l_core.evaluation.drivers import Driver, canonical_lips, speaker_driver
+from s2l_core.evaluation.report import available_lpips, measure_driving, other_sounds
+from s2l_core.evaluation.ruler import Ruler
+from s2l_core.events import Report
+from s2l_core.footage import prepare
+from s2l_core.jobs import Device, Media, TrainJob
+from s2l_core.media.audio import read_speech
+from s2l_core.model.speaker import SpeakerModel
+from s2l_core.model.sync import JUDGE, train_expert
+from s2l_core.speech.features import HOP_SECONDS, log_mel, normalise_loudness
+from s2l_core.training import split_footage, train
+from s2l_core.training.presets import Preset
+
+from .results import Columns
+
+COLUMNS = (
+    *("mouth_psnr", "mouth_ssim", "lpips", "cpbd", "lmd", "frame_psnr", "opening_correlation", "width_correlation"),
+    *("sync_offset_frames", "sync_confidence", "sync_within_one_frame", "silence_motion", "leakage"),
+    *("leakage_audio_only", "articulation", "open_closed_ratio", "jitter", "seam", "outside_mask_max_error"),
+    "train_seconds",
+)
+JUDGE_SEED = 1000
+CROSS_EXCERPTS = 3
+MANY_STEPS = 10**6
+
+Drive = Callable[[np.ndarray, bool], Driver]
+"""Speech from the start of the footage's span, and whether nothing but speech may drive, to a driver."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One row with one seed.
+
+    Attributes:
+        driver: Of the held-out frames, driven by their own sound.
+        drive: By any sound; None for what does not hear.
+        train_seconds: Without finding and tracking the head.
+    """
+
+    driver: Driver
+    drive: Drive | None = None
+    train_seconds: float | None = None
+
+
+@dataclass
+class Trial:
+    """One clip, and everything that speakers and baselines share there.
+
+    Attributes:
+        path: The footage.
+        folder: Where trained speakers are kept.
+        landmarks: Back-end that measures the lips.
+        device: Where to compute.
+        again: Whether to train anew what lies in the folder.
+        voices: Sounds by which whatever hears is driven, too.
+        report: Told the progress.
+    """
+
+    path: str
+    folder: Path
+    landmarks: str
+    device: Device
+    again: bool
+    voices: Sequence[Path]
+    report: Report
+
+    def __post_init__(self) -> None:
+        device = choose_device(self.device)
+        self.speech = read_speech(Media(self.path))
+        self.footage = prepare(Media(self.path), "bundled", device.type, self.report)
+        self.split = split_footage(self.footage)
+        usable = self.footage.times < self.split["train"][1]
+        self.face = choose_canonical(self.footage, usable).to(device)
+
+        self.indices = np.flatnonzero(usable & self.footage.track.found)
+        self.times = self.footage.times[self.indices] - self.footage.media.start
+        self.mel = log_mel(normalise_loudness(self.speech))[: round(float(self.times[-1]) / HOP_SECONDS)]
+
+    @cached_property
+    def lips(self) -> torch.Tensor:
+        return canonical_lips(self.face, self.footage, self.indices)
+
+    @cached_property
+    def baselines(self) -> Baselines:
+        return Baselines(self.face, self.lips, self.times, self.mel)
+
+    @cached_property
+    def ruler(self) -> Ruler:
+        device = self.lips.device
+        judge = train_expert(torch.from_numpy(self.mel).to(device), self.times, self.lips, JUDGE_SEED, JUDGE)
+        perception = available_lpips(device, self.report)
+        return Ruler(self.footage, self.face, self.split["held_out"], self.landmarks, perception, judge, self.report)
+
+    def measure(self, contender: Contender) -> Columns:
+        """All columns of a row, None where one does not apply, and those of cross-driving by the voices."""
+        ruler = self.ruler
+        columns: Columns = dict.fromkeys(COLUMNS)
+        columns |= ruler.measure(contender.driver, self.speech)
+        columns["train_seconds"] = contender.train_seconds
+        if contender.drive is not None:
+            sounds = other_sounds(self.speech, self.split["train"][1] - self.footage.media.start, ruler.seconds)
+            columns |= measure_driving(ruler, contender.drive, sounds)
+            for voice in self.voices:
+                columns |= self._cross(contender.drive, voice)
+        return columns
+
+    def train(self, name: str, preset: Preset, seed: int) -> tuple[SpeakerModel, float]:
+        """A speaker, from the folder if it is there, and the seconds that its training took."""
+        path, note = self.folder / f"{name}_{seed}.s2l", self.folder / f"{name}_{seed}.json"
+        if self.again or not (path.is_file() and note.is_file()):
+            job = TrainJob(Media(self.path), str(path), name, device=self.device, seed=seed)
+            seconds = train(job, self.report, preset)["train_seconds"]
+            note.write_text(json.dumps({"train_seconds": seconds}))
+        speaker = SpeakerModel.load(str(path), choose_device(self.device))
+        return speaker, float(json.loads(note.read_text())["train_seconds"])
+
+    def train_for(self, name: str, preset: Preset, seed: int, seconds: float) -> tuple[SpeakerModel, float]:
+        """As :meth:`train`, but for a time in place of a number of steps. No part of the training
+        footage is kept to stop earlier.
+        """
+        endless = replace(preset, appearance_steps=MANY_STEPS, seconds=seconds, early_stopping=False)
+        return self.train(name, endless, seed)
+
+    def by_speech(self, speaker: SpeakerModel, train_seconds: float) -> Contender:
+        """A speaker that hears."""
+
+        def drive(sound: np.ndarray, audio_only: bool) -> Driver:
+            return speaker_driver(speaker, self.footage, sound, audio_only)
+
+        return Contender(drive(self.speech, False), drive, train_seconds)
+
+    def _cross(self, drive: Drive, voice: Path) -> Columns:
+        """Synchrony and leakage while somebody else's voice drives the held-out frames, mean over excerpts."""
+        sound = read_speech(Media(str(voice)))
+        length = round(self.ruler.seconds * 16_000)
+        count = max(1, min(CROSS_EXCERPTS, len(sound) // length))
+        excerpts = [self.ruler.say(sound[start * length :]) for start in range(count)]
+        results = [
+            {
+                **self.ruler.cross(drive(excerpt, False), excerpt),
+                "leakage_audio_only": self.ruler.leakage(drive(excerpt, True)),
+            }
+            for excerpt in excerpts
+        ]
+        return {f"{voice.stem}_{name}": float(np.mean([each[name] for each in results])) for name in results[0]}
