@@ -26,7 +26,7 @@ from ..regions import lip_shape_size
 from ..speech.features import HOP_SECONDS
 from ..speech.sources import open_source
 from ..version import VERSION
-from .appearance import SYNC_SHARE, appearance_stage
+from .appearance import appearance_stages
 from .checkpoint import Checkpoint
 from .clip import Clip, observe
 from .depth import learn_depth
@@ -161,19 +161,14 @@ def _learn(
 ) -> None:
     """The stages of one training: look, speech, appearance; to be ready by ``deadline`` of the monotonic clock."""
     lip = speaker.lip
+    codes = None if lip.end_to_end else principal.codes
     offsets = fit_look(speaker, clip, principal.codes, report) if preset.look else torch.zeros_like(principal.codes)
     watch = Watch(speaker, watched, checkpoint.picture_path, report)
     loop = Loop(speaker.networks, seed, checkpoint, watch.look, report)
     teacher = learn_sync(clip, preset.sync_form, seed, report) if preset.weights.sync else None
-    if not lip.end_to_end:
-        loop.run(speech_stage(lip, clip, principal.codes - offsets, preset, teacher))
-        fit_speech(lip, clip, principal.codes - offsets)
-        left = deadline - time.monotonic()
-        loop.run(appearance_stage(speaker, clip, principal.codes, offsets, preset, report, left))
-        return
+    if codes is not None:
+        loop.run(speech_stage(lip, clip, codes - offsets, preset, teacher))
+        fit_speech(lip, clip, codes - offsets)
     left = deadline - time.monotonic()
-    if teacher is None:
-        loop.run(appearance_stage(speaker, clip, None, offsets, preset, report, left))
-        return
-    loop.run(appearance_stage(speaker, clip, None, offsets, preset, report, (1 - SYNC_SHARE) * left))
-    loop.run(appearance_stage(speaker, clip, None, offsets, preset, report, SYNC_SHARE * left, teacher))
+    for stage in appearance_stages(speaker, clip, codes, offsets, preset, report, left, teacher):
+        loop.run(stage)

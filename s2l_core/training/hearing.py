@@ -1,0 +1,47 @@
+"""What speech gives the frames that a step in pixels looks at: codes that it has learnt, or is learning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..model.lip.base import LipModel
+from ..speech.encoder import CODE_SECONDS, CONTEXT_CODES, codes_at
+from .clip import Clip
+from .speech import excerpt
+
+Hearing = Callable[[NDArray[np.int64], np.random.Generator], Tensor]
+"""Motion codes (R T, code) that speech gives the frames (R, T) of some runs."""
+
+
+def hear_once(lip: LipModel, clip: Clip, offsets: Tensor) -> Hearing:
+    """Speech has learnt already: its codes are read off."""
+    with torch.no_grad():
+        heard = torch.from_numpy(clip.features).to(offsets.device)
+        codes = lip.code(codes_at(lip.speech.track(heard), clip.times) + offsets)
+    return lambda frames, random: codes[torch.from_numpy(frames.flatten()).to(codes.device)]
+
+
+def hear_end_to_end(lip: LipModel, clip: Clip, offsets: Tensor, time_share: float) -> Hearing:
+    """Speech learns with the pictures; a share of the runs is told its time."""
+    device = offsets.device
+    heard = torch.from_numpy(clip.features).to(device)
+
+    def hear(frames: NDArray[np.int64], random: np.random.Generator) -> Tensor:
+        times = clip.times[frames]
+        firsts = (times[:, 0] / CODE_SECONDS).astype(int)
+        lasts = (times[:, -1] / CODE_SECONDS).astype(int)
+        count = int((lasts - firsts).max()) + 2
+        sounds = torch.stack([excerpt(heard, 4 * int(first), count) for first in firsts])
+        tracks = lip.speech(sounds)[:, CONTEXT_CODES:-CONTEXT_CODES]
+        starts = firsts[:, None] * CODE_SECONDS
+        spoken = torch.cat([codes_at(track, run) for track, run in zip(tracks, times - starts, strict=True)])
+        told = random.random((len(frames), 1)) < time_share
+        moments = torch.from_numpy(np.where(told, times, np.nan).astype(np.float32).flatten()).to(device)
+        return lip.code(spoken + offsets[torch.from_numpy(frames.flatten()).to(device)], moments)
+
+    return hear
