@@ -27,7 +27,6 @@ class Weights:
         depth: :func:`photometric` of heads that canonical depth brings into one view, equation (9).
         sync: The contrastive loss, equation (6).
         gradient: :func:`gradient` of the mouth region.
-        temporal: :func:`temporal` of the mouth region.
     """
 
     lip: float = 1.0
@@ -37,7 +36,6 @@ class Weights:
     depth: float = 1.0
     sync: float = 0.01
     gradient: float = 0.0
-    temporal: float = 0.0
 
 
 PAPER = Weights()
@@ -69,13 +67,6 @@ def gradient(generated: Tensor, truth: Tensor) -> Tensor:
     """
     error = generated - truth
     return error.diff(dim=-1).square().mean() + error.diff(dim=-2).square().mean()
-
-
-def temporal(generated: Tensor, truth: Tensor) -> Tensor:
-    """‖(Î_{t+1} - Î_t) - (I_{t+1} - I_t)‖² of runs (R, T, 3, h, w) of successive pictures: they must change as the true
-    ones do, and flicker no more than these.
-    """
-    return (generated - truth).diff(dim=1).square().mean()
 
 
 def total(terms: Mapping[str, Tensor], weights: Weights) -> Tensor:

@@ -34,8 +34,15 @@ class Articulation(nn.Module):
 
         Least squares give a quantity that is predicted with the correlation r only r times its deviation.
         """
+        return self._stretch(codes, self.gain)
+
+    def match(self, codes: Tensor, true: Tensor) -> Tensor:
+        """Codes (N, size) with openings that deviate from their mean as much as those of true codes (N, size)."""
+        return self._stretch(codes, (true @ self.reading).std() / (codes @ self.reading).std().clamp(min=1e-9))
+
+    def _stretch(self, codes: Tensor, gain: Tensor) -> Tensor:
         opening = codes @ self.reading
-        bold = (self.gain * opening).clamp(self.limits[0], self.limits[1])
+        bold = (gain * opening).clamp(self.limits[0], self.limits[1])
         return codes + (bold - opening)[..., None] * self.direction
 
     def fit(self, codes: Tensor, openings: Tensor, gain: float) -> None:

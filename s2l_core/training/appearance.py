@@ -45,8 +45,7 @@ class Recipe:
         side: Share of the lip rectangle's width and of its height that a step in canonical space covers.
         blocks: How many blocks along each side that is spread over.
         observed_steps: Share of the steps that also look at observed frames.
-        runs: How many runs of frames these look at.
-        run_frames: Frames in a run.
+        frames: How many of these such a step looks at.
     """
 
     rate: float
@@ -54,14 +53,13 @@ class Recipe:
     side: float = 0.5
     blocks: int = 1
     observed_steps: float = 1.0
-    runs: int = 2
-    run_frames: int = 6
+    frames: int = 4
 
 
 RECIPES: dict[Architecture, Recipe] = {
     "fast": Recipe(2e-4),
-    "explicit": Recipe(2e-3, steps=5, observed_steps=0.1, side=1.0),
-    "paper": Recipe(1e-3, steps=10, side=0.1, blocks=4, observed_steps=0.05, runs=1, run_frames=2),
+    "explicit": Recipe(2e-3, steps=5, observed_steps=0.3, side=1.0),
+    "paper": Recipe(1e-3, steps=10, side=0.1, blocks=4, observed_steps=0.05, frames=2),
 }
 """Grids are composed as fast as they are looked at, and a decoder paints whole pictures in any case. The paper's
 network takes a second for a few of them, so that it mostly sees small blocks, of many.
@@ -79,7 +77,7 @@ def appearance_stages(
     teacher: SyncTeacher | None,
 ) -> list[Stage]:
     """Train the lip model and Blend-Net together: in canonical space on cells at arbitrary positions (continuous
-    sampling, equation (2)) with the loss of equation (7), and in observed space on runs of whole mouth regions with
+    sampling, equation (2)) with the loss of equation (7), and in observed space on whole mouth regions with
     that of equation (8). A lip model that learns end to end goes through a second, short stage with the loss of
     equation (6) and without Blend-Net, as in the paper.
 
@@ -100,8 +98,8 @@ def appearance_stages(
     lip = speaker.lip
     recipe = RECIPES[speaker.architecture]
     time_share = _TIME_SHARE * preset.time
-    hear = hear_end_to_end(lip, clip, offsets, time_share) if codes is None else hear_once(lip, clip, offsets)
-    runs, partners = Runs.of(clip, recipe.run_frames), similar_poses(clip)
+    hear = hear_end_to_end(lip, clip, offsets, time_share) if codes is None else hear_once(lip, clip, codes, offsets)
+    singles, partners = Runs.of(clip, 1), similar_poses(clip)
     perception = find_perception(preset.weights, offsets.device, report)
 
     def cells(size: int, random: np.random.Generator) -> Cells:
@@ -115,11 +113,11 @@ def appearance_stages(
         if perception is not None and preset.weights.lip_perceptual and recipe.blocks == 1:
             terms["lip_perceptual"] = _perceived(perception, canonical, random)
         if random.random() < recipe.observed_steps:
-            frames = runs.sample(random, recipe.runs)
+            frames = singles.sample(random, recipe.frames)
             others = partners[frames.flatten()]
             spoken = hear(frames, random)
             observed = observed_pair(speaker, clip, spoken, frames.flatten(), others, random, preset.blending)
-            terms |= _observed_terms(observed, frames.shape, random, preset.weights, perception)
+            terms |= _observed_terms(observed, random, preset.weights, perception)
         return losses.total(terms, preset.weights)
 
     speech = {id(parameter) for parameter in lip.speech.parameters()}
@@ -154,17 +152,14 @@ def appearance_stages(
 
 def _observed_terms(
     observed: Pair,
-    runs: tuple[int, ...],
     random: np.random.Generator,
     weights: losses.Weights,
     perception: Lpips | None,
 ) -> dict[str, Tensor]:
-    """What mouth regions in runs of the shape (R, T) add to equation (10)."""
+    """What mouth regions add to equation (10)."""
     terms = {"frame": losses.photometric(*observed)}
     if weights.gradient:
         terms["gradient"] = losses.gradient(*observed)
-    if weights.temporal:
-        terms["temporal"] = losses.temporal(*(pictures.unflatten(0, runs) for pictures in observed))
     if perception is not None and weights.frame_perceptual:
         terms["frame_perceptual"] = _perceived(perception, _middles(observed), random)
     return terms

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..model.lip.base import LipModel
-from ..speech.encoder import CODE_SECONDS, CONTEXT_CODES, codes_at
+from ..speech.encoder import CODE_SECONDS, CONTEXT_CODES, SpeechEncoder, codes_at
 from .clip import Clip
 from .speech import excerpt
 
@@ -18,12 +18,24 @@ Hearing = Callable[[NDArray[np.int64], np.random.Generator], Tensor]
 """Motion codes (R T, code) that speech gives the frames (R, T) of some runs."""
 
 
-def hear_once(lip: LipModel, clip: Clip, offsets: Tensor) -> Hearing:
-    """Speech has learnt already: its codes are read off."""
+def hear_once(lip: LipModel, clip: Clip, codes: Tensor, offsets: Tensor) -> Hearing:
+    """Speech has learnt already: its codes are read off, and stretched until mouths open as far as the true ones.
+    Codes that are stretched leave the colours of the footage, which pictures must learn to give back; as far as in
+    dubbing they must not be stretched here, where speech is surer, or pictures would learn to close the mouth again.
+
+    Args:
+        lip: Its speech encoder has been trained.
+        clip: The training frames.
+        codes: (N, 64) that the canonical lips themselves ask for.
+        offsets: (N, 64) of the look.
+    """
     with torch.no_grad():
         heard = torch.from_numpy(clip.features).to(offsets.device)
-        codes = lip.code(codes_at(lip.speech.track(heard), clip.times) + offsets)
-    return lambda frames, random: codes[torch.from_numpy(frames.flatten()).to(codes.device)]
+        spoken = codes_at(lip.speech.track(heard), clip.times)
+        if isinstance(lip.speech, SpeechEncoder):
+            spoken = lip.speech.articulation.match(spoken, codes - offsets)
+        given = lip.code(spoken + offsets)
+    return lambda frames, random: given[torch.from_numpy(frames.flatten()).to(given.device)]
 
 
 def hear_end_to_end(lip: LipModel, clip: Clip, offsets: Tensor, time_share: float) -> Hearing:

@@ -120,9 +120,20 @@ def test_articulation_neither_closes_a_closed_mouth_further_nor_tears_it_open() 
     assert told.quantile(0.04) < opened.min() and opened.max() < told.max()
 
 
+def test_timid_codes_are_matched_to_openings_as_far_apart_as_the_true_ones() -> None:
+    codes, openings = mouths()
+    articulation = Articulation(3)
+    articulation.fit(codes, openings, 2.0)
+    matched = articulation.match(0.3 * codes, codes)
+    opened, true = matched @ articulation.reading, codes @ articulation.reading
+    assert float(opened.std() / true.std()) == pytest.approx(1.0, abs=0.1)
+
+
 def test_an_encoder_that_was_not_fitted_articulates_as_it_speaks() -> None:
     codes = torch.randn(5, 8)
-    assert torch.equal(SpeechEncoder(8).articulation(codes), codes)
+    articulation = SpeechEncoder(8).articulation
+    assert torch.equal(articulation(codes), codes)
+    assert torch.equal(articulation.match(codes, 2 * codes), codes)
 
 
 def test_what_is_fitted_after_training_rests_in_silence_and_articulates_by_what_speech_tells() -> None:
