@@ -24,7 +24,7 @@ from .lip import ARCHITECTURES, LipModel
 from .lip.base import SPOKEN_SIZE
 from .look import LookModel, LookPixels
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _KEY = "speech2lip"
 _LONGEST_HEADER = 16_000_000
 _HALF_PRECISION_FROM = 10_000

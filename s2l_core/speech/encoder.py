@@ -19,6 +19,8 @@ CODE_SECONDS = 4 * HOP_SECONDS
 _WIDTH = 128
 _DROPOUT = 0.3
 _BLOCKS = 3
+MEMBERS = 2
+"""Networks that the speech encoder averages."""
 CONTEXT_CODES = 4
 """Codes on either side that an output depends on; also how much an excerpt must be longer at both ends."""
 
@@ -78,8 +80,9 @@ class MelEncoder(nn.Module, ABC):
 
 
 class SpeechEncoder(MelEncoder):
-    """Strided convolutions on log-mel, in the place of the paper's DeepSpeech features and AudioNet (section 4.2),
-    averaged with a kernel regression: the two err in different ways, the more so the shorter the footage.
+    """Strided convolutions on log-mel, in the place of the paper's DeepSpeech features and AudioNet (section 4.2): the
+    mean of networks that start from different weights and learn from different excerpts, and of a kernel regression.
+    They err in different ways, the more so the shorter the footage.
 
     Args:
         size: Numbers in a code.
@@ -96,28 +99,44 @@ class SpeechEncoder(MelEncoder):
     def __init__(self, size: int, bands: int = MEL_BANDS) -> None:
         super().__init__(bands)
         self.layers = nn.Sequential(
-            nn.Conv1d(bands, _WIDTH, 5, stride=2, padding=2),
+            _convolutions(bands, _WIDTH, 5, stride=2),
             nn.ReLU(),
-            nn.Conv1d(_WIDTH, _WIDTH, 5, stride=2, padding=2),
+            _convolutions(_WIDTH, _WIDTH, 5, stride=2),
             nn.Dropout(_DROPOUT),
             *(_ResidualBlock() for _ in range(_BLOCKS)),
             nn.ReLU(),
-            nn.Conv1d(_WIDTH, size, 1),
+            _convolutions(_WIDTH, size, 1),
         )
         self.kernel = KernelRegression(size, bands)
         self.register_buffer("kernel_share", torch.zeros(()))
         self.articulation = Articulation(size)
 
     def encode(self, scaled: Tensor) -> Tensor:
-        codes = self.layers(scaled.transpose(1, 2)).transpose(1, 2)
+        """Codes (B, t, size); in training B must be a multiple of :data:`MEMBERS`, and one of them gives each row: the
+        first the first, the second the second, and so on in turn.
+        """
+        if self.training:
+            return self._answers(scaled.unflatten(0, (-1, MEMBERS))).flatten(0, 1)
+        codes = self._answers(scaled[:, None].expand(-1, MEMBERS, -1, -1)).mean(dim=1)
         return codes if self.kernel_share == 0 else torch.lerp(codes, self.kernel(scaled), self.kernel_share)
+
+    def _answers(self, scaled: Tensor) -> Tensor:
+        """Codes (B, members, t, size) of what each member hears: (B, members, 4 t, bands)."""
+        codes = self.layers(scaled.transpose(2, 3).flatten(1, 2))
+        return codes.unflatten(1, (MEMBERS, -1)).transpose(2, 3)
+
+
+def _convolutions(inputs: int, outputs: int, length: int, stride: int = 1) -> nn.Conv1d:
+    """The same layer of every member."""
+    sizes = MEMBERS * inputs, MEMBERS * outputs, length
+    return nn.Conv1d(*sizes, stride=stride, padding=length // 2, groups=MEMBERS)
 
 
 class _ResidualBlock(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.first = nn.Conv1d(_WIDTH, _WIDTH, 3, padding=1)
-        self.second = nn.Conv1d(_WIDTH, _WIDTH, 3, padding=1)
+        self.first = _convolutions(_WIDTH, _WIDTH, 3)
+        self.second = _convolutions(_WIDTH, _WIDTH, 3)
         self.dropout = nn.Dropout(_DROPOUT)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -167,7 +167,7 @@ def _learn(
     loop = Loop(speaker.networks, seed, checkpoint, watch.look, report)
     teacher = learn_sync(clip, preset.sync_form, seed, report) if preset.weights.sync else None
     if codes is not None:
-        loop.run(speech_stage(lip, clip, codes - offsets, preset, teacher))
+        loop.run(speech_stage(lip, clip, principal, codes - offsets, preset, teacher))
         fit_speech(lip, clip, codes - offsets)
     left = deadline - time.monotonic()
     for stage in appearance_stages(speaker, clip, codes, offsets, preset, report, left, teacher):

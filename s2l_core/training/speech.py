@@ -8,18 +8,22 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..model.lip.base import LipModel
-from ..speech.encoder import CODE_SECONDS, CONTEXT_CODES, SpeechEncoder
+from ..speech.encoder import CODE_SECONDS, CONTEXT_CODES, MEMBERS, SpeechEncoder
 from ..speech.features import HOP_SECONDS
 from ..speech.kernel import BLOCK_ROWS, BLOCKS, KernelRegression
 from ..speech.sources import SpeechSource
 from .clip import Clip
 from .loop import Stage
 from .presets import Preset
+from .starts import PrincipalLips
 from .sync import SyncTeacher
 
 _STEPS = ([20, 60, 240, 1200], [300, 700, 1600, 2500])
 """Seconds of footage and steps that the speech encoder takes at best; more over-fits, fewer under-fit."""
-_RATE, _DECAY, _BATCH, _SILENT_EXCERPTS = 2e-3, 1e-2, 12, 2
+_RATE, _DECAY = 2e-3, 1e-2
+_BATCH, _SILENT_EXCERPTS = 12 * MEMBERS, 2 * MEMBERS
+_TOLERANCE = 0.3
+"""Squared error of a moment, as a share of the variance, up to which it counts in proportion."""
 _EXCERPT_CODES = 64
 _LEAST_SILENCE_CODES = 16
 _TIME_SHARE = 0.5
@@ -27,34 +31,40 @@ _TIME_SHARE = 0.5
 _REST_SHARE = 0.05
 """Share of the frames, those with the most closed mouth, that show the mouth at rest."""
 
-
 _FOLDS = 5
-_BOLDNESS = 1.35
 _MOST_GAIN = 3.0
-"""Least squares give a quantity that is predicted with the correlation r only r times its deviation, and pictures that
-are averaged show less of an opening than their codes: this over r is the gain with which mouths open as far as the
-real ones, but no more than the second number."""
+"""Least squares give a quantity that is predicted with the correlation r only r times its deviation: 1/r is the gain
+with which mouths open as far as the real ones, but no more than this."""
 _PAUSES_EVERY = 16
 _PAUSE_ONSET = 2
 """Blocks of 40 ms that a pause must have lasted before the mouth rests in it."""
 
 _SYNC_EXCERPTS, _SYNC_CODES = 2, 34
-_SYNC_SHARE = 0.1
-"""What the sync loss counts beside errors of codes, whose numbers are larger than those of pixels."""
+_SYNC_STEPS = 0.2
+"""Share of the steps that the sync loss takes part in, which takes longer than the rest of a step otherwise."""
 
 
 def speech_stage(
-    lip: LipModel, clip: Clip, targets: Tensor, preset: Preset, teacher: SyncTeacher | None = None
+    lip: LipModel,
+    clip: Clip,
+    principal: PrincipalLips,
+    targets: Tensor,
+    preset: Preset,
+    teacher: SyncTeacher | None = None,
 ) -> Stage:
     """Train the speech encoder and the time code on codes: the reconstruction loss in canonical space, equation (7),
-    since the axes are orthogonal. Numbers that vary much weigh less than there, by the root of their deviation.
+    since the components are linear; the mouth box counts most there.
 
-    Some excerpts carry silence, during which the mouth must rest. Some others are painted, for the contrastive loss of
-    equation (6): the least squared error alone is timid, and moves the lips less than the voice asks for.
+    What speech does not tell must not make the rest timid: the logarithm of the error of each moment is what counts
+    (the negative log-likelihood of Cauchy's distribution), so that moments that cannot be told pull less.
+
+    Some excerpts carry silence, during which the mouth must rest. Some others are painted now and then, for the
+    contrastive loss of equation (6).
 
     Args:
         lip: Only what gives its codes is learnt.
         clip: The training frames.
+        principal: What the codes mean.
         targets: (N, 64) codes without the look's offsets.
         preset: How long to train, and what the sync loss counts.
         teacher: Of the sync loss, if it takes part.
@@ -64,8 +74,8 @@ def speech_stage(
     rows = min(len(heard), round(clip.seconds / CODE_SECONDS) * 4 + 1)
     wanted, known = _on_code_grid(targets, clip, (rows - 1) // 4)
     rest = _rest_pose(clip, targets)
-    weights = targets.std(dim=0).sqrt()
-    weights = weights / weights.max()
+    to_pixels = principal.in_pixels(clip.face)
+    tolerated = _TOLERANCE * (targets @ to_pixels).square().sum(dim=-1).mean().clamp(min=1e-9)
     length = min(_EXCERPT_CODES, len(wanted))
     with torch.no_grad():
         paint = None if teacher is None else teacher.painter(lip)
@@ -82,12 +92,13 @@ def speech_stage(
         timed[:_SILENT_EXCERPTS] = False
         times = torch.where(timed, places * CODE_SECONDS, torch.nan)
         guess = lip.code(lip.speech(sounds)[:, CONTEXT_CODES:-CONTEXT_CODES], times)
-        error = (counts[..., None] * (weights * (guess - answers)).square()).mean()
-        if teacher is None or paint is None:
+        squares = ((guess - answers) @ to_pixels).square().sum(dim=-1)
+        error = (counts * (squares / tolerated).log1p()).mean()
+        if teacher is None or paint is None or random.random() > _SYNC_STEPS:
             return error
         some, moments = guess[-_SYNC_EXCERPTS:, :_SYNC_CODES], places[-_SYNC_EXCERPTS:, :_SYNC_CODES] * CODE_SECONDS
         lips = paint(some.flatten(0, 1)).unflatten(0, some.shape[:2])
-        return error + _SYNC_SHARE * preset.weights.sync * teacher.loss(moments.cpu().numpy(), lips)
+        return error + preset.weights.sync / _SYNC_STEPS * teacher.loss(moments.cpu().numpy(), lips)
 
     steps = round(preset.speech_factor * float(np.interp(clip.seconds, *_STEPS)))
     parameters = [*lip.speech.parameters(), *lip.time.parameters()]
@@ -111,9 +122,9 @@ def fit_speech(lip: LipModel, clip: Clip, targets: Tensor) -> None:
     rest = _rest_pose(clip, targets)
     pauses = _pauses(clip, encoder, heard[::_PAUSES_EVERY])
     encoder.kernel.fit(torch.cat([heard, pauses]), torch.cat([targets, rest.expand(len(pauses), -1)]))
-    predictable = max(_predictability(heard, openings), _BOLDNESS / _MOST_GAIN)
-    encoder.kernel_share.fill_(1 - predictable)  # what speech does not tell, the convolutions learn by heart
-    encoder.articulation.fit(targets, openings, _BOLDNESS / predictable)
+    predictable = max(_predictability(heard, openings), 1 / _MOST_GAIN)
+    encoder.kernel_share.fill_((1 - predictable) / 2)  # what speech does not tell, the convolutions learn by heart
+    encoder.articulation.fit(targets, openings, 1 / predictable)
 
 
 def _heard_around(clip: Clip, encoder: SpeechEncoder) -> Tensor:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..canonical import CanonicalFace
 from ..events import Report
 from ..model.lip.base import SPOKEN_SIZE
 from ..model.look import FIT_STEPS, evenly, principal_axes, speech_context
@@ -15,6 +16,8 @@ from ..model.speaker import SpeakerModel
 from .clip import Clip
 
 _MOST_BASIS_FRAMES = 800
+_AROUND_MOUTH = 0.05
+"""What errors outside of the mouth box count beside those inside."""
 
 
 class PrincipalLips(NamedTuple):
@@ -29,6 +32,18 @@ class PrincipalLips(NamedTuple):
     mean: Tensor
     axes: Tensor
     codes: Tensor
+
+    def in_pixels(self, face: CanonicalFace) -> Tensor:
+        """A matrix (64, 64) that brings differences of codes to a space where squares are the sum of the squared errors
+        of pixels: those in the mouth box, and a little of those around it.
+        """
+        box = face.lips.rectangle
+        left, top, right, bottom = (round(edge) for edge in face.mouth_box)
+        weights = self.mean.new_full((box.height, box.width), _AROUND_MOUTH**0.5)
+        rows = slice(max(0, top - box.top), max(0, bottom - box.top))
+        columns = slice(max(0, left - box.left), max(0, right - box.left))
+        weights[rows, columns] = 1.0
+        return torch.linalg.qr((weights * self.axes).flatten(1).T).R.T
 
 
 def find_principal_lips(clip: Clip) -> PrincipalLips:
