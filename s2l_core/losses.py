@@ -10,9 +10,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 PerceptualDistance = Callable[[Tensor, Tensor], Tensor]
 """Generated and true pictures (B, 3, h, w) to distances (B,), such as :class:`.model.perception.Lpips`."""
+
+_SHADE = 5
+"""Pixels, over which shades are averaged twice; what is finer is a detail."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class Weights:
         frame_perceptual: :func:`perceptual` of the mouth region, equation (8).
         depth: :func:`photometric` of heads that canonical depth brings into one view, equation (9).
         sync: The contrastive loss, equation (6).
+        frame_details: :func:`perceptual` of the mouth region's :func:`details` alone.
         gradient: :func:`gradient` of the mouth region.
     """
 
@@ -35,13 +40,14 @@ class Weights:
     frame_perceptual: float = 0.01
     depth: float = 1.0
     sync: float = 0.01
+    frame_details: float = 0.0
     gradient: float = 0.0
 
 
 PAPER = Weights()
 """Of equation (10)."""
 
-DEFAULT = Weights(lip_perceptual=0.0, gradient=0.5)
+DEFAULT = Weights(lip_perceptual=0.0, frame_perceptual=0.0, frame_details=0.01, gradient=0.5)
 """What measures best on mouths of some hundred pixels."""
 
 
@@ -59,6 +65,16 @@ def photometric(generated: Tensor, truth: Tensor, mask: Tensor | None = None) ->
 def perceptual(distance: PerceptualDistance, generated: Tensor, truth: Tensor) -> Tensor:
     """LPIPS(Î, I), the second term of equations (7) and (8), as a mean over pictures."""
     return distance(generated, truth).mean()
+
+
+def details(generated: Tensor, truth: Tensor) -> Tensor:
+    """Generated pictures with the true ones' shades and their own details. A perceptual loss of these asks for sharp
+    lips and teeth, and leaves shades to squared errors, which it would make larger.
+    """
+    shades = truth - generated
+    for _ in range(2):
+        shades = functional.avg_pool2d(shades, _SHADE, 1, _SHADE // 2, count_include_pad=False)
+    return generated + shades
 
 
 def gradient(generated: Tensor, truth: Tensor) -> Tensor:

@@ -162,6 +162,9 @@ def _observed_terms(
         terms["gradient"] = losses.gradient(*observed)
     if perception is not None and weights.frame_perceptual:
         terms["frame_perceptual"] = _perceived(perception, _middles(observed), random)
+    if perception is not None and weights.frame_details:
+        detailed = Pair(losses.details(*observed), observed.truth)
+        terms["frame_details"] = _perceived(perception, _middles(detailed), random)
     return terms
 
 
@@ -172,7 +175,7 @@ def _perceived(perception: Lpips, pair: Pair, random: np.random.Generator) -> Te
 
 def find_perception(weights: losses.Weights, device: torch.device, report: Report) -> Lpips | None:
     """The perceptual distance, where it counts something and there are weights for it; that there are none is told."""
-    if not (weights.lip_perceptual or weights.frame_perceptual):
+    if not (weights.lip_perceptual or weights.frame_perceptual or weights.frame_details):
         return None
     try:
         return load_lpips().to(device)

@@ -44,6 +44,14 @@ def test_gradient_forgives_brightness_and_not_blur() -> None:
     assert float(losses.gradient(blurred, truth)) > 0.01
 
 
+def test_details_have_the_true_shades_and_their_own_sharpness() -> None:
+    truth = torch.rand(1, 3, 40, 40, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(losses.details(truth + 0.2, truth), truth, atol=1e-6)
+    blurred = torch.nn.functional.avg_pool2d(truth, 3, 1, 1, count_include_pad=False)
+    detailed = losses.details(blurred, truth)
+    assert float(losses.gradient(detailed, truth)) > 0.8 * float(losses.gradient(blurred, truth))
+
+
 def test_perceptual_is_the_mean_of_the_distances() -> None:
     distance = losses.perceptual(lambda a, b: (a - b).abs().amax(dim=(1, 2, 3)), pictures(4) + 0.3, pictures(4))
     assert float(distance) == pytest.approx(0.3, rel=1e-4)
