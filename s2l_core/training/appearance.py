@@ -24,14 +24,17 @@ from .sampling import Cells, Runs, sample_cells, similar_poses
 from .sync import SyncTeacher
 
 _CANONICAL_FRAMES = 8
-_BLEND_RATE = 2e-3
 _TIME_SHARE = 0.5
 """Share of the runs that are told their time."""
 _PERCEIVED = 3
 """Pictures of a step that the perceptual loss looks at, which takes longer than the rest of the step otherwise."""
-_SYNC_WINDOWS = 4
 _SYNC_SHARE = 0.1
 """Of the steps, those with the sync loss come last."""
+_SYNC_RATE = 0.01
+"""Share of the highest learning rate that these reach: with the whole of it, five of them undid what the lips had
+learnt, and a twentieth of it still cost half a decibel."""
+_SYNC_RUNS = 2
+"""Windows of a step, each from a moment of its own, so that one is a negative of the other."""
 _PATIENCE = 0.3
 
 
@@ -46,6 +49,7 @@ class Recipe:
         blocks: How many blocks along each side that is spread over.
         observed_steps: Share of the steps that also look at observed frames.
         frames: How many of these such a step looks at.
+        blend_rate: Highest learning rate of Blend-Net.
     """
 
     rate: float
@@ -54,15 +58,17 @@ class Recipe:
     blocks: int = 1
     observed_steps: float = 1.0
     frames: int = 4
+    blend_rate: float = 2e-3
 
 
 RECIPES: dict[Architecture, Recipe] = {
     "fast": Recipe(2e-4),
     "explicit": Recipe(2e-3, steps=5, observed_steps=0.3, side=1.0),
-    "paper": Recipe(1e-3, steps=10, side=0.1, blocks=4, observed_steps=0.05, frames=2),
+    "paper": Recipe(2e-3, steps=10, side=0.1, blocks=4, observed_steps=0.05, frames=1, blend_rate=5e-4),
 }
 """Grids are composed as fast as they are looked at, and a decoder paints whole pictures in any case. The paper's
-network takes a second for a few of them, so that it mostly sees small blocks, of many.
+network takes a second for a few of them, so that it mostly sees small blocks, of many; Blend-Net, which sees whole
+pictures only, then has few steps, and at the rate of the others its residual did more harm than good after them.
 """
 
 
@@ -126,25 +132,26 @@ def appearance_stages(
     appearance = Stage(
         "Learn appearance",
         recipe.steps * preset.appearance_steps,
-        [(learnt, recipe.rate)] + [(list(speaker.blend.parameters()), _BLEND_RATE)] * preset.blending,
+        [(learnt, recipe.rate)] + [(list(speaker.blend.parameters()), recipe.blend_rate)] * preset.blending,
         loss,
         patience=_PATIENCE if preset.early_stopping and codes is None else None,  # codes have been learnt
         seconds=seconds,
     )
     if teacher is None or codes is not None:
         return [appearance]
-    spoken_runs = Runs.of(clip, frames_of_windows(clip.times, _SYNC_WINDOWS))
+    windows = Runs.of(clip, frames_of_windows(clip.times, 1))
 
     def loss_in_sync(random: np.random.Generator) -> Tensor:
-        frames = spoken_runs.sample(random, 1)
+        frames = windows.sample(random, _SYNC_RUNS)
         lips = teacher.painter(lip)(hear(frames, random)).unflatten(0, frames.shape)
         return loss(random) + losses.total({"sync": teacher.loss(clip.times[frames], lips)}, preset.weights)
 
     synchrony = Stage(
         "Learn synchrony of lips",
         round(_SYNC_SHARE * appearance.steps),
-        [(learnt, recipe.rate)],
+        [(learnt, _SYNC_RATE * recipe.rate)],
         loss_in_sync,
+        patience=appearance.patience,
         seconds=_SYNC_SHARE * seconds,
     )
     return [replace(appearance, seconds=(1 - _SYNC_SHARE) * seconds), synchrony]

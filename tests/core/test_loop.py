@@ -39,3 +39,18 @@ def test_the_share_of_a_stage_is_that_of_its_steps_or_of_its_time() -> None:
     stage = Stage("any", 100, [], lambda random: torch.zeros(()), seconds=10.0)
     assert stage.share(50, 2.0) == pytest.approx(0.5)
     assert stage.share(50, 9.0) == pytest.approx(0.9)
+
+
+def test_a_stage_with_patience_keeps_what_it_began_with_if_it_makes_things_worse(tmp_path: Path) -> None:
+    network = nn.Linear(1, 1)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+
+    def loss(random: np.random.Generator) -> Tensor:
+        return network(torch.ones(1)).square().sum()
+
+    def figure() -> float:
+        return -sum(float((value - before[name]).abs().sum()) for name, value in network.state_dict().items())
+
+    stage = Stage("worse", 6, [(list(network.parameters()), 0.1)], loss, patience=1.0)
+    Loop({"line": network}, 0, Checkpoint(tmp_path / "state.safetensors"), figure, Report()).run(stage)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
