@@ -112,11 +112,10 @@ class SpeechEncoder(MelEncoder):
         self.articulation = Articulation(size)
 
     def encode(self, scaled: Tensor) -> Tensor:
-        """Codes (B, t, size); in training B must be a multiple of :data:`MEMBERS`, and one of them gives each row: the
-        first the first, the second the second, and so on in turn.
-        """
+        """Codes (B, t, size); in training one member gives each row, in turn."""
         if self.training:
-            return self._answers(scaled.unflatten(0, (-1, MEMBERS))).flatten(0, 1)
+            heard = torch.cat([scaled, scaled[:1].expand(-len(scaled) % MEMBERS, -1, -1)])
+            return self._answers(heard.unflatten(0, (-1, MEMBERS))).flatten(0, 1)[: len(scaled)]
         codes = self._answers(scaled[:, None].expand(-1, MEMBERS, -1, -1)).mean(dim=1)
         return codes if self.kernel_share == 0 else torch.lerp(codes, self.kernel(scaled), self.kernel_share)
 

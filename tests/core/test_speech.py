@@ -94,6 +94,12 @@ def test_in_training_a_member_learns_from_its_own_excerpts_alone() -> None:
     assert first.any() and not any(gradient.any() for gradient in rest)
 
 
+def test_any_number_of_excerpts_can_be_learnt_from() -> None:
+    encoder = members_without_dropout().train()
+    mel = torch.randn(2 * MEMBERS, 48, 80)
+    assert torch.allclose(encoder(mel[: MEMBERS + 1]), encoder(mel)[: MEMBERS + 1], atol=1e-5)
+
+
 def test_codes_between_two_moments_are_interpolated_and_held_at_the_ends() -> None:
     track = torch.tensor([[0.0], [4.0], [8.0]])
     times = np.array([-1.0, 0.0, 0.5 * CODE_SECONDS, 1.25 * CODE_SECONDS, 9.0])
