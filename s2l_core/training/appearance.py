@@ -1,4 +1,4 @@
-"""The stage in pixels: how the lips look, and how they are blended into frames; speech goes on learning with them."""
+"""The stages in pixels: how the lips look, and how they are blended into frames."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CANONICAL_FRAMES = 8
 _TIME_SHARE = 0.5
 """Share of the runs that are told their time."""
 _PERCEIVED = 3
-"""Pictures of a step that the perceptual loss looks at, which takes longer than the rest of the step otherwise."""
+"""Pictures of a step that the perceptual loss looks at."""
 _SYNC_SHARE = 0.1
 """Of the steps, those with the sync loss come last."""
 _SYNC_RATE = 0.01
