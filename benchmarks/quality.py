@@ -55,7 +55,8 @@ def contend(trial: Trial, row: str, seed: int, preset: Preset, paper_minutes: fl
     if row == "explicit":
         return trial.by_speech(*trial.train(row, replace(preset, architecture="explicit"), seed))
     if row == "paper_converged":
-        return trial.by_speech(*trial.train_for(row, PRESETS["paper"], seed, 60 * paper_minutes))
+        name = f"{row}_{paper_minutes:g}_minutes"
+        return trial.by_speech(*trial.train_for(name, PRESETS["paper"], seed, 60 * paper_minutes))
     speaker, seconds = trial.train("fast", preset, seed)
     if row == "ceiling":
         return Contender(ceiling(speaker, footage))
@@ -101,7 +102,7 @@ def draw_sheet(trial: Trial, drivers: dict[str, Driver]) -> np.ndarray:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = trial_parser("quality", __doc__, ROWS)
-    parser.add_argument("--paper-minutes", type=float, default=60.0, help="of paper_converged (default: 60)")
+    parser.add_argument("--paper-minutes", type=float, default=60.0, help="of paper_converged (default: 60); with --again if it is in the JSON")
     parser.add_argument("--sheet", type=Path, help="draw the rows of the first seed side by side into this PNG")
     options = parser.parse_args(arguments)
     preset = PRESETS[options.preset]

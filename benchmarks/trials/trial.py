@@ -20,7 +20,7 @@ from s2l_core.evaluation.ruler import Ruler
 from s2l_core.events import Report
 from s2l_core.footage import prepare
 from s2l_core.jobs import Device, Media, TrainJob
-from s2l_core.media.audio import read_speech
+from s2l_core.media.audio import SPEECH_RATE, read_speech
 from s2l_core.model.speaker import SpeakerModel
 from s2l_core.model.sync import JUDGE, train_expert
 from s2l_core.speech.features import HOP_SECONDS, log_mel, normalise_loudness
@@ -131,8 +131,8 @@ class Trial:
         return speaker, float(json.loads(note.read_text())["train_seconds"])
 
     def train_for(self, name: str, preset: Preset, seed: int, seconds: float) -> tuple[SpeakerModel, float]:
-        """As :meth:`train`, but for a time in place of a number of steps. No part of the training
-        footage is kept to stop earlier.
+        """As :meth:`train`, but for a time in place of a number of steps. No part of the training footage is kept to
+        stop earlier.
         """
         endless = replace(preset, appearance_steps=MANY_STEPS, seconds=seconds, early_stopping=False)
         return self.train(name, endless, seed)
@@ -148,7 +148,7 @@ class Trial:
     def _cross(self, drive: Drive, voice: Path) -> Columns:
         """Synchrony and leakage while somebody else's voice drives the held-out frames, mean over excerpts."""
         sound = read_speech(Media(str(voice)))
-        length = round(self.ruler.seconds * 16_000)
+        length = round(self.ruler.seconds * SPEECH_RATE)
         count = max(1, min(CROSS_EXCERPTS, len(sound) // length))
         excerpts = [self.ruler.say(sound[start * length :]) for start in range(count)]
         results = [
