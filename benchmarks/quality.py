@@ -102,7 +102,12 @@ def draw_sheet(trial: Trial, drivers: dict[str, Driver]) -> np.ndarray:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = trial_parser("quality", __doc__, ROWS)
-    parser.add_argument("--paper-minutes", type=float, default=60.0, help="of paper_converged (default: 60); with --again if it is in the JSON")
+    parser.add_argument(
+        "--paper-minutes",
+        type=float,
+        default=60.0,
+        help="of paper_converged (default: 60); with --again if it is in the JSON",
+    )
     parser.add_argument("--sheet", type=Path, help="draw the rows of the first seed side by side into this PNG")
     options = parser.parse_args(arguments)
     preset = PRESETS[options.preset]
