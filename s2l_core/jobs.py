@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import operator
 import types
 import typing
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ Device = Literal["auto", "cpu", "cuda"]
 PresetName = Literal["preview", "balanced", "final", "paper"]
 Architecture = Literal["fast", "explicit", "paper"]
 Remainder = Literal["stop", "keep"]
+
+_LARGEST_SIDE = 8192
+_RIGID_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,38 @@ class Media:
             raise BadJob(f"The start of {self.path} is {self.start} s; it must be 0 or more.")
         if self.end is not None and not (math.isfinite(self.end) and self.end > self.start):
             raise BadJob(f"The end of {self.path} is {self.end} s; it must lie after its start at {self.start} s.")
+
+
+@dataclass(frozen=True)
+class CameraView:
+    """A pinhole camera: what a picture is rendered through.
+
+    Attributes:
+        fx: Focal length in pixels, across.
+        fy: Focal length in pixels, down.
+        cx: Principal point in pixels from the left edge of the picture; the centre of the first pixel lies at 0.5.
+        cy: Principal point in pixels from the top edge.
+        width: Pixels, 1 to 8192.
+        height: Pixels, 1 to 8192.
+    """
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        if not all(1 <= side <= _LARGEST_SIDE for side in (self.width, self.height)):
+            size = f"{self.width} x {self.height}"
+            raise BadJob(
+                f"A picture of {size} pixels cannot be rendered.", f"Each side must have 1 to {_LARGEST_SIDE} pixels."
+            )
+        if not all(math.isfinite(focal) and focal > 0.0 for focal in (self.fx, self.fy)):
+            raise BadJob(f"A camera with focal lengths of {self.fx} and {self.fy} pixels cannot be rendered through.")
+        if not (math.isfinite(self.cx) and math.isfinite(self.cy)):
+            raise BadJob(f"A camera with its principal point at ({self.cx}, {self.cy}) cannot be rendered through.")
 
 
 @dataclass(frozen=True)
@@ -168,10 +204,99 @@ class HeatmapJob:
     device: Device = "auto"
 
 
-Job = InfoJob | CheckJob | TrainJob | DubJob | EvaluateJob | HeatmapJob
-JOB_TYPES: dict[str, type[Job]] = {
-    job_type.verb: job_type for job_type in (InfoJob, CheckJob, TrainJob, DubJob, EvaluateJob, HeatmapJob)
-}
+@dataclass(frozen=True)
+class HeadJob:
+    """Hand the head out of a speaker file: mesh, poses, expression curves and background plate.
+
+    Attributes:
+        speaker_path: The ``.s2l`` file.
+        footage: Video of that speaker whose poses and expressions are handed out.
+        output_path: The ``.npz`` file to write; the plate is written beside it.
+        landmarks: As in :class:`CheckJob`; of the kind that the speaker was trained with.
+    """
+
+    verb: ClassVar[str] = "head"
+    speaker_path: str
+    footage: Media
+    output_path: str
+    landmarks: str = "bundled"
+    device: Device = "auto"
+
+
+@dataclass(frozen=True)
+class PoseJob:
+    """Render a speaker's head along the path of a camera.
+
+    Attributes:
+        speaker_path: The ``.s2l`` file.
+        footage: Video of that speaker, as filmed or dubbed.
+        camera_path: The JSON file, see :mod:`s2l_core.camera_path`.
+        output_path: The movie file to write.
+        background: Whether to show the plate behind the head, and not black.
+        fade: Whether poses that the footage tells nothing about are turned back to the nearest trusted ones.
+        landmarks: As in :class:`HeadJob`.
+    """
+
+    verb: ClassVar[str] = "pose"
+    speaker_path: str
+    footage: Media
+    camera_path: str
+    output_path: str
+    background: bool = True
+    fade: bool = True
+    landmarks: str = "bundled"
+    device: Device = "auto"
+
+
+@dataclass(frozen=True)
+class RenderJob:
+    """Render one picture of a speaker's head as another camera sees it.
+
+    Attributes:
+        speaker_path: The ``.s2l`` file.
+        footage: Video of that speaker, as filmed or dubbed: the whole span that is used, for it is looked at once.
+        moment: Seconds from the start of the medium; the frame on screen then is re-posed.
+        camera: The new view.
+        pose: camera_from_head in the new view: a rigid 4x4 matrix, row by row, OpenCV's axes, millimetres.
+        output_path: The ``.npy`` file to write.
+        background: Whether to show the plate behind the head, and not nothing.
+        fade: As in :class:`PoseJob`.
+        landmarks: As in :class:`HeadJob`.
+    """
+
+    verb: ClassVar[str] = "render"
+    speaker_path: str
+    footage: Media
+    moment: float
+    camera: CameraView
+    pose: tuple[float, ...]
+    output_path: str
+    background: bool = True
+    fade: bool = True
+    landmarks: str = "bundled"
+    device: Device = "auto"
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.moment) and self.moment >= 0.0):
+            raise BadJob(f"The moment to render is {self.moment} s; it must be 0 or more.")
+        if not is_rigid(self.pose):
+            raise BadJob("The pose to render is not a rigid 4 x 4 matrix.", "A pose turns and moves only.")
+
+
+Job = InfoJob | CheckJob | TrainJob | DubJob | EvaluateJob | HeatmapJob | HeadJob | PoseJob | RenderJob
+JOB_TYPES: dict[str, type[Job]] = {job_type.verb: job_type for job_type in typing.get_args(Job)}
+
+
+def is_rigid(matrix: tuple[float, ...]) -> bool:
+    """Whether 16 numbers, row by row, are a 4x4 matrix that rotates and translates, and does nothing else."""
+    if len(matrix) != 16 or not all(map(math.isfinite, matrix)):
+        return False
+    a, b, c = (matrix[start : start + 3] for start in (0, 4, 8))
+    a_cross_b = (a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0])
+    # Rows of unit length, the first two at right angles, and the third their cross product, which is a right hand's.
+    wrong = [math.dist(c, a_cross_b), sum(map(operator.mul, a, b)), math.hypot(*a) - 1.0, math.hypot(*b) - 1.0]
+    wrong += [matrix[column] - (column == 15) for column in range(12, 16)]
+    return all(abs(value) <= _RIGID_TOLERANCE for value in wrong)
 
 
 def parse_rate(text: str) -> Fraction:
@@ -256,12 +381,19 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if value not in typing.get_args(hint):
             raise BadJob(f"{where} is {value!r}; it must be one of {', '.join(map(repr, typing.get_args(hint)))}.")
         return value
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise BadJob(f"{where} must be a list.")
+        return tuple(_convert(typing.get_args(hint)[0], item, f"{where}[{place}]") for place, item in enumerate(value))
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         if not isinstance(value, dict):
             raise BadJob(f"{where} must be an object.")
         return _build(hint, value, where)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, hint) or isinstance(value, bool):
+        try:
+            return float(value)
+        except OverflowError:
+            raise BadJob(f"{where} is too large a number.") from None
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         raise BadJob(f"{where} must be {hint.__name__}, not {type(value).__name__}.")
     return value

@@ -14,20 +14,28 @@ from s2l_core.errors import BadJob
 from s2l_core.jobs import (
     JOB_TYPES,
     SCHEMA_VERSION,
+    CameraView,
     CheckJob,
     DubJob,
     EvaluateJob,
+    HeadJob,
     HeatmapJob,
     InfoJob,
     Job,
     Media,
+    PoseJob,
+    RenderJob,
     TrainJob,
     from_document,
     from_json,
+    is_rigid,
     parse_rate,
     to_document,
     to_json,
 )
+
+CAMERA = CameraView(700.0, 700.0, 256.0, 256.0, 512, 512)
+FRONTAL = (1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 600.0, 0.0, 0.0, 0.0, 1.0)
 
 JOBS: list[Job] = [
     InfoJob(device="cpu"),
@@ -36,6 +44,9 @@ JOBS: list[Job] = [
     DubJob("anna.s2l", Media("take.mp4"), Media("line.wav", 2.0), "dubbed.mp4", rate="30000/1001", remainder="keep"),
     EvaluateJob("anna.s2l"),
     HeatmapJob(Media("take.mp4"), "heat.png"),
+    HeadJob("anna.s2l", Media("take.mp4", 1.0, 9.0), "anna.npz"),
+    PoseJob("anna.s2l", Media("dubbed.mp4"), "dolly.json", "posed.mp4", background=False),
+    RenderJob("anna.s2l", Media("dubbed.mp4"), 2.5, CAMERA, FRONTAL, "frame.npy", fade=False),
 ]
 
 
@@ -78,6 +89,49 @@ def test_a_wrong_value_is_refused_by_name(change: dict[str, Any], complaint: str
     document = {**to_document(TrainJob(Media("take.mp4"), "anna.s2l")), **change}
     with pytest.raises(BadJob, match=complaint):
         from_document(document)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"moment": -0.1}, "0 or more"),
+        ({"moment": float("inf")}, "0 or more"),
+        ({"moment": 10**400}, "too large"),
+        ({"background": 1}, "must be bool"),
+        ({"camera": None}, "must be an object"),
+        ({"camera": {"width": 0, "height": 0}}, "A picture of 0 x 0 pixels cannot be rendered"),
+        ({"camera": {"width": 9000}}, "A picture of 9000 x 512 pixels cannot be rendered"),
+        ({"camera": {"fx": 0.0}}, "focal lengths"),
+        ({"camera": {"fy": float("nan")}}, "focal lengths"),
+        ({"camera": {"cx": float("inf")}}, "principal point"),
+        ({"pose": "front"}, "must be a list"),
+        ({"pose": FRONTAL[:12]}, "not a rigid"),
+        ({"pose": [*FRONTAL[:15], "1"]}, r"render.pose\[15\] must be float"),
+        ({"pose": [float("nan"), *FRONTAL[1:]]}, "not a rigid"),
+    ],
+)
+def test_what_cannot_be_rendered_is_refused_by_name(change: dict[str, Any], complaint: str) -> None:
+    document = to_document(RenderJob("anna.s2l", Media("take.mp4"), 0.0, CAMERA, FRONTAL, "frame.npy"))
+    if isinstance(change.get("camera"), dict):
+        change = {"camera": {**document["camera"], **change["camera"]}}
+    with pytest.raises(BadJob, match=complaint):
+        from_document({**document, **change})
+
+
+@pytest.mark.parametrize(
+    ("rows", "rigid"),
+    [
+        ([[0, -1, 0, 5], [1, 0, 0, 6], [0, 0, 1, 7], [0, 0, 0, 1]], True),
+        ([[2, 0, 0, 0], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]], False),
+        ([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, -1, 0], [0, 0, 0, 1]], False),
+        ([[1, 0.1, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], False),
+        ([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 1, 1]], False),
+        ([[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]], False),
+    ],
+    ids=["turned and moved", "scaled", "mirrored", "sheared", "projective", "singular"],
+)
+def test_a_pose_turns_and_moves_and_does_nothing_else(rows: list[list[float]], rigid: bool) -> None:
+    assert is_rigid(tuple(float(value) for row in rows for value in row)) == rigid
 
 
 def test_a_missing_field_is_named() -> None:
