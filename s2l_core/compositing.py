@@ -35,7 +35,7 @@ def place(view: CanonicalView, intrinsics: Intrinsics, poses: Tensor, grids: Ten
         poses: (B, 4, 4) camera_from_head of the frames.
         grids: (B, H, W, 2) pixel positions of the regions in their frames.
     """
-    pixels, valid = canonical_from_observed(grids, view, intrinsics, poses)
+    pixels, valid, _ = canonical_from_observed(grids, view, intrinsics, poses)
     box = view.rectangle
     mask = soft_mask(box.height, box.width).to(grids)[None, None]
     return Placement(pixels, sample(mask, pixels, box) * valid[:, None])

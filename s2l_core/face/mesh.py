@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.ndimage import distance_transform_edt
 from scipy.spatial import Delaunay
+from scipy.spatial.distance import cdist
 
 from ..geometry.camera import Intrinsics, Rectangle
 
@@ -14,6 +15,8 @@ Indices = NDArray[np.int64]
 
 # A triangle on the rim is a sliver when its height is below this share of its outer edge.
 _SLIVER = 0.1
+_ROUGH, _SOFT = 0.04, 0.08
+"""Distances in half widths of the mesh: how far from its rim depth is rough, and over which the rim is averaged."""
 # Middle and half axes of an average skull in head axes, millimetres.
 _SKULL_CENTRE = np.array([0.0, -10.0, 40.0])
 _SKULL_AXES = np.array([80.0, 115.0, 95.0])
@@ -106,22 +109,23 @@ def fill_depth(depth: NDArray[np.float32], beyond: NDArray[np.float32]) -> NDArr
     """The depth of a mesh (h, w), carried on by another surface where it is 0, so that no pixel is without one.
 
     At the rim of the mesh the other surface (h, w) is moved to meet it; within about half the mesh's width it returns
-    to where it was.
+    to where it was. The outermost triangles are seen from the side, and their depth is rough: it is replaced too.
 
     Raises:
         ValueError: The mesh covers no pixel.
     """
-    known = depth > 0
+    reach = 0.5 * np.sqrt(np.count_nonzero(depth))
+    inner = distance_transform_edt(depth > 0)
+    known = inner > _ROUGH * reach
     if not known.any():
         raise ValueError("A depth map without any known depth cannot be filled.")
-    distance, (rows, columns) = distance_transform_edt(~known, return_indices=True)
-    reach = 0.5 * np.sqrt(np.count_nonzero(known))
-    # The nearest pixel of the rim changes abruptly from ray to ray where the rim is steep.
-    gap = (depth - beyond)[rows, columns].astype(np.float64)
-    smooth = gaussian_filter(gap, 0.2 * reach)
-    gap += (1.0 - np.exp(-np.square(distance / (0.2 * reach)))) * (smooth - gap)
-    filled = beyond + np.exp(-np.square(distance / reach)) * gap
-    return np.where(known, depth, filled).astype(np.float32)
+    rim = known & (inner <= _ROUGH * reach + 1.0)
+    square = cdist(np.argwhere(~known), np.argwhere(rim), "sqeuclidean")
+    weights = (square + (_SOFT * reach) ** 2) ** -1.5
+    gap = (weights @ (depth - beyond)[rim].astype(np.float64)) / weights.sum(axis=1)
+    filled = depth.copy()
+    filled[~known] = beyond[~known] + np.exp(-square.min(axis=1) / reach**2) * gap
+    return filled
 
 
 def _rim_slivers(points: Array, triangles: Indices) -> NDArray[np.bool_]:

@@ -20,7 +20,7 @@ from torch.nn import functional
 from .camera import Intrinsics, Rectangle
 
 # Where pixels without a counterpart are sent: so far outside any image that sampling there gives the padding.
-_NOWHERE = -1e6
+NOWHERE = -1e6
 # Points nearer to the camera than this many millimetres are not seen.
 _NEAREST = 1.0
 # The C2O search visits every fourth row and column.
@@ -37,10 +37,12 @@ class PixelMap(NamedTuple):
     Attributes:
         pixels: (B, ..., 2) positions in the other view; far outside the image where there is no counterpart.
         valid: bool (B, ...), False where depth is missing or the point is not in front of the camera.
+        depth: (B, ...) millimetres along the z axis of the other view's camera, where valid.
     """
 
     pixels: Tensor
     valid: Tensor
+    depth: Tensor
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def map_pixels(pixels: Tensor, depth: Tensor, source: Intrinsics, target: Intrin
     carry = _Projection(source, target, relative)
     position, camera_depth = carry.at(carry.directions(pixels), depth)
     valid = (depth > 0) & (camera_depth > _NEAREST)
-    return PixelMap(torch.where(valid[..., None], position, _NOWHERE), valid)
+    return PixelMap(torch.where(valid[..., None], position, NOWHERE), valid, camera_depth)
 
 
 def observed_from_canonical(view: CanonicalView, intrinsics: Intrinsics, poses: Tensor) -> PixelMap:
@@ -150,7 +152,7 @@ def canonical_from_observed(
         (B, h, w) positions in the canonical image (not in its rectangle); valid where they lie on known depth inside
         the rectangle and the last step moved them by less than a pixel.
     """
-    search = _RaySearch(view, intrinsics, poses)
+    search = RaySearch(view, intrinsics, poses)
     with torch.no_grad():
         size = [-(-length // _SEARCH_STRIDE) + 1 for length in pixels.shape[-3:-1]]
         coarse = _resize(pixels.movedim(-1, -3), size).movedim(-3, -1)
@@ -160,7 +162,7 @@ def canonical_from_observed(
     position, canonical_depth = search.backward.at(rays, depth + error / (1 - rate))
     settled = (position - guess).detach().square().sum(-1) < 1
     valid = certain & settled & _inside(position, view.rectangle) & (canonical_depth > _NEAREST)
-    return PixelMap(torch.where(valid[..., None], position, _NOWHERE), valid)
+    return PixelMap(torch.where(valid[..., None], position, NOWHERE), valid, canonical_depth)
 
 
 def sample(
@@ -218,8 +220,14 @@ class _Projection:
         return torch.stack([x / divisor, y / divisor], dim=-1), z
 
 
-class _RaySearch:
-    """Looks for the canonical surface along the rays of observed pixels."""
+class RaySearch:
+    """Looks for the canonical surface along the rays of observed pixels.
+
+    Args:
+        view: The canonical view.
+        intrinsics: Camera of the observed frames.
+        poses: (B, 4, 4) camera_from_head of the observed frames.
+    """
 
     def __init__(self, view: CanonicalView, intrinsics: Intrinsics, poses: Tensor) -> None:
         self.backward = _Projection(intrinsics, view.intrinsics, relative_pose(view.pose, poses))
@@ -238,14 +246,16 @@ class _RaySearch:
         deeper = (surface - canonical_depth) * self._forward.depth_directions(position)
         return position, certainty > 0.999, deeper
 
-    def run(self, pixels: Tensor, steps: int) -> Tensor:
-        """Observed depth of the surface at pixels (B, h, w, 2), and the rate at which a step shrinks its error,
-        (B, 2, h, w).
+    def run(self, pixels: Tensor, steps: int, start: Tensor | None = None) -> Tensor:
+        """Observed depth of the surface at pixels (h, w, 2) or (B, h, w, 2), and the rate at which a step shrinks its
+        error, (B, 2, h, w). The search starts from depths (B, h, w), or else from the head's typical one.
         """
         rays = self.backward.directions(pixels)
-        camera = self._view.intrinsics
-        middle = self._forward.directions(pixels.new_tensor([[[camera.cx, camera.cy]]]))
-        depth = self._forward.at(middle, self._typical)[1].expand_as(rays[2])
+        if start is None:
+            camera = self._view.intrinsics
+            middle = self._forward.directions(pixels.new_tensor([[[camera.cx, camera.cy]]]))
+            start = self._forward.at(middle, self._typical)[1]
+        depth = start.expand_as(rays[2])
         _, _, error = self.look(rays, depth)
         rate = torch.zeros_like(depth)
         for _ in range(steps - 1):

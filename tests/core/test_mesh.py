@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_erosion
 
 from s2l_core.face.mesh import fill_depth, rasterise_depth, skull_depth, triangulate
 from s2l_core.geometry.camera import Intrinsics, Rectangle
@@ -85,7 +86,8 @@ def test_filled_depth_keeps_the_mesh_and_goes_on_as_the_head_does():
     depth = rasterise_depth(vertices, triangles, CAMERA)
     beyond = np.full_like(depth, 850.0)
     filled = fill_depth(depth, beyond)
-    np.testing.assert_array_equal(filled[depth > 0], depth[depth > 0])
+    inner = binary_erosion(depth > 0, iterations=4)
+    np.testing.assert_array_equal(filled[inner], depth[inner])
     outside = depth == 0
     assert np.abs(np.diff(filled, axis=1))[outside[:, 1:] | outside[:, :-1]].max() < 6
     assert filled[0, 0] > filled[60, 20] and filled.max() < 850
