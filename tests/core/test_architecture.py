@@ -20,7 +20,7 @@ ROWS = [
     {"media"},
     {"face", "geometry", "speech", "synchrony"},
     {"footage"},
-    {"canonical", "regions", "compositing", "motion"},
+    {"canonical", "regions", "compositing", "motion", "plate"},
     {"model"},
     {"rendering"},
     {"checking", "dubbing", "evaluation", "heatmap", "information", "training"},
