@@ -1,10 +1,18 @@
-"""What a scene remembers, all of it under ``Scene.s2l``."""
+"""What scenes and heads remember, all of it under ``Scene.s2l`` and ``Object.s2l``."""
 
 # Blender declares properties as annotations.
 # mypy: disable-error-code="valid-type"
 
 import bpy
-from bpy.props import EnumProperty, PointerProperty, StringProperty
+from bpy.props import (
+    BoolProperty,
+    EnumProperty,
+    FloatProperty,
+    FloatVectorProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
 
 from . import strips
 
@@ -70,12 +78,41 @@ class S2L_PG_scene(bpy.types.PropertyGroup):
     dub: PointerProperty(type=S2L_PG_dub)
 
 
-CLASSES = (S2L_PG_check, S2L_PG_train, S2L_PG_dub, S2L_PG_scene)
+class S2L_PG_head(bpy.types.PropertyGroup):
+    """On the Empty of a head: what it was made from.
+
+    Frame ``f`` of the timeline shows the movie's second ``(f - origin) * seconds_per_frame``.
+    """
+
+    is_head: BoolProperty(name="Head", description="Whether this object is the pose of a head")
+    speaker_path: StringProperty(name="Speaker", description="The trained speaker file (.s2l)", subtype="FILE_PATH")
+    movie_path: StringProperty(name="Footage", description="The movie on the head", subtype="FILE_PATH")
+    start: FloatProperty(name="Start", description="First second of the movie that is used", subtype="TIME_ABSOLUTE")
+    end: FloatProperty(name="End", description="Second of the movie at which its use ends", subtype="TIME_ABSOLUTE")
+    origin: FloatProperty(name="Origin", description="Frame of the timeline on which second 0 of the movie falls")
+    seconds_per_frame: FloatProperty(
+        name="Seconds per Frame", description="Seconds of the movie that pass in one frame of the timeline", precision=6
+    )
+    first: IntProperty(name="First", description="First frame of the timeline on which the head is tracked")
+    end_frame: IntProperty(name="End Frame", description="Frame of the timeline after the last one that is tracked")
+    trusted: FloatVectorProperty(
+        name="Trusted Poses",
+        description="Least and greatest yaw, pitch and roll in degrees from which the footage tells the head's looks",
+        size=6,
+    )
+    landmarks: StringProperty(
+        name="Landmarks", description="What found the landmarks of the face", default="bundled", options={"HIDDEN"}
+    )
+
+
+CLASSES = (S2L_PG_check, S2L_PG_train, S2L_PG_dub, S2L_PG_scene, S2L_PG_head)
 
 
 def register() -> None:
     bpy.types.Scene.s2l = PointerProperty(type=S2L_PG_scene)
+    bpy.types.Object.s2l = PointerProperty(type=S2L_PG_head)
 
 
 def unregister() -> None:
+    del bpy.types.Object.s2l
     del bpy.types.Scene.s2l
