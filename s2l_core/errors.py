@@ -154,6 +154,21 @@ class SpeakerFileNewer(Speech2LipError):
     hint = "Update Speech2Lip, or train the speaker anew with this version."
 
 
+class SpeakerWithoutDepth(Speech2LipError):
+    code = "speaker_without_depth"
+    hint = "Train the speaker anew on footage in which the head turns."
+
+
+class HeadOutOfView(Speech2LipError):
+    code = "head_out_of_view"
+    hint = "Move the camera so that it looks at the face from in front, half a metre away or more."
+
+
+class CameraPathUnreadable(Speech2LipError):
+    code = "camera_path_unreadable"
+    hint = "Choose a camera path in JSON, as nerfstudio's viewer exports it."
+
+
 class SyncExpertUnreadable(Speech2LipError):
     code = "sync_expert_unreadable"
     hint = "Choose Wav2Lip's lipsync_expert.pth, or train without it: a sync expert is learnt from the footage."
