@@ -73,7 +73,7 @@ def main() -> None:
     print(f"{len(performance)} frames, {speech.duration:.1f} s; the line lasts {line.duration:.1f} s", flush=True)
     truth.write(arguments.out / "truth.npz", head, camera, performance)
     frames = film.render(Stage(head, camera), performance, arguments.frames)
-    film.mux(frames, speech, arguments.out / "speaker.mp4")
+    film.mux(frames, arguments.out / "speaker.mp4", speech)
 
 
 if __name__ == "__main__":

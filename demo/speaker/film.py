@@ -8,6 +8,8 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
 from PIL import Image
 
 from .camera import SIZE
@@ -35,17 +37,16 @@ def render(stage: Stage, performance: Performance, folder: Path) -> list[Path]:
     return paths
 
 
-def mux(frames: list[Path], speech: Speech, path: Path) -> None:
-    """H.264 and AAC in MP4: the frames from time 0 and the sound beside them."""
+def mux(frames: list[Path], path: Path, speech: Speech | None = None, crf: int = 19) -> None:
+    """H.264 and AAC in MP4: the frames from time 0 and the sound, if any, beside them."""
     unfinished = path.with_name(f"unfinished_{path.name}")
     with av.open(str(unfinished), "w", options={"movflags": "+faststart"}) as container:
-        video = container.add_stream("libx264", rate=FRAME_RATE, options={"crf": "19", "preset": "slow"})
+        video = container.add_stream("libx264", rate=FRAME_RATE, options={"crf": str(crf), "preset": "slow"})
         video.width = video.height = SIZE
         video.pix_fmt = "yuv420p"
         video.codec_context.color_primaries = video.codec_context.color_trc = video.codec_context.colorspace = 1
         video.codec_context.color_range = 1
-        sound = container.add_stream("aac", rate=RATE, layout="mono")
-        sound.bit_rate = 128_000
+        sound = None if speech is None else _add_sound(container)
         for index, frame_path in enumerate(frames):
             with Image.open(frame_path) as image:
                 frame = av.VideoFrame.from_ndarray(np.asarray(image.convert("RGB")), format="rgb24")
@@ -53,10 +54,20 @@ def mux(frames: list[Path], speech: Speech, path: Path) -> None:
             frame.pts, frame.time_base = index, Fraction(1, FRAME_RATE)
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
-        samples = speech.samples[: round(len(frames) / FRAME_RATE * RATE)]
-        for start in range(0, len(samples), 1024):
-            block = av.AudioFrame.from_ndarray(samples[None, start : start + 1024], format="fltp", layout="mono")
-            block.sample_rate, block.pts, block.time_base = RATE, start, Fraction(1, RATE)
-            container.mux(sound.encode(block))
-        container.mux(sound.encode(None))
+        if speech is not None and sound is not None:
+            _encode_sound(container, sound, speech.samples[: round(len(frames) / FRAME_RATE * RATE)])
     unfinished.rename(path)
+
+
+def _add_sound(container: OutputContainer) -> AudioStream:
+    sound = container.add_stream("aac", rate=RATE, layout="mono")
+    sound.bit_rate = 128_000
+    return sound
+
+
+def _encode_sound(container: OutputContainer, sound: AudioStream, samples: np.ndarray) -> None:
+    for start in range(0, len(samples), 1024):
+        block = av.AudioFrame.from_ndarray(samples[None, start : start + 1024], format="fltp", layout="mono")
+        block.sample_rate, block.pts, block.time_base = RATE, start, Fraction(1, RATE)
+        container.mux(sound.encode(block))
+    container.mux(sound.encode(None))

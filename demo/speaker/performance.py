@@ -11,7 +11,7 @@ from .head import pose_matrix
 from .voice import Speech
 
 FRAME_RATE = 25
-_SEED = 7
+SEED = 7
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ def perform(speech: Speech) -> Performance:
     """Act out a speech; whole frames only, so the picture ends less than a frame before the sound."""
     count = int(speech.duration * FRAME_RATE)
     times = np.arange(count) / FRAME_RATE
-    moving = motion.head_motion(count, FRAME_RATE, _SEED)
-    looks = motion.gaze(moving.angles, FRAME_RATE, _SEED + 1)
+    moving = motion.head_motion(count, FRAME_RATE, SEED)
+    looks = motion.gaze(moving.angles, FRAME_RATE, SEED + 1)
     weights = visemes.speech_weights(speech.phonemes, times)
-    idle = motion.idle_weights(speech.phonemes, moving.angles, looks, FRAME_RATE, _SEED + 2)
+    idle = motion.idle_weights(speech.phonemes, moving.angles, looks, FRAME_RATE, SEED + 2)
     nothing = np.zeros(count)
     return Performance(
         weights={name: weights.get(name, nothing) + idle.get(name, nothing) for name in sorted({*weights, *idle})},

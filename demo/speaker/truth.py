@@ -40,7 +40,7 @@ _SOLID_PARTS = ("M_Face", "M_BackHead", "M_Teeth", "M_GumsTongue", "M_ScleraLeft
 def write(path: Path, head: Head, camera: Camera, performance: Performance) -> None:
     """Write ``truth.npz``."""
     chosen = octant_frames(performance.angles)
-    caster = _HeadCaster(head)
+    caster = HeadCaster(head)
     depth = np.stack([caster.depth(camera, performance, frame) for frame in chosen])
     names = tuple(performance.weights)
     unfinished = path.with_name(f"unfinished_{path.name}")
@@ -76,7 +76,7 @@ def octant_frames(angles: np.ndarray) -> list[int]:
     return frames
 
 
-class _HeadCaster:
+class HeadCaster:
     """Casts a ray through each pixel centre at the posed surfaces; exact depth, independent of the renderer."""
 
     def __init__(self, head: Head) -> None:
