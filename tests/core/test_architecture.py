@@ -18,7 +18,7 @@ ROWS = [
     {"errors", "events", "jobs", "version"},
     {"device", "files", "losses"},
     {"media"},
-    {"face", "geometry", "speech", "synchrony", "camera_path"},
+    {"face", "geometry", "speech", "synchrony", "camera_path", "trust"},
     {"footage"},
     {"canonical", "regions", "compositing", "motion", "plate"},
     {"model"},
