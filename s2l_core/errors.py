@@ -169,6 +169,16 @@ class CameraPathUnreadable(Speech2LipError):
     hint = "Choose a camera path in JSON, as nerfstudio's viewer exports it."
 
 
+class HeadFileBroken(Speech2LipError):
+    code = "head_file_broken"
+    hint = "Create the head again."
+
+
+class HeadFileNewer(Speech2LipError):
+    code = "head_file_newer"
+    hint = "Update Speech2Lip, or create the head again with this version."
+
+
 class SyncExpertUnreadable(Speech2LipError):
     code = "sync_expert_unreadable"
     hint = "Choose Wav2Lip's lipsync_expert.pth, or train without it: a sync expert is learnt from the footage."
