@@ -17,6 +17,7 @@ _HOMES = {
     "dub": ".dubbing",
     "evaluate": ".evaluation.report",
     "heatmap": ".heatmap",
+    "head": ".head_export",
     "SpeakerModel": ".model.speaker",
 }
 __all__ = sorted(_HOMES)

@@ -74,14 +74,19 @@ def mouth_boxes(face: CanonicalFace, track: HeadTrack) -> NDArray[np.float64]:
 
 
 def lip_shapes(landmarks: NDArray[np.float32], track: HeadTrack, layout: LandmarkLayout) -> NDArray[np.float32]:
-    """The outlines of the lips without the motion of the head: (N, 2 L) millimetres, NaN without a face.
-
-    Each landmark is put at the depth of its typical place, which leaves its motion across the face.
-    """
+    """The outlines of the lips without the motion of the head: (N, 2 L) millimetres, NaN without a face."""
     lips = np.concatenate([layout.lips_outer, layout.lips_inner])
-    depth = transform(track.shape[lips], track.poses)[..., 2]
-    camera = unproject(landmarks[:, lips, :2], depth, track.intrinsics)
-    return transform(camera, invert_pose(track.poses))[..., :2].reshape(len(landmarks), -1).astype(np.float32)
+    return without_head_motion(landmarks, track)[:, lips].reshape(len(landmarks), -1)
+
+
+def without_head_motion(landmarks: NDArray[np.float32], track: HeadTrack) -> NDArray[np.float32]:
+    """Where landmarks (N, P, 3) are in head axes, x and y: (N, P, 2) millimetres, NaN without a face.
+
+    Each is put at the depth of its typical place, which leaves its motion across the face.
+    """
+    depth = transform(track.shape, track.poses)[..., 2]
+    camera = unproject(landmarks[..., :2], depth, track.intrinsics)
+    return transform(camera, invert_pose(track.poses))[..., :2].astype(np.float32)
 
 
 def lip_shape_size(layout: LandmarkLayout) -> int:

@@ -21,6 +21,8 @@ class LandmarkLayout:
         inner_bottom: Middle of the lower lip's inner edge, each point below its partner of ``inner_top``.
         mouth_corners: Left and right.
         eye_corners: Outer and inner of the left eye, inner and outer of the right eye.
+        upper_lids: Middle of the upper lid's edge, (2, k) of the left and the right eye.
+        lower_lids: Middle of the lower lid's edge, each point below its partner of ``upper_lids``.
         chin: Lowest point of the chin.
         face_top: Highest point in the middle of the face.
     """
@@ -34,11 +36,13 @@ class LandmarkLayout:
     inner_bottom: np.ndarray
     mouth_corners: np.ndarray
     eye_corners: np.ndarray
+    upper_lids: np.ndarray
+    lower_lids: np.ndarray
     chin: np.ndarray
     face_top: np.ndarray
 
 
-def _indices(*values: int) -> np.ndarray:
+def _indices(*values: int | tuple[int, ...]) -> np.ndarray:
     indices = np.array(values)
     indices.flags.writeable = False
     return indices
@@ -63,6 +67,8 @@ MESH468 = LandmarkLayout(
     inner_bottom=_indices(87, 14, 317),
     mouth_corners=_indices(61, 291),
     eye_corners=_indices(33, 133, 362, 263),
+    upper_lids=_indices((160, 159, 158), (385, 386, 387)),
+    lower_lids=_indices((144, 145, 153), (380, 374, 373)),
     chin=_indices(152),
     face_top=_indices(10),
 )
@@ -77,6 +83,8 @@ IBUG68 = LandmarkLayout(
     inner_bottom=_indices(67, 66, 65),
     mouth_corners=_indices(48, 54),
     eye_corners=_indices(36, 39, 42, 45),
+    upper_lids=_indices((37, 38), (43, 44)),
+    lower_lids=_indices((41, 40), (47, 46)),
     chin=_indices(8),
     face_top=_indices(27),
 )

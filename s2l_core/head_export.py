@@ -1,0 +1,90 @@
+"""The verb ``head``: a speaker's head for an animation program, in Blender's axes and metres."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .events import Report
+from .expression import CURVES, expression_curves
+from .files import refuse_unwritable, write_whole
+from .geometry.axes import MILLIMETRES, points_to_blender, poses_to_blender
+from .head_mesh import head_mesh
+from .jobs import HeadJob
+from .scene import HeadScene, open_scene
+
+VERSION = 1
+"""Of the file's schema."""
+
+
+def head(job: HeadJob, report: Report | None = None) -> dict[str, Any]:
+    """Write the head as an ``.npz`` file of plain arrays, and the background plate beside it as a PNG.
+
+    =============  ====================  =========================================================================
+    version        int                   1
+    vertices       float32 (h, w, 3)     head axes; four neighbours that are all in ``mask`` are a face of the mesh
+    mask           bool (h, w)           vertices that belong to the head; those of its border lie on the outline
+    confidence     float32 (h, w)        in [0, 1], how much the footage told about the depth
+    uv             float32 (h, w, 2)     in the canonical picture, in [0, 1], v up
+    times          float64 (n,)          seconds from the start of the medium, of each frame
+    found          bool (n,)             whether the frame shows a face; elsewhere pose and curves are interpolated
+    poses          float32 (n, 4, 4)     camera_from_head, where the footage's camera has an identity matrix
+    intrinsics     float64 (6,)          fx, fy, cx, cy, width, height of the footage's camera in pixels
+    curve_names    str (k,)              see :data:`s2l_core.expression.CURVES`
+    curves         float32 (n, k)        see :func:`s2l_core.expression.expression_curves`
+    plate_depth    float64               metres in front of the footage's camera at which the plate stands
+    trusted        float32 (3, 2)        least and greatest degrees of yaw, pitch and roll that are trusted
+    =============  ====================  =========================================================================
+
+    Returns:
+        JSON values: ``output_path``; ``plate_path``; ``frames``; ``frames_without_face``; ``vertices``, how many belong
+        to the head; ``confidence``, its mean over them; ``plate_known_share``, what the head uncovered of the plate.
+
+    Raises:
+        Speech2LipError: As :func:`s2l_core.scene.open_scene`, and what is wrong with the files.
+    """
+    report = report or Report()
+    plate_path = str(Path(job.output_path).with_name(f"{Path(job.output_path).stem}_plate.png"))
+    for path in (job.output_path, plate_path):
+        refuse_unwritable(path, job.footage.path, job.speaker_path)
+    scene = open_scene(job, report)
+    arrays = head_arrays(scene)
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    write_whole(plate_path, cv2.imencode(".png", scene.plate.picture[..., ::-1])[1].tobytes())
+    write_whole(job.output_path, content.getvalue())
+    mask = arrays["mask"]
+    return {
+        "output_path": job.output_path,
+        "plate_path": plate_path,
+        "frames": len(arrays["times"]),
+        "frames_without_face": int((~arrays["found"]).sum()),
+        "vertices": int(mask.sum()),
+        "confidence": float(arrays["confidence"][mask].mean()),
+        "plate_known_share": float(scene.plate.known.mean()),
+    }
+
+
+def head_arrays(scene: HeadScene) -> dict[str, NDArray[Any]]:
+    """The arrays of the file, see :func:`head`."""
+    mesh, footage, camera = head_mesh(scene.head), scene.footage, scene.footage.track.intrinsics
+    return {
+        "version": np.array(VERSION),
+        "vertices": points_to_blender(mesh.vertices).astype(np.float32),
+        "mask": mesh.mask,
+        "confidence": mesh.confidence,
+        "uv": mesh.uv,
+        "times": footage.times,
+        "found": footage.track.found,
+        "poses": poses_to_blender(footage.track.poses).astype(np.float32),
+        "intrinsics": np.array([camera.fx, camera.fy, camera.cx, camera.cy, camera.width, camera.height]),
+        "curve_names": np.array(CURVES),
+        "curves": expression_curves(footage),
+        "plate_depth": np.array(scene.plate.depth_mm / MILLIMETRES),
+        "trusted": scene.region.bounds,
+    }
