@@ -1,12 +1,13 @@
-"""One job in a worker process, seen from Blender. Standard library only: nothing here touches Blender.
+"""Worker processes and the jobs that they do, seen from Blender. Standard library only: nothing here touches Blender.
 
-A process runs one job and ends, which frees all memory of the device, whatever happened. Two threads read its stdout
-and stderr, so that neither pipe fills up; everything else happens in the thread that calls :meth:`WorkerClient.poll`.
+Two threads read the stdout and stderr of a process, so that neither pipe fills up, and hand each message to the request
+that it answers; everything else happens in the thread that calls :meth:`Request.poll`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import queue
@@ -23,36 +24,30 @@ from ..s2l_core.jobs import Job, to_document
 
 CANCEL_GRACE_SECONDS = 2.0
 LAST_WORDS_SECONDS = 1.0  # a program that the worker started may keep its stderr open
-_JOB_ID = 1
 _LOG_LINES = 200
 _LIBRARY_FOLDER = Path(__file__).parent.parent
 _ERRORS = {kind.code: kind for kind in Speech2LipError.__subclasses__()}
 
+_Message = dict[str, Any]
+_Inbox = queue.SimpleQueue[_Message | None]
 
-class WorkerClient:
-    """A job that runs in a process of its own.
+
+class WorkerProcess:
+    """A process that does jobs one after the other.
 
     Attributes:
-        job: What it does.
-        progress: The last progress that it told.
-        preview_path: The last picture of its work that it told of; empty before the first.
-        result: The result once the job has succeeded.
-        error: The error once the job has failed or was cancelled.
-        log: The last lines that the engine wrote.
+        log: The last lines that it wrote.
 
     Raises:
         EngineIncomplete: The Python cannot be started.
     """
 
-    def __init__(self, python: str, job: Job) -> None:
-        self.job = job
-        self.progress: Progress | None = None
-        self.preview_path = ""
-        self.result: dict[str, Any] | None = None
-        self.error: Speech2LipError | None = None
+    def __init__(self, python: str) -> None:
         self.log: deque[str] = deque(maxlen=_LOG_LINES)
-        self._messages: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-        self._kill_time: float | None = None
+        self._numbers = itertools.count(1)
+        self._inboxes: dict[int, _Inbox] = {}
+        self._is_silent = False
+        self._lock = threading.Lock()
         try:
             self._process = subprocess.Popen(
                 [python, "-m", "s2l_core.worker"],
@@ -75,11 +70,116 @@ class WorkerClient:
         self._log_reader = threading.Thread(target=self._read_log, args=[self._process.stderr], daemon=True)
         self._log_reader.start()
         threading.Thread(target=self._read_messages, args=[self._process.stdout], daemon=True).start()
-        self._send({"id": _JOB_ID, "method": job.verb, "params": to_document(job)})
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def ask(self, job: Job) -> tuple[int, _Inbox]:
+        """Send a job.
+
+        Returns:
+            Its number, and what the process will say to it; None there means that nothing more comes.
+        """
+        number, inbox = next(self._numbers), _Inbox()
+        with self._lock:
+            self._inboxes[number] = inbox
+            if self._is_silent:
+                inbox.put(None)
+        self._send({"id": number, "method": job.verb, "params": to_document(job)})
+        return number, inbox
+
+    def cancel(self, number: int) -> None:
+        """Ask the process to stop a job."""
+        self._send({"method": "cancel", "params": {"id": number}})
+
+    def forget(self, number: int) -> None:
+        """Ignore whatever else is said to a job."""
+        with self._lock:
+            self._inboxes.pop(number, None)
+
+    def close(self) -> None:
+        """Let the process end: it does so at the end of its stdin."""
+        with contextlib.suppress(OSError):
+            self._stdin.close()
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._process.kill()
+        self.close()
+
+    def wait(self, timeout: float) -> int:
+        """The exit status, after at most so many seconds."""
+        return self._process.wait(timeout)
+
+    def loss(self) -> WorkerLost:
+        """The error that the process has ended too early."""
+        last_words = next((line for line in reversed(list(self.log)) if line.strip()), "it said nothing")
+        return WorkerLost(f"The worker ended before its job, with status {self._process.returncode}: {last_words}.")
+
+    def _send(self, message: _Message) -> None:
+        # A worker that is gone cannot be written to; the end of its stdout tells so.
+        with self._lock, contextlib.suppress(OSError, ValueError):
+            self._stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+            self._stdin.flush()
+
+    def _read_messages(self, stdout: IO[str]) -> None:
+        for line in stdout:
+            try:
+                message = json.loads(line)
+            except (ValueError, RecursionError):
+                message = None
+            match message:
+                case {"id": int(number)} | {"params": {"id": int(number)}}:
+                    self._deliver(number, message)
+                case _:
+                    self.log.append(line.rstrip())
+        self._process.wait()
+        self._log_reader.join(LAST_WORDS_SECONDS)
+        with self._lock:
+            self._is_silent = True
+            for inbox in self._inboxes.values():
+                inbox.put(None)
+
+    def _deliver(self, number: int, message: _Message) -> None:
+        with self._lock:
+            if number in self._inboxes:
+                self._inboxes[number].put(message)
+
+    def _read_log(self, stderr: IO[str]) -> None:
+        for line in stderr:
+            self.log.append(line.rstrip())
+
+
+class Request:
+    """One job of a worker process.
+
+    Attributes:
+        job: What it does.
+        progress: The last progress that it told.
+        preview_path: The last picture of its work that it told of; empty before the first.
+        result: The result once the job has succeeded.
+        error: The error once the job has failed or was cancelled.
+    """
+
+    def __init__(self, process: WorkerProcess, job: Job) -> None:
+        self.job = job
+        self.progress: Progress | None = None
+        self.preview_path = ""
+        self.result: dict[str, Any] | None = None
+        self.error: Speech2LipError | None = None
+        self._process = process
+        self._kill_time: float | None = None
+        self._number, self._inbox = process.ask(job)
 
     @property
     def has_ended(self) -> bool:
         return self.result is not None or self.error is not None
+
+    @property
+    def log(self) -> deque[str]:
+        """The last lines that the engine wrote."""
+        return self._process.log
 
     def poll(self) -> bool:
         """Take in what the worker has said since the last call; never waits.
@@ -89,62 +189,32 @@ class WorkerClient:
         """
         while not self.has_ended:
             try:
-                message = self._messages.get_nowait()
+                message = self._inbox.get_nowait()
             except queue.Empty:
                 break
             if message is None:
-                self.error = self._loss()
+                self.error = self._process.loss()
             else:
                 self._take(message)
         if not self.has_ended and self._kill_time is not None and time.monotonic() > self._kill_time:
             self.kill()
         if self.has_ended:
-            self._close()
+            self._process.forget(self._number)
         return self.has_ended
 
     def cancel(self) -> None:
         """Ask the job to stop; a worker that does not answer soon is killed."""
         if self._kill_time is None:
             self._kill_time = time.monotonic() + CANCEL_GRACE_SECONDS
-            self._send({"method": "cancel", "params": {"id": _JOB_ID}})
+            self._process.cancel(self._number)
 
     def kill(self) -> None:
-        """End the process at once."""
+        """End the job's process at once."""
         self._process.kill()
         if not self.has_ended:
             self.error = Cancelled("The job was cancelled.")
-        self._close()
 
-    def _send(self, message: dict[str, Any]) -> None:
-        # A worker that is gone cannot be written to; the end of its stdout tells so.
-        with contextlib.suppress(OSError, ValueError):
-            self._stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
-            self._stdin.flush()
-
-    def _close(self) -> None:
-        """Let the worker end: it does so at the end of its stdin."""
-        with contextlib.suppress(OSError):
-            self._stdin.close()
-
-    def _read_messages(self, stdout: IO[str]) -> None:
-        for line in stdout:
-            try:
-                message = json.loads(line)
-            except (ValueError, RecursionError):
-                message = None
-            if isinstance(message, dict):
-                self._messages.put(message)
-            else:
-                self.log.append(line.rstrip())
-        self._process.wait()
-        self._log_reader.join(LAST_WORDS_SECONDS)
-        self._messages.put(None)
-
-    def _read_log(self, stderr: IO[str]) -> None:
-        for line in stderr:
-            self.log.append(line.rstrip())
-
-    def _take(self, message: dict[str, Any]) -> None:
+    def _take(self, message: _Message) -> None:
         match message:
             case {
                 "method": "progress",
@@ -160,6 +230,18 @@ class WorkerClient:
             case {"error": {"message": str(text), "data": {"code": code, "hint": str(hint)}}}:
                 self.error = _ERRORS.get(code, Speech2LipError)(text, hint)
 
-    def _loss(self) -> WorkerLost:
-        last_words = next((line for line in reversed(list(self.log)) if line.strip()), "it said nothing")
-        return WorkerLost(f"The worker ended before its job, with status {self._process.returncode}: {last_words}.")
+
+class WorkerClient(Request):
+    """A job in a process of its own, which ends with it: that frees all memory of the device, whatever happened.
+
+    Raises:
+        EngineIncomplete: The Python cannot be started.
+    """
+
+    def __init__(self, python: str, job: Job) -> None:
+        super().__init__(WorkerProcess(python), job)
+
+    def poll(self) -> bool:
+        if super().poll():
+            self._process.close()
+        return self.has_ended
