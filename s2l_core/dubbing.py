@@ -14,7 +14,7 @@ from .device import choose_device
 from .errors import BadJob
 from .events import Report
 from .files import refuse_unwritable
-from .footage import Footage, prepare
+from .footage import Footage, prepare, shown_at
 from .jobs import DubJob, Media, parse_rate
 from .media.audio import SPEECH_RATE, read_audio, read_speech
 from .media.video import VideoWriter, probe, read_frames
@@ -96,13 +96,13 @@ def forth_and_back(footage: Footage, count: int, rate: Fraction) -> NDArray[np.i
     moments = np.arange(count) / float(rate)
     if span > 0:
         moments = span - np.abs(span - moments % (2 * span))
-    return _shown_at(footage, footage.times[0] + moments)
+    return shown_at(footage.times, footage.times[0] + moments)
 
 
 def rest_of(footage: Footage, count: int, rate: Fraction) -> NDArray[np.int64]:
     """Which frames of the footage follow after ``count`` output frames, up to its end."""
     total = round(footage.seconds * rate)
-    return _shown_at(footage, footage.times[0] + np.arange(min(count, total), total) / float(rate))
+    return shown_at(footage.times, footage.times[0] + np.arange(min(count, total), total) / float(rate))
 
 
 def frames_in_order(footage: Footage, indices: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
@@ -142,12 +142,6 @@ def _turns(indices: NDArray[np.int64]) -> NDArray[np.bool_]:
         elif step:
             direction = step
     return turns
-
-
-def _shown_at(footage: Footage, moments: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The frame on screen at each moment: the last one that has begun."""
-    index = np.searchsorted(footage.times, moments + _TIME_TOLERANCE, side="right") - 1
-    return index.clip(0, len(footage.times) - 1)
 
 
 def _fit_sound(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from platformdirs import user_cache_path
 
 from .errors import FootageTooShort, NoFace, NotAVideo, TooFewFaces
@@ -24,6 +24,7 @@ from .jobs import Media
 from .media.video import Frame, VideoInfo, probe, read_frames
 
 _CACHE_VERSION = 1
+_TIME_TOLERANCE = 1e-3
 _LAYOUTS = {layout.name: layout for layout in (MESH468, IBUG68)}
 _LEAST_FACE_SHARE = 0.5
 _SHORTEST_SECONDS = 10.0
@@ -109,6 +110,12 @@ def refuse_untrainable(footage: Footage) -> None:
     share = float(footage.track.found.mean())
     if share < _LEAST_FACE_SHARE:
         raise TooFewFaces(f"Only {share:.0%} of the frames of {footage.media.path} show a face.")
+
+
+def shown_at(times: NDArray[np.float64], moments: ArrayLike) -> NDArray[np.int64]:
+    """Which of the frames that begin at ``times`` (N,) is on screen at each moment (...): the last that has begun."""
+    index = np.searchsorted(times, np.asarray(moments) + _TIME_TOLERANCE, side="right") - 1
+    return np.asarray(index.clip(0, len(times) - 1), np.int64)
 
 
 def fingerprint_file(path: str) -> str:

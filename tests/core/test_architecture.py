@@ -23,7 +23,7 @@ ROWS = [
     {"canonical", "regions", "compositing", "motion", "plate", "expression", "head_mesh"},
     {"model"},
     {"rendering", "scene"},
-    {"checking", "dubbing", "evaluation", "head_export", "heatmap", "information", "training"},
+    {"checking", "dubbing", "evaluation", "head_export", "heatmap", "information", "posing", "training"},
     {"execution"},
     {"terminal"},
     {"cli", "worker"},

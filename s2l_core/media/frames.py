@@ -1,0 +1,50 @@
+"""Single frames of a video in any order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import NotAVideo
+from ..jobs import Media
+from .video import Frame, read_frames
+
+_AHEAD = 50
+"""Frames that are decoded and passed over rather than sought: as many as lie before a frame that is sought."""
+
+
+class FrameReader:
+    """Gives the frames of a video by number; the next ones at the cost of reading on.
+
+    Args:
+        path: The file.
+        times: (N,) seconds from the first frame of the stream, at which frames begin, increasing.
+    """
+
+    def __init__(self, path: str, times: NDArray[np.float64]) -> None:
+        self._path = path
+        self._times = times
+        self._frames: Iterator[Frame] = iter(())
+        self._next = len(times)
+        self._picture: NDArray[np.uint8] | None = None
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        """Frame ``index``, uint8 (H, W, 3) RGB: the same picture whichever was read before.
+
+        Raises:
+            FileMissing: There is no such file any more.
+            NotAVideo: The file has changed and has no such frame.
+        """
+        if self._picture is not None and index == self._next - 1:
+            return self._picture
+        if not self._next <= index <= self._next + _AHEAD:
+            self._frames = read_frames(Media(self._path, max(0.0, float(self._times[index]))))
+            self._next = index
+        for frame in self._frames:
+            self._next += 1
+            if self._next > index:
+                self._picture = np.asarray(frame.image, np.uint8)
+                return self._picture
+        raise NotAVideo(f"{self._path} has no picture at {self._times[index]:g} s.", "It may have been changed since.")

@@ -1,0 +1,38 @@
+"""Single frames in any order are the frames of the video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from s2l_core.errors import FileMissing, NotAVideo
+from s2l_core.jobs import Media
+from s2l_core.media.frames import FrameReader
+from s2l_core.media.video import Frame, read_frames
+
+CLIP = Path(__file__).resolve().parents[2] / "demo" / "speaker.mp4"
+
+
+@pytest.fixture(scope="module")
+def frames() -> list[Frame]:
+    return list(read_frames(Media(str(CLIP), 1.0, 6.0)))
+
+
+@pytest.mark.parametrize(
+    "order",
+    [[0, 1, 2, 3], [100, 101, 40, 41, 41, 120], [3, 60, 0, 124], [80, 79, 78]],
+    ids=["forth", "jumps", "far", "back"],
+)
+def test_a_frame_is_the_same_whichever_was_read_before(frames: list[Frame], order: list[int]) -> None:
+    reader = FrameReader(str(CLIP), np.array([frame.time for frame in frames]))
+    for index in order:
+        np.testing.assert_array_equal(reader.read(index), frames[index].image)
+
+
+def test_a_frame_that_is_not_there_any_more_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(FileMissing):
+        FrameReader(str(tmp_path / "gone.mp4"), np.array([0.0])).read(0)
+    with pytest.raises(NotAVideo, match="no picture at 500 s"):
+        FrameReader(str(CLIP), np.array([500.0])).read(0)
