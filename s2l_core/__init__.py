@@ -18,6 +18,8 @@ _HOMES = {
     "evaluate": ".evaluation.report",
     "heatmap": ".heatmap",
     "head": ".head_export",
+    "pose": ".posing",
+    "render": ".posing",
     "SpeakerModel": ".model.speaker",
 }
 __all__ = sorted(_HOMES)

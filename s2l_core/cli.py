@@ -1,4 +1,4 @@
-"""The verbs for a shell: ``s2l info | check | train | dub | evaluate | heatmap``.
+"""The verbs for a shell: ``s2l info | check | train | dub | evaluate | heatmap | head | pose``.
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 130 cancelled (Ctrl-C). With ``--json`` stdout holds exactly one JSON
 object, the result or ``{"error": {"code", "message", "hint"}}``, and stderr one JSON object a line for each event,
@@ -26,10 +26,12 @@ from .jobs import (
     Device,
     DubJob,
     EvaluateJob,
+    HeadJob,
     HeatmapJob,
     InfoJob,
     Job,
     Media,
+    PoseJob,
     PresetName,
     Remainder,
     TrainJob,
@@ -135,6 +137,27 @@ def build_parser() -> argparse.ArgumentParser:
     heatmap = add_verb("heatmap", _heatmap_job, "Draw where a face moves, with its head and without.", sight, span)
     heatmap.add_argument("footage", help="the speaker's video")
     heatmap.add_argument("--out", required=True, metavar="PNG", help="the picture to write")
+
+    head = add_verb("head", _head_job, "Hand out the head: mesh, poses, expression and background.", sight, span)
+    head.add_argument("speaker", help="the speaker's .s2l file")
+    head.add_argument("footage", help="video of that speaker, as filmed or dubbed")
+    head.add_argument("--out", required=True, metavar="NPZ", help="the file to write; the background goes beside it")
+
+    pose = add_verb("pose", _pose_job, "Film the talking head with another camera.", sight, span)
+    pose.add_argument("--model", required=True, metavar="S2L", help="the speaker's .s2l file")
+    movie = pose.add_mutually_exclusive_group(required=True)
+    movie.add_argument("--footage", metavar="MOVIE", help="video of that speaker")
+    movie.add_argument(
+        "--dub", dest="footage", metavar="MOVIE", help="such a video with new words, as s2l dub writes it"
+    )
+    pose.add_argument(
+        "--camera", required=True, metavar="JSON", help="the camera's path, as nerfstudio's viewer exports"
+    )
+    pose.add_argument("--out", required=True, metavar="MP4", help="the movie to write")
+    pose.add_argument("--no-background", action="store_true", help="put the head before black")
+    pose.add_argument(
+        "--no-fade", action="store_true", help="do not turn the head back where the footage never showed it like that"
+    )
     return parser
 
 
@@ -185,6 +208,23 @@ def _evaluate_job(options: argparse.Namespace) -> Job:
 
 def _heatmap_job(options: argparse.Namespace) -> Job:
     return HeatmapJob(_footage(options), options.out, options.landmarks, options.device)
+
+
+def _head_job(options: argparse.Namespace) -> Job:
+    return HeadJob(options.speaker, _footage(options), options.out, options.landmarks, options.device)
+
+
+def _pose_job(options: argparse.Namespace) -> Job:
+    return PoseJob(
+        speaker_path=options.model,
+        footage=_footage(options),
+        camera_path=options.camera,
+        output_path=options.out,
+        background=not options.no_background,
+        fade=not options.no_fade,
+        landmarks=options.landmarks,
+        device=options.device,
+    )
 
 
 def _footage(options: argparse.Namespace) -> Media:

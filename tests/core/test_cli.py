@@ -16,7 +16,7 @@ import s2l_core
 from s2l_core import cli, terminal
 from s2l_core.errors import NoFace
 from s2l_core.events import Report
-from s2l_core.jobs import CheckJob, DubJob, EvaluateJob, HeatmapJob, InfoJob, Job, Media, TrainJob
+from s2l_core.jobs import CheckJob, DubJob, EvaluateJob, HeadJob, HeatmapJob, InfoJob, Job, Media, PoseJob, TrainJob
 from s2l_core.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,6 +65,15 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Verb], None]:
         ),
         ("heatmap take.mp4 --end 9 --out heat.png", HeatmapJob(Media("take.mp4", 0.0, 9.0), "heat.png")),
         ("evaluate anna.s2l --footage moved.mp4", EvaluateJob("anna.s2l", Media("moved.mp4"))),
+        ("head anna.s2l take.mp4 --start 1 --out anna.npz", HeadJob("anna.s2l", Media("take.mp4", 1.0), "anna.npz")),
+        (
+            "pose --model anna.s2l --footage take.mp4 --camera arc.json --out posed.mp4",
+            PoseJob("anna.s2l", Media("take.mp4"), "arc.json", "posed.mp4"),
+        ),
+        (
+            "pose --model anna.s2l --dub dubbed.mp4 --camera arc.json --out posed.mp4 --no-background --no-fade",
+            PoseJob("anna.s2l", Media("dubbed.mp4"), "arc.json", "posed.mp4", background=False, fade=False),
+        ),
     ],
 )
 def test_a_command_line_is_a_job(line: str, job: Job, stand_in: Callable[[str, Verb], None]) -> None:
@@ -148,7 +157,11 @@ def test_the_traceback_of_a_bug_goes_to_the_log_file(
 
 @pytest.mark.parametrize(
     "line",
-    ["", "fly", "check", "train take.mp4", "train take.mp4 anna.s2l --preset draft", "info --device tpu"],
+    [
+        *("", "fly", "check", "train take.mp4", "train take.mp4 anna.s2l --preset draft", "info --device tpu"),
+        "pose --model anna.s2l --camera arc.json --out posed.mp4",
+        "pose --model anna.s2l --footage take.mp4 --dub dubbed.mp4 --camera arc.json --out posed.mp4",
+    ],
 )
 def test_wrong_usage_is_status_2(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
