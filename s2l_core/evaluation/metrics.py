@@ -35,18 +35,18 @@ def psnr(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
     return 100.0 if error == 0 else float(10 * np.log10(255.0**2 / error))
 
 
-def ssim(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
+def ssim(first: NDArray[np.uint8], second: NDArray[np.uint8], mask: NDArray[np.bool_] | None = None) -> float:
     """Structural similarity of two pictures, at most 1: the mean over R, G and B, each by itself.
 
     Wang et al., "Image quality assessment: from error visibility to structural similarity" (2004): Gaussian window of
     11x11 pixels with a sigma of 1.5, K = (0.01, 0.03), only where the window lies inside. Pictures are at least
-    11 pixels on each side.
+    11 pixels on each side. With a mask (H, W), only windows count whose middle lies in it.
     """
+    margin = _SSIM_WINDOW // 2
+    inner = np.s_[margin:-margin, margin:-margin]
 
     def mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        margin = _SSIM_WINDOW // 2
-        smooth = cv2.GaussianBlur(values, (_SSIM_WINDOW, _SSIM_WINDOW), _SSIM_SIGMA)
-        return np.asarray(smooth[margin:-margin, margin:-margin])
+        return np.asarray(cv2.GaussianBlur(values, (_SSIM_WINDOW, _SSIM_WINDOW), _SSIM_SIGMA)[inner])
 
     a, b = first.astype(np.float32), second.astype(np.float32)
     mean_a, mean_b = mean(a), mean(b)
@@ -54,7 +54,8 @@ def ssim(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
     covariance = mean(a * b) - mean_a * mean_b
     luminance, contrast = _SSIM_CONSTANTS
     likeness = (2 * mean_a * mean_b + luminance) * (2 * covariance + contrast)
-    return float(np.mean(likeness / ((mean_a**2 + mean_b**2 + luminance) * (variance_a + variance_b + contrast))))
+    likeness /= (mean_a**2 + mean_b**2 + luminance) * (variance_a + variance_b + contrast)
+    return float(np.mean(likeness if mask is None else likeness[mask[inner]]))
 
 
 def cpbd(picture: NDArray[np.uint8]) -> float:

@@ -58,6 +58,15 @@ def test_ssim_is_that_of_the_reference_implementation() -> None:
     assert ssim(first, first) == pytest.approx(1.0)
 
 
+def test_ssim_inside_a_mask_does_not_see_what_lies_far_outside() -> None:
+    first, changed = noise(0), noise(0)
+    changed[:, 32:] = 0
+    mask = np.zeros(first.shape[:2], bool)
+    mask[:, :26] = True
+    assert ssim(first, changed, mask) == pytest.approx(1.0)
+    assert ssim(first, changed, ~mask) < 0.5
+
+
 def test_cpbd_is_the_share_of_edges_that_look_sharp() -> None:
     bars = np.zeros((64, 128, 3), np.uint8)
     bars[:, 32:64] = bars[:, 96:] = 200
