@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from .cancel import S2L_OT_cancel_job
 from .check import S2L_OT_check_footage
+from .create_head import S2L_OT_create_head
 from .dub import S2L_OT_dub_strip
 from .engine import S2L_OT_check_engine, S2L_OT_copy_report
+from .match_camera import S2L_OT_match_camera
+from .tracked_pose import S2L_OT_toggle_tracked_pose
 from .train import S2L_OT_train_speaker
 
 CLASSES = (
     S2L_OT_check_footage,
     S2L_OT_train_speaker,
     S2L_OT_dub_strip,
+    S2L_OT_create_head,
+    S2L_OT_match_camera,
+    S2L_OT_toggle_tracked_pose,
     S2L_OT_cancel_job,
     S2L_OT_check_engine,
     S2L_OT_copy_report,

@@ -76,16 +76,26 @@ def match(scene: bpy.types.Scene, camera: bpy.types.Object, view: CameraView) ->
     Raises:
         BadJob: The scene's picture has no size.
     """
-    data, frame = camera.data, frame_of(scene)
+    frame = frame_of(scene)
     if not (frame.width and frame.height):
         raise BadJob(f"The render of {frame.width} x {frame.height} pixels has no size.", "Enlarge its resolution.")
+    match_frame(camera.data, frame, view)
+
+
+def match_frame(data: bpy.types.Camera, frame: Frame, view: CameraView) -> None:
+    """As :func:`match`, for a picture that is not a scene's."""
     across = min(frame.width / view.width, frame.height / view.height * frame.pixel_aspect * view.fy / view.fx)
-    down = across * view.fx / (view.fy * frame.pixel_aspect)  # pixels of the render in one of the view
+    down = across * view.fx / (view.fy * frame.pixel_aspect)  # pixels of the picture in one of the view
     data.type = "PERSP"
     sensor = _sensor(data, frame)
     data.lens = across * view.fx * sensor.millimetres / sensor.pixels
     data.shift_x = across * (view.width / 2 - view.cx) / sensor.pixels
     data.shift_y = down * (view.cy - view.height / 2) * frame.pixel_aspect / sensor.pixels
+
+
+def unit_frame(view: CameraView) -> Frame:
+    """A picture of a single pixel with the aspect of a view."""
+    return Frame(1, 1, (view.fx / view.width) / (view.fy / view.height))
 
 
 def has_aspect(scene: bpy.types.Scene, view: CameraView) -> bool:

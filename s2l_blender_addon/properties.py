@@ -95,6 +95,9 @@ class S2L_PG_head(bpy.types.PropertyGroup):
     )
     first: IntProperty(name="First", description="First frame of the timeline on which the head is tracked")
     end_frame: IntProperty(name="End Frame", description="Frame of the timeline after the last one that is tracked")
+    intrinsics: FloatVectorProperty(
+        name="Camera", description="The camera of the footage in pixels: fx, fy, cx, cy, width, height", size=6
+    )
     trusted: FloatVectorProperty(
         name="Trusted Poses",
         description="Least and greatest yaw, pitch and roll in degrees from which the footage tells the head's looks",

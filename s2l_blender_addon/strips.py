@@ -85,6 +85,15 @@ def footage(scene: bpy.types.Scene) -> bpy.types.Strip | None:
     return _active(scene, MOVIE) or _only(scene, MOVIE)
 
 
+def screened(scene: bpy.types.Scene) -> bpy.types.Strip | None:
+    """The movie strip with the speaker as the audience sees it: as :func:`footage`, but an active dubbed strip stands
+    for itself.
+    """
+    strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
+    is_dubbed = strip is not None and strip.type == MOVIE and _SOURCES[MOVIE] in strip
+    return strip if is_dubbed else footage(scene)
+
+
 def speech(scene: bpy.types.Scene) -> bpy.types.Strip | None:
     """The sound strip with the new words: the one that the scene names, or else the active one.
 
@@ -134,6 +143,17 @@ def playback(scene: bpy.types.Scene, strip: bpy.types.Strip) -> Playback:
     if first >= end:
         raise BadJob(f"The strip {strip.name} shows nothing of {path}.", "Move its handles over its content.")
     return Playback(strip.name, path, first, end, origin, seconds_per_frame)
+
+
+def media_frames(strip: bpy.types.Strip, playback: Playback) -> list[int]:
+    """Which frame of its media, counted from 0, a movie strip shows on each frame of its playback."""
+    step = playback.seconds_per_frame * float(media_rate(strip))
+    return [math.floor((frame - playback.origin) * step + 0.5) for frame in range(playback.first, playback.end)]
+
+
+def media_rate(strip: bpy.types.Strip) -> Fraction:
+    """Frames per second of a movie strip's media; 0 where it does not play."""
+    return Fraction(strip.fps).limit_denominator(1001)
 
 
 def frame_rate(scene: bpy.types.Scene) -> Fraction:
@@ -190,7 +210,7 @@ def _only(scene: bpy.types.Scene, kind: str) -> bpy.types.Strip | None:
 
 def _movie_clock(scene: bpy.types.Scene, strip: bpy.types.Strip, path: str) -> tuple[float, float]:
     """``origin`` and ``seconds_per_frame`` of a movie strip's playback."""
-    rate = Fraction(strip.fps).limit_denominator(1001)
+    rate = media_rate(strip)
     if rate <= 0:
         raise BadJob(f"The strip {strip.name} cannot show {path}.", "Choose a movie that plays in the sequencer.")
     speed = rate / frame_rate(scene) if _plays_at_own_speed(strip, path) else Fraction(1)

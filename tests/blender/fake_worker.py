@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 
@@ -33,12 +34,24 @@ def answer(request: dict[str, Any]) -> None:
         "check": {"verdict": "usable", "advice": ["Record more speech.", "Move closer."], "job": job},
         "train": {"speaker_path": job.get("speaker_path"), "job": job},
         "dub": {"output_path": job.get("output_path"), "frames_written": 30, "job": job},
+        "head": {"output_path": job.get("output_path"), "job": job},
     }
     if request["method"] == "train":
         shutil.copy(__file__, job["speaker_path"])
     if request["method"] == "dub":
         shutil.copy(job["footage"]["path"], job["output_path"])
+    if request["method"] == "head":
+        hand_out_head(job["output_path"])
     send(id=1, result=results[request["method"]])
+
+
+def hand_out_head(output_path: str) -> None:
+    """Leave the head that the environment names, with its plate where it has one."""
+    head, output = Path(os.environ["S2L_FAKE_HEAD"]), Path(output_path)
+    shutil.copy(head, output)
+    plate = head.with_name(f"{head.stem}_plate.png")
+    if plate.exists():
+        shutil.copy(plate, output.with_name(f"{output.stem}_plate.png"))
 
 
 def answer_slowly(request: dict[str, Any]) -> None:

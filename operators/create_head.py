@@ -1,0 +1,73 @@
+"""Put the head of the movie strip's speaker into the scene."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ..s2l_blender_addon import head_file, head_scene, strips
+from ..s2l_blender_addon.compat import sequencer_scene
+from ..s2l_blender_addon.outputs import unused_path
+from ..s2l_blender_addon.preferences import settings
+from ..s2l_core.jobs import HeadJob
+from .job_operator import JobOperator
+
+
+class S2L_OT_create_head(JobOperator, bpy.types.Operator):
+    bl_idname = "s2l.create_head"
+    bl_label = "Create Head"
+    bl_description = "Add the head of the speaker in the movie strip to the scene, with its tracked pose and expression"
+    bl_options = {"UNDO"}
+
+    @classmethod
+    def disabled_reason(cls, context: bpy.types.Context) -> str:
+        scene = sequencer_scene(context)
+        if not scene.s2l.dub.speaker_path:
+            return "Choose a speaker file, or train a speaker"
+        return strips.obstacle(strips.screened(scene), "Select the movie strip of the speaker")
+
+    def gather(self, context: bpy.types.Context) -> HeadJob:
+        scene = sequencer_scene(context)
+        strip = strips.screened(scene)
+        playback = strips.playback(scene, strip)
+        speaker = bpy.path.abspath(scene.s2l.dub.speaker_path)
+        self._scene_name, self._name = scene.name, Path(speaker).stem
+        self._source = head_scene.Source(
+            speaker_path=speaker,
+            media=playback.media(playback.first),
+            first=playback.first,
+            frames=strips.media_frames(strip, playback),
+            origin=playback.origin,
+            seconds_per_frame=playback.seconds_per_frame,
+            rate=float(strips.media_rate(strip)),
+        )
+        return HeadJob(
+            speaker_path=speaker,
+            footage=self._source.media,
+            output_path=unused_path("", playback.path, f"{self._name}_head", ".npz"),
+            device=settings(context).device,
+        )
+
+    def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
+        path = Path(result["output_path"])
+        scene = bpy.data.scenes.get(self._scene_name)
+        if scene is None:
+            return f"The scene is gone; the head is kept in {path}."
+        head = head_file.read(path)
+        empty = head_scene.create(scene, self._name, head, self._source)
+        if scene == context.scene:
+            _select_only(context, empty)
+        return f"Created the head of {self._name}, tracked on {_found(empty)} frames."
+
+
+def _select_only(context: bpy.types.Context, chosen: bpy.types.Object) -> None:
+    context.view_layer.update()  # otherwise it does not know its new objects
+    for item in context.view_layer.objects:
+        item.select_set(item == chosen)
+    context.view_layer.objects.active = chosen
+
+
+def _found(empty: bpy.types.Object) -> int:
+    return len(head_scene.tracked_pose(empty)[0].keyframe_points)

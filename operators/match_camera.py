@@ -1,0 +1,68 @@
+"""Let the scene's camera see the head as the footage's camera did."""
+
+# Blender declares properties as annotations.
+# mypy: disable-error-code="valid-type"
+
+import bpy
+from bpy.props import BoolProperty
+
+from ..s2l_blender_addon import cameras, head_scene
+from ..s2l_core.errors import Speech2LipError
+
+
+class S2L_OT_match_camera(bpy.types.Operator):
+    bl_idname = "s2l.match_camera"
+    bl_label = "Match Camera"
+    bl_description = "Set the scene's camera so that the head lies exactly on its footage, or add one"
+    bl_options = {"REGISTER", "UNDO"}
+
+    resize: BoolProperty(
+        name="Set Resolution",
+        description="Render pictures of the footage's size where the aspect of the render is another",
+        default=True,
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if head_scene.find(context) is None:
+            cls.poll_message_set("Select a head")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        scene, head = context.scene, head_scene.find(context)
+        try:
+            view = head_scene.footage_view(head)
+            if self.resize and not cameras.has_aspect(scene, view):
+                cameras.set_resolution(scene, view)
+            camera = _settable_camera(scene)
+            cameras.match(scene, camera, view)
+        except Speech2LipError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        camera.matrix_world = head_scene.footage_camera_world(head)
+        scene.camera = camera
+        if cameras.has_aspect(scene, view):
+            self.report({"INFO"}, f"The camera {camera.name} sees the head as the footage does.")
+        else:
+            frame = cameras.frame_of(scene)
+            sizes = f"render {frame.width} x {frame.height}, footage {view.width} x {view.height} pixels"
+            self.report({"WARNING"}, f"The camera {camera.name} sees more than the footage: {sizes}.")
+        return {"FINISHED"}
+
+
+def _settable_camera(scene: bpy.types.Scene) -> bpy.types.Object:
+    """The scene's camera, or a new one where there is none or something else moves it."""
+    camera = scene.camera
+    if camera is None or camera.type != "CAMERA" or not _is_free(camera):
+        camera = bpy.data.objects.new("Head Camera", bpy.data.cameras.new("Head Camera"))
+        scene.collection.objects.link(camera)
+    elif camera.data.users > 1:
+        camera.data = camera.data.copy()
+    return camera
+
+
+def _is_free(camera: bpy.types.Object) -> bool:
+    """Whether a camera stays where it is put."""
+    moved_by = (camera.parent, camera.animation_data, camera.data.animation_data, *camera.constraints)
+    return camera.is_editable and camera.data.is_editable and not any(moved_by)

@@ -1,0 +1,132 @@
+"""Heads that the engine has handed out: mesh, poses, expression and plate. Everything in Blender's axes and metres."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..s2l_core.errors import BadJob, FileMissing, HeadFileBroken, HeadFileNewer
+from ..s2l_core.jobs import CameraView
+
+VERSION = 1
+# The shape of every array; letters are sizes that agree wherever they stand, and text is an array of names.
+_SHAPES: dict[str, tuple[str | int, ...]] = {
+    "vertices": ("h", "w", 3),
+    "mask": ("h", "w"),
+    "confidence": ("h", "w"),
+    "uv": ("h", "w", 2),
+    "times": ("n",),
+    "found": ("n",),
+    "poses": ("n", 4, 4),
+    "intrinsics": (6,),
+    "curve_names": ("k",),
+    "curves": ("n", "k"),
+    "plate_depth": (),
+    "trusted": (3, 2),
+}
+_DTYPES = {"mask": "b", "found": "b", "curve_names": "U"}  # the others are numbers
+_WITH_GAPS = {"poses": "found", "curves": "found", "vertices": "mask", "uv": "mask", "confidence": "mask"}
+
+
+@dataclass(frozen=True)
+class HeadFile:
+    """A head, see :func:`read`.
+
+    Attributes:
+        vertices: (h, w, 3) in the head's axes, metres; rows go down and columns to the right as seen from the front.
+        mask: (h, w), which vertices belong to the head.
+        confidence: (h, w), 0 to 1.
+        uv: (h, w, 2) in the canonical picture, 0 to 1, v up.
+        times: (n,) seconds from the start of the medium, rising.
+        found: (n,), whether a face was found then.
+        poses: (n, 4, 4) of the head while the footage's camera stands at the origin.
+        view: The footage's camera.
+        curves: Expression by name, (n,) each.
+        plate_depth: Metres from the footage's camera to the background plate.
+        trusted: (3, 2) least and greatest yaw, pitch and roll in degrees.
+        plate_path: Picture of the background; there may be none.
+    """
+
+    vertices: NDArray[Any]
+    mask: NDArray[Any]
+    confidence: NDArray[Any]
+    uv: NDArray[Any]
+    times: NDArray[Any]
+    found: NDArray[Any]
+    poses: NDArray[Any]
+    view: CameraView
+    curves: dict[str, NDArray[Any]]
+    plate_depth: float
+    trusted: NDArray[Any]
+    plate_path: Path
+
+
+def read(path: Path) -> HeadFile:
+    """The head in an ``.npz`` file; nothing in the file is trusted.
+
+    Raises:
+        FileMissing: There is no such file.
+        HeadFileBroken: It is cut short, or is no head.
+        HeadFileNewer: It was written by a later version.
+    """
+    arrays = _load(path)
+    version = arrays.get("version")
+    if version is None or version.shape or version.dtype.kind not in "iu":
+        raise HeadFileBroken(f"{path} is no head of Speech2Lip.")
+    if version > VERSION:
+        raise HeadFileNewer(f"{path} was written by a newer version of Speech2Lip.")
+    if fault := _fault(arrays):
+        raise HeadFileBroken(f"{path} is broken: {fault}.")
+    try:
+        fx, fy, cx, cy, width, height = map(float, arrays["intrinsics"])
+        view = CameraView(fx, fy, cx, cy, int(width), int(height))
+    except BadJob as error:
+        raise HeadFileBroken(f"{path} is broken: {error.message}") from error
+    names = map(str, arrays["curve_names"])
+    own = ("vertices", "mask", "confidence", "uv", "times", "found", "poses", "trusted")
+    return HeadFile(
+        **{name: arrays[name] for name in own},
+        view=view,
+        curves=dict(zip(names, arrays["curves"].T, strict=True)),
+        plate_depth=float(arrays["plate_depth"]),
+        plate_path=path.with_name(f"{path.stem}_plate.png"),
+    )
+
+
+def _load(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in ("version", *_SHAPES) if name in file}
+    except FileNotFoundError as error:
+        raise FileMissing(f"The head {path} is missing.", "Create the head again.") from error
+    except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        raise HeadFileBroken(f"{path} cannot be read: it is cut short or no head.") from error
+
+
+def _fault(arrays: dict[str, NDArray[Any]]) -> str:
+    """What is wrong with the arrays of a head; empty where nothing is."""
+    sizes: dict[str, int] = {}
+    for name, shape in _SHAPES.items():
+        if name not in arrays:
+            return f"it lacks {name}"
+        array = arrays[name]
+        if array.dtype.kind not in _DTYPES.get(name, "fiu"):
+            return f"{name} holds {array.dtype}"
+        if array.ndim != len(shape):
+            return f"{name} has the shape {array.shape}"
+        for side, length in zip(shape, array.shape, strict=True):
+            if length != (sizes.setdefault(side, length) if isinstance(side, str) else side):
+                return f"{name} has the shape {array.shape}"
+    if not (arrays["found"].any() and arrays["mask"].any()):
+        return "it shows no head"
+    for name in _SHAPES:
+        gaps = _WITH_GAPS.get(name)
+        values = arrays[name][arrays[gaps]] if gaps else arrays[name]
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            return f"{name} holds values that are no numbers"
+    return "" if np.all(np.diff(arrays["times"]) > 0) else "its times do not rise"
