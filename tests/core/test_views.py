@@ -1,15 +1,24 @@
-"""The embedded speaker from novel angles: the pictures are those of the clip, the poses those of their names."""
+"""The embedded speaker from novel angles: his pictures and poses, and how the benchmark asks for them."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
+import torch
 
+from benchmarks.posing.depth import DepthTruth
+from benchmarks.posing.novel import find_origin, turn_about
+from benchmarks.posing.rows import Warper, planar
 from demo.speaker.views import TURNS
+from s2l_core.canonical import CanonicalHead
 from s2l_core.evaluation.metrics import psnr
-from s2l_core.geometry.camera import Intrinsics, head_angles, invert_pose, project, transform, unproject
+from s2l_core.face.tracking import HeadTrack
+from s2l_core.footage import Footage
+from s2l_core.geometry.camera import Intrinsics, head_angles, invert_pose, make_pose, project, transform, unproject
+from s2l_core.geometry.mapping import CanonicalView
 from s2l_core.jobs import Media
 from s2l_core.media.video import read_frames
 
@@ -68,3 +77,33 @@ def test_depth_of_a_turned_view_is_that_of_the_head_turned(truth: Arrays, views:
             there = np.floor(project(head, pose, camera)).astype(int)
             difference = transform(head, pose)[:, 2] - depth[there[:, 1], there[:, 0]]
             assert np.median(np.abs(difference)) < 1.0
+
+
+def test_a_flat_head_moves_as_the_planar_row_says() -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    camera, depth = Intrinsics.centred(100.0, 64, 64), np.zeros((64, 64), np.float32)
+    depth[20:40, 20:50] = 500.0
+    shift, roll = np.eye(4), make_pose([0.0, 0.0, np.pi / 2], [0.0, 0.0, 0.0])
+    shift[:2, 3] = 25.0, -15.0  # five pixels to the right, three up
+    moved = planar(picture, depth, camera, shift)
+    np.testing.assert_array_equal(moved[:-3, 5:], picture[3:, :-5])
+    np.testing.assert_array_equal(planar(picture, depth, camera, roll), np.rot90(picture, -1))
+
+
+def test_the_origin_of_the_true_head_is_found_in_a_head_with_other_axes(truth: Arrays) -> None:
+    known = DepthTruth.load(DEMO / "truth.npz", seconds=20.0)
+    tracked_from_true = make_pose([0.1, -0.2, 0.05], [3.0, -20.0, 90.0])
+    poses = truth["pose"] @ invert_pose(tracked_from_true)
+    first = torch.tensor(poses[known.frames[0]], dtype=torch.float32)
+    depth = torch.from_numpy(known.depth[0])
+    view = CanonicalView(depth, known.camera.rectangle, known.camera, first)
+    head = CanonicalHead(view, depth > 0, torch.zeros_like(depth))
+    footage = Mock(spec=Footage, track=Mock(spec=HeadTrack, poses=poses))
+    origin = find_origin(Warper(head, view, known.camera), footage, known)
+    np.testing.assert_allclose(origin, tracked_from_true[:3, 3], atol=1.0)
+
+
+def test_the_head_turns_about_the_point_that_stays() -> None:
+    point = np.array([10.0, -20.0, 700.0])
+    motion = turn_about(point, make_pose([0.0, 0.3, 0.0], [0.0, 0.0, 0.0])[:3, :3])
+    np.testing.assert_allclose(transform(point[None], motion)[0], point)
