@@ -33,6 +33,7 @@ from s2l_core.terminal import progress_bars
 from s2l_core.training.presets import PRESETS
 from s2l_core.version import VERSION
 
+from .posing.camera_match import match_errors
 from .posing.clips import read_pairs
 from .posing.depth import DepthTruth, depth_errors
 from .posing.likeness import Likeness, Picture, mean, measure
@@ -53,11 +54,13 @@ class Subject:
     Attributes:
         trial: His clip.
         speaker: What was learned of it.
+        speaker_path: Its file.
         warper: Turns his head without networks.
     """
 
     trial: Trial
     speaker: SpeakerModel
+    speaker_path: Path
     warper: Warper
 
     @classmethod
@@ -68,7 +71,8 @@ class Subject:
         trial = Trial(clip, folder, "bundled", options.device, options.again, (), report)
         speaker, _ = trial.train("fast", PRESETS[options.preset], seed=0)
         start = trial.face.to("cpu").head.view
-        return cls(trial, speaker, Warper(speaker.face.to("cpu").head, start, trial.footage.track.intrinsics))
+        warper = Warper(speaker.face.to("cpu").head, start, trial.footage.track.intrinsics)
+        return cls(trial, speaker, folder / "fast_0.s2l", warper)
 
     def show(self, row: str, wanted: Wanted) -> Picture:
         """What comes out in a row."""
@@ -111,6 +115,12 @@ def ceiling(view: NovelView, truth: DepthTruth) -> Picture:
     return forward_warped(view.source, known, depth > 0, truth.camera, *view.true_poses)
 
 
+def measure_camera_match(subject: Subject) -> Figures:
+    """How far Blender's matched camera sees the mesh from where the footage's camera does."""
+    errors = match_errors(subject.speaker_path, subject.trial.footage)
+    return {"camera_match_px": float(errors.max()), "camera_match_median_px": float(np.median(errors))}
+
+
 def measure_pairs(subject: Subject, perception: Lpips | None, report: Report) -> Figures:
     """By row, the mean over the pairs, and over that half of them in which the head turns farther."""
     trial = subject.trial
@@ -131,6 +141,8 @@ def show_tables(figures: Figures) -> None:
     for title, name in (("mesh and skull", "mesh_depth_error"), ("learned", "depth_error")):
         table.add_row(title, *(f"{figures[f'{name}_{part}_percent']:.2f}" for part in ("face", "head")))
     console.print(table)
+    match = figures["camera_match_px"], figures["camera_match_median_px"]
+    console.print("camera match: at most {:.1g} px, median {:.1g} px, of 512 across".format(*match))
     for name in figures["novel_view"]["unwarped"]["yaw_10"]:
         table = Table("", *KNOWN_ROWS, title=f"{name} in the head's mask")
         for angle in figures["novel_view"]["unwarped"]:
@@ -178,6 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     for clip in options.clip
                 },
             }
+        figures |= measure_camera_match(known)
     except Speech2LipError as error:
         print(error, file=sys.stderr)
         return 1

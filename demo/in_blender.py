@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -42,17 +43,13 @@ def dub_in_blender(
         RuntimeError: Blender or an operator failed; the text is what it reported.
     """
     os.environ["BLENDER_USER_RESOURCES"] = str(user_folder)
-    os.environ.setdefault("S2L_WORKER_PYTHON", sys.executable)
     import bpy  # only now, since it reads the user folder when it is imported
 
     say(f"Installing {extension.name} into Blender {bpy.app.version_string}")
-    bpy.ops.extensions.package_install_files(filepath=str(extension), repo="user_default", enable_on_install=True)
-    if ADD_ON not in bpy.context.preferences.addons:  # the operator reports success either way
-        raise RuntimeError(f"Blender {bpy.app.version_string} did not enable {extension}.")
+    install(extension)
 
     scene = bpy.context.scene
-    scene.render.fps = round(footage.rate)
-    scene.render.fps_base = float(round(footage.rate) / footage.rate)
+    set_rate(scene, footage.rate)
     strips = scene.sequence_editor_create().strips
     own_sound = strips.new_sound("Footage Sound", footage.path, channel=1, frame_start=1)
     movie = strips.new_movie("Footage", footage.path, channel=2, frame_start=1)
@@ -75,6 +72,26 @@ def dub_in_blender(
     scene.frame_start, scene.frame_end = dubbed.frame_final_start, dubbed.frame_final_end - 1
     render_movie(scene, footage, out / "dubbed.mp4")
     return json.loads(settings.train.result), json.loads(dubbed["s2l_result"])
+
+
+def install(extension: Path) -> None:
+    """Install and enable the built zip, with this Python for the engine.
+
+    Raises:
+        RuntimeError: Blender did not take it.
+    """
+    import bpy
+
+    os.environ.setdefault("S2L_WORKER_PYTHON", sys.executable)
+    bpy.ops.extensions.package_install_files(filepath=str(extension), repo="user_default", enable_on_install=True)
+    if ADD_ON not in bpy.context.preferences.addons:  # the operator reports success either way
+        raise RuntimeError(f"Blender {bpy.app.version_string} did not enable {extension}.")
+
+
+def set_rate(scene: Any, rate: Fraction) -> None:
+    """Let a scene have as many frames per second as its footage."""
+    scene.render.fps = round(rate)
+    scene.render.fps_base = float(round(rate) / rate)
 
 
 def render_movie(scene: Any, footage: VideoInfo, path: Path) -> None:
