@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .cancel import S2L_OT_cancel_job
 from .check import S2L_OT_check_footage
+from .check_view import S2L_OT_check_view
 from .create_head import S2L_OT_create_head
 from .dub import S2L_OT_dub_strip
 from .engine import S2L_OT_check_engine, S2L_OT_copy_report
@@ -18,6 +19,7 @@ CLASSES = (
     S2L_OT_create_head,
     S2L_OT_match_camera,
     S2L_OT_toggle_tracked_pose,
+    S2L_OT_check_view,
     S2L_OT_cancel_job,
     S2L_OT_check_engine,
     S2L_OT_copy_report,

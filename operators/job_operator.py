@@ -17,7 +17,8 @@ from ..s2l_core.errors import Cancelled, Speech2LipError
 from ..s2l_core.jobs import Job
 
 POLL_SECONDS = 0.1
-_SHOWING_JOBS = ("SEQUENCE_EDITOR", "PREFERENCES")
+# Regions that show jobs: the sidebars, and the page in the preferences.
+_SHOWING_JOBS = {("SEQUENCE_EDITOR", "UI"), ("VIEW_3D", "UI"), ("PREFERENCES", "WINDOW")}
 
 
 class JobOperator:
@@ -143,8 +144,9 @@ class JobOperator:
 def _redraw(context: bpy.types.Context) -> None:
     for window in context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type in _SHOWING_JOBS:
-                area.tag_redraw()
+            for region in area.regions:
+                if (area.type, region.type) in _SHOWING_JOBS:
+                    region.tag_redraw()
 
 
 def _narrate(client: WorkerClient, shown: str) -> str:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from . import preferences, sequencer
+from . import head, preferences, sequencer
 
-CLASSES = (*sequencer.CLASSES, preferences.S2L_AP_preferences)
+CLASSES = (*sequencer.CLASSES, *head.CLASSES, preferences.S2L_AP_preferences)
 
-register = sequencer.register
-unregister = sequencer.unregister
+
+def register() -> None:
+    sequencer.register()
+    head.register()
+
+
+def unregister() -> None:
+    head.unregister()
+    sequencer.unregister()

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import bpy
 
-from ..operators import (
-    S2L_OT_cancel_job,
-    S2L_OT_check_footage,
-    S2L_OT_copy_report,
-    S2L_OT_dub_strip,
-    S2L_OT_train_speaker,
-)
-from ..s2l_blender_addon import jobs, preview, strips
+from ..operators import S2L_OT_check_footage, S2L_OT_create_head, S2L_OT_dub_strip, S2L_OT_train_speaker
+from ..s2l_blender_addon import strips
 from ..s2l_blender_addon.compat import sequencer_scene
+from .job import JobPanel
 from .sentences import draw_lines
 
-PREVIEW_SCALE = 8.0
 VERDICT_ICONS = {"good": "CHECKMARK", "usable": "INFO", "poor": "ERROR"}
 
 
@@ -25,30 +19,8 @@ class SequencerPanel:
     bl_category = "Speech2Lip"
 
 
-class S2L_PT_job(SequencerPanel, bpy.types.Panel):
-    """The running job, or how the last one ended."""
-
-    bl_label = "Job"
-    bl_order = 0
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return jobs.current() is not None or jobs.outcome() is not None
-
-    def draw(self, context: bpy.types.Context) -> None:
-        layout = self.layout
-        if client := jobs.current():
-            layout.progress(factor=jobs.fraction(client.progress), text=jobs.describe(client.progress))
-            if note := jobs.note(client.progress):
-                layout.label(text=note)
-            if picture := preview.icon():
-                layout.template_icon(icon_value=picture.icon_id, scale=PREVIEW_SCALE)
-            layout.operator(S2L_OT_cancel_job.bl_idname, icon="CANCEL")
-        elif outcome := jobs.outcome():
-            icon = "ERROR" if outcome.failed else "CHECKMARK"
-            draw_lines(layout, outcome.text, context.region.width, icon)
-            if outcome.failed:
-                layout.operator(S2L_OT_copy_report.bl_idname, icon="COPYDOWN")
+class S2L_PT_job(SequencerPanel, JobPanel, bpy.types.Panel):
+    pass
 
 
 class S2L_PT_footage(SequencerPanel, bpy.types.Panel):
@@ -99,7 +71,7 @@ class S2L_MT_strip(bpy.types.Menu):
     bl_label = "Speech2Lip"
 
     def draw(self, context: bpy.types.Context) -> None:
-        for operator in (S2L_OT_check_footage, S2L_OT_train_speaker, S2L_OT_dub_strip):
+        for operator in (S2L_OT_check_footage, S2L_OT_train_speaker, S2L_OT_dub_strip, S2L_OT_create_head):
             self.layout.operator(operator.bl_idname)
 
 

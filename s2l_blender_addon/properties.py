@@ -67,6 +67,14 @@ class S2L_PG_dub(bpy.types.PropertyGroup):
     )
 
 
+class S2L_PG_render(bpy.types.PropertyGroup):
+    fade: BoolProperty(
+        name="Keep to Trusted Poses",
+        description="Turn the head no farther than the footage shows it",
+        default=True,
+    )
+
+
 class S2L_PG_scene(bpy.types.PropertyGroup):
     footage_strip: StringProperty(
         name="Footage",
@@ -76,6 +84,7 @@ class S2L_PG_scene(bpy.types.PropertyGroup):
     check: PointerProperty(type=S2L_PG_check)
     train: PointerProperty(type=S2L_PG_train)
     dub: PointerProperty(type=S2L_PG_dub)
+    render: PointerProperty(type=S2L_PG_render)
 
 
 class S2L_PG_head(bpy.types.PropertyGroup):
@@ -103,12 +112,15 @@ class S2L_PG_head(bpy.types.PropertyGroup):
         description="Least and greatest yaw, pitch and roll in degrees from which the footage tells the head's looks",
         size=6,
     )
+    warning: StringProperty(
+        name="Warning", description="What was wrong with the view when it was checked", options={"HIDDEN", "SKIP_SAVE"}
+    )
     landmarks: StringProperty(
         name="Landmarks", description="What found the landmarks of the face", default="bundled", options={"HIDDEN"}
     )
 
 
-CLASSES = (S2L_PG_check, S2L_PG_train, S2L_PG_dub, S2L_PG_scene, S2L_PG_head)
+CLASSES = (S2L_PG_check, S2L_PG_train, S2L_PG_dub, S2L_PG_render, S2L_PG_scene, S2L_PG_head)
 
 
 def register() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -501,3 +502,36 @@ def test_scene_that_vanishes_meanwhile_loses_no_file(module, scene, footage, han
     scene.name = "Renamed"
     assert job.output_path in create_head.finish(operator, bpy.context, {"output_path": job.output_path})
     assert json.loads(module("s2l_core.jobs").to_json(job))["verb"] == "head"
+
+
+@pytest.mark.parametrize(
+    ("angles", "expected"), [((0, 0, 0), 0.0), ((10, 24, 90), 0.0), ((0, 32, 0), 7.0), ((-18, 29, 0), 5.0)]
+)
+def test_view_is_as_far_outside_as_it_leaves_the_trusted_poses(module, angles, expected) -> None:
+    pitch, yaw, roll = (math.radians(angle) for angle in angles)
+    turned = Matrix.Rotation(roll, 4, "Z") @ Matrix.Rotation(pitch, 4, "X") @ Matrix.Rotation(yaw, 4, "Y")
+    pose = Matrix.Translation((0, 0, 700)) @ turned
+    trust = module("s2l_blender_addon.trust")
+    degrees = trust.degrees_outside([value for row in pose for value in row], (-25, 25, -15, 15, -180, 180))
+    assert degrees == pytest.approx(expected, abs=1e-3)
+
+
+def test_head_at_the_edge_of_the_picture_is_seen_from_its_side(module) -> None:
+    pose = Matrix.Translation((700, 0, 700))  # half a right angle to the right, and not turned with the view
+    trust = module("s2l_blender_addon.trust")
+    degrees = trust.degrees_outside([value for row in pose for value in row], (-25, 25, -15, 15, -180, 180))
+    assert degrees == pytest.approx(20, abs=1e-3)
+
+
+def test_camera_beside_the_head_is_warned_of(scene, create) -> None:
+    head = create()
+    assert not bpy.ops.s2l.check_view.poll()
+    bpy.ops.s2l.match_camera()
+    bpy.ops.s2l.check_view()
+    assert head.s2l.warning == ""
+    scene.camera.matrix_world = Matrix.Translation((2.0, 0.0, -0.6)) @ Matrix.Rotation(math.pi / 2, 4, "Y")
+    bpy.ops.s2l.check_view()
+    assert re.fullmatch(r"Frame 1: Head Camera sees Head \d\d° outside of what the footage shows", head.s2l.warning)
+    head.scale = (0, 0, 0)
+    with pytest.raises(RuntimeError, match="scaled to nothing"):
+        bpy.ops.s2l.check_view()

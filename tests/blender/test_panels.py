@@ -34,10 +34,10 @@ class Layout:
         assert icon in ICONS
         self.texts.append(f"{owner.bl_rna.properties[name].name}: {getattr(owner, name) or placeholder}")
 
-    def operator(self, name: str, icon: str = "NONE") -> None:
+    def operator(self, name: str, icon: str = "NONE", depress: bool = False) -> None:
         assert icon in ICONS
         module, _, verb = name.partition(".")
-        self.texts.append(getattr(getattr(bpy.ops, module), verb).get_rna_type().name)
+        self.texts.append(getattr(getattr(bpy.ops, module), verb).get_rna_type().name + " (on)" * depress)
 
     def menu(self, name: str) -> None:
         self.texts.append(getattr(bpy.types, name).bl_label)
@@ -57,7 +57,9 @@ def draw(module, scene):
     def draw(name: str) -> list[str]:
         layout = Layout()
         classes = {cls.__name__: cls for cls in module("panels").CLASSES}
-        context = SimpleNamespace(scene=scene, sequencer_scene=scene, region=SimpleNamespace(width=WIDTH))
+        context = SimpleNamespace(
+            scene=scene, sequencer_scene=scene, object=bpy.context.object, region=SimpleNamespace(width=WIDTH)
+        )
         classes[name].draw(SimpleNamespace(layout=layout), context)
         return layout.texts
 
@@ -128,11 +130,61 @@ def test_failed_job_is_explained_in_lines_that_fit(module, draw) -> None:
 
 
 def test_strip_menus_offer_every_verb(draw) -> None:
-    assert draw("S2L_MT_strip") == ["Check Footage", "Train Speaker", "Dub Strip"]
+    assert draw("S2L_MT_strip") == ["Check Footage", "Train Speaker", "Dub Strip", "Create Head"]
     for menu in (bpy.types.SEQUENCER_MT_strip, bpy.types.SEQUENCER_MT_context_menu):
         layout = Layout()
         menu.draw._draw_funcs[-1](SimpleNamespace(layout=layout), bpy.context)
         assert layout.texts == ["Speech2Lip"]
+
+
+def test_create_head_panel_offers_the_strip_that_would_be_used(draw, scene, strips, movie) -> None:
+    strips.new_movie("Interview", str(movie), 1, 1)
+    assert draw("S2L_PT_create_head") == ["Speaker: ", "Footage: Interview", "Create Head"]
+    dubbed = strips.new_movie("Interview Dubbed", str(movie), 2, 1)
+    dubbed["s2l_footage"], scene.s2l.footage_strip = "Interview", "Interview"
+    scene.sequence_editor.active_strip = dubbed
+    assert draw("S2L_PT_create_head")[1:3] == ["Footage: Interview", "As dubbed in Interview Dubbed"]
+
+
+def test_head_panel_shows_the_active_head_or_the_only_one(module, draw, scene) -> None:
+    panel = module("panels.head").S2L_PT_head
+    assert not panel.poll(bpy.context)
+    first, second = (bpy.data.objects.new(name, None) for name in ("Ada", "Grace"))
+    first.s2l.is_head, first.s2l.warning = True, "Frame 3: Camera sees Ada 7° outside of what the footage shows"
+    scene.collection.objects.link(first)
+    assert panel.poll(bpy.context)
+    buttons = ["Mute Tracked Pose", "Match Camera", "Check View"]
+    name, speaker, footage, *rest = draw("S2L_PT_head")
+    assert (name, speaker, footage, rest[:3]) == ("Ada", "Speaker: ", "Footage: ", buttons)
+    assert " ".join(rest[3:]) == first.s2l.warning
+    scene.collection.objects.link(second)
+    second.s2l.is_head = True
+    assert not panel.poll(bpy.context)
+    child = bpy.data.objects.new("Hat", None)
+    scene.collection.objects.link(child)
+    child.parent = second
+    bpy.context.view_layer.objects.active = child
+    assert draw("S2L_PT_head") == ["Grace", "Speaker: ", "Footage: ", *buttons]
+
+
+def test_head_panel_shows_whether_the_tracked_pose_is_muted(draw, scene) -> None:
+    head = bpy.data.objects.new("Head", None)
+    head.s2l.is_head = True
+    scene.collection.objects.link(head)
+    head.keyframe_insert("location", frame=1, group="Tracked Pose")
+    bpy.ops.s2l.toggle_tracked_pose()
+    assert "Mute Tracked Pose (on)" in draw("S2L_PT_head")
+
+
+def test_add_menu_offers_the_head() -> None:
+    layout = Layout()
+    bpy.types.VIEW3D_MT_add.draw._draw_funcs[-1](SimpleNamespace(layout=layout), bpy.context)
+    assert layout.texts == ["Create Head"]
+
+
+def test_running_job_is_shown_in_the_3d_view_too(module, draw) -> None:
+    module("s2l_blender_addon.jobs").conclude(False, "Created the head.")
+    assert draw("S2L_PT_view_job") == ["Created the head."]
 
 
 def test_preferences_show_the_engine_report(module, preferences, fake_worker) -> None:

@@ -1,0 +1,44 @@
+"""Tell whether the camera sees the head from where the footage tells how it looks."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..s2l_blender_addon import cameras, head_scene, trust
+from ..s2l_core.errors import Speech2LipError
+
+LEAST_DEGREES = 0.5
+
+
+class S2L_OT_check_view(bpy.types.Operator):
+    bl_idname = "s2l.check_view"
+    bl_label = "Check View"
+    bl_description = "Tell how far the scene's camera sees the head from outside of what the footage shows"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        reason = "Select a head" if head_scene.find(context) is None else ""
+        if not reason and context.scene.camera is None:
+            reason = "The scene has no camera"
+        if reason:
+            cls.poll_message_set(reason)
+        return not reason
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        scene = context.scene
+        head: bpy.types.Object = head_scene.find(context)
+        depsgraph = context.evaluated_depsgraph_get()
+        worlds = [item.evaluated_get(depsgraph).matrix_world for item in (scene.camera, head)]
+        try:
+            degrees = trust.degrees_outside(cameras.camera_from_head(*worlds), tuple(head.s2l.trusted))
+        except Speech2LipError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        if degrees < LEAST_DEGREES:
+            head.s2l.warning = ""
+            self.report({"INFO"}, f"The footage shows how the head looks from {scene.camera.name}.")
+        else:
+            where = f"Frame {scene.frame_current}: {scene.camera.name} sees {head.name}"
+            head.s2l.warning = f"{where} {degrees:.0f}° outside of what the footage shows"
+            self.report({"WARNING"}, f"{head.s2l.warning}.")
+        return {"FINISHED"}

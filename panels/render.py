@@ -1,0 +1,57 @@
+"""The engine "Speech2Lip" in the properties editor: its own settings, and those of Blender's that it heeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import bpy
+
+from ..s2l_blender_addon.render_engine import S2L_RenderEngine
+
+ENGINE = S2L_RenderEngine.bl_idname
+# Where Blender's panels for every engine are, of those that say something about a head.
+_MODULES = {
+    "bl_ui.properties_data_camera",
+    "bl_ui.properties_data_mesh",
+    "bl_ui.properties_object",
+    "bl_ui.properties_output",
+}
+_PANELS = ("RENDER_PT_color_management", "VIEWLAYER_PT_context_layer", "VIEWLAYER_PT_layer")
+
+
+class S2L_PT_render(bpy.types.Panel):
+    bl_label = "Speech2Lip"
+    bl_space_type = "PROPERTIES"
+    bl_region_type = "WINDOW"
+    bl_context = "render"
+    COMPAT_ENGINES = {ENGINE}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return context.engine in cls.COMPAT_ENGINES
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, scene = self.layout, context.scene
+        layout.use_property_split, layout.use_property_decorate = True, False
+        layout.prop(scene.s2l.render, "fade")
+        layout.prop(scene.render, "film_transparent")
+
+
+CLASSES = (S2L_PT_render,)
+
+
+def register() -> None:
+    for panel in _panels_of_blender():
+        panel.COMPAT_ENGINES.add(ENGINE)
+
+
+def unregister() -> None:
+    for panel in _panels_of_blender():
+        panel.COMPAT_ENGINES.discard(ENGINE)
+
+
+def _panels_of_blender() -> Iterator[type[bpy.types.Panel]]:
+    for panel in bpy.types.Panel.__subclasses__():
+        is_heeded = panel.__module__ in _MODULES or panel.__name__.startswith(_PANELS)
+        if is_heeded and "BLENDER_RENDER" in getattr(panel, "COMPAT_ENGINES", ()):
+            yield panel
