@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -95,12 +96,17 @@ class VideoInfo:
     sample_rate: int | None
 
 
-@dataclass(frozen=True)
 class Frame:
-    """A picture: ``time`` seconds after the first frame of its stream, ``image`` uint8 (H, W, 3) RGB."""
+    """A picture, ``time`` seconds after the first frame of its stream."""
 
-    time: float
-    image: np.ndarray
+    def __init__(self, time: float, decoded: VideoFrame) -> None:
+        self.time = time
+        self._decoded = decoded
+
+    @cached_property
+    def image(self) -> np.ndarray:
+        """uint8 (H, W, 3) RGB, upright. It is converted when it is first asked for: most of the cost of a frame."""
+        return _upright_rgb(self._decoded)
 
 
 def probe(path: str) -> VideoInfo:
@@ -156,7 +162,7 @@ def read_frames(media: Media) -> Iterator[Frame]:
         if time >= end:
             return
         if time >= start:
-            yield Frame(time, _upright_rgb(frame))
+            yield Frame(time, frame)
 
 
 class VideoWriter:
