@@ -201,8 +201,10 @@ def _project(mesh: bpy.types.Object, projector: bpy.types.Object, view: CameraVi
 
 
 def _make_plate(head: HeadFile) -> bpy.types.Object:
-    """A plane with the background's picture that fills the footage's picture behind the head."""
-    view, depth = head.view, head.plate_depth
+    """A plane with the background's picture that fills the footage's picture, behind the head however that turns."""
+    view = head.view
+    radius = float(np.linalg.norm(head.vertices[head.mask], axis=1).max())
+    depth = max(head.plate_depth, radius - float(head.poses[head.found, 2, 3].min()))
     corners = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))  # u to the right, v up
     vertices = [
         ((u * view.width - view.cx) / view.fx * depth, (view.cy - (1 - v) * view.height) / view.fy * depth, -depth)

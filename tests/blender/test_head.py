@@ -266,6 +266,13 @@ def test_plate_fills_the_footage_behind_the_head(scene, hand_out, create) -> Non
     )
 
 
+def test_plate_stands_behind_the_head_however_that_turns(scene, hand_out, create) -> None:
+    hand_out(plate_depth=np.array(0.6))  # where the head is
+    create()
+    nearest = -max(vertex.co.z for vertex in scene.objects["Head Plate"].data.vertices)
+    assert nearest == pytest.approx(-head_arrays()["poses"][:, 2, 3].min() + RADIUS, abs=1e-4)
+
+
 def test_head_without_a_plate_is_made_without_it(scene, hand_out, create) -> None:
     (hand_out().parent / "head_plate.png").unlink()
     create()
