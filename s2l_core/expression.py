@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from .blinking import eye_openness
+from .events import Report
 from .face.layout import LandmarkLayout
 from .footage import Footage
 from .regions import lip_shapes, without_head_motion
@@ -26,15 +28,19 @@ CURVES = (
 )
 
 
-def expression_curves(footage: Footage) -> NDArray[np.float32]:
+def expression_curves(footage: Footage, report: Report | None = None) -> NDArray[np.float32]:
     """The curves that ``CURVES`` names, (N, K), one row a frame, without the motion of the head.
 
     ``jaw_open``: how far the lower lip and chin are below their place at rest, in heights of the face from the eyes to
     the chin. ``mouth_open``: distance of the lips in widths of the mouth at rest. ``mouth_wide`` and ``mouth_round``:
     by how much the mouth is wider or narrower than at rest, in that width. ``eye_open_left`` and ``_right``, of the
-    speaker's own left and right: distance of the lids, where 1 is usual. ``lip_shape_1`` and so on: the principal
-    components of the lips' outlines in standard deviations, the first varies most; positive is where the coordinate
-    that takes part most grows, to the right of the image or down. Frames without a face are interpolated.
+    speaker's own left and right: 0 is shut, 1 is usual. ``lip_shape_1`` and so on: the principal components of the
+    lips' outlines in standard deviations, the first varies most; positive is where the coordinate that takes part most
+    grows, to the right of the image or down. Frames without a face are interpolated.
+
+    Args:
+        footage: With a tracked head.
+        report: See :func:`s2l_core.blinking.eye_openness`.
     """
     layout = footage.layout
     points = without_head_motion(footage.landmarks, footage.track).astype(np.float64)
@@ -44,15 +50,15 @@ def expression_curves(footage: Footage) -> NDArray[np.float32]:
     shape = footage.track.shape[:, :2]
     height = float(np.linalg.norm(shape[layout.chin].mean(axis=0) - shape[layout.eye_corners].mean(axis=0)))
     wider = (width - rest) / rest
-    picture_left, picture_right = _lids(points, layout).T
+    picture_left, picture_right = eye_openness(footage, report).T
     curves = np.column_stack(
         [
             np.maximum((jaw - np.quantile(jaw[found], _REST)) / height, 0.0),
             opening / rest,
             np.maximum(wider, 0.0),
             np.maximum(-wider, 0.0),
-            picture_right / np.median(picture_right[found]),
-            picture_left / np.median(picture_left[found]),
+            picture_right,
+            picture_left,
             _principal_components(lip_shapes(footage.landmarks, footage.track, layout), found),
         ]
     )
@@ -74,12 +80,6 @@ def _opening(points: Array, layout: LandmarkLayout) -> Array:
 def _width(points: Array, layout: LandmarkLayout) -> Array:
     left, right = layout.mouth_corners
     return np.asarray(np.linalg.norm(points[:, right] - points[:, left], axis=-1))
-
-
-def _lids(points: Array, layout: LandmarkLayout) -> Array:
-    """Distance of the lids (N, 2) of the left and the right eye of the picture."""
-    between = points[:, layout.lower_lids] - points[:, layout.upper_lids]
-    return np.asarray(np.linalg.norm(between, axis=-1).mean(axis=-1))
 
 
 def _principal_components(shapes: NDArray[np.float32], found: NDArray[np.bool_]) -> Array:

@@ -53,7 +53,7 @@ def head(job: HeadJob, report: Report | None = None) -> dict[str, Any]:
     for path in (job.output_path, plate_path):
         refuse_unwritable(path, job.footage.path, job.speaker_path)
     scene = open_scene(job, report)
-    arrays = head_arrays(scene)
+    arrays = head_arrays(scene, report)
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
     write_whole(plate_path, cv2.imencode(".png", scene.plate.picture[..., ::-1])[1].tobytes())
@@ -70,7 +70,7 @@ def head(job: HeadJob, report: Report | None = None) -> dict[str, Any]:
     }
 
 
-def head_arrays(scene: HeadScene) -> dict[str, NDArray[Any]]:
+def head_arrays(scene: HeadScene, report: Report) -> dict[str, NDArray[Any]]:
     """The arrays of the file, see :func:`head`."""
     mesh, footage, camera = head_mesh(scene.head), scene.footage, scene.footage.track.intrinsics
     return {
@@ -84,7 +84,7 @@ def head_arrays(scene: HeadScene) -> dict[str, NDArray[Any]]:
         "poses": poses_to_blender(footage.track.poses).astype(np.float32),
         "intrinsics": np.array([camera.fx, camera.fy, camera.cx, camera.cy, camera.width, camera.height]),
         "curve_names": np.array(CURVES),
-        "curves": expression_curves(footage),
+        "curves": expression_curves(footage, report),
         "plate_depth": np.array(scene.plate.depth_mm / MILLIMETRES),
         "trusted": scene.region.bounds,
     }

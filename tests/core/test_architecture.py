@@ -20,7 +20,7 @@ ROWS = [
     {"media"},
     {"face", "geometry", "speech", "synchrony", "camera_path", "trust"},
     {"footage"},
-    {"canonical", "regions", "compositing", "motion", "plate", "expression", "head_mesh"},
+    {"canonical", "regions", "compositing", "motion", "plate", "blinking", "expression", "head_mesh"},
     {"model"},
     {"rendering", "scene"},
     {"checking", "dubbing", "evaluation", "head_export", "heatmap", "information", "posing", "training"},

@@ -88,6 +88,12 @@ TABLE = [
     ),
     Row("foreign speaker", "dub {in}/text.mp4 {in}/speaker.mp4 {in}/voice.wav {out}/b.mp4", errors.SpeakerFileForeign),
     Row("no speaker", "dub {in}/none.s2l {in}/speaker.mp4 {in}/voice.wav {out}/b.mp4", errors.FileMissing),
+    Row("head without depth", "head {in}/a.s2l {in}/speaker.mp4 --out {out}/a.npz", errors.SpeakerWithoutDepth),
+    Row(
+        "camera path that is none",
+        "pose --model {in}/a.s2l --footage {in}/speaker.mp4 --camera {in}/text.mp4 --out {out}/b.mp4",
+        errors.CameraPathUnreadable,
+    ),
     Row("evaluation of a speaker cut short", "evaluate {in}/short.s2l", errors.SpeakerFileBroken),
 ]
 
@@ -127,9 +133,7 @@ def test_every_error_that_input_can_cause_is_in_the_table_or_below() -> None:
         errors.DiskFull,  # below
         errors.PerceptionUnavailable,  # test_perception.py: training goes on without
         errors.SyncExpertUnreadable,  # test_sync.py
-        errors.CameraPathUnreadable,  # test_camera_path.py
-        errors.SpeakerWithoutDepth,  # test_posing.py
-        errors.HeadOutOfView,
+        errors.HeadOutOfView,  # test_posing.py
     }
     assert set(errors.Speech2LipError.__subclasses__()) == {row.error for row in TABLE} | elsewhere
 

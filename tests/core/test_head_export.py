@@ -124,7 +124,8 @@ def test_jaw_and_lips_follow_the_truth(arrays: Arrays) -> None:
 
     assert correlation("jaw_open", weights["jawOpen"]) > 0.8
     assert correlation("mouth_open", weights["jawOpen"] - weights["mouthClose"]) > 0.8
-    assert correlation("eye_open_left", weights["eyeBlink_L"]) < -0.2
+    assert correlation("eye_open_left", weights["eyeBlink_L"]) < -0.8
+    assert correlation("eye_open_right", weights["eyeBlink_R"]) < -0.8
 
 
 def test_curves_begin_at_rest_and_shapes_are_in_standard_deviations(arrays: Arrays) -> None:
