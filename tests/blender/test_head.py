@@ -216,6 +216,25 @@ def test_movie_on_the_head_shows_the_frame_of_its_strip(
     assert [shown_grey(scene, frame) for frame in frames] == pytest.approx(in_sequencer, abs=0.006)
 
 
+def test_movie_on_the_head_keeps_step_in_an_animation(module, scene, create, make_movie, footage, tmp_path) -> None:
+    scene.sequence_editor.strips.remove(footage)
+    add_movie_at_its_own_speed(scene, make_movie(30, 1.001, FRAMES), 1)
+    (strip,) = scene.sequence_editor.strips
+    create()
+    bpy.ops.s2l.match_camera()
+    scene.render.resolution_x = scene.render.resolution_y = 16
+    scene.render.use_sequencer, scene.view_settings.view_transform = False, "Standard"
+    scene.render.engine, scene.cycles.samples, scene.cycles.use_denoising = "CYCLES", 1, False
+    scene.render.filepath, scene.frame_start, scene.frame_end = f"{tmp_path}/shown_", 4, 12
+    bpy.ops.render.render(animation=True)
+    strips_module = module("s2l_blender_addon.strips")
+    expected = strips_module.media_frames(strip, strips_module.playback(scene, strip))
+    assert expected[3:12] != list(range(expected[3], expected[3] + 9))  # frames are left out
+    for frame in range(4, 13):
+        image = bpy.data.images.load(f"{tmp_path}/shown_{frame:04}.png")
+        assert round(image.pixels[4 * (8 * 16 + 8)] * FRAMES) == expected[frame - 1]
+
+
 def add_movie_at_its_own_speed(scene, path: Path, start: int) -> None:
     """Add a movie as the sequencer's Add menu does with "Adjust Playback Rate"."""
     window = bpy.context.window
