@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import bpy
+import numpy as np
 
 from ..s2l_blender_addon import head_file, head_scene, strips
 from ..s2l_blender_addon.compat import sequencer_scene
 from ..s2l_blender_addon.outputs import unused_path
 from ..s2l_blender_addon.preferences import settings
-from ..s2l_core.jobs import HeadJob
+from ..s2l_core.jobs import HeadJob, Media
 from .job_operator import JobOperator
 
 
@@ -36,7 +37,7 @@ class S2L_OT_create_head(JobOperator, bpy.types.Operator):
         self._scene_name, self._name = scene.name, Path(speaker).stem
         self._source = head_scene.Source(
             speaker_path=speaker,
-            media=playback.media(playback.first),
+            media=_single_precision(playback.media(playback.first)),
             first=playback.first,
             frames=strips.media_frames(strip, playback),
             origin=playback.origin,
@@ -59,7 +60,14 @@ class S2L_OT_create_head(JobOperator, bpy.types.Operator):
         empty = head_scene.create(scene, self._name, head, self._source)
         if scene == context.scene:
             _select_only(context, empty)
-        return f"Created the head of {self._name}, tracked on {_found(empty)} frames."
+        frames = len(head_scene.tracked_pose(empty)[0].keyframe_points)
+        place = "" if scene == context.scene else f" in the scene {scene.name}"
+        return f"Created the head of {self._name}{place}, tracked on {frames} frames."
+
+
+def _single_precision(media: Media) -> Media:
+    """A span that an object's properties can hold: with the very same one the engine knows the footage again."""
+    return Media(media.path, *np.array([media.start, media.end], np.float32).tolist())
 
 
 def _select_only(context: bpy.types.Context, chosen: bpy.types.Object) -> None:
@@ -67,7 +75,3 @@ def _select_only(context: bpy.types.Context, chosen: bpy.types.Object) -> None:
     for item in context.view_layer.objects:
         item.select_set(item == chosen)
     context.view_layer.objects.active = chosen
-
-
-def _found(empty: bpy.types.Object) -> int:
-    return len(head_scene.tracked_pose(empty)[0].keyframe_points)

@@ -41,13 +41,14 @@ def answer(request: dict[str, Any]) -> None:
     if request["method"] == "dub":
         shutil.copy(job["footage"]["path"], job["output_path"])
     if request["method"] == "head":
-        hand_out_head(job["output_path"])
+        hand_out_head(job)
     send(id=1, result=results[request["method"]])
 
 
-def hand_out_head(output_path: str) -> None:
-    """Leave the head that the environment names, with its plate where it has one."""
-    head, output = Path(os.environ["S2L_FAKE_HEAD"]), Path(output_path)
+def hand_out_head(job: dict[str, Any]) -> None:
+    """Leave the head that the environment names, with its plate where it has one, and the job beside it."""
+    head, output = Path(os.environ["S2L_FAKE_HEAD"]), Path(job["output_path"])
+    output.with_suffix(".json").write_text(json.dumps(job))
     shutil.copy(head, output)
     plate = head.with_name(f"{head.stem}_plate.png")
     if plate.exists():

@@ -257,6 +257,8 @@ def test_head_remembers_what_it_was_made_from(scene, create, footage, tmp_path) 
     assert settings.speaker_path == str(tmp_path / "Ada.s2l")
     assert Path(settings.movie_path).samefile(footage.filepath)
     assert (settings.start, settings.end) == pytest.approx((10 / 25, 45 / 25))
+    job = json.loads((tmp_path / "speech2lip/Ada_head.json").read_text())["footage"]
+    assert (settings.start, settings.end) == (job["start"], job["end"])  # the engine knows the span again
     assert (settings.origin, settings.seconds_per_frame) == pytest.approx((1.0, 1 / 25))
     assert (settings.first, settings.end_frame) == (11, 46)
     assert list(settings.trusted) == [-25, 25, -15, 15, -180, 180]
