@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 
 _WIDTH, _HEIGHT, _MARGIN = 32, 20, 4
 """Pixels of an eye's picture, whose corners lie so far inside of it."""
-_COMPONENTS = 3
+_COMPONENTS = 4
 _STEPS = 60
 _SHUT = 3
 """Frames with an eye shut, at least, in footage in which it blinks."""
@@ -41,12 +41,17 @@ def eye_openness(footage: Footage, report: Report | None = None) -> Array:
     pictures = _read_eyes(footage, report or Report())[found]
     result = np.full((len(found), 2), np.nan)
     for eye in range(2):
-        result[found, eye] = _openness(pictures[:, eye], lids[:, eye])
+        result[found, eye] = openness(pictures[:, eye], lids[:, eye])
     return result
 
 
-def _openness(pictures: Array, lids: Array) -> Array:
-    """Of one eye (n,), from its pictures (n, P) and the distance of its lids (n,)."""
+def openness(pictures: Array, lids: Array) -> Array:
+    """How far one eye is open, (n,), see :func:`eye_openness`.
+
+    Args:
+        pictures: (n, P) of the eye, in any unit.
+        lids: (n,) distance of the lids' landmarks, in any unit.
+    """
     by_lids = lids / np.median(lids)
     if len(pictures) <= _COMPONENTS:
         return by_lids
