@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import bpy
+from bpy_extras.object_utils import world_to_camera_view
+from mathutils import Vector
 
 DEMO = Path(__file__).resolve().parents[2] / "demo"
 
@@ -27,7 +29,7 @@ def test_check_judges_the_trimmed_part_of_real_footage(scene, strips, shared_dat
     assert "only 4.0 s" in scene.s2l.check.advice
 
 
-def test_movie_strip_becomes_a_dubbed_strip(scene, strips, tmp_path) -> None:
+def test_movie_strip_becomes_a_dubbed_strip_and_that_a_head(scene, strips, tmp_path) -> None:
     footage = strips.new_movie("Speaker", str(DEMO / "speaker.mp4"), 2, 1)
     footage.frame_offset_end = footage.frame_duration - 25 * 12
     scene.s2l.train.preset, scene.s2l.train.folder, scene.s2l.dub.folder = "preview", str(tmp_path), str(tmp_path)
@@ -42,3 +44,19 @@ def test_movie_strip_becomes_a_dubbed_strip(scene, strips, tmp_path) -> None:
     assert (dubbed.frame_final_start, dubbed.frame_duration, dubbed.channel) == (126, 50, 3)
     assert json.loads(dubbed["s2l_result"])["frames_written"] == 50
     assert {path.name for path in tmp_path.iterdir()} == {"Speaker.s2l", "speaker_dubbed.mp4"}
+
+    assert bpy.ops.s2l.create_head() == {"FINISHED"}
+    head = bpy.context.object
+    assert head.s2l.movie_path == dubbed.filepath
+    assert (head.s2l.first, head.s2l.end_frame) == (126, 176)
+    assert bpy.ops.s2l.match_camera() == {"FINISHED"}
+    scene.frame_set(150)
+    chin, crown = (bound(scene, head, choose) for choose in (min, max))
+    assert 0.1 < chin.y < crown.y < 1.0  # the head is in the picture
+
+
+def bound(scene, head, choose) -> Vector:
+    """Where the lowest or the highest vertex of a head is seen, from the picture's lower left corner in its sides."""
+    mesh = next(child for child in head.children if child.type == "MESH")
+    vertex = choose(mesh.data.vertices, key=lambda vertex: vertex.co.y)
+    return world_to_camera_view(scene, scene.camera, head.matrix_world @ vertex.co)
