@@ -259,6 +259,8 @@ class RenderJob:
         camera: The new view.
         pose: camera_from_head in the new view: a rigid 4x4 matrix, row by row, OpenCV's axes, millimetres.
         output_path: The ``.npy`` file to write.
+        camera_from_footage: Where the footage's camera stands in the new view, and with it the plate, likewise; empty
+            where the head has not moved beside it, so that ``pose`` tells.
         background: Whether to show the plate behind the head, and not nothing.
         fade: As in :class:`PoseJob`.
         landmarks: As in :class:`HeadJob`.
@@ -271,6 +273,7 @@ class RenderJob:
     camera: CameraView
     pose: tuple[float, ...]
     output_path: str
+    camera_from_footage: tuple[float, ...] = ()
     background: bool = True
     fade: bool = True
     landmarks: str = "bundled"
@@ -281,6 +284,8 @@ class RenderJob:
             raise BadJob(f"The moment to render is {self.moment} s; it must be 0 or more.")
         if not is_rigid(self.pose):
             raise BadJob("The pose to render is not a rigid 4 x 4 matrix.", "A pose turns and moves only.")
+        if self.camera_from_footage and not is_rigid(self.camera_from_footage):
+            raise BadJob("The place of the footage's camera is not a rigid 4 x 4 matrix.", "It turns and moves only.")
 
 
 Job = InfoJob | CheckJob | TrainJob | DubJob | EvaluateJob | HeatmapJob | HeadJob | PoseJob | RenderJob

@@ -108,6 +108,7 @@ def test_a_wrong_value_is_refused_by_name(change: dict[str, Any], complaint: str
         ({"pose": FRONTAL[:12]}, "not a rigid"),
         ({"pose": [*FRONTAL[:15], "1"]}, r"render.pose\[15\] must be float"),
         ({"pose": [float("nan"), *FRONTAL[1:]]}, "not a rigid"),
+        ({"camera_from_footage": FRONTAL[:12]}, "footage's camera is not a rigid"),
     ],
 )
 def test_what_cannot_be_rendered_is_refused_by_name(change: dict[str, Any], complaint: str) -> None:
