@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .face.mesh import fill_depth, rasterise_depth, skull_depth, triangulate
+from .face.mesh import fill_depth, rasterise_depth, round_depth, skull_depth, triangulate
 from .footage import Footage
 from .geometry.camera import Intrinsics, Rectangle, head_angles, project, transform
 from .geometry.mapping import CanonicalView
@@ -87,14 +87,14 @@ def choose_canonical(footage: Footage, usable: NDArray[np.bool_]) -> CanonicalFa
     mouth_width = float(np.ptp(outline[:, 0]))
     margins = _AROUND_MOUTH
     scale = min(1.0, _WIDEST_LIPS / (mouth_width * (1.0 + margins["left"] + margins["right"])))
-    intrinsics = _scaled(track.intrinsics, scale)
+    intrinsics = track.intrinsics.scaled(scale)
     outline, mouth_width = outline * scale, mouth_width * scale
     left, top = outline.min(axis=0) - mouth_width * np.array([margins["left"], margins["top"]])
     right, bottom = outline.max(axis=0) + mouth_width * np.array([margins["right"], margins["bottom"]])
     rectangle = _whole_pixels(left, top, right, bottom)
 
     eye_line = project(track.shape[footage.layout.eye_corners], pose, intrinsics)[:, 1].max()
-    half = _scaled(intrinsics, 0.5)
+    half = intrinsics.scaled(0.5)
     surroundings = _whole_pixels(
         *(0.5 * value for value in (left - 0.3 * mouth_width, eye_line + 0.2 * mouth_width)),
         *(0.5 * value for value in (right + 0.3 * mouth_width, outline[:, 1].mean())),
@@ -107,6 +107,21 @@ def choose_canonical(footage: Footage, usable: NDArray[np.bool_]) -> CanonicalFa
         head=_head(footage, pose),
         mouth_box=tuple(float(value) for value in box),  # type: ignore[arg-type]
     )
+
+
+def round_head(head: CanonicalHead, footage: Footage, mask: NDArray[np.bool_]) -> CanonicalHead:
+    """A head whose depth beside the landmarks' mesh follows its outline, once that is known.
+
+    Args:
+        head: As :func:`choose_canonical` gives it.
+        footage: What it was chosen from.
+        mask: (h, w), where the head is.
+    """
+    view, pose = head.view, head.view.pose.double().cpu().numpy()
+    mesh = _mesh_depth(footage, pose, view.intrinsics, view.rectangle)
+    depth = torch.from_numpy(fill_depth(mesh, round_depth(mask, pose, view.intrinsics, view.rectangle)))
+    view = replace(view, depth=depth.to(view.depth.device))
+    return replace(head, view=view, mask=torch.from_numpy(mask).to(view.depth.device))
 
 
 def outside_lips(face: CanonicalFace) -> torch.Tensor:
@@ -192,7 +207,7 @@ def _head(footage: Footage, pose: NDArray[np.float64]) -> CanonicalHead:
     last = np.minimum(points.max(axis=0) + size * [around["right"], around["bottom"]], [camera.width, camera.height])
     scale = min(1.0, _LONGEST_HEAD / float((last - first).max()))
     left, top, right, bottom = (int(value) for value in np.round(np.concatenate([first, last]) * scale))
-    intrinsics, rectangle = _scaled(camera, scale), Rectangle(left, top, right - left, bottom - top)
+    intrinsics, rectangle = camera.scaled(scale), Rectangle(left, top, right - left, bottom - top)
     mask = torch.from_numpy(_mesh_depth(footage, pose, intrinsics, rectangle) > 0)
     return CanonicalHead(_view(footage, pose, intrinsics, rectangle), mask, torch.zeros(mask.shape))
 
@@ -202,11 +217,6 @@ def _mesh_depth(
 ) -> NDArray[np.float32]:
     shape = footage.track.shape
     return rasterise_depth(transform(shape, pose), triangulate(shape), intrinsics, rectangle)
-
-
-def _scaled(camera: Intrinsics, scale: float) -> Intrinsics:
-    width, height = round(camera.width * scale), round(camera.height * scale)
-    return Intrinsics(camera.fx * scale, camera.fy * scale, camera.cx * scale, camera.cy * scale, width, height)
 
 
 def _whole_pixels(left: float, top: float, right: float, bottom: float) -> Rectangle:

@@ -24,9 +24,9 @@ _NOISE = 0.01
 """Motion that is as good as none: what compression leaves, in [0, 1] colours."""
 _BETTER = 0.25
 """By how much in natural logarithms the motion must fall with the pose for a pixel to belong to the head."""
-_FAR_FROM_FACE, _BELOW_CHIN, _RIM = 0.6, 0.06, 0.02
+_FAR_FROM_FACE, _BELOW_CHIN, _BESIDE, _RIM, _ROUNDED = 0.6, 0.06, 0.1, 0.02, 0.012
 """Distances in square roots of the area of the landmarks' mesh: how far from it the head has certainly ended, how far
-below the mouth, and how far inside the mesh it is certain."""
+below the mouth, how far from what goes with it, how far inside the mesh it is certain, and what is rounded."""
 _SECTORS = 180
 _LIVELY = 0.35
 """Share of the lips' greatest motion with which a pixel around the mouth belongs to lips and jaw."""
@@ -119,8 +119,8 @@ def lip_jaw_mask(motion: Motion, view: CanonicalView, shape: NDArray[np.float64]
 def head_mask(picture: NDArray[np.uint8], motion: Motion, mesh: Mask) -> Mask:
     """Where the head is in the canonical view, (h, w), hair and ears included, without the neck.
 
-    What moves less after O2C goes with the head. Around the face the head ends, at the latest, where such pixels do;
-    where exactly, GrabCut decides by the colours.
+    What moves less after O2C goes with the head. Around the face the head ends about where such pixels do; where
+    exactly, GrabCut decides by the colours.
 
     Args:
         picture: (h, w, 3) the canonical view.
@@ -133,14 +133,17 @@ def head_mask(picture: NDArray[np.uint8], motion: Motion, mesh: Mask) -> Mask:
     lower = np.arange(len(mesh))[:, None] > np.quantile(np.flatnonzero(mesh.any(axis=1)), 0.7)
     neck = lower & (distance > _BELOW_CHIN)
     around = _reach(mesh | ((gain < -_BETTER) & (distance < _FAR_FROM_FACE) & ~neck), mesh)
-    labels = np.where(around, cv2.GC_PR_FGD, cv2.GC_BGD).astype(np.uint8)
-    labels[~mesh & (gain > _BETTER)] = cv2.GC_PR_BGD
+    beside = distance_transform_edt(~around) < _BESIDE * size
+    labels = np.where(beside, cv2.GC_PR_BGD, cv2.GC_BGD).astype(np.uint8)
+    labels[around & (mesh | (gain < _BETTER))] = cv2.GC_PR_FGD
+    labels[neck] = cv2.GC_BGD
     labels[distance_transform_edt(mesh) > _RIM * size] = cv2.GC_FGD
     if np.isin(labels, (cv2.GC_BGD, cv2.GC_PR_BGD)).any():  # a close-up may hold nothing but the head
         models = np.zeros((2, 1, 65))
         cv2.setRNGSeed(0)
         cv2.grabCut(picture[..., ::-1].copy(), labels, (0, 0, 0, 0), models[0], models[1], 5, cv2.GC_INIT_WITH_MASK)
-    pieces, _ = label((np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)) & ~neck) | mesh)
+    found = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)) | mesh
+    pieces, _ = label((gaussian_filter(found.astype(np.float32), _ROUNDED * size) > 0.5) | mesh)
     return np.asarray(binary_fill_holes(np.isin(pieces, np.unique(pieces[mesh]))), np.bool_)
 
 

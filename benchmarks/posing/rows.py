@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ from s2l_core.canonical import CanonicalHead
 from s2l_core.geometry.camera import Intrinsics, invert_pose, project, unproject
 from s2l_core.geometry.mapping import CanonicalView
 from s2l_core.geometry.splatting import see, warp
+from s2l_core.surface import HeadSurface
 
 from .likeness import Mask, Picture
 
@@ -68,13 +69,13 @@ class Warper:
             return picture
         if row == "planar":
             return planar(picture, self.depth(pose), self.camera, new_pose @ invert_pose(pose))
-        view = self.start if row == "mesh_depth" else self.head.view
-        return forward_warped(picture, view, self.head.mask, self.camera, pose, new_pose)
+        head = replace(self.head, view=self.start) if row == "mesh_depth" else self.head
+        return forward_warped(picture, HeadSurface(head), self.camera, pose, new_pose)
 
     def depth(self, pose: Pose) -> NDArray[np.float32]:
         """Learned depth (H, W) of the head in a pose, mm; 0 off the head."""
         poses = torch.tensor(pose, dtype=torch.float32)[None]
-        return see(self.head.view, self.head.mask, self.camera, poses).depth[0].numpy()
+        return see(HeadSurface(self.head), self.camera, poses).depth[0].numpy()
 
 
 def planar(picture: Picture, depth: NDArray[np.float32], camera: Intrinsics, motion: Pose) -> Picture:
@@ -96,13 +97,11 @@ def planar(picture: Picture, depth: NDArray[np.float32], camera: Intrinsics, mot
     return np.asarray(cv2.warpAffine(picture, affine, (width, height), borderMode=cv2.BORDER_REPLICATE))
 
 
-def forward_warped(
-    picture: Picture, view: CanonicalView, inside: torch.Tensor, camera: Intrinsics, pose: Pose, new_pose: Pose
-) -> Picture:
+def forward_warped(picture: Picture, surface: HeadSurface, camera: Intrinsics, pose: Pose, new_pose: Pose) -> Picture:
     """A frame warped by depth alone; what is not known gets the colour of the nearest pixel that is."""
     image = torch.from_numpy(picture).movedim(-1, 0)[None].float() / 255
     old, new = (torch.tensor(each, dtype=torch.float32)[None] for each in (pose, new_pose))
-    warped = warp(view, inside, image, camera, old, camera, new)
+    warped = warp(surface, image, camera, old, camera, new)
     shown = (warped.pictures[0].movedim(0, -1) * 255).round().to(torch.uint8).numpy()
-    nearest = ndimage.distance_transform_edt(~warped.seen[0].numpy(), return_distances=False, return_indices=True)
+    nearest = ndimage.distance_transform_edt(warped.seen[0].numpy() < 0.5, return_distances=False, return_indices=True)
     return np.asarray(shown[tuple(nearest)])

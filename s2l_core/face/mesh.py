@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.spatial import Delaunay
 from scipy.spatial.distance import cdist
 
@@ -103,6 +103,31 @@ def skull_depth(pose: Array, intrinsics: Intrinsics, rectangle: Rectangle) -> ND
     square, half = np.square(rays).sum(axis=-1), rays @ origin
     root = np.square(half) - square * (origin @ origin - 1.0)
     return ((-half - np.sqrt(np.maximum(root, 0.0))) / square).astype(np.float32)
+
+
+def round_depth(
+    outline: NDArray[np.bool_], pose: Array, intrinsics: Intrinsics, rectangle: Rectangle
+) -> NDArray[np.float32]:
+    """Depth of a head without a face that has a known outline: half an ellipsoid's profile from there inwards.
+
+    Args:
+        outline: (rectangle.height, rectangle.width), where the head is.
+        pose: (4, 4) camera_from_head.
+        intrinsics: The camera.
+        rectangle: The part of the image to fill.
+
+    Returns:
+        (rectangle.height, rectangle.width) millimetres along the camera's z axis; outside of the head that of the
+        outline, which lies beside the middle of an average skull.
+    """
+    middle = float((pose[:3, :3] @ _SKULL_CENTRE + pose[:3, 3])[2])
+    width = max(outline.shape)
+    padded = np.pad(outline, width, mode="edge")  # where the image ends is no outline
+    inner = distance_transform_edt(padded)[width:-width, width:-width]
+    share = np.minimum(inner / inner.max(), 1.0)
+    profile = gaussian_filter(np.sqrt(1.0 - np.square(1.0 - share)), _SOFT * inner.max())
+    radius = inner.max() * middle / intrinsics.fx
+    return (middle - profile * radius * _SKULL_AXES[2] / _SKULL_AXES[0]).astype(np.float32)
 
 
 def fill_depth(depth: NDArray[np.float32], beyond: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -53,6 +53,16 @@ class Intrinsics:
         """The whole image."""
         return Rectangle(0, 0, self.width, self.height)
 
+    def scaled(self, factor: float) -> Intrinsics:
+        """The camera of the image at another size, rounded to whole pixels."""
+        width, height = round(self.width * factor), round(self.height * factor)
+        return Intrinsics(self.fx * factor, self.fy * factor, self.cx * factor, self.cy * factor, width, height)
+
+    def cropped(self, rectangle: Rectangle) -> Intrinsics:
+        """The camera of a part of the image."""
+        cx, cy = self.cx - rectangle.left, self.cy - rectangle.top
+        return Intrinsics(self.fx, self.fy, cx, cy, rectangle.width, rectangle.height)
+
     @property
     def horizontal_field_of_view(self) -> float:
         """Degrees."""

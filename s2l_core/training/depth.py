@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..canonical import CanonicalFace, CanonicalHead, canonical_frame
+from ..canonical import CanonicalFace, CanonicalHead, canonical_frame, round_head
 from ..events import Report
 from ..footage import Footage
 from ..geometry.camera import head_angles
@@ -41,12 +41,11 @@ def learn_depth(
     motion = measure_motion(reference, others, view, poses)
     moving = moving_parts(motion, view, footage.track.shape, footage.layout)
     picture = (crop(reference, view.rectangle).permute(1, 2, 0) * 255).round().to(torch.uint8).cpu().numpy()
-    mask = torch.from_numpy(head_mask(picture, motion, mesh.cpu().numpy())).to(device)
+    start = round_head(face.head, footage, head_mask(picture, motion, mesh.cpu().numpy()))
 
-    start = CanonicalHead(view, mask, face.head.confidence)
     depth = fit_depth(start, reference, others, poses, torch.from_numpy(~moving).to(device), mesh, steps, report)
-    confidence = measure_confidence(depth, reference, others, poses) * mask
-    head = CanonicalHead(replace(view, depth=depth()), mask, confidence)
+    confidence = measure_confidence(depth, reference, others, poses) * start.mask
+    head = CanonicalHead(replace(view, depth=depth()), start.mask, confidence)
     return replace(face, lips=depth.refine(face.lips), surroundings=depth.refine(face.surroundings), head=head)
 
 

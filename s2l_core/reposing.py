@@ -1,0 +1,159 @@
+"""Re-posing a head (paper section 5.4): a frame of the footage as another camera sees the head in it."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .footage import Footage
+from .geometry.camera import Array, Intrinsics, Rectangle, invert_pose, project
+from .geometry.splatting import Warped, warp
+from .model.speaker import SpeakerModel
+from .plate import Plate
+from .surface import HeadSurface
+from .texture import gather_texture
+
+_MARGIN = 8
+"""Pixels around the head in the new view."""
+_UNCOVERED, _FRINGE = 0.06, 0.01
+"""By how much the head in a frame is taken for wider than it is where the plate replaces it, in shares of its height:
+where the plate is known, and where it would only be guessed, as on the neck."""
+_NOTHING = Rectangle(0, 0, 0, 0)
+
+
+class View(NamedTuple):
+    """What a camera sees.
+
+    Attributes:
+        colours: float32 (h, w, 3) gamma-coded RGB in [0, 1], not multiplied by alpha.
+        alpha: float32 (h, w) in [0, 1].
+        depth: float32 (h, w) millimetres along the camera's z axis, 0 where there is no head.
+        mask: float32 (h, w) in [0, 1], how much of each pixel the head covers.
+    """
+
+    colours: NDArray[np.float32]
+    alpha: NDArray[np.float32]
+    depth: NDArray[np.float32]
+    mask: NDArray[np.float32]
+
+
+class HeadRenderer:
+    """Shows the head in frames of one clip to other cameras.
+
+    Args:
+        speaker: On the device to compute on.
+        footage: The clip.
+        plate: What lies behind the head in it.
+        blending: Whether holes are painted by Blend-Net; without it they get the head's mean colours.
+    """
+
+    def __init__(self, speaker: SpeakerModel, footage: Footage, plate: Plate, blending: bool = True) -> None:
+        self._footage = footage
+        self.plate = plate
+        self._surface = HeadSurface(speaker.face.head)
+        gather_texture(self._surface, footage)
+
+    @torch.no_grad()
+    def render(
+        self,
+        image: NDArray[np.uint8],
+        index: int,
+        camera: Intrinsics,
+        pose: Array,
+        background: bool = True,
+        camera_from_world: Array | None = None,
+    ) -> View:
+        """A frame as another camera sees it.
+
+        Args:
+            image: uint8 (H, W, 3), the frame.
+            index: Which frame of the footage it is.
+            camera: The new camera.
+            pose: (4, 4) camera_from_head in the new view.
+            background: Whether what is behind the head is shown; without it alpha is the head's mask.
+            camera_from_world: (4, 4) where the new camera stands; the world's axes are those of the footage's camera.
+                None means there.
+        """
+        found = bool(self._footage.track.found[index])
+        box = self._box(camera, pose) if found else _NOTHING
+        rows, columns = slice(box.top, box.top + box.height), slice(box.left, box.left + box.width)
+        colours, depth, mask = (np.zeros((camera.height, camera.width, *rest), np.float32) for rest in ((3,), (), ()))
+        silhouette = None
+        if box.width and box.height:
+            frame = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+            warped = self._warp(frame, index, camera.cropped(box), pose)
+            colours[rows, columns] = self._paint(warped)[0].permute(1, 2, 0).cpu().numpy()
+            mask[rows, columns] = warped.sight.coverage[0].cpu().numpy()
+            depth[rows, columns] = warped.sight.depth[0].cpu().numpy()
+            silhouette = warped.source[0].cpu().numpy()
+        depth *= mask > 0
+        if not background:
+            return View(colours, mask, depth, mask)
+        behind = self._behind(image, silhouette, camera, camera_from_world)
+        return View(behind + mask[..., None] * (colours - behind), np.ones_like(mask), depth, mask)
+
+    def _box(self, camera: Intrinsics, pose: Array) -> Rectangle:
+        """The part of a picture that holds the head."""
+        points = torch.cat([self._surface.front[:, self._surface.inside > 0.5], self._surface.side.flatten(1)], dim=1)
+        pixels = project(points.T.double().cpu().numpy(), pose, camera)
+        left, top = (max(0, math.floor(value)) for value in pixels.min(axis=0) - _MARGIN)
+        right, bottom = (math.ceil(value) for value in pixels.max(axis=0) + _MARGIN)
+        return Rectangle(left, top, max(0, min(right, camera.width) - left), max(0, min(bottom, camera.height) - top))
+
+    def _warp(self, frame: Tensor, index: int, camera: Intrinsics, pose: Array) -> Warped:
+        track = self._footage.track
+        old, new = (torch.tensor(matrix, dtype=torch.float32)[None].to(frame) for matrix in (track.poses[index], pose))
+        return warp(self._surface, frame, track.intrinsics, old, camera, new)
+
+    def _paint(self, warped: Warped) -> Tensor:
+        """The head without holes (1, 3, h, w)."""
+        return torch.lerp(warped.sight.colours, warped.pictures, warped.seen[:, None])
+
+    def _behind(
+        self, image: NDArray[np.uint8], silhouette: NDArray[np.float32] | None, camera: Intrinsics, pose: Array | None
+    ) -> NDArray[np.float32]:
+        """What is behind the head: the frame, with the plate where the head is in it, on the plate's plane."""
+        picture = image.astype(np.float32) / 255
+        if silhouette is not None:
+            hidden = np.where(self.plate.known, _widened(silhouette, _UNCOVERED), _widened(silhouette, _FRINGE))[
+                ..., None
+            ]
+            picture += hidden * (self.plate.picture.astype(np.float32) / 255 - picture)
+        seen = _homography(self._footage.track.intrinsics, camera, pose, self.plate.depth_mm)
+        size = (camera.width, camera.height)
+        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return np.asarray(
+            cv2.warpPerspective(picture, seen, size, flags=how, borderMode=cv2.BORDER_REPLICATE), np.float32
+        )
+
+
+def _widened(silhouette: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+    """A silhouette (H, W) and a margin around it, in shares of its height, with a soft edge."""
+    rows = np.flatnonzero((silhouette > 0).any(axis=1))
+    radius = 1 + round(share * float(np.ptp(rows))) if len(rows) else 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return np.asarray(cv2.GaussianBlur(cv2.dilate(silhouette, disc), (0, 0), radius / 3), np.float32)
+
+
+def _homography(footage: Intrinsics, camera: Intrinsics, pose: Array | None, depth: float) -> Array:
+    """Takes pixels of a camera to those of the footage's that show the same point of the plate, with centres of pixels
+    at whole numbers.
+
+    Args:
+        footage: The footage's camera, at the world's origin.
+        camera: The new camera.
+        pose: (4, 4) camera_from_world; None means at the origin.
+        depth: Millimetres from the footage's camera to the plate.
+    """
+    place = np.eye(4) if pose is None else invert_pose(pose)
+    rotation, position = place[:3, :3], place[:3, 3]
+    onto_plate = (depth - position[2]) * np.eye(3) + np.outer(position, [0, 0, 1])
+    to_centre, from_centre = np.eye(3), np.eye(3)
+    to_centre[:2, 2], from_centre[:2, 2] = 0.5, -0.5
+    return from_centre @ footage.matrix @ onto_plate @ rotation @ np.linalg.inv(camera.matrix) @ to_centre

@@ -1,0 +1,120 @@
+"""The surface of a head: the canonical depth in front, and carried on behind its outline, where heads are round."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter, gaussian_filter1d, map_coordinates
+from torch import Tensor
+from torch.nn import functional
+
+from .canonical import CanonicalHead
+from .geometry.camera import Intrinsics, invert_pose, transform, unproject
+from .geometry.mapping import pixel_grid
+from .geometry.splatting import Points
+
+_SMOOTH = 1.5
+"""Pixels of the canonical view over which the outline is rounded."""
+_FINE = 4
+_INSIDE = 2.0
+"""Pixels from the outline to where its depth is taken: on the outline itself it is not sharp."""
+_ALONG = 6.0
+"""Pixels along the outline over which that depth is smoothed."""
+_STEPS, _ARC = 16, 65.0
+"""Rows of points behind the outline, and the degrees through which they go round."""
+_BACK, _INWARDS = 1.0, 0.8
+"""Half axes of the ellipse on which they lie, in radii of the head."""
+_SPACING, _STRETCH = 0.75, 1.4
+"""Pixels between points at most, where the surface faces the camera, and how much farther apart they come where it
+turns away."""
+
+
+class HeadSurface:
+    """Points of a head in two grids: the *front*, which the canonical view sees, and the *side*, rows of points that go
+    on from its outline backwards and inwards on an ellipse.
+
+    Args:
+        head: With its depth.
+
+    Attributes:
+        front: (3, h, w) in head axes, millimetres.
+        inside: float (h, w), above 0.5 where the front is the head.
+        side: (3, rows, n) in head axes; the first row is the outline, the last column its first one again.
+        front_colours, side_colours: (3, h, w) and (3, rows, n) in [0, 1]; at first grey.
+        front_normals, side_normals: (3, h, w) and (3, rows, n) of length 1, outwards.
+    """
+
+    def __init__(self, head: CanonicalHead) -> None:
+        view, device = head.view, head.view.depth.device
+        head_from_camera = invert_pose(view.pose.double().cpu().numpy())
+        depth = view.depth.double().cpu().numpy()
+        soft = gaussian_filter(head.mask.cpu().numpy().astype(np.float64), _SMOOTH)
+        front = unproject(pixel_grid(view.rectangle).numpy(), depth, view.intrinsics)
+        side = _behind_outline(head, depth, soft)
+
+        def stored(points: NDArray[np.float64]) -> Tensor:
+            return torch.tensor(transform(points, head_from_camera), dtype=torch.float32, device=device).movedim(-1, 0)
+
+        self.front, self.side = stored(front), stored(side)
+        self.inside = torch.tensor(soft, dtype=torch.float32, device=device)
+        self.front_colours, self.side_colours = torch.full_like(self.front, 0.5), torch.full_like(self.side, 0.5)
+        self.front_normals, self.side_normals = _normals(self.front), _normals(self.side)
+        self._spacing = float((self.front[:, 1:, 1:] - self.front[:, :-1, :-1]).norm(dim=0).median()) / math.sqrt(2)
+
+    def points(self, camera: Intrinsics, poses: Tensor) -> Points:
+        """See :class:`s2l_core.geometry.splatting.Surface`."""
+        nearest = float(poses[:, 2, 3].min()) - float(self.front.norm(dim=0)[self.inside > 0.5].max())
+        apart = camera.fx * self._spacing / max(nearest, 1.0)
+        finer = max(1, math.ceil(apart * _STRETCH / _SPACING))
+        front = _finer(torch.cat([self.front, self.front_normals, self.front_colours, self.inside[None]]), finer)
+        side = _finer(torch.cat([self.side, self.side_normals, self.side_colours]), finer).flatten(1)
+        kept = torch.cat([front[:9, front[9] > 0.5], side], dim=1).T
+        return Points(*kept.split(3, dim=1))
+
+
+def _normals(grid: Tensor) -> Tensor:
+    """Normals (3, h, w) of a grid of points, towards the side from which its columns run right and its rows down."""
+    across, down = torch.gradient(grid, dim=(2, 1))
+    return functional.normalize(torch.linalg.cross(down, across, dim=0), dim=0)
+
+
+def _finer(grid: Tensor, factor: int) -> Tensor:
+    """A grid (C, h, w) with more points between its own."""
+    size = [(length - 1) * factor + 1 for length in grid.shape[1:]]
+    return functional.interpolate(grid[None], size, mode="bilinear", align_corners=True)[0]
+
+
+def _behind_outline(head: CanonicalHead, depth: NDArray[np.float64], soft: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The side (rows, n, 3) in the axes of the canonical camera."""
+    view = head.view
+    outline, inwards = _outline(soft)
+    inner = outline + _INSIDE * inwards
+    rim = map_coordinates(depth, inner[:, ::-1].T - 0.5, order=1, mode="nearest")
+    rim = gaussian_filter1d(rim, _ALONG, mode="wrap")
+    pixels = outline + [view.rectangle.left, view.rectangle.top]
+    start = unproject(pixels, rim, view.intrinsics)
+    away = start / np.linalg.norm(start, axis=-1, keepdims=True)
+    towards = np.concatenate([inwards, np.zeros_like(rim)[:, None]], axis=-1)
+    towards -= (towards * away).sum(axis=-1, keepdims=True) * away
+    radius = math.sqrt(np.count_nonzero(soft > 0.5) / math.pi) * float(np.median(rim)) / view.intrinsics.fx
+    angle = np.radians(np.linspace(0.0, _ARC, _STEPS))[:, None, None]
+    side = start + radius * (_BACK * np.sin(angle) * away + _INWARDS * (1 - np.cos(angle)) * towards)
+    return np.concatenate([side, side[:, :1]], axis=1)
+
+
+def _outline(soft: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Points (n, 2) about a pixel apart around the head in the rectangle, and directions (n, 2) into it."""
+    padded = np.pad(soft, 1).astype(np.float32)
+    fine = cv2.resize(padded, None, fx=_FINE, fy=_FINE, interpolation=cv2.INTER_LINEAR)
+    contours, _ = cv2.findContours((fine > 0.5).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    longest = max(contours, key=len)[:, 0].astype(np.float64)
+    smooth = gaussian_filter1d(longest, _SMOOTH * _FINE, axis=0, mode="wrap")[::_FINE]
+    outline = (smooth + 0.5) / _FINE - 1.0
+    ahead = np.roll(outline, -1, axis=0) - np.roll(outline, 1, axis=0)
+    normal = np.stack([-ahead[:, 1], ahead[:, 0]], axis=-1)
+    area = 0.5 * np.sum(outline[:, 0] * np.roll(outline[:, 1], -1) - np.roll(outline[:, 0], -1) * outline[:, 1])
+    return outline, math.copysign(1.0, area) * normal / np.linalg.norm(normal, axis=-1, keepdims=True).clip(1e-9)
