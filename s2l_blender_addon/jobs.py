@@ -63,7 +63,7 @@ def describe(progress: Progress | None) -> str:
     if progress is None:
         return "Starting"
     share = f"{_sentence_case(progress.phase)} {fraction(progress):.0%}".replace("%", " %")
-    return share if progress.eta_seconds is None else f"{share}, {_duration(progress.eta_seconds)} left"
+    return share if progress.eta_seconds is None else f"{share}, {duration(progress.eta_seconds)} left"
 
 
 def note(progress: Progress | None) -> str:
@@ -80,7 +80,8 @@ def _sentence_case(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds in words, e.g. ``"3 min"``."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / 60), 60)

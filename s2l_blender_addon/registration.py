@@ -5,9 +5,9 @@ from __future__ import annotations
 import bpy
 
 from .. import operators, panels
-from . import jobs, preview, properties
+from . import jobs, preview, properties, render_engine
 
-CLASSES = (*properties.CLASSES, *operators.CLASSES, *panels.CLASSES)
+CLASSES = (*properties.CLASSES, *operators.CLASSES, *panels.CLASSES, render_engine.S2L_RenderEngine)
 
 
 def register() -> None:
@@ -16,10 +16,12 @@ def register() -> None:
     properties.register()
     preview.register()
     panels.register()
+    render_engine.register()
 
 
 def unregister() -> None:
     jobs.abandon()
+    render_engine.unregister()
     panels.unregister()
     preview.unregister()
     properties.unregister()

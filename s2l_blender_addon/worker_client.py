@@ -72,8 +72,14 @@ class WorkerProcess:
         threading.Thread(target=self._read_messages, args=[self._process.stdout], daemon=True).start()
 
     @property
-    def is_alive(self) -> bool:
-        return self._process.poll() is None
+    def is_open(self) -> bool:
+        """Whether it takes jobs."""
+        return self._process.poll() is None and not self._stdin.closed
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it has jobs that it has not answered."""
+        return bool(self._inboxes)
 
     def ask(self, job: Job) -> tuple[int, _Inbox]:
         """Send a job.
@@ -85,18 +91,13 @@ class WorkerProcess:
         with self._lock:
             self._inboxes[number] = inbox
             if self._is_silent:
-                inbox.put(None)
+                self._inboxes.pop(number).put(None)
         self._send({"id": number, "method": job.verb, "params": to_document(job)})
         return number, inbox
 
     def cancel(self, number: int) -> None:
         """Ask the process to stop a job."""
         self._send({"method": "cancel", "params": {"id": number}})
-
-    def forget(self, number: int) -> None:
-        """Ignore whatever else is said to a job."""
-        with self._lock:
-            self._inboxes.pop(number, None)
 
     def close(self) -> None:
         """Let the process end: it does so at the end of its stdin."""
@@ -138,13 +139,15 @@ class WorkerProcess:
         self._log_reader.join(LAST_WORDS_SECONDS)
         with self._lock:
             self._is_silent = True
-            for inbox in self._inboxes.values():
-                inbox.put(None)
+            while self._inboxes:
+                self._inboxes.popitem()[1].put(None)
 
     def _deliver(self, number: int, message: _Message) -> None:
+        is_last = "result" in message or "error" in message
         with self._lock:
-            if number in self._inboxes:
-                self._inboxes[number].put(message)
+            inbox = self._inboxes.pop(number, None) if is_last else self._inboxes.get(number)
+        if inbox is not None:
+            inbox.put(message)
 
     def _read_log(self, stderr: IO[str]) -> None:
         for line in stderr:
@@ -181,25 +184,27 @@ class Request:
         """The last lines that the engine wrote."""
         return self._process.log
 
-    def poll(self) -> bool:
-        """Take in what the worker has said since the last call; never waits.
+    def poll(self, patience: float = 0.0) -> bool:
+        """Take in what the worker has said since the last call.
+
+        Args:
+            patience: Seconds to wait where it has said nothing.
 
         Returns:
             True once the job has ended.
         """
         while not self.has_ended:
             try:
-                message = self._inbox.get_nowait()
+                message = self._inbox.get(patience > 0.0, patience)
             except queue.Empty:
                 break
+            patience = 0.0
             if message is None:
                 self.error = self._process.loss()
             else:
                 self._take(message)
         if not self.has_ended and self._kill_time is not None and time.monotonic() > self._kill_time:
             self.kill()
-        if self.has_ended:
-            self._process.forget(self._number)
         return self.has_ended
 
     def cancel(self) -> None:
@@ -241,7 +246,7 @@ class WorkerClient(Request):
     def __init__(self, python: str, job: Job) -> None:
         super().__init__(WorkerProcess(python), job)
 
-    def poll(self) -> bool:
-        if super().poll():
+    def poll(self, patience: float = 0.0) -> bool:
+        if super().poll(patience):
             self._process.close()
         return self.has_ended

@@ -1,0 +1,66 @@
+"""From an evaluated scene to the job that renders it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import bpy
+from mathutils import Matrix
+
+from ..s2l_core.errors import BadJob
+from ..s2l_core.jobs import CameraView, Media, RenderJob
+from .cameras import camera_from_head
+from .preferences import settings
+
+
+class Head(NamedTuple):
+    """A head in the scene: the evaluated object that poses it, and where it is."""
+
+    object: bpy.types.Object
+    matrix: Matrix
+
+
+def find_head(depsgraph: bpy.types.Depsgraph) -> Head:
+    """The head that is rendered: of those that can be seen, the first by name.
+
+    Raises:
+        BadJob: There is none.
+    """
+    heads = [
+        Head(instance.object, instance.matrix_world.copy())
+        for instance in depsgraph.object_instances
+        if instance.object.s2l.is_head
+    ]
+    if not heads:
+        raise BadJob("There is no head in the scene that can be seen.", "Add one with Create Head, or unhide it.")
+    return min(heads, key=lambda head: head.object.name)
+
+
+def render_job(depsgraph: bpy.types.Depsgraph, camera_world: Matrix, view: CameraView) -> RenderJob:
+    """The picture of the scene's head at its frame, as a camera sees it; the output path is for others to choose.
+
+    Raises:
+        BadJob: There is no head, or no movie on it.
+    """
+    head, scene = find_head(depsgraph), depsgraph.scene
+    source = head.object.s2l
+    if not source.movie_path:
+        raise BadJob(f"The head {head.object.name} has no movie.", "Add it anew with Create Head.")
+    moment = (scene.frame_current_final - source.origin) * source.seconds_per_frame
+    last = max(source.start, source.end - source.seconds_per_frame / 2)  # the end is the moment after the last frame
+    return RenderJob(
+        speaker_path=_absolute(source.speaker_path, head.object),
+        footage=Media(_absolute(source.movie_path, head.object), source.start, source.end),
+        moment=min(max(moment, source.start), last),
+        camera=view,
+        pose=camera_from_head(camera_world, head.matrix),
+        output_path="",
+        background=not scene.render.film_transparent,
+        fade=scene.s2l.render.fade,
+        landmarks=source.landmarks,
+        device=settings(bpy.context).device,
+    )
+
+
+def _absolute(path: str, owner: bpy.types.Object) -> str:
+    return bpy.path.abspath(path, library=owner.original.library)

@@ -1,0 +1,341 @@
+"""The render engine, with a worker whose pictures tell what it was asked for."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import bpy
+import numpy as np
+import pytest
+from exr import read_passes
+from mathutils import Matrix
+
+WIDTH, HEIGHT = 32, 16
+FAKE_RENDERER = str(Path(__file__).with_name("fake_renderer.py"))
+
+
+@pytest.fixture
+def behave(preferences, module, tmp_path, monkeypatch):
+    """Chooses what the worker does with each request."""
+    preferences.worker_python = FAKE_RENDERER
+    monkeypatch.setenv("S2L_FAKE_LOG", str(tmp_path / "log"))
+    monkeypatch.setenv("S2L_FAKE_BEHAVIOUR", "render")
+    yield lambda behaviour: monkeypatch.setenv("S2L_FAKE_BEHAVIOUR", behaviour)
+    module("s2l_blender_addon.render_session").end()
+    preferences.worker_python = ""
+
+
+@pytest.fixture
+def stage(scene, behave, movie):
+    """A camera at the origin, and a head 0.6 m in front of it whose movie's second 0.4 is on frame 1."""
+    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    head = bpy.data.objects.new("Head", None)
+    for item in (camera, head):
+        scene.collection.objects.link(item)
+    head.location.z = -0.6
+    source = head.s2l
+    source.is_head, source.speaker_path, source.movie_path = True, "/nowhere/speaker.s2l", str(movie)
+    source.start, source.end, source.origin, source.seconds_per_frame = 0.4, 1.2, -9.0, 0.04
+    scene.camera = camera
+    scene.render.engine = "SPEECH2LIP"
+    render = scene.render
+    render.resolution_x, render.resolution_y, render.resolution_percentage = WIDTH, HEIGHT, 100
+    settings = render.image_settings
+    if bpy.app.version >= (5, 0):
+        settings.media_type = "MULTI_LAYER_IMAGE"
+    settings.file_format, settings.color_depth, settings.exr_codec = "OPEN_EXR_MULTILAYER", "32", "NONE"
+    return SimpleNamespace(scene=scene, camera=camera, head=head)
+
+
+@pytest.fixture
+def asked(tmp_path):
+    """The jobs that were done."""
+    path = tmp_path / "log"
+    return lambda: [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+@pytest.fixture
+def render(stage, tmp_path):
+    """Renders a frame and gives its passes."""
+
+    def render(frame: int = 1) -> dict[str, np.ndarray]:
+        stage.scene.frame_set(frame)
+        stage.scene.render.filepath = str(tmp_path / "still.exr")
+        assert bpy.ops.render.render(write_still=True) == {"FINISHED"}
+        return read_passes(tmp_path / "still.exr")
+
+    return render
+
+
+@pytest.fixture
+def render_animation(stage, tmp_path):
+    """Renders frames into a folder and gives each one's passes."""
+
+    def render_animation(first: int, last: int, folder: str = "frames") -> list[dict[str, np.ndarray]]:
+        stage.scene.frame_start, stage.scene.frame_end = first, last
+        stage.scene.render.filepath = str(tmp_path / folder / "####.exr")
+        bpy.ops.render.render(animation=True)
+        return [read_passes(path) for path in sorted((tmp_path / folder).glob("*.exr"))]
+
+    return render_animation
+
+
+@pytest.fixture
+def shown(module, monkeypatch):
+    """The lines that are shown during renders."""
+    engine = module("s2l_blender_addon.render_engine")
+    shown: list[str] = []
+    real_stats = engine.stats
+
+    def stats(scene: Any, text: str) -> str:
+        shown.append(real_stats(scene, text))
+        return shown[-1]
+
+    monkeypatch.setattr(engine, "stats", stats)
+    return shown
+
+
+@pytest.fixture
+def break_off(stage, module, monkeypatch):
+    """Renders as if the user pressed Escape at once."""
+
+    def break_off() -> None:
+        session = module("s2l_blender_addon.render_session").RenderSession
+        real_render = session.render
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                session, "render", lambda self, job, is_cancelled, tell: real_render(self, job, lambda: True, tell)
+            )
+            bpy.ops.render.render()
+
+    return break_off
+
+
+def test_passes_are_colours_with_alpha_depth_and_mask(render) -> None:
+    passes = render()
+    alpha, blue, green, red = np.moveaxis(passes["Combined"], -1, 0)
+    assert np.allclose(red, (np.arange(WIDTH) + 0.5) / WIDTH)
+    assert np.allclose(green.T, (np.arange(HEIGHT) + 0.5) / HEIGHT)
+    assert np.allclose(blue, 0.4)
+    assert np.all(alpha == 1)
+    assert np.allclose(passes["Depth"], 0.6)
+    assert np.all(passes["Mask"][:, : WIDTH // 2] == 1)
+    assert np.all(passes["Mask"][:, WIDTH // 2 :] == 0)
+
+
+def test_head_is_asked_for_as_the_camera_sees_it(stage, render, asked) -> None:
+    stage.camera.matrix_world = Matrix.Translation((0.1, 0.2, 0.0)) @ Matrix.Rotation(math.radians(10), 4, "Y")
+    stage.camera.data.sensor_width, stage.camera.data.lens = 36.0, 72.0
+    render()
+    (job,) = asked()
+    view = {"fx": 64.0, "fy": 64.0, "cx": 16.0, "cy": 8.0, "width": WIDTH, "height": HEIGHT}
+    assert job["camera"] == pytest.approx(view)
+    relative = stage.camera.matrix_world.inverted() @ stage.head.matrix_world
+    x, y, z = relative.translation
+    pose = np.array(job["pose"]).reshape(4, 4)
+    assert pose[:3, 3] == pytest.approx([1000 * x, -1000 * y, -1000 * z], abs=1e-3)
+    assert pose[0, 2] == pytest.approx(math.sin(math.radians(10)), abs=1e-6)
+    assert (job["background"], job["fade"], job["landmarks"], job["device"]) == (True, True, "bundled", "auto")
+
+
+@pytest.mark.parametrize(("frame", "moment"), [(1, 0.4), (6, 0.6), (-20, 0.4), (100, 1.18)])
+def test_movie_is_held_before_and_after_its_span(render, asked, movie, frame, moment) -> None:
+    render(frame)
+    (job,) = asked()
+    assert job["moment"] == pytest.approx(moment)
+    assert (job["footage"]["path"], job["footage"]["start"]) == (str(movie), pytest.approx(0.4))
+
+
+def test_transparent_film_asks_for_the_head_alone(stage, render) -> None:
+    stage.scene.render.film_transparent = True
+    assert np.all(render()["Combined"][..., 0] == 0.5)
+
+
+def test_poses_outside_of_the_footage_are_kept_where_the_scene_says_so(stage, render, asked) -> None:
+    stage.scene.s2l.render.fade = False
+    render()
+    assert asked()[0]["fade"] is False
+
+
+def test_first_of_several_heads_is_rendered_and_hidden_ones_are_not(stage, render, asked) -> None:
+    for name, distance in (("A", 0.3), ("B", 0.5)):
+        other = stage.head.copy()
+        other.name, other.location.z = name, -distance
+        stage.scene.collection.objects.link(other)
+    assert render()["Depth"][0, 0] == pytest.approx(0.3)
+    bpy.data.objects["A"].hide_render = True
+    assert render()["Depth"][0, 0] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("crop", [False, True])
+def test_border_shows_its_part_of_the_same_picture(stage, render, crop) -> None:
+    whole = render()["Combined"]
+    settings = stage.scene.render
+    settings.use_border, settings.use_crop_to_border = True, crop
+    settings.border_min_x, settings.border_max_x, settings.border_min_y, settings.border_max_y = 0.25, 0.5, 0.5, 1.0
+    part = render()["Combined"]
+    if not crop:
+        assert part.shape == whole.shape
+        part = part[: HEIGHT // 2, WIDTH // 4 : WIDTH // 2]
+    assert np.array_equal(part, whole[: HEIGHT // 2, WIDTH // 4 : WIDTH // 2])
+
+
+def test_chunks_are_the_frames_of_the_whole_animation(stage, render_animation) -> None:
+    stage.camera.keyframe_insert("location", frame=1)
+    stage.camera.location.x = 0.3
+    stage.camera.keyframe_insert("location", frame=20)
+    chunks = render_animation(1, 10, "chunk") and render_animation(11, 20, "chunk")
+    whole = render_animation(1, 20, "whole")
+    assert len(chunks) == len(whole) == 20
+    for part, frame in zip(chunks, whole, strict=True):
+        assert all(np.array_equal(part[name], frame[name]) for name in ("Combined", "Depth", "Mask"))
+
+
+def test_one_process_renders_all_frames_and_leaves_no_files(render_animation, asked) -> None:
+    render_animation(1, 5)
+    assert len({job["process"] for job in asked()}) == 1
+    folder = Path(asked()[0]["output_path"]).parent
+    assert not list(folder.iterdir())
+
+
+def test_stats_tell_what_remains_of_the_animation(render_animation, shown) -> None:
+    render_animation(1, 3)
+    assert not shown[0].startswith("Remaining")
+    assert shown[-1].startswith("Remaining ")
+
+
+def test_doubts_are_shown_and_told_once(render_animation, render, behave, shown, capfd) -> None:
+    behave("render_turned_too_far")
+    text = "The head is turned 12° outside of what the footage shows"
+    render_animation(1, 4)
+    assert len([line for line in shown if line.endswith(text)]) == 4
+    assert warnings(capfd) == [f"{text} in frame 1"]
+    render(3)
+    assert warnings(capfd) == [f"{text} in frame 3"]
+
+
+def test_frame_without_face_is_told(render, behave, capfd) -> None:
+    behave("render_without_face")
+    render(7)
+    assert warnings(capfd) == ["There is no face in the footage in frame 7"]
+
+
+def warnings(capfd) -> list[str]:
+    """What Blender has printed as warnings."""
+    lines = capfd.readouterr().out.splitlines()
+    return [line.partition("Warning: ")[2] for line in lines if "Warning: " in line]
+
+
+def test_break_stops_the_picture_and_keeps_the_process(break_off, render, behave, module) -> None:
+    behave("wait_then_render")
+    break_off()
+    session = module("s2l_blender_addon.render_session")
+    process = session.current(FAKE_RENDERER)._process
+    assert process.is_open
+    assert np.allclose(render()["Depth"], 0.6)
+    assert session.current(FAKE_RENDERER)._process is process
+
+
+def test_break_is_heard_even_where_the_worker_is_deaf(break_off, render, behave, module, monkeypatch) -> None:
+    behave("ignore")
+    monkeypatch.setattr(module("s2l_blender_addon.worker_client"), "CANCEL_GRACE_SECONDS", 0.1)
+    break_off()
+    behave("render")
+    assert np.allclose(render()["Depth"], 0.6)
+
+
+def test_lost_worker_is_started_once_more(render, behave, asked) -> None:
+    behave("crash_once")
+    assert np.allclose(render()["Depth"], 0.6)
+    assert len({job["process"] for job in asked()}) == 2
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "sentence"),
+    [
+        ("crash", "The worker ended before its job, with status 9: out of luck."),
+        ("fail", "There is no file .*grey_25_1.0_50.mp4. Look again."),
+        ("render_too_little", r"cannot be read: it holds float32 \(6, 15, 32\)"),
+        ("render_nothing", "cannot be read: .*No such file"),
+    ],
+)
+def test_what_goes_wrong_is_told_and_no_file_is_written(render, behave, tmp_path, behaviour, sentence) -> None:
+    behave(behaviour)
+    with pytest.raises(RuntimeError, match=sentence):
+        render()
+    assert not (tmp_path / "still.exr").exists()
+
+
+def test_error_ends_the_animation(render_animation, behave, asked, tmp_path) -> None:
+    behave("crash")
+    with pytest.raises(RuntimeError, match="out of luck"):
+        render_animation(1, 5)
+    assert len(asked()) == 2
+    assert not list((tmp_path / "frames").glob("*"))
+
+
+def without_camera(stage) -> None:
+    stage.scene.camera = None
+
+
+def orthographic(stage) -> None:
+    stage.camera.data.type = "ORTHO"
+
+
+def without_size(stage) -> None:
+    stage.scene.render.resolution_x, stage.scene.render.resolution_percentage = 4, 1
+
+
+def hidden_head(stage) -> None:
+    stage.head.hide_render = True
+
+
+def flat_head(stage) -> None:
+    stage.head.scale = (0, 0, 0)
+
+
+def without_movie(stage) -> None:
+    stage.head.s2l.movie_path = ""
+
+
+def without_engine(stage) -> None:
+    bpy.context.preferences.addons["bl_ext.user_default.speech2lip"].preferences.worker_python = "/nowhere/python"
+
+
+@pytest.mark.parametrize(
+    ("mistake", "sentence"),
+    [
+        (without_camera, "no camera"),
+        (orthographic, "The camera Camera is orthographic"),
+        (without_size, "too small"),
+        (hidden_head, "There is no head in the scene that can be seen"),
+        (flat_head, "The head is scaled to nothing"),
+        (without_movie, "The head Head has no movie"),
+        (without_engine, "/nowhere/python cannot be started"),
+    ],
+)
+def test_mistakes_are_told_in_a_sentence(stage, render, mistake, sentence) -> None:
+    mistake(stage)
+    with pytest.raises(RuntimeError, match=sentence):
+        render()
+
+
+def test_another_file_ends_the_process_and_removes_its_folder(render, asked, module) -> None:
+    render()
+    process = module("s2l_blender_addon.render_session").current(FAKE_RENDERER)._process
+    bpy.ops.wm.read_homefile(use_empty=True)
+    assert process.wait(timeout=5) != 0
+    assert not Path(asked()[0]["output_path"]).parent.exists()
+
+
+def test_idle_process_ends_and_the_next_frame_starts_another(render, asked, module, monkeypatch) -> None:
+    session = module("s2l_blender_addon.render_session")
+    monkeypatch.setattr(session, "IDLE_SECONDS", 0.05)
+    render()
+    assert session.current(FAKE_RENDERER)._process.wait(timeout=5) == 0
+    render()
+    assert len({job["process"] for job in asked()}) == 2
