@@ -67,7 +67,7 @@ class HeadRenderer:
         camera: Intrinsics,
         pose: Array,
         background: bool = True,
-        camera_from_world: Array | None = None,
+        camera_from_footage: Array | None = None,
     ) -> View:
         """A frame as another camera sees it.
 
@@ -77,8 +77,8 @@ class HeadRenderer:
             camera: The new camera.
             pose: (4, 4) camera_from_head in the new view.
             background: Whether what is behind the head is shown; without it alpha is the head's mask.
-            camera_from_world: (4, 4) where the new camera stands; the world's axes are those of the footage's camera.
-                None means there.
+            camera_from_footage: (4, 4) where the footage's camera is for the new one, and with it what is behind the
+                head; None means that they are one.
         """
         found = bool(self._footage.track.found[index])
         box = self._box(camera, pose) if found else _NOTHING
@@ -95,7 +95,7 @@ class HeadRenderer:
         depth *= mask > 0
         if not background:
             return View(colours, mask, depth, mask)
-        behind = self._behind(image, silhouette, camera, camera_from_world)
+        behind = self._behind(image, silhouette, camera, camera_from_footage)
         return View(behind + mask[..., None] * (colours - behind), np.ones_like(mask), depth, mask)
 
     def _box(self, camera: Intrinsics, pose: Array) -> Rectangle:
@@ -148,7 +148,7 @@ def _homography(footage: Intrinsics, camera: Intrinsics, pose: Array | None, dep
     Args:
         footage: The footage's camera, at the world's origin.
         camera: The new camera.
-        pose: (4, 4) camera_from_world; None means at the origin.
+        pose: (4, 4) camera_from_footage; None means that both are one.
         depth: Millimetres from the footage's camera to the plate.
     """
     place = np.eye(4) if pose is None else invert_pose(pose)

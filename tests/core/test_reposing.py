@@ -120,7 +120,7 @@ def test_the_background_stays_when_the_head_turns_and_moves_with_the_camera(
     assert np.abs(turned_head.colours[corner] - picture[corner] / 255.0).mean() < 0.01
     aside = make_pose(np.zeros(3), [30.0, 0.0, 0.0])
     moved = renderer.render(
-        picture, FRAME, footage.track.intrinsics, aside @ footage.track.poses[FRAME], camera_from_world=aside
+        picture, FRAME, footage.track.intrinsics, aside @ footage.track.poses[FRAME], camera_from_footage=aside
     )
     shift = round(30.0 * footage.track.intrinsics.fx / renderer.plate.depth_mm)
     np.testing.assert_allclose(
