@@ -419,6 +419,9 @@ def test_head_can_be_appended_and_linked(saved, is_linked) -> None:
     assert_footage_sticks(head)
     assert bpy.ops.s2l.match_camera() == {"FINISHED"}
     assert bpy.ops.s2l.toggle_tracked_pose.poll() is not is_linked
+    bpy.context.scene.camera.location.x = 5.0
+    assert bpy.ops.s2l.check_view() == {"FINISHED"}
+    assert "outside of what the footage shows" in head.s2l.warning
 
 
 def test_overridden_head_can_be_moved_and_keeps_its_footage(module, saved) -> None:
