@@ -12,8 +12,15 @@ from scipy import ndimage
 
 from s2l_core.canonical import CanonicalHead
 from s2l_core.geometry.camera import Intrinsics, invert_pose, project, unproject
-from s2l_core.geometry.mapping import CanonicalView
-from s2l_core.geometry.splatting import see, warp
+from s2l_core.geometry.mapping import (
+    CanonicalView,
+    canonical_from_observed,
+    map_pixels,
+    pixel_grid,
+    relative_pose,
+    sample,
+)
+from s2l_core.geometry.splatting import warp
 from s2l_core.surface import HeadSurface
 
 from .likeness import Mask, Picture
@@ -73,9 +80,13 @@ class Warper:
         return forward_warped(picture, HeadSurface(head), self.camera, pose, new_pose)
 
     def depth(self, pose: Pose) -> NDArray[np.float32]:
-        """Learned depth (H, W) of the head in a pose, mm; 0 off the head."""
-        poses = torch.tensor(pose, dtype=torch.float32)[None]
-        return see(HeadSurface(self.head), self.camera, poses).depth[0].numpy()
+        """Learned depth (H, W) in a pose, mm, of what the canonical view sees of the head; 0 elsewhere."""
+        view, poses = self.head.view, torch.tensor(pose, dtype=torch.float32)[None]
+        there = canonical_from_observed(pixel_grid(self.camera.rectangle), view, self.camera, poses)
+        inside = sample(self.head.mask.float()[None, None], there.pixels, view.rectangle)[:, 0] > 0.5
+        back = relative_pose(poses, view.pose)
+        here = map_pixels(there.pixels, there.depth * inside, view.intrinsics, self.camera, back)
+        return np.asarray((here.depth * here.valid)[0].numpy())
 
 
 def planar(picture: Picture, depth: NDArray[np.float32], camera: Intrinsics, motion: Pose) -> Picture:
