@@ -12,6 +12,7 @@ from ..s2l_core.jobs import CameraView, RenderJob
 from . import jobs, render_session
 from .preferences import find_worker_python
 from .render_job import render_job
+from .worker_client import Request
 
 LONGEST_SIDE = 384
 
@@ -21,9 +22,9 @@ class RenderPreview:
 
     def __init__(self) -> None:
         self._asked: RenderJob | None = None
-        self._request: render_session.Request | None = None
+        self._request: Request | None = None
         self._texture: gpu.types.GPUTexture | None = None
-        self._doubt = ""
+        self._line = ""
 
     @property
     def is_waiting(self) -> bool:
@@ -37,31 +38,35 @@ class RenderPreview:
             What the user should know, in a line.
         """
         try:
-            status = self._receive()
-            self._ask(render_job(depsgraph, *view_of_region(context)))
+            job = render_job(depsgraph, *view_of_region(context))
         except Speech2LipError as error:
-            self._texture, status = None, str(error)
+            self._asked = self._texture = None
+            return str(error)
+        try:
+            self._receive()
+            self._ask(job)
+        except Speech2LipError as error:
+            self._texture, self._line = None, str(error)
         if self._texture is not None:
             gpu.state.blend_set("ALPHA_PREMULT")
             draw_texture_2d(self._texture, (0, 0), context.region.width, context.region.height)
             gpu.state.blend_set("NONE")
-        return status
+        return self._line
 
-    def _receive(self) -> str:
+    def _receive(self) -> None:
         if self._request is None:
-            return self._doubt
-        if not self._request.poll():
-            return jobs.describe(self._request.progress)
-        request, self._request = self._request, None
-        picture = render_session.read(request)
-        self._texture, self._doubt = texture_of(picture), picture.doubt
-        return self._doubt
+            return
+        if self._request.poll():
+            request, self._request = self._request, None
+            picture = render_session.read(request)
+            self._texture, self._line = _texture_of(picture), picture.doubt
+        else:
+            self._line = jobs.describe(self._request.progress)
 
     def _ask(self, job: RenderJob) -> None:
-        # A job that failed is not asked for again.
         if self._request is None and job != self._asked and not bpy.app.is_job_running("RENDER"):
+            self._asked = job  # once, even where it fails
             self._request = render_session.current(find_worker_python(bpy.context)).start(job)
-            self._asked = job
 
 
 def view_of_region(context: bpy.types.Context) -> tuple[Matrix, CameraView]:
@@ -86,7 +91,7 @@ def view_of_region(context: bpy.types.Context) -> tuple[Matrix, CameraView]:
     return context.region_data.view_matrix.inverted(), view
 
 
-def texture_of(picture: render_session.Picture) -> gpu.types.GPUTexture:
+def _texture_of(picture: render_session.Picture) -> gpu.types.GPUTexture:
     height, width = picture.mask.shape
     pixels = gpu.types.Buffer("FLOAT", picture.combined.size, picture.combined.ravel())
     return gpu.types.GPUTexture((width, height), format="RGBA16F", data=pixels)

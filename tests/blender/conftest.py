@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import importlib
+import json
 import math
 import os
 import shutil
@@ -18,7 +19,7 @@ import tempfile
 import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -100,6 +101,47 @@ def fake_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Non
     monkeypatch.setenv("S2L_FAKE_BEHAVIOUR", "answer")
     yield lambda behaviour: monkeypatch.setenv("S2L_FAKE_BEHAVIOUR", behaviour)
     add_on_preferences().worker_python = ""
+
+
+@pytest.fixture
+def fake_renderer(
+    module: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Callable[[str], None]]:
+    """Makes the worker Python one that renders pictures as told, see ``fake_renderer.py``."""
+    add_on_preferences().worker_python = str(Path(__file__).with_name("fake_renderer.py"))
+    monkeypatch.setenv("S2L_FAKE_LOG", str(tmp_path / "log"))
+    monkeypatch.setenv("S2L_FAKE_BEHAVIOUR", "render")
+    yield lambda behaviour: monkeypatch.setenv("S2L_FAKE_BEHAVIOUR", behaviour)
+    module("s2l_blender_addon.render_session").end()
+    add_on_preferences().worker_python = ""
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Callable[[], list[dict[str, Any]]]:
+    """The jobs that the fake renderer did."""
+    path = tmp_path / "log"
+    return lambda: [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+@pytest.fixture
+def stage(scene: Any, fake_renderer: Callable[[str], None], movie: Path) -> SimpleNamespace:
+    """A camera at the origin, and a head 0.6 m in front of it whose movie's second 0.4 is on frame 1."""
+    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    head = bpy.data.objects.new("Head", None)
+    for item in (camera, head):
+        scene.collection.objects.link(item)
+    head.location.z = -0.6
+    source = head.s2l
+    source.is_head, source.speaker_path, source.movie_path = True, "/nowhere/speaker.s2l", str(movie)
+    source.start, source.end, source.origin, source.seconds_per_frame = 0.4, 1.2, -9.0, 0.04
+    scene.camera = camera
+    scene.render.engine = "SPEECH2LIP"
+    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = 32, 16, 100
+    settings = scene.render.image_settings
+    if bpy.app.version >= (5, 0):
+        settings.media_type = "MULTI_LAYER_IMAGE"
+    settings.file_format, settings.color_depth, settings.exr_codec = "OPEN_EXR_MULTILAYER", "32", "NONE"
+    return SimpleNamespace(scene=scene, camera=camera, head=head)
 
 
 @pytest.fixture

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import bpy
@@ -14,48 +12,7 @@ import pytest
 from exr import read_passes
 from mathutils import Matrix
 
-WIDTH, HEIGHT = 32, 16
-FAKE_RENDERER = str(Path(__file__).with_name("fake_renderer.py"))
-
-
-@pytest.fixture
-def behave(preferences, module, tmp_path, monkeypatch):
-    """Chooses what the worker does with each request."""
-    preferences.worker_python = FAKE_RENDERER
-    monkeypatch.setenv("S2L_FAKE_LOG", str(tmp_path / "log"))
-    monkeypatch.setenv("S2L_FAKE_BEHAVIOUR", "render")
-    yield lambda behaviour: monkeypatch.setenv("S2L_FAKE_BEHAVIOUR", behaviour)
-    module("s2l_blender_addon.render_session").end()
-    preferences.worker_python = ""
-
-
-@pytest.fixture
-def stage(scene, behave, movie):
-    """A camera at the origin, and a head 0.6 m in front of it whose movie's second 0.4 is on frame 1."""
-    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
-    head = bpy.data.objects.new("Head", None)
-    for item in (camera, head):
-        scene.collection.objects.link(item)
-    head.location.z = -0.6
-    source = head.s2l
-    source.is_head, source.speaker_path, source.movie_path = True, "/nowhere/speaker.s2l", str(movie)
-    source.start, source.end, source.origin, source.seconds_per_frame = 0.4, 1.2, -9.0, 0.04
-    scene.camera = camera
-    scene.render.engine = "SPEECH2LIP"
-    render = scene.render
-    render.resolution_x, render.resolution_y, render.resolution_percentage = WIDTH, HEIGHT, 100
-    settings = render.image_settings
-    if bpy.app.version >= (5, 0):
-        settings.media_type = "MULTI_LAYER_IMAGE"
-    settings.file_format, settings.color_depth, settings.exr_codec = "OPEN_EXR_MULTILAYER", "32", "NONE"
-    return SimpleNamespace(scene=scene, camera=camera, head=head)
-
-
-@pytest.fixture
-def asked(tmp_path):
-    """The jobs that were done."""
-    path = tmp_path / "log"
-    return lambda: [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+WIDTH, HEIGHT = 32, 16  # of the stage
 
 
 @pytest.fixture
@@ -208,8 +165,8 @@ def test_stats_tell_what_remains_of_the_animation(render_animation, shown) -> No
     assert shown[-1].startswith("Remaining ")
 
 
-def test_doubts_are_shown_and_told_once(render_animation, render, behave, shown, capfd) -> None:
-    behave("render_turned_too_far")
+def test_doubts_are_shown_and_told_once(render_animation, render, fake_renderer, shown, capfd) -> None:
+    fake_renderer("render_turned_too_far")
     text = "The head is turned 12° outside of what the footage shows"
     render_animation(1, 4)
     assert len([line for line in shown if line.endswith(text)]) == 4
@@ -218,8 +175,8 @@ def test_doubts_are_shown_and_told_once(render_animation, render, behave, shown,
     assert warnings(capfd) == [f"{text} in frame 3"]
 
 
-def test_frame_without_face_is_told(render, behave, capfd) -> None:
-    behave("render_without_face")
+def test_frame_without_face_is_told(render, fake_renderer, capfd) -> None:
+    fake_renderer("render_without_face")
     render(7)
     assert warnings(capfd) == ["There is no face in the footage in frame 7"]
 
@@ -230,26 +187,26 @@ def warnings(capfd) -> list[str]:
     return [line.partition("Warning: ")[2] for line in lines if "Warning: " in line]
 
 
-def test_break_stops_the_picture_and_keeps_the_process(break_off, render, behave, module) -> None:
-    behave("wait_then_render")
+def test_break_stops_the_picture_and_keeps_the_process(break_off, render, fake_renderer, module, preferences) -> None:
+    fake_renderer("wait_then_render")
     break_off()
     session = module("s2l_blender_addon.render_session")
-    process = session.current(FAKE_RENDERER)._process
+    process = session.current(preferences.worker_python)._process
     assert process.is_open
     assert np.allclose(render()["Depth"], 0.6)
-    assert session.current(FAKE_RENDERER)._process is process
+    assert session.current(preferences.worker_python)._process is process
 
 
-def test_break_is_heard_even_where_the_worker_is_deaf(break_off, render, behave, module, monkeypatch) -> None:
-    behave("ignore")
+def test_break_is_heard_even_where_the_worker_is_deaf(break_off, render, fake_renderer, module, monkeypatch) -> None:
+    fake_renderer("ignore")
     monkeypatch.setattr(module("s2l_blender_addon.worker_client"), "CANCEL_GRACE_SECONDS", 0.1)
     break_off()
-    behave("render")
+    fake_renderer("render")
     assert np.allclose(render()["Depth"], 0.6)
 
 
-def test_lost_worker_is_started_once_more(render, behave, asked) -> None:
-    behave("crash_once")
+def test_lost_worker_is_started_once_more(render, fake_renderer, asked) -> None:
+    fake_renderer("crash_once")
     assert np.allclose(render()["Depth"], 0.6)
     assert len({job["process"] for job in asked()}) == 2
 
@@ -263,15 +220,15 @@ def test_lost_worker_is_started_once_more(render, behave, asked) -> None:
         ("render_nothing", "cannot be read: .*No such file"),
     ],
 )
-def test_what_goes_wrong_is_told_and_no_file_is_written(render, behave, tmp_path, behaviour, sentence) -> None:
-    behave(behaviour)
+def test_what_goes_wrong_is_told_and_no_file_is_written(render, fake_renderer, tmp_path, behaviour, sentence) -> None:
+    fake_renderer(behaviour)
     with pytest.raises(RuntimeError, match=sentence):
         render()
     assert not (tmp_path / "still.exr").exists()
 
 
-def test_error_ends_the_animation(render_animation, behave, asked, tmp_path) -> None:
-    behave("crash")
+def test_error_ends_the_animation(render_animation, fake_renderer, asked, tmp_path) -> None:
+    fake_renderer("crash")
     with pytest.raises(RuntimeError, match="out of luck"):
         render_animation(1, 5)
     assert len(asked()) == 2
@@ -324,18 +281,18 @@ def test_mistakes_are_told_in_a_sentence(stage, render, mistake, sentence) -> No
         render()
 
 
-def test_another_file_ends_the_process_and_removes_its_folder(render, asked, module) -> None:
+def test_another_file_ends_the_process_and_removes_its_folder(render, asked, module, preferences) -> None:
     render()
-    process = module("s2l_blender_addon.render_session").current(FAKE_RENDERER)._process
+    process = module("s2l_blender_addon.render_session").current(preferences.worker_python)._process
     bpy.ops.wm.read_homefile(use_empty=True)
     assert process.wait(timeout=5) != 0
     assert not Path(asked()[0]["output_path"]).parent.exists()
 
 
-def test_idle_process_ends_and_the_next_frame_starts_another(render, asked, module, monkeypatch) -> None:
+def test_idle_process_ends_and_the_next_frame_starts_another(render, asked, module, monkeypatch, preferences) -> None:
     session = module("s2l_blender_addon.render_session")
     monkeypatch.setattr(session, "IDLE_SECONDS", 0.05)
     render()
-    assert session.current(FAKE_RENDERER)._process.wait(timeout=5) == 0
+    assert session.current(preferences.worker_python)._process.wait(timeout=5) == 0
     render()
     assert len({job["process"] for job in asked()}) == 2
