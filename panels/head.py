@@ -10,7 +10,7 @@ from ..operators import (
     S2L_OT_match_camera,
     S2L_OT_toggle_tracked_pose,
 )
-from ..s2l_blender_addon import head_scene, strips
+from ..s2l_blender_addon import head_scene, render_session, strips
 from ..s2l_blender_addon.compat import sequencer_scene
 from .job import JobPanel
 from .sentences import draw_lines
@@ -61,7 +61,7 @@ class S2L_PT_head(ViewPanel, bpy.types.Panel):
         layout.operator(S2L_OT_toggle_tracked_pose.bl_idname, depress=head_scene.is_muted(head))
         layout.operator(S2L_OT_match_camera.bl_idname)
         layout.operator(S2L_OT_check_view.bl_idname)
-        draw_lines(layout, head.s2l.warning, context.region.width, icon="ERROR")
+        draw_lines(layout, head.s2l.warning or render_session.doubt(), context.region.width, icon="ERROR")
 
 
 CLASSES = (S2L_PT_view_job, S2L_PT_create_head, S2L_PT_head)

@@ -139,6 +139,7 @@ def read(request: Request) -> Picture:
     Raises:
         Speech2LipError: The job failed, or left no such picture.
     """
+    global _doubt
     if request.error is not None:
         raise request.error
     assert isinstance(request.job, RenderJob)
@@ -156,11 +157,19 @@ def read(request: Request) -> Picture:
     finally:
         with contextlib.suppress(OSError):
             path.unlink()
-    return Picture(
+    picture = Picture(
         combined, depth, mask, request.result.get("degrees_outside", 0.0), request.result.get("without_face", False)
     )
+    _doubt = picture.doubt
+    return picture
 
 
+def doubt() -> str:
+    """Why the last picture of all cannot be trusted, in a line; empty where it can."""
+    return _doubt
+
+
+_doubt = ""
 _current: RenderSession | None = None
 
 
@@ -175,7 +184,8 @@ def current(python: str) -> RenderSession:
 
 def end() -> None:
     """End the session of this Blender, if there is one."""
-    global _current
+    global _current, _doubt
+    _doubt = ""
     if _current is not None:
         _current.end()
         _current = None

@@ -176,6 +176,14 @@ def test_head_panel_shows_whether_the_tracked_pose_is_muted(draw, scene) -> None
     assert "Mute Tracked Pose (on)" in draw("S2L_PT_head")
 
 
+def test_head_panel_shows_what_the_engine_doubts(module, draw, scene, monkeypatch) -> None:
+    head = bpy.data.objects.new("Head", None)
+    head.s2l.is_head = True
+    scene.collection.objects.link(head)
+    monkeypatch.setattr(module("s2l_blender_addon.render_session"), "_doubt", "There is no face in the footage")
+    assert draw("S2L_PT_head")[-1] == "There is no face in the footage"
+
+
 def test_add_menu_offers_the_head() -> None:
     layout = Layout()
     bpy.types.VIEW3D_MT_add.draw._draw_funcs[-1](SimpleNamespace(layout=layout), bpy.context)
