@@ -64,10 +64,13 @@ class CameraPath:
         focal = self.height / (2 * math.tan(math.radians(degrees) / 2))
         return Intrinsics.centred(focal, self.width, self.height)
 
-    def pose_at(self, moment: float, tracked: Array) -> Array:
-        """camera_from_head at a moment in seconds, (4, 4), of a head that the footage has at ``tracked``."""
-        head = tracked if self.heads is None else _between(self.times, self.heads, moment)
-        return np.asarray(invert_pose(_between(self.times, self.cameras, moment)) @ head)
+    def camera_from_world_at(self, moment: float) -> Array:
+        """Where the footage's camera stands as the camera sees it at a moment in seconds, (4, 4)."""
+        return invert_pose(_between(self.times, self.cameras, moment))
+
+    def world_from_head_at(self, moment: float, tracked: Array) -> Array:
+        """Where the head is at a moment in seconds, (4, 4), if the footage has it at ``tracked``."""
+        return tracked if self.heads is None else _between(self.times, self.heads, moment)
 
 
 def read_camera_path(path: str) -> CameraPath:

@@ -13,7 +13,7 @@ import pytest
 from s2l_core.camera_path import CameraPath, parse_camera_path, read_camera_path
 from s2l_core.errors import CameraPathUnreadable, FileMissing
 from s2l_core.geometry.axes import points_to_blender, poses_from_blender, poses_to_blender
-from s2l_core.geometry.camera import invert_pose, make_pose, project, rotation_vector, transform
+from s2l_core.geometry.camera import Array, make_pose, project, rotation_vector, transform
 
 IDENTITY = [1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0]
 TRACKED = make_pose([0.1, -0.2, 0.05], [20.0, -10.0, 600.0])
@@ -38,14 +38,19 @@ def path_of(*cameras: list[float], **changes: Any) -> CameraPath:
     return parse_camera_path(document(*cameras, **changes))
 
 
+def seen(path: CameraPath, moment: float) -> Array:
+    """camera_from_head of the tracked head."""
+    return path.camera_from_world_at(moment) @ path.world_from_head_at(moment, TRACKED)
+
+
 def test_the_footages_own_camera_sees_the_head_as_tracked() -> None:
     path = path_of(IDENTITY)
-    np.testing.assert_allclose(path.pose_at(0.0, TRACKED), TRACKED, atol=1e-9)
+    np.testing.assert_allclose(seen(path, 0.0), TRACKED, atol=1e-9)
 
 
 def test_a_camera_to_the_right_of_the_footages_sees_the_head_farther_left() -> None:
     """World units are metres and y is up; the library has millimetres and y down."""
-    pose = path_of(moved(0.1, 0.02, 0.0)).pose_at(0.0, TRACKED)
+    pose = seen(path_of(moved(0.1, 0.02, 0.0)), 0.0)
     np.testing.assert_allclose(pose[:3, 3] - TRACKED[:3, 3], [-100.0, 20.0, 0.0], atol=1e-9)
 
 
@@ -59,11 +64,11 @@ def test_the_field_of_view_is_vertical() -> None:
 def test_between_two_cameras_rotation_and_position_are_interpolated() -> None:
     path = path_of(turned(0.0), turned(40.0))
     angles = [
-        np.degrees(np.linalg.norm(rotation_vector(invert_pose(path.pose_at(moment, np.eye(4)))[:3, :3])))
+        np.degrees(np.linalg.norm(rotation_vector(path.camera_from_world_at(moment)[:3, :3])))
         for moment in (-1.0, 0.0, 0.025, 0.05, 0.1, 9.0)
     ]
     np.testing.assert_allclose(angles, [0.0, 0.0, 10.0, 20.0, 40.0, 40.0], atol=1e-6)
-    straight = path_of(moved(0.0, 0.0, 0.0), moved(0.0, 0.0, 0.4)).pose_at(0.025, np.eye(4))
+    straight = path_of(moved(0.0, 0.0, 0.0), moved(0.0, 0.0, 0.4)).camera_from_world_at(0.025)
     np.testing.assert_allclose(straight[:3, 3], [0.0, 0.0, 100.0], atol=1e-9)
 
 
@@ -78,7 +83,7 @@ def test_a_path_may_move_the_head_itself() -> None:
     cameras = document(IDENTITY, IDENTITY)
     for entry, place in zip(cameras["camera_path"], (moved(0.0, 0.0, -1.0), moved(0.2, 0.0, -1.0)), strict=True):
         entry["head_to_world"] = place
-    pose = parse_camera_path(cameras).pose_at(0.05, TRACKED)
+    pose = seen(parse_camera_path(cameras), 0.05)
     np.testing.assert_allclose(pose, make_pose([0.0, 0.0, 0.0], [100.0, 0.0, 1000.0]), atol=1e-9)
 
 
