@@ -9,6 +9,7 @@ is moved, in every render engine.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -16,7 +17,7 @@ import numpy as np
 from mathutils import Matrix, Quaternion
 from numpy.typing import NDArray
 
-from ..s2l_core.errors import NoFace
+from ..s2l_core.errors import FileMissing, NoFace
 from ..s2l_core.jobs import CameraView, Media
 from . import actions, cameras, head_mesh
 from .head_file import HeadFile
@@ -64,8 +65,11 @@ def create(scene: bpy.types.Scene, name: str, head: HeadFile, source: Source) ->
         Its Empty.
 
     Raises:
+        FileMissing: The movie is not there.
         NoFace: No frame of the source shows the head.
     """
+    if not Path(source.media.path).is_file():
+        raise FileMissing(f"The movie {source.media.path} is missing.")
     tracked = _tracked(head, source)
     collection = bpy.data.collections.new(f"Head {name}")
     scene.collection.children.link(collection)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -519,6 +520,16 @@ def test_movie_that_is_missing_gets_a_sentence(scene, footage, hand_out) -> None
     footage.filepath = "//gone.mp4"
     with pytest.raises(RuntimeError, match="The file of the strip Interview is missing"):
         bpy.ops.s2l.create_head()
+
+
+def test_movie_that_vanishes_meanwhile_gets_a_sentence(module, scene, footage, hand_out, movie, tmp_path) -> None:
+    footage.filepath = str(shutil.copy(movie, tmp_path))
+    create_head, operator = module("operators").S2L_OT_create_head, SimpleNamespace()
+    create_head.gather(operator, bpy.context)
+    Path(footage.filepath).unlink()
+    with pytest.raises(module("s2l_core.errors").FileMissing, match=r"The movie .* is missing"):
+        create_head.finish(operator, bpy.context, {"output_path": str(hand_out())})
+    assert not bpy.data.collections
 
 
 def test_head_without_its_action_cannot_be_muted(scene, create) -> None:
