@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
 
+from s2l_core.canonical import CanonicalHead, round_head
 from s2l_core.device import choose_device
 from s2l_core.errors import Speech2LipError
 from s2l_core.evaluation.report import available_lpips
@@ -29,6 +31,9 @@ from s2l_core.files import write_whole
 from s2l_core.geometry.mapping import CanonicalView
 from s2l_core.model.perception import Lpips
 from s2l_core.model.speaker import SpeakerModel
+from s2l_core.plate import make_plate
+from s2l_core.reposing import HeadRenderer
+from s2l_core.surface import HeadSurface
 from s2l_core.terminal import progress_bars
 from s2l_core.training.presets import PRESETS
 from s2l_core.version import VERSION
@@ -42,8 +47,9 @@ from .posing.rows import WITHOUT_NETWORKS, Wanted, Warper, forward_warped
 from .trials.trial import Trial
 
 DEMO = Path(__file__).resolve().parents[1] / "demo"
-ROWS = (*WITHOUT_NETWORKS,)
+ROWS = (*WITHOUT_NETWORKS, "blended")
 KNOWN_ROWS = (*ROWS, "ceiling")
+STRIP_WIDTH, GREY = 1600, 64
 Figures = dict[str, Any]
 
 
@@ -56,12 +62,14 @@ class Subject:
         speaker: What was learned of it.
         speaker_path: Its file.
         warper: Turns his head without networks.
+        renderer: Turns it with all that there is.
     """
 
     trial: Trial
     speaker: SpeakerModel
     speaker_path: Path
     warper: Warper
+    renderer: HeadRenderer
 
     @classmethod
     def open(cls, clip: str, options: argparse.Namespace, report: Report) -> Subject:
@@ -70,12 +78,17 @@ class Subject:
         folder.mkdir(parents=True, exist_ok=True)
         trial = Trial(clip, folder, "bundled", options.device, options.again, (), report)
         speaker, _ = trial.train("fast", PRESETS[options.preset], seed=0)
-        start = trial.face.to("cpu").head.view
-        warper = Warper(speaker.face.to("cpu").head, start, trial.footage.track.intrinsics)
-        return cls(trial, speaker, folder / "fast_0.s2l", warper)
+        head = speaker.face.to("cpu").head
+        start = round_head(trial.face.to("cpu").head, trial.footage, head.mask.numpy()).view
+        warper = Warper(head, start, trial.footage.track.intrinsics)
+        plate = make_plate(trial.footage, speaker.face.head, report)
+        return cls(trial, speaker, folder / "fast_0.s2l", warper, HeadRenderer(speaker, trial.footage, plate))
 
     def show(self, row: str, wanted: Wanted) -> Picture:
         """What comes out in a row."""
+        if row == "blended":
+            view = self.renderer.render(wanted.source, wanted.frame, self.warper.camera, wanted.new_pose, True)
+            return (view.colours * 255).round().clip(0, 255).astype(np.uint8)
         return self.warper.show(row, wanted.source, self.trial.footage.track.poses[wanted.frame], wanted.new_pose)
 
     def measure(self, row: str, wanted: Wanted, perception: Lpips | None) -> Likeness:
@@ -93,10 +106,10 @@ def measure_depth(subject: Subject, truth: DepthTruth) -> Figures:
     return figures
 
 
-def measure_novel_views(subject: Subject, truth: DepthTruth, perception: Lpips | None, report: Report) -> Figures:
+def measure_novel_views(
+    subject: Subject, views: Sequence[NovelView], truth: DepthTruth, perception: Lpips | None, report: Report
+) -> Figures:
     """By row and angle, the mean over the moments."""
-    origin = find_origin(subject.warper, subject.trial.footage, truth)
-    views = list(read_views(DEMO, subject.trial.footage, origin))
     runs: dict[str, dict[str, list[Likeness]]] = {row: {} for row in KNOWN_ROWS}
     for done, view in enumerate(views):
         report.progress("Turn the head", done, len(views))
@@ -112,7 +125,29 @@ def ceiling(view: NovelView, truth: DepthTruth) -> Picture:
     pose = torch.tensor(view.true_poses[0], dtype=torch.float32)
     depth = torch.from_numpy(view.true_depth)
     known = CanonicalView(depth, truth.camera.rectangle, truth.camera, pose)
-    return forward_warped(view.source, known, depth > 0, truth.camera, *view.true_poses)
+    surface = HeadSurface(CanonicalHead(known, depth > 0, torch.zeros_like(depth)))
+    return forward_warped(view.source, surface, truth.camera, *view.true_poses)
+
+
+def draw_strip(subject: Subject, views: Sequence[NovelView]) -> Picture:
+    """All angles of the first moment side by side; from above: the truth, the learned depth alone inside of the head's
+    mask, and the whole renderer.
+    """
+    chosen = [view for view in views if view.frame == views[0].frame]
+    rows, columns = (np.flatnonzero(np.any([view.mask for view in chosen], axis=(0, axis))) for axis in (2, 1))
+    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    tiles = []
+    for view in chosen:
+        warped = np.where(view.mask[..., None], subject.show("learned_depth", view), GREY).astype(np.uint8)
+        tile = np.concatenate([picture[box] for picture in (view.truth, warped, subject.show("blended", view))])
+        tiles.append(
+            cv2.putText(
+                tile, short(view.angle), (8, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (255, 255, 255), 1, cv2.LINE_AA
+            )
+        )
+    strip = np.concatenate(tiles, axis=1)
+    size = STRIP_WIDTH, round(STRIP_WIDTH * strip.shape[0] / strip.shape[1])
+    return np.asarray(cv2.resize(strip, size, interpolation=cv2.INTER_AREA))
 
 
 def measure_camera_match(subject: Subject) -> Figures:
@@ -134,11 +169,16 @@ def measure_pairs(subject: Subject, perception: Lpips | None, report: Report) ->
     return figures
 
 
+def short(angle: str) -> str:
+    """The name of an angle for tables and pictures."""
+    return angle.replace("minus_", "-").replace("_", " ")
+
+
 def show_tables(figures: Figures) -> None:
     """Print the figures."""
     console = Console()
     table = Table("median error in % of the head's depth", "face", "head", title="depth")
-    for title, name in (("mesh and skull", "mesh_depth_error"), ("learned", "depth_error")):
+    for title, name in (("mesh on a round head", "mesh_depth_error"), ("learned", "depth_error")):
         table.add_row(title, *(f"{figures[f'{name}_{part}_percent']:.2f}" for part in ("face", "head")))
     console.print(table)
     match = figures["camera_match_px"], figures["camera_match_median_px"]
@@ -146,9 +186,7 @@ def show_tables(figures: Figures) -> None:
     for name in figures["novel_view"]["unwarped"]["yaw_10"]:
         table = Table("", *KNOWN_ROWS, title=f"{name} in the head's mask")
         for angle in figures["novel_view"]["unwarped"]:
-            table.add_row(
-                angle.replace("_", " "), *(f"{figures['novel_view'][row][angle][name]:.3f}" for row in KNOWN_ROWS)
-            )
+            table.add_row(short(angle), *(f"{figures['novel_view'][row][angle][name]:.3f}" for row in KNOWN_ROWS))
         console.print(table)
     for clip, rows in figures["clips"].items():
         table = Table(clip, *ROWS, title="frames re-posed as others")
@@ -169,6 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="pose", description=__doc__)
     parser.add_argument("--clip", action="append", default=[], help="also footage of a real speaker; may be repeated")
     parser.add_argument("--json", type=Path, help="write the figures into this file")
+    parser.add_argument("--strip", type=Path, help="draw the angles side by side into this PNG")
     parser.add_argument("--preset", choices=PRESETS, default="balanced", help="how to train (default: balanced)")
     parser.add_argument("--speakers", type=Path, default=Path("out/quality"), help="where speakers are kept")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
@@ -179,12 +218,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with shown_progress() as report:
             perception = available_lpips(torch.device("cpu"), report)
             known = Subject.open(str(DEMO / "speaker.mp4"), options, report)
+            origin = find_origin(known.warper, known.trial.footage, truth)
+            views = list(read_views(DEMO, known.trial.footage, origin))
             figures = {
                 "version": VERSION,
                 "preset": options.preset,
                 "device": choose_device(options.device).type,
                 **measure_depth(known, truth),
-                "novel_view": measure_novel_views(known, truth, perception, report),
+                "novel_view": measure_novel_views(known, views, truth, perception, report),
                 "clips": {
                     Path(clip).stem: measure_pairs(Subject.open(clip, options, report), perception, report)
                     for clip in options.clip
@@ -196,6 +237,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     if options.json:
         write_whole(str(options.json), json.dumps(figures, indent=2).encode())
+    if options.strip:
+        picture = cv2.cvtColor(draw_strip(known, views), cv2.COLOR_RGB2BGR)
+        write_whole(str(options.strip), cv2.imencode(".png", picture)[1].tobytes())
     show_tables(figures)
     return 0
 

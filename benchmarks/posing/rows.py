@@ -54,7 +54,7 @@ class Warper:
 
     Attributes:
         head: With the learned depth.
-        start: The same view with the depth that learning began with: the landmarks' mesh on a skull.
+        start: The same view with the depth that learning began with: the landmarks' mesh on a round head.
         camera: Of the footage.
     """
 
