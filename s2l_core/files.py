@@ -11,8 +11,13 @@ from .errors import CannotWrite, DiskFull, Speech2LipError
 _DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def write_whole(path: str, content: bytes) -> None:
+def write_whole(path: str, content: bytes, lasting: bool = True) -> None:
     """Write beside the destination and rename; a failure leaves what was there before.
+
+    Args:
+        path: The destination.
+        content: All of it.
+        lasting: Whether it must survive a loss of power from now on, which takes as long as the disk does.
 
     Raises:
         CannotWrite: The folder is missing or not writable, or the path is a folder.
@@ -22,8 +27,9 @@ def write_whole(path: str, content: bytes) -> None:
     try:
         with partial.open("wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)

@@ -130,7 +130,7 @@ def render(job: RenderJob, report: Report | None = None) -> dict[str, Any]:
     camera_from_footage = wanted @ invert_pose(footage.track.poses[index]) if moved is None else moved
     content = io.BytesIO()
     np.save(content, to_layers(head.render(index, camera, trusted, camera_from_footage, job.background)))
-    write_whole(job.output_path, content.getvalue())
+    write_whole(job.output_path, content.getvalue(), lasting=False)
     report.progress("Render", 1, 1)
     return {
         "output_path": job.output_path,
