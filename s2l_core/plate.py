@@ -22,8 +22,11 @@ Mask = NDArray[np.bool_]
 _FRAMES = 48
 _MEMORY = 400_000_000
 """Bytes that the frames take at most."""
-_MARGIN = 0.06
-"""By which the head is taken for wider than its mask, in shares of its height: hair, blur, errors of the pose."""
+_MARGIN, _MARGIN_AT_CHIN = 0.06, 0.02
+"""By which the head is taken for wider than its mask, in shares of its height: hair, blur, errors of the pose. Below
+the chin there is the neck, of which as much as possible is wanted."""
+_CHIN = 0.25
+"""Share of the head's height that is the chin's."""
 _LEAST_SEEN = 3
 """Frames that must show a pixel for its median to be known."""
 _ROWS = 64
@@ -126,16 +129,30 @@ def _silhouettes(head: CanonicalHead, poses: Array, camera: Intrinsics) -> list[
     pose = view.pose.double().cpu().numpy()
     points = (points - pose[:3, 3]) @ pose[:3, :3]
     scale = np.array([small.width / camera.width, small.height / camera.height])
-    radius = 1 + round(_MARGIN * float(np.ptp(np.flatnonzero(mask.any(axis=1)))))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    rows = np.flatnonzero(mask.any(axis=1))
+    height = float(np.ptp(rows))
+    above_chin = np.nonzero(mask)[0] < rows[-1] - _CHIN * height
     silhouettes = []
     for pixels in project(points, poses, camera) * scale:
-        columns, rows = np.floor(pixels).astype(int).T
-        inside = (columns >= 0) & (columns < small.width) & (rows >= 0) & (rows < small.height)
-        silhouette = np.zeros((small.height, small.width), np.uint8)
-        silhouette[rows[inside], columns[inside]] = 1
-        silhouettes.append(np.asarray(cv2.dilate(silhouette, disc), np.uint8))
+        whole, upper = (_mark(marked, small) for marked in (pixels, pixels[above_chin]))
+        silhouettes.append(_widen(whole, _MARGIN_AT_CHIN * height) | _widen(upper, _MARGIN * height))
     return silhouettes
+
+
+def _mark(pixels: Array, camera: Intrinsics) -> Picture:
+    """1 where pixels (n, 2) lie, elsewhere 0."""
+    columns, rows = np.floor(pixels).astype(int).T
+    inside = (columns >= 0) & (columns < camera.width) & (rows >= 0) & (rows < camera.height)
+    marked = np.zeros((camera.height, camera.width), np.uint8)
+    marked[rows[inside], columns[inside]] = 1
+    return marked
+
+
+def _widen(marked: Picture, margin: float) -> Picture:
+    """What is marked with a margin around it, which also closes the gaps between pixels."""
+    radius = 1 + round(margin)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return np.asarray(cv2.dilate(marked, disc), np.uint8)
 
 
 def _median(pictures: NDArray[np.uint8], hidden: Mask) -> tuple[Picture, Mask]:
