@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from . import head, preferences, sequencer
+from . import head, preferences, render, sequencer
 
-CLASSES = (*sequencer.CLASSES, *head.CLASSES, preferences.S2L_AP_preferences)
+CLASSES = (*sequencer.CLASSES, *head.CLASSES, *render.CLASSES, preferences.S2L_AP_preferences)
 
 
 def register() -> None:
     sequencer.register()
     head.register()
+    render.register()
 
 
 def unregister() -> None:
+    render.unregister()
     head.unregister()
     sequencer.unregister()

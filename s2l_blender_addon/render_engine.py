@@ -104,7 +104,7 @@ class S2L_RenderEngine(bpy.types.RenderEngine):
         job = render_job(depsgraph, camera.matrix_world, view_of(scene, camera))
         session = render_session.current(find_worker_python(bpy.context))
 
-        def tell(progress: Progress | None) -> None:
+        def tell(progress: Progress) -> None:
             self.update_progress(jobs.fraction(progress))
             self.update_stats("", stats(scene, jobs.describe(progress)))
 

@@ -15,10 +15,11 @@ from .render_job import render_job
 from .worker_client import Request
 
 LONGEST_SIDE = 384
+PATIENCE_SECONDS = 0.03  # otherwise Blender would draw as often as it can, and take the processor from the worker
 
 
 class RenderPreview:
-    """What one viewport shows. Nothing here waits, so Blender has to draw again while a picture is on its way."""
+    """What one viewport shows. Blender has to draw again and again while a picture is on its way."""
 
     def __init__(self) -> None:
         self._asked: RenderJob | None = None
@@ -56,7 +57,7 @@ class RenderPreview:
     def _receive(self) -> None:
         if self._request is None:
             return
-        if self._request.poll():
+        if self._request.poll(PATIENCE_SECONDS):
             request, self._request = self._request, None
             picture = render_session.read(request)
             self._texture, self._line = _texture_of(picture), picture.doubt

@@ -71,26 +71,26 @@ class RenderSession:
         self._process: WorkerProcess | None = None
         self._idling: threading.Timer | None = None
 
-    def render(
-        self, job: RenderJob, is_cancelled: Callable[[], bool], tell: Callable[[Progress | None], None]
-    ) -> Picture:
+    def render(self, job: RenderJob, is_cancelled: Callable[[], bool], tell: Callable[[Progress], None]) -> Picture:
         """Render one picture, once more where the worker was lost.
 
         Args:
             job: What to render; its output path is not used.
             is_cancelled: Asked several times a second.
-            tell: Told the last progress as often.
+            tell: Told of progress.
 
         Raises:
             Cancelled: As it was asked to be.
             Speech2LipError: The picture could not be rendered.
         """
         for _ in range(ATTEMPTS):
-            request = self.start(job)
+            request, told = self.start(job), None
             while not request.poll(_POLL_SECONDS):
                 if is_cancelled():
                     request.cancel()
-                tell(request.progress)
+                if request.progress is not None and request.progress != told:
+                    tell(request.progress)
+                    told = request.progress
             if not isinstance(request.error, WorkerLost):
                 break
         return read(request)

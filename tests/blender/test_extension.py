@@ -50,8 +50,15 @@ def test_registering_again_leaves_nothing_behind() -> None:
 def traces() -> dict[str, int]:
     """How many of each thing that an add-on can leave in Blender are there."""
     gc.collect()
-    kinds = (bpy.types.Operator, bpy.types.Panel, bpy.types.Menu, bpy.types.PropertyGroup, bpy.types.AddonPreferences)
+    kinds = (
+        bpy.types.Operator, bpy.types.Panel, bpy.types.Menu, bpy.types.PropertyGroup, bpy.types.AddonPreferences,
+        bpy.types.RenderEngine,
+    )  # fmt: skip
     counts = {kind.__name__: sum(cls.is_registered for cls in kind.__subclasses__()) for kind in kinds}
+    engines = [
+        getattr(panel, "COMPAT_ENGINES", ()) for panel in bpy.types.Panel.__subclasses__() if panel.is_registered
+    ]
+    counts["panels of the engine"] = sum("SPEECH2LIP" in names for names in engines)
     for name in dir(bpy.app.handlers):
         if isinstance(handlers := getattr(bpy.app.handlers, name), list):
             counts[name] = len(handlers)

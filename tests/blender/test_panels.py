@@ -195,6 +195,16 @@ def test_running_job_is_shown_in_the_3d_view_too(module, draw) -> None:
     assert draw("S2L_PT_view_job") == ["Created the head."]
 
 
+def test_engine_shows_its_settings_and_those_of_blenders_that_it_heeds(draw) -> None:
+    assert draw("S2L_PT_render") == ["Keep to Trusted Poses: True", "Transparent: "]
+    panels = [
+        panel for panel in bpy.types.Panel.__subclasses__() if "SPEECH2LIP" in getattr(panel, "COMPAT_ENGINES", ())
+    ]
+    shown = {panel.__name__ for panel in panels}
+    assert {"RENDER_PT_color_management", "RENDER_PT_output", "DATA_PT_lens", "OBJECT_PT_custom_props"} <= shown
+    assert not {"WORLD_PT_context_world", "DATA_PT_light", "VIEWLAYER_PT_freestyle"} & shown
+
+
 def test_preferences_show_the_engine_report(module, preferences, fake_worker) -> None:
     bpy.ops.s2l.check_engine()
     layout = Layout()
