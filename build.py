@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every chore of the project as one verb: ``python3 build.py demo | test | zip | bench | clean``.
+"""Every chore of the project as one verb: ``python3 build.py demo | head | test | zip | bench | clean``.
 
 Standard library only. A verb that needs it first makes the environment ``.venv`` with exactly the pinned packages, so
 each command works on a fresh machine that has Python 3.11. Arguments after the verb go to the program behind it.
@@ -63,10 +63,20 @@ def main() -> int:
 
 def demo(arguments: list[str]) -> int:
     """Dub the embedded speaker, or --video PATH --audio PATH, through Blender."""
+    return run_in_blender("demo.run", arguments)
+
+
+def head(arguments: list[str]) -> int:
+    """Move a camera around the head that the demo dubbed, through Blender's render engine Speech2Lip."""
+    return run_in_blender("demo.talking_head", arguments)
+
+
+def run_in_blender(module: str, arguments: list[str]) -> int:
+    """Run a module that takes the built extension into Blender."""
     if zip_extension([]) != 0:
         return 1
     (extension,) = DIST.glob("*.zip")
-    program: list[str | Path] = [MAIN.python, "-m", "demo.run", "--extension", extension]
+    program: list[str | Path] = [MAIN.python, "-m", module, "--extension", extension]
     return run([*program, *arguments], folder=Path.cwd(), PYTHONPATH=ROOT)  # paths are as the user sees them
 
 
@@ -147,6 +157,7 @@ def clean(_: list[str]) -> int:
 
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "demo": demo,
+    "head": head,
     "test": test,
     "zip": zip_extension,
     "bench": bench,

@@ -70,7 +70,8 @@ def dub_in_blender(
     say("Rendering the sequencer")
     own_sound.mute = True
     scene.frame_start, scene.frame_end = dubbed.frame_final_start, dubbed.frame_final_end - 1
-    render_movie(scene, footage, out / "dubbed.mp4")
+    set_output(scene, footage.width, footage.height, out / "dubbed.mp4")
+    render_animation(scene)
     return json.loads(settings.train.result), json.loads(dubbed["s2l_result"])
 
 
@@ -94,12 +95,10 @@ def set_rate(scene: Any, rate: Fraction) -> None:
     scene.render.fps_base = float(round(rate) / rate)
 
 
-def render_movie(scene: Any, footage: VideoInfo, path: Path) -> None:
-    """Render the sequencer to H.264 and AAC in the size of the footage, without a look of Blender's on top."""
-    import bpy
-
+def set_output(scene: Any, width: int, height: int, path: Path) -> None:
+    """Let a scene render H.264 and AAC, without a look of Blender's on top."""
     render = scene.render
-    render.resolution_x, render.resolution_y = footage.width // 2 * 2, footage.height // 2 * 2  # H.264 wants even sizes
+    render.resolution_x, render.resolution_y = width // 2 * 2, height // 2 * 2  # H.264 wants even sizes
     render.resolution_percentage = 100
     scene.view_settings.view_transform = "Standard"
     render.image_settings.media_type = "VIDEO"
@@ -110,6 +109,12 @@ def render_movie(scene: Any, footage: VideoInfo, path: Path) -> None:
     render.ffmpeg.audio_codec = "AAC"
     render.use_file_extension = False
     render.filepath = str(path)
+
+
+def render_animation(scene: Any) -> None:
+    """Render a scene's frames into its movie."""
+    import bpy
+
     frames = scene.frame_end - scene.frame_start + 1
     with muted_stdout() as screen:
 

@@ -86,9 +86,9 @@ def draw_sheet(
     chart_top = cells_top + rows * cell_height + 30
     sheet = Image.new("RGB", (WIDTH, chart_top + WAVE_HEIGHT + CURVE_HEIGHT + 70 + MARGIN), PAPER)
     draw = ImageDraw.Draw(sheet)
-    draw.text((MARGIN, MARGIN), title, INK, _font(44))
+    draw.text((MARGIN, MARGIN), title, INK, font(44))
     for row, note in enumerate(notes):
-        draw.text((MARGIN, MARGIN + 68 + 30 * row), note, MUTED, _font(21))
+        draw.text((MARGIN, MARGIN + 68 + 30 * row), note, MUTED, font(21))
     for index, moment in enumerate(moments):
         left = MARGIN + index % COLUMNS * (2 * PICTURE_WIDTH + GAP + COLUMN_GAP)
         _draw_moment(sheet, (left, cells_top + index // COLUMNS * cell_height), index + 1, moment, picture_shape)
@@ -96,10 +96,11 @@ def draw_sheet(
     return sheet
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    font = ImageFont.load_default(size)
-    assert isinstance(font, ImageFont.FreeTypeFont)
-    return font
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """The font of all sheets."""
+    loaded = ImageFont.load_default(size)
+    assert isinstance(loaded, ImageFont.FreeTypeFont)
+    return loaded
 
 
 def _draw_moment(
@@ -108,10 +109,10 @@ def _draw_moment(
     left, top = corner
     draw = ImageDraw.Draw(sheet)
     _draw_badge(draw, (left + 13, top + 13), number)
-    draw.text((left + 36, top + 13), f"{moment.time:.2f} s", INK, _font(22), anchor="lm")
+    draw.text((left + 36, top + 13), f"{moment.time:.2f} s", INK, font(22), anchor="lm")
     for column, (label, frame) in enumerate((("source", moment.source), ("dubbed", moment.dubbed))):
         x = left + column * (PICTURE_WIDTH + GAP)
-        draw.text((x + PICTURE_WIDTH, top + 13), label, MUTED, _font(19), anchor="rm")
+        draw.text((x + PICTURE_WIDTH, top + 13), label, MUTED, font(19), anchor="rm")
         sheet.paste(_cut(frame, _picture_box(frame, moment.lips), picture_shape), (x, top + 36))
         sheet.paste(_cut(frame, _mouth_box(moment.lips), MOUTH_SHAPE), (x, top + 36 + picture_shape[1] + GAP))
 
@@ -119,7 +120,7 @@ def _draw_moment(
 def _draw_badge(draw: ImageDraw.ImageDraw, centre: tuple[float, float], number: int) -> None:
     x, y = centre
     draw.ellipse((x - 14, y - 14, x + 14, y + 14), MARK)
-    draw.text(centre, str(number), PAPER, _font(19), anchor="mm")
+    draw.text(centre, str(number), PAPER, font(19), anchor="mm")
 
 
 def _cut(frame: np.ndarray, box: Box, shape: tuple[int, int]) -> Image.Image:
@@ -165,15 +166,15 @@ def _draw_charts(
     step = next(step for step in (0.5, 1, 2, 5, 10, 30, 60, 300, 1800, np.inf) if seconds / step <= 16)
     for time in np.arange(0, seconds, step) if np.isfinite(step) else ():
         draw.line((place(time), axis, place(time), axis + 7), MUTED)
-        draw.text((place(time), axis + 12), f"{time:g}", MUTED, _font(18), anchor="ma")
-    draw.text((WIDTH - MARGIN, axis + 12), "s", MUTED, _font(18), anchor="ra")
+        draw.text((place(time), axis + 12), f"{time:g}", MUTED, font(18), anchor="ma")
+    draw.text((WIDTH - MARGIN, axis + 12), "s", MUTED, font(18), anchor="ra")
     for moment in moments:
         draw.line((place(moment.time), top - 8, place(moment.time), axis), RULE, width=3)
     sheet.paste(WAVE, (MARGIN, top), _wave_mask(voice, span, seconds * voice_rate))
     sheet.paste(CURVE, (MARGIN, top + WAVE_HEIGHT), _curve_mask(times / seconds * span, openings))
     draw.line((MARGIN, axis, WIDTH - MARGIN, axis), MUTED, width=2)
-    draw.text((MARGIN, top + 4), "voice", WAVE, _font(19), anchor="ls")
-    draw.text((MARGIN, top + WAVE_HEIGHT + 4), "mouth opening in the dub", CURVE, _font(19))
+    draw.text((MARGIN, top + 4), "voice", WAVE, font(19), anchor="ls")
+    draw.text((MARGIN, top + WAVE_HEIGHT + 4), "mouth opening in the dub", CURVE, font(19))
     for number, moment in enumerate(moments, start=1):
         _draw_badge(draw, (place(moment.time), top - 18), number)
 
