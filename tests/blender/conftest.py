@@ -39,6 +39,7 @@ elif USER_FOLDER not in os.environ:
     )
 else:
     import bpy
+    from exr import write_passes
 
 
 @pytest.fixture(scope="session")
@@ -137,10 +138,7 @@ def stage(scene: Any, fake_renderer: Callable[[str], None], movie: Path) -> Simp
     scene.camera = camera
     scene.render.engine = "SPEECH2LIP"
     scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = 32, 16, 100
-    settings = scene.render.image_settings
-    if bpy.app.version >= (5, 0):
-        settings.media_type = "MULTI_LAYER_IMAGE"
-    settings.file_format, settings.color_depth, settings.exr_codec = "OPEN_EXR_MULTILAYER", "32", "NONE"
+    write_passes(scene)
     return SimpleNamespace(scene=scene, camera=camera, head=head)
 
 

@@ -1,13 +1,22 @@
-"""Reads the passes of an uncompressed OpenEXR file with 32-bit floats, which Blender cannot do without a window."""
+"""Passes in uncompressed OpenEXR files with 32-bit floats, which Blender cannot read without a window."""
 
 from __future__ import annotations
 
 import struct
 from pathlib import Path
 
+import bpy
 import numpy as np
 
 _MAGIC, _MULTIPART, _FLOAT = 20000630, 0x1000, 2
+
+
+def write_passes(scene: bpy.types.Scene) -> None:
+    """Let a scene render such files."""
+    settings = scene.render.image_settings
+    if bpy.app.version >= (5, 0):
+        settings.media_type = "MULTI_LAYER_IMAGE"
+    settings.file_format, settings.color_depth, settings.exr_codec = "OPEN_EXR_MULTILAYER", "32", "NONE"
 
 
 def read_passes(path: Path) -> dict[str, np.ndarray]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import bpy
+import numpy as np
+import pytest
 from bpy_extras.object_utils import world_to_camera_view
-from mathutils import Vector
+from exr import read_passes, write_passes
+from mathutils import Matrix, Vector
 
 DEMO = Path(__file__).resolve().parents[2] / "demo"
 
@@ -29,7 +33,7 @@ def test_check_judges_the_trimmed_part_of_real_footage(scene, strips, shared_dat
     assert "only 4.0 s" in scene.s2l.check.advice
 
 
-def test_movie_strip_becomes_a_dubbed_strip_and_that_a_head(scene, strips, tmp_path) -> None:
+def test_movie_strip_becomes_a_dubbed_strip_and_that_a_head_that_renders(scene, strips, tmp_path, module) -> None:
     footage = strips.new_movie("Speaker", str(DEMO / "speaker.mp4"), 2, 1)
     footage.frame_offset_end = footage.frame_duration - 25 * 12
     scene.s2l.train.preset, scene.s2l.train.folder, scene.s2l.dub.folder = "preview", str(tmp_path), str(tmp_path)
@@ -53,6 +57,60 @@ def test_movie_strip_becomes_a_dubbed_strip_and_that_a_head(scene, strips, tmp_p
     scene.frame_set(150)
     chin, crown = (bound(scene, head, choose) for choose in (min, max))
     assert 0.1 < chin.y < crown.y < 1.0  # the head is in the picture
+
+    put_on_dolly(scene, head)
+    render = render_passes(scene, module, tmp_path)
+    whole, chunk = render(130, 139), render(135, 139)
+    for frame, part in zip(whole[5:], chunk, strict=True):
+        assert all(np.array_equal(frame[name], part[name]) for name in ("Combined", "Depth", "Mask"))
+    first, last = whole[0], whole[-1]
+    assert np.abs(first["Combined"] - last["Combined"]).mean() > 0.01  # the head has moved
+    assert 0.1 < first["Mask"].mean() < 0.8
+    assert first["Depth"][first["Mask"] > 0.5] == pytest.approx(-head.location.z, abs=0.2)
+
+    for spoil, sentence in ((enter_head, "The camera is inside the head"), (lose_movie, "There is no file")):
+        spoil(scene, head)
+        with pytest.raises(RuntimeError, match=sentence):
+            bpy.ops.render.render()
+
+
+def put_on_dolly(scene, head) -> None:
+    """Let the camera go around the head."""
+    dolly = bpy.data.objects.new("Dolly", None)
+    scene.collection.objects.link(dolly)
+    dolly.location = head.matrix_world.translation
+    scene.camera.parent = dolly
+    scene.camera.matrix_parent_inverse.translation = -dolly.location
+    for frame, degrees in ((130, -8), (139, 8)):
+        dolly.rotation_euler.y = math.radians(degrees)
+        dolly.keyframe_insert("rotation_euler", index=1, frame=frame)
+
+
+def render_passes(scene, module, folder: Path):
+    """Renders frames with the engine, each time in a new process, and gives each one's passes."""
+    scene.render.engine = "SPEECH2LIP"
+    scene.render.resolution_x = scene.render.resolution_y = 64
+    scene.render.use_sequencer = False
+    write_passes(scene)
+
+    def render(first: int, last: int) -> list[dict[str, np.ndarray]]:
+        module("s2l_blender_addon.render_session").end()
+        scene.frame_start, scene.frame_end = first, last
+        scene.render.filepath = str(folder / f"{first}_{last}_####.exr")
+        bpy.ops.render.render(animation=True)
+        return [read_passes(path) for path in sorted(folder.glob(f"{first}_{last}_*.exr"))]
+
+    return render
+
+
+def enter_head(scene, head) -> None:
+    scene.camera.parent = None
+    scene.camera.matrix_world = head.matrix_world
+
+
+def lose_movie(scene, head) -> None:
+    scene.camera.matrix_world = Matrix()
+    Path(head.s2l.movie_path).unlink()
 
 
 def bound(scene, head, choose) -> Vector:
