@@ -13,7 +13,7 @@ from ..s2l_core.events import Progress
 from . import jobs, render_session
 from .cameras import view_of
 from .preferences import find_worker_python
-from .render_job import render_job
+from .render_job import find_heads, render_job
 from .render_preview import RenderPreview
 from .render_session import Picture
 
@@ -79,7 +79,7 @@ class S2L_RenderEngine(bpy.types.RenderEngine):
             _run.warned = True
 
     def view_update(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
-        """Blender draws after this."""
+        """Nothing: Blender draws after this. It wants both or neither."""
 
     def view_draw(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
         self._preview = self._preview or RenderPreview()
@@ -101,7 +101,12 @@ class S2L_RenderEngine(bpy.types.RenderEngine):
     def _render_picture(self, depsgraph: bpy.types.Depsgraph) -> Picture:
         scene = depsgraph.scene
         camera = (self.camera_override or scene.camera).evaluated_get(depsgraph)
-        job = render_job(depsgraph, camera.matrix_world, view_of(scene, camera))
+        heads = find_heads(depsgraph)
+        if len(heads) > 1 and not _run.done:
+            self.report(
+                {"WARNING"}, f"Of the {len(heads)} heads, {heads[0].object.name} is rendered, the first by name"
+            )
+        job = render_job(heads[0], scene, camera.matrix_world, view_of(scene, camera))
         session = render_session.current(find_worker_python(bpy.context))
 
         def tell(progress: Progress) -> None:

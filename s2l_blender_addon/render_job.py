@@ -20,8 +20,8 @@ class Head(NamedTuple):
     matrix: Matrix
 
 
-def find_head(depsgraph: bpy.types.Depsgraph) -> Head:
-    """The head that is rendered: of those that can be seen, the first by name.
+def find_heads(depsgraph: bpy.types.Depsgraph) -> list[Head]:
+    """The heads that can be seen, by name. The first one is rendered.
 
     Raises:
         BadJob: There is none.
@@ -33,16 +33,15 @@ def find_head(depsgraph: bpy.types.Depsgraph) -> Head:
     ]
     if not heads:
         raise BadJob("There is no head in the scene that can be seen.", "Add one with Create Head, or unhide it.")
-    return min(heads, key=lambda head: head.object.name)
+    return sorted(heads, key=lambda head: head.object.name)
 
 
-def render_job(depsgraph: bpy.types.Depsgraph, camera_world: Matrix, view: CameraView) -> RenderJob:
-    """The picture of the scene's head at its frame, as a camera sees it; the output path is for others to choose.
+def render_job(head: Head, scene: bpy.types.Scene, camera_world: Matrix, view: CameraView) -> RenderJob:
+    """The picture of a head in the frame of a scene, as a camera sees it; the output path is for others to choose.
 
     Raises:
-        BadJob: There is no head, or no movie on it.
+        BadJob: The head has no movie, or is scaled to nothing.
     """
-    head, scene = find_head(depsgraph), depsgraph.scene
     source = head.object.s2l
     if not source.movie_path:
         raise BadJob(f"The head {head.object.name} has no movie.", "Add it anew with Create Head.")

@@ -11,7 +11,7 @@ from ..s2l_core.errors import BadJob, Speech2LipError
 from ..s2l_core.jobs import CameraView, RenderJob
 from . import jobs, render_session
 from .preferences import find_worker_python
-from .render_job import render_job
+from .render_job import find_heads, render_job
 from .worker_client import Request
 
 LONGEST_SIDE = 384
@@ -39,7 +39,7 @@ class RenderPreview:
             What the user should know, in a line.
         """
         try:
-            job = render_job(depsgraph, *view_of_region(context))
+            job = render_job(find_heads(depsgraph)[0], depsgraph.scene, *view_of_region(context))
         except Speech2LipError as error:
             self._asked = self._texture = None
             return str(error)

@@ -118,14 +118,37 @@ def test_poses_outside_of_the_footage_are_kept_where_the_scene_says_so(stage, re
     assert asked()[0]["fade"] is False
 
 
-def test_first_of_several_heads_is_rendered_and_hidden_ones_are_not(stage, render, asked) -> None:
+def test_first_of_several_heads_is_rendered_and_hidden_ones_are_not(stage, render, capfd) -> None:
     for name, distance in (("A", 0.3), ("B", 0.5)):
         other = stage.head.copy()
         other.name, other.location.z = name, -distance
         stage.scene.collection.objects.link(other)
     assert render()["Depth"][0, 0] == pytest.approx(0.3)
+    assert warnings(capfd) == ["Of the 3 heads, A is rendered, the first by name"]
     bpy.data.objects["A"].hide_render = True
     assert render()["Depth"][0, 0] == pytest.approx(0.5)
+
+
+def test_every_view_layer_has_the_picture(stage, render, tmp_path, asked) -> None:
+    stage.scene.view_layers.new("Second")
+    stage.scene.view_layers.new("Third").use = False
+    render()
+    assert len(asked()) == 2
+    written = (tmp_path / "still.exr").read_bytes()
+    assert b"Second.Combined" in written
+    assert b"Third" not in written
+
+
+def test_compositor_has_sockets_for_the_passes(stage) -> None:
+    if bpy.app.version >= (5, 0):
+        tree = bpy.data.node_groups.new("Compositor", "CompositorNodeTree")
+        stage.scene.compositing_node_group = tree
+    else:
+        stage.scene.use_nodes = True
+        tree = stage.scene.node_tree
+    node = tree.nodes.new("CompositorNodeRLayers")
+    node.scene = stage.scene
+    assert {"Image", "Alpha", "Depth", "Mask"} <= {socket.name for socket in node.outputs if socket.enabled}
 
 
 @pytest.mark.parametrize("crop", [False, True])
