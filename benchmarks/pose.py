@@ -186,13 +186,13 @@ def show_tables(figures: Figures) -> None:
     for name in figures["novel_view"]["unwarped"]["yaw_10"]:
         table = Table("", *KNOWN_ROWS, title=f"{name} in the head's mask")
         for angle in figures["novel_view"]["unwarped"]:
-            table.add_row(short(angle), *(f"{figures['novel_view'][row][angle][name]:.3f}" for row in KNOWN_ROWS))
+            table.add_row(short(angle), *(f"{figures['novel_view'][row][angle][name]:.4g}" for row in KNOWN_ROWS))
         console.print(table)
     for clip, rows in figures["clips"].items():
         table = Table(clip, *ROWS, title="frames re-posed as others")
         for turns in ("all", "far"):
             for name in rows["unwarped"][turns]:
-                table.add_row(f"{name}, {turns}", *(f"{rows[row][turns][name]:.3f}" for row in ROWS))
+                table.add_row(f"{name}, {turns}", *(f"{rows[row][turns][name]:.4g}" for row in ROWS))
         console.print(table)
 
 
