@@ -129,6 +129,17 @@ def test_first_of_several_heads_is_rendered_and_hidden_ones_are_not(stage, rende
     assert render()["Depth"][0, 0] == pytest.approx(0.5)
 
 
+def test_head_in_an_instanced_collection_is_rendered_where_the_instance_is(stage, render) -> None:
+    collection = bpy.data.collections.new("Asset")
+    stage.scene.collection.objects.unlink(stage.head)
+    collection.objects.link(stage.head)
+    instance = bpy.data.objects.new("Instance", None)
+    instance.instance_type, instance.instance_collection = "COLLECTION", collection
+    instance.location.z = -0.4
+    stage.scene.collection.objects.link(instance)
+    assert render()["Depth"][0, 0] == pytest.approx(1.0)
+
+
 def test_every_view_layer_has_the_picture(stage, render, tmp_path, asked) -> None:
     stage.scene.view_layers.new("Second")
     stage.scene.view_layers.new("Third").use = False
