@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import cv2
@@ -12,18 +11,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .footage import Footage
-from .geometry.camera import Array, Intrinsics, Rectangle, invert_pose, project
+from .geometry.camera import Array, Intrinsics, Rectangle, invert_pose
 from .geometry.splatting import Warped, warp
+from .model.blend import in_eights
 from .model.speaker import SpeakerModel
 from .plate import Plate
 from .surface import HeadSurface
 from .texture import gather_texture
 
-_MARGIN = 8
-"""Pixels around the head in the new view."""
-_UNCOVERED, _FRINGE = 0.06, 0.01
+_ABOVE, _BELOW = 0.06, 0.01
 """By how much the head in a frame is taken for wider than it is where the plate replaces it, in shares of its height:
-where the plate is known, and where it would only be guessed, as on the neck."""
+so that no second contour is left, and so that the neck stays."""
+_CHIN = (0.75, 0.1)
+"""Where one becomes the other: from which share of the height, and over which."""
 _NOTHING = Rectangle(0, 0, 0, 0)
 
 
@@ -56,6 +56,7 @@ class HeadRenderer:
     def __init__(self, speaker: SpeakerModel, footage: Footage, plate: Plate, blending: bool = True) -> None:
         self._footage = footage
         self.plate = plate
+        self._blend = speaker.head_blend if blending else None
         self._surface = HeadSurface(speaker.face.head)
         gather_texture(self._surface, footage)
 
@@ -81,7 +82,7 @@ class HeadRenderer:
                 head; None means that they are one.
         """
         found = bool(self._footage.track.found[index])
-        box = self._box(camera, pose) if found else _NOTHING
+        box = self._surface.rectangle(camera, pose) if found else _NOTHING
         rows, columns = slice(box.top, box.top + box.height), slice(box.left, box.left + box.width)
         colours, depth, mask = (np.zeros((camera.height, camera.width, *rest), np.float32) for rest in ((3,), (), ()))
         silhouette = None
@@ -98,14 +99,6 @@ class HeadRenderer:
         behind = self._behind(image, silhouette, camera, camera_from_footage)
         return View(behind + mask[..., None] * (colours - behind), np.ones_like(mask), depth, mask)
 
-    def _box(self, camera: Intrinsics, pose: Array) -> Rectangle:
-        """The part of a picture that holds the head."""
-        points = torch.cat([self._surface.front[:, self._surface.inside > 0.5], self._surface.side.flatten(1)], dim=1)
-        pixels = project(points.T.double().cpu().numpy(), pose, camera)
-        left, top = (max(0, math.floor(value)) for value in pixels.min(axis=0) - _MARGIN)
-        right, bottom = (math.ceil(value) for value in pixels.max(axis=0) + _MARGIN)
-        return Rectangle(left, top, max(0, min(right, camera.width) - left), max(0, min(bottom, camera.height) - top))
-
     def _warp(self, frame: Tensor, index: int, camera: Intrinsics, pose: Array) -> Warped:
         track = self._footage.track
         old, new = (torch.tensor(matrix, dtype=torch.float32)[None].to(frame) for matrix in (track.poses[index], pose))
@@ -113,7 +106,10 @@ class HeadRenderer:
 
     def _paint(self, warped: Warped) -> Tensor:
         """The head without holes (1, 3, h, w)."""
-        return torch.lerp(warped.sight.colours, warped.pictures, warped.seen[:, None])
+        merged = torch.lerp(warped.sight.colours, warped.pictures, warped.seen[:, None])
+        if self._blend is None:
+            return merged
+        return in_eights(self._blend, merged, warped.holes[:, None]).clamp(0, 1)
 
     def _behind(
         self, image: NDArray[np.uint8], silhouette: NDArray[np.float32] | None, camera: Intrinsics, pose: Array | None
@@ -121,10 +117,8 @@ class HeadRenderer:
         """What is behind the head: the frame, with the plate where the head is in it, on the plate's plane."""
         picture = image.astype(np.float32) / 255
         if silhouette is not None:
-            hidden = np.where(self.plate.known, _widened(silhouette, _UNCOVERED), _widened(silhouette, _FRINGE))[
-                ..., None
-            ]
-            picture += hidden * (self.plate.picture.astype(np.float32) / 255 - picture)
+            plate = self.plate.picture.astype(np.float32) / 255
+            picture += _hidden(silhouette)[..., None] * (plate - picture)
         seen = _homography(self._footage.track.intrinsics, camera, pose, self.plate.depth_mm)
         size = (camera.width, camera.height)
         how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -133,10 +127,19 @@ class HeadRenderer:
         )
 
 
-def _widened(silhouette: NDArray[np.float32], share: float) -> NDArray[np.float32]:
-    """A silhouette (H, W) and a margin around it, in shares of its height, with a soft edge."""
+def _hidden(silhouette: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Where the plate replaces a frame (H, W): the head's silhouette with a margin, which is narrow at the chin."""
     rows = np.flatnonzero((silhouette > 0).any(axis=1))
-    radius = 1 + round(share * float(np.ptp(rows))) if len(rows) else 1
+    if not len(rows):
+        return silhouette
+    height = float(np.ptp(rows)) + 1
+    above, below = (_widened(silhouette, 1 + round(share * height)) for share in (_ABOVE, _BELOW))
+    lower = np.clip(((np.arange(len(silhouette)) - rows[0]) / height - _CHIN[0]) / _CHIN[1], 0, 1)
+    return above + (below - above) * lower[:, None].astype(np.float32)
+
+
+def _widened(silhouette: NDArray[np.float32], radius: int) -> NDArray[np.float32]:
+    """A silhouette (H, W) and a margin of some pixels around it, with a soft edge."""
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     return np.asarray(cv2.GaussianBlur(cv2.dilate(silhouette, disc), (0, 0), radius / 3), np.float32)
 

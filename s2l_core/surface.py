@@ -13,10 +13,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from .canonical import CanonicalHead
-from .geometry.camera import Intrinsics, invert_pose, transform, unproject
+from .geometry.camera import Array, Intrinsics, Rectangle, invert_pose, project, transform, unproject
 from .geometry.mapping import pixel_grid
 from .geometry.splatting import Points
 
+_OUTLINE = 0.4
+"""Share of the smoothed mask from which a pixel is the head: a little outside, so that its soft rim is kept."""
 _SMOOTH = 1.5
 """Pixels of the canonical view over which the outline is rounded."""
 _FINE = 4
@@ -28,6 +30,8 @@ _STEPS, _ARC = 16, 65.0
 """Rows of points behind the outline, and the degrees through which they go round."""
 _BACK, _INWARDS = 1.0, 0.8
 """Half axes of the ellipse on which they lie, in radii of the head."""
+_MARGIN = 8
+"""Pixels around the head in a picture."""
 _SPACING, _STRETCH = 0.75, 1.4
 """Pixels between points at most, where the surface faces the camera, and how much farther apart they come where it
 turns away."""
@@ -42,7 +46,7 @@ class HeadSurface:
 
     Attributes:
         front: (3, h, w) in head axes, millimetres.
-        inside: float (h, w), above 0.5 where the front is the head.
+        inside: float (h, w), how much of each pixel is the head.
         side: (3, rows, n) in head axes; the first row is the outline, the last column its first one again.
         front_colours, side_colours: (3, h, w) and (3, rows, n) in [0, 1]; at first grey.
         front_normals, side_normals: (3, h, w) and (3, rows, n) of length 1, outwards.
@@ -67,13 +71,21 @@ class HeadSurface:
 
     def points(self, camera: Intrinsics, poses: Tensor) -> Points:
         """See :class:`s2l_core.geometry.splatting.Surface`."""
-        nearest = float(poses[:, 2, 3].min()) - float(self.front.norm(dim=0)[self.inside > 0.5].max())
+        nearest = float(poses[:, 2, 3].min()) - float(self.front.norm(dim=0)[self.inside > _OUTLINE].max())
         apart = camera.fx * self._spacing / max(nearest, 1.0)
         finer = max(1, math.ceil(apart * _STRETCH / _SPACING))
         front = _finer(torch.cat([self.front, self.front_normals, self.front_colours, self.inside[None]]), finer)
         side = _finer(torch.cat([self.side, self.side_normals, self.side_colours]), finer).flatten(1)
-        kept = torch.cat([front[:9, front[9] > 0.5], side], dim=1).T
+        kept = torch.cat([front[:9, front[9] > _OUTLINE], side], dim=1).T
         return Points(*kept.split(3, dim=1))
+
+    def rectangle(self, camera: Intrinsics, pose: Array) -> Rectangle:
+        """The part of a picture that shows the head in a pose camera_from_head (4, 4); it may be empty."""
+        places = torch.cat([self.front[:, self.inside > _OUTLINE], self.side.flatten(1)], dim=1)
+        pixels = project(places.T.double().cpu().numpy(), pose, camera)
+        left, top = (max(0, math.floor(value)) for value in pixels.min(axis=0) - _MARGIN)
+        right, bottom = (math.ceil(value) for value in pixels.max(axis=0) + _MARGIN)
+        return Rectangle(left, top, max(0, min(right, camera.width) - left), max(0, min(bottom, camera.height) - top))
 
 
 def _normals(grid: Tensor) -> Tensor:
@@ -100,7 +112,7 @@ def _behind_outline(head: CanonicalHead, depth: NDArray[np.float64], soft: NDArr
     away = start / np.linalg.norm(start, axis=-1, keepdims=True)
     towards = np.concatenate([inwards, np.zeros_like(rim)[:, None]], axis=-1)
     towards -= (towards * away).sum(axis=-1, keepdims=True) * away
-    radius = math.sqrt(np.count_nonzero(soft > 0.5) / math.pi) * float(np.median(rim)) / view.intrinsics.fx
+    radius = math.sqrt(np.count_nonzero(soft > _OUTLINE) / math.pi) * float(np.median(rim)) / view.intrinsics.fx
     angle = np.radians(np.linspace(0.0, _ARC, _STEPS))[:, None, None]
     side = start + radius * (_BACK * np.sin(angle) * away + _INWARDS * (1 - np.cos(angle)) * towards)
     return np.concatenate([side, side[:, :1]], axis=1)
@@ -110,7 +122,7 @@ def _outline(soft: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np
     """Points (n, 2) about a pixel apart around the head in the rectangle, and directions (n, 2) into it."""
     padded = np.pad(soft, 1).astype(np.float32)
     fine = cv2.resize(padded, None, fx=_FINE, fy=_FINE, interpolation=cv2.INTER_LINEAR)
-    contours, _ = cv2.findContours((fine > 0.5).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    contours, _ = cv2.findContours((fine > _OUTLINE).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     longest = max(contours, key=len)[:, 0].astype(np.float64)
     smooth = gaussian_filter1d(longest, _SMOOTH * _FINE, axis=0, mode="wrap")[::_FINE]
     outline = (smooth + 0.5) / _FINE - 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.spatial import KDTree
 from torch import Tensor
 from torch.nn import functional
@@ -29,19 +30,22 @@ _HIDDEN = 6.0
 
 
 @torch.no_grad()
-def gather_texture(surface: HeadSurface, footage: Footage, report: Report | None = None) -> None:
+def gather_texture(
+    surface: HeadSurface, footage: Footage, usable: NDArray[np.bool_] | None = None, report: Report | None = None
+) -> None:
     """Give a surface the median colours over frames that show it, spread over the clip; what none shows gets those of
     the nearest that is shown.
 
     Args:
         surface: Whose colours are set, in place.
         footage: With a tracked head.
+        usable: bool (N,) frames that may be looked at; None means all.
         report: Told the phase ``"Look at the head"``.
     """
     track = footage.track
     longest = max(track.intrinsics.width, track.intrinsics.height)
     camera = track.intrinsics.scaled(min(1.0, _LONGEST_SIDE / longest))
-    found = np.flatnonzero(track.found)
+    found = np.flatnonzero(track.found if usable is None else track.found & usable)
     chosen = found[np.unique(np.linspace(0, len(found) - 1, _FRAMES).round().astype(int))]
     pictures = read_pictures(footage, [int(index) for index in chosen], camera, report or Report())
     poses = torch.tensor(track.poses[chosen], dtype=torch.float32, device=surface.front.device)

@@ -85,18 +85,17 @@ class Warped(NamedTuple):
     sight: Sight
     source: Tensor
 
+    @property
+    def holes(self) -> Tensor:
+        """(B, H, W) in [0, 1], where there is a surface that the observed frame does not show."""
+        return self.sight.coverage * (1 - self.seen)
+
 
 def see(surface: Surface, camera: Intrinsics, poses: Tensor) -> Sight:
     """What a camera sees of a surface under poses (B, 4, 4) camera_from_head."""
-    coarse = _coarser(camera)
-    points = surface.points(coarse, poses)
-    carried = torch.cat([points.normals, points.colours], dim=1)
-    placed = points.places @ poses[:, :3, :3].transpose(1, 2) + poses[:, None, :3, 3]
-    depth = placed[..., 2].clamp(min=1.0)
-    focal, centre = depth.new_tensor([coarse.fx, coarse.fy]), depth.new_tensor([coarse.cx, coarse.cy])
-    pixels = placed[..., :2] / depth[..., None] * focal + centre
-    layers = torch.stack([_nearest(*each, carried, coarse) for each in zip(pixels, depth, strict=True)])
-    return _enlarge(layers, camera)
+    points = surface.points(_coarser(camera), poses)
+    layers = _throw(points.places, torch.cat([points.normals, points.colours], dim=1), camera, poses)
+    return Sight(layers[:, 0], layers[:, 2:5], layers[:, 5:], layers[:, 1])
 
 
 def warp(
@@ -112,14 +111,20 @@ def warp(
         camera: The new camera.
         new_poses: (B, 4, 4) camera_from_head there.
     """
-    sight, shown = see(surface, camera, new_poses), see(surface, observed, poses)
+    sight = see(surface, camera, new_poses)
+    places = surface.points(_coarser(observed), poses).places
+    depth, coverage = _throw(places, places[:, :0], observed, poses).unbind(1)
     pixels = pixel_grid(camera.rectangle, images.device)
     old = map_pixels(pixels, sight.depth, camera, observed, relative_pose(poses, new_poses))
-    hidden = sample(shown.depth[:, None], old.pixels)[:, 0] * (1 + _THICKNESS) < old.depth
-    before, now = facing(sight.normals, old.pixels, observed, poses), facing(sight.normals, pixels, camera, new_poses)
-    stretched = ((before / now.clamp(min=_LEAST_FACING) - _STRETCHED[0]) / (_STRETCHED[1] - _STRETCHED[0])).clamp(0, 1)
-    inside = sample(shown.coverage[:, None], old.pixels)[:, 0] > 0.5
-    return Warped(sample(images, old.pixels), stretched * (old.valid & inside & ~hidden), sight, shown.coverage)
+    front, covered = sample(torch.stack([depth * coverage, coverage], dim=1), old.pixels).unbind(1)
+    hidden = front * (1 + _THICKNESS) < old.depth * covered
+    inside = covered > 0.5 * sight.coverage
+    before, now = (
+        facing(sight.normals, *view).clamp(min=0) + _LEAST_FACING
+        for view in ((old.pixels, observed, poses), (pixels[None], camera, new_poses))
+    )
+    stretched = ((before / now - _STRETCHED[0]) / (_STRETCHED[1] - _STRETCHED[0])).clamp(0, 1)
+    return Warped(sample(images, old.pixels), stretched * (old.valid & inside & ~hidden), sight, coverage)
 
 
 def facing(normals: Tensor, pixels: Tensor, camera: Intrinsics, poses: Tensor) -> Tensor:
@@ -136,6 +141,19 @@ def facing(normals: Tensor, pixels: Tensor, camera: Intrinsics, poses: Tensor) -
     outwards = torch.einsum("bij,bjhw->bihw", poses[:, :3, :3], normals)
     along = outwards[:, 0] * x + outwards[:, 1] * y + outwards[:, 2]
     return -along / (1 + x.square() + y.square()).sqrt() / outwards.norm(dim=1).clamp(min=1e-6)
+
+
+def _throw(places: Tensor, carried: Tensor, camera: Intrinsics, poses: Tensor) -> Tensor:
+    """Depth and coverage, as in :class:`Sight`, and what points (n, 3) carry (n, C) at the size of a picture:
+    (B, 2 + C, H, W).
+    """
+    coarse = _coarser(camera)
+    placed = places @ poses[:, :3, :3].transpose(1, 2) + poses[:, None, :3, 3]
+    depth = placed[..., 2].clamp(min=1.0)
+    focal, centre = depth.new_tensor([coarse.fx, coarse.fy]), depth.new_tensor([coarse.cx, coarse.cy])
+    pixels = placed[..., :2] / depth[..., None] * focal + centre
+    layers = torch.stack([_nearest(*each, carried, coarse) for each in zip(pixels, depth, strict=True)])
+    return _enlarge(layers, camera)
 
 
 def _nearest(pixels: Tensor, depth: Tensor, carried: Tensor, camera: Intrinsics) -> Tensor:
@@ -185,9 +203,9 @@ def _coarser(camera: Intrinsics) -> Intrinsics:
     return Intrinsics(fx, fy, cx, cy, width, height)
 
 
-def _enlarge(layers: Tensor, camera: Intrinsics) -> Sight:
-    """Z-buffers (B, 1 + C, h, w) at the size of a picture. Between a near and a far surface there is nothing to
-    interpolate: there each pixel gets its own cell's depth.
+def _enlarge(layers: Tensor, camera: Intrinsics) -> Tensor:
+    """Z-buffers (B, 1 + C, h, w) at the size of a picture, with their coverage: (B, 2 + C, H, W). Between a near and a
+    far surface there is nothing to interpolate: there each pixel gets its own cell's depth.
     """
     covered = (layers[:, :1] > 0).to(layers)
     around = functional.avg_pool2d(torch.cat([covered, layers], dim=1), 3, stride=1, padding=1)
@@ -196,7 +214,10 @@ def _enlarge(layers: Tensor, camera: Intrinsics) -> Sight:
     def enlarged(planes: Tensor, mode: str) -> Tensor:
         return functional.interpolate(planes, scale_factor=_COARSER, mode=mode)[..., : camera.height, : camera.width]
 
-    coverage, smooth = enlarged(covered, "bilinear")[:, 0], enlarged(grown, "bilinear")
-    own = enlarged(grown[:, :1], "nearest")[:, 0]
-    depth = torch.where((smooth[:, 0] - own).abs() < _THICKNESS * own, smooth[:, 0], own)
-    return Sight(depth * (coverage > 0), smooth[:, 1:4], smooth[:, 4:], coverage)
+    coverage, smooth, own = (
+        enlarged(covered, "bilinear"),
+        enlarged(grown, "bilinear"),
+        enlarged(grown[:, :1], "nearest"),
+    )
+    depth = torch.where((smooth[:, :1] - own).abs() < _THICKNESS * own, smooth[:, :1], own)
+    return torch.cat([depth * (coverage > 0), coverage, smooth[:, 1:]], dim=1)

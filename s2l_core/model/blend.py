@@ -56,6 +56,14 @@ class BlendNet(nn.Module):
         return merged + mask * self.residual(self.detail(torch.cat([_double(self.narrow(fine)), whole], dim=1)))
 
 
+def in_eights(blend: BlendNet, merged: Tensor, mask: Tensor) -> Tensor:
+    """What Blend-Net makes of pictures (B, 3, h, w) of any size, whose borders are carried on to a multiple of 8."""
+    height, width = merged.shape[-2:]
+    sides = (0, -width % 8, 0, -height % 8)
+    padded = functional.pad(merged, sides, mode="replicate")
+    return blend(padded, functional.pad(mask, sides))[..., :height, :width]
+
+
 def _close_holes(merged: Tensor, mask: Tensor) -> Tensor:
     """Black pixels inside of the mask get the mean colour around them, from which the residual has not far to go:
     training that had to paint holes from nothing would, at first, learn nothing else.

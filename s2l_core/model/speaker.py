@@ -24,7 +24,7 @@ from .lip import ARCHITECTURES, LipModel
 from .lip.base import SPOKEN_SIZE
 from .look import LookModel, LookPixels
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _KEY = "speech2lip"
 _LONGEST_HEADER = 16_000_000
 _HALF_PRECISION_FROM = 10_000
@@ -42,6 +42,7 @@ class SpeakerModel:
         lip: Speech to lips.
         look: Surroundings of the mouth to an offset of the lips' code.
         blend: Joins lips and frame.
+        head_blend: Paints what a turned head uncovers.
         source: Name of what gives the features of speech, see :func:`s2l_core.speech.sources.open_source`.
         origin: Where it comes from: training job, footage fingerprint, split of the footage, versions. JSON values.
         metrics: What was measured on the held-out footage. JSON values.
@@ -53,6 +54,7 @@ class SpeakerModel:
     lip: LipModel
     look: LookModel
     blend: BlendNet
+    head_blend: BlendNet
     source: str = LOG_MEL
     origin: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
@@ -83,11 +85,11 @@ class SpeakerModel:
         pixels = LookPixels.of(face)
         surroundings, border = (3 * int(mask.sum()) for mask in (pixels.around, pixels.border))
         look = LookModel(surroundings, border, lip_shape_size, SPOKEN_SIZE)
-        return cls(name, face, architecture, lip, look, BlendNet())
+        return cls(name, face, architecture, lip, look, BlendNet(), BlendNet())
 
     @property
     def networks(self) -> dict[str, nn.Module]:
-        return {"lip": self.lip, "look": self.look, "blend": self.blend}
+        return {"lip": self.lip, "look": self.look, "blend": self.blend, "head_blend": self.head_blend}
 
     def to(self, device: torch.device | str) -> SpeakerModel:
         """Move to a device, in place, and make ready for use."""

@@ -30,6 +30,7 @@ from .appearance import appearance_stages
 from .checkpoint import Checkpoint
 from .clip import Clip, observe
 from .depth import learn_depth
+from .head import learn_holes
 from .loop import Loop
 from .presets import PRESETS, Preset
 from .speech import fit_speech, speech_stage
@@ -85,6 +86,7 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
     learnt_from = (footage.fingerprint, split, footage.times, footage.landmarks, seen.features)
     checkpoint = Checkpoint.of(VERSION, *learnt_from, speaker.architecture, preset, job.seed, device.type)
     _learn(speaker, clip, watched, principal, preset, job.seed, checkpoint, prepared + preset.seconds, report)
+    learn_holes(speaker.head_blend, face.head, footage, usable, preset.head_steps, report)
     trained = time.monotonic()
 
     speaker.origin = {

@@ -20,6 +20,7 @@ class Preset:
             of them. Where this ends it, what comes out depends on how fast the machine is: it is there to compare
             trainings of equal length.
         depth_steps: Steps in which the canonical depth is learnt; with 0 it stays that of the landmarks' mesh.
+        head_steps: Steps in which it is learnt how to paint what a turned head uncovers.
         speech_factor: On the steps of the stage in codes, which follow the length of the footage.
         architecture: Of the lip model, unless the job names one.
         continuous_sampling: Whether lips are learnt on cells at arbitrary positions (equation (2)) or on pixels.
@@ -33,6 +34,7 @@ class Preset:
 
     appearance_steps: int
     depth_steps: int = 150
+    head_steps: int = 60
     speech_factor: float = 1.0
     architecture: Architecture = "fast"
     continuous_sampling: bool = True
@@ -46,8 +48,8 @@ class Preset:
 
 
 PRESETS: dict[PresetName, Preset] = {
-    "preview": Preset(60, depth_steps=60, speech_factor=0.5, weights=replace(DEFAULT, sync=0.0)),
+    "preview": Preset(60, depth_steps=60, head_steps=20, speech_factor=0.5, weights=replace(DEFAULT, sync=0.0)),
     "balanced": Preset(300),
-    "final": Preset(1500, depth_steps=300),
+    "final": Preset(1500, depth_steps=300, head_steps=200),
     "paper": Preset(2000, architecture="paper", look=False, early_stopping=True, weights=PAPER, sync_form="paper"),
 }

@@ -1,0 +1,70 @@
+"""Learning to paint what a turned head uncovers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from s2l_core.canonical import CanonicalHead
+from s2l_core.events import Report
+from s2l_core.footage import Footage, prepare
+from s2l_core.model.blend import BlendNet, in_eights
+from s2l_core.model.speaker import SpeakerModel
+from s2l_core.surface import HeadSurface
+from s2l_core.texture import gather_texture
+from s2l_core.training.depth import spread_frames
+from s2l_core.training.head import Example, find_holes, learn_holes
+
+from .conftest import EmbeddedHead
+
+
+@pytest.fixture(scope="module")
+def footage(embedded_head: EmbeddedHead) -> Footage:
+    return prepare(embedded_head.footage)
+
+
+@pytest.fixture(scope="module")
+def head(embedded_head: EmbeddedHead) -> CanonicalHead:
+    return SpeakerModel.load(embedded_head.speaker_path).face.head
+
+
+@pytest.fixture(scope="module")
+def examples(head: CanonicalHead, footage: Footage) -> list[Example]:
+    surface = HeadSurface(head)
+    gather_texture(surface, footage)
+    return find_holes(surface, footage, spread_frames(footage, footage.track.found, 2), Report())
+
+
+def test_holes_show_the_heads_mean_colours_and_the_rest_is_the_frame(examples: list[Example]) -> None:
+    for merged, holes, truth in examples:
+        shown = (holes == 0) & ((merged - truth).abs().amax(dim=1, keepdim=True) < 1e-6)
+        assert shown.float().mean() > 0.3
+    assert any((holes > 0.5).sum() > 20 for _, holes, _ in examples)
+
+
+def test_what_is_no_hole_stays_as_it_is() -> None:
+    torch.manual_seed(0)
+    blend = BlendNet()
+    torch.nn.init.normal_(blend.residual.weight)
+    merged, holes = torch.rand(1, 3, 37, 50), torch.zeros(1, 1, 37, 50)
+    holes[..., 10:20, 10:20] = 1.0
+    painted = in_eights(blend, merged, holes)
+    assert painted.shape == merged.shape
+    assert torch.equal(painted[..., 20:, :], merged[..., 20:, :])
+    assert not torch.equal(painted[..., 10:20, 10:20], merged[..., 10:20, 10:20])
+
+
+def test_learning_brings_holes_nearer_to_the_truth(
+    head: CanonicalHead, footage: Footage, examples: list[Example]
+) -> None:
+    torch.manual_seed(0)
+    blend = BlendNet()
+
+    def error() -> float:
+        with torch.no_grad():
+            errors = [((in_eights(blend, *each[:2]) - each.truth).square() * each.holes).sum() for each in examples]
+        return float(torch.stack(errors).sum())
+
+    before = error()
+    learn_holes(blend, head, footage, footage.track.found, 25, Report())
+    assert error() < before
