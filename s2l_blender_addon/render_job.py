@@ -10,14 +10,22 @@ from mathutils import Matrix
 from ..s2l_core.errors import BadJob
 from ..s2l_core.jobs import CameraView, Media, RenderJob
 from .cameras import camera_from_head
+from .head_scene import footage_camera_world
 from .preferences import settings
 
 
 class Head(NamedTuple):
-    """A head in the scene: the evaluated object that poses it, and where it is."""
+    """A head that can be seen.
+
+    Attributes:
+        object: The evaluated object that poses it.
+        matrix: Where it is in the world.
+        footage_camera: Where the footage's camera stands for it.
+    """
 
     object: bpy.types.Object
     matrix: Matrix
+    footage_camera: Matrix
 
 
 def find_heads(depsgraph: bpy.types.Depsgraph) -> list[Head]:
@@ -26,11 +34,7 @@ def find_heads(depsgraph: bpy.types.Depsgraph) -> list[Head]:
     Raises:
         BadJob: There is none.
     """
-    heads = [
-        Head(instance.object, instance.matrix_world.copy())
-        for instance in depsgraph.object_instances
-        if instance.object.s2l.is_head
-    ]
+    heads = [_head(instance, depsgraph) for instance in depsgraph.object_instances if instance.object.s2l.is_head]
     if not heads:
         raise BadJob("There is no head in the scene that can be seen.", "Add one with Create Head, or unhide it.")
     return sorted(heads, key=lambda head: head.object.name)
@@ -54,11 +58,21 @@ def render_job(head: Head, scene: bpy.types.Scene, camera_world: Matrix, view: C
         camera=view,
         pose=camera_from_head(camera_world, head.matrix),
         output_path="",
+        camera_from_footage=camera_from_head(camera_world, head.footage_camera),
         background=not scene.render.film_transparent,
         fade=scene.s2l.render.fade,
         landmarks=source.landmarks,
         device=settings(bpy.context).device,
     )
+
+
+def _head(instance: bpy.types.DepsgraphObjectInstance, depsgraph: bpy.types.Depsgraph) -> Head:
+    matrix = instance.matrix_world.copy()
+    item = instance.object.original.evaluated_get(depsgraph)
+    footage_camera = footage_camera_world(item)
+    if instance.is_instance:  # of a collection, which takes the footage's camera along
+        footage_camera = matrix @ item.matrix_world.inverted_safe() @ footage_camera
+    return Head(item, matrix, footage_camera)
 
 
 def _absolute(path: str, owner: bpy.types.Object) -> str:

@@ -96,6 +96,9 @@ def test_head_is_asked_for_as_the_camera_sees_it(stage, render, asked) -> None:
     pose = np.array(job["pose"]).reshape(4, 4)
     assert pose[:3, 3] == pytest.approx([1000 * x, -1000 * y, -1000 * z], abs=1e-3)
     assert pose[0, 2] == pytest.approx(math.sin(math.radians(10)), abs=1e-6)
+    footage = np.array(job["camera_from_footage"]).reshape(4, 4)
+    assert footage[:3, 3] == pytest.approx(pose[:3, 3] - 600 * pose[:3, 2], abs=1e-3)  # the head is in front of it
+    assert np.allclose(footage[:3, :3], pose[:3, :3])
     assert (job["background"], job["fade"], job["landmarks"], job["device"]) == (True, True, "bundled", "auto")
 
 
@@ -129,7 +132,7 @@ def test_first_of_several_heads_is_rendered_and_hidden_ones_are_not(stage, rende
     assert render()["Depth"][0, 0] == pytest.approx(0.5)
 
 
-def test_head_in_an_instanced_collection_is_rendered_where_the_instance_is(stage, render) -> None:
+def test_head_in_an_instanced_collection_is_rendered_where_the_instance_is(stage, render, asked) -> None:
     collection = bpy.data.collections.new("Asset")
     stage.scene.collection.objects.unlink(stage.head)
     collection.objects.link(stage.head)
@@ -138,6 +141,17 @@ def test_head_in_an_instanced_collection_is_rendered_where_the_instance_is(stage
     instance.location.z = -0.4
     stage.scene.collection.objects.link(instance)
     assert render()["Depth"][0, 0] == pytest.approx(1.0)
+    assert asked()[0]["camera_from_footage"][11] == pytest.approx(400)
+
+
+def test_footage_camera_goes_along_with_the_parent_of_a_head(stage, render, asked) -> None:
+    parent = bpy.data.objects.new("Parent", None)
+    stage.scene.collection.objects.link(parent)
+    stage.head.parent = parent
+    parent.location.z = -0.2
+    render()
+    (job,) = asked()
+    assert (job["pose"][11], job["camera_from_footage"][11]) == pytest.approx((800, 200))
 
 
 def test_every_view_layer_has_the_picture(stage, render, tmp_path, asked) -> None:
