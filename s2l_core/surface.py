@@ -32,9 +32,9 @@ _BACK, _INWARDS = 1.0, 0.8
 """Half axes of the ellipse on which they lie, in radii of the head."""
 _MARGIN = 8
 """Pixels around the head in a picture."""
-_SPACING, _STRETCH = 0.75, 1.4
-"""Pixels between points at most, where the surface faces the camera, and how much farther apart they come where it
-turns away."""
+_SPACING = 0.75
+"""Pixels between points at most, where the surface faces the camera; where it turns away they come farther apart, which
+the z-buffer bears."""
 
 
 class HeadSurface:
@@ -73,7 +73,7 @@ class HeadSurface:
         """See :class:`s2l_core.geometry.splatting.Surface`."""
         nearest = float(poses[:, 2, 3].min()) - float(self.front.norm(dim=0)[self.inside > _OUTLINE].max())
         apart = camera.fx * self._spacing / max(nearest, 1.0)
-        finer = max(1, math.ceil(apart * _STRETCH / _SPACING))
+        finer = max(1, math.ceil(apart / _SPACING))
         front = _finer(torch.cat([self.front, self.front_normals, self.front_colours, self.inside[None]]), finer)
         side = _finer(torch.cat([self.side, self.side_normals, self.side_colours]), finer).flatten(1)
         kept = torch.cat([front[:9, front[9] > _OUTLINE], side], dim=1).T

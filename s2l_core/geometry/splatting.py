@@ -140,7 +140,7 @@ def facing(normals: Tensor, pixels: Tensor, camera: Intrinsics, poses: Tensor) -
     y = (pixels[..., 1] - camera.cy) / camera.fy
     outwards = torch.einsum("bij,bjhw->bihw", poses[:, :3, :3], normals)
     along = outwards[:, 0] * x + outwards[:, 1] * y + outwards[:, 2]
-    return -along / (1 + x.square() + y.square()).sqrt() / outwards.norm(dim=1).clamp(min=1e-6)
+    return -along / (1 + x.square() + y.square()).sqrt() / outwards.square().sum(dim=1).sqrt().clamp(min=1e-6)
 
 
 def _throw(places: Tensor, carried: Tensor, camera: Intrinsics, poses: Tensor) -> Tensor:
@@ -172,16 +172,16 @@ def _nearest(pixels: Tensor, depth: Tensor, carried: Tensor, camera: Intrinsics)
             weight = (across if right else 1 - across) * (down if low else 1 - down)
             column, row = x + right, y + low
             shown = (column >= 0) & (column < width) & (row >= 0) & (row < height) & (weight > _LEAST_WEIGHT)
-            place = (row * width + column)[shown]
-            near.scatter_reduce_(0, place, depth[shown], "amin")
-            throws.append((place, weight[shown], values[shown]))
+            place = torch.where(shown, row * width + column, 0)
+            near.scatter_reduce_(0, place, torch.where(shown, depth, torch.inf), "amin")
+            throws.append((place, weight * shown))
     sums = values.new_zeros(height * width, values.shape[1])
-    for place, weight, value in throws:
-        front = weight * (value[:, 1] < near[place] * (1 + _THICKNESS))
-        sums.index_add_(0, place, value * front[:, None])
+    for place, weight in throws:
+        front = weight * (depth < near[place] * (1 + _THICKNESS))
+        sums.index_add_(0, place, values * front[:, None])
     x, y = pixels.long().unbind(-1)
-    held = torch.zeros_like(near)
-    held[(y * width + x)[(pixels >= 0).all(-1) & (x < width) & (y < height)]] = 1.0
+    shown = (pixels >= 0).all(dim=-1) & (x < width) & (y < height)
+    held = torch.zeros_like(near).index_fill_(0, torch.where(shown, y * width + x, 0), 1.0)
     return _close((sums * held[:, None]).T.reshape(-1, height, width))
 
 
