@@ -20,7 +20,7 @@ from torch.nn import functional
 from .camera import Intrinsics, Rectangle
 
 # Where pixels without a counterpart are sent: so far outside any image that sampling there gives the padding.
-NOWHERE = -1e6
+_NOWHERE = -1e6
 # Points nearer to the camera than this many millimetres are not seen.
 _NEAREST = 1.0
 # The C2O search visits every fourth row and column.
@@ -104,7 +104,7 @@ def map_pixels(pixels: Tensor, depth: Tensor, source: Intrinsics, target: Intrin
     carry = _Projection(source, target, relative)
     position, camera_depth = carry.at(carry.directions(pixels), depth)
     valid = (depth > 0) & (camera_depth > _NEAREST)
-    return PixelMap(torch.where(valid[..., None], position, NOWHERE), valid, camera_depth)
+    return PixelMap(torch.where(valid[..., None], position, _NOWHERE), valid, camera_depth)
 
 
 def observed_from_canonical(view: CanonicalView, intrinsics: Intrinsics, poses: Tensor) -> PixelMap:
@@ -152,7 +152,7 @@ def canonical_from_observed(
         (B, h, w) positions in the canonical image (not in its rectangle); valid where they lie on known depth inside
         the rectangle and the last step moved them by less than a pixel.
     """
-    search = RaySearch(view, intrinsics, poses)
+    search = _RaySearch(view, intrinsics, poses)
     with torch.no_grad():
         size = [-(-length // _SEARCH_STRIDE) + 1 for length in pixels.shape[-3:-1]]
         coarse = _resize(pixels.movedim(-1, -3), size).movedim(-3, -1)
@@ -162,7 +162,7 @@ def canonical_from_observed(
     position, canonical_depth = search.backward.at(rays, depth + error / (1 - rate))
     settled = (position - guess).detach().square().sum(-1) < 1
     valid = certain & settled & _inside(position, view.rectangle) & (canonical_depth > _NEAREST)
-    return PixelMap(torch.where(valid[..., None], position, NOWHERE), valid, canonical_depth)
+    return PixelMap(torch.where(valid[..., None], position, _NOWHERE), valid, canonical_depth)
 
 
 def sample(
@@ -220,14 +220,8 @@ class _Projection:
         return torch.stack([x / divisor, y / divisor], dim=-1), z
 
 
-class RaySearch:
-    """Looks for the canonical surface along the rays of observed pixels.
-
-    Args:
-        view: The canonical view.
-        intrinsics: Camera of the observed frames.
-        poses: (B, 4, 4) camera_from_head of the observed frames.
-    """
+class _RaySearch:
+    """Looks for the canonical surface along the rays of observed pixels."""
 
     def __init__(self, view: CanonicalView, intrinsics: Intrinsics, poses: Tensor) -> None:
         self.backward = _Projection(intrinsics, view.intrinsics, relative_pose(view.pose, poses))
@@ -246,16 +240,14 @@ class RaySearch:
         deeper = (surface - canonical_depth) * self._forward.depth_directions(position)
         return position, certainty > 0.999, deeper
 
-    def run(self, pixels: Tensor, steps: int, start: Tensor | None = None) -> Tensor:
-        """Observed depth of the surface at pixels (h, w, 2) or (B, h, w, 2), and the rate at which a step shrinks its
-        error, (B, 2, h, w). The search starts from depths (B, h, w), or else from the head's typical one.
+    def run(self, pixels: Tensor, steps: int) -> Tensor:
+        """Observed depth of the surface at pixels (B, h, w, 2), and the rate at which a step shrinks its error,
+        (B, 2, h, w).
         """
         rays = self.backward.directions(pixels)
-        if start is None:
-            camera = self._view.intrinsics
-            middle = self._forward.directions(pixels.new_tensor([[[camera.cx, camera.cy]]]))
-            start = self._forward.at(middle, self._typical)[1]
-        depth = start.expand_as(rays[2])
+        camera = self._view.intrinsics
+        middle = self._forward.directions(pixels.new_tensor([[[camera.cx, camera.cy]]]))
+        depth = self._forward.at(middle, self._typical)[1].expand_as(rays[2])
         _, _, error = self.look(rays, depth)
         rate = torch.zeros_like(depth)
         for _ in range(steps - 1):
