@@ -36,12 +36,13 @@ class PosedHead:
 
     Args:
         scene: The head and what it moves in.
+        report: Told how far the head is looked at.
     """
 
-    def __init__(self, scene: HeadScene) -> None:
+    def __init__(self, scene: HeadScene, report: Report) -> None:
         self.scene = scene
         self._frames = FrameReader(scene.footage.media.path, scene.footage.times)
-        self._renderer = HeadRenderer(scene.speaker, scene.footage, scene.plate)
+        self._renderer = HeadRenderer(scene.speaker, scene.footage, scene.plate, report=report)
 
     def render(self, index: int, camera: Intrinsics, pose: Array, camera_from_footage: Array, background: bool) -> View:
         """Frame ``index`` of the footage as a camera sees it, see :meth:`HeadRenderer.render`."""
@@ -175,7 +176,7 @@ def _open_once(job: PoseJob | RenderJob, report: Report) -> PosedHead:
     key = (job.speaker_path, job.footage, job.landmarks, job.device, *files)
     if key not in _opened:
         _opened.clear()
-        _opened[key] = PosedHead(open_scene(job, report))
+        _opened[key] = PosedHead(open_scene(job, report), report)
     return _opened[key]
 
 

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .events import Report
 from .footage import Footage
 from .geometry.camera import Array, Intrinsics, Rectangle, invert_pose
 from .geometry.splatting import Warped, warp
@@ -51,14 +52,22 @@ class HeadRenderer:
         footage: The clip.
         plate: What lies behind the head in it.
         blending: Whether holes are painted by Blend-Net; without it they get the head's mean colours.
+        report: Told the phase ``"Look at the head"``.
     """
 
-    def __init__(self, speaker: SpeakerModel, footage: Footage, plate: Plate, blending: bool = True) -> None:
+    def __init__(
+        self,
+        speaker: SpeakerModel,
+        footage: Footage,
+        plate: Plate,
+        blending: bool = True,
+        report: Report | None = None,
+    ) -> None:
         self._footage = footage
         self.plate = plate
         self._blend = speaker.head_blend if blending else None
         self._surface = HeadSurface(speaker.face.head)
-        gather_texture(self._surface, footage)
+        gather_texture(self._surface, footage, report=report)
 
     @torch.no_grad()
     def render(
