@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
+from scipy import ndimage
 
 from s2l_core.canonical import CanonicalHead, round_head
 from s2l_core.device import choose_device
@@ -122,10 +123,12 @@ def measure_novel_views(
 
 def ceiling(view: NovelView, truth: DepthTruth) -> Picture:
     """What forward warping comes to with the true depth, poses and camera."""
+    inside = view.true_depth > 0
+    nearest = ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True)
+    depth = torch.from_numpy(view.true_depth[tuple(nearest)])
     pose = torch.tensor(view.true_poses[0], dtype=torch.float32)
-    depth = torch.from_numpy(view.true_depth)
     known = CanonicalView(depth, truth.camera.rectangle, truth.camera, pose)
-    surface = HeadSurface(CanonicalHead(known, depth > 0, torch.zeros_like(depth)))
+    surface = HeadSurface(CanonicalHead(known, torch.from_numpy(inside), torch.zeros_like(depth)))
     return forward_warped(view.source, surface, truth.camera, *view.true_poses)
 
 
