@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 import bpy
+import numpy as np
 from bpy.app.handlers import persistent
 
 from ..s2l_core.errors import Cancelled, Speech2LipError
@@ -120,14 +121,19 @@ class S2L_RenderEngine(bpy.types.RenderEngine):
         rows, columns = slice(0, height), slice(0, width)
         render = depsgraph.scene.render
         if render.use_border:
-            rows = slice(int(render.border_min_y * height), int(render.border_max_y * height))
-            columns = slice(int(render.border_min_x * width), int(render.border_max_x * width))
+            rows = slice(*(pixels(share, height) for share in (render.border_min_y, render.border_max_y)))
+            columns = slice(*(pixels(share, width) for share in (render.border_min_x, render.border_max_x)))
         size = columns.stop - columns.start, rows.stop - rows.start
         result = self.begin_result(0, 0, *size, layer=depsgraph.view_layer.name)
         passes = result.layers[0].passes
         for name, plane in (("Combined", picture.combined), ("Depth", picture.depth), ("Mask", picture.mask)):
             passes[name].rect.foreach_set(plane[rows, columns].ravel())
         self.end_result(result)
+
+
+def pixels(share: float, side: int) -> int:
+    """A share of a picture's side as Blender counts it: in single precision, rounded down."""
+    return int(np.float32(share) * np.float32(side))
 
 
 def stats(scene: bpy.types.Scene, text: str) -> str:

@@ -146,7 +146,7 @@ def read(request: Request) -> Picture:
     assert request.result is not None
     path, camera = Path(request.job.output_path), request.job.camera
     try:
-        planes = np.load(path, mmap_mode="r", allow_pickle=False)
+        planes = np.lib.format.open_memmap(path, mode="r")
         if planes.shape != (_PLANES, camera.height, camera.width) or planes.dtype != np.float32:
             raise ValueError(f"it holds {planes.dtype} {planes.shape}")
         upwards = planes[:, ::-1]

@@ -79,6 +79,12 @@ def render_nothing(request: Request) -> None:
     send(id=request["id"], result={"output_path": request["params"]["output_path"]})
 
 
+def render_rubbish(request: Request) -> None:
+    """Leave a file that is no picture."""
+    Path(request["params"]["output_path"]).write_bytes(b"")
+    send(id=request["id"], result={"output_path": request["params"]["output_path"]})
+
+
 def fail(request: Request) -> None:
     refuse(request, "file_missing", f"There is no file {request['params']['footage']['path']}.")
 

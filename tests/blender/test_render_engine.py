@@ -189,6 +189,19 @@ def test_border_shows_its_part_of_the_same_picture(stage, render, crop) -> None:
     assert np.array_equal(part, whole[: HEIGHT // 2, WIDTH // 4 : WIDTH // 2])
 
 
+def test_border_has_the_pixels_that_blender_counts(stage, render, module) -> None:
+    settings = stage.scene.render
+    settings.resolution_x = settings.resolution_y = 100
+    settings.use_border = settings.use_crop_to_border = True
+    settings.border_min_x = settings.border_min_y = 0.0
+    pixels = module("s2l_blender_addon.render_engine").pixels
+    for share in (0.07, 0.29, 0.57, 0.7, 0.83):
+        settings.border_max_x = settings.border_max_y = share
+        passes = render()
+        assert passes["Mask"].shape[:2] == (pixels(share, 100),) * 2
+        assert passes["Depth"].all()
+
+
 def test_chunks_are_the_frames_of_the_whole_animation(stage, render_animation) -> None:
     stage.camera.keyframe_insert("location", frame=1)
     stage.camera.location.x = 0.3
@@ -265,6 +278,7 @@ def test_lost_worker_is_started_once_more(render, fake_renderer, asked) -> None:
         ("crash", "The worker ended before its job, with status 9: out of luck."),
         ("fail", "There is no file .*grey_25_1.0_50.mp4. Look again."),
         ("render_too_little", r"cannot be read: it holds float32 \(6, 15, 32\)"),
+        ("render_rubbish", "cannot be read: EOF"),
         ("render_nothing", "cannot be read: .*No such file"),
     ],
 )
