@@ -60,9 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             shots, seconds = render_in_blender(options.extension.resolve(), speaker, probe(str(dubbed)), movie)
     except RuntimeError as error:  # what an operator or the engine reported
         return fail(str(error).removeprefix("Error: ").strip())
-    note = f"Rendered by the engine Speech2Lip at {SIDE} x {SIDE} pixels in {seconds:.2f} s a frame."
-    draw_sheet(note, dubbed, movie, shots).save(out / "talking_head.png")
-    print(f"{note} The .blend file, the movie and a contact sheet are in {out}.")
+    draw_sheet(dubbed, movie, shots).save(out / "talking_head.png")
+    print(
+        f"A frame of {SIDE} x {SIDE} pixels took {seconds:.2f} s. The .blend file, its movie and a sheet are in {out}."
+    )
     return 0
 
 
@@ -149,13 +150,16 @@ def choose_shots(degrees: Sequence[float], rate: Fraction) -> list[Shot]:
     return [Shot(float(index / rate), degrees[index]) for index in map(int, chosen)]
 
 
-def draw_sheet(note: str, dubbed: Path, movie: Path, shots: Sequence[Shot]) -> Image.Image:
+def draw_sheet(dubbed: Path, movie: Path, shots: Sequence[Shot]) -> Image.Image:
     """A contact sheet: the frames of the dubbed movie above those that the engine made of them."""
-    rows = {"footage, dubbed": dubbed, "camera on its way": movie}
+    rows = {"dubbed": dubbed, "rendered": movie}
     top = MARGIN + 120
     sheet = Image.new("RGB", (WIDTH, top + len(rows) * (CELL + 44) + MARGIN), PAPER)
     draw = ImageDraw.Draw(sheet)
     draw.text((MARGIN, MARGIN), "A camera moves around the talking head", INK, font(44))
+    note = (
+        f"Frames of the dubbed movie, and what the engine Speech2Lip made of them for a camera on an arc of {ARC:.0f}°."
+    )
     draw.text((MARGIN, MARGIN + 68), note, MUTED, font(21))
     for row, (label, path) in enumerate(rows.items()):
         y = top + row * (CELL + 44)

@@ -26,7 +26,7 @@ def test_sheet_shows_the_footage_above_what_became_of_it(tmp_path: Path) -> None
         with VideoWriter(str(path), 32, 32, Fraction(25)) as writer:
             for _ in range(10):
                 writer.write(np.full((32, 32, 3), colour, np.uint8))
-    sheet = np.asarray(draw_sheet("Note", footage, movie, choose_shots(range(10), Fraction(25)))).astype(int)
+    sheet = np.asarray(draw_sheet(footage, movie, choose_shots(range(10), Fraction(25)))).astype(int)
     rows = [
         np.flatnonzero((np.abs(sheet - colour).max(axis=-1) < 20).any(axis=1)) for colour in ((200, 0, 0), (0, 0, 200))
     ]
