@@ -50,7 +50,7 @@ from .trials.trial import Trial
 DEMO = Path(__file__).resolve().parents[1] / "demo"
 ROWS = (*WITHOUT_NETWORKS, "blended")
 KNOWN_ROWS = (*ROWS, "ceiling")
-STRIP_WIDTH, GREY = 1600, 64
+STRIP_WIDTH, GREY = 1300, 64
 Figures = dict[str, Any]
 
 
