@@ -24,7 +24,7 @@ _NOISE = 0.01
 """Motion that is as good as none: what compression leaves, in [0, 1] colours."""
 _BETTER = 0.25
 """By how much in natural logarithms the motion must fall with the pose for a pixel to belong to the head."""
-_FAR_FROM_FACE, _BELOW_CHIN, _BESIDE, _RIM, _ROUNDED = 0.6, 0.06, 0.1, 0.02, 0.012
+_FAR_FROM_FACE, _BELOW_CHIN, _BESIDE, _RIM, _ROUNDED = 0.6, 0.12, 0.1, 0.02, 0.012
 """Distances in square roots of the area of the landmarks' mesh: how far from it the head has certainly ended, how far
 below the mouth, how far from what goes with it, how far inside the mesh it is certain, and what is rounded."""
 _SECTORS = 180

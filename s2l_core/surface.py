@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, gaussian_filter1d, map_coordinates
+from scipy.ndimage import distance_transform_edt, gaussian_filter, gaussian_filter1d, map_coordinates
 from torch import Tensor
 from torch.nn import functional
 
@@ -22,16 +22,19 @@ _OUTLINE = 0.4
 _SMOOTH = 1.5
 """Pixels of the canonical view over which the outline is rounded."""
 _FINE = 4
-_INSIDE = 2.0
-"""Pixels from the outline to where its depth is taken: on the outline itself it is not sharp."""
+_INSIDE = 0.5
+"""Pixels from the outline to where its depth is taken."""
+_RIM, _DROP = 0.06, 0.2
+"""In radii of the head: how far from its outline the surface begins to turn away, and how far back it goes until there.
+The learned depth is too smooth to do so within a few pixels."""
 _ALONG = 6.0
 """Pixels along the outline over which that depth is smoothed."""
 _STEPS, _ARC = 16, 65.0
 """Rows of points behind the outline, and the degrees through which they go round."""
 _BACK, _INWARDS = 1.0, 0.8
 """Half axes of the ellipse on which they lie, in radii of the head."""
-_MARGIN = 8
-"""Pixels around the head in a picture."""
+_MARGIN, _BLOCK = 8, 8
+"""Pixels around the head in a picture, and by how many of them its part is rounded."""
 _SPACING = 0.75
 """Pixels between points at most, where the surface faces the camera; where it turns away they come farther apart, which
 the z-buffer bears."""
@@ -55,7 +58,7 @@ class HeadSurface:
     def __init__(self, head: CanonicalHead) -> None:
         view, device = head.view, head.view.depth.device
         head_from_camera = invert_pose(view.pose.double().cpu().numpy())
-        depth = view.depth.double().cpu().numpy()
+        depth = view.depth.double().cpu().numpy() + _roundness(head)
         soft = gaussian_filter(head.mask.cpu().numpy().astype(np.float64), _SMOOTH)
         front = unproject(pixel_grid(view.rectangle).numpy(), depth, view.intrinsics)
         side = _behind_outline(head, depth, soft)
@@ -80,11 +83,13 @@ class HeadSurface:
         return Points(*kept.split(3, dim=1))
 
     def rectangle(self, camera: Intrinsics, pose: Array) -> Rectangle:
-        """The part of a picture that shows the head in a pose camera_from_head (4, 4); it may be empty."""
+        """The part of a picture that shows the head in a pose camera_from_head (4, 4); it may be empty. It begins at
+        whole blocks of pixels, so that z-buffers of the part and of the picture have the same cells.
+        """
         places = torch.cat([self.front[:, self.inside > _OUTLINE], self.side.flatten(1)], dim=1)
         pixels = project(places.T.double().cpu().numpy(), pose, camera)
-        left, top = (max(0, math.floor(value)) for value in pixels.min(axis=0) - _MARGIN)
-        right, bottom = (math.ceil(value) for value in pixels.max(axis=0) + _MARGIN)
+        left, top = (max(0, math.floor((value - _MARGIN) / _BLOCK)) * _BLOCK for value in pixels.min(axis=0))
+        right, bottom = (math.ceil((value + _MARGIN) / _BLOCK) * _BLOCK for value in pixels.max(axis=0))
         return Rectangle(left, top, max(0, min(right, camera.width) - left), max(0, min(bottom, camera.height) - top))
 
 
@@ -100,6 +105,20 @@ def _finer(grid: Tensor, factor: int) -> Tensor:
     return functional.interpolate(grid[None], size, mode="bilinear", align_corners=True)[0]
 
 
+def _radius(head: CanonicalHead) -> float:
+    """Of the head, in pixels of the canonical view."""
+    return math.sqrt(int(head.mask.sum()) / math.pi)
+
+
+def _roundness(head: CanonicalHead) -> NDArray[np.float64]:
+    """What brings the depth (h, w) back at the outline: millimetres, a quarter of an ellipse."""
+    mask, view, radius = head.mask.cpu().numpy(), head.view, _radius(head)
+    inner = distance_transform_edt(np.pad(mask, 1, mode="edge"))[1:-1, 1:-1] - 0.5
+    share = 1.0 - np.clip(inner / (_RIM * radius), 0.0, 1.0)
+    drop = _DROP * radius * float(view.depth[head.mask].median()) / view.intrinsics.fx
+    return np.asarray(drop * (1.0 - np.sqrt(1.0 - share**2)))
+
+
 def _behind_outline(head: CanonicalHead, depth: NDArray[np.float64], soft: NDArray[np.float64]) -> NDArray[np.float64]:
     """The side (rows, n, 3) in the axes of the canonical camera."""
     view = head.view
@@ -112,7 +131,7 @@ def _behind_outline(head: CanonicalHead, depth: NDArray[np.float64], soft: NDArr
     away = start / np.linalg.norm(start, axis=-1, keepdims=True)
     towards = np.concatenate([inwards, np.zeros_like(rim)[:, None]], axis=-1)
     towards -= (towards * away).sum(axis=-1, keepdims=True) * away
-    radius = math.sqrt(np.count_nonzero(soft > _OUTLINE) / math.pi) * float(np.median(rim)) / view.intrinsics.fx
+    radius = _radius(head) * float(np.median(rim)) / view.intrinsics.fx
     angle = np.radians(np.linspace(0.0, _ARC, _STEPS))[:, None, None]
     side = start + radius * (_BACK * np.sin(angle) * away + _INWARDS * (1 - np.cos(angle)) * towards)
     return np.concatenate([side, side[:, :1]], axis=1)

@@ -20,6 +20,9 @@ from .mapping import map_pixels, pixel_grid, relative_pose, sample
 _COARSER = 2
 """Pixels of the picture in one cell of the z-buffer."""
 _LEAST_WEIGHT = 0.05
+_EDGE = (0.25, 0.75)
+"""Share of the cells around that the surface covers where the picture's edge begins and ends: it is soft, not in steps.
+"""
 _CRACK = 0.5
 """Share of the cells around that are known beside a crack; beside the outline fewer are."""
 _THICKNESS = 0.015
@@ -116,9 +119,10 @@ def warp(
     depth, coverage = _throw(places, places[:, :0], observed, poses).unbind(1)
     pixels = pixel_grid(camera.rectangle, images.device)
     old = map_pixels(pixels, sight.depth, camera, observed, relative_pose(poses, new_poses))
-    front, covered = sample(torch.stack([depth * coverage, coverage], dim=1), old.pixels).unbind(1)
+    around = functional.max_pool2d(coverage[:, None], 5, stride=1, padding=2)[:, 0]
+    front, covered, near = sample(torch.stack([depth * coverage, coverage, around], dim=1), old.pixels).unbind(1)
     hidden = front * (1 + _THICKNESS) < old.depth * covered
-    inside = covered > 0.5 * sight.coverage
+    inside = near > 0.5 * sight.coverage
     before, now = (
         facing(sight.normals, *view).clamp(min=0) + _LEAST_FACING
         for view in ((old.pixels, observed, poses), (pixels[None], camera, new_poses))
@@ -214,8 +218,10 @@ def _enlarge(layers: Tensor, camera: Intrinsics) -> Tensor:
     def enlarged(planes: Tensor, mode: str) -> Tensor:
         return functional.interpolate(planes, scale_factor=_COARSER, mode=mode)[..., : camera.height, : camera.width]
 
+    soft = functional.avg_pool2d(covered, 3, stride=1, padding=1, count_include_pad=False)
+    soft = ((soft - _EDGE[0]) / (_EDGE[1] - _EDGE[0])).clamp(0, 1)
     coverage, smooth, own = (
-        enlarged(covered, "bilinear"),
+        enlarged(soft, "bilinear"),
         enlarged(grown, "bilinear"),
         enlarged(grown[:, :1], "nearest"),
     )
