@@ -96,7 +96,7 @@ class HeadRenderer:
         colours, depth, mask = (np.zeros((camera.height, camera.width, *rest), np.float32) for rest in ((3,), (), ()))
         silhouette = None
         if box.width and box.height:
-            frame = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+            frame = torch.from_numpy(image).to(self._surface.front.device).permute(2, 0, 1)[None].float() / 255
             warped = self._warp(frame, index, camera.cropped(box), pose)
             colours[rows, columns] = self._paint(warped)[0].permute(1, 2, 0).cpu().numpy()
             mask[rows, columns] = warped.sight.coverage[0].cpu().numpy()
