@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .camera_path import CameraPath, read_camera_path
+from .device import one_thread
 from .errors import AudioEmpty, HeadOutOfView, NoSound
 from .events import Report
 from .files import refuse_unwritable, write_whole
@@ -47,7 +48,8 @@ class PosedHead:
     def render(self, index: int, camera: Intrinsics, pose: Array, camera_from_footage: Array, background: bool) -> View:
         """Frame ``index`` of the footage as a camera sees it, see :meth:`HeadRenderer.render`."""
         image = self._frames.read(index)
-        return self._renderer.render(image, index, camera, pose, background, camera_from_footage)
+        with one_thread():  # 0.22 instead of 0.27 s for 512 x 512 pixels on two cores
+            return self._renderer.render(image, index, camera, pose, background, camera_from_footage)
 
 
 def pose(job: PoseJob, report: Report | None = None) -> dict[str, Any]:

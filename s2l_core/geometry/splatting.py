@@ -27,6 +27,10 @@ _CRACK = 0.5
 """Share of the cells around that are known beside a crack; beside the outline fewer are."""
 _THICKNESS = 0.015
 """Share of its depth by which a point must lie behind a surface to be hidden by it."""
+_UNSURE, _LOST = 0.04, 0.1
+"""Share of the surface's size within which its outline is not sure to be where the observed frame has it, and by how
+much nearer to the outline a pixel may have been: what comes from there to the middle may be the background's.
+"""
 _LEAST_FACING = 0.05
 _STRETCHED = (0.5, 0.8)
 """Cosine of the angle to the surface in the observed frame as a share of that in the new view: with less than the first
@@ -120,15 +124,22 @@ def warp(
     pixels = pixel_grid(camera.rectangle, images.device)
     old = map_pixels(pixels, sight.depth, camera, observed, relative_pose(poses, new_poses))
     around = functional.max_pool2d(coverage[:, None], 5, stride=1, padding=2)[:, 0]
-    front, covered, near = sample(torch.stack([depth * coverage, coverage, around], dim=1), old.pixels).unbind(1)
+    layers = torch.stack([depth * coverage, coverage, around, _depth_inside(coverage)], dim=1)
+    front, covered, near, within = sample(layers, old.pixels).unbind(1)
     hidden = front * (1 + _THICKNESS) < old.depth * covered
-    inside = near > 0.5 * sight.coverage
+    inside = (near > 0.5 * sight.coverage) & (within > _depth_inside(sight.coverage) - _LOST)
     before, now = (
         facing(sight.normals, *view).clamp(min=0) + _LEAST_FACING
         for view in ((old.pixels, observed, poses), (pixels[None], camera, new_poses))
     )
     stretched = ((before / now - _STRETCHED[0]) / (_STRETCHED[1] - _STRETCHED[0])).clamp(0, 1)
     return Warped(sample(images, old.pixels), stretched * (old.valid & inside & ~hidden), sight, coverage)
+
+
+def _depth_inside(coverage: Tensor) -> Tensor:
+    """How far inside of the outline pixels lie, (B, H, W): 0.5 on it, 1 a small share of the surface's size away."""
+    reach = max(1, round(_UNSURE * float(coverage.sum(dim=(-2, -1)).mean()) ** 0.5))
+    return functional.avg_pool2d(coverage[:, None], 2 * reach + 1, stride=1, padding=reach)[:, 0]
 
 
 def facing(normals: Tensor, pixels: Tensor, camera: Intrinsics, poses: Tensor) -> Tensor:
