@@ -139,7 +139,8 @@ def warp(
 def _depth_inside(coverage: Tensor) -> Tensor:
     """How far inside of the outline pixels lie, (B, H, W): 0.5 on it, 1 a small share of the surface's size away."""
     reach = max(1, round(_UNSURE * float(coverage.sum(dim=(-2, -1)).mean()) ** 0.5))
-    return functional.avg_pool2d(coverage[:, None], 2 * reach + 1, stride=1, padding=reach)[:, 0]
+    rows = functional.avg_pool2d(coverage[:, None], (2 * reach + 1, 1), stride=1, padding=(reach, 0))
+    return functional.avg_pool2d(rows, (1, 2 * reach + 1), stride=1, padding=(0, reach))[:, 0]
 
 
 def facing(normals: Tensor, pixels: Tensor, camera: Intrinsics, poses: Tensor) -> Tensor:
