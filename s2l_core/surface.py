@@ -22,6 +22,7 @@ _OUTLINE = 0.4
 _SMOOTH = 1.5
 """Pixels of the canonical view over which the outline is rounded."""
 _FINE = 4
+"""By how much finer than the mask the outline is traced."""
 _INSIDE = 0.5
 """Pixels from the outline to where its depth is taken."""
 _RIM, _DROP = 0.06, 0.2

@@ -19,6 +19,9 @@ from .surface import HeadSurface
 
 _FRAMES = 32
 _GREY = 0.5
+"""Of a surface that no frame shows."""
+_INSIDE = 0.5
+"""Share of a pixel that must be the head for its own colours to count."""
 _LONGEST_SIDE = 512
 """Pixels of the pictures that colours are taken from: holes need no more."""
 _MARGIN = 2
@@ -57,7 +60,7 @@ def gather_texture(
         _median([_take(grid, normals, view, camera, pose) for view, pose in zip(views, poses, strict=True)])
         for grid, normals in ((surface.front, surface.front_normals), (surface.side, surface.side_normals))
     )
-    front[:, surface.inside <= 0.5] = torch.nan
+    front[:, surface.inside <= _INSIDE] = torch.nan
     places = torch.cat([surface.front.flatten(1), surface.side.flatten(1)], dim=1)
     filled = _fill(torch.cat([front.flatten(1), side.flatten(1)], dim=1), places)
     surface.front_colours = filled[:, : surface.inside.numel()].view_as(front)

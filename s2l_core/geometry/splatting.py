@@ -20,6 +20,7 @@ from .mapping import map_pixels, pixel_grid, relative_pose, sample
 _COARSER = 2
 """Pixels of the picture in one cell of the z-buffer."""
 _LEAST_WEIGHT = 0.05
+"""Bilinear weight from which a point counts for a cell."""
 _EDGE = (0.25, 0.75)
 """Share of the cells around that the surface covers where the picture's edge begins and ends: it is soft, not in steps.
 """
@@ -32,6 +33,7 @@ _UNSURE, _LOST = 0.04, 0.1
 much nearer to the outline a pixel may have been: what comes from there to the middle may be the background's.
 """
 _LEAST_FACING = 0.05
+"""Added to cosines before they are compared: beside the outline both are next to nothing."""
 _STRETCHED = (0.5, 0.8)
 """Cosine of the angle to the surface in the observed frame as a share of that in the new view: with less than the first
 the frame tells nothing of a pixel, since it would be stretched, and beside the outline it may be the background's; with
@@ -102,7 +104,7 @@ def see(surface: Surface, camera: Intrinsics, poses: Tensor) -> Sight:
     """What a camera sees of a surface under poses (B, 4, 4) camera_from_head."""
     points = surface.points(_coarser(camera), poses)
     layers = _throw(points.places, torch.cat([points.normals, points.colours], dim=1), camera, poses)
-    return Sight(layers[:, 0], layers[:, 2:5], layers[:, 5:], layers[:, 1])
+    return Sight(depth=layers[:, 0], normals=layers[:, 2:5], colours=layers[:, 5:], coverage=layers[:, 1])
 
 
 def warp(
