@@ -42,6 +42,7 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     """
     report = report or Report()
     started = time.monotonic()
+    assert isinstance(job.voice, Media)
     refuse_unwritable(job.output_path, job.footage.path, job.voice.path, job.speaker_path)
     device = choose_device(job.device)
     speaker = SpeakerModel.load(job.speaker_path, device)

@@ -24,6 +24,8 @@ Device = Literal["auto", "cpu", "cuda"]
 PresetName = Literal["preview", "balanced", "final", "paper"]
 Architecture = Literal["fast", "explicit", "paper"]
 Remainder = Literal["stop", "keep"]
+Format = Literal["h264", "prores", "ffv1", "png", "exr"]
+Layer = Literal["picture", "mouth"]
 
 _LARGEST_SIDE = 8192
 _RIGID_TOLERANCE = 1e-3
@@ -37,11 +39,14 @@ class Media:
         path: The file.
         start: First second used.
         end: Second at which the span ends; None means the end of the file.
+        face: Which of several faces in a video: a second, and a place in the picture then, from 0 to 1 across and down.
+            Empty means the largest.
     """
 
     path: str
     start: float = 0.0
     end: float | None = None
+    face: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.path:
@@ -50,6 +55,80 @@ class Media:
             raise BadJob(f"The start of {self.path} is {self.start} s; it must be 0 or more.")
         if self.end is not None and not (math.isfinite(self.end) and self.end > self.start):
             raise BadJob(f"The end of {self.path} is {self.end} s; it must lie after its start at {self.start} s.")
+        if self.face and not (len(self.face) == 3 and all(map(math.isfinite, self.face)) and self.face[0] >= 0.0):
+            raise BadJob(f"The face in {self.path} is not a second and a place.", "Write three numbers: second, x, y.")
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A sound file on the timeline of a mix. Curves have values at evenly spaced moments of its time, linear between.
+
+    Attributes:
+        path: The file.
+        at: Second of the mix at which it is first heard.
+        seconds: How long it is heard.
+        moments: Curve of which second of the file is heard: two values or more, from ``at`` to its end.
+        volumes: Curve of factors of the samples: one value or more.
+        pans: Curve from -1 (left) over 0 to 1 (right); 2 and -2 are behind. It moves mono files only, as Blender does.
+    """
+
+    path: str
+    at: float
+    seconds: float
+    moments: tuple[float, ...]
+    volumes: tuple[float, ...] = (1.0,)
+    pans: tuple[float, ...] = (0.0,)
+
+    def __post_init__(self) -> None:
+        if not self.path:
+            raise BadJob("A mix names no sound file.")
+        if not (math.isfinite(self.at) and self.at >= 0.0 and math.isfinite(self.seconds) and self.seconds > 0.0):
+            raise BadJob(f"{self.path} is heard for {self.seconds} s from {self.at} s; both must be positive.")
+        if len(self.moments) < 2 or not self.volumes or not self.pans:
+            raise BadJob(f"A curve of {self.path} lacks values.", "Give two moments, a volume and a pan at least.")
+        if not all(map(math.isfinite, self.moments + self.volumes + self.pans)):
+            raise BadJob(f"A curve of {self.path} holds a value that is no number.")
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Sounds that are heard together, as a sequencer mixes them.
+
+    Attributes:
+        seconds: Length.
+        sounds: What is heard; where nothing is, there is silence.
+    """
+
+    seconds: float
+    sounds: tuple[Sound, ...]
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.seconds) and self.seconds > 0.0):
+            raise BadJob(f"A mix lasts {self.seconds} s; it must last longer than 0 s.")
+        if not self.sounds:
+            raise BadJob("A mix holds no sound.")
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a result is written.
+
+    Attributes:
+        format: ``"h264"`` (MP4), ``"prores"`` (MOV), ``"ffv1"`` (lossless, MKV), or a folder of ``"png"`` or ``"exr"``
+            pictures.
+        crf: Of H.264: lower is better and bigger, 17 is hard to tell from the source.
+        layer: ``"picture"`` for whole frames, ``"mouth"`` for the mouth alone with a soft alpha, to lay over them.
+    """
+
+    format: Format = "h264"
+    crf: int = 17
+    layer: Layer = "picture"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.crf <= 51:
+            raise BadJob(f"A rate factor of {self.crf} is not between 0 and 51.")
+        if self.layer == "mouth" and self.format == "h264":
+            raise BadJob("H.264 has no alpha for the mouth alone.", "Choose ProRes, FFV1, PNG or EXR.")
 
 
 @dataclass(frozen=True)
@@ -124,6 +203,7 @@ class TrainJob:
         speech: What is heard of speech: ``"log-mel"``, or the folder of a HuBERT or wav2vec 2.0 network, and after a
             ``#`` the number of one of its layers.
         seed: The same job with the same seed gives the same speaker on the CPU.
+        consent: Whether the person in the footage agreed to it; kept in the file.
     """
 
     verb: ClassVar[str] = "train"
@@ -137,6 +217,7 @@ class TrainJob:
     speech: str = "log-mel"
     device: Device = "auto"
     seed: int = 0
+    consent: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,28 +227,45 @@ class DubJob:
     Attributes:
         speaker_path: The ``.s2l`` file.
         footage: Video of that speaker whose mouth is replaced.
-        voice: The words to say.
-        output_path: The movie file to write.
+        voice: The words to say: a span of a file, or sounds on a timeline.
+        output_path: The movie file, or the folder of pictures, to write.
         rate: Frames per second of the output as a fraction, e.g. ``"25"`` or ``"30000/1001"``; empty means the
             footage's own.
         remainder: Where the footage is longer than the voice: ``"stop"`` with the voice or ``"keep"`` the rest of the
-            footage untouched. Where it is shorter, it plays forth and back.
+            footage untouched. Where it is shorter, it plays forth and back. Not with ``moments``.
+        moments: Which second of the footage's medium each frame of the output shows, in any order. Empty means as many
+            frames as the voice lasts, at the footage's own speed from its start on.
+        encoding: How the output is written.
+        silence_db: Curve over the output: loudness under which the voice is silent, in dB below its speech.
+        rest_strength: Curve over the output: how far the mouth is drawn to its resting pose in silence, 0 to 1.
         landmarks: As in :class:`CheckJob`; of the kind that the speaker was trained with.
+
+    A curve is one value, or values evenly spaced from the first frame to the last, linear between.
     """
 
     verb: ClassVar[str] = "dub"
     speaker_path: str
     footage: Media
-    voice: Media
+    voice: Media | Mix
     output_path: str
     rate: str = ""
     remainder: Remainder = "stop"
+    moments: tuple[float, ...] = ()
+    encoding: Encoding = Encoding()
+    silence_db: tuple[float, ...] = (-35.0,)
+    rest_strength: tuple[float, ...] = (1.0,)
     landmarks: str = "bundled"
     device: Device = "auto"
 
     def __post_init__(self) -> None:
         if self.rate:
             parse_rate(self.rate)
+        if not all(math.isfinite(moment) and moment >= 0.0 for moment in self.moments):
+            raise BadJob("A moment of the footage to dub is not a second from 0 on.")
+        if not self.silence_db or not all(map(math.isfinite, self.silence_db)):
+            raise BadJob("The loudness of silence is not a number.")
+        if not self.rest_strength or not all(0.0 <= strength <= 1.0 for strength in self.rest_strength):
+            raise BadJob("The strength of the resting pose is not between 0 and 1.")
 
 
 @dataclass(frozen=True)
@@ -374,14 +472,21 @@ def _build(kind: type, values: dict[str, Any], where: str) -> Any:
         raise BadJob(f"{where} lacks the field {required[0]!r}.") from None
 
 
+def _matching(options: list[Any], value: Any) -> Any:
+    """The option that a value is meant for: of several kinds of objects, the one that shares most fields with it."""
+    if len(options) == 1:
+        return options[0]
+    given = set(value) if isinstance(value, dict) else set()
+    return max(options, key=lambda kind: len(given & {field.name for field in dataclasses.fields(kind)}))
+
+
 def _convert(hint: Any, value: Any, where: str) -> Any:
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         options = typing.get_args(hint)
         if value is None and type(None) in options:
             return None
-        (hint,) = [option for option in options if option is not type(None)]
-        return _convert(hint, value, where)
+        return _convert(_matching([option for option in options if option is not type(None)], value), value, where)
     if origin is Literal:
         if value not in typing.get_args(hint):
             raise BadJob(f"{where} is {value!r}; it must be one of {', '.join(map(repr, typing.get_args(hint)))}.")

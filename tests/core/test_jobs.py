@@ -17,14 +17,17 @@ from s2l_core.jobs import (
     CameraView,
     CheckJob,
     DubJob,
+    Encoding,
     EvaluateJob,
     HeadJob,
     HeatmapJob,
     InfoJob,
     Job,
     Media,
+    Mix,
     PoseJob,
     RenderJob,
+    Sound,
     TrainJob,
     from_document,
     from_json,
@@ -37,11 +40,15 @@ from s2l_core.jobs import (
 CAMERA = CameraView(700.0, 700.0, 256.0, 256.0, 512, 512)
 FRONTAL = (1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 600.0, 0.0, 0.0, 0.0, 1.0)
 
+MIX = Mix(3.0, (Sound("line.wav", 0.5, 2.0, (1.0, 3.0), volumes=(0.0, 1.0)), Sound("laugh.wav", 1.0, 1.0, (0.0, 1.0))))
+MOUTH = Encoding("png", layer="mouth")
+
 JOBS: list[Job] = [
     InfoJob(device="cpu"),
     CheckJob(Media("take.mp4")),
     TrainJob(Media("take.mp4", 1.5, 60.0), "anna.s2l", name="Anna", voice=Media("take.wav"), preset="final", seed=7),
     DubJob("anna.s2l", Media("take.mp4"), Media("line.wav", 2.0), "dubbed.mp4", rate="30000/1001", remainder="keep"),
+    DubJob("anna.s2l", Media("take.mp4", face=(1.0, 0.3, 0.4)), MIX, "mouth", moments=(2.0, 2.04), encoding=MOUTH),
     EvaluateJob("anna.s2l"),
     HeatmapJob(Media("take.mp4"), "heat.png"),
     HeadJob("anna.s2l", Media("take.mp4", 1.0, 9.0), "anna.npz"),
