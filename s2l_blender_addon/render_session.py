@@ -1,4 +1,4 @@
-"""The worker process that renders the engine's pictures, one a request, and stays warm between them.
+"""The worker process that renders the engine's pictures and does other jobs of seconds, and stays warm between them.
 
 What the process keeps saves time only: a picture depends on its job alone. Nothing here touches Blender, since a thread
 lets the process go once it has been idle.
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ..s2l_core.errors import InternalError, WorkerLost
 from ..s2l_core.events import Progress
-from ..s2l_core.jobs import RenderJob
+from ..s2l_core.jobs import Job, RenderJob
 from .worker_client import Request, WorkerProcess
 
 IDLE_SECONDS = 300.0
@@ -104,11 +104,19 @@ class RenderSession:
         Raises:
             EngineIncomplete: The Python cannot be started.
         """
+        path = Path(self._folder.name, f"{next(self._numbers)}.npy")
+        return self.ask(dataclasses.replace(job, output_path=str(path)))
+
+    def ask(self, job: Job) -> Request:
+        """Begin any job that is done in seconds where the process is warm.
+
+        Raises:
+            EngineIncomplete: The Python cannot be started.
+        """
         if self._process is None or not self._process.is_open:
             self._process = WorkerProcess(self.python)
         self._wait_for_idleness()
-        path = Path(self._folder.name, f"{next(self._numbers)}.npy")
-        return Request(self._process, dataclasses.replace(job, output_path=str(path)))
+        return Request(self._process, job)
 
     def end(self) -> None:
         """End the process at once, and remove its files."""

@@ -1,0 +1,75 @@
+"""The list of speakers: add a file to it, take one out, let a strip be spoken by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from ..s2l_blender_addon import speakers, strips
+from ..s2l_blender_addon.compat import sequencer_scene
+from ..s2l_core.jobs import DescribeJob
+from .quick_operator import QuickOperator
+
+
+class S2L_OT_add_speaker(QuickOperator, bpy.types.Operator):
+    bl_idname = "s2l.add_speaker"
+    bl_label = "Add Speaker"
+    bl_description = "Put a trained speaker file into the list"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filepath: bpy.props.StringProperty(subtype="FILE_PATH")
+    filter_glob: bpy.props.StringProperty(default="*.s2l", options={"HIDDEN"})
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def gather(self, context: bpy.types.Context) -> DescribeJob:
+        self._path = bpy.path.abspath(self.filepath)
+        return DescribeJob(self._path, speakers.picture_path(self._path))
+
+    def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
+        speakers.remember(sequencer_scene(context), self._path, result)
+        return f"Added {result['name']}."
+
+
+class S2L_OT_remove_speaker(bpy.types.Operator):
+    bl_idname = "s2l.remove_speaker"
+    bl_label = "Remove Speaker"
+    bl_description = "Take the chosen speaker out of the list; its file stays"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return _poll_chosen(cls, context)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        speakers.forget(sequencer_scene(context))
+        return {"FINISHED"}
+
+
+class S2L_OT_use_speaker(bpy.types.Operator):
+    bl_idname = "s2l.use_speaker"
+    bl_label = "Use for Strip"
+    bl_description = "Let the chosen speaker speak in the active movie strip, or in every strip where none is active"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return _poll_chosen(cls, context)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        scene = sequencer_scene(context)
+        speaker, footage = speakers.chosen(scene), strips.footage(scene)
+        owner = footage.s2l if footage else scene.s2l.dub
+        owner.speaker_path = speaker.path
+        self.report({"INFO"}, f"{speaker.name} speaks in {footage.name if footage else 'every strip'}.")
+        return {"FINISHED"}
+
+
+def _poll_chosen(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
+    if speakers.chosen(sequencer_scene(context)) is None:
+        cls.poll_message_set("Add a speaker to the list first")
+        return False
+    return True
