@@ -25,11 +25,14 @@ from .jobs import (
     CheckJob,
     Device,
     DubJob,
+    Encoding,
     EvaluateJob,
+    Format,
     HeadJob,
     HeatmapJob,
     InfoJob,
     Job,
+    Layer,
     Media,
     PoseJob,
     PresetName,
@@ -118,7 +121,7 @@ def build_parser() -> argparse.ArgumentParser:
     dub.add_argument("speaker", help="the speaker's .s2l file")
     dub.add_argument("footage", help="video of that speaker")
     dub.add_argument("voice", help="the words to say: a sound file, or a video with sound")
-    dub.add_argument("output", help="the .mp4 file to write")
+    dub.add_argument("output", help="the .mp4, .mov or .mkv file, or the folder of pictures, to write")
     dub.add_argument("--voice-start", type=float, default=0.0, metavar="S", help="first second of the voice to use")
     dub.add_argument("--voice-end", type=float, metavar="S", help="second at which to end (default: the voice's end)")
     dub.add_argument("--rate", default="", help="frames per second, such as 25 or 30000/1001 (default: the footage's)")
@@ -127,6 +130,12 @@ def build_parser() -> argparse.ArgumentParser:
         choices=_choices(Remainder),
         default="stop",
         help="where the footage is longer than the voice: stop with the voice or keep the rest untouched",
+    )
+
+    dub.add_argument("--format", choices=_choices(Format), default="h264", help="how to write it (default: h264)")
+    dub.add_argument("--crf", type=int, default=17, metavar="N", help="of H.264: lower is better (default: 17)")
+    dub.add_argument(
+        "--layer", choices=_choices(Layer), default="picture", help="whole pictures, or the mouth alone with alpha"
     )
 
     evaluate = add_verb("evaluate", _evaluate_job, "Measure a speaker on the footage that it did not see.")
@@ -196,6 +205,7 @@ def _dub_job(options: argparse.Namespace) -> Job:
         output_path=options.output,
         rate=options.rate,
         remainder=options.remainder,
+        encoding=Encoding(options.format, options.crf, options.layer),
         landmarks=options.landmarks,
         device=options.device,
     )

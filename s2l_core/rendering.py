@@ -123,6 +123,7 @@ class MouthRenderer:
         self._speaker = speaker
         self._device = next(speaker.lip.parameters()).device
         self._paster = LipPaster(speaker.face, footage)
+        self._found = footage.track.found
         self._shapes = torch.from_numpy(lip_shapes(footage.landmarks, footage.track, footage.layout))
         self._look_pixels = LookPixels.of(speaker.face)
         self._blending = blending
@@ -163,3 +164,9 @@ class MouthRenderer:
             New images; outside of the mouth's mask, and wherever no face was found, they equal the given ones.
         """
         return self._paster.paste(images, indices, self._paint(codes), self._speaker.blend if self._blending else None)
+
+    def masks(self, indices: NDArray[np.integer], height: int, width: int) -> NDArray[np.uint8]:
+        """How much of each pixel of frames ``indices`` changes, see :meth:`LipPaster.masks`; nothing without a face."""
+        masks = self._paster.masks(indices, height, width)
+        masks[~self._found[indices]] = 0
+        return masks

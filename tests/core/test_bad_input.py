@@ -31,7 +31,8 @@ from s2l_core.canonical import choose_canonical
 from s2l_core.footage import prepare
 from s2l_core.jobs import Media, TrainJob, to_document
 from s2l_core.media.audio import SPEECH_RATE, read_speech
-from s2l_core.media.video import VideoWriter, read_frames
+from s2l_core.media.video import read_frames
+from s2l_core.media.writing import VideoWriter
 from s2l_core.model.speaker import SCHEMA_VERSION, SpeakerModel
 from s2l_core.regions import lip_shapes
 
