@@ -22,7 +22,7 @@ from ..s2l_core.errors import Cancelled, EngineIncomplete, Speech2LipError, Work
 from ..s2l_core.events import Progress
 from ..s2l_core.jobs import Job, to_document
 
-CANCEL_GRACE_SECONDS = 2.0
+CANCEL_GRACE_SECONDS = 0.6  # so that a cancelled job is gone within a second
 LAST_WORDS_SECONDS = 1.0  # a program that the worker started may keep its stderr open
 _LOG_LINES = 200
 _LIBRARY_FOLDER = Path(__file__).parent.parent

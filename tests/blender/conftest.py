@@ -86,6 +86,7 @@ def scene(module: Callable[[str], ModuleType]) -> Iterator[Any]:
     scene.render.fps, scene.render.fps_base = 25, 1.0
     scene.sequence_editor_create()
     yield scene
+    module("s2l_blender_addon.job_queue").abandon()
     module("s2l_blender_addon.jobs").abandon()
 
 

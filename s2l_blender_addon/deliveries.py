@@ -1,0 +1,77 @@
+"""Puts results into the file, as one undo step each."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import bpy
+
+from ..s2l_core.errors import SceneNotOpen
+from ..s2l_core.jobs import CheckJob, DubJob, Job, TrainJob
+from . import results, strips
+from .entries import Target, output_of
+
+
+def deliver(job: Job, target: Target, result: dict[str, Any]) -> str:
+    """Put the result of a job where it belongs, and tell about it in a sentence.
+
+    Raises:
+        SceneNotOpen: Another file is open, or the scene is gone; nothing was changed.
+        BadJob: There is no place in it.
+    """
+    scene = find_scene(target)
+    if scene is None:
+        kept = f"; the result is kept in {output_of(job)}" if output_of(job) else ""
+        raise SceneNotOpen(f"The scene {target.scene} is not open{kept}.")
+    match job:
+        case CheckJob():
+            text, step = _check(scene, job, result), "Check Footage"
+        case TrainJob():
+            text, step = _train(scene, job, result), "Train Speaker"
+        case DubJob() if target.placement:
+            text, step = _dub(scene, job, target, target.placement, result), "Dub Strip"
+        case _:
+            raise SceneNotOpen(f"There is no place for the result of {job.verb}.")
+    _push_undo(step)
+    return text
+
+
+def find_scene(target: Target) -> bpy.types.Scene | None:
+    """The scene of a target: in the run of Blender that made it by its number, otherwise by file and name."""
+    for scene in bpy.data.scenes:
+        if target.scene_id and scene.session_uid == target.scene_id:
+            return scene
+    is_open = target.blend == bpy.data.filepath if target.blend else not target.scene_id
+    return bpy.data.scenes.get(target.scene) if is_open else None
+
+
+def _check(scene: bpy.types.Scene, job: CheckJob, result: dict[str, Any]) -> str:
+    check = scene.s2l.check
+    check.footage, check.verdict, check.advice = job.footage.path, result["verdict"], "\n".join(result["advice"])
+    return f"The footage is {check.verdict}."
+
+
+def _train(scene: bpy.types.Scene, job: TrainJob, result: dict[str, Any]) -> str:
+    scene.s2l.train.result = json.dumps(result)
+    scene.s2l.dub.speaker_path = job.speaker_path
+    return f"The speaker is in {job.speaker_path}."
+
+
+def _dub(
+    scene: bpy.types.Scene, job: DubJob, target: Target, placement: strips.Placement, result: dict[str, Any]
+) -> str:
+    strip = strips.insert_movie(dataclasses.replace(placement, scene=scene.name), job.output_path)
+    assert strip is not None, "the scene was there a moment ago"
+    results.label(strip, job, result)
+    results.retire(scene, target.earlier, target.existing, strip)
+    frames = result.get("frames_written")
+    return f"Dubbed {f'{frames} frames into ' if frames else ''}{job.output_path}."
+
+
+def _push_undo(message: str) -> None:
+    windows = bpy.context.window_manager.windows
+    with bpy.context.temp_override(window=windows[0] if windows else None):
+        if bpy.ops.ed.undo_push.poll():
+            bpy.ops.ed.undo_push(message=message)
