@@ -41,7 +41,7 @@ class S2L_OT_redo(DubOperator, bpy.types.Operator):
 
 class S2L_OT_redo_with_changes(bpy.types.Operator):
     bl_idname = "s2l.redo_with_changes"
-    bl_label = "Redo with Changes"
+    bl_label = "Redo With Changes"
     bl_description = "Copy the settings of the active strip into the panels above, to change some and dub again"
     bl_options = {"UNDO"}
 

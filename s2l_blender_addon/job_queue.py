@@ -6,6 +6,7 @@ references to what may vanish; records beside their outputs hold the same, for w
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import traceback
 from collections.abc import Callable
@@ -163,6 +164,7 @@ def find_interrupted(scene: bpy.types.Scene) -> list[Entry]:
         if entry.record_path not in known and _belongs_here(entry)
     ]
     for entry in new:
+        entry.target = dataclasses.replace(entry.target, blend=bpy.data.filepath)
         entry.earliest = time.monotonic() + WORKER_GRACE_SECONDS
         if entry.status != "ready":
             entry.status, entry.outcome = "interrupted", "Blender ended before the job."

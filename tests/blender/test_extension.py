@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import gc
+import json
 import tomllib
 import zipfile
 from pathlib import Path
@@ -75,6 +76,21 @@ def test_unregistering_kills_the_running_job(module, scene, fake_worker) -> None
     assert client.error.code == "cancelled"
     assert client._process.wait(timeout=5) != 0
     assert jobs.current() is None
+    bpy.ops.preferences.addon_enable(module=EXTENSION)
+
+
+def test_unregistering_leaves_no_timer_and_the_record_of_the_running_job(
+    module, queue, press, ready_to_dub, fake_worker
+):
+    fake_worker("ignore")
+    press("S2L_OT_dub_strip")
+    queue.until(lambda: queue.statuses() == ["running"])
+    (entry,) = queue.entries()
+    timer, process = queue.module._tick, entry.client._process._process
+    bpy.ops.preferences.addon_disable(module=EXTENSION)
+    assert not bpy.app.timers.is_registered(timer)
+    assert process.wait(timeout=5) != 0
+    assert json.loads(entry.record_path.read_text())["status"] == "interrupted"
     bpy.ops.preferences.addon_enable(module=EXTENSION)
 
 
