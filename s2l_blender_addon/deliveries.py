@@ -9,18 +9,19 @@ from typing import Any
 import bpy
 
 from ..s2l_core.errors import SceneNotOpen
-from ..s2l_core.jobs import CheckJob, DubJob, Job, TrainJob
+from ..s2l_core.jobs import CheckJob, DubJob, TrainJob
 from . import results, strips
-from .entries import Target, output_of
+from .entries import Entry, Target, output_of
 
 
-def deliver(job: Job, target: Target, result: dict[str, Any]) -> str:
-    """Put the result of a job where it belongs, and tell about it in a sentence.
+def deliver(entry: Entry) -> str:
+    """Put the result of an entry where it belongs, and tell about it in a sentence.
 
     Raises:
         SceneNotOpen: Another file is open, or the scene is gone; nothing was changed.
         BadJob: There is no place in it.
     """
+    job, target, result = entry.job, entry.target, entry.result or {}
     scene = find_scene(target)
     if scene is None:
         kept = f"; the result is kept in {output_of(job)}" if output_of(job) else ""
@@ -31,7 +32,9 @@ def deliver(job: Job, target: Target, result: dict[str, Any]) -> str:
         case TrainJob():
             text, step = _train(scene, job, result), "Train Speaker"
         case DubJob() if target.placement:
-            text, step = _dub(scene, job, target, target.placement, result), "Dub Strip"
+            strip = _insert(scene, job, target, target.placement)
+            results.label(strip, entry.job_text, result)
+            text, step = _dubbed(job, result), "Dub Strip"
         case _:
             raise SceneNotOpen(f"There is no place for the result of {job.verb}.")
     _push_undo(step)
@@ -59,13 +62,14 @@ def _train(scene: bpy.types.Scene, job: TrainJob, result: dict[str, Any]) -> str
     return f"The speaker is in {job.speaker_path}."
 
 
-def _dub(
-    scene: bpy.types.Scene, job: DubJob, target: Target, placement: strips.Placement, result: dict[str, Any]
-) -> str:
+def _insert(scene: bpy.types.Scene, job: DubJob, target: Target, placement: strips.Placement) -> bpy.types.Strip:
     strip = strips.insert_movie(dataclasses.replace(placement, scene=scene.name), job.output_path)
     assert strip is not None, "the scene was there a moment ago"
-    results.label(strip, job, result)
     results.retire(scene, target.earlier, target.existing, strip)
+    return strip
+
+
+def _dubbed(job: DubJob, result: dict[str, Any]) -> str:
     frames = result.get("frames_written")
     return f"Dubbed {f'{frames} frames into ' if frames else ''}{job.output_path}."
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from ..s2l_core.jobs import DubJob, Job, TrainJob
+from ..s2l_core.jobs import DubJob, Job, TrainJob, to_document
 from .strips import Placement
 from .worker_client import WorkerClient
 
@@ -71,6 +72,7 @@ class Entry:
         identifier: Tells it apart from all others.
         earliest: Before this moment of the monotonic clock it must not start.
         client: Its worker while it runs.
+        job_text: The job as JSON.
     """
 
     name: str
@@ -86,6 +88,10 @@ class Entry:
     identifier: str = field(default_factory=lambda: uuid.uuid4().hex)
     earliest: float = 0.0
     client: WorkerClient | None = None
+    job_text: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.job_text = json.dumps(to_document(self.job))  # once: that of an hour's dub takes a while
 
     @property
     def has_ended(self) -> bool:

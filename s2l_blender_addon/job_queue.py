@@ -239,7 +239,7 @@ def _deliver(entry: Entry) -> None:
     assert entry.result is not None
     _conclude(entry, "ready", "")  # from here on the result outlives Blender
     try:
-        text = deliveries.deliver(entry.job, entry.target, entry.result)
+        text = deliveries.deliver(entry)
     except Speech2LipError as error:
         _conclude(entry, "ready", str(error))
     except Exception as error:  # the timer must go on

@@ -18,7 +18,7 @@ from typing import Any
 import bpy
 
 from ..s2l_core.errors import BadJob
-from ..s2l_core.jobs import CheckJob, DubJob, Job, TrainJob, from_document, to_document
+from ..s2l_core.jobs import CheckJob, DubJob, Job, TrainJob, from_document
 from . import session
 from .entries import RECORD_SUFFIX, Entry, Failure, Status, Target, output_of
 from .strips import Placement
@@ -43,12 +43,13 @@ def write(entry: Entry) -> None:
         "estimate": entry.estimate,
         "outcome": entry.outcome,
         "target": _target_document(entry.target),
-        "job": to_document(entry.job),
         "result": entry.result,
         "failure": entry.failure and dataclasses.asdict(entry.failure),
     }
     partial = entry.record_path.with_name(f"{entry.record_path.name}.partial")
-    partial.write_text(json.dumps(document, indent=1), encoding="utf-8")
+    texts = {name: json.dumps(value) for name, value in document.items()} | {"job": entry.job_text}
+    lines = ",\n".join(f'"{name}": {text}' for name, text in texts.items())
+    partial.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
     partial.replace(entry.record_path)
 
 

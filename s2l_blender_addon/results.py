@@ -9,7 +9,7 @@ from typing import Any
 import bpy
 
 from ..s2l_core.errors import BadJob
-from ..s2l_core.jobs import DubJob, from_json, to_json
+from ..s2l_core.jobs import DubJob, from_json
 from .entries import Existing
 from .records import versions
 from .strips import Placement
@@ -52,9 +52,9 @@ def retire(scene: bpy.types.Scene, names: tuple[str, ...], existing: Existing, h
             heir.channel = min(channel, heir.channel)
 
 
-def label(strip: bpy.types.Strip, job: DubJob, result: dict[str, Any]) -> None:
+def label(strip: bpy.types.Strip, job_text: str, result: dict[str, Any]) -> None:
     """Let a strip tell what it was made of."""
-    strip[JOB], strip[RESULT] = to_json(job), json.dumps(result)
+    strip[JOB], strip[RESULT] = job_text, json.dumps(result)
     strip[MADE] = json.dumps({"date": datetime.now().astimezone().isoformat(timespec="minutes"), **versions()})
 
 

@@ -2,10 +2,10 @@
 
     blender -b --python benchmarks/waiting/session.py -- SETTINGS
 
-The settings are a JSON file, see ``session_settings.py``. The queue's timer is driven in a loop, as an event loop would, and a
-job whose worker was lost is tried again. Each line of stdout that begins with ``session`` tells what happened: a JSON
-object with ``status``, ``outcome``, ``phase``, ``share`` of it that is done, ``gap`` (seconds since the last tick),
-``worker`` (its process) and ``moment``.
+The settings are a JSON file, see ``session_settings.py``. The queue's timer is driven in a loop, as an event loop
+would, and a job whose worker was lost is tried again. Each line of stdout that begins with ``session`` tells what
+happened: a JSON object with ``status``, ``outcome``, ``phase``, ``share`` of it that is done, ``gap`` (seconds since
+the last tick), ``worker`` (its process) and ``moment``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import bpy
 
 sys.path.insert(0, str(Path(__file__).parent))
-from session_settings import Settings  # noqa: E402 - Blender runs this file by its path
+from session_settings import Settings  # Blender runs this file by its path
 
 ADD_ON = "bl_ext.user_default.speech2lip"
 IDLE_SECONDS = 0.05

@@ -117,6 +117,7 @@ def speech(scene, strips, sound):
 def ready_to_dub(scene, footage, speech, tmp_path):
     scene.s2l.footage_strip, scene.s2l.dub.sound_strip = footage.name, speech.name
     scene.s2l.dub.speaker_path, scene.s2l.dub.folder = str(tmp_path / "Ada.s2l"), str(tmp_path)
+    scene.s2l.train.folder = str(tmp_path)
     return scene.s2l
 
 
