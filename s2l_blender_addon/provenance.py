@@ -10,8 +10,6 @@ from typing import Any
 
 import bpy
 
-from ..s2l_core.errors import BadJob
-from ..s2l_core.jobs import DubJob, Mix, from_json
 from .results import JOB, MADE, RESULT
 
 _FIGURES = {"frames_written": "Frames", "frames_without_face": "Without Face", "frames_untouched": "Untouched"}
@@ -37,25 +35,27 @@ def of(strip: bpy.types.Strip) -> Provenance:
 
 @lru_cache(maxsize=8)  # panels ask whenever they are drawn
 def _read(job_text: str, result_text: str, made_text: str) -> Provenance:
-    result, made = _mapping(result_text), _mapping(made_text)
-    try:
-        job = from_json(job_text)
-    except BadJob as error:
-        return Provenance((("Job", error.message),), ())
-    facts = [("Speaker", PurePath(job.speaker_path).stem), ("Sound", _sound(job))] if isinstance(job, DubJob) else []
-    facts += [("Made", str(made["date"]).replace("T", " ")[:16])] if "date" in made else []
-    facts += [("Version", str(made["speech2lip"]))] if "speech2lip" in made else []
-    facts += [(label, str(result[key])) for key, label in _FIGURES.items() if key in result]
+    job, result, made = _mapping(job_text), _mapping(result_text), _mapping(made_text)
+    facts = [
+        ("Speaker", PurePath(str(job.get("speaker_path", ""))).stem),
+        ("Sound", _sound(job.get("voice"))),
+        ("Made", str(made.get("date", "")).replace("T", " ")[:16]),
+        ("Version", str(made.get("speech2lip", ""))),
+        *((label, str(result.get(key, ""))) for key, label in _FIGURES.items()),
+    ]
     spans = result.get("untouched")
     sentences = [_untouched(span) for span in spans] if isinstance(spans, list) else []
-    return Provenance(tuple(facts), tuple(filter(None, sentences)))
+    return Provenance(tuple((name, value) for name, value in facts if value), tuple(filter(None, sentences)))
 
 
-def _sound(job: DubJob) -> str:
-    if isinstance(job.voice, Mix):
-        paths = list(dict.fromkeys(PurePath(sound.path).name for sound in job.voice.sounds))
-        return ", ".join(paths)
-    return PurePath(job.voice.path).name
+def _sound(voice: Any) -> str:
+    match voice:
+        case {"path": str(path)}:
+            return PurePath(path).name
+        case {"sounds": list(sounds)}:
+            paths = [sound["path"] for sound in sounds if isinstance(sound, dict) and "path" in sound]
+            return ", ".join(dict.fromkeys(PurePath(str(path)).name for path in paths))
+    return ""
 
 
 def _untouched(span: Any) -> str:

@@ -62,6 +62,12 @@ def test_an_entry_is_a_snapshot(queue, press, scene, ready_to_dub, footage, fake
     assert json.loads(dubbed_strips()[0]["s2l_job"])["footage"]["start"] == before.footage.start
 
 
+def test_text_of_a_job_is_its_document(module, queue, press, ready_to_dub, fake_worker) -> None:
+    press(DUB)
+    (entry,) = queue.entries()
+    assert module("s2l_core.jobs").from_json(entry.job_text) == entry.job
+
+
 def test_jobs_that_wait_do_not_share_an_output(queue, press, ready_to_dub, fake_worker, tmp_path) -> None:
     press(DUB)
     press(DUB)
