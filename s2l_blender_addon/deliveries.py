@@ -34,6 +34,8 @@ def deliver(entry: Entry) -> str:
         case DubJob() if target.placement:
             strip = _insert(scene, job, target, target.placement)
             results.label(strip, entry.job_text, result)
+            if mark := getattr(strips, "mark_untouched", None):
+                mark(strip, result.get("untouched", []))
             text, step = _dubbed(job, result), "Dub Strip"
         case _:
             raise SceneNotOpen(f"There is no place for the result of {job.verb}.")
