@@ -10,7 +10,7 @@ import bpy
 
 from ..s2l_blender_addon import results, strips
 from ..s2l_blender_addon.compat import sequencer_scene
-from ..s2l_blender_addon.entries import Target
+from ..s2l_blender_addon.entries import Existing, Target
 from ..s2l_blender_addon.outputs import unused_path
 from ..s2l_blender_addon.preferences import settings
 from ..s2l_core.errors import Speech2LipError
@@ -19,10 +19,27 @@ from .queue_operator import QueueOperator
 
 
 class DubOperator(QueueOperator):
-    """Mix-in for an operator that dubs: it asks what becomes of earlier results, and by itself keeps them.
+    """Mix-in for an operator that dubs.
 
-    A subclass sets ``_placement`` in ``gather``.
+    A subclass sets ``_placement`` in ``gather``, and says what becomes of earlier results in ``existing``.
     """
+
+    existing: Existing
+    _placement: strips.Placement
+
+    def subject(self, context: bpy.types.Context) -> str:
+        return self._placement.footage
+
+    def target(self, context: bpy.types.Context) -> Target:
+        earlier = results.earlier(sequencer_scene(context), self._placement)
+        target = super().target(context)
+        return dataclasses.replace(target, placement=self._placement, existing=self.existing, earlier=earlier)
+
+
+class S2L_OT_dub_strip(DubOperator, bpy.types.Operator):
+    bl_idname = "s2l.dub_strip"
+    bl_label = "Dub Strip"
+    bl_description = "Make the speaker in the movie strip say the words of the sound strip, in a new strip above"
 
     existing: bpy.props.EnumProperty(
         name="Earlier Result",
@@ -35,7 +52,6 @@ class DubOperator(QueueOperator):
         default="KEEP",
         options={"SKIP_SAVE"},
     )
-    _placement: strips.Placement
     _is_asked = False
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
@@ -46,23 +62,16 @@ class DubOperator(QueueOperator):
             return {"CANCELLED"}
         if not results.earlier(sequencer_scene(context), self._placement):
             return self.enqueue(context)
-        self._is_asked = True
+        self._is_asked = True  # and OK in the dialog executes
         answer: set[str] = context.window_manager.invoke_props_dialog(self, title=self.bl_label)
         return answer
 
+    def draw(self, context: bpy.types.Context) -> None:
+        self.layout.label(text="These frames have been dubbed before")
+        self.layout.column().prop(self, "existing", expand=True)
+
     def execute(self, context: bpy.types.Context) -> set[str]:
-        return self.enqueue(context) if self._is_asked else super().execute(context)
-
-    def target(self, context: bpy.types.Context) -> Target:
-        earlier = results.earlier(sequencer_scene(context), self._placement)
-        target = super().target(context)
-        return dataclasses.replace(target, placement=self._placement, existing=self.existing, earlier=earlier)
-
-
-class S2L_OT_dub_strip(DubOperator, bpy.types.Operator):
-    bl_idname = "s2l.dub_strip"
-    bl_label = "Dub Strip"
-    bl_description = "Make the speaker in the movie strip say the words of the sound strip, in a new strip above"
+        return self.enqueue(context) if self._is_asked else DubOperator.execute(self, context)
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
@@ -88,6 +97,3 @@ class S2L_OT_dub_strip(DubOperator, bpy.types.Operator):
             rate=str(strips.frame_rate(scene)),
             device=settings(context).device,
         )
-
-    def subject(self, context: bpy.types.Context) -> str:
-        return self._placement.footage

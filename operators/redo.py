@@ -19,7 +19,8 @@ from .dub import DubOperator
 class S2L_OT_redo(DubOperator, bpy.types.Operator):
     bl_idname = "s2l.redo"
     bl_label = "Redo"
-    bl_description = "Dub the active strip again with the very same settings"
+    bl_description = "Dub the active strip again with the very same settings, and mute it once the new version is there"
+    existing = "VERSION"
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
@@ -34,9 +35,6 @@ class S2L_OT_redo(DubOperator, bpy.types.Operator):
         stem = re.sub(r"_\d{3}$", "", before.stem)
         folder = str(before.parent) if before.parent.is_dir() else ""
         return dataclasses.replace(job, output_path=unused_path(folder, job.footage.path, stem, before.suffix))
-
-    def subject(self, context: bpy.types.Context) -> str:
-        return self._placement.footage
 
 
 class S2L_OT_redo_with_changes(bpy.types.Operator):

@@ -71,6 +71,7 @@ class Entry:
         added: When it was added, ISO 8601.
         identifier: Tells it apart from all others.
         earliest: Before this moment of the monotonic clock it must not start.
+        has_started: Whether a worker has ever been at it.
         client: Its worker while it runs.
         job_text: The job as JSON.
     """
@@ -87,6 +88,7 @@ class Entry:
     added: str = field(default_factory=lambda: datetime.now().astimezone().isoformat(timespec="seconds"))
     identifier: str = field(default_factory=lambda: uuid.uuid4().hex)
     earliest: float = 0.0
+    has_started: bool = False
     client: WorkerClient | None = None
     job_text: str = field(init=False, repr=False)
 

@@ -124,13 +124,7 @@ def cancel(entry: Entry) -> None:
 
 def requeue(entry: Entry) -> None:
     """Let an entry that has failed, or was cancelled or interrupted, wait for another turn; it goes on where it was."""
-    entry.failure, entry.outcome = None, ""
-    output = output_of(entry.job)
-    if output and Path(output).exists():  # Blender vanished between the end of the job and its own notice of it
-        entry.result = {}
-        _deliver(entry)
-        return
-    entry.status = "waiting"
+    entry.failure, entry.outcome, entry.status = None, "", "waiting"
     _entries.remove(entry)
     _entries.append(entry)
     _save(entry)
@@ -164,6 +158,7 @@ def find_interrupted(scene: bpy.types.Scene) -> list[Entry]:
         if entry.record_path not in known and _belongs_here(entry)
     ]
     for entry in new:
+        entry.has_started = entry.status != "waiting"
         entry.target = dataclasses.replace(entry.target, blend=bpy.data.filepath)
         entry.earliest = time.monotonic() + WORKER_GRACE_SECONDS
         if entry.status != "ready":
@@ -203,14 +198,19 @@ def _next() -> Entry | None:
 def _start(entry: Entry) -> None:
     preview.clear()
     output = output_of(entry.job)
+    if output and Path(output).exists():
+        if entry.has_started:  # its worker ended after its Blender, and outputs are whole or absent
+            entry.result = {}
+            _deliver(entry)
+        else:
+            _fail(entry, CannotWrite(f"There is another {output} by now.", "Remove the entry, and add the job again."))
+        return
     try:
-        if output and Path(output).exists():
-            raise CannotWrite(f"There is another {output} by now.", "Remove the entry, and add the job again.")
         entry.client = jobs.start(find_worker_python(bpy.context), entry.job)
     except Speech2LipError as error:
         _fail(entry, error)
         return
-    entry.status = "running"
+    entry.status, entry.has_started = "running", True
     _save(entry)
 
 

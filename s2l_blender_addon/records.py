@@ -63,6 +63,8 @@ def unfinished(folders: list[Path]) -> Iterator[Entry]:
     paths = sorted(path for folder in folders if folder.is_dir() for path in folder.glob(f"*{RECORD_SUFFIX}"))
     found = []
     for path in paths:
+        if _is_over(path):
+            continue
         try:
             entry, owner = read(path)
         except BadJob:
@@ -111,6 +113,16 @@ def read(path: Path) -> tuple[Entry, str]:
                 added=added,
             ), owner
     raise BadJob(f"{path} is no record of a job.")
+
+
+def _is_over(path: Path) -> bool:
+    """Whether a record says so in its first lines: most do, and reading all of them would take a while."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            head = file.read(1000)
+    except OSError:
+        return True
+    return any(f'"status": "{status}"' in head for status in ("done", "failed", "cancelled"))
 
 
 @cache

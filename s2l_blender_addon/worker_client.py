@@ -250,5 +250,6 @@ class WorkerClient(Request):
 
     def poll(self, patience: float = 0.0) -> bool:
         if super().poll(patience):
-            self._process.close()
+            # With a result it ends by itself; otherwise nothing is left to do, and the next job wants the memory.
+            self._process.close() if self.error is None else self._process.kill()
         return self.has_ended

@@ -128,11 +128,14 @@ def press(module) -> Callable[..., Any]:
     Returns the operator, outside Blender's operator system, with what it reported.
     """
 
-    def press(name: str, answer: str = "", **properties: str) -> Any:
+    def press(name: str, answer: str = "") -> Any:
         cls = getattr(module("operators"), name)
-        parts = {key: value for key, value in vars(cls).items() if callable(value) or key == "bl_label"}
+        plain = ("bl_label", "existing", "_is_asked")
+        parts = {"existing": "KEEP"} | {
+            key: value for key, value in vars(cls).items() if callable(value) or key in plain
+        }
         operator = type(name, (cls.__mro__[1],), parts)()
-        operator.reports, operator.questions, operator.existing = [], [], "KEEP"
+        operator.reports, operator.questions = [], []
         operator.report = lambda level, text: operator.reports.append((level, text))
         manager = SimpleNamespace(invoke_props_dialog=lambda operator, title: operator.questions.append(title))
         context = SimpleNamespace(
