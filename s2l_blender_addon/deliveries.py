@@ -48,8 +48,10 @@ def find_scene(target: Target) -> bpy.types.Scene | None:
     for scene in bpy.data.scenes:
         if target.scene_id and scene.session_uid == target.scene_id:
             return scene
-    is_open = target.blend == bpy.data.filepath if target.blend else not target.scene_id
-    return bpy.data.scenes.get(target.scene) if is_open else None
+    if target.blend != bpy.data.filepath or not (target.blend or target.scene_id == 0):
+        return None
+    sole = bpy.data.scenes[0] if target.scene_id == 0 and len(bpy.data.scenes) == 1 else None  # renamed before a crash
+    return bpy.data.scenes.get(target.scene, sole)
 
 
 def _check(scene: bpy.types.Scene, job: CheckJob, result: dict[str, Any]) -> str:

@@ -199,6 +199,7 @@ def test_worker_crash_fails_with_its_last_words_and_the_next_job_runs(
     text = module("operators.queue_entries").error_text(failed)
     assert "Dub Interview" in text
     assert "Code: worker_lost\nout of luck" in text
+    assert text in module("operators.engine").report_text(bpy.context)
     assert bpy.ops.s2l.copy_error(entry=failed.identifier) == {"FINISHED"}
     bpy.ops.s2l.retry_entry(entry=failed.identifier)
     queue.finish()
@@ -418,6 +419,15 @@ def test_file_and_folder_that_were_moved_together_find_their_jobs(queue, left_be
     bpy.ops.s2l.resume_entry(entry=entry.identifier)
     queue.finish()
     assert entry.status == "done"
+
+
+def test_scene_that_was_renamed_before_the_crash_gets_its_result(queue, left_behind) -> None:
+    bpy.context.scene.name = "Renamed"
+    bpy.ops.wm.save_mainfile()
+    (entry,) = reopen(queue)
+    bpy.ops.s2l.resume_entry(entry=entry.identifier)
+    queue.finish()
+    assert queue.statuses() == ["done"]
 
 
 def test_jobs_of_another_file_are_left_to_it(queue, left_behind, tmp_path) -> None:
