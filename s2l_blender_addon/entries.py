@@ -54,7 +54,7 @@ class Failure:
         return f"{self.message} {self.hint}".strip()
 
 
-@dataclass
+@dataclass(eq=False)
 class Entry:
     """A job in the queue.
 

@@ -6,36 +6,28 @@ references to what may vanish; records beside their outputs hold the same, for w
 
 from __future__ import annotations
 
-import dataclasses
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import bpy
 
 from ..s2l_core.errors import Cancelled, CannotWrite, Speech2LipError
-from . import compat, deliveries, jobs, outputs, preview, records, screen, session
+from . import compat, deliveries, jobs, preview, records, screen, session
 from .entries import Entry, Failure, Status, output_of
 from .preferences import find_worker_python
+from .worker_client import WorkerClient
 
 TICK_SECONDS = 0.1
-WORKER_GRACE_SECONDS = 6.0  # the worker of a Blender that has vanished ends within five seconds
 
 _entries: list[Entry] = []
 
 
-def register() -> None:
-    bpy.app.handlers.load_post.append(_find_after_loading)
-    bpy.app.timers.register(_find_after_loading, first_interval=0.0)  # a file cannot be read while add-ons are enabled
-
-
 def unregister() -> None:
     """Stop; the records of what is unfinished stay."""
-    bpy.app.handlers.load_post.remove(_find_after_loading)
-    for timer in (_find_after_loading, _tick):
-        if bpy.app.timers.is_registered(timer):
-            bpy.app.timers.unregister(timer)
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
     abandon()
 
 
@@ -86,20 +78,24 @@ def run(entry: Entry, tell: Callable[[Entry], None] = lambda entry: None) -> Non
         add(entry)
     time.sleep(max(0.0, entry.earliest - time.monotonic()))
     _start(entry)
+    if entry.client is None:
+        return
     try:
-        while entry.status == "running":
-            time.sleep(TICK_SECONDS)
-            _watch(entry)
+        while not _has_ended(entry.client):
             tell(entry)
+            time.sleep(TICK_SECONDS)
     except BaseException:  # such as an interrupt from the terminal
         _kill(entry)
         raise
+    _finish(entry, entry.client)
 
 
 def advance() -> None:
     """Do what is due now: this is what the timer calls."""
-    if entry := running():
-        _watch(entry)
+    entry = running()
+    if entry and entry.client:
+        if _has_ended(entry.client) and not compat.is_sequencer_busy():
+            _finish(entry, entry.client)
     elif jobs.current() is None and (entry := _next()):
         _start(entry)
     screen.redraw(bpy.context.window_manager)
@@ -149,34 +145,9 @@ def clear_finished() -> None:
         remove(entry)
 
 
-def find_interrupted(scene: bpy.types.Scene) -> list[Entry]:
-    """Add what another run of Blender left unfinished in the folders of a scene's results; returns what is new."""
-    known = {entry.record_path for entry in _entries}
-    new = [
-        entry
-        for entry in records.unfinished(outputs.folders(scene))
-        if entry.record_path not in known and _belongs_here(entry)
-    ]
-    for entry in new:
-        entry.has_started = entry.status != "waiting"
-        entry.target = dataclasses.replace(entry.target, blend=bpy.data.filepath)
-        entry.earliest = time.monotonic() + WORKER_GRACE_SECONDS
-        if entry.status != "ready":
-            entry.status, entry.outcome = "interrupted", "Blender ended before the job."
-    _entries.extend(new)
-    return new
-
-
-def _belongs_here(entry: Entry) -> bool:
-    """Whether an entry was added in the file that is open, which may have been moved since then."""
-    blend, opened = Path(entry.target.blend), Path(bpy.data.filepath)
-    return not entry.target.blend or blend == opened or (blend.name == opened.name and not blend.exists())
-
-
-@bpy.app.handlers.persistent
-def _find_after_loading(*_: object) -> None:
-    for scene in bpy.data.scenes:
-        find_interrupted(scene)
+def restore(entries: Iterable[Entry]) -> None:
+    """Append entries that are remembered already."""
+    _entries.extend(entries)
 
 
 def _tick() -> float | None:
@@ -214,15 +185,15 @@ def _start(entry: Entry) -> None:
     _save(entry)
 
 
-def _watch(entry: Entry) -> None:
-    """See how the running job fares; once it has ended, its result waits for whatever owns the sequencer."""
-    client = entry.client
-    assert client is not None
+def _has_ended(client: WorkerClient) -> bool:
+    """See how the running job fares."""
     has_ended = client.poll()
     if client.preview_path:
         preview.show(client.preview_path)
-    if not has_ended or compat.is_sequencer_busy():
-        return
+    return has_ended
+
+
+def _finish(entry: Entry, client: WorkerClient) -> None:
     entry.client = None
     jobs.release()
     match client.error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from .. import operators, panels
-from . import job_queue, jobs, preview, properties, render_engine
+from . import job_queue, jobs, preview, properties, recovery, render_engine
 
 CLASSES = (*properties.CLASSES, *operators.CLASSES, *panels.CLASSES, render_engine.S2L_RenderEngine)
 
@@ -17,10 +17,11 @@ def register() -> None:
     preview.register()
     panels.register()
     render_engine.register()
-    job_queue.register()
+    recovery.register()
 
 
 def unregister() -> None:
+    recovery.unregister()
     job_queue.unregister()
     jobs.abandon()
     render_engine.unregister()

@@ -31,7 +31,8 @@ def main() -> None:
     bpy.ops.preferences.addon_enable(module=ADD_ON)
     queue = importlib.import_module(f"{ADD_ON}.s2l_blender_addon.job_queue")
     if settings.worker_grace is not None:
-        queue.WORKER_GRACE_SECONDS = settings.worker_grace
+        recovery = importlib.import_module(f"{ADD_ON}.s2l_blender_addon.recovery")
+        recovery.WORKER_GRACE_SECONDS = settings.worker_grace
     if Path(settings.blend).exists():
         bpy.ops.wm.open_mainfile(filepath=settings.blend)
         for entry in queue.entries():
