@@ -62,11 +62,13 @@ def install(extension: Path, user_folder: Path) -> None:
 
 def measure(folder: Path, seconds: float, kills: int, rng: random.Random) -> Figures:
     """Everything, one job after the other."""
+    say("Training, then dubbing")
     train = settings_of(folder, "train", "reference", seconds)
     trained = watch(train, folder)
     speaker = output_of(train)
     dub = settings_of(folder, "dub", "reference", seconds, str(speaker))
     dubbed = watch(dub, folder)
+    say("Cancelling")
     cancelled = [
         latency(watch(replace(settings_of(folder, "train", f"cancel_{after}", seconds), cancel_after=after), folder))
         for after in CANCELS
@@ -84,6 +86,10 @@ def measure(folder: Path, seconds: float, kills: int, rng: random.Random) -> Fig
             settings = settings_of(folder, reference.verb, f"{reference.verb}_{number}", seconds, reference.speaker)
             figures["kills"].append(survive(settings, folder, kill, output_of(reference)))
     return figures
+
+
+def say(text: str) -> None:
+    print(f"== {text}", file=sys.stderr, flush=True)
 
 
 def settings_of(folder: Path, verb: str, name: str, seconds: float, speaker: str = "") -> Settings:
@@ -107,6 +113,7 @@ def output_of(settings: Settings) -> Path:
 
 def survive(settings: Settings, folder: Path, kill: Kill, reference: Path) -> Figures:
     """Kill a job once, let the next Blender go on, and compare what it makes with the uninterrupted result."""
+    say(f"Killing the {kill.victim} after {kill.seconds:.1f} s of work on {Path(settings.folder).name}")
     first = watch(settings, folder, kill)
     last = first if kill.victim == "worker" else watch(settings, folder)
     return {

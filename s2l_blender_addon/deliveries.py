@@ -25,7 +25,8 @@ def deliver(entry: Entry) -> str:
     scene = find_scene(target)
     if scene is None:
         kept = f"; the result is kept in {output_of(job)}" if output_of(job) else ""
-        raise SceneNotOpen(f"The scene {target.scene} is not open{kept}.")
+        hint = f"Open {target.blend} again and press Insert." if target.blend else ""
+        raise SceneNotOpen(f"The scene {target.scene} is not open{kept}.", hint)
     match job:
         case CheckJob():
             text, step = _check(scene, job, result), "Check Footage"

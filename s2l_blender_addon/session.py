@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 import tempfile
@@ -51,11 +52,12 @@ def is_alive(other: str) -> bool:
     if not re.fullmatch("[0-9a-f]{32}", other) or not _path(other).is_file():
         return False
     try:
-        with _path(other).open("r+") as file:
+        with _path(other).open() as file:
             _lock(file)
     except OSError:
         return True
-    _path(other).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # it may be another user's
+        _path(other).unlink()
     return False
 
 

@@ -114,6 +114,24 @@ def test_the_file_may_change_under_a_job(queue, press, ready_to_dub, fake_worker
     assert (strip.frame_final_start, strip.frame_final_end) == (125, 155)
 
 
+def test_interrupted_script_leaves_a_job_that_can_be_resumed(queue, ready_to_dub, fake_worker, monkeypatch) -> None:
+    def interrupt(seconds: float) -> None:
+        if seconds > 0:
+            raise KeyboardInterrupt
+
+    fake_worker("ignore")
+    with monkeypatch.context() as patch:
+        patch.setattr(queue.module.time, "sleep", interrupt)
+        with pytest.raises((KeyboardInterrupt, RuntimeError)):
+            bpy.ops.s2l.dub_strip()
+    (entry,) = queue.entries()
+    assert entry.status == json.loads(entry.record_path.read_text())["status"] == "interrupted"
+    fake_worker("answer")
+    bpy.ops.s2l.resume_entry(entry=entry.identifier)
+    queue.finish()
+    assert entry.status == "done"
+
+
 @pytest.mark.parametrize("is_running", [False, True])
 def test_result_waits_while_another_file_is_open(queue, press, ready_to_dub, fake_worker, tmp_path, is_running) -> None:
     blend = str(tmp_path / "edit.blend")
@@ -126,7 +144,7 @@ def test_result_waits_while_another_file_is_open(queue, press, ready_to_dub, fak
     queue.finish()
     (entry,) = queue.entries()
     assert entry.status == "ready"
-    assert entry.job.output_path in entry.outcome
+    assert f"kept in {entry.job.output_path}. Open {blend} again and press Insert." in entry.outcome
     assert Path(entry.job.output_path).is_file()
     bpy.ops.s2l.insert_entry(entry=entry.identifier)
     assert entry.status == "ready"
