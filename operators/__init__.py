@@ -9,6 +9,8 @@ from .create_head import S2L_OT_create_head
 from .dub import S2L_OT_dub_strip
 from .engine import S2L_OT_check_engine, S2L_OT_copy_report
 from .match_camera import S2L_OT_match_camera
+from .queue_entries import CLASSES as QUEUE_CLASSES
+from .redo import S2L_OT_redo, S2L_OT_redo_with_changes
 from .tracked_pose import S2L_OT_toggle_tracked_pose
 from .train import S2L_OT_train_speaker
 
@@ -23,4 +25,7 @@ CLASSES = (
     S2L_OT_cancel_job,
     S2L_OT_check_engine,
     S2L_OT_copy_report,
+    S2L_OT_redo,
+    S2L_OT_redo_with_changes,
+    *QUEUE_CLASSES,
 )

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import bpy
 
 from ..s2l_blender_addon import strips
@@ -12,14 +9,13 @@ from ..s2l_blender_addon.compat import sequencer_scene
 from ..s2l_blender_addon.outputs import unused_path
 from ..s2l_blender_addon.preferences import settings
 from ..s2l_core.jobs import TrainJob
-from .job_operator import JobOperator
+from .queue_operator import QueueOperator
 
 
-class S2L_OT_train_speaker(JobOperator, bpy.types.Operator):
+class S2L_OT_train_speaker(QueueOperator, bpy.types.Operator):
     bl_idname = "s2l.train_speaker"
     bl_label = "Train Speaker"
     bl_description = "Learn the lips of the speaker in the movie strip, and write them to a speaker file"
-    bl_options = {"UNDO"}
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
@@ -31,7 +27,6 @@ class S2L_OT_train_speaker(JobOperator, bpy.types.Operator):
     def gather(self, context: bpy.types.Context) -> TrainJob:
         scene = sequencer_scene(context)
         train, playback = scene.s2l.train, strips.playback(scene, strips.footage(scene))
-        self._scene = scene.name
         return TrainJob(
             footage=playback.media(playback.first),
             speaker_path=unused_path(train.folder, playback.path, train.speaker_name.strip(), ".s2l"),
@@ -40,8 +35,5 @@ class S2L_OT_train_speaker(JobOperator, bpy.types.Operator):
             device=settings(context).device,
         )
 
-    def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
-        if scene := bpy.data.scenes.get(self._scene):
-            scene.s2l.train.result = json.dumps(result)
-            scene.s2l.dub.speaker_path = result["speaker_path"]
-        return f"The speaker is in {result['speaker_path']}."
+    def subject(self, context: bpy.types.Context) -> str:
+        return str(sequencer_scene(context).s2l.train.speaker_name.strip())

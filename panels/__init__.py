@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import head, preferences, render, sequencer
+from . import head, preferences, render, result, sequencer
 
-CLASSES = (*sequencer.CLASSES, *head.CLASSES, *render.CLASSES, preferences.S2L_AP_preferences)
+CLASSES = (*sequencer.CLASSES, *result.CLASSES, *head.CLASSES, *render.CLASSES, preferences.S2L_AP_preferences)
 
 
 def register() -> None:

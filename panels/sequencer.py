@@ -7,7 +7,7 @@ import bpy
 from ..operators import S2L_OT_check_footage, S2L_OT_create_head, S2L_OT_dub_strip, S2L_OT_train_speaker
 from ..s2l_blender_addon import strips
 from ..s2l_blender_addon.compat import sequencer_scene
-from .job import JobPanel
+from .queue import QueuePanel
 from .sentences import draw_lines
 
 VERDICT_ICONS = {"good": "CHECKMARK", "usable": "INFO", "poor": "ERROR"}
@@ -19,7 +19,7 @@ class SequencerPanel:
     bl_category = "Speech2Lip"
 
 
-class S2L_PT_job(SequencerPanel, JobPanel, bpy.types.Panel):
+class S2L_PT_queue(SequencerPanel, QueuePanel, bpy.types.Panel):
     pass
 
 
@@ -75,7 +75,7 @@ class S2L_MT_strip(bpy.types.Menu):
             self.layout.operator(operator.bl_idname)
 
 
-CLASSES = (S2L_PT_job, S2L_PT_footage, S2L_PT_train, S2L_PT_dub, S2L_MT_strip)
+CLASSES = (S2L_PT_queue, S2L_PT_footage, S2L_PT_train, S2L_PT_dub, S2L_MT_strip)
 
 
 def _draw_submenu(menu: bpy.types.Menu, context: bpy.types.Context) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from .. import operators, panels
-from . import jobs, preview, properties, render_engine
+from . import job_queue, jobs, preview, properties, recovery, render_engine
 
 CLASSES = (*properties.CLASSES, *operators.CLASSES, *panels.CLASSES, render_engine.S2L_RenderEngine)
 
@@ -17,9 +17,12 @@ def register() -> None:
     preview.register()
     panels.register()
     render_engine.register()
+    recovery.register()
 
 
 def unregister() -> None:
+    recovery.unregister()
+    job_queue.unregister()
     jobs.abandon()
     render_engine.unregister()
     panels.unregister()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import gc
+import json
 import tomllib
 import zipfile
 from pathlib import Path
@@ -78,6 +79,21 @@ def test_unregistering_kills_the_running_job(module, scene, fake_worker) -> None
     bpy.ops.preferences.addon_enable(module=EXTENSION)
 
 
+def test_unregistering_leaves_no_timer_and_the_record_of_the_running_job(
+    module, queue, press, ready_to_dub, fake_worker
+):
+    fake_worker("ignore")
+    press("S2L_OT_dub_strip")
+    queue.until(lambda: queue.statuses() == ["running"])
+    (entry,) = queue.entries()
+    timer, process = queue.module._tick, entry.client._process._process
+    bpy.ops.preferences.addon_disable(module=EXTENSION)
+    assert not bpy.app.timers.is_registered(timer)
+    assert process.wait(timeout=5) != 0
+    assert json.loads(entry.record_path.read_text())["status"] == "interrupted"
+    bpy.ops.preferences.addon_enable(module=EXTENSION)
+
+
 def info_job(module):
     return module("s2l_core.jobs").InfoJob()
 
@@ -87,7 +103,7 @@ def test_only_one_file_knows_strips_and_one_knows_versions(path: Path) -> None:
     attributes = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
     of_strips = {name for name in attributes if name.startswith(("frame_final_", "frame_offset_", "animation_offset_"))}
     of_strips |= attributes & {"sequences", "sequences_all", "strips_all", "sequence_editor"}
-    assert not of_strips or path.name == "strips.py"
+    assert not of_strips or path.name in {"strips.py", "results.py"}
     assert (
         not attributes & {"version", "version_string", "sequencer_scene"} - {"version_string"}
         or path.name == "compat.py"
