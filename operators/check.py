@@ -22,8 +22,8 @@ class S2L_OT_check_footage(QueueOperator, bpy.types.Operator):
 
     def gather(self, context: bpy.types.Context) -> CheckJob:
         scene = sequencer_scene(context)
-        playback = strips.playback(scene, strips.footage(scene))
-        return CheckJob(footage=playback.media(playback.first), device=settings(context).device)
+        footage = strips.visible_media(scene, strips.footage(scene))
+        return CheckJob(footage=footage, device=settings(context).device)
 
     def subject(self, context: bpy.types.Context) -> str:
         footage = strips.footage(sequencer_scene(context))

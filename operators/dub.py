@@ -4,15 +4,13 @@
 # mypy: disable-error-code="valid-type"
 
 import dataclasses
-from pathlib import Path
 
 import bpy
 
 from ..s2l_blender_addon import results, strips
 from ..s2l_blender_addon.compat import sequencer_scene
+from ..s2l_blender_addon.dub_job import disabled_reason, dub_job
 from ..s2l_blender_addon.entries import Existing, Target
-from ..s2l_blender_addon.outputs import unused_path
-from ..s2l_blender_addon.preferences import settings
 from ..s2l_core.errors import Speech2LipError
 from ..s2l_core.jobs import DubJob
 from .queue_operator import QueueOperator
@@ -75,25 +73,9 @@ class S2L_OT_dub_strip(DubOperator, bpy.types.Operator):
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
-        scene = sequencer_scene(context)
-        if not scene.s2l.dub.speaker_path:
-            return "Choose a speaker file, or train a speaker"
-        return strips.obstacle(strips.footage(scene), "Select the movie strip of the speaker") or strips.obstacle(
-            strips.speech(scene), "Choose the sound strip with the new words"
-        )
+        return disabled_reason(sequencer_scene(context))
 
     def gather(self, context: bpy.types.Context) -> DubJob:
         scene = sequencer_scene(context)
-        footage = strips.playback(scene, strips.footage(scene))
-        speech = strips.playback(scene, strips.speech(scene))
-        overlaps = footage.first <= speech.first < footage.end
-        dub = scene.s2l.dub
-        self._placement = strips.Placement(scene.name, footage.strip, speech.strip, speech.first, speech.end)
-        return DubJob(
-            speaker_path=bpy.path.abspath(dub.speaker_path),
-            footage=footage.media(speech.first if overlaps else footage.first),
-            voice=speech.media(speech.first),
-            output_path=unused_path(dub.folder, footage.path, f"{Path(footage.path).stem}_dubbed", ".mp4"),
-            rate=str(strips.frame_rate(scene)),
-            device=settings(context).device,
-        )
+        job, self._placement = dub_job(context, scene, strips.footage(scene), strips.voices(scene))
+        return job

@@ -26,10 +26,10 @@ class S2L_OT_train_speaker(QueueOperator, bpy.types.Operator):
 
     def gather(self, context: bpy.types.Context) -> TrainJob:
         scene = sequencer_scene(context)
-        train, playback = scene.s2l.train, strips.playback(scene, strips.footage(scene))
+        train, footage = scene.s2l.train, strips.visible_media(scene, strips.footage(scene))
         return TrainJob(
-            footage=playback.media(playback.first),
-            speaker_path=unused_path(train.folder, playback.path, train.speaker_name.strip(), ".s2l"),
+            footage=footage,
+            speaker_path=unused_path(train.folder, footage.path, train.speaker_name.strip(), ".s2l"),
             name=train.speaker_name.strip(),
             preset=train.preset,
             device=settings(context).device,

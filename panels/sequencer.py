@@ -59,9 +59,9 @@ class S2L_PT_dub(SequencerPanel, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout, scene = self.layout, sequencer_scene(context)
         layout.use_property_split, layout.use_property_decorate = True, False
-        speech = strips.speech(scene)
+        speech = ", ".join(strip.name for strip in strips.voices(scene))
         layout.prop(scene.s2l.dub, "speaker_path")
-        layout.prop(scene.s2l.dub, "sound_strip", icon="SOUND", placeholder=speech.name if speech else "")
+        layout.prop(scene.s2l.dub, "sound_strip", icon="SOUND", placeholder=speech)
         layout.prop(scene.s2l.dub, "folder", placeholder="Beside the .blend file")
         layout.operator(S2L_OT_dub_strip.bl_idname)
 

@@ -35,8 +35,7 @@ def deliver(entry: Entry) -> str:
         case DubJob() if target.placement:
             strip = _insert(scene, job, target, target.placement)
             results.label(strip, entry.job_text, result)
-            if mark := getattr(strips, "mark_untouched", None):
-                mark(strip, result.get("untouched", []))
+            strips.mark_untouched(strip, result.get("untouched", []))
             text, step = _dubbed(job, result), "Dub Strip"
         case _:
             raise SceneNotOpen(f"There is no place for the result of {job.verb}.")
@@ -68,7 +67,7 @@ def _train(scene: bpy.types.Scene, job: TrainJob, result: dict[str, Any]) -> str
 
 
 def _insert(scene: bpy.types.Scene, job: DubJob, target: Target, placement: strips.Placement) -> bpy.types.Strip:
-    strip = strips.insert_movie(dataclasses.replace(placement, scene=scene.name), job.output_path)
+    strip = strips.insert_result(dataclasses.replace(placement, scene=scene.name), job.output_path, job.encoding)
     assert strip is not None, "the scene was there a moment ago"
     results.retire(scene, target.earlier, target.existing, strip)
     return strip

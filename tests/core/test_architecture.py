@@ -89,14 +89,14 @@ def test_the_add_on_imports_only_documents_reports_and_errors() -> None:
     }
 
 
-def test_only_two_files_touch_the_strips_of_the_sequencer() -> None:
+def test_few_files_touch_the_strips_of_the_sequencer() -> None:
     words = ("sequence_editor", "frame_final_", ".sequences", "new_movie", "new_sound")
     knowing = {
         path.relative_to(ROOT).as_posix()
         for path in modules("s2l_blender_addon", "operators", "panels")
         if any(word in path.read_text(encoding="utf-8") for word in words)
     }
-    assert knowing == {"s2l_blender_addon/strips.py", "s2l_blender_addon/results.py"}
+    assert knowing == {f"s2l_blender_addon/{name}.py" for name in ("strips", "timing", "mixing", "results")}
 
 
 def test_only_one_file_asks_for_blenders_version() -> None:
