@@ -120,6 +120,9 @@ def cancel(entry: Entry) -> None:
 
 def requeue(entry: Entry) -> None:
     """Let an entry that has failed, or was cancelled or interrupted, wait for another turn; it goes on where it was."""
+    if records.is_taken(entry):
+        entry.outcome = "Another Blender does this job now."
+        return
     entry.failure, entry.outcome, entry.status = None, "", "waiting"
     _entries.remove(entry)
     _entries.append(entry)
