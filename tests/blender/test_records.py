@@ -48,8 +48,32 @@ def test_new_blender_finds_what_was_interrupted_and_resumes_it(queue, left_behin
     queue.finish()
     assert entry.status == "done"
     assert len(dubbed_strips()) == 1
+    bpy.ops.wm.save_mainfile()
     assert json.loads(left_behind.read_text())["status"] == "done"
     queue.module.abandon()
+    assert reopen(queue) == []
+    assert len(dubbed_strips()) == 1
+
+
+@pytest.mark.parametrize("has_crashed", [False, True])
+def test_result_in_a_file_that_was_not_saved_is_not_lost(queue, left_behind, has_crashed) -> None:
+    (entry,) = reopen(queue)
+    bpy.ops.s2l.resume_entry(entry=entry.identifier)
+    queue.finish()
+    if has_crashed:
+        queue.module.abandon()
+    (entry,) = reopen(queue)
+    assert (entry.status, dubbed_strips()) == ("ready", [])
+    bpy.ops.s2l.insert_entry(entry=entry.identifier)
+    assert entry.status == "done"
+    assert len(dubbed_strips()) == 1
+
+
+def test_removed_entry_does_not_come_back(queue, left_behind) -> None:
+    (entry,) = reopen(queue)
+    bpy.ops.s2l.resume_entry(entry=entry.identifier)
+    queue.finish()
+    bpy.ops.s2l.clear_finished()
     assert reopen(queue) == []
 
 
