@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         install(extension, folder)
-        figures = measure(folder, options.seconds, {verb: options.kills for verb in options.killed}, options.seed)
+        figures = measure(folder, options.seconds, dict.fromkeys(options.killed, options.kills), options.seed)
     print_figures(figures)
     if options.json:
         write_whole(str(options.json), json.dumps(figures, indent=2).encode())
