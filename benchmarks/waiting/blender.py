@@ -38,7 +38,7 @@ def watch(settings: Settings, user_folder: Path, kill: Kill | None = None) -> li
 
     Args:
         settings: What it does.
-        user_folder: Of Blender, with the extension in it, and for the caches of the engine.
+        user_folder: Of Blender, with the extension in it.
         kill: What happens to it; a killed worker does not end the session.
     """
     document = user_folder / "settings.json"
@@ -47,7 +47,7 @@ def watch(settings: Settings, user_folder: Path, kill: Kill | None = None) -> li
     variables = {
         **os.environ,
         "BLENDER_USER_RESOURCES": str(user_folder),
-        "XDG_CACHE_HOME": str(user_folder / "cache"),
+        "XDG_CACHE_HOME": str(Path(settings.folder) / "cache"),  # of its own, or a later job had less to do
         "S2L_BLENDER_PYTHON": sys.executable,
         "S2L_WORKER_PYTHON": sys.executable,
     }
