@@ -122,7 +122,7 @@ def survive(settings: Settings, folder: Path, kill: Kill, reference: Path) -> Fi
         "verb": settings.verb,
         "victim": kill.victim,
         "seconds": round(kill.seconds, 2),
-        "phase": next(event["phase"] for event in reversed(first) if event["worker"] or kill.victim == "blender"),
+        "phase": next((event["phase"] for event in first if "is_killed" in event), "it had ended"),
         "status": last[-1]["status"],
         "is_equal": last[-1]["status"] == "done" and digest(output_of(settings)) == digest(reference),
     }

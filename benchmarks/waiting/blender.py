@@ -34,7 +34,7 @@ class Kill:
 
 
 def watch(settings: Settings, user_folder: Path, kill: Kill | None = None) -> list[Event]:
-    """What a session of Blender told until it ended, or was killed.
+    """What a session of Blender told until it ended, or was killed: ``is_killed`` is in the event before that.
 
     Args:
         settings: What it does.
@@ -66,6 +66,7 @@ def _until_the_end(blender: subprocess.Popen[str], kill: Kill | None) -> Iterato
         if event["phase"] and begun is None:
             begun = time.monotonic()
         if kill and begun is not None and time.monotonic() > begun + kill.seconds and event["worker"]:
+            event["is_killed"] = True
             os.kill(blender.pid if kill.victim == "blender" else event["worker"], signal.SIGKILL)
             if kill.victim == "blender":
                 return
