@@ -35,6 +35,7 @@ Figures = dict[str, Any]
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="build.py bench interface", description=__doc__)
     parser.add_argument("--kills", type=int, default=0, metavar="N", help="kill Blender and worker N times each")
+    parser.add_argument("--killed", nargs="+", choices=("train", "dub"), default=["train", "dub"], help="jobs to kill")
     parser.add_argument("--seconds", type=float, default=12.0, help="of footage and of voice")
     parser.add_argument("--seed", type=int, default=0, help="of the moments at which is killed")
     parser.add_argument("--json", type=Path, help="also write the figures here")
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         install(extension, folder)
-        figures = measure(folder, options.seconds, options.kills, random.Random(options.seed))
+        figures = measure(folder, options.seconds, dict.fromkeys(options.killed, options.kills), options.seed)
     print_figures(figures)
     if options.json:
         write_whole(str(options.json), json.dumps(figures, indent=2).encode())
@@ -60,7 +61,7 @@ def install(extension: Path, user_folder: Path) -> None:
     install(extension)
 
 
-def measure(folder: Path, seconds: float, kills: int, rng: random.Random) -> Figures:
+def measure(folder: Path, seconds: float, kills: dict[str, int], seed: int) -> Figures:
     """Everything, one job after the other."""
     say("Training, then dubbing")
     train = settings_of(folder, "train", "reference", seconds)
@@ -79,8 +80,9 @@ def measure(folder: Path, seconds: float, kills: int, rng: random.Random) -> Fig
         "cancel_seconds": cancelled,
         "kills": [],
     }
+    rng = random.Random(seed)
     for reference, events in ((train, trained), (dub, dubbed)):
-        for number in range(kills):
+        for number in range(kills.get(reference.verb, 0)):
             victim = ("blender", "worker")[number % 2]
             kill = Kill(rng.uniform(0.0, work_seconds(events)), victim)
             settings = settings_of(folder, reference.verb, f"{reference.verb}_{number}", seconds, reference.speaker)
@@ -120,7 +122,7 @@ def survive(settings: Settings, folder: Path, kill: Kill, reference: Path) -> Fi
         "verb": settings.verb,
         "victim": kill.victim,
         "seconds": round(kill.seconds, 2),
-        "phase": first[-1]["phase"],
+        "phase": next((event["phase"] for event in first if "is_killed" in event), "it had ended"),
         "status": last[-1]["status"],
         "is_equal": last[-1]["status"] == "done" and digest(output_of(settings)) == digest(reference),
     }

@@ -20,6 +20,7 @@ class EntryOperator:
         statuses: Of entries that it is for.
     """
 
+    bl_options = {"INTERNAL"}  # without its entry it is nothing to search for
     bl_idname: ClassVar[str]  # Blender's, as is the next
     report: Callable[[set[str], str], None]
     entry: bpy.props.StringProperty(name="Entry", description="The entry of the queue", options={"HIDDEN", "SKIP_SAVE"})

@@ -120,6 +120,9 @@ def cancel(entry: Entry) -> None:
 
 def requeue(entry: Entry) -> None:
     """Let an entry that has failed, or was cancelled or interrupted, wait for another turn; it goes on where it was."""
+    if records.is_taken(entry):
+        entry.outcome = "Another Blender does this job now."
+        return
     entry.failure, entry.outcome, entry.status = None, "", "waiting"
     _entries.remove(entry)
     _entries.append(entry)
@@ -137,12 +140,30 @@ def remove(entry: Entry) -> None:
     _entries.remove(entry)
     if entry.result is None:
         records.forget(entry)
+    else:
+        _conclude(entry, "done", entry.outcome)
 
 
 def clear_finished() -> None:
     """Forget all entries that have ended."""
     for entry in [entry for entry in _entries if entry.has_ended]:
         remove(entry)
+
+
+def settle() -> None:
+    """The file was saved: results that are in it are safe, and their records say so."""
+    for entry in _entries:
+        if entry.status == "done" and not entry.is_safe and deliveries.find_scene(entry.target):
+            entry.is_safe = True
+            _save(entry)
+
+
+def unsettle() -> None:
+    """The file was left: results that it held without being saved wait to be put in again."""
+    for entry in _entries:
+        if entry.status == "done" and not entry.is_safe:
+            kept = f"; the result is kept in {output_of(entry.job)}" if output_of(entry.job) else ""
+            entry.status, entry.outcome = "ready", f"The file was left without saving it{kept}."
 
 
 def restore(entries: Iterable[Entry]) -> None:
@@ -217,7 +238,9 @@ def _deliver(entry: Entry) -> None:
         traceback.print_exc()
         _conclude(entry, "ready", f"The result could not be put into the file: {error}")
     else:
-        _conclude(entry, "done", text)
+        entry.status, entry.outcome = "done", text
+        if not (output_of(entry.job) and bpy.data.filepath):  # otherwise the record says so when the file is saved
+            _save(entry)
 
 
 def _fail(entry: Entry, error: Speech2LipError, log: str = "") -> None:

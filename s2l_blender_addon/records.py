@@ -58,6 +58,15 @@ def forget(entry: Entry) -> None:
     entry.record_path.unlink(missing_ok=True)
 
 
+def is_taken(entry: Entry) -> bool:
+    """Whether another Blender, which lives, has made the entry its own."""
+    try:
+        _, owner = read(entry.record_path)
+    except BadJob:
+        return False
+    return owner != session.token() and session.is_alive(owner)
+
+
 def unfinished(folders: list[Path]) -> Iterator[Entry]:
     """Entries in folders whose Blender has ended before their result was put into its file, the oldest first."""
     paths = sorted(path for folder in folders if folder.is_dir() for path in folder.glob(f"*{RECORD_SUFFIX}"))

@@ -1,4 +1,4 @@
-"""Finds what an earlier Blender left unfinished, whenever a file is opened."""
+"""Finds what an earlier Blender left unfinished whenever a file is opened, and heeds when one is saved."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ WORKER_GRACE_SECONDS = 6.0  # the worker of a Blender that has vanished ends wit
 
 def register() -> None:
     bpy.app.handlers.load_post.append(_after_loading)
-    bpy.app.timers.register(_after_loading, first_interval=0.0)  # a file cannot be read while add-ons are enabled
+    bpy.app.handlers.save_post.append(_after_saving)
+    bpy.app.timers.register(_find_everywhere, first_interval=0.0)  # a file cannot be read while add-ons are enabled
 
 
 def unregister() -> None:
+    bpy.app.handlers.save_post.remove(_after_saving)
     bpy.app.handlers.load_post.remove(_after_loading)
-    if bpy.app.timers.is_registered(_after_loading):
-        bpy.app.timers.unregister(_after_loading)
+    if bpy.app.timers.is_registered(_find_everywhere):
+        bpy.app.timers.unregister(_find_everywhere)
 
 
 def find_interrupted(scene: bpy.types.Scene) -> list[Entry]:
@@ -50,7 +52,17 @@ def _belongs_here(entry: Entry) -> bool:
     return not entry.target.blend or blend == opened or (blend.name == opened.name and not blend.exists())
 
 
-@bpy.app.handlers.persistent
-def _after_loading(*_: object) -> None:
+def _find_everywhere() -> None:
     for scene in bpy.data.scenes:
         find_interrupted(scene)
+
+
+@bpy.app.handlers.persistent
+def _after_loading(*_: object) -> None:
+    job_queue.unsettle()
+    _find_everywhere()
+
+
+@bpy.app.handlers.persistent
+def _after_saving(*_: object) -> None:
+    job_queue.settle()

@@ -34,11 +34,11 @@ class Kill:
 
 
 def watch(settings: Settings, user_folder: Path, kill: Kill | None = None) -> list[Event]:
-    """What a session of Blender told until it ended, or was killed.
+    """What a session of Blender told until it ended, or was killed: ``is_killed`` is in the event before that.
 
     Args:
         settings: What it does.
-        user_folder: Of Blender, with the extension in it, and for the caches of the engine.
+        user_folder: Of Blender, with the extension in it.
         kill: What happens to it; a killed worker does not end the session.
     """
     document = user_folder / "settings.json"
@@ -47,7 +47,7 @@ def watch(settings: Settings, user_folder: Path, kill: Kill | None = None) -> li
     variables = {
         **os.environ,
         "BLENDER_USER_RESOURCES": str(user_folder),
-        "XDG_CACHE_HOME": str(user_folder / "cache"),
+        "XDG_CACHE_HOME": str(Path(settings.folder) / "cache"),  # of its own, or a later job had less to do
         "S2L_BLENDER_PYTHON": sys.executable,
         "S2L_WORKER_PYTHON": sys.executable,
     }
@@ -66,6 +66,7 @@ def _until_the_end(blender: subprocess.Popen[str], kill: Kill | None) -> Iterato
         if event["phase"] and begun is None:
             begun = time.monotonic()
         if kill and begun is not None and time.monotonic() > begun + kill.seconds and event["worker"]:
+            event["is_killed"] = True
             os.kill(blender.pid if kill.victim == "blender" else event["worker"], signal.SIGKILL)
             if kill.victim == "blender":
                 return

@@ -48,8 +48,32 @@ def test_new_blender_finds_what_was_interrupted_and_resumes_it(queue, left_behin
     queue.finish()
     assert entry.status == "done"
     assert len(dubbed_strips()) == 1
+    bpy.ops.wm.save_mainfile()
     assert json.loads(left_behind.read_text())["status"] == "done"
     queue.module.abandon()
+    assert reopen(queue) == []
+    assert len(dubbed_strips()) == 1
+
+
+@pytest.mark.parametrize("has_crashed", [False, True])
+def test_result_in_a_file_that_was_not_saved_is_not_lost(queue, left_behind, has_crashed) -> None:
+    (entry,) = reopen(queue)
+    bpy.ops.s2l.resume_entry(entry=entry.identifier)
+    queue.finish()
+    if has_crashed:
+        queue.module.abandon()
+    (entry,) = reopen(queue)
+    assert (entry.status, dubbed_strips()) == ("ready", [])
+    bpy.ops.s2l.insert_entry(entry=entry.identifier)
+    assert entry.status == "done"
+    assert len(dubbed_strips()) == 1
+
+
+def test_removed_entry_does_not_come_back(queue, left_behind) -> None:
+    (entry,) = reopen(queue)
+    bpy.ops.s2l.resume_entry(entry=entry.identifier)
+    queue.finish()
+    bpy.ops.s2l.clear_finished()
     assert reopen(queue) == []
 
 
@@ -80,17 +104,36 @@ def test_discarding_forgets_what_was_interrupted(queue, left_behind) -> None:
     assert reopen(queue) == []
 
 
-def test_job_of_a_blender_that_lives_is_left_to_it(module, queue, left_behind, tmp_path) -> None:
+@pytest.fixture
+def other_blender(module):
+    """Gives a record to another Blender, which lives until the function that this gives is called."""
     source = module("s2l_blender_addon.session").__file__
     program = f"import runpy; s = runpy.run_path({source!r}); print(s['token'](), flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", program], stdin=-1, stdout=-1, text=True) as other:
-        document = json.loads(left_behind.read_text())
-        document["session"] = other.stdout.readline().strip()
-        left_behind.write_text(json.dumps(document))
-        assert reopen(queue) == []
+
+        def give(record: Path):
+            document = json.loads(record.read_text())
+            document["session"] = token
+            record.write_text(json.dumps(document))
+            return lambda: (other.kill(), other.wait())
+
+        token = other.stdout.readline().strip()
+        yield give
         other.kill()
-        other.wait()
-        assert len(reopen(queue)) == 1
+
+
+def test_job_of_a_blender_that_lives_is_left_to_it(queue, left_behind, other_blender) -> None:
+    end = other_blender(left_behind)
+    assert reopen(queue) == []
+    end()
+    assert len(reopen(queue)) == 1
+
+
+def test_job_that_another_blender_has_resumed_is_left_to_it(queue, left_behind, other_blender) -> None:
+    (entry,) = reopen(queue)
+    other_blender(left_behind)
+    bpy.ops.s2l.resume_entry(entry=entry.identifier)
+    assert (entry.status, entry.outcome) == ("interrupted", "Another Blender does this job now.")
 
 
 def test_file_and_folder_that_were_moved_together_find_their_jobs(queue, left_behind, tmp_path) -> None:
