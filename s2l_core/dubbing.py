@@ -16,7 +16,8 @@ from .events import Report
 from .files import refuse_unwritable
 from .footage import Footage, prepare, shown_at
 from .jobs import DubJob, Media, parse_rate
-from .media.audio import SPEECH_RATE, read_audio, read_speech
+from .media.audio import SPEECH_RATE, read_speech
+from .media.mix import read_voice, sources
 from .media.video import VideoWriter, probe, read_frames
 from .model.speaker import SpeakerModel
 from .regions import lip_shape_size
@@ -42,12 +43,11 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     """
     report = report or Report()
     started = time.monotonic()
-    assert isinstance(job.voice, Media)
-    refuse_unwritable(job.output_path, job.footage.path, job.voice.path, job.speaker_path)
+    refuse_unwritable(job.output_path, job.footage.path, *sources(job.voice), job.speaker_path)
     device = choose_device(job.device)
     speaker = SpeakerModel.load(job.speaker_path, device)
     info = probe(job.footage.path)
-    speech, sound = read_speech(job.voice), read_audio(job.voice)
+    speech, sound = read_voice(job.voice)
     footage = prepare(job.footage, job.landmarks, device.type, report)
     if len(speaker.look.shape.mean) != lip_shape_size(footage.layout):
         raise BadJob(f"{job.speaker_path} was trained with other landmarks than {job.landmarks!r}.", "Choose those.")
