@@ -21,7 +21,7 @@ from .media.mix import read_voice, sources
 from .media.video import VideoWriter, probe, read_frames
 from .model.speaker import SpeakerModel
 from .regions import lip_shape_size
-from .rendering import BATCH, MouthRenderer, speech_track
+from .rendering import BATCH, MouthRenderer, rest_in_silence, speech_track
 
 _BLOCK = 32
 """Frames that are held in memory to be played backwards."""
@@ -63,6 +63,7 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
 
     renderer = MouthRenderer(speaker, footage)
     track = speech_track(speaker, speech)
+    track = rest_in_silence(speaker, track, speech, job.silence_db, job.rest_strength, (voiced - 1) / float(rate))
     times = np.arange(voiced) / float(rate)
     written = 0
     with VideoWriter(job.output_path, info.width, info.height, rate, info.colour, samples) as writer:

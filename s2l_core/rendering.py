@@ -13,13 +13,14 @@ from .canonical import CanonicalFace
 from .compositing import Placement, paste, place
 from .errors import BadJob
 from .footage import Footage
-from .media.audio import SPEECH_RATE
+from .media.audio import SPEECH_RATE, measure_level
 from .model.blend import BlendNet
 from .model.look import LookPixels
 from .model.speaker import SpeakerModel
 from .regions import Observer, lip_shapes, regions_to_tensor
-from .speech.encoder import SpeechEncoder, codes_at
+from .speech.encoder import CODE_SECONDS, SpeechEncoder, codes_at
 from .speech.features import normalise_loudness
+from .speech.silence import curve_at, resting
 from .speech.sources import open_source
 
 BATCH = 8
@@ -44,6 +45,32 @@ def speech_track(speaker: SpeakerModel, speech: NDArray[np.float32]) -> Tensor:
     encoder = speaker.lip.speech
     track = encoder.track(features)
     return encoder.articulation(track) if isinstance(encoder, SpeechEncoder) else track
+
+
+def rest_in_silence(
+    speaker: SpeakerModel,
+    track: Tensor,
+    speech: NDArray[np.float32],
+    silence_db: Sequence[float],
+    strength: Sequence[float],
+    last: float,
+) -> Tensor:
+    """Codes of speech that are drawn to the resting mouth where nobody speaks.
+
+    Args:
+        speaker: Whose mouth it is.
+        track: (t, size) as :func:`speech_track` gives it.
+        speech: (n,) at 16 kHz that it was made of.
+        silence_db: Curve of levels under which that is silent, against its loudness.
+        strength: Curve from 0, which leaves the codes as they are, to 1.
+        last: Second at which both curves end; they begin with the track.
+    """
+    times = CODE_SECONDS * np.arange(len(track))
+    loudness = measure_level(speech, SPEECH_RATE).loudness_db
+    shares = resting(speech, times, loudness, curve_at(silence_db, times, last)) * curve_at(strength, times, last)
+    encoder = speaker.lip.speech
+    rest = encoder.articulation(encoder.rest()) if isinstance(encoder, SpeechEncoder) else encoder.rest()
+    return torch.lerp(track, rest.to(track), torch.from_numpy(shares).to(track)[:, None])
 
 
 class LipPaster:
