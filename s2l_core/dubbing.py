@@ -21,6 +21,7 @@ from .media.mix import read_voice, sources
 from .media.video import VideoWriter, probe, read_frames
 from .model.speaker import SpeakerModel
 from .regions import lip_shape_size
+from .reliability import judge_frames
 from .rendering import BATCH, MouthRenderer, rest_in_silence, speech_track
 
 _BLOCK = 32
@@ -36,7 +37,9 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
 
     Returns:
         ``output_path``, ``frames_expected``, ``frames_written``, ``duration_error_ms`` (of the pictures against the
-        voice), ``frames_without_face``, ``prepare_seconds``, ``dub_seconds``, ``dub_fps``.
+        voice), ``frames_without_face``, ``untouched`` (runs of frames that keep the footage's pixels, with
+        ``first``, ``last`` and ``reason``: ``"no face"``, ``"turned away"`` or ``"occluded"``), ``prepare_seconds``,
+        ``dub_seconds``, ``dub_fps``.
 
     Raises:
         Speech2LipError: What is wrong with the files; see :mod:`s2l_core.errors`.
@@ -48,7 +51,7 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     speaker = SpeakerModel.load(job.speaker_path, device)
     info = probe(job.footage.path)
     speech, sound = read_voice(job.voice)
-    footage = prepare(job.footage, job.landmarks, device.type, report)
+    footage = prepare(job.footage, job.landmarks, device.type, report, faceless=True)
     if len(speaker.look.shape.mean) != lip_shape_size(footage.layout):
         raise BadJob(f"{job.speaker_path} was trained with other landmarks than {job.landmarks!r}.", "Choose those.")
     prepared = time.monotonic()
@@ -64,18 +67,19 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     renderer = MouthRenderer(speaker, footage)
     track = speech_track(speaker, speech)
     track = rest_in_silence(speaker, track, speech, job.silence_db, job.rest_strength, (voiced - 1) / float(rate))
-    times = np.arange(voiced) / float(rate)
+    judged = judge_frames(speaker, footage, order, rate, report)
+    weights = np.pad(judged.weights, (0, len(tail)))
+    times = np.arange(len(indices)) / float(rate)
     written = 0
     with VideoWriter(job.output_path, info.width, info.height, rate, info.colour, samples) as writer:
         for batch in _batches(frames_in_order(footage, indices), BATCH):
-            spoken = min(len(batch), max(0, voiced - written))
-            chosen = indices[written : written + len(batch)]
-            if spoken:
-                codes = renderer.codes(batch[:spoken], chosen[:spoken], track, times[written : written + spoken])
-                batch[:spoken] = renderer.render(batch[:spoken], chosen[:spoken], codes)
+            now = slice(written, written + len(batch))
+            if weights[now].any():
+                codes = renderer.codes(batch, indices[now], track, times[now])
+                batch = renderer.render(batch, indices[now], codes, weights[now])
             for image in batch:
                 writer.write(image)
-            written += len(batch)
+            written = now.stop
             report.progress("Dub", written, len(indices))
     finished = time.monotonic()
     return {
@@ -84,6 +88,7 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
         "frames_written": written,
         "duration_error_ms": 1000.0 * (voiced / float(rate) - seconds),
         "frames_without_face": int((~footage.track.found[order]).sum()),
+        "untouched": judged.untouched,
         "prepare_seconds": prepared - started,
         "dub_seconds": finished - prepared,
         "dub_fps": written / (finished - prepared),

@@ -93,6 +93,7 @@ class LipPaster:
         indices: NDArray[np.integer],
         lips: Tensor,
         blend: BlendNet | None = None,
+        weights: NDArray[np.float32] | None = None,
     ) -> list[NDArray[np.uint8]]:
         """Frames with new lips.
 
@@ -101,9 +102,11 @@ class LipPaster:
             indices: int (B,) which frames of the footage they are.
             lips: float32 (B, 3, h, w) in [0, 1], of any resolution.
             blend: Joins lips and frames; without it the lips are laid over them as they are.
+            weights: (B,) from 0 for the frame as it was to 1 for the new lips; None means 1 for all.
 
         Returns:
-            New images; outside of the mouth's mask, and wherever no face was found, they equal the given ones.
+            New images; outside of the mouth's mask, wherever no face was found, and where the weight is 0, they equal
+            the given ones.
         """
         plan = self.observer.plan
         cuts = np.stack([plan.cut(image, int(index)) for image, index in zip(images, indices, strict=True)])
@@ -112,8 +115,12 @@ class LipPaster:
         blended = paste(lips, regions, placement, self._view)
         if blend is not None:
             blended = blend(blended, placement.mask)
+        kept = ~self._found[indices]
+        if weights is not None:
+            blended = torch.lerp(regions, blended, torch.from_numpy(weights).to(blended)[:, None, None, None])
+            kept |= weights == 0
         quantised = (blended.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-        replaced = (placement.mask > 0).permute(0, 2, 3, 1).cpu().numpy() & self._found[indices][:, None, None, None]
+        replaced = (placement.mask > 0).permute(0, 2, 3, 1).cpu().numpy() & ~kept[:, None, None, None]
         results = []
         for image, index, new, old, where in zip(images, indices, quantised, cuts, replaced, strict=True):
             result = image.copy()
@@ -177,7 +184,11 @@ class MouthRenderer:
 
     @torch.no_grad()
     def render(
-        self, images: Sequence[NDArray[np.uint8]], indices: NDArray[np.integer], codes: Tensor
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        indices: NDArray[np.integer],
+        codes: Tensor,
+        weights: NDArray[np.float32] | None = None,
     ) -> list[NDArray[np.uint8]]:
         """Frames with new lips.
 
@@ -185,8 +196,10 @@ class MouthRenderer:
             images: B frames uint8 (H, W, 3).
             indices: int (B,) which frames of the footage they are.
             codes: Motion codes (B, code).
+            weights: As in :meth:`LipPaster.paste`.
 
         Returns:
             New images; outside of the mouth's mask, and wherever no face was found, they equal the given ones.
         """
-        return self._paster.paste(images, indices, self._paint(codes), self._speaker.blend if self._blending else None)
+        blend = self._speaker.blend if self._blending else None
+        return self._paster.paste(images, indices, self._paint(codes), blend, weights)
