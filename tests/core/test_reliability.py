@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import wave
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -110,7 +111,8 @@ def ellipse(image: Image, box: NDArray[np.float64]) -> Image:
     skin = np.median(image[int(top) - 8 : int(top), int(left) : int(right)], axis=(0, 1))
     centre = int((left + right) / 2), int((top + bottom) / 2)
     axes = int((right - left) / 2), int((bottom - top) / 2)
-    mask = cv2.ellipse(np.zeros(image.shape[:2], np.float32), centre, axes, 0, 0, 360, 1.0, -1)[..., None]
+    blank: NDArray[np.float32] = np.zeros(image.shape[:2], np.float32)
+    mask = np.asarray(cv2.ellipse(blank, centre, axes, 0.0, 0.0, 360.0, (1.0,), -1))[..., None]
     light = np.linspace(0.85, 1.1, image.shape[1])[None, :, None]
     return np.clip(image * (1 - mask) + skin * light * mask, 0, 255).astype(np.uint8)
 
@@ -124,7 +126,9 @@ def bar(image: Image, box: NDArray[np.float64]) -> Image:
 
 
 @pytest.mark.parametrize("cover", [ellipse, bar])
-def test_what_is_in_front_of_a_mouth_stands_out(speaker: SpeakerModel, footage: Footage, cover) -> None:
+def test_what_is_in_front_of_a_mouth_stands_out(
+    speaker: SpeakerModel, footage: Footage, cover: Callable[[Image, NDArray[np.float64]], Image]
+) -> None:
     explainer, boxes = MouthExplainer(speaker, footage), mouth_boxes(speaker.face, footage.track)
     chosen = np.arange(0, len(footage.times), 10)
     images = [frame.image for frame in footage.frames()]
