@@ -254,7 +254,7 @@ class DubJob:
     remainder: Remainder = "stop"
     moments: tuple[float, ...] = ()
     encoding: Encoding = Encoding()
-    silence_db: tuple[float, ...] = (-35.0,)
+    silence_db: tuple[float, ...] = (-25.0,)
     rest_strength: tuple[float, ...] = (1.0,)
     landmarks: str = "bundled"
     device: Device = "auto"
