@@ -18,14 +18,16 @@ from .errors import BadJob
 from .events import Report
 from .files import refuse_unwritable
 from .footage import Footage, fingerprint_file, prepare, shown_at
-from .jobs import DubJob, Encoding, Media, Mix, parse_rate, to_document
-from .media.audio import SPEECH_RATE, read_audio, read_speech
+from .jobs import DubJob, Encoding, Media, parse_rate, to_document
+from .media.audio import SPEECH_RATE, read_speech
 from .media.chunks import Chunks
 from .media.encodings import codec_of
+from .media.mix import read_voice, sources
 from .media.video import probe, read_frames
 from .model.speaker import SpeakerModel
 from .regions import lip_shape_size
-from .rendering import BATCH, MouthRenderer, speech_track
+from .reliability import judge_frames
+from .rendering import BATCH, MouthRenderer, rest_in_silence, speech_track
 from .version import VERSION
 
 CHUNK = 16 * BATCH
@@ -44,7 +46,9 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
 
     Returns:
         ``output_path``, ``frames_expected``, ``frames_written``, ``frames_resumed`` (which an earlier run wrote),
-        ``duration_error_ms`` (of the pictures against the voice), ``frames_without_face``, ``prepare_seconds``,
+        ``duration_error_ms`` (of the pictures against the voice), ``frames_without_face``, ``untouched`` (runs of
+        frames that keep the footage's pixels, with ``first``, ``last`` and ``reason``: ``"no face"``,
+        ``"turned away"`` or ``"occluded"``), ``prepare_seconds``,
         ``dub_seconds``, ``dub_fps``.
 
     Raises:
@@ -53,12 +57,12 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     report = report or Report()
     started = time.monotonic()
     _refuse_other_name(job)
-    refuse_unwritable(job.output_path, job.footage.path, *_sources(job.voice), job.speaker_path)
+    refuse_unwritable(job.output_path, job.footage.path, *sources(job.voice), job.speaker_path)
     device = choose_device(job.device)
     speaker = SpeakerModel.load(job.speaker_path, device)
     info = probe(job.footage.path)
-    speech, sound = _read_voice(job.voice)
-    footage = prepare(job.footage, job.landmarks, device.type, report)
+    speech, sound = read_voice(job.voice)
+    footage = prepare(job.footage, job.landmarks, device.type, report, faceless=True)
     if len(speaker.look.shape.mean) != lip_shape_size(footage.layout):
         raise BadJob(f"{job.speaker_path} was trained with other landmarks than {job.landmarks!r}.", "Choose those.")
     prepared = time.monotonic()
@@ -69,6 +73,9 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     samples = _fit_sound(sound, job.footage if len(indices) > voiced else None, voiced, len(indices), rate)
     renderer = MouthRenderer(speaker, footage)
     track = speech_track(speaker, speech)
+    track = rest_in_silence(speaker, track, speech, job.silence_db, job.rest_strength, (voiced - 1) / float(rate))
+    judged = judge_frames(speaker, footage, indices[:voiced], rate, report)
+    weights = np.pad(judged.weights, (0, len(indices) - voiced))
 
     chunks = Chunks(job.output_path, len(indices), CHUNK, job.encoding, _identity(job, footage, device.type))
     missing = chunks.missing
@@ -80,10 +87,11 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
         with chunks.writer(frames, info.width, info.height, rate, info.colour) as writer:
             first = frames.start
             for batch in _batches(frames_in_order(footage, chosen), BATCH):
-                numbers = np.arange(first, first + len(batch))
-                for image in _speak(renderer, track, batch, indices[numbers], numbers, voiced, rate, job.encoding):
+                now = slice(first, first + len(batch))
+                times = np.arange(now.start, now.stop) / float(rate)
+                for image in _speak(renderer, track, times, batch, indices[now], weights[now], job.encoding):
                     writer.write(image)
-                first += len(batch)
+                first = now.stop
                 written += len(batch)
                 report.progress("Dub", written, len(indices))
     chunks.join(rate, samples, synthetic_media(speaker.name))
@@ -95,6 +103,7 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
         "frames_resumed": resumed,
         "duration_error_ms": 1000.0 * (voiced / float(rate) - seconds),
         "frames_without_face": int((~footage.track.found[indices[:voiced]]).sum()),
+        "untouched": judged.untouched,
         "prepare_seconds": prepared - started,
         "dub_seconds": finished - prepared,
         "dub_fps": (written - resumed) / (finished - prepared),
@@ -126,34 +135,29 @@ def frames_to_show(job: DubJob, footage: Footage, seconds: float, rate: Fraction
 def _speak(
     renderer: MouthRenderer,
     track: Tensor,
+    times: NDArray[np.float64],
     images: list[NDArray[np.uint8]],
     indices: NDArray[np.int64],
-    numbers: NDArray[np.int64],
-    voiced: int,
-    rate: Fraction,
+    weights: NDArray[np.float32],
     encoding: Encoding,
 ) -> list[NDArray[np.uint8]]:
-    """Frames of the result, as they are written: whole pictures, or mouths with alpha.
+    """B frames of the result, as they are written: whole pictures, or mouths with alpha.
 
     Args:
         renderer: Of the footage.
         track: The voice, see :func:`s2l_core.rendering.speech_track`.
+        times: (B,) seconds of the voice that are heard.
         images: The footage's frames, uint8 (H, W, 3).
-        indices: Which frames of the footage they are.
-        numbers: Which frames of the result they are.
-        voiced: How many frames of the result speak.
-        rate: Frames per second of the result.
+        indices: (B,) which frames of the footage they are.
+        weights: (B,) how far their mouths are replaced.
         encoding: Tells the layer.
     """
-    spoken = int((numbers < voiced).sum())
-    dubbed = list(images)
-    if spoken:
-        codes = renderer.codes(images[:spoken], indices[:spoken], track, numbers[:spoken] / float(rate))
-        dubbed[:spoken] = renderer.render(images[:spoken], indices[:spoken], codes)
+    dubbed = images
+    if weights.any():
+        dubbed = renderer.render(images, indices, renderer.codes(images, indices, track, times), weights)
     if encoding.layer == "picture":
         return dubbed
-    masks = renderer.masks(indices, *images[0].shape[:2])
-    masks[spoken:] = 0
+    masks = renderer.masks(indices, weights, *images[0].shape[:2])
     return [lift(new, old, mask) for new, old, mask in zip(dubbed, images, masks, strict=True)]
 
 
@@ -163,19 +167,10 @@ def _refuse_other_name(job: DubJob) -> None:
         raise BadJob(f"{job.output_path} does not end in {suffix}.", f"{job.encoding.format} is written into {suffix}.")
 
 
-def _sources(voice: Media | Mix) -> list[str]:
-    return [voice.path] if isinstance(voice, Media) else sorted({sound.path for sound in voice.sounds})
-
-
-def _read_voice(voice: Media | Mix) -> tuple[NDArray[np.float32], tuple[NDArray[np.float32], int]]:
-    assert isinstance(voice, Media)
-    return read_speech(voice), read_audio(voice)
-
-
 def _identity(job: DubJob, footage: Footage, device: str) -> dict[str, Any]:
     """All that the frames of a job follow from: what chunks of it are known by."""
     document = to_document(job)
-    files = {path: fingerprint_file(path) for path in [job.speaker_path, *_sources(job.voice)]}
+    files = {path: fingerprint_file(path) for path in [job.speaker_path, *sources(job.voice)]}
     return {"job": document | {"device": device}, "footage": footage.fingerprint, "files": files, "version": VERSION}
 
 

@@ -19,7 +19,7 @@ from .errors import FootageTooShort, NoFace, NotAVideo, TooFewFaces
 from .events import Report
 from .face.landmarks import open_detector
 from .face.layout import IBUG68, MESH468, LandmarkLayout, mouth_opening
-from .face.tracking import HeadTrack, find_shots, track_head
+from .face.tracking import HeadTrack, find_shots, no_head, track_head
 from .jobs import Media
 from .media.video import Frame, VideoInfo, probe, read_frames
 
@@ -68,7 +68,13 @@ class Footage:
         return read_frames(self.media)
 
 
-def prepare(media: Media, landmarks: str = "bundled", device: str = "cpu", report: Report | None = None) -> Footage:
+def prepare(
+    media: Media,
+    landmarks: str = "bundled",
+    device: str = "cpu",
+    report: Report | None = None,
+    faceless: bool = False,
+) -> Footage:
     """Find and track the head of a clip, or take what an earlier call found from the cache.
 
     Args:
@@ -76,11 +82,12 @@ def prepare(media: Media, landmarks: str = "bundled", device: str = "cpu", repor
         landmarks: Landmark back-end, see :func:`s2l_core.face.landmarks.open_detector`.
         device: Where the back-end runs, if it knows more than one place.
         report: Told the phases ``"Find face"`` and ``"Track head"``.
+        faceless: Whether a clip without any face will do.
 
     Raises:
         FileMissing: There is no such file.
         NotAVideo: It holds no moving pictures, or none in the span.
-        NoFace: No frame shows a face.
+        NoFace: No frame shows a face, which will not do.
         LandmarksUnavailable: The back-end cannot be used.
     """
     report = report or Report()
@@ -93,8 +100,11 @@ def prepare(media: Media, landmarks: str = "bundled", device: str = "cpu", repor
         _save_landmarks(cached, *found)
     layout, times, points = found
     if np.isnan(points).all():
-        raise NoFace(f"No frame of {media.path} shows a face.")
-    track = track_head(points, times, find_shots(points, layout), layout, info.width, info.height, report)
+        if not faceless:
+            raise NoFace(f"No frame of {media.path} shows a face.")
+        track = no_head(len(times), layout, info.width, info.height)
+    else:
+        track = track_head(points, times, find_shots(points, layout), layout, info.width, info.height, report)
     return Footage(media, info, fingerprint, layout, times, points, track)
 
 
