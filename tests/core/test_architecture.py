@@ -17,6 +17,7 @@ LIBRARY = ROOT / "s2l_core"
 ROWS = [
     {"errors", "events", "jobs", "version"},
     {"device", "files", "losses"},
+    {"kept"},
     {"media"},
     {"face", "geometry", "speech", "synchrony", "camera_path", "trust"},
     {"footage"},

@@ -1,0 +1,94 @@
+"""A program that trains in workers which are killed: prints what came of it as JSON. ``test_kill.py`` starts it.
+
+Workers are forks of one process that has imported everything and computed nothing, so that each starts at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import s2l_core.dubbing  # noqa: F401 (imports what the forks need)
+from s2l_core import kept, training
+from s2l_core.jobs import Media, TrainJob, to_document
+from s2l_core.training import checkpoint, loop, presets
+from s2l_core.worker import Channel, Worker
+
+KILLS = 10
+SHORT = replace(presets.PRESETS["preview"], appearance_steps=12, depth_steps=12, head_steps=6, speech_factor=0.1)
+
+
+class Training:
+    """A worker in a process of its own that trains one speaker."""
+
+    def __init__(self, footage: str, speaker: str) -> None:
+        reader, self._requests = os.pipe()
+        answers, writer = os.pipe()
+        job = TrainJob(Media(footage, 0.0, 12.0), speaker, preset="preview", device="cpu")
+        self.process = os.fork()
+        if self.process == 0:
+            Worker(os.fdopen(reader, "rb"), Channel(os.fdopen(writer, "wb"))).run()
+            os._exit(0)
+        os.close(reader)
+        os.close(writer)
+        request = {"jsonrpc": "2.0", "id": 1, "method": "train", "params": to_document(job)}
+        os.write(self._requests, json.dumps(request).encode() + b"\n")
+        self._answers = os.fdopen(answers, "rb")
+
+    def moments(self) -> Iterator[tuple[str, float]]:
+        """Phases and what is done of them, until the worker answers."""
+        for line in self._answers:
+            message = json.loads(line)
+            if message.get("method") == "progress":
+                yield message["params"]["phase"], message["params"]["done"]
+            elif "id" in message:
+                assert "result" in message, message
+                return
+
+    def kill(self) -> None:
+        os.kill(self.process, signal.SIGKILL)
+        os.waitpid(self.process, 0)
+        os.close(self._requests)
+        self._answers.close()
+
+
+def main(footage: str, folder: Path, seed: int) -> dict[str, Any]:
+    """Train without interruption, then with; the two files shall be equal."""
+    chance = random.Random(seed)
+    os.environ["XDG_CACHE_HOME"] = str(folder / "cache of the whole")
+    speaker = folder / "speaker.s2l"
+    uninterrupted = Training(footage, str(speaker))
+    seen = list(uninterrupted.moments())
+    uninterrupted.kill()
+    speaker.rename(folder / "whole.s2l")
+    os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
+    once = [place for place, moment in enumerate(seen) if Counter(seen)[moment] == 1]
+    places = {moment: place for place, moment in enumerate(seen)}
+    marks = sorted(chance.sample(once, KILLS))
+    for mark in marks:
+        interrupted = Training(footage, str(speaker))
+        reached = any(places.get(moment, -1) >= mark for moment in interrupted.moments() if moment in places)
+        time.sleep(chance.random() * 0.1)
+        interrupted.kill()
+        assert reached
+    last = Training(footage, str(speaker))
+    after = list(last.moments())
+    last.kill()
+    return {"killed_in": [seen[mark][0] for mark in marks], "moments": len(seen), "moments_of_the_last": len(after)}
+
+
+if __name__ == "__main__":
+    presets.PRESETS["preview"] = SHORT
+    for module in (kept, checkpoint, loop):
+        module.SAVE_SECONDS = 0.3  # type: ignore[attr-defined]
+    assert training.PRESETS["preview"] is SHORT
+    print(json.dumps(main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))))
