@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..canonical import choose_canonical
+from ..canonical import canonical_frame, choose_canonical
 from ..device import choose_device
 from ..errors import TooFewFaces
 from ..evaluation.report import measure
@@ -33,6 +33,7 @@ from .clip import Clip, observe
 from .depth import learn_depth
 from .head import learn_holes
 from .loop import Loop
+from .portrait import take_portrait
 from .presets import PRESETS, Preset
 from .speech import fit_speech, speech_stage
 from .starts import PrincipalLips, find_principal_lips, fit_look
@@ -94,10 +95,12 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
     speaker.origin = {
         "job": to_document(job),
         "version": VERSION,
+        "device": device.type,
         "fingerprint": footage.fingerprint,
         "split": split,
         "seconds": footage.seconds,
     }
+    speaker.portrait = take_portrait(face, footage, canonical_frame(footage, usable))
     ruler = Ruler(footage, face, split["held_out"], report=report, kept=kept)
     speaker.metrics = measure(ruler, speaker, footage, speech, principal.mean)
     speaker.save(job.speaker_path)
