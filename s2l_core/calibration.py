@@ -80,7 +80,8 @@ def _measure(device: torch.device, report: Report) -> Calibration:
         report.progress(_PHASE, number, len(pieces))
         measured.append(piece())
     report.progress(_PHASE, len(pieces), len(pieces))
-    calibration = Calibration(VERSION, device.type, *measured)
+    detection, megapixel, step, render = measured
+    calibration = Calibration(VERSION, device.type, detection, megapixel, step, render)
     _save(calibration)
     return calibration
 
@@ -136,7 +137,8 @@ def _render_seconds(device: torch.device) -> float:
 def _mouths(count: int, device: torch.device) -> tuple[BlendNet, torch.Tensor, torch.Tensor]:
     with torch.random.fork_rng(devices=[]):
         blend = BlendNet().to(device)
-    return blend, *(torch.full((count, channels, _SIDE, _SIDE), 0.5, device=device) for channels in (3, 1))
+    merged, mask = (torch.full((count, channels, _SIDE, _SIDE), 0.5, device=device) for channels in (3, 1))
+    return blend, merged, mask
 
 
 def _finish(device: torch.device) -> None:

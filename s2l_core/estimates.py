@@ -19,16 +19,19 @@ _CORRECTIONS = (0.1, 10.0)
 _NEWEST = 0.3
 """What the newest job counts in a correction."""
 
-_TRACKING = 3.0
-"""Work of following a head through a frame, beside that of finding its landmarks."""
-_LEAST_TRACKING = 300.0
-_OBSERVING = 0.12
-"""Steps that looking at one frame and measuring comes to."""
-_FIXED_STEPS = 150.0
-"""That a training takes whatever its preset: the look, the principal lips, the head's colours."""
+_FINDING, _TRACKING, _LEAST_TRACKING = 0.35, 0.3, 370.0
+"""Work of one frame's landmarks, which are followed more often than found, and of the head's pose in it; and of the
+head's shape."""
+_READINGS = 3
+"""How often a training decodes its footage, beside finding landmarks."""
+_FIXED_STEPS, _FRAME_STEPS = 410.0, 0.22
+"""Of what a training does whatever its preset: principal lips, look, the head's colours; and in each frame."""
 _SPEECH_STEPS = ((20.0, 60.0, 240.0, 1200.0), (300.0, 700.0, 1600.0, 2500.0))
 """Seconds of footage and steps in codes."""
-_SPEECH_STEP, _APPEARANCE_STEP, _DEPTH_STEP, _HEAD_STEP, _SYNC_STEPS = 0.6, 2.0, 0.25, 0.9, 160.0
+_APPEARANCE, _SPEECH, _DEPTH, _HEAD, _SYNC = 8.0, 2.5, 1.0, 3.8, 250.0
+"""Work of a step of each stage of a training, and of a sync expert."""
+_SYNC_SPEECH = 1.6
+"""What the sync loss makes of a step in codes."""
 
 _TRAINING_BYTES, _FRAME_BYTES = 650e6, 700e3
 _DUBBING_BYTES, _HELD_PICTURES = 700e6, 64
@@ -54,7 +57,7 @@ PRESET_WORK: dict[PresetName, PresetWork] = {
     "final": PresetWork(1500, 300, 200),
     "paper": PresetWork(2000, 150, 60),
 }
-_ARCHITECTURE_STEPS = {"fast": 1.0, "explicit": 5.0, "paper": 10.0}
+_ARCHITECTURE_STEPS = {"fast": 1.0, "explicit": 2.0, "paper": 5.0}
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,7 @@ def estimate(
     picture_bytes = 3 * width * height
     if isinstance(job, TrainJob):
         steps = _training_steps(job, frames / max(rate, 1.0))
-        seconds = looking + 3 * frames * decoding + calibration.step_seconds * (steps + _OBSERVING * frames)
+        seconds = looking + _READINGS * frames * decoding + calibration.step_seconds * (steps + _FRAME_STEPS * frames)
         memory, disk = _TRAINING_BYTES + frames * _FRAME_BYTES, _SPEAKER_BYTES + frames * _KEPT_FRAME_BYTES
     elif isinstance(job, DubJob):
         written = frames if output_frames is None else output_frames
@@ -181,17 +184,16 @@ def load_calibration(path: str) -> Calibration | None:
 
 def _looking(frames: int, calibration: Calibration) -> float:
     """Seconds to find and track a head."""
-    return calibration.detection_seconds * ((1 + _TRACKING) * frames + _LEAST_TRACKING)
+    return calibration.detection_seconds * ((_FINDING + _TRACKING) * frames + _LEAST_TRACKING)
 
 
 def _training_steps(job: TrainJob, seconds: float) -> float:
     """What a training learns, in steps of a calibration."""
     work = PRESET_WORK[job.preset]
     architecture = job.architecture or ("paper" if job.preset == "paper" else "fast")
-    appearance = work.appearance_steps * _ARCHITECTURE_STEPS[architecture] * _APPEARANCE_STEP
-    speech = work.speech_factor * _between(seconds, *_SPEECH_STEPS) * _SPEECH_STEP
-    head = work.depth_steps * _DEPTH_STEP + work.head_steps * _HEAD_STEP
-    return _FIXED_STEPS + appearance + speech + head + _SYNC_STEPS * work.sync
+    appearance = work.appearance_steps * _ARCHITECTURE_STEPS[architecture] * _APPEARANCE
+    speech = work.speech_factor * _between(seconds, *_SPEECH_STEPS) * _SPEECH * (_SYNC_SPEECH if work.sync else 1.0)
+    return _FIXED_STEPS + appearance + speech + work.depth_steps * _DEPTH + work.head_steps * _HEAD + _SYNC * work.sync
 
 
 def _between(value: float, places: tuple[float, ...], values: tuple[float, ...]) -> float:
