@@ -19,6 +19,9 @@ from .jobs import Job
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
+_ESTIMATED = ("check", "train", "dub")
+
+
 def run_job(job: Job, report: Report) -> dict[str, Any]:
     """Do the work of a job and return its result, which holds JSON values only.
 
@@ -45,6 +48,8 @@ def run_job(job: Job, report: Report) -> dict[str, Any]:
 
 def _learn_from(job: Job, result: dict[str, Any], seconds: float) -> None:
     """Make the estimates of later jobs better. The job is done, so that nothing here may fail it."""
+    if job.verb not in _ESTIMATED:
+        return
     with contextlib.suppress(Exception):
         importlib.import_module(".calibration", __package__).learn_from(job, result, seconds)
 

@@ -17,11 +17,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import s2l_core.training  # noqa: F401 (imports what the forks need)
+from s2l_core.worker import Channel, Worker  # isort: skip (it says how threads shall wait before torch is imported)
 from s2l_core import kept
 from s2l_core.jobs import Media, TrainJob, to_document
 from s2l_core.training import checkpoint, loop, presets
-from s2l_core.worker import Channel, Worker
 
 KILLS = 10
 SHORT = replace(presets.PRESETS["preview"], appearance_steps=12, depth_steps=12, head_steps=6, speech_factor=0.1)
@@ -89,5 +88,5 @@ def main(footage: str, folder: Path, seed: int) -> dict[str, Any]:
 if __name__ == "__main__":
     presets.PRESETS["preview"] = SHORT
     for module in (kept, checkpoint, loop):
-        module.SAVE_SECONDS = 0.3  # type: ignore[attr-defined]
+        module.SAVE_SECONDS = 0.5  # type: ignore[attr-defined]
     print(json.dumps(main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))))
