@@ -22,6 +22,8 @@ _NEWEST = 0.3
 _FINDING, _TRACKING, _LEAST_TRACKING = 0.35, 0.3, 370.0
 """Work of one frame's landmarks, which are followed more often than found, and of the head's pose in it; and of the
 head's shape."""
+_RENDERINGS = 5.5
+"""What dubbing one frame comes to, in pictures of a mouth that are joined with it."""
 _READINGS = 3
 """How often a training decodes its footage, beside finding landmarks."""
 _FIXED_STEPS, _FRAME_STEPS = 410.0, 0.22
@@ -34,7 +36,7 @@ _SYNC_SPEECH = 1.6
 """What the sync loss makes of a step in codes."""
 
 _TRAINING_BYTES, _FRAME_BYTES = 650e6, 700e3
-_DUBBING_BYTES, _HELD_PICTURES = 700e6, 64
+_DUBBING_BYTES, _HELD_PICTURES = 500e6, 64
 _KEPT_FRAME_BYTES, _SPEAKER_BYTES = 330e3, 12e6
 _LANDMARK_BYTES = 6e3
 _BYTES_PER_PIXEL = {"h264": 0.03, "prores": 0.6, "ffv1": 1.2, "png": 1.8, "exr": 4.0}
@@ -138,7 +140,7 @@ def estimate(
         memory, disk = _TRAINING_BYTES + frames * _FRAME_BYTES, _SPEAKER_BYTES + frames * _KEPT_FRAME_BYTES
     elif isinstance(job, DubJob):
         written = frames if output_frames is None else output_frames
-        seconds = looking + written * (2 * decoding + 2 * calibration.render_seconds)
+        seconds = looking + written * (2 * decoding + _RENDERINGS * calibration.render_seconds)
         memory = _DUBBING_BYTES + _HELD_PICTURES * picture_bytes
         disk = written * width * height * _BYTES_PER_PIXEL[job.encoding.format]
     else:

@@ -85,7 +85,7 @@ def learn(here: Kept, cut: int | None = None) -> list[float]:
         network(torch.from_numpy(random.normal(size=(5, 4)).astype(np.float32))).square().mean().backward()
         optimiser.step()
         schedule.step()
-    return [float(value) for parameter in network.parameters() for value in parameter.flatten()]
+    return [value for parameter in network.parameters() for value in parameter.flatten().tolist()]
 
 
 @pytest.mark.parametrize("cut", [1, 11, 19])
