@@ -79,12 +79,15 @@ class Kept:
             return
 
     def once(self, name: str, compute: Callable[[], Tensors], device: torch.device | str = "cpu") -> Tensors:
-        """What ``compute`` gives, on a device, computed only if it is not remembered."""
+        """What ``compute`` gives, on a device, computed only if it is not remembered.
+
+        Either way it lies alike in memory, in order of the names: sums of the same numbers in another layout differ.
+        """
         tensors = self.recall(name)
         if tensors is None:
             tensors = compute()
             self.remember(name, tensors)
-        return {key: tensor.to(device) for key, tensor in tensors.items()}
+        return {key: tensors[key].clone(memory_format=torch.contiguous_format).to(device) for key in sorted(tensors)}
 
     def forget(self) -> None:
         """Remove everything."""
@@ -119,9 +122,9 @@ class Rows:
             self._write()
 
     def all(self) -> Tensors:
-        """All rows (count, ...) so far."""
+        """All rows (count, ...) so far, in order of the names."""
         self._write()
-        names = self._parts[0] if self._parts else {}
+        names = sorted(self._parts[0]) if self._parts else []
         return {name: torch.cat([part[name] for part in self._parts]) for name in names}
 
     def _append(self, part: Tensors) -> None:

@@ -11,7 +11,6 @@ import random
 import signal
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from s2l_core.jobs import Media, TrainJob, to_document
 from s2l_core.training import checkpoint, loop, presets
 
 KILLS = 10
-SHORT = replace(presets.PRESETS["preview"], appearance_steps=12, depth_steps=12, head_steps=6, speech_factor=0.1)
+SHORT = replace(presets.PRESETS["preview"], appearance_steps=8, depth_steps=9, head_steps=5, speech_factor=0.04)
 
 
 class Training:
@@ -32,7 +31,7 @@ class Training:
     def __init__(self, footage: str, speaker: str) -> None:
         reader, self._requests = os.pipe()
         answers, writer = os.pipe()
-        job = TrainJob(Media(footage, 0.0, 12.0), speaker, preset="preview", device="cpu")
+        job = TrainJob(Media(footage, 0.0, 10.5), speaker, preset="preview", device="cpu")
         self.process = os.fork()
         if self.process == 0:
             Worker(os.fdopen(reader, "rb"), Channel(os.fdopen(writer, "wb"))).run()
@@ -60,6 +59,15 @@ class Training:
         self._answers.close()
 
 
+def choose_marks(first: dict[tuple[str, float], int], chance: random.Random) -> list[int]:
+    """Ten random moments, one in each phase among them, by where they come first."""
+    phases = dict.fromkeys(phase for phase, _ in first)
+    marks = {chance.choice([place for (phase, _), place in first.items() if phase == wanted]) for wanted in phases}
+    while len(marks) < KILLS:
+        marks.add(chance.choice(list(first.values())))
+    return sorted(marks)
+
+
 def main(footage: str, folder: Path, seed: int) -> dict[str, Any]:
     """Train without interruption, then with; the two files shall be equal."""
     chance = random.Random(seed)
@@ -70,15 +78,16 @@ def main(footage: str, folder: Path, seed: int) -> dict[str, Any]:
     uninterrupted.kill()
     speaker.rename(folder / "whole.s2l")
     os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
-    once = [place for place, moment in enumerate(seen) if Counter(seen)[moment] == 1]
-    places = {moment: place for place, moment in enumerate(seen)}
-    marks = sorted(chance.sample(once, KILLS))
+    first: dict[tuple[str, float], int] = {}
+    for place, moment in enumerate(seen):
+        first.setdefault(moment, place)
+    marks = choose_marks(first, chance)
     for mark in marks:
         interrupted = Training(footage, str(speaker))
-        reached = any(places.get(moment, -1) >= mark for moment in interrupted.moments() if moment in places)
+        reached = any(first.get(moment, -1) >= mark for moment in interrupted.moments())
         time.sleep(chance.random() * 0.1)
         interrupted.kill()
-        assert reached
+        assert reached, seen[mark]
     last = Training(footage, str(speaker))
     after = list(last.moments())
     last.kill()
