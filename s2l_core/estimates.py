@@ -19,10 +19,12 @@ _CORRECTIONS = (0.1, 10.0)
 _NEWEST = 0.3
 """What the newest job counts in a correction."""
 
-_FINDING, _TRACKING, _LEAST_TRACKING = 0.35, 0.3, 370.0
+_START_SECONDS = 4.0
+"""Until an engine that has just been started begins with a job."""
+_FINDING, _TRACKING, _LEAST_TRACKING = 0.8, 0.21, 370.0
 """Work of one frame's landmarks, which are followed more often than found, and of the head's pose in it; and of the
 head's shape."""
-_RENDERINGS = 5.5
+_RENDERINGS = 8.5
 """What dubbing one frame comes to, in pictures of a mouth that are joined with it."""
 _READINGS = 3
 """How often a training decodes its footage, beside finding landmarks."""
@@ -37,7 +39,7 @@ _SYNC_SPEECH = 1.6
 
 _TRAINING_BYTES, _FRAME_BYTES = 650e6, 700e3
 _DUBBING_BYTES, _HELD_PICTURES = 500e6, 64
-_KEPT_FRAME_BYTES, _SPEAKER_BYTES = 330e3, 12e6
+_KEPT_FRAME_BYTES, _SPEAKER_BYTES = 190e3, 12e6
 _LANDMARK_BYTES = 6e3
 _BYTES_PER_PIXEL = {"h264": 0.03, "prores": 0.6, "ffv1": 1.2, "png": 1.8, "exr": 4.0}
 
@@ -146,7 +148,7 @@ def estimate(
     else:
         seconds, memory, disk = looking + 40 * decoding, _DUBBING_BYTES, 0.0
     correction = calibration.corrections.get(job.verb, 1.0)
-    return Estimate(correction * seconds, round(memory), round(disk) + landmarks)
+    return Estimate(correction * (_START_SECONDS + seconds), round(memory), round(disk) + landmarks)
 
 
 def to_json(calibration: Calibration) -> str:

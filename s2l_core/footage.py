@@ -86,6 +86,7 @@ def prepare(media: Media, landmarks: str = "bundled", device: str = "cpu", repor
     fingerprint = fingerprint_file(media.path)
     kept = _kept(fingerprint, media, landmarks)
     found = kept.once("landmarks", lambda: _find_landmarks(media, info, landmarks, device, kept, report))
+    kept.forget_rows("found")
     times, points = found["times"].numpy(), found["points"].numpy()
     layout = _LAYOUTS[points.shape[1]]
     if np.isnan(points).all():

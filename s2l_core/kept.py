@@ -23,7 +23,7 @@ from .errors import Speech2LipError
 from .files import write_whole
 
 _KEPT_SECONDS = 30 * 24 * 3600.0
-SAVE_SECONDS = 20.0
+SAVE_SECONDS = 10.0
 """How much work may be lost where a process is killed."""
 
 Tensors = dict[str, Tensor]
@@ -89,6 +89,12 @@ class Kept:
             self.remember(name, tensors)
         return {key: tensors[key].clone(memory_format=torch.contiguous_format).to(device) for key in sorted(tensors)}
 
+    def forget_rows(self, name: str) -> None:
+        """Remove the rows of a name, once what they were found for is remembered."""
+        if self.folder is not None:
+            for path in self.folder.glob(f"{name}-*.safetensors"):
+                path.unlink(missing_ok=True)
+
     def forget(self) -> None:
         """Remove everything."""
         if self.folder is not None:
@@ -96,7 +102,7 @@ class Kept:
 
 
 class Rows:
-    """Rows of tensors that are found one after the other, written down every 20 s.
+    """Rows of tensors that are found one after the other, written down every 10 s.
 
     Args:
         kept: Where. The rows that are there already are taken up.

@@ -134,7 +134,7 @@ class Checkpoint:
 
 
 def kept_steps(kept: Kept, name: str) -> Steps:
-    """Steps of a fit whose state is kept every 20 s, under a name."""
+    """Steps of a fit whose state is kept every 10 s, under a name."""
     path = kept.path(name)
     if path is None:
         return all_steps
