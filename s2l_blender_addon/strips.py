@@ -309,9 +309,7 @@ def mark_untouched(strip: bpy.types.Strip, spans: list[dict[str, Any]]) -> None:
     scene = strip.id_data
     first = round(strip.frame_start)
     for span in spans:
-        scene.timeline_markers.new(
-            str(span["reason"]).capitalize(), frame=round(strip.frame_start) + int(span["first"])
-        )
+        scene.timeline_markers.new(str(span["reason"]).capitalize(), frame=first + int(span["first"]))
 
 
 def _new_strip(editor: bpy.types.SequenceEditor, name: str, path: str, channel: int, first: int) -> bpy.types.Strip:

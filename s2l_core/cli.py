@@ -1,4 +1,5 @@
-"""The verbs for a shell: ``s2l info | check | train | dub | evaluate | heatmap | head | pose``.
+"""The verbs for a shell: ``s2l info | check | train | dub | evaluate | describe |
+calibrate | heatmap | head | pose``.
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 130 cancelled (Ctrl-C). With ``--json`` stdout holds exactly one JSON
 object, the result or ``{"error": {"code", "message", "hint"}}``, and stderr one JSON object a line for each event,
@@ -22,7 +23,9 @@ from .events import Report
 from .execution import run_job
 from .jobs import (
     Architecture,
+    CalibrateJob,
     CheckJob,
+    DescribeJob,
     Device,
     DubJob,
     Encoding,
@@ -39,7 +42,8 @@ from .jobs import (
     Remainder,
     TrainJob,
 )
-from .terminal import describe, json_events, print_error, progress_bars
+from .terminal import describe as lines_of
+from .terminal import json_events, print_error, progress_bars
 from .version import VERSION
 
 DONE, FAILED, WRONG_USAGE, CANCELLED = 0, 1, 2, 130
@@ -59,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Speech2LipError as error:
         print_error(error, options.json)
         return CANCELLED if isinstance(error, Cancelled) else FAILED
-    print(json.dumps(result, indent=2) if options.json else "\n".join(describe(result)))
+    print(json.dumps(result, indent=2) if options.json else "\n".join(lines_of(result)))
     return DONE
 
 
@@ -116,6 +120,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="'log-mel' (default), or the folder of a HuBERT or wav2vec 2.0 network: FOLDER or FOLDER#LAYER",
     )
     train.add_argument("--seed", type=int, default=0, help="the same seed gives the same speaker on the CPU")
+    train.add_argument("--consent", action="store_true", help="keep in the file that the person agreed to it")
 
     dub = add_verb("dub", _dub_job, "Put new words into a speaker's mouth.", sight, span)
     dub.add_argument("speaker", help="the speaker's .s2l file")
@@ -142,6 +147,13 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("speaker", help="the speaker's .s2l file")
     evaluate.add_argument("--footage", help="the training footage, where it has moved")
     evaluate.add_argument("--voice", help="its sound, where it is not in the video")
+
+    describe = add_verb("describe", _describe_job, "Tell what a speaker file says about itself.")
+    describe.add_argument("speaker", help="the speaker's .s2l file")
+    describe.add_argument("--picture", default="", metavar="PNG", help="where to write the speaker's portrait")
+
+    calibrate = add_verb("calibrate", _calibrate_job, "Measure how fast this machine is.")
+    calibrate.add_argument("--anew", action="store_true", help="measure again what was measured before")
 
     heatmap = add_verb("heatmap", _heatmap_job, "Draw where a face moves, with its head and without.", sight, span)
     heatmap.add_argument("footage", help="the speaker's video")
@@ -194,6 +206,7 @@ def _train_job(options: argparse.Namespace) -> Job:
         speech=options.speech,
         device=options.device,
         seed=options.seed,
+        consent=options.consent,
     )
 
 
@@ -214,6 +227,14 @@ def _dub_job(options: argparse.Namespace) -> Job:
 def _evaluate_job(options: argparse.Namespace) -> Job:
     footage, voice = _media(options.footage), _media(options.voice)
     return EvaluateJob(options.speaker, footage, voice, options.device)
+
+
+def _describe_job(options: argparse.Namespace) -> Job:
+    return DescribeJob(options.speaker, options.picture, options.device)
+
+
+def _calibrate_job(options: argparse.Namespace) -> Job:
+    return CalibrateJob(options.anew, options.device)
 
 
 def _heatmap_job(options: argparse.Namespace) -> Job:

@@ -388,7 +388,47 @@ class RenderJob:
             raise BadJob("The place of the footage's camera is not a rigid 4 x 4 matrix.", "It turns and moves only.")
 
 
-Job = InfoJob | CheckJob | TrainJob | DubJob | EvaluateJob | HeatmapJob | HeadJob | PoseJob | RenderJob
+@dataclass(frozen=True)
+class DescribeJob:
+    """Tell what a speaker file says about itself.
+
+    Attributes:
+        speaker_path: The ``.s2l`` file.
+        picture_path: The PNG or JPEG file for the speaker's portrait; empty for none.
+    """
+
+    verb: ClassVar[str] = "describe"
+    speaker_path: str
+    picture_path: str = ""
+    device: Device = "auto"
+
+
+@dataclass(frozen=True)
+class CalibrateJob:
+    """Measure how fast this machine is, or tell what was measured before, for :mod:`s2l_core.estimates`.
+
+    Attributes:
+        anew: Whether to measure in any case.
+    """
+
+    verb: ClassVar[str] = "calibrate"
+    anew: bool = False
+    device: Device = "auto"
+
+
+Job = (
+    InfoJob
+    | CheckJob
+    | TrainJob
+    | DubJob
+    | EvaluateJob
+    | HeatmapJob
+    | HeadJob
+    | PoseJob
+    | RenderJob
+    | DescribeJob
+    | CalibrateJob
+)
 JOB_TYPES: dict[str, type[Job]] = {job_type.verb: job_type for job_type in typing.get_args(Job)}
 
 

@@ -16,7 +16,8 @@ LIBRARY = ROOT / "s2l_core"
 # The parts of the library from the bottom up: a part imports its own row and those above it, never those below.
 ROWS = [
     {"errors", "events", "jobs", "version"},
-    {"device", "files", "losses"},
+    {"device", "estimates", "files", "losses"},
+    {"kept"},
     {"media"},
     {"face", "geometry", "speech", "synchrony", "camera_path", "trust"},
     {"footage"},
@@ -35,12 +36,23 @@ ROWS = [
     {"model"},
     {"rendering", "reposing", "scene", "occlusion"},
     {"reliability"},
-    {"checking", "dubbing", "evaluation", "head_export", "heatmap", "information", "posing", "training"},
+    {
+        "calibration",
+        "checking",
+        "description",
+        "dubbing",
+        "evaluation",
+        "head_export",
+        "heatmap",
+        "information",
+        "posing",
+        "training",
+    },
     {"execution"},
     {"terminal"},
     {"cli", "worker"},
 ]
-WITHOUT_DEPENDENCIES = {"__init__", "errors", "events", "execution", "jobs", "version", "worker"}
+WITHOUT_DEPENDENCIES = {"__init__", "errors", "estimates", "events", "execution", "jobs", "version", "worker"}
 
 
 def modules(*folders: str) -> list[Path]:
@@ -85,6 +97,7 @@ def test_the_add_on_imports_only_documents_reports_and_errors() -> None:
     used = {name for path in modules("s2l_blender_addon", "operators", "panels") for name in imports(path)}
     assert {name for name in used if name.startswith("s2l_core")} <= {
         "s2l_core.errors",
+        "s2l_core.estimates",
         "s2l_core.events",
         "s2l_core.jobs",
     }
