@@ -19,7 +19,8 @@ from s2l_core.events import Report
 from s2l_core.footage import Footage, prepare
 from s2l_core.jobs import DubJob, Media
 from s2l_core.media.audio import read_speech
-from s2l_core.media.video import VideoWriter, read_frames
+from s2l_core.media.video import read_frames
+from s2l_core.media.writing import VideoWriter
 from s2l_core.model.speaker import SpeakerModel
 from s2l_core.occlusion import MouthExplainer
 from s2l_core.regions import mouth_boxes
