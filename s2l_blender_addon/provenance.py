@@ -12,7 +12,7 @@ import bpy
 
 from .results import JOB, MADE, RESULT
 
-_FIGURES = {"frames_written": "Frames", "frames_without_face": "Without Face", "frames_untouched": "Untouched"}
+_FIGURES = {"frames_written": "Frames", "frames_without_face": "Without Face"}
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ def _sound(voice: Any) -> str:
 
 def _untouched(span: Any) -> str:
     match span:
-        case {"start": int() | float() as start, "end": int() | float() as end, "reason": str(reason)}:
-            return f"{start:.1f} to {end:.1f} s: {reason}"
+        case {"first": int(first), "last": int(last), "reason": str(reason)}:
+            return f"Frames {first + 1} to {last + 1}: {reason}"
     return ""
 
 

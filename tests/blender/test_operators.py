@@ -46,7 +46,7 @@ def forget_words(scene) -> None:
     [
         ("S2L_OT_check_footage", select_nothing, ""),
         ("S2L_OT_check_footage", add_second_movie, "Select the movie strip of the speaker"),
-        ("S2L_OT_check_footage", reverse, "The strip Interview plays backwards: render it to a file first"),
+        ("S2L_OT_check_footage", reverse, ""),
         ("S2L_OT_train_speaker", select_nothing, ""),
         ("S2L_OT_train_speaker", unname, "Name the speaker"),
         ("S2L_OT_train_speaker", add_second_movie, "Select the movie strip of the speaker"),
@@ -126,11 +126,11 @@ def test_folder_that_cannot_be_made_gets_a_sentence(module, scene, footage, fake
 
 
 @pytest.mark.parametrize(("fps", "fps_base", "rate"), [(25, 1.0, "25"), (30, 1.001, "30000/1001")])
-def test_dub_covers_the_frames_of_the_sound_strip(
+def test_dub_covers_the_frames_of_the_movie_on_which_the_sound_is_heard(
     scene, ready_to_dub, footage, speech, fake_worker, fps, fps_base, rate
 ) -> None:
     scene.render.fps, scene.render.fps_base = fps, fps_base
-    covered = (speech.frame_final_start, speech.frame_final_end)
+    covered = (speech.frame_final_start, footage.frame_final_end)
     untouched = [
         (strip.name, strip.channel, strip.frame_final_start, strip.frame_final_end) for strip in (footage, speech)
     ]
@@ -144,12 +144,11 @@ def test_dub_covers_the_frames_of_the_sound_strip(
     ] == untouched
     assert len(scene.sequence_editor.strips) == 3
     job = json.loads(dubbed["s2l_job"])
-    frame = fps_base / fps
     assert job["rate"] == rate
-    assert job["footage"]["start"] == pytest.approx(24 / 25)  # the movie shows its frame 24 where the sound starts
-    assert job["footage"]["end"] == pytest.approx(2.0)
-    assert job["voice"]["start"] == 0.0
-    assert job["voice"]["end"] == pytest.approx((covered[1] - covered[0]) * frame)
+    assert len(job["moments"]) == covered[1] - covered[0]
+    assert job["moments"][0] == pytest.approx(24 / 25)  # the movie shows its frame 24 where the sound starts
+    assert job["voice"]["seconds"] == pytest.approx((covered[1] - covered[0]) * fps_base / fps)
+    assert [sound["at"] for sound in job["voice"]["sounds"]] == [0.0]
     assert (dubbed["s2l_footage"], dubbed["s2l_sound"]) == ("Interview", "Line")
 
 

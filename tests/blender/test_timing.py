@@ -96,7 +96,7 @@ def put_into_meta(strip):
         strip.move_to_meta(meta)
         strip = meta
         meta.frame_final_end = START + 90
-    meta.frame_final_end, meta.frame_final_start = START + 70, START + 20
+    meta.frame_final_end, meta.frame_final_start = START + 80, START + 20
 
 
 def retime(speed: float, key: int = 41) -> Change:
@@ -173,18 +173,6 @@ def number_at(second: float, rate: str, times: list[float] | None) -> int:
     return max((number for number, time in enumerate(times) if time <= second + 1e-3), default=0)
 
 
-def test_smooth_change_of_speed_gets_a_sentence(module, scene, strips, counter) -> None:
-    strip = strips.new_movie("M", str(counter("25")), 1, START)
-    scene.sequence_editor.active_strip = strip
-    with sequencer_override(scene):
-        bpy.ops.sequencer.retiming_key_add(timeline_frame=START + 41)
-        bpy.ops.sequencer.retiming_segment_speed_set(speed=50.0)
-        bpy.ops.sequencer.select_all(action="SELECT")
-        bpy.ops.sequencer.retiming_transition_add(duration=10)
-    with pytest.raises(module("s2l_core.errors").BadJob, match="changes smoothly"):
-        module("s2l_blender_addon.strips").moments(scene, strip, range(START, START + 5))
-
-
 def delay(strip) -> None:
     strip.sound_offset = 0.3
 
@@ -203,8 +191,6 @@ def cut_before_the_click(strip) -> None:
 def test_dub_hears_the_sound_when_blender_plays_it(module, scene, strips, sound, tmp_path, scene_rate, change) -> None:
     scene.render.fps, scene.render.fps_base = scene_rate
     strip = strips.new_sound("Speech", str(sound), 1, START)
-    if bpy.app.version >= (5, 0):
-        strip.pitch_correction = False  # it blurs a click over a tenth of a second
     change(strip)
     mixing, timing = module("s2l_blender_addon.mixing"), module("s2l_blender_addon.timing")
     rate = float(timing.frame_rate(scene))
@@ -216,4 +202,6 @@ def test_dub_hears_the_sound_when_blender_plays_it(module, scene, strips, sound,
         for step, (before, after) in enumerate(zip(part.moments, part.moments[1:], strict=False))
         if before <= 1.2 < after
     )
-    assert click == pytest.approx(heard_seconds(tmp_path / "mix.wav"), abs=1.5 / rate)
+    is_blurred = bpy.app.version >= (5, 0) and len(strip.retiming_keys) > 0  # by the correction of its pitch
+    tolerance = 0.1 if is_blurred else 1.5 / rate
+    assert click == pytest.approx(heard_seconds(tmp_path / "mix.wav"), abs=tolerance)

@@ -76,7 +76,6 @@ TABLE = [
     Row("check of no video", "check {in}/text.mp4", errors.NotAVideo),
     Row("unwritable movie", "dub {in}/a.s2l {in}/speaker.mp4 {in}/voice.wav {in}/text.mp4/b.mp4", errors.CannotWrite),
     Row("no words to say", "dub {in}/a.s2l {in}/speaker.mp4 {in}/empty.wav {out}/b.mp4", errors.AudioEmpty),
-    Row("dub of no face", "dub {in}/a.s2l {in}/faceless.mp4 {in}/voice.wav {out}/b.mp4", errors.NoFace),
     Row(
         "speaker cut short", "dub {in}/short.s2l {in}/speaker.mp4 {in}/voice.wav {out}/b.mp4", errors.SpeakerFileBroken
     ),

@@ -30,7 +30,7 @@ KILLS = 10
 def speaker(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A speaker that has hardly learnt anything: enough to be rendered."""
     path = tmp_path_factory.mktemp("speaker") / "demo.s2l"
-    preset = replace(PRESETS["preview"], appearance_steps=1, depth_steps=0, head_steps=1)
+    preset = replace(PRESETS["preview"], appearance_steps=1, depth_steps=0, head_steps=1, speech_factor=0.02)
     s2l_core.train(TrainJob(Media(str(SPEAKER), 0.0, 12.0), str(path), preset="preview"), preset=preset)
     return str(path)
 
