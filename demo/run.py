@@ -88,7 +88,9 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], float]:
 def prepare_folder(out: Path, speaker: str) -> None:
     """Make the folder, without the results of an earlier run."""
     out.mkdir(parents=True, exist_ok=True)
-    for name in ("dubbed.mp4", "sheet.png", "report.json", f"{speaker}.s2l", f"{speaker}_dubbed.mp4"):
+    results = (f"{speaker}.s2l", f"{speaker}_dubbed.mp4")
+    records = (f"{name}.job.json" for name in results)
+    for name in ("dubbed.mp4", "sheet.png", "report.json", *results, *records):
         (out / name).unlink(missing_ok=True)
 
 

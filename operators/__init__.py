@@ -7,8 +7,12 @@ from .check import S2L_OT_check_footage
 from .check_view import S2L_OT_check_view
 from .create_head import S2L_OT_create_head
 from .dub import S2L_OT_dub_strip
+from .dub_all import S2L_OT_dub_all
 from .engine import S2L_OT_check_engine, S2L_OT_copy_report
 from .match_camera import S2L_OT_match_camera
+from .queue_entries import CLASSES as QUEUE_CLASSES
+from .redo import S2L_OT_redo, S2L_OT_redo_with_changes
+from .speakers import S2L_OT_add_speaker, S2L_OT_remove_speaker, S2L_OT_use_speaker
 from .tracked_pose import S2L_OT_toggle_tracked_pose
 from .train import S2L_OT_train_speaker
 
@@ -16,6 +20,10 @@ CLASSES = (
     S2L_OT_check_footage,
     S2L_OT_train_speaker,
     S2L_OT_dub_strip,
+    S2L_OT_dub_all,
+    S2L_OT_add_speaker,
+    S2L_OT_remove_speaker,
+    S2L_OT_use_speaker,
     S2L_OT_create_head,
     S2L_OT_match_camera,
     S2L_OT_toggle_tracked_pose,
@@ -23,4 +31,7 @@ CLASSES = (
     S2L_OT_cancel_job,
     S2L_OT_check_engine,
     S2L_OT_copy_report,
+    S2L_OT_redo,
+    S2L_OT_redo_with_changes,
+    *QUEUE_CLASSES,
 )

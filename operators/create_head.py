@@ -27,7 +27,7 @@ class S2L_OT_create_head(JobOperator, bpy.types.Operator):
         scene = sequencer_scene(context)
         if not scene.s2l.dub.speaker_path:
             return "Choose a speaker file, or train a speaker"
-        return strips.obstacle(strips.screened(scene), "Select the movie strip of the speaker")
+        return strips.unsteady(strips.screened(scene), "Select the movie strip of the speaker")
 
     def gather(self, context: bpy.types.Context) -> HeadJob:
         scene = sequencer_scene(context)

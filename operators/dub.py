@@ -1,58 +1,81 @@
 """Put the words of a sound strip into the mouth in a movie strip."""
 
-from __future__ import annotations
+# Blender declares properties as annotations.
+# mypy: disable-error-code="valid-type"
 
-import json
-from pathlib import Path
-from typing import Any
+import dataclasses
 
 import bpy
 
-from ..s2l_blender_addon import strips
+from ..s2l_blender_addon import results, strips
 from ..s2l_blender_addon.compat import sequencer_scene
-from ..s2l_blender_addon.outputs import unused_path
-from ..s2l_blender_addon.preferences import settings
-from ..s2l_core.jobs import DubJob, to_json
-from .job_operator import JobOperator
+from ..s2l_blender_addon.dub_job import disabled_reason, dub_job
+from ..s2l_blender_addon.entries import Existing, Target
+from ..s2l_core.errors import Speech2LipError
+from ..s2l_core.jobs import DubJob
+from .queue_operator import QueueOperator
 
 
-class S2L_OT_dub_strip(JobOperator, bpy.types.Operator):
+class DubOperator(QueueOperator):
+    """Mix-in for an operator that dubs.
+
+    A subclass sets ``_placement`` in ``gather``, and says what becomes of earlier results in ``existing``.
+    """
+
+    existing: Existing
+    _placement: strips.Placement
+
+    def subject(self, context: bpy.types.Context) -> str:
+        return self._placement.footage
+
+    def target(self, context: bpy.types.Context) -> Target:
+        earlier = results.earlier(sequencer_scene(context), self._placement)
+        target = super().target(context)
+        return dataclasses.replace(target, placement=self._placement, existing=self.existing, earlier=earlier)
+
+
+class S2L_OT_dub_strip(DubOperator, bpy.types.Operator):
     bl_idname = "s2l.dub_strip"
     bl_label = "Dub Strip"
     bl_description = "Make the speaker in the movie strip say the words of the sound strip, in a new strip above"
-    bl_options = {"UNDO"}
+
+    existing: bpy.props.EnumProperty(
+        name="Earlier Result",
+        description="What becomes of the strips that were dubbed before on these frames",
+        items=(
+            ("KEEP", "Keep Both", "The new strip lies above the earlier ones"),
+            ("VERSION", "New Version", "The new strip lies above the earlier ones, which are muted"),
+            ("REPLACE", "Replace", "The new strip takes the place of the earlier ones; their files stay"),
+        ),
+        default="KEEP",
+        options={"SKIP_SAVE"},
+    )
+    _is_asked = False
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        try:
+            self.gather(context)
+        except Speech2LipError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        if not results.earlier(sequencer_scene(context), self._placement):
+            return self.enqueue(context)
+        self._is_asked = True  # and OK in the dialog executes
+        answer: set[str] = context.window_manager.invoke_props_dialog(self, title=self.bl_label)
+        return answer
+
+    def draw(self, context: bpy.types.Context) -> None:
+        self.layout.label(text="These frames have been dubbed before")
+        self.layout.column().prop(self, "existing", expand=True)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        return self.enqueue(context) if self._is_asked else DubOperator.execute(self, context)
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
-        scene = sequencer_scene(context)
-        if not scene.s2l.dub.speaker_path:
-            return "Choose a speaker file, or train a speaker"
-        return strips.obstacle(strips.footage(scene), "Select the movie strip of the speaker") or strips.obstacle(
-            strips.speech(scene), "Choose the sound strip with the new words"
-        )
+        return disabled_reason(sequencer_scene(context))
 
     def gather(self, context: bpy.types.Context) -> DubJob:
         scene = sequencer_scene(context)
-        footage = strips.playback(scene, strips.footage(scene))
-        speech = strips.playback(scene, strips.speech(scene))
-        overlaps = footage.first <= speech.first < footage.end
-        dub = scene.s2l.dub
-        self._placement = strips.Placement(scene.name, footage.strip, speech.strip, speech.first, speech.end)
-        self._job = DubJob(
-            speaker_path=bpy.path.abspath(dub.speaker_path),
-            footage=footage.media(speech.first if overlaps else footage.first),
-            voice=speech.media(speech.first),
-            output_path=unused_path(dub.folder, footage.path, f"{Path(footage.path).stem}_dubbed", ".mp4"),
-            rate=str(strips.frame_rate(scene)),
-            device=settings(context).device,
-        )
-        return self._job
-
-    def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
-        path = result["output_path"]
-        strip = strips.insert_movie(self._placement, path)
-        if strip is None:
-            return f"The scene is gone; the dubbed movie is kept in {path}."
-        strip["s2l_job"] = to_json(self._job)
-        strip["s2l_result"] = json.dumps(result)
-        return f"Dubbed {result['frames_written']} frames into {path}."
+        job, self._placement = dub_job(context, scene, strips.footage(scene), strips.voices(scene))
+        return job

@@ -7,10 +7,11 @@ from typing import Any
 
 import bpy
 
-from ..s2l_blender_addon import jobs
+from ..s2l_blender_addon import job_queue, jobs
 from ..s2l_blender_addon.preferences import settings
 from ..s2l_core.jobs import InfoJob
 from .job_operator import JobOperator
+from .queue_entries import error_text
 
 
 class S2L_OT_check_engine(JobOperator, bpy.types.Operator):
@@ -45,6 +46,7 @@ def report_text(context: bpy.types.Context) -> str:
     parts.append(settings(context).engine_report or "The engine has not been checked.")
     if outcome := jobs.outcome():
         parts.append(f"Last job: {outcome.text}\n{outcome.log}".strip())
+    parts += filter(None, map(error_text, job_queue.entries()))
     return "\n\n".join(parts)
 
 

@@ -10,15 +10,13 @@ from typing import Any, ClassVar
 
 import bpy
 
-from ..s2l_blender_addon import jobs, preview
+from ..s2l_blender_addon import compat, jobs, preview, screen
 from ..s2l_blender_addon.preferences import find_worker_python
 from ..s2l_blender_addon.worker_client import WorkerClient
 from ..s2l_core.errors import Cancelled, Speech2LipError
 from ..s2l_core.jobs import Job
 
 POLL_SECONDS = 0.1
-# Regions that show jobs: the sidebars, and the page in the preferences.
-_SHOWING_JOBS = {("SEQUENCE_EDITOR", "UI"), ("VIEW_3D", "UI"), ("PREFERENCES", "WINDOW")}
 
 
 class JobOperator:
@@ -87,14 +85,14 @@ class JobOperator:
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         if event.type != "TIMER":
             return {"PASS_THROUGH"}
-        _redraw(context)
+        screen.redraw(context.window_manager)
         if jobs.current() is not self._client:
             self._remove_timer(context)
             return {"CANCELLED"}
         has_ended = self._client.poll()
         if self._client.preview_path:
             preview.show(self._client.preview_path)
-        if not has_ended or bpy.app.is_job_running("RENDER"):  # a render owns the sequencer
+        if not has_ended or compat.is_sequencer_busy():
             return {"PASS_THROUGH"}
         self._remove_timer(context)
         return self._end(context)
@@ -139,14 +137,6 @@ class JobOperator:
         if self._timer is not None:
             context.window_manager.event_timer_remove(self._timer)
             self._timer = None
-
-
-def _redraw(context: bpy.types.Context) -> None:
-    for window in context.window_manager.windows:
-        for area in window.screen.areas:
-            for region in area.regions:
-                if (area.type, region.type) in _SHOWING_JOBS:
-                    region.tag_redraw()
 
 
 def _narrate(client: WorkerClient, shown: str) -> str:

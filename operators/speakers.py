@@ -1,6 +1,7 @@
 """The list of speakers: add a file to it, take one out, let a strip be spoken by one."""
 
-from __future__ import annotations
+# Blender declares properties as annotations.
+# mypy: disable-error-code="valid-type"
 
 from typing import Any
 
@@ -62,6 +63,8 @@ class S2L_OT_use_speaker(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         scene = sequencer_scene(context)
         speaker, footage = speakers.chosen(scene), strips.footage(scene)
+        if speaker is None:
+            return {"CANCELLED"}
         owner = footage.s2l if footage else scene.s2l.dub
         owner.speaker_path = speaker.path
         self.report({"INFO"}, f"{speaker.name} speaks in {footage.name if footage else 'every strip'}.")

@@ -1,9 +1,7 @@
 """Learn a speaker from a movie strip."""
 
-from __future__ import annotations
-
-import json
-from typing import Any
+# Blender declares properties as annotations.
+# mypy: disable-error-code="valid-type"
 
 import bpy
 
@@ -12,14 +10,41 @@ from ..s2l_blender_addon.compat import sequencer_scene
 from ..s2l_blender_addon.outputs import unused_path
 from ..s2l_blender_addon.preferences import settings
 from ..s2l_core.jobs import TrainJob
-from .job_operator import JobOperator
+from .queue_operator import QueueOperator
 
 
-class S2L_OT_train_speaker(JobOperator, bpy.types.Operator):
+class S2L_OT_train_speaker(QueueOperator, bpy.types.Operator):
     bl_idname = "s2l.train_speaker"
     bl_label = "Train Speaker"
     bl_description = "Learn the lips of the speaker in the movie strip, and write them to a speaker file"
-    bl_options = {"UNDO"}
+
+    consent: bpy.props.BoolProperty(
+        name="The Speaker Agreed",
+        description="The person in this footage agreed that their lips are generated; kept in the speaker file",
+        options={"SKIP_SAVE"},
+    )
+    _is_asked = False
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        if sequencer_scene(context).s2l.train.consent == self.subject(context):
+            self.consent = True
+            return self.enqueue(context)
+        self._is_asked = True  # and OK in the dialog executes
+        answer: set[str] = context.window_manager.invoke_props_dialog(self, title=self.bl_label)
+        return answer
+
+    def draw(self, context: bpy.types.Context) -> None:
+        self.layout.label(text=f"Did {self.subject(context)} agree to this?", icon="QUESTION")
+        self.layout.prop(self, "consent")
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        if not self._is_asked:
+            return QueueOperator.execute(self, context)
+        if not self.consent:
+            self.report({"ERROR"}, "Training needs the consent of the speaker.")
+            return {"CANCELLED"}
+        sequencer_scene(context).s2l.train.consent = self.subject(context)
+        return self.enqueue(context)
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
@@ -30,18 +55,15 @@ class S2L_OT_train_speaker(JobOperator, bpy.types.Operator):
 
     def gather(self, context: bpy.types.Context) -> TrainJob:
         scene = sequencer_scene(context)
-        train, playback = scene.s2l.train, strips.playback(scene, strips.footage(scene))
-        self._scene = scene.name
+        train, footage = scene.s2l.train, strips.visible_media(scene, strips.footage(scene))
         return TrainJob(
-            footage=playback.media(playback.first),
-            speaker_path=unused_path(train.folder, playback.path, train.speaker_name.strip(), ".s2l"),
+            footage=footage,
+            speaker_path=unused_path(train.folder, footage.path, train.speaker_name.strip(), ".s2l"),
             name=train.speaker_name.strip(),
             preset=train.preset,
             device=settings(context).device,
+            consent=self.consent,
         )
 
-    def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
-        if scene := bpy.data.scenes.get(self._scene):
-            scene.s2l.train.result = json.dumps(result)
-            scene.s2l.dub.speaker_path = result["speaker_path"]
-        return f"The speaker is in {result['speaker_path']}."
+    def subject(self, context: bpy.types.Context) -> str:
+        return str(sequencer_scene(context).s2l.train.speaker_name.strip())

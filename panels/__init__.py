@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from . import head, preferences, render, sequencer
+from . import head, preferences, render, result, sequencer, speakers
 
-CLASSES = (*sequencer.CLASSES, *head.CLASSES, *render.CLASSES, preferences.S2L_AP_preferences)
+CLASSES = (
+    *sequencer.CLASSES,
+    *speakers.CLASSES,
+    *result.CLASSES,
+    *head.CLASSES,
+    *render.CLASSES,
+    preferences.S2L_AP_preferences,
+)
 
 
 def register() -> None:

@@ -12,7 +12,7 @@ from ..operators import (
 )
 from ..s2l_blender_addon import head_scene, render_session, strips
 from ..s2l_blender_addon.compat import sequencer_scene
-from .job import JobPanel
+from .queue import QueuePanel
 from .sentences import draw_lines
 
 
@@ -22,7 +22,7 @@ class ViewPanel:
     bl_category = "Speech2Lip"
 
 
-class S2L_PT_view_job(ViewPanel, JobPanel, bpy.types.Panel):
+class S2L_PT_view_queue(ViewPanel, QueuePanel, bpy.types.Panel):
     pass
 
 
@@ -64,7 +64,7 @@ class S2L_PT_head(ViewPanel, bpy.types.Panel):
         draw_lines(layout, head.s2l.warning or render_session.doubt(), context.region.width, icon="ERROR")
 
 
-CLASSES = (S2L_PT_view_job, S2L_PT_create_head, S2L_PT_head)
+CLASSES = (S2L_PT_view_queue, S2L_PT_create_head, S2L_PT_head)
 
 
 def _draw_entry(menu: bpy.types.Menu, context: bpy.types.Context) -> None:

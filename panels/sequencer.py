@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import bpy
 
-from ..operators import S2L_OT_check_footage, S2L_OT_create_head, S2L_OT_dub_strip, S2L_OT_train_speaker
+from ..operators import S2L_OT_check_footage, S2L_OT_create_head, S2L_OT_dub_all, S2L_OT_dub_strip, S2L_OT_train_speaker
 from ..s2l_blender_addon import strips
 from ..s2l_blender_addon.compat import sequencer_scene
-from .job import JobPanel
+from .queue import QueuePanel
 from .sentences import draw_lines
 
 VERDICT_ICONS = {"good": "CHECKMARK", "usable": "INFO", "poor": "ERROR"}
@@ -19,7 +19,7 @@ class SequencerPanel:
     bl_category = "Speech2Lip"
 
 
-class S2L_PT_job(SequencerPanel, JobPanel, bpy.types.Panel):
+class S2L_PT_queue(SequencerPanel, QueuePanel, bpy.types.Panel):
     pass
 
 
@@ -59,11 +59,44 @@ class S2L_PT_dub(SequencerPanel, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout, scene = self.layout, sequencer_scene(context)
         layout.use_property_split, layout.use_property_decorate = True, False
-        speech = strips.speech(scene)
-        layout.prop(scene.s2l.dub, "speaker_path")
-        layout.prop(scene.s2l.dub, "sound_strip", icon="SOUND", placeholder=speech.name if speech else "")
-        layout.prop(scene.s2l.dub, "folder", placeholder="Beside the .blend file")
-        layout.operator(S2L_OT_dub_strip.bl_idname)
+        dub, footage = scene.s2l.dub, strips.footage(scene)
+        layout.prop(dub, "speaker_path")
+        if footage:
+            layout.prop(footage.s2l, "speaker_path", text="For This Strip", placeholder="As above")
+        if sound := strips.active_sound(scene):
+            layout.prop(sound.s2l, "drives", icon="FILE_MOVIE", placeholder="Any")
+        speech = ", ".join(strip.name for strip in strips.voices(scene))
+        layout.prop(dub, "sound_strip", icon="SOUND", placeholder=speech)
+        row = layout.row(align=True)
+        row.operator(S2L_OT_dub_strip.bl_idname)
+        row.operator(S2L_OT_dub_all.bl_idname)
+
+
+class S2L_PT_output(SequencerPanel, bpy.types.Panel):
+    bl_label = "Output"
+    bl_parent_id = "S2L_PT_dub"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, dub = self.layout, sequencer_scene(context).s2l.dub
+        layout.use_property_split, layout.use_property_decorate = True, False
+        layout.prop(dub, "layer")
+        layout.prop(dub, "format")
+        if dub.format == "h264":
+            layout.prop(dub, "crf")
+        layout.prop(dub, "folder", placeholder="Beside the .blend file")
+
+
+class S2L_PT_silence(SequencerPanel, bpy.types.Panel):
+    bl_label = "Silence"
+    bl_parent_id = "S2L_PT_dub"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, dub = self.layout, sequencer_scene(context).s2l.dub
+        layout.use_property_split = True
+        layout.prop(dub, "silence_db")
+        layout.prop(dub, "rest_strength")
 
 
 class S2L_MT_strip(bpy.types.Menu):
@@ -75,7 +108,7 @@ class S2L_MT_strip(bpy.types.Menu):
             self.layout.operator(operator.bl_idname)
 
 
-CLASSES = (S2L_PT_job, S2L_PT_footage, S2L_PT_train, S2L_PT_dub, S2L_MT_strip)
+CLASSES = (S2L_PT_queue, S2L_PT_footage, S2L_PT_train, S2L_PT_dub, S2L_PT_output, S2L_PT_silence, S2L_MT_strip)
 
 
 def _draw_submenu(menu: bpy.types.Menu, context: bpy.types.Context) -> None:

@@ -35,7 +35,14 @@ class S2L_PT_speakers(SequencerPanel, bpy.types.Panel):
         layout, scene = self.layout, sequencer_scene(context)
         row = layout.row()
         row.template_list(
-            "S2L_UL_speakers", "", scene.s2l, "speakers", scene.s2l, "speaker_index", rows=3, item_dyntip_propname="path"
+            "S2L_UL_speakers",
+            "",
+            scene.s2l,
+            "speakers",
+            scene.s2l,
+            "speaker_index",
+            rows=3,
+            item_dyntip_propname="path",
         )
         column = row.column(align=True)
         column.operator(S2L_OT_add_speaker.bl_idname, text="", icon="ADD")

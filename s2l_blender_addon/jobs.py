@@ -51,6 +51,12 @@ def conclude(failed: bool, text: str) -> None:
     _current, _outcome = None, Outcome(failed, text, log)
 
 
+def release() -> None:
+    """Forget the job and how it ended: someone else keeps that."""
+    global _current, _outcome
+    _current, _outcome = None, None
+
+
 def abandon() -> None:
     """Kill the running job, if there is one: Blender is leaving it behind."""
     if _current is not None:

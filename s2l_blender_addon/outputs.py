@@ -9,6 +9,8 @@ from pathlib import Path
 import bpy
 
 from ..s2l_core.errors import CannotWrite
+from . import strips
+from .entries import record_beside
 
 FOLDER_NAME = "speech2lip"
 
@@ -33,10 +35,18 @@ def unused_path(folder: str, media_path: str, stem: str, suffix: str) -> str:
         raise CannotWrite(f"The folder {place} cannot be made: {error.strerror}.") from error
     stem = bpy.path.clean_name(stem) or "untitled"
     number, path = 0, place / f"{stem}{suffix}"
-    while path.exists():
+    while path.exists() or record_beside(str(path)).exists():  # a job that waits has no output yet
         number += 1
         path = place / f"{stem}_{number:03}{suffix}"
     return str(path)
+
+
+def folders(scene: bpy.types.Scene) -> list[Path]:
+    """Where results of a scene are, without those that are not there."""
+    movie = strips.footage(scene)
+    chosen = [Path(bpy.path.abspath(folder)) for folder in (scene.s2l.train.folder, scene.s2l.dub.folder) if folder]
+    default = [_default_folder(strips.media_path(movie) if movie else "")] if movie or bpy.data.filepath else []
+    return [folder for folder in dict.fromkeys(chosen + default) if folder.is_dir()]
 
 
 def _default_folder(media_path: str) -> Path:

@@ -26,6 +26,39 @@ def _sound_names(group: bpy.types.PropertyGroup, context: bpy.types.Context, tex
     return strips.names(group.id_data, strips.SOUND)
 
 
+def _driven(group: bpy.types.PropertyGroup) -> str:
+    return strips.driven(strips.owner_of(group))
+
+
+def _drive(group: bpy.types.PropertyGroup, name: str) -> None:
+    strips.drive(strips.owner_of(group), name)
+
+
+class S2L_PG_strip(bpy.types.PropertyGroup):
+    """What a strip is to dubbing. Strips are renamed, so they know each other by identifiers."""
+
+    identifier: StringProperty(name="Identifier", description="What the strip is known by", options={"HIDDEN"})
+    speaker_path: StringProperty(
+        name="Speaker",
+        description="The trained speaker file (.s2l) of the one who speaks in this strip; empty for the scene's",
+        subtype="FILE_PATH",
+    )
+    has_face: BoolProperty(name="Has Face", description="Whether a face was chosen", options={"HIDDEN"})
+    face: FloatVectorProperty(
+        name="Face", description="Where the speaker's face is: second of the file, place across and down", size=3
+    )
+    drives_identifier: StringProperty(
+        name="Drives Identifier", description="What the driven strip is known by", options={"HIDDEN"}
+    )
+    drives: StringProperty(
+        name="Drives",
+        description="The movie strip whose lips this sound moves",
+        get=_driven,
+        set=_drive,
+        search=_movie_names,
+    )
+
+
 class S2L_PG_check(bpy.types.PropertyGroup):
     footage: StringProperty(name="Footage", description="The file that was checked")
     verdict: StringProperty(name="Verdict", description="How well the footage suits training")
@@ -51,7 +84,13 @@ class S2L_PG_train(bpy.types.PropertyGroup):
         description="Where the speaker file goes; empty for a folder beside the .blend file",
         subtype="DIR_PATH",
     )
+    consent: StringProperty(name="Consent", description="Who agreed to be learnt from", options={"HIDDEN"})
     result: StringProperty(name="Result", description="Figures of the last training as JSON", options={"HIDDEN"})
+
+
+def _keep_alpha(group: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
+    if group.layer == "mouth" and group.format == "h264":
+        group.format = "prores"
 
 
 class S2L_PG_dub(bpy.types.PropertyGroup):
@@ -65,6 +104,43 @@ class S2L_PG_dub(bpy.types.PropertyGroup):
         name="Folder",
         description="Where the dubbed movie goes; empty for a folder beside the .blend file",
         subtype="DIR_PATH",
+    )
+    layer: EnumProperty(
+        name="Result",
+        description="What the new strip shows",
+        items=(
+            ("picture", "Picture", "The whole picture with the new mouth"),
+            ("mouth", "Mouth Overlay", "The mouth alone with a soft edge, over the untouched movie strip"),
+        ),
+        update=_keep_alpha,
+    )
+    format: EnumProperty(
+        name="Format",
+        description="How the result is written",
+        items=(
+            ("h264", "H.264", "MP4 that plays everywhere"),
+            ("prores", "ProRes", "MOV for editing, with alpha for a mouth overlay"),
+            ("ffv1", "FFV1", "MKV without any loss, with alpha for a mouth overlay"),
+            ("png", "PNG Sequence", "A folder of PNG pictures"),
+            ("exr", "EXR Sequence", "A folder of linear OpenEXR pictures"),
+        ),
+        update=_keep_alpha,
+    )
+    crf: IntProperty(name="Rate Factor", description="Of H.264: lower is better and bigger", default=17, min=0, max=51)
+    silence_db: FloatProperty(
+        name="Silence",
+        description="How many decibels below the speech the mouth closes",
+        default=-25.0,
+        min=-80.0,
+        max=0.0,
+    )
+    rest_strength: FloatProperty(
+        name="Rest Pose",
+        description="How far the mouth closes in silence",
+        default=1.0,
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
     )
 
 
@@ -147,6 +223,7 @@ class S2L_PG_head(bpy.types.PropertyGroup):
 
 
 CLASSES = (
+    S2L_PG_strip,
     S2L_PG_check,
     S2L_PG_train,
     S2L_PG_dub,
@@ -161,8 +238,10 @@ CLASSES = (
 def register() -> None:
     bpy.types.Scene.s2l = PointerProperty(type=S2L_PG_scene)
     bpy.types.Object.s2l = PointerProperty(type=S2L_PG_head)
+    bpy.types.Strip.s2l = PointerProperty(type=S2L_PG_strip)
 
 
 def unregister() -> None:
+    del bpy.types.Strip.s2l
     del bpy.types.Object.s2l
     del bpy.types.Scene.s2l

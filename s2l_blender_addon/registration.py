@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from .. import operators, panels
-from . import jobs, preview, properties, render_engine
+from . import job_queue, jobs, preview, properties, recovery, render_engine, speakers, thumbnails
 
 CLASSES = (*properties.CLASSES, *operators.CLASSES, *panels.CLASSES, render_engine.S2L_RenderEngine)
 
@@ -15,14 +15,21 @@ def register() -> None:
         bpy.utils.register_class(cls)
     properties.register()
     preview.register()
+    thumbnails.register()
+    speakers.register()
     panels.register()
     render_engine.register()
+    recovery.register()
 
 
 def unregister() -> None:
+    recovery.unregister()
+    job_queue.unregister()
     jobs.abandon()
     render_engine.unregister()
     panels.unregister()
+    speakers.unregister()
+    thumbnails.unregister()
     preview.unregister()
     properties.unregister()
     for cls in reversed(CLASSES):

@@ -53,13 +53,12 @@ def forget(scene: bpy.types.Scene) -> None:
 
 
 def _lines(path: str, facts: dict[str, Any]) -> list[str]:
-    figures = facts.get("held_out", {})
     lines = [
-        f"Learnt from {facts['seconds']:.0f} s of footage" if "seconds" in facts else "",
-        f"Held-out {figures['mouth_psnr']:.1f} dB" if "mouth_psnr" in figures else "",
-        f"Preset {facts['preset']}, on {str(facts['device']).upper()}" if {"preset", "device"} <= facts.keys() else "",
+        f"Learnt from {facts['trained_seconds']:.0f} s of footage" if "trained_seconds" in facts else "",
+        f"Held-out mouths: {facts['mouth_psnr']:.1f} dB" if facts.get("mouth_psnr") else "",
+        f"Preset {facts['preset']}, on {str(facts['device']).upper()}" if facts.get("device") else "",
         f"{datetime.fromtimestamp(Path(path).stat().st_mtime):%d %B %Y}" if Path(path).is_file() else "",
-        "With the speaker's consent" if facts.get("consent") else "Consent was not recorded",
+        "The speaker agreed" if facts.get("consent") else "Consent was not recorded",
     ]
     return [line for line in lines if line]
 

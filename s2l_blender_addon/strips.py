@@ -1,21 +1,22 @@
-"""The one file that reads or writes sequencer strips.
+"""Finding the strips that the user means, and inserting results.
 
-Positions on the timeline are frames of the scene, positions in media are seconds. A movie strip shows one media frame
-per scene frame, whatever the two rates are, unless it was added with "Adjust Playback Rate"; a sound strip plays in
-real time. Both are mapped here and nowhere else.
+How strips play their media is told by ``timing.py`` and ``mixing.py``.
 """
 
 from __future__ import annotations
 
 import math
+import uuid
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import bpy
 
 from ..s2l_core.errors import BadJob, FileMissing
-from ..s2l_core.jobs import Media
+from ..s2l_core.jobs import Encoding, Media
+from .mixing import sound_path
+from .timing import frame_rate, media_rate, media_speed, shown_frames, visible
 
 HIGHEST_CHANNEL = 128
 MOVIE, SOUND = "MOVIE", "SOUND"
@@ -94,23 +95,104 @@ def screened(scene: bpy.types.Scene) -> bpy.types.Strip | None:
     return strip if is_dubbed else footage(scene)
 
 
-def speech(scene: bpy.types.Scene) -> bpy.types.Strip | None:
-    """The sound strip with the new words: the one that the scene names, or else the active one.
+def voices(scene: bpy.types.Scene) -> list[bpy.types.Strip]:
+    """The sound strips with the new words: the one that the scene names, or else those that drive the footage, or else
+    the active one and those selected with it.
 
-    A dubbed strip stands for the sound that it says.
+    A dubbed strip stands for the sounds that it says.
     """
-    name = scene.s2l.dub.sound_strip
-    return _find(scene, SOUND, name) if name else _active(scene, SOUND)
+    if name := scene.s2l.dub.sound_strip:
+        return list(filter(None, [_find(scene, SOUND, name)]))
+    if driving := driving_strips(scene, footage(scene)):
+        return driving
+    strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
+    if strip is not None and (sources := strip.get(_SOURCES[SOUND])):
+        return list(filter(None, (_find(scene, SOUND, source) for source in _split(sources))))
+    if strip is None or strip.type != SOUND:
+        return []
+    return [other for other in _of_kind(scene, SOUND) if other.select or other == strip]
+
+
+def active_sound(scene: bpy.types.Scene) -> bpy.types.Strip | None:
+    """The active strip where that is a sound strip."""
+    strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
+    return strip if strip is not None and strip.type == SOUND else None
+
+
+def driving_strips(scene: bpy.types.Scene, movie: bpy.types.Strip | None) -> list[bpy.types.Strip]:
+    """The sound strips that name a movie strip as the one that they drive."""
+    if movie is None or not movie.s2l.identifier:
+        return []
+    return [strip for strip in _of_kind(scene, SOUND) if strip.s2l.drives_identifier == movie.s2l.identifier]
+
+
+def pairs(scene: bpy.types.Scene) -> list[tuple[bpy.types.Strip, list[bpy.types.Strip]]]:
+    """Every movie strip with the sound strips that drive it."""
+    movies = [strip for strip in _of_kind(scene, MOVIE) if _SOURCES[MOVIE] not in strip]
+    return [(movie, sounds) for movie in movies if (sounds := driving_strips(scene, movie))]
+
+
+def driven(sound: bpy.types.Strip) -> str:
+    """The present name of the movie strip that a sound strip drives; empty where it names none that is there."""
+    if not (identifier := sound.s2l.drives_identifier):
+        return ""
+    movies = _of_kind(sound.id_data, MOVIE)
+    return next((movie.name for movie in movies if movie.s2l.identifier == identifier), "")
+
+
+def drive(sound: bpy.types.Strip, name: str) -> None:
+    """Let a sound strip drive the movie strip of a name, whatever that is called later; an empty name none."""
+    movie = _find(sound.id_data, MOVIE, name)
+    sound.s2l.drives_identifier = identify(movie) if movie else ""
+
+
+def owner_of(group: bpy.types.PropertyGroup) -> bpy.types.Strip:
+    """The strip that a group of properties belongs to."""
+    strips = group.id_data.sequence_editor.strips_all
+    return next(strip for strip in strips if strip.s2l == group)
+
+
+def identify(strip: bpy.types.Strip) -> str:
+    """What a strip is known by when it is renamed."""
+    others = {other.s2l.identifier for other in _of_kind(strip.id_data, strip.type) if other != strip}
+    if not strip.s2l.identifier or strip.s2l.identifier in others:  # a copy of a strip has that of its original
+        strip.s2l.identifier = uuid.uuid4().hex
+    return str(strip.s2l.identifier)
+
+
+def name_face(scene: bpy.types.Scene, name: str, face: tuple[float, float, float]) -> None:
+    """Tell which of the faces in a movie strip is the speaker's: a second of the file, and a place in the picture."""
+    if strip := _find(scene, MOVIE, name):
+        strip.s2l.has_face, strip.s2l.face = True, face
+
+
+def own_sound(scene: bpy.types.Scene, movie: bpy.types.Strip | None) -> bpy.types.Strip | None:
+    """The sound strip with the voice that was filmed: the active one, or else the one of the same file as the movie."""
+    active = scene.sequence_editor.active_strip if scene.sequence_editor else None
+    if active is not None and active.type == SOUND:
+        return active
+    if movie is None:
+        return None
+    path = media_path(movie)
+    return next((strip for strip in _of_kind(scene, SOUND) if strip.sound and sound_path(strip) == path), None)
+
+
+def shift_sound(scene: bpy.types.Scene, name: str, seconds: float) -> bool:
+    """Move what a sound strip plays by seconds, later where they are positive; False where the strip is gone.
+
+    Its handles stay, so that the edit keeps its length.
+    """
+    strip = _find(scene, SOUND, name)
+    if strip is None:
+        return False
+    strip.sound_offset += seconds
+    return True
 
 
 def obstacle(strip: bpy.types.Strip | None, missing: str) -> str:
-    """Why the media of a strip cannot be used as it plays: ``missing`` without a strip, empty where it can."""
+    """Why the media of a strip cannot be used: ``missing`` without a strip, empty where it can."""
     if strip is None:
         return missing
-    if len(strip.retiming_keys):
-        return f"The strip {strip.name} is retimed: clear its retiming, or render it to a file first"
-    if strip.type == MOVIE and strip.use_reverse_frames:
-        return f"The strip {strip.name} plays backwards: render it to a file first"
     if strip.type == SOUND and strip.sound is None:
         return f"The strip {strip.name} has no sound"
     if strip.type == SOUND and strip.sound.packed_file is not None:
@@ -118,10 +200,58 @@ def obstacle(strip: bpy.types.Strip | None, missing: str) -> str:
     return ""
 
 
+def unsteady(strip: bpy.types.Strip | None, missing: str) -> str:
+    """As :func:`obstacle`, and why a strip does not play its media straight on."""
+    if (reason := obstacle(strip, missing)) or strip is None:
+        return reason
+    if len(strip.retiming_keys):
+        return f"The strip {strip.name} is retimed: clear its retiming, or render it to a file first"
+    if strip.type == MOVIE and strip.use_reverse_frames:
+        return f"The strip {strip.name} plays backwards: render it to a file first"
+    return ""
+
+
 def media_path(strip: bpy.types.Strip) -> str:
     """Absolute path of a strip's file."""
-    owner, library = (strip, strip.id_data.library) if strip.type == MOVIE else (strip.sound, strip.sound.library)
-    return bpy.path.abspath(owner.filepath, library=library)
+    if strip.type == SOUND:
+        return sound_path(strip)
+    return bpy.path.abspath(strip.filepath, library=strip.id_data.library)
+
+
+def existing_path(strip: bpy.types.Strip) -> str:
+    """Absolute path of a strip's file.
+
+    Raises:
+        FileMissing: It is not there.
+    """
+    path = media_path(strip)
+    if not Path(path).is_file():
+        raise FileMissing(f"The file of the strip {strip.name} is missing: {path}.")
+    return path
+
+
+def moments(scene: bpy.types.Scene, strip: bpy.types.Strip, frames: range) -> tuple[float, ...]:
+    """Which second of its file a movie strip shows on each of these frames of the timeline.
+
+    Raises:
+        BadJob: It does not play in the sequencer, or its retiming cannot be read.
+        FileMissing: Its file is not there.
+    """
+    numbers = shown_frames(scene, strip, existing_path(strip), frames)
+    return tuple((numbers / float(media_rate(strip))).tolist())
+
+
+def shown_media(strip: bpy.types.Strip, seconds: tuple[float, ...]) -> Media:
+    """The span of a movie strip's file that shows these seconds, and the face that is meant in it."""
+    face = tuple(strip.s2l.face) if strip.s2l.has_face else ()
+    return Media(media_path(strip), min(seconds), max(seconds) + 1.0 / float(media_rate(strip)), face)
+
+
+def visible_media(scene: bpy.types.Scene, strip: bpy.types.Strip | None) -> Media:
+    """The span of a movie strip's file that can be seen of it; errors as :func:`moments`."""
+    if strip is None or (reason := obstacle(strip, "")):
+        raise BadJob(f"{reason if strip else 'There is no strip'}.", "Then start the job again.")
+    return shown_media(strip, moments(scene, strip, visible(strip)))
 
 
 def playback(scene: bpy.types.Scene, strip: bpy.types.Strip) -> Playback:
@@ -131,15 +261,14 @@ def playback(scene: bpy.types.Scene, strip: bpy.types.Strip) -> Playback:
         BadJob: The strip is retimed, reversed or packed, or shows nothing of its media.
         FileMissing: Its file is not there.
     """
-    if reason := obstacle(strip, "There is no strip"):
+    if reason := unsteady(strip, "There is no strip"):
         raise BadJob(f"{reason}.", "Then start the job again.")
-    path = media_path(strip)
-    if not Path(path).is_file():
-        raise FileMissing(f"The file of the strip {strip.name} is missing: {path}.")
+    path = existing_path(strip)
     origin, seconds_per_frame = _movie_clock(scene, strip, path) if strip.type == MOVIE else _sound_clock(scene, strip)
     tolerance = 1e-3  # Blender keeps positions in single precision
-    first = max(strip.frame_final_start, math.ceil(max(strip.frame_start, origin) - tolerance))
-    end = min(strip.frame_final_end, math.floor(strip.frame_start + strip.frame_duration + tolerance))
+    inside = visible(strip)
+    first = max(inside.start, math.ceil(max(strip.frame_start, origin) - tolerance))
+    end = min(inside.stop, math.floor(strip.frame_start + strip.frame_duration + tolerance))
     if first >= end:
         raise BadJob(f"The strip {strip.name} shows nothing of {path}.", "Move its handles over its content.")
     return Playback(strip.name, path, first, end, origin, seconds_per_frame)
@@ -151,18 +280,8 @@ def media_frames(strip: bpy.types.Strip, playback: Playback) -> list[int]:
     return [math.floor((frame - playback.origin) * step + 0.5) for frame in range(playback.first, playback.end)]
 
 
-def media_rate(strip: bpy.types.Strip) -> Fraction:
-    """Frames per second of a movie strip's media; 0 where it does not play."""
-    return Fraction(strip.fps).limit_denominator(1001)
-
-
-def frame_rate(scene: bpy.types.Scene) -> Fraction:
-    """Frames per second of the timeline, e.g. 25 or 30000/1001."""
-    return Fraction(scene.render.fps) / Fraction(scene.render.fps_base).limit_denominator(10000)
-
-
-def insert_movie(placement: Placement, path: str) -> bpy.types.Strip | None:
-    """Show a movie on the frames of a placement, above its footage and looking like it.
+def insert_result(placement: Placement, path: str, encoding: Encoding) -> bpy.types.Strip | None:
+    """Show a dubbed movie, or folder of pictures, on the frames of a placement, above its footage and looking like it.
 
     Returns:
         The new strip, made active; None where the scene is gone.
@@ -176,15 +295,41 @@ def insert_movie(placement: Placement, path: str) -> bpy.types.Strip | None:
     editor = scene.sequence_editor or scene.sequence_editor_create()
     source = _find(scene, MOVIE, placement.footage)
     channel = _free_channel(editor, _channel(source) + 1 if source else 1, placement)
-    strip = editor.strips.new_movie(f"{placement.footage} Dubbed", path, channel, placement.first)
+    name = f"{placement.footage} {'Mouth' if encoding.layer == 'mouth' else 'Dubbed'}"
+    strip = _new_strip(editor, name, path, channel, placement.first)
     strip.frame_final_duration = placement.end - placement.first
     strip[_SOURCES[MOVIE]], strip[_SOURCES[SOUND]] = placement.footage, placement.sound
     if source:
         _copy_appearance(source, strip)
+    if encoding.layer == "mouth":
+        strip.blend_type = "ALPHA_OVER"
+        strip.alpha_mode = "PREMUL" if encoding.format == "exr" else "STRAIGHT"
     for other in editor.strips_all:
         other.select = other == strip
     editor.active_strip = strip
     return strip
+
+
+def mark_untouched(strip: bpy.types.Strip, spans: list[dict[str, Any]]) -> None:
+    """Set a marker at every span of a result that kept its own mouth, named after the reason."""
+    scene = strip.id_data
+    first = round(strip.frame_start)
+    for span in spans:
+        scene.timeline_markers.new(str(span["reason"]).capitalize(), frame=first + int(span["first"]))
+
+
+def _new_strip(editor: bpy.types.SequenceEditor, name: str, path: str, channel: int, first: int) -> bpy.types.Strip:
+    if not Path(path).is_dir():
+        return editor.strips.new_movie(name, path, channel, first)
+    pictures = sorted(file.name for file in Path(path).iterdir() if file.suffix in {".png", ".exr"})
+    strip = editor.strips.new_image(name, str(Path(path) / pictures[0]), channel, first)
+    for picture in pictures[1:]:
+        strip.elements.append(picture)
+    return strip
+
+
+def _split(names: str) -> list[str]:
+    return str(names).splitlines()
 
 
 def _of_kind(scene: bpy.types.Scene, kind: str) -> list[bpy.types.Strip]:
@@ -210,25 +355,14 @@ def _only(scene: bpy.types.Scene, kind: str) -> bpy.types.Strip | None:
 
 def _movie_clock(scene: bpy.types.Scene, strip: bpy.types.Strip, path: str) -> tuple[float, float]:
     """``origin`` and ``seconds_per_frame`` of a movie strip's playback."""
-    rate = media_rate(strip)
-    if rate <= 0:
-        raise BadJob(f"The strip {strip.name} cannot show {path}.", "Choose a movie that plays in the sequencer.")
-    speed = rate / frame_rate(scene) if _plays_at_own_speed(strip, path) else Fraction(1)
-    return float(strip.frame_start - strip.animation_offset_start / speed), float(speed / rate)
+    speed = media_speed(scene, strip, path)
+    return float(strip.frame_start - strip.animation_offset_start / speed), float(speed / media_rate(strip))
 
 
 def _sound_clock(scene: bpy.types.Scene, strip: bpy.types.Strip) -> tuple[float, float]:
     """``origin`` and ``seconds_per_frame`` of a sound strip's playback."""
     rate = float(frame_rate(scene))
     return strip.frame_start - strip.animation_offset_start + strip.sound_offset * rate, 1 / rate
-
-
-def _plays_at_own_speed(strip: bpy.types.Strip, path: str) -> bool:
-    """Whether a movie strip was added with "Adjust Playback Rate", which only its length on the timeline tells."""
-    clip = bpy.data.movieclips.load(path)
-    media_frames = clip.frame_duration - strip.animation_offset_start - strip.animation_offset_end
-    bpy.data.movieclips.remove(clip)
-    return media_frames != strip.frame_duration
 
 
 def _channel(strip: bpy.types.Strip) -> int:

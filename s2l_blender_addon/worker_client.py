@@ -1,7 +1,7 @@
 """Worker processes and the jobs that they do, seen from Blender. Standard library only: nothing here touches Blender.
 
-Two threads read the stdout and stderr of a process, so that neither pipe fills up, and hand each message to the request
-that it answers; everything else happens in the thread that calls :meth:`Request.poll`.
+Threads read the stdout and stderr of a process and write to its stdin, so that nobody waits for a pipe, and hand each
+message to the request that it answers; everything else happens in the thread that calls :meth:`Request.poll`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..s2l_core.errors import Cancelled, EngineIncomplete, Speech2LipError, Work
 from ..s2l_core.events import Progress
 from ..s2l_core.jobs import Job, to_document
 
-CANCEL_GRACE_SECONDS = 2.0
+CANCEL_GRACE_SECONDS = 0.6  # so that a cancelled job is gone within a second
 LAST_WORDS_SECONDS = 1.0  # a program that the worker started may keep its stderr open
 _LOG_LINES = 200
 _LIBRARY_FOLDER = Path(__file__).parent.parent
@@ -46,7 +46,8 @@ class WorkerProcess:
         self.log: deque[str] = deque(maxlen=_LOG_LINES)
         self._numbers = itertools.count(1)
         self._inboxes: dict[int, _Inbox] = {}
-        self._is_silent = False
+        self._outbox: queue.SimpleQueue[_Message | None] = queue.SimpleQueue()
+        self._is_silent = self._is_closed = False
         self._lock = threading.Lock()
         try:
             self._process = subprocess.Popen(
@@ -66,15 +67,15 @@ class WorkerProcess:
                 "Choose another one in Edit > Preferences > Add-ons > Speech2Lip.",
             ) from error
         assert self._process.stdin and self._process.stdout and self._process.stderr
-        self._stdin = self._process.stdin
         self._log_reader = threading.Thread(target=self._read_log, args=[self._process.stderr], daemon=True)
         self._log_reader.start()
         threading.Thread(target=self._read_messages, args=[self._process.stdout], daemon=True).start()
+        threading.Thread(target=self._write_messages, args=[self._process.stdin], daemon=True).start()
 
     @property
     def is_open(self) -> bool:
         """Whether it takes jobs."""
-        return self._process.poll() is None and not self._stdin.closed
+        return self._process.poll() is None and not self._is_closed
 
     @property
     def is_busy(self) -> bool:
@@ -92,17 +93,17 @@ class WorkerProcess:
             self._inboxes[number] = inbox
             if self._is_silent:
                 self._inboxes.pop(number).put(None)
-        self._send({"id": number, "method": job.verb, "params": to_document(job)})
+        self._outbox.put({"id": number, "method": job.verb, "params": job})
         return number, inbox
 
     def cancel(self, number: int) -> None:
         """Ask the process to stop a job."""
-        self._send({"method": "cancel", "params": {"id": number}})
+        self._outbox.put({"method": "cancel", "params": {"id": number}})
 
     def close(self) -> None:
         """Let the process end: it does so at the end of its stdin."""
-        with contextlib.suppress(OSError):
-            self._stdin.close()
+        self._is_closed = True
+        self._outbox.put(None)
 
     def kill(self) -> None:
         """End the process at once."""
@@ -118,11 +119,12 @@ class WorkerProcess:
         last_words = next((line for line in reversed(list(self.log)) if line.strip()), "it said nothing")
         return WorkerLost(f"The worker ended before its job, with status {self._process.returncode}: {last_words}.")
 
-    def _send(self, message: _Message) -> None:
+    def _write_messages(self, stdin: IO[str]) -> None:
         # A worker that is gone cannot be written to; the end of its stdout tells so.
-        with self._lock, contextlib.suppress(OSError, ValueError):
-            self._stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
-            self._stdin.flush()
+        with contextlib.suppress(OSError, ValueError), stdin:
+            while (message := self._outbox.get()) is not None:
+                stdin.write(json.dumps({"jsonrpc": "2.0", **message}, default=to_document) + "\n")
+                stdin.flush()
 
     def _read_messages(self, stdout: IO[str]) -> None:
         for line in stdout:
@@ -248,5 +250,6 @@ class WorkerClient(Request):
 
     def poll(self, patience: float = 0.0) -> bool:
         if super().poll(patience):
-            self._process.close()
+            # With a result it ends by itself; otherwise nothing is left to do, and the next job wants the memory.
+            self._process.close() if self.error is None else self._process.kill()
         return self.has_ended

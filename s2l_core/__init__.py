@@ -20,6 +20,8 @@ _HOMES = {
     "head": ".head_export",
     "pose": ".posing",
     "render": ".posing",
+    "describe": ".description",
+    "calibrate": ".calibration",
     "SpeakerModel": ".model.speaker",
 }
 __all__ = sorted(_HOMES)

@@ -193,6 +193,11 @@ def from_description(description: dict[str, Any], tensors: dict[str, torch.Tenso
     )
 
 
+def with_tensors(face: CanonicalFace, tensors: dict[str, torch.Tensor]) -> CanonicalFace:
+    """The same view with other depths, as :func:`to_tensors` gives them."""
+    return from_description(to_description(face), tensors).to(tensors["head.mask"].device)
+
+
 def _view(footage: Footage, pose: NDArray[np.float64], intrinsics: Intrinsics, rectangle: Rectangle) -> CanonicalView:
     depth = fill_depth(_mesh_depth(footage, pose, intrinsics, rectangle), skull_depth(pose, intrinsics, rectangle))
     return CanonicalView(torch.from_numpy(depth), rectangle, intrinsics, torch.tensor(pose, dtype=torch.float32))

@@ -1,4 +1,5 @@
-"""The verbs for a shell: ``s2l info | check | train | dub | evaluate | heatmap | head | pose``.
+"""The verbs for a shell: ``s2l info | check | train | dub | evaluate | describe |
+calibrate | heatmap | head | pose``.
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 130 cancelled (Ctrl-C). With ``--json`` stdout holds exactly one JSON
 object, the result or ``{"error": {"code", "message", "hint"}}``, and stderr one JSON object a line for each event,
@@ -22,21 +23,27 @@ from .events import Report
 from .execution import run_job
 from .jobs import (
     Architecture,
+    CalibrateJob,
     CheckJob,
+    DescribeJob,
     Device,
     DubJob,
+    Encoding,
     EvaluateJob,
+    Format,
     HeadJob,
     HeatmapJob,
     InfoJob,
     Job,
+    Layer,
     Media,
     PoseJob,
     PresetName,
     Remainder,
     TrainJob,
 )
-from .terminal import describe, json_events, print_error, progress_bars
+from .terminal import describe as lines_of
+from .terminal import json_events, print_error, progress_bars
 from .version import VERSION
 
 DONE, FAILED, WRONG_USAGE, CANCELLED = 0, 1, 2, 130
@@ -56,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Speech2LipError as error:
         print_error(error, options.json)
         return CANCELLED if isinstance(error, Cancelled) else FAILED
-    print(json.dumps(result, indent=2) if options.json else "\n".join(describe(result)))
+    print(json.dumps(result, indent=2) if options.json else "\n".join(lines_of(result)))
     return DONE
 
 
@@ -113,12 +120,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="'log-mel' (default), or the folder of a HuBERT or wav2vec 2.0 network: FOLDER or FOLDER#LAYER",
     )
     train.add_argument("--seed", type=int, default=0, help="the same seed gives the same speaker on the CPU")
+    train.add_argument("--consent", action="store_true", help="keep in the file that the person agreed to it")
 
     dub = add_verb("dub", _dub_job, "Put new words into a speaker's mouth.", sight, span)
     dub.add_argument("speaker", help="the speaker's .s2l file")
     dub.add_argument("footage", help="video of that speaker")
     dub.add_argument("voice", help="the words to say: a sound file, or a video with sound")
-    dub.add_argument("output", help="the .mp4 file to write")
+    dub.add_argument("output", help="the .mp4, .mov or .mkv file, or the folder of pictures, to write")
     dub.add_argument("--voice-start", type=float, default=0.0, metavar="S", help="first second of the voice to use")
     dub.add_argument("--voice-end", type=float, metavar="S", help="second at which to end (default: the voice's end)")
     dub.add_argument("--rate", default="", help="frames per second, such as 25 or 30000/1001 (default: the footage's)")
@@ -129,10 +137,23 @@ def build_parser() -> argparse.ArgumentParser:
         help="where the footage is longer than the voice: stop with the voice or keep the rest untouched",
     )
 
+    dub.add_argument("--format", choices=_choices(Format), default="h264", help="how to write it (default: h264)")
+    dub.add_argument("--crf", type=int, default=17, metavar="N", help="of H.264: lower is better (default: 17)")
+    dub.add_argument(
+        "--layer", choices=_choices(Layer), default="picture", help="whole pictures, or the mouth alone with alpha"
+    )
+
     evaluate = add_verb("evaluate", _evaluate_job, "Measure a speaker on the footage that it did not see.")
     evaluate.add_argument("speaker", help="the speaker's .s2l file")
     evaluate.add_argument("--footage", help="the training footage, where it has moved")
     evaluate.add_argument("--voice", help="its sound, where it is not in the video")
+
+    describe = add_verb("describe", _describe_job, "Tell what a speaker file says about itself.")
+    describe.add_argument("speaker", help="the speaker's .s2l file")
+    describe.add_argument("--picture", default="", metavar="PNG", help="where to write the speaker's portrait")
+
+    calibrate = add_verb("calibrate", _calibrate_job, "Measure how fast this machine is.")
+    calibrate.add_argument("--anew", action="store_true", help="measure again what was measured before")
 
     heatmap = add_verb("heatmap", _heatmap_job, "Draw where a face moves, with its head and without.", sight, span)
     heatmap.add_argument("footage", help="the speaker's video")
@@ -185,6 +206,7 @@ def _train_job(options: argparse.Namespace) -> Job:
         speech=options.speech,
         device=options.device,
         seed=options.seed,
+        consent=options.consent,
     )
 
 
@@ -196,6 +218,7 @@ def _dub_job(options: argparse.Namespace) -> Job:
         output_path=options.output,
         rate=options.rate,
         remainder=options.remainder,
+        encoding=Encoding(options.format, options.crf, options.layer),
         landmarks=options.landmarks,
         device=options.device,
     )
@@ -204,6 +227,14 @@ def _dub_job(options: argparse.Namespace) -> Job:
 def _evaluate_job(options: argparse.Namespace) -> Job:
     footage, voice = _media(options.footage), _media(options.voice)
     return EvaluateJob(options.speaker, footage, voice, options.device)
+
+
+def _describe_job(options: argparse.Namespace) -> Job:
+    return DescribeJob(options.speaker, options.picture, options.device)
+
+
+def _calibrate_job(options: argparse.Namespace) -> Job:
+    return CalibrateJob(options.anew, options.device)
 
 
 def _heatmap_job(options: argparse.Namespace) -> Job:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .geometry.camera import Intrinsics
@@ -48,6 +50,24 @@ def paste(lips: Tensor, regions: Tensor, placement: Placement, view: CanonicalVi
     position = (placement.pixels - placement.pixels.new_tensor([box.left, box.top])) * scale
     warped = sample(lips, position, padding="border")
     return torch.where(placement.mask > 0, torch.lerp(regions, warped, placement.mask), regions)
+
+
+def lift(new: NDArray[np.uint8], old: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """What was pasted, taken off the frame again: laid over the old frame with its alpha, it gives the new one.
+
+    Args:
+        new: The frame with new lips, uint8 (H, W, 3).
+        old: The frame as it was.
+        mask: Alpha, uint8 (H, W).
+
+    Returns:
+        uint8 (H, W, 4) with straight alpha; black where that is zero.
+    """
+    alpha = mask[..., None] / np.float32(255.0)
+    change = new.astype(np.float32) - old
+    colour = old + np.divide(change, alpha, out=np.zeros_like(change), where=alpha > 0)
+    visible = np.where(alpha > 0, colour.round().clip(0, 255), 0).astype(np.uint8)
+    return np.concatenate([visible, mask[..., None]], axis=-1)
 
 
 def soft_mask(height: int, width: int) -> Tensor:

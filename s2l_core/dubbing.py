@@ -5,23 +5,33 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
+from .compositing import lift
 from .device import choose_device
 from .errors import BadJob
 from .events import Report
 from .files import refuse_unwritable
-from .footage import Footage, prepare, shown_at
-from .jobs import DubJob, Media, parse_rate
-from .media.audio import SPEECH_RATE, read_audio, read_speech
-from .media.video import VideoWriter, probe, read_frames
+from .footage import Footage, fingerprint_file, prepare, shown_at
+from .jobs import DubJob, Encoding, Media, parse_rate, to_document
+from .media.audio import SPEECH_RATE, read_speech
+from .media.chunks import Chunks
+from .media.encodings import codec_of
+from .media.mix import read_voice, sources
+from .media.video import probe, read_frames
 from .model.speaker import SpeakerModel
 from .regions import lip_shape_size
-from .rendering import BATCH, MouthRenderer, speech_track
+from .reliability import judge_frames
+from .rendering import BATCH, MouthRenderer, rest_in_silence, speech_track
+from .version import VERSION
 
+CHUNK = 16 * BATCH
+"""Frames that are kept together where a run is interrupted: about five seconds."""
 _BLOCK = 32
 """Frames that are held in memory to be played backwards."""
 _TIME_TOLERANCE = 1e-3
@@ -30,63 +40,138 @@ _TIME_TOLERANCE = 1e-3
 def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     """Write a video in which the speaker says the words of ``job.voice``.
 
-    It has exactly the frames that the voice's span asks for at the job's frame rate, rounded to the nearest; silence
-    closes the mouth.
+    It has exactly the frames that the job's moments name, or else that the voice's span asks for at the job's frame
+    rate, rounded to the nearest; silence closes the mouth. A run that is interrupted goes on after its last finished
+    chunk when the same job comes again, and ends with the same bytes.
 
     Returns:
-        ``output_path``, ``frames_expected``, ``frames_written``, ``duration_error_ms`` (of the pictures against the
-        voice), ``frames_without_face``, ``prepare_seconds``, ``dub_seconds``, ``dub_fps``.
+        ``output_path``, ``frames_expected``, ``frames_written``, ``frames_resumed`` (which an earlier run wrote),
+        ``duration_error_ms`` (of the pictures against the voice), ``frames_without_face``, ``untouched`` (runs of
+        frames that keep the footage's pixels, with ``first``, ``last`` and ``reason``: ``"no face"``,
+        ``"turned away"`` or ``"occluded"``), ``prepare_seconds``,
+        ``dub_seconds``, ``dub_fps``.
 
     Raises:
         Speech2LipError: What is wrong with the files; see :mod:`s2l_core.errors`.
     """
     report = report or Report()
     started = time.monotonic()
-    assert isinstance(job.voice, Media)
-    refuse_unwritable(job.output_path, job.footage.path, job.voice.path, job.speaker_path)
+    _refuse_other_name(job)
+    refuse_unwritable(job.output_path, job.footage.path, *sources(job.voice), job.speaker_path)
     device = choose_device(job.device)
     speaker = SpeakerModel.load(job.speaker_path, device)
     info = probe(job.footage.path)
-    speech, sound = read_speech(job.voice), read_audio(job.voice)
-    footage = prepare(job.footage, job.landmarks, device.type, report)
+    speech, sound = read_voice(job.voice)
+    footage = prepare(job.footage, job.landmarks, device.type, report, faceless=True)
     if len(speaker.look.shape.mean) != lip_shape_size(footage.layout):
         raise BadJob(f"{job.speaker_path} was trained with other landmarks than {job.landmarks!r}.", "Choose those.")
     prepared = time.monotonic()
 
     rate = parse_rate(job.rate) if job.rate else info.rate
     seconds = len(speech) / SPEECH_RATE
-    voiced = max(1, round(seconds * rate))
-    order = forth_and_back(footage, voiced, rate)
-    tail = rest_of(footage, voiced, rate) if job.remainder == "keep" else order[:0]
-    indices = np.concatenate([order, tail])
-    samples = _fit_sound(sound, job.footage if len(tail) else None, voiced, len(indices), rate)
-
+    indices, voiced = frames_to_show(job, footage, seconds, rate)
+    samples = _fit_sound(sound, job.footage if len(indices) > voiced else None, voiced, len(indices), rate)
     renderer = MouthRenderer(speaker, footage)
     track = speech_track(speaker, speech)
-    times = np.arange(voiced) / float(rate)
-    written = 0
-    with VideoWriter(job.output_path, info.width, info.height, rate, info.colour, samples) as writer:
-        for batch in _batches(frames_in_order(footage, indices), BATCH):
-            spoken = min(len(batch), max(0, voiced - written))
-            chosen = indices[written : written + len(batch)]
-            if spoken:
-                codes = renderer.codes(batch[:spoken], chosen[:spoken], track, times[written : written + spoken])
-                batch[:spoken] = renderer.render(batch[:spoken], chosen[:spoken], codes)
-            for image in batch:
-                writer.write(image)
-            written += len(batch)
-            report.progress("Dub", written, len(indices))
+    track = rest_in_silence(speaker, track, speech, job.silence_db, job.rest_strength, (voiced - 1) / float(rate))
+    judged = judge_frames(speaker, footage, indices[:voiced], rate, report)
+    weights = np.pad(judged.weights, (0, len(indices) - voiced))
+
+    chunks = Chunks(job.output_path, len(indices), CHUNK, job.encoding, _identity(job, footage, device.type))
+    missing = chunks.missing
+    written = len(indices) - sum(map(len, missing))
+    resumed = written
+    for frames in missing:
+        report.progress("Dub", written, len(indices))
+        chosen = indices[frames.start : frames.stop]
+        with chunks.writer(frames, info.width, info.height, rate, info.colour) as writer:
+            first = frames.start
+            for batch in _batches(frames_in_order(footage, chosen), BATCH):
+                now = slice(first, first + len(batch))
+                times = np.arange(now.start, now.stop) / float(rate)
+                for image in _speak(renderer, track, times, batch, indices[now], weights[now], job.encoding):
+                    writer.write(image)
+                first = now.stop
+                written += len(batch)
+                report.progress("Dub", written, len(indices))
+    chunks.join(rate, samples, synthetic_media(speaker.name))
     finished = time.monotonic()
     return {
         "output_path": job.output_path,
-        "frames_expected": round(seconds * rate) + len(tail),
+        "frames_expected": len(job.moments) or round(seconds * rate) + len(indices) - voiced,
         "frames_written": written,
+        "frames_resumed": resumed,
         "duration_error_ms": 1000.0 * (voiced / float(rate) - seconds),
-        "frames_without_face": int((~footage.track.found[order]).sum()),
+        "frames_without_face": int((~footage.track.found[indices[:voiced]]).sum()),
+        "untouched": judged.untouched,
         "prepare_seconds": prepared - started,
         "dub_seconds": finished - prepared,
-        "dub_fps": written / (finished - prepared),
+        "dub_fps": (written - resumed) / (finished - prepared),
     }
+
+
+def synthetic_media(name: str) -> str:
+    """What a file says of itself that shows generated lips of a speaker."""
+    return f"Synthetic media: the lips of {name} were generated with Speech2Lip {VERSION}"
+
+
+def frames_to_show(job: DubJob, footage: Footage, seconds: float, rate: Fraction) -> tuple[NDArray[np.int64], int]:
+    """Which frame of the footage each frame of the result shows, and how many of them speak: those come first.
+
+    Args:
+        job: Which names moments, or leaves it to the voice.
+        footage: Which is shown.
+        seconds: Length of the voice.
+        rate: Frames per second of the result.
+    """
+    if job.moments:
+        return shown_at(footage.times, np.array(job.moments)), len(job.moments)
+    voiced = max(1, round(seconds * rate))
+    order = forth_and_back(footage, voiced, rate)
+    tail = rest_of(footage, voiced, rate) if job.remainder == "keep" else order[:0]
+    return np.concatenate([order, tail]), voiced
+
+
+def _speak(
+    renderer: MouthRenderer,
+    track: Tensor,
+    times: NDArray[np.float64],
+    images: list[NDArray[np.uint8]],
+    indices: NDArray[np.int64],
+    weights: NDArray[np.float32],
+    encoding: Encoding,
+) -> list[NDArray[np.uint8]]:
+    """B frames of the result, as they are written: whole pictures, or mouths with alpha.
+
+    Args:
+        renderer: Of the footage.
+        track: The voice, see :func:`s2l_core.rendering.speech_track`.
+        times: (B,) seconds of the voice that are heard.
+        images: The footage's frames, uint8 (H, W, 3).
+        indices: (B,) which frames of the footage they are.
+        weights: (B,) how far their mouths are replaced.
+        encoding: Tells the layer.
+    """
+    dubbed = images
+    if weights.any():
+        dubbed = renderer.render(images, indices, renderer.codes(images, indices, track, times), weights)
+    if encoding.layer == "picture":
+        return dubbed
+    masks = renderer.masks(indices, weights, *images[0].shape[:2])
+    return [lift(new, old, mask) for new, old, mask in zip(dubbed, images, masks, strict=True)]
+
+
+def _refuse_other_name(job: DubJob) -> None:
+    suffix = codec_of(job.encoding).suffix
+    if suffix and Path(job.output_path).suffix.lower() != suffix:
+        raise BadJob(f"{job.output_path} does not end in {suffix}.", f"{job.encoding.format} is written into {suffix}.")
+
+
+def _identity(job: DubJob, footage: Footage, device: str) -> dict[str, Any]:
+    """All that the frames of a job follow from: what chunks of it are known by."""
+    document = to_document(job)
+    files = {path: fingerprint_file(path) for path in [job.speaker_path, *sources(job.voice)]}
+    return {"job": document | {"device": device}, "footage": footage.fingerprint, "files": files, "version": VERSION}
 
 
 def forth_and_back(footage: Footage, count: int, rate: Fraction) -> NDArray[np.int64]:

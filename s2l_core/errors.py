@@ -189,6 +189,11 @@ class WorkerLost(Speech2LipError):
     hint = "Start the job again; if it happens again, look at the end of the log for the reason."
 
 
+class SceneNotOpen(Speech2LipError):
+    code = "scene_not_open"
+    hint = "Open its file again and press Insert."
+
+
 class InternalError(Speech2LipError):
     code = "internal_error"
     hint = "Please report this with the log."

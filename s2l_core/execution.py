@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
+import time
 import traceback
 from typing import Any
 
@@ -17,6 +19,9 @@ from .jobs import Job
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
+_ESTIMATED = ("check", "train", "dub")
+
+
 def run_job(job: Job, report: Report) -> dict[str, Any]:
     """Do the work of a job and return its result, which holds JSON values only.
 
@@ -25,8 +30,10 @@ def run_job(job: Job, report: Report) -> dict[str, Any]:
             as a log event.
     """
     try:
+        begun = time.monotonic()
         verb = getattr(importlib.import_module(".", __package__), job.verb)
         result: dict[str, Any] = verb(job, report)
+        _learn_from(job, result, time.monotonic() - begun)
         return result
     except Speech2LipError:
         raise
@@ -37,6 +44,14 @@ def run_job(job: Job, report: Report) -> dict[str, Any]:
         if _is_out_of_memory(error):
             raise OutOfMemory(f"There was not enough memory to {job.verb}.") from error
         raise InternalError(f"Something unexpected happened: {type(error).__name__}: {error}.") from error
+
+
+def _learn_from(job: Job, result: dict[str, Any], seconds: float) -> None:
+    """Make the estimates of later jobs better. The job is done, so that nothing here may fail it."""
+    if job.verb not in _ESTIMATED:
+        return
+    with contextlib.suppress(Exception):
+        importlib.import_module(".calibration", __package__).learn_from(job, result, seconds)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import zipfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
-from platformdirs import user_cache_path
 
 from .errors import FootageTooShort, NoFace, NotAVideo, TooFewFaces
 from .events import Report
 from .face.landmarks import open_detector
 from .face.layout import IBUG68, MESH468, LandmarkLayout, mouth_opening
-from .face.tracking import HeadTrack, find_shots, track_head
+from .face.tracking import HeadTrack, find_shots, no_head, track_head
+from .geometry.camera import Intrinsics
 from .jobs import Media
+from .kept import FORGETFUL, Kept, Rows, Tensors
 from .media.video import Frame, VideoInfo, probe, read_frames
 
-_CACHE_VERSION = 1
+_CACHE_VERSION = 2
 _TIME_TOLERANCE = 1e-3
-_LAYOUTS = {layout.name: layout for layout in (MESH468, IBUG68)}
+_LAYOUTS = {layout.count: layout for layout in (MESH468, IBUG68)}
 _LEAST_FACE_SHARE = 0.5
 _SHORTEST_SECONDS = 10.0
 _READ_BLOCK = 1 << 20
@@ -63,39 +61,52 @@ class Footage:
         """(N,) how far the mouth is open, see :func:`s2l_core.face.layout.mouth_opening`; NaN without a face."""
         return np.asarray(mouth_opening(self.landmarks, self.layout), np.float64)
 
-    def frames(self) -> Iterator[Frame]:
-        """The pictures, one for each of ``times``."""
-        return read_frames(self.media)
+    def frames(self, first: int = 0) -> Iterator[Frame]:
+        """The pictures, one for each of ``times`` from the first wanted one on."""
+        return read_frames(replace(self.media, start=float(self.times[first])) if first else self.media)
 
 
-def prepare(media: Media, landmarks: str = "bundled", device: str = "cpu", report: Report | None = None) -> Footage:
-    """Find and track the head of a clip, or take what an earlier call found from the cache.
+def prepare(
+    media: Media,
+    landmarks: str = "bundled",
+    device: str = "cpu",
+    report: Report | None = None,
+    faceless: bool = False,
+) -> Footage:
+    """Find and track the head of a clip, or take what an earlier call found from the cache, if only a part.
 
     Args:
         media: The span of video.
         landmarks: Landmark back-end, see :func:`s2l_core.face.landmarks.open_detector`.
         device: Where the back-end runs, if it knows more than one place.
         report: Told the phases ``"Find face"`` and ``"Track head"``.
+        faceless: Whether a clip without any face will do.
 
     Raises:
         FileMissing: There is no such file.
         NotAVideo: It holds no moving pictures, or none in the span.
-        NoFace: No frame shows a face.
+        NoFace: No frame shows a face, which will not do.
         LandmarksUnavailable: The back-end cannot be used.
     """
     report = report or Report()
     info = probe(media.path)
     fingerprint = fingerprint_file(media.path)
-    cached = _cache_file(fingerprint, media, landmarks)
-    found = _load_landmarks(cached)
-    if found is None:
-        found = _find_landmarks(media, info, landmarks, device, report)
-        _save_landmarks(cached, *found)
-    layout, times, points = found
+    kept = _kept(fingerprint, media, landmarks)
+    found = kept.once("landmarks", lambda: _find_landmarks(media, info, landmarks, device, kept, report))
+    kept.forget_rows("found")
+    times, points = found["times"].numpy(), found["points"].numpy()
+    layout = _LAYOUTS[points.shape[1]]
     if np.isnan(points).all():
-        raise NoFace(f"No frame of {media.path} shows a face.")
-    track = track_head(points, times, find_shots(points, layout), layout, info.width, info.height, report)
-    return Footage(media, info, fingerprint, layout, times, points, track)
+        if not faceless:
+            raise NoFace(f"No frame of {media.path} shows a face.")
+        track = no_head(len(times), layout, info.width, info.height)
+        return Footage(media, info, fingerprint, layout, times, points, track)
+
+    def track_of_clip() -> Tensors:
+        shots = find_shots(points, layout)
+        return _to_tensors(track_head(points, times, shots, layout, info.width, info.height, report))
+
+    return Footage(media, info, fingerprint, layout, times, points, _to_track(kept.once("track", track_of_clip)))
 
 
 def refuse_untrainable(footage: Footage) -> None:
@@ -127,46 +138,44 @@ def fingerprint_file(path: str) -> str:
     return digest.hexdigest()
 
 
-def _find_landmarks(
-    media: Media, info: VideoInfo, landmarks: str, device: str, report: Report
-) -> tuple[LandmarkLayout, NDArray[np.float64], NDArray[np.float32]]:
+def _find_landmarks(media: Media, info: VideoInfo, landmarks: str, device: str, kept: Kept, report: Report) -> Tensors:
+    """Times (N,) and points (N, P, 3) of the frames; goes on where an earlier process was ended."""
     detector = open_detector(landmarks, device)
-    nothing = np.full((detector.layout.count, 3), np.nan, np.float32)
+    rows = Rows(kept, "found")
+    frames = read_frames(media)
+    if rows.count:
+        before = rows.all()
+        detector.follow(before["points"][-1].numpy())
+        frames = read_frames(replace(media, start=float(before["times"][-1])))
+        next(frames, None)
     end = info.duration if media.end is None else min(media.end, info.duration)
-    times, points = [], []
-    for frame in read_frames(media):
+    for frame in frames:
         face = detector.detect(frame.image)
-        times.append(frame.time)
-        points.append(nothing if face is None else face.points)
+        points = np.full((detector.layout.count, 3), np.nan, np.float32) if face is None else face.points
+        rows.add(times=torch.tensor([frame.time], dtype=torch.float64), points=torch.from_numpy(points)[None])
         report.progress("Find face", min(frame.time, end) - media.start, max(end - media.start, 1e-3))
-    if not times:
+    if not rows.count:
         raise NotAVideo(f"{media.path} has no picture after {media.start:g} s.", "Check the trim of the strip.")
-    return detector.layout, np.array(times), np.stack(points)
+    return rows.all()
 
 
-def _cache_file(fingerprint: str, media: Media, landmarks: str) -> Path:
-    span = {**asdict(media), "path": fingerprint, "landmarks": landmarks, "version": _CACHE_VERSION}
+def _kept(fingerprint: str, media: Media, landmarks: str) -> Kept:
+    """What is kept of a clip, wherever it lies."""
+    span = replace(media, path=fingerprint)
     if landmarks.lower().endswith(".task"):
-        span["landmarks"] = fingerprint_file(landmarks) if Path(landmarks).is_file() else landmarks
-    name = hashlib.blake2b(json.dumps(span, sort_keys=True).encode(), digest_size=16).hexdigest()
-    return user_cache_path("speech2lip", ensure_exists=True) / "landmarks" / f"{name}.npz"
-
-
-def _load_landmarks(path: Path) -> Any:
+        landmarks = fingerprint_file(landmarks) if Path(landmarks).is_file() else landmarks
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            return _LAYOUTS[str(stored["layout"])], stored["times"], stored["points"]
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
-        return None
-
-
-def _save_landmarks(
-    path: Path, layout: LandmarkLayout, times: NDArray[np.float64], points: NDArray[np.float32]
-) -> None:
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.npz")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(partial, layout=layout.name, times=times, points=points)
-        partial.replace(path)
+        return Kept.of("footage", _CACHE_VERSION, span, landmarks)
     except OSError:  # a cache that cannot be written costs time, nothing else
-        partial.unlink(missing_ok=True)
+        return FORGETFUL
+
+
+def _to_tensors(track: HeadTrack) -> Tensors:
+    arrays = {**vars(track), "intrinsics": np.array(astuple(track.intrinsics), np.float64)}
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def _to_track(tensors: Tensors) -> HeadTrack:
+    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+    fx, fy, cx, cy, width, height = arrays.pop("intrinsics").tolist()
+    return HeadTrack(intrinsics=Intrinsics(fx, fy, cx, cy, int(width), int(height)), **arrays)

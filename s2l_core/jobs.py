@@ -69,7 +69,8 @@ class Sound:
         seconds: How long it is heard.
         moments: Curve of which second of the file is heard: two values or more, from ``at`` to its end.
         volumes: Curve of factors of the samples: one value or more.
-        pans: Curve from -1 (left) over 0 to 1 (right); 2 and -2 are behind. It moves mono files only, as Blender does.
+        pans: Curve from -1 (left) over 0 to 1 (right); 2 and -2 are behind. It moves mono sounds only, as Blender does.
+        mono: Whether the channels are summed to one first, as Blender's Mono does.
     """
 
     path: str
@@ -78,6 +79,7 @@ class Sound:
     moments: tuple[float, ...]
     volumes: tuple[float, ...] = (1.0,)
     pans: tuple[float, ...] = (0.0,)
+    mono: bool = False
 
     def __post_init__(self) -> None:
         if not self.path:
@@ -252,7 +254,7 @@ class DubJob:
     remainder: Remainder = "stop"
     moments: tuple[float, ...] = ()
     encoding: Encoding = Encoding()
-    silence_db: tuple[float, ...] = (-35.0,)
+    silence_db: tuple[float, ...] = (-25.0,)
     rest_strength: tuple[float, ...] = (1.0,)
     landmarks: str = "bundled"
     device: Device = "auto"
@@ -386,7 +388,47 @@ class RenderJob:
             raise BadJob("The place of the footage's camera is not a rigid 4 x 4 matrix.", "It turns and moves only.")
 
 
-Job = InfoJob | CheckJob | TrainJob | DubJob | EvaluateJob | HeatmapJob | HeadJob | PoseJob | RenderJob
+@dataclass(frozen=True)
+class DescribeJob:
+    """Tell what a speaker file says about itself.
+
+    Attributes:
+        speaker_path: The ``.s2l`` file.
+        picture_path: The PNG or JPEG file for the speaker's portrait; empty for none.
+    """
+
+    verb: ClassVar[str] = "describe"
+    speaker_path: str
+    picture_path: str = ""
+    device: Device = "auto"
+
+
+@dataclass(frozen=True)
+class CalibrateJob:
+    """Measure how fast this machine is, or tell what was measured before, for :mod:`s2l_core.estimates`.
+
+    Attributes:
+        anew: Whether to measure in any case.
+    """
+
+    verb: ClassVar[str] = "calibrate"
+    anew: bool = False
+    device: Device = "auto"
+
+
+Job = (
+    InfoJob
+    | CheckJob
+    | TrainJob
+    | DubJob
+    | EvaluateJob
+    | HeatmapJob
+    | HeadJob
+    | PoseJob
+    | RenderJob
+    | DescribeJob
+    | CalibrateJob
+)
 JOB_TYPES: dict[str, type[Job]] = {job_type.verb: job_type for job_type in typing.get_args(Job)}
 
 

@@ -17,6 +17,7 @@ from .face.layout import LandmarkLayout
 from .footage import Footage
 from .geometry.camera import Intrinsics, Rectangle, project
 from .geometry.mapping import CanonicalView, observed_to_canonical
+from .kept import FORGETFUL, Rows
 
 Mask = NDArray[np.bool_]
 
@@ -44,7 +45,9 @@ class Motion(NamedTuple):
     canonical: NDArray[np.float32]
 
 
-def read_pictures(footage: Footage, wanted: Sequence[int], camera: Intrinsics, report: Report) -> Tensor:
+def read_pictures(
+    footage: Footage, wanted: Sequence[int], camera: Intrinsics, report: Report, rows: Rows | None = None
+) -> Tensor:
     """Frames as a smaller camera sees them: float32 (n, 3, H, W) in [0, 1] colours.
 
     Args:
@@ -52,16 +55,19 @@ def read_pictures(footage: Footage, wanted: Sequence[int], camera: Intrinsics, r
         wanted: Which frames, in any order.
         camera: Its image size is that of the pictures.
         report: Told the phase ``"Look at the head"``.
+        rows: Where pictures are kept, those that were read before among them.
     """
-    last, size = max(wanted), (camera.width, camera.height)
-    small = {}
-    for index, frame in enumerate(footage.frames()):
+    rows = rows or Rows(FORGETFUL, "pictures")
+    order, size = sorted(set(wanted)), (camera.width, camera.height)
+    last, first = order[-1], order[rows.count] if rows.count < len(order) else order[-1] + 1
+    for index, frame in enumerate(footage.frames(first) if first <= last else [], start=first):
         if index > last:
             break
         report.progress("Look at the head", index, last)
         if index in wanted:
-            small[index] = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
-    return torch.from_numpy(np.stack([small[index] for index in wanted])).permute(0, 3, 1, 2).float() / 255
+            rows.add(pictures=torch.from_numpy(cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA))[None])
+    places = torch.from_numpy(np.searchsorted(order, wanted))
+    return rows.all()["pictures"][places].permute(0, 3, 1, 2).float() / 255
 
 
 def measure_motion(reference: Tensor, pictures: Tensor, view: CanonicalView, poses: Tensor) -> Motion:

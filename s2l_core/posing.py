@@ -21,7 +21,7 @@ from .geometry.camera import Array, Intrinsics, invert_pose
 from .jobs import Media, PoseJob, RenderJob
 from .media.audio import read_audio
 from .media.frames import FrameReader
-from .media.video import VideoWriter
+from .media.writing import VideoWriter
 from .reposing import HeadRenderer, View
 from .scene import HeadScene, open_scene
 

@@ -13,13 +13,14 @@ from .canonical import CanonicalFace
 from .compositing import Placement, paste, place
 from .errors import BadJob
 from .footage import Footage
-from .media.audio import SPEECH_RATE
+from .media.audio import SPEECH_RATE, measure_level
 from .model.blend import BlendNet
 from .model.look import LookPixels
 from .model.speaker import SpeakerModel
 from .regions import Observer, lip_shapes, regions_to_tensor
-from .speech.encoder import SpeechEncoder, codes_at
+from .speech.encoder import CODE_SECONDS, SpeechEncoder, codes_at
 from .speech.features import normalise_loudness
+from .speech.silence import curve_at, resting
 from .speech.sources import open_source
 
 BATCH = 8
@@ -46,6 +47,32 @@ def speech_track(speaker: SpeakerModel, speech: NDArray[np.float32]) -> Tensor:
     return encoder.articulation(track) if isinstance(encoder, SpeechEncoder) else track
 
 
+def rest_in_silence(
+    speaker: SpeakerModel,
+    track: Tensor,
+    speech: NDArray[np.float32],
+    silence_db: Sequence[float],
+    strength: Sequence[float],
+    last: float,
+) -> Tensor:
+    """Codes of speech that are drawn to the resting mouth where nobody speaks.
+
+    Args:
+        speaker: Whose mouth it is.
+        track: (t, size) as :func:`speech_track` gives it.
+        speech: (n,) at 16 kHz that it was made of.
+        silence_db: Curve of levels under which that is silent, against its loudness.
+        strength: Curve from 0, which leaves the codes as they are, to 1.
+        last: Second at which both curves end; they begin with the track.
+    """
+    times = CODE_SECONDS * np.arange(len(track))
+    loudness = measure_level(speech, SPEECH_RATE).loudness_db
+    shares = resting(speech, times, loudness, curve_at(silence_db, times, last)) * curve_at(strength, times, last)
+    encoder = speaker.lip.speech
+    rest = encoder.articulation(encoder.rest()) if isinstance(encoder, SpeechEncoder) else encoder.rest()
+    return torch.lerp(track, rest.to(track), torch.from_numpy(shares).to(track)[:, None])
+
+
 class LipPaster:
     """Lays canonical lips over the frames of one clip (C2O, paper section 4.3).
 
@@ -66,6 +93,7 @@ class LipPaster:
         indices: NDArray[np.integer],
         lips: Tensor,
         blend: BlendNet | None = None,
+        weights: NDArray[np.float32] | None = None,
     ) -> list[NDArray[np.uint8]]:
         """Frames with new lips.
 
@@ -74,9 +102,11 @@ class LipPaster:
             indices: int (B,) which frames of the footage they are.
             lips: float32 (B, 3, h, w) in [0, 1], of any resolution.
             blend: Joins lips and frames; without it the lips are laid over them as they are.
+            weights: (B,) from 0 for the frame as it was to 1 for the new lips; None means 1 for all.
 
         Returns:
-            New images; outside of the mouth's mask, and wherever no face was found, they equal the given ones.
+            New images; outside of the mouth's mask, wherever no face was found, and where the weight is 0, they equal
+            the given ones.
         """
         plan = self.observer.plan
         cuts = np.stack([plan.cut(image, int(index)) for image, index in zip(images, indices, strict=True)])
@@ -85,8 +115,12 @@ class LipPaster:
         blended = paste(lips, regions, placement, self._view)
         if blend is not None:
             blended = blend(blended, placement.mask)
+        kept = ~self._found[indices]
+        if weights is not None:
+            blended = torch.lerp(regions, blended, torch.from_numpy(weights).to(blended)[:, None, None, None])
+            kept |= weights == 0
         quantised = (blended.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-        replaced = (placement.mask > 0).permute(0, 2, 3, 1).cpu().numpy() & self._found[indices][:, None, None, None]
+        replaced = (placement.mask > 0).permute(0, 2, 3, 1).cpu().numpy() & ~kept[:, None, None, None]
         results = []
         for image, index, new, old, where in zip(images, indices, quantised, cuts, replaced, strict=True):
             result = image.copy()
@@ -123,6 +157,7 @@ class MouthRenderer:
         self._speaker = speaker
         self._device = next(speaker.lip.parameters()).device
         self._paster = LipPaster(speaker.face, footage)
+        self._found = footage.track.found
         self._shapes = torch.from_numpy(lip_shapes(footage.landmarks, footage.track, footage.layout))
         self._look_pixels = LookPixels.of(speaker.face)
         self._blending = blending
@@ -150,7 +185,11 @@ class MouthRenderer:
 
     @torch.no_grad()
     def render(
-        self, images: Sequence[NDArray[np.uint8]], indices: NDArray[np.integer], codes: Tensor
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        indices: NDArray[np.integer],
+        codes: Tensor,
+        weights: NDArray[np.float32] | None = None,
     ) -> list[NDArray[np.uint8]]:
         """Frames with new lips.
 
@@ -158,8 +197,20 @@ class MouthRenderer:
             images: B frames uint8 (H, W, 3).
             indices: int (B,) which frames of the footage they are.
             codes: Motion codes (B, code).
+            weights: As in :meth:`LipPaster.paste`.
 
         Returns:
             New images; outside of the mouth's mask, and wherever no face was found, they equal the given ones.
         """
-        return self._paster.paste(images, indices, self._paint(codes), self._speaker.blend if self._blending else None)
+        blend = self._speaker.blend if self._blending else None
+        return self._paster.paste(images, indices, self._paint(codes), blend, weights)
+
+    def masks(
+        self, indices: NDArray[np.integer], weights: NDArray[np.float32], height: int, width: int
+    ) -> NDArray[np.uint8]:
+        """How much of each pixel of frames ``indices`` changes at ``weights`` (B,), see :meth:`LipPaster.masks`;
+        nothing without a face.
+        """
+        masks = self._paster.masks(indices, height, width)
+        shares = np.where(self._found[indices], weights, 0)[:, None, None]
+        return np.ceil(masks * shares).astype(np.uint8)

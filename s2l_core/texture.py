@@ -14,6 +14,7 @@ from .footage import Footage
 from .geometry.camera import Intrinsics
 from .geometry.mapping import sample
 from .geometry.splatting import facing, see
+from .kept import FORGETFUL, Kept, Rows
 from .motion import read_pictures
 from .surface import HeadSurface
 
@@ -34,7 +35,11 @@ _HIDDEN = 6.0
 
 @torch.no_grad()
 def gather_texture(
-    surface: HeadSurface, footage: Footage, usable: NDArray[np.bool_] | None = None, report: Report | None = None
+    surface: HeadSurface,
+    footage: Footage,
+    usable: NDArray[np.bool_] | None = None,
+    report: Report | None = None,
+    kept: Kept = FORGETFUL,
 ) -> None:
     """Give a surface the median colours over frames that show it, spread over the clip; what none shows gets those of
     the nearest that is shown.
@@ -44,13 +49,15 @@ def gather_texture(
         footage: With a tracked head.
         usable: bool (N,) frames that may be looked at; None means all.
         report: Told the phase ``"Look at the head"``.
+        kept: Where pictures that are looked at are kept.
     """
     track = footage.track
     longest = max(track.intrinsics.width, track.intrinsics.height)
     camera = track.intrinsics.scaled(min(1.0, _LONGEST_SIDE / longest))
     found = np.flatnonzero(track.found if usable is None else track.found & usable)
     chosen = found[np.unique(np.linspace(0, len(found) - 1, _FRAMES).round().astype(int))]
-    pictures = read_pictures(footage, [int(index) for index in chosen], camera, report or Report())
+    rows = Rows(kept, "pictures for colours")
+    pictures = read_pictures(footage, [int(index) for index in chosen], camera, report or Report(), rows)
     poses = torch.tensor(track.poses[chosen], dtype=torch.float32, device=surface.front.device)
     views = [
         _view(surface, picture[None].to(poses.device), camera, pose[None])

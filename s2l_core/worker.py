@@ -1,11 +1,10 @@
 """The engine as a process: JSON-RPC 2.0, requests on stdin, answers on stdout, one JSON object a line.
 
-``python -m s2l_core.worker`` runs jobs one after the other. A request's method is a verb (``info``, ``check``,
-``train``, ``dub``, ``evaluate``, ``heatmap``, ``head``, ``pose``, ``render``) and its params are the job document of
-:mod:`s2l_core.jobs`. While a job runs, its events arrive as notifications ``progress``, ``preview`` and ``log``, each
-with the ``id`` of the request. ``cancel`` with ``{"id": ...}`` stops a job, running or waiting; ``shutdown``, or the
-end of stdin, stops everything and ends the process. When it ends, all memory of the device is free. Standard library
-only until a job starts.
+``python -m s2l_core.worker`` runs jobs one after the other. A request's method is a verb, such as ``train``, and its
+params are the job document of :mod:`s2l_core.jobs`. While a job runs, its events arrive as notifications ``progress``,
+``preview`` and ``log``, each with the ``id`` of the request. ``cancel`` with ``{"id": ...}`` stops a job, running or
+waiting; ``shutdown``, or the end of stdin, stops everything and ends the process. When it ends, all memory of the
+device is free. Standard library only until a job starts.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from ..face.landmarks import open_detector
 from ..face.layout import mouth_opening
 from ..footage import Footage
 from ..jobs import Media
+from ..kept import FORGETFUL, Kept, Rows
 from ..media.audio import SPEECH_RATE
 from ..media.video import Frame, read_frames
 from ..model.perception import Lpips
@@ -36,12 +37,12 @@ class Showing:
     """What a driver showed in the N held-out frames.
 
     Attributes:
-        landmarks: (N, P, 3) pixels, NaN without a face.
+        landmarks: float32 (N, P, 3) pixels, NaN without a face.
         lips: uint8 (N, 3, h, w) canonical lips; nothing without a sync expert.
         scores: One number (N,) for each frame, by the name of the measure.
     """
 
-    landmarks: NDArray[np.float64]
+    landmarks: NDArray[np.float32]
     lips: Tensor
     scores: dict[str, NDArray[np.float64]]
 
@@ -59,6 +60,7 @@ class Ruler:
         expert: For the columns of synchrony, on the device. It has not seen the held-out frames, and nothing was
             trained against it.
         report: Told the phase ``"Measure"``.
+        kept: Where what drivers show is kept, if they come in the same order every time.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Ruler:
         perception: Lpips | None = None,
         expert: SyncExpert | None = None,
         report: Report | None = None,
+        kept: Kept = FORGETFUL,
     ) -> None:
         start, end = (int(np.searchsorted(footage.times, moment)) for moment in span)
         indices = np.arange(start, max(end, start + 1)).clip(max=len(footage.times) - 1)
@@ -82,6 +85,7 @@ class Ruler:
         self._perception = perception
         self._expert = expert
         self._report = report or Report()
+        self._kept, self._shows = kept, 0
         self._last: tuple[Driver | None, Showing | None] = None, None
         self._boxes = np.round(mouth_boxes(face, footage.track)).astype(int).clip(min=0)
         self._start = span[0] - footage.media.start
@@ -193,30 +197,32 @@ class Ruler:
         if known is driver and shown is not None and not scoring:
             return shown
         detector = open_detector(self._landmarks)
-        nothing = np.full((self._layout.count, 3), np.nan)
+        nothing = np.full((self._layout.count, 3), np.nan, np.float32)
         paster = LipPaster(driver.face, self._footage)
         observe = lip_observer(self._face, self._footage)
-        landmarks, lips, scores = [], [], []
-        for batch, images in self._batches():
+        rows = Rows(self._kept, f"shown {self._shows}")
+        self._shows += 1
+        if rows.count:
+            detector.follow(rows.all()["landmarks"][-1].numpy())
+        for batch, images in self._batches(rows.count):
             generated = driver.render(images, batch)
-            for image in generated:
-                face = detector.detect(image)
-                landmarks.append(nothing if face is None else face.points)
+            faces = [detector.detect(image) for image in generated]
+            found = {"landmarks": np.stack([nothing if face is None else face.points for face in faces])}
             if self._expert is not None:
-                lips.append((observe(generated, batch) * 255).round().to(torch.uint8))
+                found["lips"] = (observe(generated, batch) * 255).round().to(torch.uint8).cpu().numpy()
             if scoring:
                 masks = paster.masks(batch, *images[0].shape[:2])
-                scores += [
+                scores = [
                     self._score(new, old, index, mask)
                     for new, old, index, mask in zip(generated, images, batch, masks, strict=True)
                 ]
-            self._report.progress("Measure", len(landmarks), len(self.indices))
-        names = scores[0] if scores else {}
-        shown = Showing(
-            np.stack(landmarks),
-            torch.cat(lips) if lips else torch.empty(0),
-            {name: np.array([score[name] for score in scores]) for name in names},
-        )
+                found |= {name: np.array([float(score[name]) for score in scores]) for name in scores[0]}
+            rows.add(**{name: torch.from_numpy(values) for name, values in found.items()})
+            self._report.progress("Measure", rows.count, len(self.indices))
+        columns = rows.all()
+        landmarks, lips = columns.pop("landmarks").numpy(), columns.pop("lips", torch.empty(0))
+        lips = lips.to(self._face.lips.depth.device)
+        shown = Showing(landmarks, lips, {name: values.numpy() for name, values in columns.items()})
         self._last = driver, shown
         return shown
 
@@ -242,11 +248,13 @@ class Ruler:
         left, top, right, bottom = self._boxes[index]
         return image[top:bottom, left:right]
 
-    def _batches(self) -> Iterator[tuple[Indices, Images]]:
-        """Indices and pictures, a few at a time."""
-        footage, indices = self._footage, self.indices
-        first, last = float(footage.times[indices[0]]), float(footage.times[indices[-1]])
-        frames: Iterator[Frame] = read_frames(Media(footage.media.path, max(0.0, first - 1e-3), last + 2e-3))
+    def _batches(self, first: int = 0) -> Iterator[tuple[Indices, Images]]:
+        """Indices and pictures from the first wanted one on, a few at a time."""
+        footage, indices = self._footage, self.indices[first:]
+        if not len(indices):
+            return
+        start, end = float(footage.times[indices[0]]), float(footage.times[indices[-1]])
+        frames: Iterator[Frame] = read_frames(Media(footage.media.path, max(0.0, start - 1e-3), end + 2e-3))
         wanted = set(indices.tolist())
         shown = ((index, frame.image) for index, frame in enumerate(frames, start=int(indices[0])) if index in wanted)
         while batch := list(itertools.islice(shown, BATCH)):

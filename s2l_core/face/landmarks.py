@@ -52,6 +52,11 @@ class LandmarkDetector(ABC):
             None where there is no face.
         """
 
+    def follow(self, points: np.ndarray) -> None:  # noqa: B027 (most know nothing of other pictures)
+        """Go on after a picture in which these points (P, 3) were found, NaN where there was no face: what is found
+        next is what :meth:`detect` would have found after that picture.
+        """
+
 
 def open_detector(name: str, device: str = "cpu") -> LandmarkDetector:
     """The back-end of a name.

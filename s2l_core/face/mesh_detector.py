@@ -80,6 +80,9 @@ class MeshDetector(LandmarkDetector):
             raise LandmarksUnavailable("The face mesh model gives fewer than 468 points.")
         self._region: _Region | None = None
 
+    def follow(self, points: np.ndarray) -> None:
+        self._region = None if np.isnan(points).any() else _region_of(points)
+
     def detect(self, image: np.ndarray) -> Face | None:
         face = self._follow(image, self._region) if self._region else None
         if face is None:

@@ -25,6 +25,8 @@ _KEYFRAMES = 150
 _STEPS = 90
 # Degrees that the longer side of the image spans, before the footage tells more.
 _FIELD_OF_VIEW = 30.0
+# Millimetres to a head that is not seen.
+_FAR = 1000.0
 # How far points may be from where the landmark model puts them, in millimetres along the head's axes; and the same
 # where the model gives no depth, so that the head starts as an ellipsoid.
 _SHAPE_PRIOR = np.array([1.5, 1.5, 1.0])
@@ -57,6 +59,20 @@ class HeadTrack:
     residual_px: Array
     found: NDArray[np.bool_]
     shots: NDArray[np.int64]
+
+
+def no_head(count: int, layout: LandmarkLayout, width: int, height: int) -> HeadTrack:
+    """The track of a clip of ``count`` frames none of which shows a face: a head that stays before the camera."""
+    focal = max(width, height) / (2 * np.tan(np.radians(_FIELD_OF_VIEW / 2)))
+    pose = make_pose(np.zeros(3), np.array([0.0, 0.0, _FAR]))
+    return HeadTrack(
+        poses=np.repeat(pose[None], count, axis=0),
+        intrinsics=Intrinsics.centred(focal, width, height),
+        shape=np.zeros((layout.count, 3)),
+        residual_px=np.full(count, np.nan),
+        found=np.zeros(count, dtype=bool),
+        shots=np.zeros(count, np.int64),
+    )
 
 
 def track_head(

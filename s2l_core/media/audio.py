@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -22,6 +22,7 @@ SPEECH_RATE = 16_000
 _CLOCK_TOLERANCE = 0.02
 _LONGEST_HOLE = 600.0
 _BLOCK = SPEECH_RATE // 50
+_LAYOUTS = {1: "mono", 2: "stereo"}
 
 
 def read_audio(media: Media) -> tuple[np.ndarray, int]:
@@ -48,19 +49,35 @@ def read_speech(media: Media) -> np.ndarray:
     """
     blocks = _span(media)
     rate, first = next(blocks)
-    mono = (block.mean(axis=1) for block in itertools.chain([first], (block for _, block in blocks)))
-    if rate == SPEECH_RATE:
-        return np.concatenate(list(mono))
-    resampler = av.AudioResampler("flt", "mono", SPEECH_RATE)
-    pieces, count = [], 0
-    for block in mono:
-        frame = AudioFrame.from_ndarray(block[None], format="flt", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = rate, count, Fraction(1, rate)
-        count += len(block)
-        pieces += [piece.to_ndarray()[0] for piece in resampler.resample(frame)]
-    pieces += [piece.to_ndarray()[0] for piece in resampler.resample(None)]
-    speech = np.concatenate(pieces)[: round(count * SPEECH_RATE / rate)]
-    return np.clip(speech, -1.0, 1.0)
+    return to_speech(rate, itertools.chain([first], (block for _, block in blocks)))
+
+
+def to_speech(rate: int, blocks: Iterable[np.ndarray]) -> np.ndarray:
+    """Blocks (n, channels) of sound as speech, see :func:`read_speech`."""
+    mono = (block.mean(axis=1, keepdims=True) for block in blocks)
+    return np.clip(np.concatenate(list(resample(mono, rate, SPEECH_RATE)))[:, 0], -1.0, 1.0)
+
+
+def resample(blocks: Iterable[np.ndarray], source_rate: int, rate: int) -> Iterator[np.ndarray]:
+    """Blocks (n, 1 or 2) of sound with another number of samples per second, as many as it lasts; the same ones where
+    the rates are equal.
+    """
+    if rate == source_rate:
+        yield from blocks
+        return
+    resampler, given, taken = None, 0, 0
+    for block in blocks:
+        layout = _LAYOUTS[block.shape[1]]
+        resampler = resampler or av.AudioResampler("flt", layout, rate)
+        frame = AudioFrame.from_ndarray(np.ascontiguousarray(block).reshape(1, -1), format="flt", layout=layout)
+        frame.sample_rate, frame.pts, frame.time_base = source_rate, given, Fraction(1, source_rate)
+        given += len(block)
+        for piece in resampler.resample(frame):
+            taken += piece.samples
+            yield piece.to_ndarray().reshape(piece.samples, -1)
+    if resampler is not None:
+        rest = [piece.to_ndarray().reshape(piece.samples, -1) for piece in resampler.resample(None)]
+        yield np.concatenate(rest)[: round(given * rate / source_rate) - taken]
 
 
 def read_sample_rate(path: str) -> int:
@@ -130,7 +147,7 @@ def _span(media: Media) -> Iterator[tuple[int, np.ndarray]]:
     """Rate and consecutive blocks (n, channels) of the span; at least one block."""
     position = 0
     is_empty = True
-    for rate, block in _from_time_zero(media.path):
+    for rate, block in read_blocks(media.path):
         first = max(round(media.start * rate) - position, 0)
         last = len(block) if media.end is None else round(media.end * rate) - position
         if last <= 0:
@@ -144,10 +161,11 @@ def _span(media: Media) -> Iterator[tuple[int, np.ndarray]]:
         raise AudioEmpty(f"{media.path} holds no sound between {media.start:g} s and {end}.")
 
 
-def _from_time_zero(path: str) -> Iterator[tuple[int, np.ndarray]]:
-    """Rate and consecutive blocks (n, channels), the first sample heard with the first picture.
+def read_blocks(path: str) -> Iterator[tuple[int, np.ndarray]]:
+    """Rate and consecutive blocks (n, channels) of a whole file, the first sample heard with the first picture.
 
     It always decodes from the beginning: seeking in MP3 and other packet streams is only as exact as their bit rate.
+    Errors are those of :func:`read_audio`, but for spans.
     """
     zero = _clock_zero(path)
     position = 0

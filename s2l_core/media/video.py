@@ -1,7 +1,7 @@
-"""Video files: what they are, their frames by timestamp, and writing new ones.
+"""Video files: what they are, and their frames by timestamp.
 
-Pictures are converted with the matrix and range that the source is tagged with, and written back with the same, so
-that the same colour gives the same code values in the file. libswscale would take BT.601 for everything untagged.
+Pictures are converted with the matrix and range that the source is tagged with. libswscale would take BT.601 for
+everything untagged.
 """
 
 from __future__ import annotations
@@ -9,24 +9,16 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self
 
-import av
 import numpy as np
-from av.audio.stream import AudioStream
-from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation
 from av.video.stream import VideoStream
 
-from ..errors import CannotWrite, NotAVideo
-from ..files import refusal
+from ..errors import NotAVideo
 from ..jobs import Media
 from .container import decode_video, find_audio, find_video, open_container, timestamp
 
@@ -35,11 +27,9 @@ RGB, BT709, UNSPECIFIED, SMPTE170M = 0, 1, 2, 6
 
 # Matroska rounds timestamps to milliseconds: a frame that lies that close before the start belongs to the span.
 _TIME_TOLERANCE = 0.001
-_ACCURATE = (
+ACCURATE = (
     Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 )
-_AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
-_AAC_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1"}
 
 
 @dataclass(frozen=True)
@@ -165,157 +155,6 @@ def read_frames(media: Media) -> Iterator[Frame]:
             yield Frame(time, frame)
 
 
-class VideoWriter:
-    """Write an MP4 of H.264 and AAC at a constant frame rate, as a context manager.
-
-    The file is written beside its destination and takes its name only when it is whole; any exception, also an
-    interrupt, removes it and leaves what was there before. Pictures go to 4:2:0, which every player decodes (4:4:4
-    H.264 does not play in browsers, on phones or in QuickTime); as that needs even sizes, an odd one grows by one
-    column or row, a copy of its neighbour.
-
-    Args:
-        path: Destination.
-        width: Pixels across of the images.
-        height: Pixels down of the images.
-        rate: Frames per second.
-        colour: Tags to encode with and to write: those of the source keep its code values.
-        sound: Samples float32 (n, channels) in [-1, 1] and their rate, written as they are: their length is the
-            caller's choice.
-        crf: x264's constant rate factor; lower is better and bigger, 17 is hard to tell from the source.
-
-    Raises:
-        CannotWrite: The destination's folder is missing or not writable (also from ``write`` and at the end).
-        DiskFull: The disk has no room (also from ``write`` and at the end).
-    """
-
-    def __init__(
-        self,
-        path: str,
-        width: int,
-        height: int,
-        rate: Fraction,
-        colour: ColourTags | None = None,
-        sound: tuple[np.ndarray, int] | None = None,
-        crf: int = 17,
-    ) -> None:
-        self._path = Path(path)
-        self._partial = self._path.with_name(f"{self._path.stem}.partial.mp4")
-        self._size = (width, height)
-        self._rate = rate.limit_denominator(1_000_000)  # libav counts in 32 bits
-        self._source_tags = colour or ColourTags()
-        if self._source_tags.matrix == RGB:  # an RGB source has no YUV code values to keep
-            self._source_tags = replace(self._source_tags, range=0).assumed(width, height)
-        self._tags = self._source_tags.assumed(width, height)
-        self._sound = _encodable_sound(*sound) if sound is not None else None
-        self._crf = crf
-        self._frames = 0
-        self._samples = 0
-        self._cleanup: ExitStack
-        self._file: BinaryIO
-        self._container: OutputContainer
-        self._video: VideoStream
-        self._audio: AudioStream | None = None
-
-    def __enter__(self) -> Self:
-        if self._path.is_dir():
-            raise CannotWrite(f"{self._path} is a folder.", "Name a file to write.")
-        with ExitStack() as cleanup:
-            try:
-                # A Python file keeps the reason of a failed write, which libavformat would reduce to "I/O error".
-                self._file = self._partial.open("wb")
-            except OSError as error:
-                raise refusal(self._path, error) from error
-            cleanup.callback(self._partial.unlink, missing_ok=True)
-            cleanup.callback(_close_quietly, self._file)
-            # The default time scale would round durations to milliseconds.
-            options = {"movie_timescale": str(min(self._rate.numerator * 100, 2**31 - 1))}
-            self._container = av.open(self._file, "w", format="mp4", options=options)
-            cleanup.callback(_close_quietly, self._container)
-            self._video = self._add_video()
-            self._audio = self._add_audio() if self._sound else None
-            self._cleanup = cleanup.pop_all()
-        return self
-
-    def write(self, image: np.ndarray) -> None:
-        """Append a frame, uint8 (height, width, 3) RGB."""
-        width, height = self._size
-        if image.shape != (height, width, 3) or image.dtype != np.uint8:
-            raise ValueError(f"expected uint8 {(height, width, 3)}, got {image.dtype} {image.shape}")
-        padded = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        rgb = VideoFrame.from_ndarray(np.ascontiguousarray(padded), format="rgb24")
-        frame = rgb.reformat(
-            format="yuv420p",
-            src_color_range=FULL_RANGE,
-            dst_colorspace=self._tags.matrix,
-            dst_color_range=self._tags.range,
-            interpolation=_ACCURATE,
-        )
-        frame.pts, frame.duration, frame.time_base = self._frames, 1, 1 / self._rate
-        self._frames += 1
-        try:
-            self._container.mux(self._video.encode(frame))
-            self._write_sound(until=self._frames / self._rate)
-        except (OSError, av.FFmpegError) as error:
-            raise refusal(self._path, error) from error
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        with self._cleanup:  # whatever happens, nothing stays under the provisional name
-            if kind is not None:
-                return
-            try:
-                self._write_sound(until=None)
-                self._container.mux(self._video.encode(None))
-                if self._audio is not None:
-                    self._container.mux(self._audio.encode(None))
-                self._container.close()
-                self._file.close()
-                self._partial.replace(self._path)
-            except (OSError, av.FFmpegError) as failure:
-                raise refusal(self._path, failure) from failure
-
-    def _add_video(self) -> VideoStream:
-        stream = self._container.add_stream("libx264", rate=self._rate, options={"crf": str(self._crf)})
-        stream.width, stream.height = (size + size % 2 for size in self._size)
-        stream.pix_fmt = "yuv420p"
-        stream.time_base = 1 / self._rate
-        context = stream.codec_context
-        context.time_base = 1 / self._rate
-        context.options = {"crf": str(self._crf), "preset": "veryfast"}
-        context.color_range = self._tags.range
-        context.colorspace = self._source_tags.matrix
-        context.color_trc = self._source_tags.transfer
-        context.color_primaries = self._source_tags.primaries
-        return stream
-
-    def _add_audio(self) -> AudioStream:
-        assert self._sound is not None
-        samples, rate = self._sound
-        stream = self._container.add_stream("aac", rate=rate, layout=_AAC_LAYOUTS[samples.shape[1]])
-        stream.codec_context.bit_rate = 96_000 * samples.shape[1]
-        return stream
-
-    def _write_sound(self, until: Fraction | None) -> None:
-        """Encode the sound up to a time, so that it lies beside its pictures in the file; None means to its end."""
-        if self._sound is None or self._audio is None:
-            return
-        samples, rate = self._sound
-        stop = len(samples) if until is None else min(len(samples), int(until * rate))
-        if stop <= self._samples:
-            return
-        block = np.ascontiguousarray(samples[self._samples : stop].T)
-        frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=_AAC_LAYOUTS[len(block)])
-        frame.sample_rate, frame.pts, frame.time_base = rate, self._samples, Fraction(1, rate)
-        self._samples = stop
-        self._container.mux(self._audio.encode(frame))
-
-
-def _close_quietly(file: BinaryIO | OutputContainer) -> None:
-    with suppress(OSError, av.FFmpegError, ValueError):  # on a full disk, what is held back cannot be written either
-        file.close()
-
-
 def _decode_from(path: str, start: float) -> Iterator[tuple[float, VideoFrame]]:
     """Decoded frames with their times, in order, from the last key frame at or before ``start`` where one is found."""
     with open_container(path, NotAVideo) as container:
@@ -379,21 +218,6 @@ def _upright_rgb(frame: VideoFrame) -> np.ndarray:
             src_colorspace=tags.matrix,
             src_color_range=tags.range,
             dst_color_range=FULL_RANGE,
-            interpolation=_ACCURATE,
+            interpolation=ACCURATE,
         )
     return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), _quarter_turns(frame)))
-
-
-def _encodable_sound(samples: np.ndarray, rate: int) -> tuple[np.ndarray, int]:
-    """Sound in a rate and a number of channels that AAC has; float32 (n, channels)."""
-    samples = samples.reshape(len(samples), -1).astype(np.float32, copy=False)
-    if samples.shape[1] not in _AAC_LAYOUTS:
-        samples = samples.mean(axis=1, keepdims=True)
-    if rate in _AAC_RATES:
-        return samples, rate
-    layout = _AAC_LAYOUTS[samples.shape[1]]
-    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), format="fltp", layout=layout)
-    frame.sample_rate = rate
-    resampler = av.AudioResampler("fltp", layout, 48_000)
-    blocks = [block.to_ndarray() for block in (*resampler.resample(frame), *resampler.resample(None))]
-    return np.concatenate(blocks, axis=1).T, 48_000

@@ -13,6 +13,7 @@ from ..canonical import CanonicalHead
 from ..events import Report
 from ..geometry.mapping import CanonicalView, map_pixels, pixel_grid, relative_pose, sample
 from ..motion import crop
+from .steps import Steps, all_steps
 
 _STRIDES = (32, 16, 8, 4)
 """Pixels between the nodes of the residual's grids, coarse to fine."""
@@ -106,6 +107,7 @@ def fit_depth(
     mesh: Tensor,
     steps: int,
     report: Report | None = None,
+    count_steps: Steps = all_steps,
 ) -> CanonicalDepth:
     """Learn the depth of the head from its parallax: equation (9), with an edge-aware smoothness prior.
 
@@ -118,6 +120,7 @@ def fit_depth(
         mesh: bool (h, w), where the start is the mesh of the landmarks, which is trusted most.
         steps: Of training.
         report: Told the phase ``"Learn depth"``.
+        count_steps: Keeps what was learnt.
     """
     report = report or Report()
     view = head.view
@@ -128,10 +131,11 @@ def fit_depth(
     random = np.random.default_rng(0)
     optimiser = torch.optim.Adam(depth.parameters(), _RATE)
     stage_steps = -(-steps // len(_BLURS))
-    for step in range(steps):
+    reached = -1
+    for step in count_steps(steps, depth, optimiser, random):
         report.progress("Learn depth", step, steps)
-        stage, first = divmod(step, stage_steps)
-        if first == 0:
+        if reached != (stage := step // stage_steps):
+            reached = stage
             seen, wanted = _blur(pictures, _BLURS[stage]), _blur(reference[None], _BLURS[stage])[0]
             optimiser.param_groups[0]["lr"] = _RATE * 0.5**stage
         chosen = torch.from_numpy(random.permutation(len(pictures))[:_BATCH]).to(poses.device)

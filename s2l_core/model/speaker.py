@@ -26,6 +26,7 @@ from .look import LookModel, LookPixels
 
 SCHEMA_VERSION = 4
 _KEY = "speech2lip"
+_PORTRAIT = "portrait"
 _LONGEST_HEADER = 16_000_000
 _HALF_PRECISION_FROM = 10_000
 """Tensors of this many numbers are stored in 16 bits, which is finer than the 8 bits of a picture."""
@@ -46,6 +47,7 @@ class SpeakerModel:
         source: Name of what gives the features of speech, see :func:`s2l_core.speech.sources.open_source`.
         origin: Where it comes from: training job, footage fingerprint, split of the footage, versions. JSON values.
         metrics: What was measured on the held-out footage. JSON values.
+        portrait: A small JPEG of the speaker's head; nothing where there is none.
     """
 
     name: str
@@ -58,6 +60,7 @@ class SpeakerModel:
     source: str = LOG_MEL
     origin: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
+    portrait: bytes = b""
 
     @classmethod
     def untrained(
@@ -120,6 +123,8 @@ class SpeakerModel:
         stored = {name: _for_storage(tensor) for name, tensor in tensors.items()}
         # Half a millimetre, which is what 16 bits tell of a depth, would be seen as steps on a mesh.
         stored |= {name: tensor.detach().cpu().contiguous() for name, tensor in to_tensors(self.face).items()}
+        if self.portrait:
+            stored[_PORTRAIT] = torch.frombuffer(bytearray(self.portrait), dtype=torch.uint8)
         write_whole(path, safetensors.torch.save(stored, {_KEY: json.dumps(header)}))
 
     @classmethod
@@ -146,6 +151,7 @@ class SpeakerModel:
                 network.load_state_dict(state)
             speaker.source = str(header["source"])
             speaker.origin, speaker.metrics = dict(header["origin"]), dict(header["metrics"])
+            speaker.portrait = _to_bytes(tensors[_PORTRAIT]) if _PORTRAIT in tensors else b""
         except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
             raise SpeakerFileBroken(f"{path} is cut short or damaged.") from error
         return speaker.to(device)
@@ -175,6 +181,23 @@ def read_header(path: str) -> dict[str, Any]:
     if schema < SCHEMA_VERSION:
         raise SpeakerFileOlder(f"{path} has schema {schema}; this version reads {SCHEMA_VERSION}.")
     return dict(header)
+
+
+def read_portrait(path: str) -> bytes:
+    """The JPEG of an ``.s2l`` file's speaker, without the rest of the file; nothing where there is none.
+
+    Raises:
+        SpeakerFileBroken: The file is cut short or damaged.
+    """
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            return _to_bytes(file.get_tensor(_PORTRAIT)) if _PORTRAIT in file.keys() else b""  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise SpeakerFileBroken(f"{path} is cut short or damaged.") from error
+
+
+def _to_bytes(values: Tensor) -> bytes:
+    return values.to(torch.uint8).numpy().tobytes()
 
 
 def _for_storage(tensor: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from torch.nn import functional
 from ..compositing import soft_mask
 from ..errors import TooFewFaces
 from ..speech.features import HOP_SECONDS, MEL_BANDS
+from .steps import Steps, all_steps
 
 SyncForm = Literal["infonce", "paper"]
 
@@ -198,6 +199,7 @@ def train_expert(
     sizes: ExpertSizes = TEACHER,
     steps: int = STEPS,
     tell: Callable[[int, int], None] = lambda done, total: None,
+    count_steps: Steps = all_steps,
 ) -> SyncExpert:
     """Learn from real footage which sound belongs to which lips.
 
@@ -212,6 +214,7 @@ def train_expert(
         sizes: :data:`TEACHER` or :data:`JUDGE`.
         steps: How long.
         tell: Called with the steps done and their number.
+        count_steps: Keeps what was learnt.
 
     Returns:
         The expert, frozen.
@@ -237,8 +240,9 @@ def train_expert(
         optimiser = torch.optim.AdamW(expert.parameters(), _RATE, weight_decay=_DECAY)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=steps, pct_start=0.2)
         expert.train()
-        for step in range(steps):
+        for step in count_steps(steps, expert, optimiser, random):
             tell(step, steps)
+            schedule.last_epoch = step
             starts = random.integers(0, len(windows) - stride * (run - 1), _RUNS)
             chosen = windows[starts[:, None] + stride * np.arange(run)].reshape(-1, WINDOW_PICTURES)
             shown = _augment(small[torch.from_numpy(chosen).to(small.device)], random)

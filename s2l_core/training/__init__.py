@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..canonical import choose_canonical
+from ..canonical import canonical_frame, choose_canonical
 from ..device import choose_device
 from ..errors import TooFewFaces
 from ..evaluation.report import measure
@@ -18,7 +18,8 @@ from ..evaluation.ruler import Ruler
 from ..events import Report
 from ..files import refuse_unwritable
 from ..footage import Footage, prepare, refuse_untrainable
-from ..jobs import TrainJob, to_document
+from ..jobs import Architecture, TrainJob, to_document
+from ..kept import Kept
 from ..media.audio import measure_level, read_sample_rate, read_speech, refuse_unusable
 from ..media.video import probe
 from ..model.speaker import SpeakerModel
@@ -32,6 +33,7 @@ from .clip import Clip, observe
 from .depth import learn_depth
 from .head import learn_holes
 from .loop import Loop
+from .portrait import take_portrait
 from .presets import PRESETS, Preset
 from .speech import fit_speech, speech_stage
 from .starts import PrincipalLips, find_principal_lips, fit_look
@@ -76,30 +78,33 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
 
     usable = footage.times < split["train"][1]
     face = choose_canonical(footage, usable).to(device)
-    face = learn_depth(face, footage, usable, preset.depth_steps, report)
+    architecture = preset.architecture if job.architecture is None else job.architecture
+    learnt_from = (footage.fingerprint, split, footage.times, footage.landmarks, speech, source.silence)
+    kept = Kept.of("trainings", VERSION, *learnt_from, architecture, preset, job.seed, device.type)
+    face = learn_depth(face, footage, usable, preset.depth_steps, report, kept)
     wanted = usable | (footage.times >= split["watched"][0])
-    seen = observe(face, footage, speech, source, wanted, device, report)
+    seen = observe(face, footage, speech, source, wanted, device, report, kept)
     clip, watched = seen.part(split["train"]), seen.part(split["watched"])
-    principal = find_principal_lips(clip)
+    principal = find_principal_lips(clip, kept)
     torch.manual_seed(job.seed)
-    speaker = _untrained(job, preset, clip, principal)
-    learnt_from = (footage.fingerprint, split, footage.times, footage.landmarks, seen.features)
-    checkpoint = Checkpoint.of(VERSION, *learnt_from, speaker.architecture, preset, job.seed, device.type)
-    _learn(speaker, clip, watched, principal, preset, job.seed, checkpoint, prepared + preset.seconds, report)
-    learn_holes(speaker.head_blend, face.head, footage, usable, preset.head_steps, report)
+    speaker = _untrained(job.name, architecture, clip, principal)
+    _learn(speaker, clip, watched, principal, preset, job.seed, kept, prepared + preset.seconds, report)
+    learn_holes(speaker.head_blend, face.head, footage, usable, preset.head_steps, report, kept)
     trained = time.monotonic()
 
     speaker.origin = {
         "job": to_document(job),
         "version": VERSION,
+        "device": device.type,
         "fingerprint": footage.fingerprint,
         "split": split,
         "seconds": footage.seconds,
     }
-    ruler = Ruler(footage, face, split["held_out"], report=report)
+    speaker.portrait = take_portrait(face, footage, canonical_frame(footage, usable))
+    ruler = Ruler(footage, face, split["held_out"], report=report, kept=kept)
     speaker.metrics = measure(ruler, speaker, footage, speech, principal.mean)
     speaker.save(job.speaker_path)
-    checkpoint.forget()
+    kept.forget()
     return {
         "speaker_path": job.speaker_path,
         "name": job.name,
@@ -136,11 +141,10 @@ def _open_footage(job: TrainJob, device: torch.device, report: Report) -> tuple[
     return footage, speech
 
 
-def _untrained(job: TrainJob, preset: Preset, clip: Clip, principal: PrincipalLips) -> SpeakerModel:
+def _untrained(name: str, architecture: Architecture, clip: Clip, principal: PrincipalLips) -> SpeakerModel:
     """A speaker that knows the scales of its inputs and the lips on average."""
-    architecture = preset.architecture if job.architecture is None else job.architecture
     shapes = lip_shape_size(clip.footage.layout)
-    speaker = SpeakerModel.untrained(job.name, clip.face, shapes, architecture, clip.source.bands)
+    speaker = SpeakerModel.untrained(name, clip.face, shapes, architecture, clip.source.bands)
     speaker.to(clip.lips.device)
     speaker.source, lip = clip.source.name, speaker.lip
     lip.speech.silence.copy_(torch.from_numpy(clip.source.silence))
@@ -157,17 +161,22 @@ def _learn(
     principal: PrincipalLips,
     preset: Preset,
     seed: int,
-    checkpoint: Checkpoint,
+    kept: Kept,
     deadline: float,
     report: Report,
 ) -> None:
     """The stages of one training: look, speech, appearance; to be ready by ``deadline`` of the monotonic clock."""
     lip = speaker.lip
     codes = None if lip.end_to_end else principal.codes
-    offsets = fit_look(speaker, clip, principal.codes, report) if preset.look else torch.zeros_like(principal.codes)
+    offsets = (
+        fit_look(speaker, clip, principal.codes, report, kept) if preset.look else torch.zeros_like(principal.codes)
+    )
+    path = kept.path("stages")
+    assert path is not None
+    checkpoint = Checkpoint(path)
     watch = Watch(speaker, watched, checkpoint.picture_path, report)
     loop = Loop(speaker.networks, seed, checkpoint, watch.look, report)
-    teacher = learn_sync(clip, preset.sync_form, seed, report) if preset.weights.sync else None
+    teacher = learn_sync(clip, preset.sync_form, seed, report, kept) if preset.weights.sync else None
     if codes is not None:
         loop.run(speech_stage(lip, clip, principal, codes - offsets, preset, teacher))
         fit_speech(lip, clip, codes - offsets)

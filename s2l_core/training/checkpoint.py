@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
-from platformdirs import user_cache_path
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from ..errors import Speech2LipError
 from ..files import write_whole
+from ..kept import SAVE_SECONDS, Kept
+from ..model.steps import Steps, all_steps
 
-_KEPT_SECONDS = 30 * 24 * 3600.0
 _KEY = "state"
 
 
@@ -34,6 +34,7 @@ class State:
         step: That comes next.
         seconds: That the steps of the stage took.
         random: State of the stage's NumPy generator.
+        groups: Of the optimiser's parameters: learning rates and the like.
         best_figure: The best figure that was seen in the stage, and at which step.
     """
 
@@ -43,6 +44,7 @@ class State:
     step: int = 0
     seconds: float = 0.0
     random: dict[str, Any] = field(default_factory=dict)
+    groups: list[dict[str, Any]] = field(default_factory=list)
     best_figure: float = 0.0
     best_step: int = 0
 
@@ -62,13 +64,14 @@ class State:
     ) -> State:
         """This state, before a step of a stage."""
         tensors = self.tensors | _prefixed("average", averaged)
-        for number, values in optimiser.state_dict()["state"].items():
+        of_optimiser = optimiser.state_dict()
+        for number, values in of_optimiser["state"].items():
             tensors |= _prefixed(f"optimiser.{number}", values)
         tensors["random.cpu"] = torch.get_rng_state()
         if torch.cuda.is_initialized():
             tensors["random.cuda"] = torch.cuda.get_rng_state()
-        state = dict(random.bit_generator.state)
-        return replace(self, tensors=tensors, phase=phase, step=step, seconds=seconds, random=state)
+        state, groups = dict(random.bit_generator.state), of_optimiser["param_groups"]
+        return replace(self, tensors=tensors, phase=phase, step=step, seconds=seconds, random=state, groups=groups)
 
     def with_best(self, best: dict[str, Tensor], figure: float, step: int) -> State:
         """This state, with the weights that did best in the stage so far."""
@@ -87,36 +90,20 @@ class State:
             torch.cuda.set_rng_state(self.tensors["random.cuda"])
 
     def restore_optimiser(self, optimiser: torch.optim.Optimizer) -> None:
-        fresh = optimiser.state_dict()
-        numbers = [number for group in fresh["param_groups"] for number in group["params"]]
-        fresh["state"] = {number: self.part(f"optimiser.{number}") for number in numbers}
-        optimiser.load_state_dict(fresh)
+        numbers = [number for group in self.groups for number in group["params"]]
+        state = {number: self.part(f"optimiser.{number}") for number in numbers}
+        optimiser.load_state_dict({"state": state, "param_groups": self.groups})
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A file in the user's cache for one training, which what it is trained from and how names.
+    """A file for the state of one training, or of a fit in it.
 
     Attributes:
         path: The file.
     """
 
     path: Path
-
-    @classmethod
-    def of(cls, *identity: object) -> Checkpoint:
-        """The checkpoint of the training that ``identity`` tells apart from all others.
-
-        Args:
-            identity: All that its result follows from, and nothing else: arrays, and what :func:`repr` shows whole.
-        """
-        folder = user_cache_path("speech2lip", ensure_exists=True) / "trainings"
-        folder.mkdir(exist_ok=True)
-        _forget_old(folder)
-        digest = hashlib.blake2b(digest_size=16)
-        for part in identity:
-            digest.update(part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode())
-        return cls(folder / f"{digest.hexdigest()}.safetensors")
 
     @property
     def picture_path(self) -> Path:
@@ -145,17 +132,33 @@ class Checkpoint:
         except Speech2LipError:
             return
 
-    def forget(self) -> None:
-        """Remove it and its picture."""
-        self.path.unlink(missing_ok=True)
-        self.picture_path.unlink(missing_ok=True)
+
+def kept_steps(kept: Kept, name: str) -> Steps:
+    """Steps of a fit whose state is kept every 10 s, under a name."""
+    path = kept.path(name)
+    if path is None:
+        return all_steps
+    checkpoint = Checkpoint(path)
+
+    def count(
+        steps: int, network: nn.Module, optimiser: torch.optim.Optimizer, random: np.random.Generator
+    ) -> Iterable[int]:
+        first, state = 0, checkpoint.load(network)
+        if state is not None:
+            first = state.step
+            network.load_state_dict(state.part("network"))
+            state.restore_optimiser(optimiser)
+            state.restore_randomness(random)
+        saved = time.monotonic()
+        for step in range(first, steps):
+            if time.monotonic() - saved > SAVE_SECONDS:
+                now = State.between_stages(network, [])
+                checkpoint.save(now.in_stage("", step, 0.0, optimiser, {}, random))
+                saved = time.monotonic()
+            yield step
+
+    return count
 
 
 def _prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
-
-
-def _forget_old(folder: Path) -> None:
-    for path in folder.iterdir():
-        if time.time() - path.stat().st_mtime > _KEPT_SECONDS:
-            path.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..canonical import CanonicalFace
 from ..events import Report
 from ..footage import Footage
+from ..kept import FORGETFUL, Kept, Rows
 from ..model.look import LookPixels
 from ..regions import Observer, lip_shapes
 from ..speech.features import log_mel, normalise_loudness
@@ -83,6 +84,7 @@ def observe(
     usable: NDArray[np.bool_],
     device: torch.device,
     report: Report,
+    kept: Kept = FORGETFUL,
 ) -> Clip:
     """Take from the frames what training needs.
 
@@ -94,17 +96,20 @@ def observe(
         usable: bool (N,) frames that are wanted; those without a face are left out.
         device: Where to compute.
         report: Told the phases ``"Hear speech"`` and ``"Read footage"``.
+        kept: Where it is kept.
     """
     normal = normalise_loudness(speech)
-    features = source.features(normal, report)
+    features = kept.once("features", lambda: {"features": torch.from_numpy(source.features(normal, report))})[
+        "features"
+    ]
     observer = Observer(face, footage, device)
     pixels = LookPixels.of(face)
     indices = np.flatnonzero(usable & footage.track.found)
     wanted = np.zeros(len(footage.times), dtype=bool)
     wanted[indices] = True
-    last = int(indices[-1])
-    regions, lips, surroundings, border = [], [], [], []
-    for index, frame in enumerate(footage.frames()):
+    last, rows = int(indices[-1]), Rows(kept, "observed")
+    first = int(indices[rows.count]) if rows.count < len(indices) else last + 1
+    for index, frame in enumerate(footage.frames(first) if first <= last else [], start=first):
         if index > last:
             break
         report.progress("Read footage", index, last)
@@ -112,10 +117,13 @@ def observe(
             continue
         observation = observer.observe(frame.image, index)
         around, rim = pixels.take(observation)
-        regions.append(torch.from_numpy(observation.region))
-        lips.append((observation.lips.cpu() * 255).round().to(torch.uint8))
-        surroundings.append(around)
-        border.append(rim)
+        rows.add(
+            regions=torch.from_numpy(observation.region)[None],
+            lips=(observation.lips.cpu() * 255).round().to(torch.uint8)[None],
+            surroundings=torch.from_numpy(around)[None],
+            border=torch.from_numpy(rim)[None],
+        )
+    seen = rows.all()
     times = footage.times[indices] - footage.media.start
     return Clip(
         face=face,
@@ -125,12 +133,12 @@ def observe(
         times=times,
         openings=footage.openings[indices],
         shapes=lip_shapes(footage.landmarks, footage.track, footage.layout)[indices],
-        surroundings=np.stack(surroundings),
-        border=np.stack(border),
-        lips=torch.stack(lips).to(device),
-        regions=torch.stack(regions).to(device),
+        surroundings=seen["surroundings"].numpy(),
+        border=seen["border"].numpy(),
+        lips=seen["lips"].to(device),
+        regions=seen["regions"].to(device),
         poses=observer.poses[torch.as_tensor(indices, device=device)],
         mel=log_mel(normal),
-        features=features,
+        features=features.numpy(),
         source=source,
     )

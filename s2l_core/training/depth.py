@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..canonical import CanonicalFace, CanonicalHead, canonical_frame, round_head
+from ..canonical import CanonicalFace, CanonicalHead, canonical_frame, round_head, to_tensors, with_tensors
 from ..events import Report
 from ..footage import Footage
 from ..geometry.camera import head_angles
+from ..kept import FORGETFUL, Kept, Rows
 from ..model.depth import fit_depth, measure_confidence
 from ..motion import crop, head_mask, measure_motion, moving_parts, read_pictures
+from .checkpoint import kept_steps
 
 _FRAMES = 48
 _DEGREES_PER_MILLIMETRE = 0.05
@@ -21,7 +23,12 @@ _DEGREES_PER_MILLIMETRE = 0.05
 
 
 def learn_depth(
-    face: CanonicalFace, footage: Footage, usable: NDArray[np.bool_], steps: int, report: Report
+    face: CanonicalFace,
+    footage: Footage,
+    usable: NDArray[np.bool_],
+    steps: int,
+    report: Report,
+    kept: Kept = FORGETFUL,
 ) -> CanonicalFace:
     """A canonical view whose lips, surroundings and head have learned depth.
 
@@ -31,10 +38,21 @@ def learn_depth(
         usable: bool (N,) frames that may be looked at, the canonical one among them.
         steps: Of training; with 0 the depth stays as it is.
         report: Told the phases ``"Look at the head"`` and ``"Learn depth"``.
+        kept: Where it is kept.
     """
+    learnt = kept.once(
+        "depth", lambda: to_tensors(_learn(face, footage, usable, steps, report, kept)), face.head.mask.device
+    )
+    return with_tensors(face, learnt)
+
+
+def _learn(
+    face: CanonicalFace, footage: Footage, usable: NDArray[np.bool_], steps: int, report: Report, kept: Kept
+) -> CanonicalFace:
     view, mesh, device = face.head.view, face.head.mask, face.head.mask.device
     chosen = [canonical_frame(footage, usable), *spread_frames(footage, usable, _FRAMES)]
-    pictures = read_pictures(footage, chosen, view.intrinsics, report).to(device)
+    rows = Rows(kept, "pictures for depth")
+    pictures = read_pictures(footage, chosen, view.intrinsics, report, rows).to(device)
     reference, others = pictures[0], pictures[1:]
     poses = torch.tensor(footage.track.poses[chosen[1:]], dtype=torch.float32, device=device)
 
@@ -43,7 +61,8 @@ def learn_depth(
     picture = (crop(reference, view.rectangle).permute(1, 2, 0) * 255).round().to(torch.uint8).cpu().numpy()
     start = round_head(face.head, footage, head_mask(picture, motion, mesh.cpu().numpy()))
 
-    depth = fit_depth(start, reference, others, poses, torch.from_numpy(~moving).to(device), mesh, steps, report)
+    still, count_steps = torch.from_numpy(~moving).to(device), kept_steps(kept, "steps of depth")
+    depth = fit_depth(start, reference, others, poses, still, mesh, steps, report, count_steps)
     confidence = measure_confidence(depth, reference, others, poses) * start.mask
     head = CanonicalHead(replace(view, depth=depth()), start.mask, confidence)
     return replace(face, lips=depth.refine(face.lips), surroundings=depth.refine(face.surroundings), head=head)

@@ -17,10 +17,12 @@ from ..footage import Footage
 from ..geometry.camera import Array, Intrinsics, make_pose
 from ..geometry.mapping import pixel_grid
 from ..geometry.splatting import facing, warp
+from ..kept import FORGETFUL, Kept, Rows, Tensors
 from ..model.blend import BlendNet, in_eights
 from ..motion import read_pictures
 from ..surface import HeadSurface
 from ..texture import gather_texture
+from .checkpoint import kept_steps
 from .depth import spread_frames
 
 _FRAMES, _TURNS = 16, 4
@@ -48,7 +50,13 @@ class Example(NamedTuple):
 
 
 def learn_holes(
-    blend: BlendNet, head: CanonicalHead, footage: Footage, usable: NDArray[np.bool_], steps: int, report: Report
+    blend: BlendNet,
+    head: CanonicalHead,
+    footage: Footage,
+    usable: NDArray[np.bool_],
+    steps: int,
+    report: Report,
+    kept: Kept = FORGETFUL,
 ) -> None:
     """Train Blend-Net to paint what a turned head uncovers.
 
@@ -63,15 +71,39 @@ def learn_holes(
         usable: bool (N,) frames that may be looked at.
         steps: Of training.
         report: Told the phases ``"Look at the head"`` and ``"Learn holes"``.
+        kept: Where it is kept.
     """
     if not steps:
         return
-    surface = HeadSurface(head)
-    gather_texture(surface, footage, usable, report)
-    examples = find_holes(surface, footage, spread_frames(footage, usable, _FRAMES), report)
+
+    def learn() -> Tensors:
+        _fit(blend, _examples(head, footage, usable, report, kept), steps, report, kept)
+        return blend.state_dict()
+
+    blend.load_state_dict(kept.once("holes", learn))
+    blend.requires_grad_(False)
+
+
+def _examples(
+    head: CanonicalHead, footage: Footage, usable: NDArray[np.bool_], report: Report, kept: Kept
+) -> list[Example]:
+    def find() -> Tensors:
+        surface = HeadSurface(head)
+        gather_texture(surface, footage, usable, report, kept)
+        examples = find_holes(surface, footage, spread_frames(footage, usable, _FRAMES), report, kept)
+        return {f"{n}.{name}": part for n, each in enumerate(examples) for name, part in each._asdict().items()}
+
+    found = kept.once("holes to learn from", find, head.mask.device)
+    return [
+        Example(*(found[f"{number}.{name}"] for name in Example._fields))
+        for number in range(len(found) // len(Example._fields))
+    ]
+
+
+def _fit(blend: BlendNet, examples: list[Example], steps: int, report: Report, kept: Kept) -> None:
     random = np.random.default_rng(0)
     optimiser = torch.optim.Adam(blend.parameters(), _RATE)
-    for step in range(steps):
+    for step in kept_steps(kept, "steps of holes")(steps, blend, optimiser, random):
         report.progress("Learn holes", step, steps)
         optimiser.param_groups[0]["lr"] = _RATE * (1 - step / steps)
         loss = torch.stack([_loss(blend, *examples[index]) for index in random.integers(len(examples), size=_BATCH)])
@@ -79,7 +111,6 @@ def learn_holes(
         loss.mean().backward()
         optimiser.step()
     report.progress("Learn holes", steps, steps)
-    blend.requires_grad_(False)
 
 
 def _loss(blend: BlendNet, merged: Tensor, holes: Tensor, truth: Tensor) -> Tensor:
@@ -87,7 +118,9 @@ def _loss(blend: BlendNet, merged: Tensor, holes: Tensor, truth: Tensor) -> Tens
 
 
 @torch.no_grad()
-def find_holes(surface: HeadSurface, footage: Footage, frames: list[int], report: Report) -> list[Example]:
+def find_holes(
+    surface: HeadSurface, footage: Footage, frames: list[int], report: Report, kept: Kept = FORGETFUL
+) -> list[Example]:
     """Frames with holes, as if each came from some poses in which the head is turned at random.
 
     Args:
@@ -95,11 +128,13 @@ def find_holes(surface: HeadSurface, footage: Footage, frames: list[int], report
         footage: With a tracked head.
         frames: Which ones.
         report: Told the phase ``"Look at the head"``.
+        kept: Where the frames are kept.
     """
     track, device = footage.track, surface.front.device
     longest = max(track.intrinsics.width, track.intrinsics.height)
     camera = track.intrinsics.scaled(min(1.0, _LONGEST_SIDE / longest))
-    pictures = read_pictures(footage, frames, camera, report).to(device)
+    rows = Rows(kept, "pictures for holes")
+    pictures = read_pictures(footage, frames, camera, report, rows).to(device)
     random = np.random.default_rng(0)
     return [
         _example(surface, picture[None], camera, track.poses[frame], random)

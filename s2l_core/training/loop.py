@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..errors import Cancelled
 from ..events import Report
+from ..kept import SAVE_SECONDS
 from .checkpoint import Checkpoint, State
 
 _AVERAGING = 0.99
@@ -20,7 +21,6 @@ _WARM_UP_SHARE = 0.1
 _LOWEST_RATE = 1e-3
 """Share of the highest learning rate with which a stage begins and ends."""
 _WATCHES = 20
-_CHECKPOINT_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class Loop:
             except Cancelled:
                 keep()
                 raise
-            if time.monotonic() - kept > _CHECKPOINT_SECONDS:
+            if time.monotonic() - kept > SAVE_SECONDS:
                 keep()
                 kept = time.monotonic()
             begun = time.monotonic()

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..canonical import CanonicalFace
 from ..events import Report
+from ..kept import FORGETFUL, Kept, Tensors
 from ..model.lip.base import SPOKEN_SIZE
 from ..model.look import FIT_STEPS, evenly, principal_axes, speech_context
 from ..model.speaker import SpeakerModel
@@ -46,8 +47,12 @@ class PrincipalLips(NamedTuple):
         return torch.linalg.qr((weights * self.axes).flatten(1).T).R.T
 
 
-def find_principal_lips(clip: Clip) -> PrincipalLips:
-    """Mean, axes and codes of the training lips."""
+def find_principal_lips(clip: Clip, kept: Kept = FORGETFUL) -> PrincipalLips:
+    """Mean, axes and codes of the training lips, kept or found."""
+    return PrincipalLips(**kept.once("principal lips", lambda: _principal_lips(clip)._asdict(), clip.lips.device))
+
+
+def _principal_lips(clip: Clip) -> PrincipalLips:
     some = clip.lips[torch.from_numpy(evenly(len(clip.lips), _MOST_BASIS_FRAMES))].flatten(1).float() / 255
     mean = some.mean(dim=0)
     axes, deviations = principal_axes(some - mean, SPOKEN_SIZE)
@@ -57,7 +62,7 @@ def find_principal_lips(clip: Clip) -> PrincipalLips:
     return PrincipalLips(mean.unflatten(0, shape), (axes.T * scale).unflatten(1, shape), codes)
 
 
-def fit_look(speaker: SpeakerModel, clip: Clip, codes: Tensor, report: Report) -> Tensor:
+def fit_look(speaker: SpeakerModel, clip: Clip, codes: Tensor, report: Report, kept: Kept = FORGETFUL) -> Tensor:
     """Fit the look model and return the offsets (N, size) that it gives the frames.
 
     Args:
@@ -65,7 +70,16 @@ def fit_look(speaker: SpeakerModel, clip: Clip, codes: Tensor, report: Report) -
         clip: The training frames.
         codes: (N, size) of the canonical lips.
         report: Told the phase ``"Learn look"``.
+        kept: Where it is kept.
     """
+    fitted = kept.once("look", lambda: _fitted_look(speaker, clip, codes, report))
+    offsets = fitted.pop("offsets")
+    speaker.look.load_state_dict(fitted)
+    return offsets.to(codes.device)
+
+
+def _fitted_look(speaker: SpeakerModel, clip: Clip, codes: Tensor, report: Report) -> Tensors:
+    """The state of the look model, and the offsets."""
     steps = itertools.count()
 
     def tell() -> None:
@@ -76,4 +90,4 @@ def fit_look(speaker: SpeakerModel, clip: Clip, codes: Tensor, report: Report) -
     speaker.look.cpu().fit(clip.surroundings, clip.border, clip.shapes, codes.cpu().numpy(), context, tell)
     offsets = speaker.look(*(torch.from_numpy(part) for part in (clip.surroundings, clip.border, clip.shapes)))
     speaker.look.to(codes.device)
-    return offsets.to(codes.device)
+    return {**speaker.look.state_dict(), "offsets": offsets}

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..events import Report
+from ..kept import FORGETFUL, Kept, Tensors
 from ..model.lip.base import LipModel, Painter
 from ..model.sync import SyncExpert, SyncForm, sync_loss_of_runs, train_expert
+from .checkpoint import kept_steps
 from .clip import Clip
 
 
@@ -40,21 +42,27 @@ class SyncTeacher:
         return sync_loss_of_runs(self.expert, self.mel, times, lips, self.form)
 
 
-def learn_sync(clip: Clip, form: SyncForm, seed: int, report: Report) -> SyncTeacher:
+def learn_sync(clip: Clip, form: SyncForm, seed: int, report: Report, kept: Kept = FORGETFUL) -> SyncTeacher:
     """Train an expert on the real lips of the training frames.
 
-    It follows from clip and seed alone, and leaves the randomness of training as it is: a training that goes on from
-    its checkpoint learns the same teacher again.
+    It follows from clip and seed alone, and leaves the randomness of training as it is.
 
     Args:
         clip: The training frames.
         form: Of the loss.
         seed: Of the expert.
         report: Told the phase ``"Learn synchrony"``.
+        kept: Where it is kept.
     """
     mel = torch.from_numpy(clip.mel).to(clip.lips.device)
 
     def tell(done: int, total: int) -> None:
         report.progress("Learn synchrony", done, total)
 
-    return SyncTeacher(train_expert(mel, clip.times, clip.lips, seed, tell=tell), mel, form)
+    def learn() -> Tensors:
+        count_steps = kept_steps(kept, "steps of synchrony")
+        return train_expert(mel, clip.times, clip.lips, seed, tell=tell, count_steps=count_steps).state_dict()
+
+    expert = SyncExpert().to(mel.device)
+    expert.load_state_dict(kept.once("synchrony", learn))
+    return SyncTeacher(expert.eval().requires_grad_(False), mel, form)

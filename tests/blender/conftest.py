@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -86,6 +87,7 @@ def scene(module: Callable[[str], ModuleType]) -> Iterator[Any]:
     scene.render.fps, scene.render.fps_base = 25, 1.0
     scene.sequence_editor_create()
     yield scene
+    module("s2l_blender_addon.job_queue").abandon()
     module("s2l_blender_addon.jobs").abandon()
 
 
@@ -93,6 +95,84 @@ def scene(module: Callable[[str], ModuleType]) -> Iterator[Any]:
 def strips(scene: Any) -> Any:
     """The scene's strips, to add to."""
     return scene.sequence_editor.strips
+
+
+@pytest.fixture
+def footage(scene, strips, movie):
+    """A movie strip of two seconds, half a second of it trimmed off its start."""
+    strip = strips.new_movie("Interview", str(movie), 2, 101)
+    strip.frame_offset_start = 12
+    return strip
+
+
+@pytest.fixture
+def speech(scene, strips, sound):
+    """A sound strip with its last 20 of 50 frames trimmed off, a second into the movie strip."""
+    strip = strips.new_sound("Line", str(sound), 1, 125)
+    strip.frame_offset_end = 20
+    return strip
+
+
+@pytest.fixture
+def ready_to_dub(scene, footage, speech, tmp_path):
+    scene.s2l.footage_strip, scene.s2l.dub.sound_strip = footage.name, speech.name
+    scene.s2l.dub.speaker_path, scene.s2l.dub.folder = str(tmp_path / "Ada.s2l"), str(tmp_path)
+    scene.s2l.train.folder = str(tmp_path)
+    return scene.s2l
+
+
+@pytest.fixture
+def press(module) -> Callable[..., Any]:
+    """Presses a button that adds to the queue: Blender runs no ``invoke`` without a window.
+
+    Returns the operator, outside Blender's operator system, with what it reported.
+    """
+
+    def press(name: str, answer: str = "") -> Any:
+        cls = getattr(module("operators"), name)
+        plain = ("bl_label", "existing", "_is_asked")
+        parts = {"existing": "KEEP"} | {
+            key: value for key, value in vars(cls).items() if callable(value) or key in plain
+        }
+        operator = type(name, (cls.__mro__[1],), parts)()
+        operator.reports, operator.questions = [], []
+        operator.report = lambda level, text: operator.reports.append((level, text))
+        manager = SimpleNamespace(invoke_props_dialog=lambda operator, title: operator.questions.append(title))
+        context = SimpleNamespace(
+            window_manager=manager, scene=bpy.context.scene, sequencer_scene=bpy.context.scene,
+            preferences=bpy.context.preferences,
+        )  # fmt: skip
+        operator.invoke(context, None)
+        if operator.questions and answer:
+            operator.existing = answer
+            operator.execute(context)
+        return operator
+
+    return press
+
+
+@pytest.fixture
+def queue(module, scene) -> SimpleNamespace:
+    """The queue, with a clock that a test drives."""
+    job_queue = module("s2l_blender_addon.job_queue")
+
+    def until(has_come: Callable[[], bool], limit: float = 20.0) -> None:
+        deadline = time.monotonic() + limit
+        while not has_come():
+            assert time.monotonic() < deadline, [(entry.name, entry.status, entry.outcome) for entry in entries()]
+            job_queue.advance()
+            time.sleep(0.01)
+
+    def entries() -> list[Any]:
+        return list(job_queue.entries())
+
+    def finish() -> None:
+        until(lambda: all(entry.status not in ("waiting", "running") for entry in entries()))
+
+    return SimpleNamespace(
+        entries=entries, until=until, finish=finish, module=job_queue,
+        statuses=lambda: [entry.status for entry in entries()],
+    )  # fmt: skip
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,34 @@ def answer_slowly(request: dict[str, Any]) -> None:
     progress("checking", 1, 2, 75.0)
     time.sleep(0.5)
     answer(request)
+
+
+def go_on(request: dict[str, Any]) -> None:
+    """Dub in a hundred steps, each a line in a file beside the output, from where an earlier worker stopped.
+
+    As the real worker does, it goes on for a while after the end of stdin; two at once spoil the output.
+    """
+    output = Path(request["params"]["output_path"])
+    partial, busy = output.with_name("steps.partial"), output.with_name("busy")
+    if busy.exists() and Path(f"/proc/{busy.read_text()}").exists():
+        partial.write_text("two workers at once\n")
+    busy.write_text(str(os.getpid()))
+    threading.Thread(target=end_after_stdin, daemon=True).start()
+    while (done := len(partial.read_text().splitlines()) if partial.exists() else 0) < 100:
+        progress("dubbing", done, 100)
+        with partial.open("a") as file:
+            file.write(f"step {done}\n")
+        time.sleep(0.02)
+    busy.unlink()
+    partial.rename(output)
+    send(id=1, result={"output_path": str(output), "frames_written": 30})
+    sys.stdin.read()
+
+
+def end_after_stdin() -> None:
+    sys.stdin.read()
+    time.sleep(1.0)
+    os._exit(1)
 
 
 def fail(request: dict[str, Any]) -> None:

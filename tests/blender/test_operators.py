@@ -11,29 +11,6 @@ import bpy
 import pytest
 
 
-@pytest.fixture
-def footage(scene, strips, movie):
-    """A movie strip of two seconds, half a second of it trimmed off its start."""
-    strip = strips.new_movie("Interview", str(movie), 2, 101)
-    strip.frame_offset_start = 12
-    return strip
-
-
-@pytest.fixture
-def speech(scene, strips, sound):
-    """A sound strip with its last 20 of 50 frames trimmed off, a second into the movie strip."""
-    strip = strips.new_sound("Line", str(sound), 1, 125)
-    strip.frame_offset_end = 20
-    return strip
-
-
-@pytest.fixture
-def ready_to_dub(scene, footage, speech, tmp_path):
-    scene.s2l.footage_strip, scene.s2l.dub.sound_strip = footage.name, speech.name
-    scene.s2l.dub.speaker_path, scene.s2l.dub.folder = str(tmp_path / "Ada.s2l"), str(tmp_path)
-    return scene.s2l
-
-
 def reason(module, name: str) -> str:
     operators = module("operators")
     return getattr(operators, name).disabled_reason(bpy.context)
@@ -69,7 +46,7 @@ def forget_words(scene) -> None:
     [
         ("S2L_OT_check_footage", select_nothing, ""),
         ("S2L_OT_check_footage", add_second_movie, "Select the movie strip of the speaker"),
-        ("S2L_OT_check_footage", reverse, "The strip Interview plays backwards: render it to a file first"),
+        ("S2L_OT_check_footage", reverse, ""),
         ("S2L_OT_train_speaker", select_nothing, ""),
         ("S2L_OT_train_speaker", unname, "Name the speaker"),
         ("S2L_OT_train_speaker", add_second_movie, "Select the movie strip of the speaker"),
@@ -100,7 +77,8 @@ def test_empty_scene_greys_every_strip_button(module, scene) -> None:
 def test_one_job_at_a_time(module, scene, ready_to_dub, fake_worker, preferences) -> None:
     fake_worker("wait")
     module("s2l_blender_addon.jobs").start(preferences.worker_python, module("s2l_core.jobs").InfoJob())
-    assert not bpy.ops.s2l.dub_strip.poll()
+    with pytest.raises(RuntimeError, match="A job is running"):
+        bpy.ops.s2l.dub_strip()
     assert not bpy.ops.s2l.check_engine.poll()
     assert bpy.ops.s2l.cancel_job.poll()
 
@@ -121,7 +99,7 @@ def test_training_uses_the_trimmed_footage_and_offers_its_speaker_for_dubbing(
     assert bpy.ops.s2l.train_speaker() == {"FINISHED"}
     preferences.device = "auto"
     job = json.loads(scene.s2l.train.result)["job"]
-    assert job["footage"] == {"path": footage.filepath, "start": 12 / 25, "end": 2.0}
+    assert job["footage"] == {"path": footage.filepath, "start": 12 / 25, "end": 2.0, "face": []}
     assert (job["name"], job["preset"], job["device"]) == ("Ada", "preview", "cpu")
     assert scene.s2l.dub.speaker_path == job["speaker_path"] == str(tmp_path / "speakers/Ada.s2l")
 
@@ -130,7 +108,7 @@ def test_training_again_keeps_the_first_speaker(scene, footage, fake_worker, tmp
     scene.s2l.train.folder = str(tmp_path)
     for _ in range(3):
         bpy.ops.s2l.train_speaker()
-    assert {path.name for path in tmp_path.iterdir()} == {"Speaker.s2l", "Speaker_001.s2l", "Speaker_002.s2l"}
+    assert {path.name for path in tmp_path.glob("*.s2l")} == {"Speaker.s2l", "Speaker_001.s2l", "Speaker_002.s2l"}
 
 
 def test_results_go_beside_the_blend_file_or_else_beside_the_footage(module, scene, movie, tmp_path) -> None:
@@ -148,11 +126,11 @@ def test_folder_that_cannot_be_made_gets_a_sentence(module, scene, footage, fake
 
 
 @pytest.mark.parametrize(("fps", "fps_base", "rate"), [(25, 1.0, "25"), (30, 1.001, "30000/1001")])
-def test_dub_covers_the_frames_of_the_sound_strip(
+def test_dub_covers_the_frames_of_the_movie_on_which_the_sound_is_heard(
     scene, ready_to_dub, footage, speech, fake_worker, fps, fps_base, rate
 ) -> None:
     scene.render.fps, scene.render.fps_base = fps, fps_base
-    covered = (speech.frame_final_start, speech.frame_final_end)
+    covered = (speech.frame_final_start, footage.frame_final_end)
     untouched = [
         (strip.name, strip.channel, strip.frame_final_start, strip.frame_final_end) for strip in (footage, speech)
     ]
@@ -166,12 +144,11 @@ def test_dub_covers_the_frames_of_the_sound_strip(
     ] == untouched
     assert len(scene.sequence_editor.strips) == 3
     job = json.loads(dubbed["s2l_job"])
-    frame = fps_base / fps
     assert job["rate"] == rate
-    assert job["footage"]["start"] == pytest.approx(24 / 25)  # the movie shows its frame 24 where the sound starts
-    assert job["footage"]["end"] == pytest.approx(2.0)
-    assert job["voice"]["start"] == 0.0
-    assert job["voice"]["end"] == pytest.approx((covered[1] - covered[0]) * frame)
+    assert len(job["moments"]) == covered[1] - covered[0]
+    assert job["moments"][0] == pytest.approx(24 / 25)  # the movie shows its frame 24 where the sound starts
+    assert job["voice"]["seconds"] == pytest.approx((covered[1] - covered[0]) * fps_base / fps)
+    assert [sound["at"] for sound in job["voice"]["sounds"]] == [0.0]
     assert (dubbed["s2l_footage"], dubbed["s2l_sound"]) == ("Interview", "Line")
 
 
@@ -201,11 +178,11 @@ def test_failed_job_changes_nothing_and_says_why(module, scene, ready_to_dub, fa
     fake_worker(behaviour)
     with pytest.raises(RuntimeError, match=sentence):
         bpy.ops.s2l.dub_strip()
-    jobs = module("s2l_blender_addon.jobs")
     assert len(scene.sequence_editor.strips) == 2
-    assert jobs.current() is None
-    assert jobs.outcome().failed
-    assert sentence in jobs.outcome().text
+    assert module("s2l_blender_addon.jobs").current() is None
+    (entry,) = module("s2l_blender_addon.job_queue").entries()
+    assert entry.status == "failed"
+    assert sentence in entry.outcome
 
 
 def test_python_that_cannot_be_started_gets_a_sentence(module, scene, preferences, tmp_path) -> None:
@@ -242,10 +219,10 @@ class Window:
 
 
 @pytest.fixture
-def plain_check(module, scene, footage, fake_worker):
-    """The check operator outside Blender's operator system, which runs no modal operators without a window."""
+def plain_check(module, scene, fake_worker):
+    """Check Engine outside Blender's operator system, which runs no modal operators without a window."""
     job_operator = module("operators.job_operator").JobOperator
-    check = module("operators.check").S2L_OT_check_footage
+    check = module("operators.engine").S2L_OT_check_engine
     parts = {name: vars(check)[name] for name in ("gather", "finish")}
     operator = type("PlainCheck", (job_operator,), parts)()
     operator.reports = []
@@ -265,13 +242,12 @@ def tick(operator, context, limit: float = 10.0) -> set[str]:
     return state
 
 
-def test_modal_form_leaves_blender_usable_and_finishes(scene, plain_check) -> None:
+def test_modal_form_leaves_blender_usable_and_finishes(plain_check) -> None:
     operator, context = plain_check
     assert operator.invoke(context, None) == {"RUNNING_MODAL"}
     assert operator.modal(context, SimpleNamespace(type="MOUSEMOVE")) == {"PASS_THROUGH"}
     assert tick(operator, context) == {"FINISHED"}
-    assert operator.reports == [({"INFO"}, "The footage is usable.")]
-    assert scene.s2l.check.verdict == "usable"
+    assert operator.reports == [({"INFO"}, "The engine works.")]
     assert not context.window_manager.timers
 
 
@@ -344,18 +320,6 @@ def test_opening_another_file_kills_the_job(module, scene, plain_check, fake_wor
     assert process.wait(timeout=5) != 0
     assert module("s2l_blender_addon.jobs").current() is None
     assert not context.window_manager.timers
-
-
-def test_scene_that_vanishes_during_a_job_loses_no_file(module, scene, ready_to_dub, fake_worker, tmp_path) -> None:
-    dub = module("operators.dub").S2L_OT_dub_strip
-    operator = SimpleNamespace()
-    job = dub.gather(operator, bpy.context)
-    Path(job.output_path).write_bytes(b"movie")
-    scene.name = "Renamed"
-    text = dub.finish(operator, bpy.context, {"output_path": job.output_path, "frames_written": 30})
-    assert "gone" in text
-    assert job.output_path in text
-    assert Path(job.output_path).read_bytes() == b"movie"
 
 
 def test_interrupted_script_kills_its_job(module, scene, plain_check, fake_worker, monkeypatch) -> None:

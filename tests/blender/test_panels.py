@@ -18,10 +18,13 @@ class Layout:
     def __init__(self) -> None:
         self.texts: list[str] = []
 
-    def column(self, **options: Any) -> Layout:
+    def column(self, align: bool = False) -> Layout:
         return self
 
     row = column
+
+    def split(self, factor: float) -> Layout:
+        return self
 
     def separator(self) -> None:
         pass
@@ -34,10 +37,14 @@ class Layout:
         assert icon in ICONS
         self.texts.append(f"{owner.bl_rna.properties[name].name}: {getattr(owner, name) or placeholder}")
 
-    def operator(self, name: str, icon: str = "NONE", depress: bool = False) -> None:
+    def operator(
+        self, name: str, text: str | None = None, icon: str = "NONE", depress: bool = False, emboss: bool = True
+    ) -> SimpleNamespace:
         assert icon in ICONS
+        assert text is None or icon != "NONE"  # otherwise nothing would be seen
         module, _, verb = name.partition(".")
         self.texts.append(getattr(getattr(bpy.ops, module), verb).get_rna_type().name + " (on)" * depress)
+        return SimpleNamespace()
 
     def menu(self, name: str) -> None:
         self.texts.append(getattr(bpy.types, name).bl_label)
@@ -99,10 +106,10 @@ def test_running_job_is_shown_with_its_progress_and_a_way_out(module, draw, fake
     fake_worker("wait")
     jobs = module("s2l_blender_addon.jobs")
     client = jobs.start(preferences.worker_python, module("s2l_core.jobs").InfoJob())
-    assert draw("S2L_PT_job") == ["Starting", "Cancel"]
+    assert draw("S2L_PT_queue") == ["Starting", "Cancel"]
     while not client.progress:
         client.poll()
-    assert draw("S2L_PT_job") == ["Waiting 25 %", "Cancel"]
+    assert draw("S2L_PT_queue") == ["Waiting 25 %", "Cancel"]
 
 
 def test_training_is_shown_with_its_figure_and_its_picture(
@@ -114,19 +121,66 @@ def test_training_is_shown_with_its_figure_and_its_picture(
     while not client.progress:
         client.poll()
     assert client.preview_path == str(picture)
-    assert draw("S2L_PT_job") == ["Training 25 %", "Held-out 29.3 dB", "Cancel"]
+    assert draw("S2L_PT_queue") == ["Training 25 %", "Held-out 29.3 dB", "Cancel"]
     preview = module("s2l_blender_addon.preview")
     preview.show(client.preview_path)
-    assert draw("S2L_PT_job") == ["Training 25 %", "Held-out 29.3 dB", "a picture", "Cancel"]
+    assert draw("S2L_PT_queue") == ["Training 25 %", "Held-out 29.3 dB", "a picture", "Cancel"]
     preview.clear()
 
 
 def test_failed_job_is_explained_in_lines_that_fit(module, draw) -> None:
     module("s2l_blender_addon.jobs").conclude(True, "The footage shows no face in any of its frames. " * 3)
-    *lines, button = draw("S2L_PT_job")
+    *lines, button = draw("S2L_PT_queue")
     assert button == "Copy Report"
     assert len(lines) >= 3
     assert max(map(len, lines)) <= WIDTH / 7
+
+
+def test_queue_has_a_row_for_each_job_with_what_can_be_done(
+    draw, queue, press, scene, ready_to_dub, fake_worker
+) -> None:
+    fake_worker("wait")
+    for name in ("Ada", "Grace"):
+        scene.s2l.train.speaker_name = name
+        press("S2L_OT_train_speaker")
+    first, second = queue.entries()
+    second.estimate = "About 20 min"
+    queue.until(lambda: first.client and first.client.progress)
+    assert draw("S2L_PT_queue") == [
+        *("Train Ada", "Cancel", "Waiting 25 %"),
+        *("Train Grace", "Move Up", "Move Down", "Remove", "About 20 min"),
+    ]
+    bpy.ops.s2l.cancel_job()
+    fake_worker("fail")
+    queue.finish()
+    assert draw("S2L_PT_queue") == [
+        *("Train Ada", "Resume", "Remove"),
+        *("Train Grace", "Retry", "Copy Error", "Remove", "Nobody is there. Look again."),
+        "Clear Finished",
+    ]
+    assert draw("S2L_PT_view_queue") == draw("S2L_PT_queue")
+
+
+def test_result_panel_tells_what_a_strip_was_made_of(module, draw, queue, press, ready_to_dub, fake_worker) -> None:
+    panel = module("panels.result").S2L_PT_result
+    assert not panel.poll(bpy.context)
+    press("S2L_OT_dub_strip")
+    queue.finish()
+    assert panel.poll(bpy.context)
+    texts = draw("S2L_PT_result")
+    facts = dict(zip(texts[1:-2:2], texts[2:-2:2], strict=True))
+    assert texts[0] == "Synthetic media"
+    assert facts.keys() == {"Speaker", "Sound", "Made", "Version", "Frames"}
+    assert (facts["Speaker"], facts["Sound"], facts["Frames"]) == ("Ada", "click.wav", "30")
+    assert texts[-2:] == ["Redo", "Redo With Changes"]
+
+
+@pytest.mark.parametrize(("job", "result"), [("", ""), ("{}", "[]"), ("[1]", '{"untouched": [1, {"start": "x"}]}')])
+def test_result_panel_survives_a_strip_that_tells_nonsense(draw, scene, strips, movie, job, result) -> None:
+    strip = strips.new_movie("Odd", str(movie), 1, 1)
+    strip["s2l_job"], strip["s2l_result"] = job, result
+    scene.sequence_editor.active_strip = strip
+    assert draw("S2L_PT_result") == ["Synthetic media", "Redo", "Redo With Changes"]
 
 
 def test_strip_menus_offer_every_verb(draw) -> None:
@@ -192,7 +246,7 @@ def test_add_menu_offers_the_head() -> None:
 
 def test_running_job_is_shown_in_the_3d_view_too(module, draw) -> None:
     module("s2l_blender_addon.jobs").conclude(False, "Created the head.")
-    assert draw("S2L_PT_view_job") == ["Created the head."]
+    assert draw("S2L_PT_view_queue") == ["Created the head."]
 
 
 def test_engine_shows_its_settings_and_those_of_blenders_that_it_heeds(draw) -> None:

@@ -47,7 +47,8 @@ def test_movie_strip_becomes_a_dubbed_strip_and_that_a_head_that_renders(scene, 
     dubbed = scene.sequence_editor.active_strip
     assert (dubbed.frame_final_start, dubbed.frame_duration, dubbed.channel) == (126, 50, 3)
     assert json.loads(dubbed["s2l_result"])["frames_written"] == 50
-    assert {path.name for path in tmp_path.iterdir()} == {"Speaker.s2l", "speaker_dubbed.mp4"}
+    results = {"Speaker.s2l", "speaker_dubbed.mp4"}
+    assert {path.name for path in tmp_path.iterdir()} == results | {f"{name}.job.json" for name in results}
 
     assert bpy.ops.s2l.create_head() == {"FINISHED"}
     head = bpy.context.object

@@ -19,7 +19,7 @@ from s2l_core.face.sharpness import measure_blur
 from s2l_core.footage import Footage, prepare
 from s2l_core.jobs import CheckJob, Media
 from s2l_core.media.audio import read_speech
-from s2l_core.media.video import VideoWriter
+from s2l_core.media.writing import VideoWriter
 from s2l_core.synchrony import find_offset
 
 

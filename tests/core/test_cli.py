@@ -16,7 +16,20 @@ import s2l_core
 from s2l_core import cli, terminal
 from s2l_core.errors import NoFace
 from s2l_core.events import Report
-from s2l_core.jobs import CheckJob, DubJob, EvaluateJob, HeadJob, HeatmapJob, InfoJob, Job, Media, PoseJob, TrainJob
+from s2l_core.jobs import (
+    CalibrateJob,
+    CheckJob,
+    DescribeJob,
+    DubJob,
+    EvaluateJob,
+    HeadJob,
+    HeatmapJob,
+    InfoJob,
+    Job,
+    Media,
+    PoseJob,
+    TrainJob,
+)
 from s2l_core.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,6 +76,9 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Verb], None]:
             "dub anna.s2l take.mp4 line.wav out.mp4 --voice-start 2 --rate 30000/1001 --remainder keep",
             DubJob("anna.s2l", Media("take.mp4"), Media("line.wav", 2.0), "out.mp4", "30000/1001", "keep"),
         ),
+        ("train take.mp4 anna.s2l --consent", TrainJob(Media("take.mp4"), "anna.s2l", consent=True)),
+        ("describe anna.s2l --picture anna.png", DescribeJob("anna.s2l", "anna.png")),
+        ("calibrate --anew --device cpu", CalibrateJob(anew=True, device="cpu")),
         ("heatmap take.mp4 --end 9 --out heat.png", HeatmapJob(Media("take.mp4", 0.0, 9.0), "heat.png")),
         ("evaluate anna.s2l --footage moved.mp4", EvaluateJob("anna.s2l", Media("moved.mp4"))),
         ("head anna.s2l take.mp4 --start 1 --out anna.npz", HeadJob("anna.s2l", Media("take.mp4", 1.0), "anna.npz")),

@@ -11,7 +11,7 @@ import pytest
 
 from demo.run import out_of_bounds, read_at
 from demo.sheet import Moment, choose_moments, draw_sheet
-from s2l_core.media.video import VideoWriter
+from s2l_core.media.writing import VideoWriter
 
 GOOD: dict[str, Any] = {
     "frames_expected": 250,

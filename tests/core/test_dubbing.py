@@ -16,7 +16,8 @@ from s2l_core.dubbing import _fit_sound, forth_and_back, frames_in_order, rest_o
 from s2l_core.face.layout import MESH468
 from s2l_core.footage import Footage
 from s2l_core.jobs import Media
-from s2l_core.media.video import VideoWriter, probe
+from s2l_core.media.video import probe
+from s2l_core.media.writing import VideoWriter
 
 RATES = [Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(50), Fraction(60)]
 

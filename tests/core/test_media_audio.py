@@ -13,7 +13,8 @@ import pytest
 from s2l_core.errors import AudioClipped, AudioEmpty, AudioNarrow, AudioSilent, AudioUnreadable, FileMissing, NoSound
 from s2l_core.jobs import Media
 from s2l_core.media.audio import measure_level, read_audio, read_sample_rate, read_speech, refuse_unusable
-from s2l_core.media.video import VideoWriter, read_frames
+from s2l_core.media.video import read_frames
+from s2l_core.media.writing import VideoWriter
 
 
 def write_wav(path: Path, samples: np.ndarray, rate: int, width: int = 2) -> Path:

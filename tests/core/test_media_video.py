@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import struct
 import subprocess
 import sys
@@ -16,8 +17,9 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from s2l_core.errors import CannotWrite, DiskFull, FileMissing, NotAVideo
-from s2l_core.jobs import Media
-from s2l_core.media.video import ColourTags, VideoWriter, probe, read_frames
+from s2l_core.jobs import Encoding, Media
+from s2l_core.media.video import ColourTags, probe, read_frames
+from s2l_core.media.writing import VideoWriter
 
 BT601, BT709, BT2020 = 6, 1, 9
 
@@ -153,7 +155,7 @@ def test_colour_survives_writing_and_reading(tmp_path: Path, matrix: int, colour
     image = np.ascontiguousarray(np.repeat(np.repeat(patches[None], 16, axis=1), 32, axis=0))
     tags = ColourTags(colour_range, matrix, matrix if matrix != BT2020 else 14, matrix)
     path = str(tmp_path / "colour.mp4")
-    with VideoWriter(path, 96, 32, Fraction(25), tags, crf=4) as writer:
+    with VideoWriter(path, 96, 32, Fraction(25), tags, encoding=Encoding(crf=4)) as writer:
         writer.write(image)
     back = next(read_frames(Media(path))).image
     assert np.abs(back[8:24, 8::16].astype(int) - image[8:24, 8::16]).max() <= 6
@@ -251,7 +253,7 @@ def test_a_missing_folder_cannot_be_written_to(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, count: int) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
-    (tmp_path / "clip.partial.mp4").symlink_to("/dev/full")
+    (tmp_path / f"clip.{os.getpid()}.partial.mp4").symlink_to("/dev/full")
     noise = np.random.default_rng(0)
     with (
         pytest.raises(DiskFull, match=r"clip\.mp4"),
@@ -268,7 +270,7 @@ import resource, sys
 from fractions import Fraction
 import numpy as np
 from s2l_core.errors import DiskFull
-from s2l_core.media.video import VideoWriter
+from s2l_core.media.writing import VideoWriter
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 noise = np.random.default_rng(0)
 try:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from platformdirs import user_cache_path
 from torch import Tensor, nn
 
 from s2l_core import training
@@ -19,6 +20,7 @@ from s2l_core.errors import Cancelled
 from s2l_core.events import Event, Log, Progress, Report
 from s2l_core.footage import Footage
 from s2l_core.jobs import Media, TrainJob
+from s2l_core.kept import Kept
 from s2l_core.losses import Weights
 from s2l_core.training.checkpoint import Checkpoint
 from s2l_core.training.loop import Loop, Stage, one_cycle
@@ -111,7 +113,7 @@ def test_a_cancelled_training_goes_on_and_ends_bit_equal(
 def test_after_a_power_cut_it_goes_on_from_the_last_checkpoint(
     checkpoint: Checkpoint, whole: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("s2l_core.training.loop._CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr("s2l_core.training.loop.SAVE_SECONDS", -1.0)
     with pytest.raises(PowerCut):
         learn(checkpoint, cut=(FIRST, 9))
     with pytest.raises(PowerCut):
@@ -141,13 +143,13 @@ def test_another_seed_ends_with_other_numbers(checkpoint: Checkpoint, whole: dic
     assert not torch.equal(learn(checkpoint, seed=1)["0.weight"], whole["0.weight"])
 
 
-def test_a_checkpoint_is_named_by_all_that_it_is_told() -> None:
+def test_what_is_kept_is_named_by_all_that_it_is_told() -> None:
     long = np.zeros(10_000)
     other = long.copy()
     other[5000] = 1e-9  # numpy would not print it
-    names = [Checkpoint.of("a", long, 0), Checkpoint.of("a", long.copy(), 0), Checkpoint.of("a", other, 0)]
+    names = [Kept.of("test", *identity) for identity in (("a", long, 0), ("a", long.copy(), 0), ("a", other, 0))]
     assert names[0] == names[1] != names[2]
-    assert Checkpoint.of("a", long, 1) not in names
+    assert Kept.of("test", "a", long, 1) not in names
 
 
 def test_a_stage_stops_where_the_figure_no_longer_rises_and_keeps_the_best_weights(checkpoint: Checkpoint) -> None:
@@ -226,8 +228,8 @@ def nothing_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def kept() -> list[str]:
-    """What is kept of all trainings: the kinds of files."""
-    return sorted(path.suffix for path in Checkpoint.of().path.parent.iterdir())
+    """What is kept of all trainings: the names of the files."""
+    return sorted(path.name for path in user_cache_path("speech2lip").glob("trainings/*/*"))
 
 
 def test_a_speaker_is_the_same_after_interruptions_in_each_stage(
@@ -237,7 +239,7 @@ def test_a_speaker_is_the_same_after_interruptions_in_each_stage(
     assert kept() == []
     with pytest.raises(Cancelled):
         train(tmp_path / "first.s2l", cancel_at("Learn speech", 4))
-    assert kept() == [".jpg", ".safetensors"]
+    assert {"stages.jpg", "stages.safetensors", "depth.safetensors"} <= set(kept())
     heard: list[Event] = []
     with pytest.raises(Cancelled):
         train(tmp_path / "second.s2l", cancel_at("Learn appearance", 3, heard), name="Another", device="auto")

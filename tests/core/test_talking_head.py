@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from demo.talking_head import choose_shots, draw_sheet, main
-from s2l_core.media.video import VideoWriter
+from s2l_core.media.writing import VideoWriter
 
 
 def test_shots_are_spread_over_the_way_of_the_camera() -> None:

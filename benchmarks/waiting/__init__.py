@@ -1,0 +1,1 @@
+"""What the benchmark of the interface is made of."""

@@ -1,0 +1,54 @@
+"""Dub every movie strip that sound strips drive."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import bpy
+
+from ..s2l_blender_addon import job_queue, results, strips
+from ..s2l_blender_addon.compat import sequencer_scene
+from ..s2l_blender_addon.dub_job import dub_job, speaker_path
+from ..s2l_blender_addon.entries import Entry, Target, record_beside
+from ..s2l_core.errors import Speech2LipError
+
+
+class S2L_OT_dub_all(bpy.types.Operator):
+    bl_idname = "s2l.dub_all"
+    bl_label = "Dub All"
+    bl_description = "Dub every movie strip that sound strips drive, one after the other"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        pairs = strips.pairs(sequencer_scene(context))
+        if not pairs:
+            cls.poll_message_set("Let a sound strip name the movie strip that it drives")
+        return bool(pairs)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        scene = sequencer_scene(context)
+        added = 0
+        for movie, sounds in strips.pairs(scene):
+            try:
+                if not speaker_path(scene, movie):
+                    raise Speech2LipError(f"The strip {movie.name} has no speaker.", "Choose one in its Dub panel.")
+                job_queue.add(snapshot(context, scene, movie, sounds))
+                added += 1
+            except Speech2LipError as error:
+                self.report({"ERROR"}, str(error))
+        self.report({"INFO"}, f"{added} {'dub is' if added == 1 else 'dubs are'} in the queue.")
+        return {"FINISHED"} if added else {"CANCELLED"}
+
+
+def snapshot(
+    context: bpy.types.Context, scene: bpy.types.Scene, movie: bpy.types.Strip, sounds: list[bpy.types.Strip]
+) -> Entry:
+    """The dub of a movie strip, as it waits in the queue; earlier results stay.
+
+    Raises:
+        Speech2LipError: Something about the strips is wrong.
+    """
+    job, placement = dub_job(context, scene, movie, sounds)
+    target = Target(scene.name, bpy.data.filepath, scene_id=scene.session_uid)
+    target = dataclasses.replace(target, placement=placement, earlier=results.earlier(scene, placement))
+    return Entry(f"Dub {movie.name}", job, target, record_beside(job.output_path))

@@ -1,0 +1,73 @@
+"""Dub the active result strip again, as it was or with changes."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import bpy
+
+from ..s2l_blender_addon import results
+from ..s2l_blender_addon.compat import sequencer_scene
+from ..s2l_blender_addon.outputs import unused_path
+from ..s2l_core.errors import Speech2LipError
+from ..s2l_core.jobs import DubJob
+from .dub import DubOperator
+
+
+class S2L_OT_redo(DubOperator, bpy.types.Operator):
+    bl_idname = "s2l.redo"
+    bl_label = "Redo"
+    bl_description = "Dub the active strip again with the very same settings, and mute it once the new version is there"
+    existing = "VERSION"
+
+    @classmethod
+    def disabled_reason(cls, context: bpy.types.Context) -> str:
+        return _disabled_reason(context)
+
+    def gather(self, context: bpy.types.Context) -> DubJob:
+        scene = sequencer_scene(context)
+        strip = results.active(scene)
+        job = results.job_of(strip)
+        self._placement = results.placement_of(scene, strip)
+        before = Path(job.output_path)
+        stem = re.sub(r"_\d{3}$", "", before.stem)
+        folder = str(before.parent) if before.parent.is_dir() else ""
+        return dataclasses.replace(job, output_path=unused_path(folder, job.footage.path, stem, before.suffix))
+
+
+class S2L_OT_redo_with_changes(bpy.types.Operator):
+    bl_idname = "s2l.redo_with_changes"
+    bl_label = "Redo With Changes"
+    bl_description = "Copy the settings of the active strip into the panels above, to change some and dub again"
+    bl_options = {"UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        reason = _disabled_reason(context)
+        if reason:
+            cls.poll_message_set(reason)
+        return not reason
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        scene = sequencer_scene(context)
+        strip = results.active(scene)
+        try:
+            job = results.job_of(strip)
+        except Speech2LipError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        placement = results.placement_of(scene, strip)
+        scene.s2l.footage_strip, dub = placement.footage, scene.s2l.dub
+        dub.speaker_path, dub.sound_strip, dub.folder = (
+            job.speaker_path,
+            placement.sound,
+            str(Path(job.output_path).parent),
+        )
+        self.report({"INFO"}, "Change what you like, then press Dub Strip.")
+        return {"FINISHED"}
+
+
+def _disabled_reason(context: bpy.types.Context) -> str:
+    return "" if results.active(sequencer_scene(context)) else "Select a dubbed strip"

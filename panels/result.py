@@ -1,0 +1,39 @@
+"""The active result strip: what it was made of, and how to make it again."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..operators import S2L_OT_redo, S2L_OT_redo_with_changes
+from ..s2l_blender_addon import provenance, results
+from ..s2l_blender_addon.compat import sequencer_scene
+from .sentences import draw_lines
+
+
+class S2L_PT_result(bpy.types.Panel):
+    bl_label = "Result"
+    bl_space_type = "SEQUENCE_EDITOR"
+    bl_region_type = "UI"
+    bl_category = "Speech2Lip"
+    bl_order = 4
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return results.active(sequencer_scene(context)) is not None
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, strip = self.layout, results.active(sequencer_scene(context))
+        made = provenance.of(strip)
+        layout.label(text="Synthetic media", icon="INFO")
+        for name, value in made.facts:
+            row = layout.split(factor=0.35)
+            row.label(text=name)
+            row.label(text=value)
+        if made.untouched:
+            layout.label(text="Left untouched:")
+            draw_lines(layout, "\n".join(made.untouched), context.region.width)
+        layout.operator(S2L_OT_redo.bl_idname)
+        layout.operator(S2L_OT_redo_with_changes.bl_idname)
+
+
+CLASSES = (S2L_PT_result,)

@@ -1,0 +1,91 @@
+"""The dub that a scene asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from ..s2l_core.errors import BadJob
+from ..s2l_core.jobs import DubJob, Encoding
+from . import mixing, strips, timing
+from .compat import fcurve
+from .outputs import unused_path
+from .preferences import settings
+
+SUFFIXES = {"h264": ".mp4", "prores": ".mov", "ffv1": ".mkv", "png": "", "exr": ""}
+
+
+def disabled_reason(scene: bpy.types.Scene) -> str:
+    """Why nothing can be dubbed now, as a sentence without its period; empty where it can."""
+    movie = strips.footage(scene)
+    if reason := strips.obstacle(movie, "Select the movie strip of the speaker"):
+        return reason
+    if not speaker_path(scene, movie):
+        return "Choose a speaker file, or train a speaker"
+    sounds = strips.voices(scene)
+    if not sounds:
+        return "Choose the sound strip with the new words"
+    return next(filter(None, (strips.obstacle(sound, "") for sound in sounds)), "")
+
+
+def speaker_path(scene: bpy.types.Scene, movie: bpy.types.Strip) -> str:
+    """The speaker file of a movie strip: its own, or else that of the scene."""
+    return str(movie.s2l.speaker_path or scene.s2l.dub.speaker_path)
+
+
+def dub_job(
+    context: bpy.types.Context, scene: bpy.types.Scene, movie: bpy.types.Strip, sounds: list[bpy.types.Strip]
+) -> tuple[DubJob, strips.Placement]:
+    """The job that puts the words of sound strips into the mouth in a movie strip, and where its result goes.
+
+    It dubs the frames of the movie strip on which the sounds are heard. Where they are heard nowhere in it, the movie
+    plays forth and back under them.
+
+    Raises:
+        Speech2LipError: Something about the strips is wrong.
+    """
+    for strip in (movie, *sounds):
+        if reason := strips.obstacle(strip, "There is no strip"):
+            raise BadJob(f"{reason}.", "Then start the job again.")
+    heard = [timing.sounding(scene, sound) for sound in mixing.audible(scene, sounds)]
+    if not heard:
+        raise BadJob(f"Nothing is heard of {', '.join(sound.name for sound in sounds)}.", "Unmute it or its channel.")
+    frames = range(min(span.start for span in heard), max(span.stop for span in heard))
+    seen = timing.visible(movie)
+    shared = range(max(seen.start, frames.start), min(seen.stop, frames.stop))
+    if len(shared):
+        frames, moments = shared, strips.moments(scene, movie, shared)
+        footage = strips.shown_media(movie, moments)
+    else:
+        moments = ()
+        footage = strips.shown_media(movie, strips.moments(scene, movie, seen))
+    dub = scene.s2l.dub
+    encoding = Encoding(dub.format, dub.crf, dub.layer)
+    ending = "mouth" if dub.layer == "mouth" else "dubbed"
+    names = "\n".join(sound.name for sound in sounds)
+    strips.identify(movie)
+    job = DubJob(
+        speaker_path=bpy.path.abspath(speaker_path(scene, movie)),
+        footage=footage,
+        voice=mixing.mix(scene, sounds, frames),
+        output_path=unused_path(
+            dub.folder, footage.path, f"{Path(footage.path).stem}_{ending}", SUFFIXES[encoding.format]
+        ),
+        rate=str(timing.frame_rate(scene)),
+        moments=moments,
+        encoding=encoding,
+        silence_db=_curve(scene, "silence_db", frames),
+        rest_strength=_curve(scene, "rest_strength", frames),
+        device=settings(context).device,
+    )
+    return job, strips.Placement(scene.name, movie.name, names, frames.start, frames.stop)
+
+
+def _curve(scene: bpy.types.Scene, name: str, frames: range) -> tuple[float, ...]:
+    """A property of dubbing over these frames: one value, or where it is animated, one for each of them."""
+    curve = fcurve(scene, f"s2l.dub.{name}")
+    if curve is None:
+        return (float(getattr(scene.s2l.dub, name)),)
+    low, high = (-80.0, 0.0) if name == "silence_db" else (0.0, 1.0)
+    return tuple(min(max(float(curve.evaluate(frame)), low), high) for frame in frames)

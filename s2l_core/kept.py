@@ -1,0 +1,156 @@
+"""What has been computed, kept in the user's cache, so that it is not computed again: whole results, and rows of what
+takes long. Whatever cannot be read there counts as not there, and what cannot be written is computed again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from platformdirs import user_cache_path
+from safetensors import SafetensorError
+from torch import Tensor
+
+from .errors import Speech2LipError
+from .files import write_whole
+
+_KEPT_SECONDS = 30 * 24 * 3600.0
+SAVE_SECONDS = 10.0
+"""How much work may be lost where a process is killed."""
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A folder for one piece of work.
+
+    Attributes:
+        folder: Where it is; None keeps nothing.
+    """
+
+    folder: Path | None = None
+
+    @classmethod
+    def of(cls, kind: str, *identity: object) -> Kept:
+        """What is kept of the work that ``identity`` tells apart from all others. Thirty days without it remove it.
+
+        Args:
+            kind: A word that names the work.
+            identity: All that its result follows from, and nothing else: arrays, and what :func:`repr` shows whole.
+        """
+        digest = hashlib.blake2b(digest_size=16)
+        for part in identity:
+            digest.update(part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode())
+        everything = user_cache_path("speech2lip", ensure_exists=True) / kind
+        folder = everything / digest.hexdigest()
+        folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)
+        _forget_old(everything)
+        return cls(folder)
+
+    def path(self, name: str) -> Path | None:
+        """Where the tensors of a name are kept."""
+        return None if self.folder is None else self.folder / f"{name}.safetensors"
+
+    def recall(self, name: str) -> Tensors | None:
+        """Tensors that were remembered, or None."""
+        path = self.path(name)
+        try:
+            return None if path is None else safetensors.torch.load(path.read_bytes())
+        except (OSError, SafetensorError, ValueError):
+            return None
+
+    def remember(self, name: str, tensors: Tensors) -> None:
+        path = self.path(name)
+        stored = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+        try:
+            if path is not None:
+                write_whole(str(path), safetensors.torch.save(stored), lasting=False)
+        except Speech2LipError:
+            return
+
+    def once(self, name: str, compute: Callable[[], Tensors], device: torch.device | str = "cpu") -> Tensors:
+        """What ``compute`` gives, on a device, computed only if it is not remembered.
+
+        Either way it lies alike in memory, in order of the names: sums of the same numbers in another layout differ.
+        """
+        tensors = self.recall(name)
+        if tensors is None:
+            tensors = compute()
+            self.remember(name, tensors)
+        return {key: tensors[key].clone(memory_format=torch.contiguous_format).to(device) for key in sorted(tensors)}
+
+    def forget_rows(self, name: str) -> None:
+        """Remove the rows of a name, once what they were found for is remembered."""
+        if self.folder is not None:
+            for path in self.folder.glob(f"{name}-*.safetensors"):
+                path.unlink(missing_ok=True)
+
+    def forget(self) -> None:
+        """Remove everything."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Rows:
+    """Rows of tensors that are found one after the other, written down every 10 s.
+
+    Args:
+        kept: Where. The rows that are there already are taken up.
+        name: Of the rows.
+
+    Attributes:
+        count: How many there are.
+    """
+
+    def __init__(self, kept: Kept, name: str) -> None:
+        self._kept, self._name = kept, name
+        self._parts: list[Tensors] = []
+        self.count = 0
+        while part := kept.recall(f"{name}-{self.count}"):
+            self._append(part)
+        self._written, self._unwritten = self.count, len(self._parts)
+        self._saved = time.monotonic()
+
+    def add(self, **tensors: Tensor) -> None:
+        """Add some rows: tensors (n, ...), of the same names every time."""
+        self._append(tensors)
+        if time.monotonic() - self._saved > SAVE_SECONDS:
+            self._write()
+
+    def all(self) -> Tensors:
+        """All rows (count, ...) so far, in order of the names."""
+        self._write()
+        names = sorted(self._parts[0]) if self._parts else []
+        return {name: torch.cat([part[name] for part in self._parts]) for name in names}
+
+    def _append(self, part: Tensors) -> None:
+        self._parts.append(part)
+        self.count += len(next(iter(part.values())))
+
+    def _write(self) -> None:
+        fresh = self._parts[self._unwritten :]
+        if fresh and self._kept.folder is not None:
+            joined = {name: torch.cat([part[name] for part in fresh]) for name in fresh[0]}
+            self._parts[self._unwritten :] = [joined]
+            self._kept.remember(f"{self._name}-{self._written}", joined)
+        self._written, self._unwritten, self._saved = self.count, len(self._parts), time.monotonic()
+
+
+FORGETFUL = Kept()
+"""Keeps nothing."""
+
+
+def _forget_old(everything: Path) -> None:
+    for folder in everything.iterdir():
+        if time.time() - folder.stat().st_mtime > _KEPT_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)

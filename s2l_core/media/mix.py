@@ -1,0 +1,188 @@
+"""Sounds on a timeline, heard together as Blender's sequencer mixes them.
+
+Every channel of a file is a source at some angle around the listener and is heard with constant power; what has one
+channel lies where it is panned. Sums have no limiter, and are cut off at full scale.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..jobs import Media, Mix, Sound
+from .audio import read_audio, read_blocks, read_speech, resample, to_speech
+
+MIX_RATE = 48_000
+
+Samples = NDArray[np.float32]
+
+_BLOCK = 8192
+"""Samples of a mix that are computed together."""
+_LOBES = 8
+"""Zero crossings on either side of the kernel that interpolates."""
+_FASTEST = 16.0
+"""Speed beyond which what is heard is not kept free of aliases any more."""
+_SAME = 0.5
+"""Samples that a retimed sound may be off to count as played at its own speed."""
+_FRONT = (-1 / 3, 1 / 3, 0.0)
+_SIDES = (-11 / 9, 11 / 9)
+_PLACES: dict[int, tuple[float | None, ...]] = {
+    2: (-1.0, 1.0),
+    3: (-1.0, 1.0, None),
+    4: (-0.5, 0.5, -1.5, 1.5),
+    5: (*_FRONT, *_SIDES),
+    6: (*_FRONT, None, *_SIDES),
+    7: (*_FRONT, None, 2.0, *_SIDES),
+    8: (*_FRONT, None, *_SIDES, -5 / 3, 5 / 3),
+}
+"""Where the channels of files lie, as pans; None is the one of low frequencies, which Blender does not mix."""
+
+
+def read_voice(voice: Media | Mix) -> tuple[Samples, tuple[Samples, int]]:
+    """A voice as it is understood and as it is heard.
+
+    Returns:
+        Speech float32 (n,) mono at 16 kHz, and sound float32 (n, channels) with its samples per second; a mix has two
+        channels at 48 kHz. All lies in [-1, 1].
+
+    Raises:
+        FileMissing, NoSound, AudioUnreadable: See :func:`s2l_core.media.audio.read_audio`.
+        AudioEmpty: There is not one sample in the span.
+    """
+    if isinstance(voice, Media):
+        return read_speech(voice), read_audio(voice)
+    sound = mix(voice)
+    return to_speech(MIX_RATE, np.split(sound, range(_BLOCK, len(sound), _BLOCK))), (sound, MIX_RATE)
+
+
+def sources(voice: Media | Mix) -> list[str]:
+    """The files that a voice is read from."""
+    return [voice.path] if isinstance(voice, Media) else sorted({sound.path for sound in voice.sounds})
+
+
+def mix(sounds: Mix) -> Samples:
+    """The sounds of a mix, float32 (n, 2) at 48 kHz. Besides the result, a moment of one sound is held in memory.
+
+    Raises:
+        FileMissing, NoSound, AudioUnreadable: See :func:`s2l_core.media.audio.read_audio`.
+    """
+    result = np.zeros((max(1, round(sounds.seconds * MIX_RATE)), 2), np.float32)
+    for sound in sounds.sounds:
+        first = round(sound.at * MIX_RATE)
+        for block in _heard(sound):
+            place = result[first : first + len(block)]
+            place += block[: len(place)]
+            first += len(block)
+            if first >= len(result):
+                break
+    return np.clip(result, -1.0, 1.0, out=result)
+
+
+def _heard(sound: Sound) -> Iterator[Samples]:
+    """What a sound adds to a mix from ``sound.at`` on: consecutive blocks (n, 2)."""
+    count = round((sound.at + sound.seconds) * MIX_RATE) - round(sound.at * MIX_RATE)
+    shift = _shift_at_own_speed(sound, count)
+    tape = _Tape(sound.path, sound.mono)
+    for first in range(0, count, _BLOCK):
+        numbers = np.arange(first, min(first + _BLOCK, count))
+        if shift is not None:
+            samples = tape.take(shift + first, shift + first + len(numbers))
+        else:
+            samples = _interpolate(tape, MIX_RATE * _at(sound.moments, numbers / count))
+        volumes = _at(sound.volumes, numbers / count)[:, None].astype(np.float32)
+        yield volumes * _placed(samples, _at(sound.pans, numbers / count))
+
+
+def _at(curve: tuple[float, ...], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A curve at shares (n,) of its length."""
+    return np.interp(shares * (len(curve) - 1), np.arange(len(curve)), curve)
+
+
+def _shift_at_own_speed(sound: Sound, count: int) -> int | None:
+    """How many samples later in its file a sound is heard throughout; None where it is retimed."""
+    positions = MIX_RATE * np.array(sound.moments)
+    own = positions[0] + np.linspace(0.0, count, len(positions))
+    return round(positions[0]) if np.abs(positions - own).max() < _SAME else None
+
+
+def _interpolate(tape: _Tape, positions: NDArray[np.float64]) -> Samples:
+    """Samples (n, channels) at fractional places (n,) of a file, by a windowed sinc; at whole places they are its own.
+
+    Where the sound is played faster, what would fold back into what is heard is left out.
+    """
+    speed = float(np.clip(np.abs(np.gradient(positions)).max() if len(positions) > 1 else 1.0, 1.0, _FASTEST))
+    reach = math.ceil(_LOBES * speed)
+    first = math.floor(positions.min()) - reach
+    samples = tape.take(first, math.floor(positions.max()) + reach + 1)
+    whole = np.floor(positions).astype(np.int64)
+    offsets = np.arange(1 - reach, reach + 1)
+    distances = ((positions - whole)[:, None] - offsets) / speed
+    weights = np.sinc(distances) * np.cos(np.pi / 2 * np.clip(distances / _LOBES, -1.0, 1.0)) ** 2
+    weights /= weights.sum(axis=1, keepdims=True)
+    return np.einsum("nt,ntc->nc", weights.astype(np.float32), samples[(whole - first)[:, None] + offsets])
+
+
+def _placed(samples: Samples, pans: NDArray[np.float64]) -> Samples:
+    """One channel (n, 1) panned, or two as they are: (n, 2)."""
+    return samples * _gains(pans) if samples.shape[1] == 1 else samples
+
+
+def _folded(samples: Samples, mono: bool) -> Samples:
+    """Channels (n, c) as one or two; ``mono`` sums them."""
+    channels = samples.shape[1]
+    places = _PLACES.get(channels, (0.0,) * channels)
+    heard = [channel for channel, place in enumerate(places) if place is not None]
+    if mono or channels == 1:
+        return samples[:, heard].sum(axis=1, keepdims=True)
+    if channels == 2:
+        return samples
+    return samples[:, heard] @ _gains(np.array([places[channel] for channel in heard], np.float64))
+
+
+def _gains(pans: NDArray[np.float64]) -> Samples:
+    """How loud sources at pans (n,) are at the left and the right, (n, 2)."""
+    angles = np.pi / 4 * (pans + 1)
+    return np.abs(np.stack([np.cos(angles), np.sin(angles)], axis=-1)).astype(np.float32)
+
+
+def _read(path: str, mono: bool) -> Iterator[Samples]:
+    """Consecutive blocks (n, 1 or 2) of a file at 48 kHz."""
+    blocks = read_blocks(path)
+    for rate, first in blocks:
+        rest = itertools.chain([first], (block for _, block in blocks))
+        yield from resample((_folded(block, mono) for block in rest), rate, MIX_RATE)
+
+
+class _Tape:
+    """The samples of a file at 48 kHz, where only those around the last ones taken are held in memory.
+
+    Args:
+        path: The file.
+        mono: Whether its channels are summed.
+    """
+
+    def __init__(self, path: str, mono: bool) -> None:
+        self._path, self._mono = path, mono
+        self._first = 0
+        self._held: Samples = np.zeros((0, 2), np.float32)
+        self._rewind()
+
+    def take(self, first: int, last: int) -> Samples:
+        """Samples ``first`` to ``last``, (last - first, 1 or 2); silence before and after the file."""
+        if max(first, 0) < self._first:
+            self._rewind()
+        while self._first + len(self._held) < last and (block := next(self._blocks, None)) is not None:
+            kept = self._held[max(0, first - self._first) :]
+            self._first += len(self._held) - len(kept)
+            self._held = np.concatenate([kept, block])
+        begin, end = (min(max(0, place - self._first), len(self._held)) for place in (first, last))
+        before = min(max(0, -first), last - first)
+        return np.pad(self._held[begin:end], ((before, last - first - before - (end - begin)), (0, 0)))
+
+    def _rewind(self) -> None:
+        self._blocks = _read(self._path, self._mono)
+        self._first, self._held = 0, next(self._blocks, self._held[:0])

@@ -1,0 +1,184 @@
+"""Writing video files.
+
+Pictures are written with the matrix and range that the source is tagged with, so that the same colour gives the same
+code values in the file.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import av
+import numpy as np
+from av.container import OutputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from ..errors import CannotWrite
+from ..files import refusal
+from ..jobs import Encoding
+from .encodings import codec_of, encoder_options, has_alpha, pixel_format
+from .soundtrack import Soundtrack
+from .video import ACCURATE, FULL_RANGE, RGB, ColourTags
+
+DEFAULT_ENCODING = Encoding()
+
+
+class VideoWriter:
+    """Write a video file at a constant frame rate, as a context manager.
+
+    The file is written beside its destination and takes its name only when it is whole; any exception, also an
+    interrupt, removes it and leaves what was there before. H.264 and ProRes need even sizes, so an odd one grows by one
+    column or row, a copy of its neighbour. The same calls write the same bytes.
+
+    Args:
+        path: Destination.
+        width: Pixels across of the images.
+        height: Pixels down of the images.
+        rate: Frames per second.
+        colour: Tags to encode with and to write: those of the source keep its code values.
+        sound: Samples float32 (n, channels) in [-1, 1] and their rate, written as they are: their length is the
+            caller's choice.
+        encoding: How to write; not as a folder of pictures.
+        comment: What the container says of its content.
+
+    Raises:
+        CannotWrite: The destination's folder is missing or not writable (also from ``write`` and at the end).
+        DiskFull: The disk has no room (also from ``write`` and at the end).
+    """
+
+    def __init__(
+        self,
+        path: str,
+        width: int,
+        height: int,
+        rate: Fraction,
+        colour: ColourTags | None = None,
+        sound: tuple[np.ndarray, int] | None = None,
+        encoding: Encoding = DEFAULT_ENCODING,
+        comment: str = "",
+    ) -> None:
+        self._path = Path(path)
+        self._partial = self._path.with_name(f"{self._path.stem}.{os.getpid()}.partial{self._path.suffix}")
+        self._size = (width, height)
+        self._rate = rate.limit_denominator(1_000_000)  # libav counts in 32 bits
+        self._source_tags = colour or ColourTags()
+        if self._source_tags.matrix == RGB:  # an RGB source has no YUV code values to keep
+            self._source_tags = replace(self._source_tags, range=0).assumed(width, height)
+        self._tags = self._source_tags.assumed(width, height)
+        self._sound = sound
+        self._encoding = encoding
+        self._comment = comment
+        self._frames = 0
+        self._cleanup: ExitStack
+        self._file: BinaryIO
+        self._container: OutputContainer
+        self._video: VideoStream
+        self._soundtrack: Soundtrack | None = None
+
+    def __enter__(self) -> Self:
+        if self._path.is_dir():
+            raise CannotWrite(f"{self._path} is a folder.", "Name a file to write.")
+        with ExitStack() as cleanup:
+            try:
+                # A Python file keeps the reason of a failed write, which libavformat would reduce to "I/O error".
+                self._file = self._partial.open("wb")
+            except OSError as error:
+                raise refusal(self._path, error) from error
+            cleanup.callback(self._partial.unlink, missing_ok=True)
+            cleanup.callback(close_quietly, self._file)
+            self._container = open_output(self._file, self._encoding, self._rate, self._comment)
+            cleanup.callback(close_quietly, self._container)
+            self._video = self._add_video()
+            if self._sound is not None:
+                self._soundtrack = Soundtrack(self._container, *self._sound, self._encoding)
+            self._cleanup = cleanup.pop_all()
+        return self
+
+    def write(self, image: np.ndarray) -> None:
+        """Append a frame, uint8 (height, width, 3) RGB, or with straight alpha (height, width, 4)."""
+        width, height = self._size
+        channels = 4 if has_alpha(self._encoding) else 3
+        if image.shape != (height, width, channels) or image.dtype != np.uint8:
+            raise ValueError(f"expected uint8 {(height, width, channels)}, got {image.dtype} {image.shape}")
+        padded = np.pad(image, ((0, self._video.height - height), (0, self._video.width - width), (0, 0)), mode="edge")
+        rgb = VideoFrame.from_ndarray(np.ascontiguousarray(padded), format="rgba" if channels == 4 else "rgb24")
+        frame = self._converted(rgb)
+        frame.pts, frame.duration, frame.time_base = self._frames, 1, 1 / self._rate
+        self._frames += 1
+        try:
+            self._container.mux(self._video.encode(frame))
+            if self._soundtrack is not None:
+                self._soundtrack.write(until=self._frames / self._rate)
+        except (OSError, av.FFmpegError) as error:
+            raise refusal(self._path, error) from error
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with self._cleanup:  # whatever happens, nothing stays under the provisional name
+            if kind is not None:
+                return
+            try:
+                self._container.mux(self._video.encode(None))
+                if self._soundtrack is not None:
+                    self._soundtrack.finish()
+                self._container.close()
+                self._file.close()
+                self._partial.replace(self._path)
+            except (OSError, av.FFmpegError) as failure:
+                raise refusal(self._path, failure) from failure
+
+    @property
+    def _is_rgb(self) -> bool:
+        return pixel_format(self._encoding).startswith("bgr")
+
+    def _converted(self, rgb: VideoFrame) -> VideoFrame:
+        pixels = pixel_format(self._encoding)
+        if self._is_rgb:
+            return rgb.reformat(format=pixels)
+        return rgb.reformat(
+            format=pixels,
+            src_color_range=FULL_RANGE,
+            dst_colorspace=self._tags.matrix,
+            dst_color_range=self._tags.range,
+            interpolation=ACCURATE,
+        )
+
+    def _add_video(self) -> VideoStream:
+        stream = self._container.add_stream(codec_of(self._encoding).name, rate=self._rate)
+        assert isinstance(stream, VideoStream)
+        grain = 1 if self._is_rgb else 2
+        stream.width, stream.height = (size + size % grain for size in self._size)
+        stream.pix_fmt = pixel_format(self._encoding)
+        stream.time_base = 1 / self._rate
+        context = stream.codec_context
+        context.time_base = 1 / self._rate
+        context.options = encoder_options(self._encoding)
+        context.color_range = FULL_RANGE if self._is_rgb else self._tags.range
+        context.colorspace = RGB if self._is_rgb else self._source_tags.matrix
+        context.color_trc = self._source_tags.transfer
+        context.color_primaries = self._source_tags.primaries
+        return stream
+
+
+def open_output(file: BinaryIO, encoding: Encoding, rate: Fraction, comment: str) -> OutputContainer:
+    """A container to write to, which holds nothing that differs from run to run."""
+    options = {"fflags": "bitexact"}
+    if codec_of(encoding).container in {"mp4", "mov"}:  # the default time scale would round durations to milliseconds
+        options["movie_timescale"] = str(min(rate.numerator * 100, 2**31 - 1))
+    container = av.open(file, "w", format=codec_of(encoding).container, options=options)
+    if comment:
+        container.metadata["comment"] = comment
+    return container
+
+
+def close_quietly(file: BinaryIO | OutputContainer) -> None:
+    with suppress(OSError, av.FFmpegError, ValueError):  # on a full disk, what is held back cannot be written either
+        file.close()

@@ -1,0 +1,144 @@
+"""Which frames show the mouth well enough to get new lips; the others keep their pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import binary_closing, binary_propagation, distance_transform_edt, median_filter
+
+from .events import Report
+from .footage import Footage
+from .model.speaker import SpeakerModel
+from .occlusion import MouthExplainer
+from .trust import seen_angles
+
+REASONS = ("", "no face", "turned away", "occluded")
+"""Why a frame keeps its pixels, by number; the first one does not."""
+_NO_FACE, _TURNED_AWAY, _OCCLUDED = 1, 2, 3
+
+_MOST_YAW, _MOST_PITCH = 35.0, 25.0
+"""Degrees from the canonical view beyond which too little of the mouth was learnt, or can be seen."""
+_OCCLUDED_FROM, _OCCLUDED_TO = 3.2, 2.2
+"""Times the clip's median misfit at which something is in front of the mouth, and at which it is gone again."""
+_LEAST_MISFIT, _MOST_MISFIT = 0.012, 0.03
+"""What counts as a clip's median: less is as good as that, and more means that the mouth is hidden for most of it."""
+_FADE_SECONDS = 0.16
+_SHORTEST_SECONDS = 0.24
+"""Between frames that keep their pixels, the mouth is not replaced for a shorter time."""
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How far the mouth is replaced in the n frames of a result.
+
+    Attributes:
+        weights: float32 (n,) from 0, where the pixels stay as they are, to 1.
+        reasons: int (n,) of :data:`REASONS`, not 0 where the weight is 0.
+    """
+
+    weights: NDArray[np.float32]
+    reasons: NDArray[np.int64]
+
+    @property
+    def untouched(self) -> list[dict[str, Any]]:
+        """Runs of frames that keep their pixels: ``first``, ``last`` and ``reason``."""
+        starts = np.flatnonzero(np.diff(self.reasons, prepend=-1))
+        ends = np.append(starts[1:], len(self.reasons))
+        return [
+            {"first": int(first), "last": int(end) - 1, "reason": REASONS[self.reasons[first]]}
+            for first, end in zip(starts, ends, strict=True)
+            if self.reasons[first]
+        ]
+
+
+def judge_frames(
+    speaker: SpeakerModel, footage: Footage, indices: NDArray[np.integer], rate: Fraction, report: Report
+) -> Reliability:
+    """Look at the footage's frames that a result shows.
+
+    Args:
+        speaker: Who is expected, on the device to compute on.
+        footage: The clip.
+        indices: int (n,) which of its frames the result shows.
+        rate: Frames per second of the result.
+        report: Told the phase ``"Look for the mouth"``.
+    """
+    misfits = np.full(len(footage.times), np.nan)
+    reasons = find_reasons(footage.track.found, _turned_away(speaker, footage), misfits)
+    wanted = np.zeros(len(reasons), dtype=bool)
+    wanted[indices] = True
+    wanted &= reasons == 0
+    if wanted.any():
+        explainer = MouthExplainer(speaker, footage)
+        for numbers, images in _batches(footage, wanted, report):
+            misfits[numbers] = explainer.misfits(images, numbers)
+        reasons = find_reasons(footage.track.found, reasons == _TURNED_AWAY, misfits)
+    return fade(reasons[indices], rate)
+
+
+def find_reasons(
+    found: NDArray[np.bool_], turned: NDArray[np.bool_], misfits: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Why frames (N,) of a clip should keep their pixels, as numbers of :data:`REASONS`.
+
+    Args:
+        found: Whether there is a face.
+        turned: Whether it is turned away.
+        misfits: As :meth:`s2l_core.occlusion.MouthExplainer.misfits` gives them; NaN where that was not asked.
+    """
+    known = np.isfinite(misfits)
+    hidden = np.zeros(len(found), dtype=bool)
+    if known.any():
+        usual = float(np.clip(np.median(misfits[known]), _LEAST_MISFIT, _MOST_MISFIT))
+        shares = median_filter(misfits[known], size=3, mode="nearest") / usual
+        hidden[known] = binary_propagation(shares > _OCCLUDED_FROM, mask=shares > _OCCLUDED_TO)
+    return np.where(~found, _NO_FACE, np.where(turned, _TURNED_AWAY, np.where(hidden, _OCCLUDED, 0)))
+
+
+def fade(reasons: NDArray[np.int64], rate: Fraction) -> Reliability:
+    """Weights of the frames of a result whose mouths are reliable or not for ``reasons`` (n,).
+
+    Frames with a reason have none, the next ones little, and so on; what is reliable for less than 0.24 s between them
+    is taken for unreliable as well.
+    """
+    bad = reasons > 0
+    if not bad.any():
+        return Reliability(np.ones(len(bad), np.float32), reasons)
+    gap = max(1, round(_SHORTEST_SECONDS * rate))
+    padded = np.pad(bad, gap)
+    closed = binary_closing(padded, np.ones(gap))[gap:-gap] | bad
+    last_bad = np.maximum.accumulate(np.where(bad, np.arange(len(bad)), -1))
+    filled = np.where(closed, reasons[np.maximum(last_bad, 0)], 0)
+    share = np.minimum(distance_transform_edt(~closed) / (max(1, round(_FADE_SECONDS * rate)) + 1), 1.0)
+    return Reliability((share * share * (3.0 - 2.0 * share)).astype(np.float32), filled)
+
+
+def _turned_away(speaker: SpeakerModel, footage: Footage) -> NDArray[np.bool_]:
+    usual = seen_angles(speaker.face.lips.pose.double().cpu().numpy())
+    yaw, pitch, _ = np.abs(seen_angles(footage.track.poses) - usual).T
+    return (yaw > _MOST_YAW) | (pitch > _MOST_PITCH)
+
+
+def _batches(
+    footage: Footage, wanted: NDArray[np.bool_], report: Report
+) -> Iterator[tuple[NDArray[np.int64], list[NDArray[np.uint8]]]]:
+    """Numbers and pictures of the wanted frames (N,), some at a time."""
+    chosen = np.flatnonzero(wanted)
+    images: list[NDArray[np.uint8]] = []
+    done = 0
+    for index, frame in enumerate(footage.frames()):
+        if wanted[index]:
+            images.append(frame.image)
+        if len(images) == _BATCH or (images and index == chosen[-1]):
+            yield chosen[done : done + len(images)], images
+            done += len(images)
+            report.progress("Look for the mouth", done, len(chosen))
+            images = []
+        if index == chosen[-1]:
+            return

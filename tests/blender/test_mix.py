@@ -1,0 +1,164 @@
+"""Sounds are mixed as Blender's sequencer mixes them: its own mixdown is the truth."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import wave
+from collections.abc import Callable
+from pathlib import Path
+
+import aud
+import bpy
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+RATE = 48_000
+LENGTH = 75
+"""Frames of the scene: three seconds."""
+TOLERANCE = 0.03
+"""RMS of the difference against the RMS of the truth."""
+MOST_LATE = RATE // 20
+"""Samples by which Blender plays a retimed sound early or late, at most."""
+MIX = """
+import json, sys, numpy
+from s2l_core.jobs import Mix, Sound
+from s2l_core.media.mix import mix
+sounds = [
+    Sound(**{key: tuple(value) if isinstance(value, list) else value for key, value in sound.items()})
+    for sound in json.loads(sys.argv[1])
+]
+numpy.save(sys.argv[2], mix(Mix(3.0, tuple(sounds))))
+"""
+
+
+@pytest.fixture(scope="module")
+def voices(tmp_path_factory) -> dict[int, str]:
+    """Four seconds like speech, as files of one and two channels."""
+    folder = tmp_path_factory.mktemp("voices")
+    random = np.random.default_rng(0)
+    spectrum = np.fft.rfft(random.normal(size=(4 * RATE, 2)), axis=0)
+    spectrum /= 1 + (np.fft.rfftfreq(4 * RATE, 1 / RATE)[:, None] / 800) ** 2
+    samples = np.fft.irfft(spectrum, axis=0)
+    samples *= 0.2 / samples.std(axis=0).mean()
+    paths = {}
+    for channels in (1, 2):
+        paths[channels] = str(folder / f"{channels}.wav")
+        with wave.open(paths[channels], "wb") as file:
+            file.setparams((channels, 2, RATE, 0, "NONE", ""))
+            file.writeframes((samples[:, :channels] * 32767).clip(-32768, 32767).round().astype("<i2").tobytes())
+    return paths
+
+
+def sequencer_override(scene):
+    """What makes operators of the sequencer work on a scene."""
+    if hasattr(bpy.context.workspace, "sequencer_scene"):
+        bpy.context.workspace.sequencer_scene = scene
+    window = bpy.context.window_manager.windows[0]
+    area = max(window.screen.areas, key=lambda area: area.width * area.height)
+    area.type = "SEQUENCE_EDITOR"
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    return bpy.context.temp_override(window=window, area=area, region=region, scene=scene)
+
+
+def overlap(strips, voices) -> list[dict]:
+    first, second = strips.new_sound("A", voices[2], 1, 1), strips.new_sound("B", voices[1], 2, 26)
+    first.volume, second.volume = 0.5, 0.8
+    return [
+        {"path": voices[2], "at": 0.0, "seconds": 3.0, "moments": (0.0, 3.0), "volumes": (0.5,)},
+        {"path": voices[1], "at": 1.0, "seconds": 2.0, "moments": (0.0, 2.0), "volumes": (0.8,)},
+    ]
+
+
+def trimmed(strips, voices) -> list[dict]:
+    strip = strips.new_sound("A", voices[2], 1, 1)
+    strip.frame_offset_start, strip.frame_offset_end = 10, 100 - 60
+    return [{"path": voices[2], "at": 0.4, "seconds": 2.0, "moments": (0.4, 2.4)}]
+
+
+def faded(strips, voices) -> list[dict]:
+    strip = strips.new_sound("A", voices[2], 1, 1)
+    for frame, volume in ((1, 0.0), (26, 1.0), (51, 0.2), (76, 0.6)):
+        strip.volume = volume
+        strip.keyframe_insert("volume", frame=frame)
+    volumes = []
+    for frame in range(LENGTH + 1):  # Blender hears animation one frame late
+        bpy.context.scene.frame_set(frame)
+        volumes.append(strip.volume)
+    return [{"path": voices[2], "at": 0.0, "seconds": 3.0, "moments": (0.0, 3.0), "volumes": volumes}]
+
+
+def panned(pan: float, channels: int = 1, mono: bool = False) -> Callable[..., list[dict]]:
+    def panned(strips, voices) -> list[dict]:
+        strip = strips.new_sound("A", voices[channels], 1, 1)
+        strip.pan, strip.sound.use_mono, strip.volume = pan, mono, 0.5
+        return [
+            {"path": voices[channels], "at": 0.0, "seconds": 3.0, "moments": (0.0, 3.0)}
+            | {"pans": (pan,), "mono": mono, "volumes": (0.5,)}
+        ]
+
+    return panned
+
+
+def shifted(strips, voices) -> list[dict]:
+    strips.new_sound("A", voices[2], 1, 1).sound_offset = 0.1
+    return [{"path": voices[2], "at": 0.1, "seconds": 2.9, "moments": (0.0, 2.9)}]
+
+
+def mixdown(scene, path: Path) -> np.ndarray:
+    scene.frame_start, scene.frame_end = 1, LENGTH
+    bpy.ops.sound.mixdown(filepath=str(path), container="WAV", codec="PCM", format="F32")
+    return aud.Sound(str(path)).data()[: LENGTH * RATE // 25]
+
+
+def difference(own: np.ndarray, truth: np.ndarray) -> float:
+    return float(np.sqrt(np.mean((own - truth) ** 2) / np.mean(truth**2)))
+
+
+def own_mix(sounds: list[dict], path: Path) -> np.ndarray:
+    subprocess.run([os.environ["S2L_WORKER_PYTHON"], "-c", MIX, json.dumps(sounds), path], cwd=ROOT, check=True)
+    return np.load(path)
+
+
+@pytest.mark.skipif("S2L_WORKER_PYTHON" not in os.environ, reason="needs a Python with the library")
+@pytest.mark.parametrize(
+    "arrange",
+    [
+        pytest.param(overlap, id="two strips overlap"),
+        pytest.param(trimmed, id="trimmed"),
+        pytest.param(faded, id="animated volume"),
+        pytest.param(shifted, id="sound offset"),
+        *(pytest.param(panned(pan), id=f"pan {pan}") for pan in (-2, -1, -0.3, 0, 0.5, 1, 2)),
+        pytest.param(panned(0.5, channels=2), id="pan of two channels"),
+        pytest.param(panned(0.5, channels=2, mono=True), id="pan of two channels summed"),
+    ],
+)
+def test_sounds_are_mixed_as_blender_mixes_them(scene, strips, voices, tmp_path, arrange) -> None:
+    sounds = arrange(strips, voices)
+    truth, own = mixdown(scene, tmp_path / "truth.wav"), own_mix(sounds, tmp_path / "own.npy")
+    assert own.shape == truth.shape
+    heard = truth.any(axis=1)  # Blender begins within blocks of samples, up to 20 ms late
+    assert (own.any(axis=1) & ~heard).sum() < RATE // 50
+    assert min(difference(np.roll(own, lag, axis=0)[heard], truth[heard]) for lag in (-1, 0, 1)) < TOLERANCE
+
+
+@pytest.mark.skipif("S2L_WORKER_PYTHON" not in os.environ, reason="needs a Python with the library")
+def test_a_retimed_sound_is_mixed_as_blender_mixes_it(scene, strips, voices, tmp_path) -> None:
+    """Twice as fast for one second, then slower to the old end; Blender 5.0 keeps the pitch unless told otherwise."""
+    strip = strips.new_sound("A", voices[2], 1, 1)
+    if hasattr(strip, "pitch_correction"):
+        strip.pitch_correction = False
+    scene.sequence_editor.active_strip = strip
+    with sequencer_override(scene):
+        bpy.ops.sequencer.retiming_key_add(timeline_frame=51)
+    strip.retiming_keys[1].timeline_frame = 26
+    truth = mixdown(scene, tmp_path / "truth.wav")
+    last = strip.retiming_keys[2].timeline_frame
+    moments = [float(np.interp(frame, [1, 26, last], [0.0, 2.0, 2.0 + (last - 51) / 25])) for frame in range(1, 77)]
+    own = own_mix([{"path": voices[2], "at": 0.0, "seconds": 3.0, "moments": moments}], tmp_path / "own.npy")
+    for part in (slice(RATE // 10, RATE - RATE // 10), slice(RATE + RATE // 10, 3 * RATE - RATE // 10)):
+        lags = range(-MOST_LATE, MOST_LATE)
+        late = min(lags, key=lambda lag: difference(np.roll(own[:, 0], lag)[part][:4800], truth[part, 0][:4800]))
+        assert difference(np.roll(own, late, axis=0)[part], truth[part]) < 5 * TOLERANCE  # a lag is no whole sample

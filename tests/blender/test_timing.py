@@ -1,0 +1,207 @@
+"""Strips mean what they mean in Blender: footage with its frame numbers burnt in, rendered by Blender, is the truth."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import bpy
+import pytest
+from test_strips import add_movie_at_its_own_speed, heard_seconds, sequencer_override
+
+FRAMES = 120
+STRIPES = 8
+START = 11
+# Every third picture comes late, and one is held for half a second.
+VARIED = [
+    str(round(0.04 * number + 0.012 * (number % 3) + (0.5 if number > 60 else 0.0), 4)) for number in range(FRAMES)
+]
+
+Change = Callable[[Any], Any]
+
+
+@pytest.fixture(scope="session")
+def counter(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Makes movies that show the numbers of their frames, of a rate such as ``"30000/1001"``, or ``"varied"``."""
+    folder = tmp_path_factory.mktemp("counters")
+
+    def make(rate: str) -> Path:
+        path = folder / f"{rate.replace('/', '_')}.mp4"
+        words = VARIED if rate == "varied" else [rate, str(FRAMES)]
+        if not path.exists():
+            program = Path(__file__).with_name("make_counter.py")
+            subprocess.run([os.environ["S2L_WORKER_PYTHON"], program, path, *words], check=True)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def shown_number(tmp_path: Path) -> Callable[[Any, int], int]:
+    """Tells the number that Blender shows on a frame of a scene."""
+
+    def shown_number(scene: Any, frame: int) -> int:
+        scene.view_settings.view_transform = "Standard"
+        scene.render.filepath = str(tmp_path / "shown.png")
+        scene.frame_set(frame)
+        with sequencer_override(scene):
+            bpy.ops.sequencer.refresh_all()  # its cache takes the nearest frame for the one before
+        bpy.ops.render.render(write_still=True)
+        image = bpy.data.images.load(scene.render.filepath)
+        row = [image.pixels[4 * (32 * 64 + 8 * bit + 4)] for bit in range(STRIPES)]
+        bpy.data.images.remove(image)
+        assert all(value < 0.3 or value > 0.7 for value in row), "no number is shown"
+        return sum(1 << bit for bit, value in enumerate(row) if value > 0.5)
+
+    return shown_number
+
+
+def nothing(strip) -> None:
+    pass
+
+
+def trim(strip) -> None:
+    strip.frame_offset_start, strip.frame_offset_end = 12, 9
+
+
+def trim_for_good(strip) -> None:
+    strip.animation_offset_start, strip.animation_offset_end = 12, 5
+
+
+def hold_beyond_the_ends(strip) -> None:
+    strip.frame_offset_start, strip.frame_offset_end = -6, -4
+
+
+def move(strip) -> None:
+    strip.frame_start += 37
+
+
+def reverse(strip) -> None:
+    strip.use_reverse_frames = True
+
+
+def reverse_trimmed(strip) -> None:
+    trim(strip)
+    reverse(strip)
+
+
+def put_into_meta(strip):
+    """Inside a meta strip, which is inside another one whose handles trim it."""
+    strips = strip.id_data.sequence_editor.strips
+    for name in ("Inner", "Outer"):
+        meta = strips.new_meta(name, 5, START)
+        strip.move_to_meta(meta)
+        strip = meta
+        meta.frame_final_end = START + 90
+    meta.frame_final_end, meta.frame_final_start = START + 80, START + 20
+
+
+def retime(speed: float, key: int = 41) -> Change:
+    """Change the speed from the strip's start up to a key."""
+
+    def change(strip) -> None:
+        strip.id_data.sequence_editor.active_strip = strip
+        with sequencer_override(strip.id_data):
+            bpy.ops.sequencer.retiming_key_add(timeline_frame=START + key)
+            bpy.ops.sequencer.select_all(action="DESELECT")
+            strip.select_right_handle = False
+            strip.select = True
+            bpy.ops.sequencer.retiming_segment_speed_set(speed=speed)
+
+    change.__name__ = f"retime to {speed:g} %"
+    return change
+
+
+def trim_and_retime(strip) -> None:
+    retime(50.0)(strip)
+    strip.frame_offset_start, strip.frame_offset_end = 7, 11
+
+
+def freeze(strip) -> None:
+    strip.id_data.sequence_editor.active_strip = strip
+    with sequencer_override(strip.id_data):
+        bpy.ops.sequencer.retiming_key_add(timeline_frame=START + 41)
+        bpy.ops.sequencer.select_all(action="SELECT")
+        bpy.ops.sequencer.retiming_freeze_frame_add(duration=10)
+
+
+RATES = ["24000/1001", "24", "25", "30000/1001", "30", "50", "60", "varied"]
+CHANGES: list[Change] = [
+    nothing, trim, trim_for_good, hold_beyond_the_ends, move, reverse, reverse_trimmed, put_into_meta,
+    retime(50.0), retime(200.0), trim_and_retime, freeze,
+]  # fmt: skip
+SCENES = [(25, 1.0), (24, 1.001), (30, 1.001), (60, 1.0), (24, 1.0), (30, 1.0), (50, 1.0)]
+# Every rate of media with every change, the timeline's rate and "Adjust Playback Rate" going round beside them.
+ROWS = [
+    (rate, SCENES[(number + place) % len(SCENES)], bool((number + place // 2) % 2), change)
+    for number, rate in enumerate(RATES)
+    for place, change in enumerate(CHANGES)
+]
+
+
+@pytest.mark.parametrize(
+    ("rate", "scene_rate", "own_speed", "change"),
+    ROWS,
+    ids=lambda value: getattr(value, "__name__", str(value)).replace("_", " "),
+)
+def test_dub_sees_the_frames_that_blender_shows(
+    module, scene, strips, counter, shown_number, rate, scene_rate, own_speed, change
+) -> None:
+    path = counter(rate)
+    scene.render.fps, scene.render.fps_base = scene_rate
+    scene.render.resolution_x, scene.render.resolution_y = 64, 64  # a strip is fitted to it when it is added
+    strip = add_movie_at_its_own_speed(scene, path, START) if own_speed else strips.new_movie("M", str(path), 1, START)
+    change(strip)
+    library = module("s2l_blender_addon.strips")
+    frames = module("s2l_blender_addon.timing").visible(strip)
+    seconds = library.moments(scene, strip, frames)
+    assert len(seconds) == len(frames) > 0
+    times = [float(time) for time in VARIED] if rate == "varied" else None
+    for place in sorted({0, 1, len(frames) // 3, len(frames) // 2 + 1, len(frames) - 2, len(frames) - 1}):
+        shown = shown_number(scene, frames[place])
+        assert number_at(seconds[place], rate, times) == shown, f"frame {frames[place]} of {frames}"
+
+
+def number_at(second: float, rate: str, times: list[float] | None) -> int:
+    """The frame that has last begun, as the library finds it."""
+    if times is None:
+        numerator, _, denominator = rate.partition("/")
+        times = [number * int(denominator or 1) / int(numerator) for number in range(FRAMES)]
+    return max((number for number, time in enumerate(times) if time <= second + 1e-3), default=0)
+
+
+def delay(strip) -> None:
+    strip.sound_offset = 0.3
+
+
+def cut_before_the_click(strip) -> None:
+    strip.frame_offset_start = 15
+
+
+@pytest.mark.skipif(bpy.app.version >= (5, 2), reason="since Blender 5.2 a mixdown returns before it is written")
+@pytest.mark.parametrize(
+    "change",
+    [nothing, cut_before_the_click, trim_for_good, delay, move, put_into_meta, retime(50.0), retime(200.0)],
+    ids=lambda change: change.__name__.replace("_", " "),
+)
+@pytest.mark.parametrize("scene_rate", [(25, 1.0), (30, 1.001), (60, 1.0)], ids=str)
+def test_dub_hears_the_sound_when_blender_plays_it(module, scene, strips, sound, tmp_path, scene_rate, change) -> None:
+    scene.render.fps, scene.render.fps_base = scene_rate
+    strip = strips.new_sound("Speech", str(sound), 1, START)
+    change(strip)
+    mixing, timing = module("s2l_blender_addon.mixing"), module("s2l_blender_addon.timing")
+    rate = float(timing.frame_rate(scene))
+    scene.frame_start, scene.frame_end = 1, strip.frame_final_end + 40
+    (part,) = mixing.mix(scene, [strip], range(1, scene.frame_end + 1)).sounds
+    steps = len(part.moments) - 1
+    click = next(
+        part.at + part.seconds * (step + (1.2 - before) / (after - before)) / steps
+        for step, (before, after) in enumerate(zip(part.moments, part.moments[1:], strict=False))
+        if before <= 1.2 < after
+    )
+    is_blurred = bpy.app.version >= (5, 0) and len(strip.retiming_keys) > 0  # by the correction of its pitch
+    tolerance = 0.1 if is_blurred else 1.5 / rate
+    assert click == pytest.approx(heard_seconds(tmp_path / "mix.wav"), abs=tolerance)

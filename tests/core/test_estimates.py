@@ -1,0 +1,117 @@
+"""What is told of a job before it starts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import s2l_core
+from s2l_core import calibration as measuring
+from s2l_core.estimates import (
+    PRESET_WORK,
+    Calibration,
+    estimate,
+    from_json,
+    from_values,
+    load_calibration,
+    to_json,
+)
+from s2l_core.jobs import CalibrateJob, CheckJob, DubJob, Job, Media, TrainJob
+from s2l_core.training.presets import PRESETS
+
+KNOWN = Calibration("0.1.0", "cpu", 0.009, 0.02, 0.035, 0.004)
+FOOTAGE = Media("take.mp4")
+TRAIN = TrainJob(FOOTAGE, "ada.s2l", preset="preview")
+DUB = DubJob("ada.s2l", FOOTAGE, Media("line.wav"), "dubbed.mp4")
+
+
+def seconds(job: Any, frames: int = 1500, width: int = 640, height: int = 360, **options: Any) -> float:
+    return estimate(job, frames, width, height, KNOWN, **options).seconds
+
+
+@pytest.mark.parametrize(
+    ("less", "more"),
+    [
+        (seconds(CheckJob(FOOTAGE)), seconds(TRAIN)),
+        (seconds(TRAIN), seconds(replace(TRAIN, preset="balanced"))),
+        (seconds(replace(TRAIN, preset="balanced")), seconds(replace(TRAIN, preset="final"))),
+        (seconds(TRAIN), seconds(replace(TRAIN, architecture="paper"))),
+        (seconds(TRAIN), seconds(TRAIN, frames=6000)),
+        (seconds(DUB), seconds(DUB, width=1920, height=1080)),
+        (seconds(DUB, looked_at=True), seconds(DUB)),
+        (seconds(DUB, output_frames=100), seconds(DUB)),
+    ],
+)
+def test_more_work_takes_longer(less: float, more: float) -> None:
+    assert 0 < less < more
+
+
+def test_longer_footage_takes_more_memory_and_disk() -> None:
+    short, long = (estimate(TRAIN, frames, 640, 360, KNOWN) for frames in (500, 5000))
+    assert 0 < short.memory_bytes < long.memory_bytes
+    assert 0 < short.disk_bytes < long.disk_bytes
+
+
+def test_estimates_follow_what_jobs_took() -> None:
+    known = KNOWN
+    for _ in range(20):
+        known = known.corrected("dub", estimate(DUB, 1500, 640, 360, known).seconds, 90.0)
+    assert estimate(DUB, 1500, 640, 360, known).seconds == pytest.approx(90.0, rel=0.01)
+    assert estimate(TRAIN, 1500, 640, 360, known) == estimate(TRAIN, 1500, 640, 360, KNOWN)
+
+
+def test_the_presets_are_those_of_training() -> None:
+    for name, preset in PRESETS.items():
+        work = PRESET_WORK[name]
+        assert (work.appearance_steps, work.depth_steps, work.head_steps, work.speech_factor, work.sync) == (
+            preset.appearance_steps,
+            preset.depth_steps,
+            preset.head_steps,
+            preset.speech_factor,
+            preset.weights.sync > 0,
+        )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", "{" * 5000, to_json(KNOWN)[:-1]]
+    + [
+        json.dumps({**asdict(KNOWN), **change})
+        for change in (
+            {"step_seconds": 0},
+            {"step_seconds": "fast"},
+            {"step_seconds": float("nan")},
+            {"step_seconds": True},
+            {"corrections": [1]},
+            {"corrections": {"dub": -1}},
+            {"device": 3},
+            {"more": 1},
+        )
+    ],
+)
+def test_what_is_no_calibration_counts_as_none(text: str, tmp_path: Path) -> None:
+    (tmp_path / "calibration.json").write_text(text)
+    assert from_json(text) is None
+    assert load_calibration(str(tmp_path / "calibration.json")) is None
+
+
+def test_a_calibration_is_measured_once_and_jobs_improve_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(measuring, "_PIECE_SECONDS", 0.01)
+    first = s2l_core.calibrate(CalibrateJob(device="cpu"))
+    assert from_values(first) == from_json(json.dumps(first)) is not None
+    assert s2l_core.calibrate(CalibrateJob(device="cpu")) == first
+    footage = Media(str(Path(__file__).resolve().parents[2] / "demo" / "speaker.mp4"))
+    job: Job = CheckJob(footage, device="cpu")
+    known = from_values(first)
+    assert known is not None
+    taken = 2 * estimate(CheckJob(footage), 1545, 384, 384, known).seconds
+    measuring.learn_from(job, {}, taken)
+    assert s2l_core.calibrate(CalibrateJob(device="cpu"))["corrections"]["check"] == pytest.approx(2**0.3, rel=0.01)
+    measuring.learn_from(job, {}, 1000 * taken)  # something else went on
+    assert np.isfinite(s2l_core.calibrate(CalibrateJob(device="cpu"))["corrections"]["check"])

@@ -1,0 +1,118 @@
+"""What has been computed is kept: whole results, and rows of what takes long."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from s2l_core.errors import Cancelled
+from s2l_core.events import Event, Progress, Report
+from s2l_core.footage import prepare
+from s2l_core.jobs import Media
+from s2l_core.kept import FORGETFUL, Kept, Rows
+from s2l_core.training.checkpoint import kept_steps
+
+SPEAKER = Path(__file__).resolve().parents[2] / "demo" / "speaker.mp4"
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Kept:
+    return Kept(tmp_path)
+
+
+@pytest.fixture
+def saving_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("kept", "training.checkpoint"):
+        monkeypatch.setattr(f"s2l_core.{module}.SAVE_SECONDS", -1.0)
+
+
+def test_a_result_is_computed_once(here: Kept) -> None:
+    counts = itertools.count()
+    results = [here.once("depth", lambda: {"depth": torch.tensor([next(counts)])}) for _ in range(2)]
+    assert [int(result["depth"]) for result in results] == [0, 0]
+    assert int(FORGETFUL.once("depth", lambda: {"depth": torch.tensor([next(counts)])})["depth"]) == 1
+
+
+@pytest.mark.parametrize("damage", [b"", b"nonsense", b"\xff" * 100])
+def test_what_cannot_be_read_is_computed_again(here: Kept, damage: bytes) -> None:
+    here.remember("depth", {"depth": torch.zeros(3)})
+    path = here.path("depth")
+    assert path is not None
+    path.write_bytes(damage)
+    assert here.recall("depth") is None
+
+
+def test_rows_go_on_after_the_last_that_were_written(here: Kept, saving_at_once: None) -> None:
+    rows = Rows(here, "frames")
+    for first in (0, 2, 4):
+        rows.add(number=torch.arange(first, first + 2))
+    assert Rows(here, "frames").count == 6
+    path = here.path("frames-4")
+    assert path is not None
+    path.unlink()
+    again = Rows(here, "frames")
+    again.add(number=torch.tensor([9]))
+    assert again.all()["number"].tolist() == [0, 1, 2, 3, 9]
+
+
+def test_what_nobody_used_for_long_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    old, used = Kept.of("test", 1), Kept.of("test", 2)
+    assert old.folder is not None and used.folder is not None
+    for folder in (old.folder, used.folder):
+        os.utime(folder, (0, 0))
+    Kept.of("test", 2)
+    assert used.folder.is_dir() and not old.folder.exists()
+
+
+def learn(here: Kept, cut: int | None = None) -> list[float]:
+    """A small fit with dropout and a schedule, cut at a step."""
+    torch.manual_seed(3)
+    network = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Dropout(0.5), torch.nn.Linear(8, 1))
+    optimiser = torch.optim.AdamW(network.parameters(), 0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.01, total_steps=20)
+    random = np.random.default_rng(0)
+    for step in kept_steps(here, "steps")(20, network, optimiser, random):
+        if step == cut:
+            return []
+        schedule.last_epoch = step
+        optimiser.zero_grad()
+        network(torch.from_numpy(random.normal(size=(5, 4)).astype(np.float32))).square().mean().backward()
+        optimiser.step()
+        schedule.step()
+    return [value for parameter in network.parameters() for value in parameter.flatten().tolist()]
+
+
+@pytest.mark.parametrize("cut", [1, 11, 19])
+def test_a_fit_goes_on_and_ends_bit_equal(here: Kept, saving_at_once: None, cut: int) -> None:
+    whole = learn(FORGETFUL)
+    learn(here, cut)
+    assert learn(here) == whole
+
+
+def test_finding_a_face_goes_on_and_ends_bit_equal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saving_at_once: None
+) -> None:
+    media = Media(str(SPEAKER), 1.0, 3.0)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "whole"))
+    whole = prepare(media)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cut"))
+    heard: list[Event] = []
+
+    def is_far() -> bool:
+        return len(heard) >= 20
+
+    with pytest.raises(Cancelled):
+        prepare(media, report=Report(heard.append, is_far))
+    again: list[Event] = []
+    footage = prepare(media, report=Report(again.append))
+    assert sum(isinstance(event, Progress) and event.phase == "Find face" for event in again) < 35
+    assert np.array_equal(footage.times, whole.times)
+    assert np.array_equal(footage.landmarks, whole.landmarks)
+    assert np.array_equal(footage.track.poses, whole.track.poses)
+    assert footage.track.intrinsics == prepare(media).track.intrinsics

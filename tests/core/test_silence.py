@@ -1,0 +1,73 @@
+"""Where nobody speaks, the mouth rests."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from s2l_core.media.audio import SPEECH_RATE, measure_level
+from s2l_core.speech.silence import curve_at, resting
+
+Curve = NDArray[np.float64]
+
+
+def voice(*spans: tuple[float, float], seconds: float = 4.0, noise_db: float = -60.0) -> NDArray[np.float32]:
+    """Noise as loud as speech in spans of time, and quieter by ``noise_db`` elsewhere."""
+    samples = 0.1 * np.random.default_rng(0).normal(size=round(seconds * SPEECH_RATE))
+    time = np.arange(len(samples)) / SPEECH_RATE
+    speaks = np.any([(time >= first) & (time < last) for first, last in spans], axis=0)
+    return np.where(speaks, samples, 10 ** (noise_db / 20) * samples).astype(np.float32)
+
+
+def rest(speech: NDArray[np.float32], times: Curve, threshold: float = -35.0) -> Curve:
+    return resting(speech, times, measure_level(speech, SPEECH_RATE).loudness_db, np.full(len(times), threshold))
+
+
+TIMES = np.arange(0.0, 4.0, 0.02)
+
+
+def test_the_mouth_rests_in_pauses_and_is_free_in_speech() -> None:
+    shares = rest(voice((0.5, 1.5), (2.5, 3.5)), TIMES)
+    speaking = ((TIMES > 0.44) & (TIMES < 1.5)) | ((TIMES > 2.44) & (TIMES < 3.5))
+    assert not shares[speaking].any()
+    assert shares[(TIMES < 0.3) | ((TIMES > 1.65) & (TIMES < 2.3)) | (TIMES > 3.65)] == pytest.approx(1.0)
+    assert np.abs(np.diff(shares)).max() < 0.35  # no jump
+
+
+def test_the_mouth_is_free_before_the_sound_begins() -> None:
+    shares = rest(voice((2.0, 3.0)), np.array([1.8, 1.9, 1.95, 2.0]))
+    assert shares[0] == pytest.approx(1.0, abs=0.01)
+    assert 0.0 < shares[1] < 0.7
+    assert shares[2:].tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(("pause", "rests"), [(0.08, False), (0.3, True), (0.6, True)])
+def test_closures_of_plosives_are_no_silence(pause: float, rests: bool) -> None:
+    shares = rest(voice((0.0, 1.0), (1.0 + pause, 4.0)), TIMES)
+    assert (shares.max() > 0.3) == rests
+
+
+def test_noise_counts_as_silence_when_the_threshold_says_so() -> None:
+    speech = voice((1.0, 2.0), noise_db=-25.0)
+    assert not rest(speech, TIMES, -35.0).any()
+    assert rest(speech, TIMES, -20.0)[TIMES > 2.5] == pytest.approx(1.0)
+
+
+def test_a_silent_voice_rests_throughout() -> None:
+    assert rest(np.zeros(2 * SPEECH_RATE, np.float32), TIMES).tolist() == [1.0] * len(TIMES)
+
+
+def test_the_threshold_may_change_over_time() -> None:
+    speech = voice((0.0, 1.0), (3.0, 4.0), noise_db=-25.0)
+    threshold = np.where(TIMES < 2.0, -35.0, -20.0)
+    shares = resting(speech, TIMES, measure_level(speech, SPEECH_RATE).loudness_db, threshold)
+    assert not shares[TIMES < 1.9].any()
+    assert shares[(TIMES > 2.2) & (TIMES < 2.8)] == pytest.approx(1.0)
+
+
+def test_a_curve_runs_from_the_first_frame_to_the_last() -> None:
+    times = np.array([0.0, 1.0, 2.0, 5.0])
+    assert curve_at((-30.0,), times, 2.0).tolist() == [-30.0] * 4
+    assert curve_at((0.0, 1.0), times, 2.0).tolist() == [0.0, 0.5, 1.0, 1.0]
+    assert curve_at((0.0, 1.0), np.zeros(1), 0.0).tolist() == [0.0]
