@@ -10,7 +10,7 @@ import bpy
 
 from ..s2l_core.errors import SceneNotOpen
 from ..s2l_core.jobs import CheckJob, DubJob, TrainJob
-from . import results, strips
+from . import results, speakers, strips
 from .entries import Entry, Target, output_of
 
 
@@ -63,6 +63,10 @@ def _check(scene: bpy.types.Scene, job: CheckJob, result: dict[str, Any]) -> str
 def _train(scene: bpy.types.Scene, job: TrainJob, result: dict[str, Any]) -> str:
     scene.s2l.train.result = json.dumps(result)
     scene.s2l.dub.speaker_path = job.speaker_path
+    figures = result.get("held_out") or {}
+    known = {"name": job.name, "preset": job.preset, "device": job.device, "consent": job.consent}
+    speakers.remember(scene, job.speaker_path, known | {"mouth_psnr": figures.get("mouth_psnr")})
+    speakers.look_into(scene, job.speaker_path)
     return f"The speaker is in {job.speaker_path}."
 
 

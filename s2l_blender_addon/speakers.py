@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from datetime import datetime
 from pathlib import Path
@@ -10,8 +11,12 @@ from typing import Any
 import bpy
 from bpy.app.handlers import persistent
 
-from . import thumbnails
-from .preferences import EXTENSION
+from ..s2l_core.errors import Speech2LipError
+from ..s2l_core.jobs import DescribeJob
+from . import render_session, thumbnails
+from .preferences import EXTENSION, find_worker_python
+
+_LOOK_SECONDS = 0.25
 
 
 def picture_path(speaker_path: str) -> str:
@@ -38,6 +43,25 @@ def remember(scene: bpy.types.Scene, path: str, facts: dict[str, Any]) -> None:
     speaker.facts = "\n".join(_lines(path, facts))
     speaker.quality = str(facts.get("quality", ""))
     thumbnails.load(picture_path(path))
+
+
+def look_into(scene: bpy.types.Scene, path: str) -> None:
+    """Bring a speaker's entry up to date by what its file says, with its picture, once the warm engine has told."""
+    if bpy.app.background:
+        return  # nobody looks, and no timer would run
+    name = scene.name
+    with contextlib.suppress(Speech2LipError):  # its entry tells less then
+        session = render_session.current(find_worker_python(bpy.context))
+        request = session.ask(DescribeJob(path, picture_path(path)))
+
+        def finish() -> float | None:
+            if not request.poll():
+                return _LOOK_SECONDS
+            if request.error is None and (found := bpy.data.scenes.get(name)):
+                remember(found, path, request.result or {})
+            return None
+
+        bpy.app.timers.register(finish, first_interval=_LOOK_SECONDS)
 
 
 def chosen(scene: bpy.types.Scene) -> bpy.types.PropertyGroup | None:
