@@ -111,7 +111,7 @@ def test_the_file_may_change_under_a_job(queue, press, ready_to_dub, fake_worker
     queue.finish()
     assert queue.statuses() == ["done"]
     (strip,) = dubbed_strips()
-    assert (strip.frame_final_start, strip.frame_final_end) == (125, 155)
+    assert (strip.frame_final_start, strip.frame_final_end) == (125, 151)
 
 
 def test_interrupted_script_leaves_a_job_that_can_be_resumed(queue, ready_to_dub, fake_worker, monkeypatch) -> None:
