@@ -52,7 +52,7 @@ class S2L_OT_remove_speaker(bpy.types.Operator):
 
 class S2L_OT_use_speaker(bpy.types.Operator):
     bl_idname = "s2l.use_speaker"
-    bl_label = "Use for Strip"
+    bl_label = "Use For Strip"
     bl_description = "Let the chosen speaker speak in the active movie strip, or in every strip where none is active"
     bl_options = {"REGISTER", "UNDO"}
 

@@ -20,7 +20,9 @@ class S2L_UL_speakers(bpy.types.UIList):
         layout: bpy.types.UILayout,
         data: bpy.types.PropertyGroup,
         item: bpy.types.PropertyGroup,
-        *_: object,
+        icon: int,
+        active_data: bpy.types.PropertyGroup,
+        active_property: str,
     ) -> None:
         row = layout.row()
         row.label(text=item.name, icon_value=thumbnails.icon(speakers.picture_path(item.path)))

@@ -102,6 +102,7 @@ def footage(scene, strips, movie):
     """A movie strip of two seconds, half a second of it trimmed off its start."""
     strip = strips.new_movie("Interview", str(movie), 2, 101)
     strip.frame_offset_start = 12
+    scene.s2l.train.consent = scene.s2l.train.speaker_name
     return strip
 
 

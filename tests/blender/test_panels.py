@@ -99,7 +99,14 @@ def test_train_and_dub_panels_show_what_they_need(draw, scene, strips, sound) ->
         "Folder: Beside the .blend file",
         "Train Speaker",
     ]
-    assert draw("S2L_PT_dub") == ["Speaker: ", "Sound: Line", "Folder: Beside the .blend file", "Dub Strip"]
+    assert draw("S2L_PT_dub") == ["Speaker: ", "Drives: Any", "Sound: Line", "Dub Strip", "Dub All"]
+    assert draw("S2L_PT_output") == [
+        "Result: picture",
+        "Format: h264",
+        "Rate Factor: 17",
+        "Folder: Beside the .blend file",
+    ]
+    assert draw("S2L_PT_silence") == ["Silence: -25.0", "Rest Pose: 1.0"]
 
 
 def test_running_job_is_shown_with_its_progress_and_a_way_out(module, draw, fake_worker, preferences) -> None:
@@ -141,7 +148,7 @@ def test_queue_has_a_row_for_each_job_with_what_can_be_done(
 ) -> None:
     fake_worker("wait")
     for name in ("Ada", "Grace"):
-        scene.s2l.train.speaker_name = name
+        scene.s2l.train.speaker_name = scene.s2l.train.consent = name
         press("S2L_OT_train_speaker")
     first, second = queue.entries()
     second.estimate = "About 20 min"

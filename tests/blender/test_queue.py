@@ -40,7 +40,7 @@ def test_timer_runs_only_while_there_is_something_to_do(queue, press, ready_to_d
 
 def test_waiting_jobs_change_places(queue, press, scene, ready_to_dub, fake_worker) -> None:
     for name in ("Ada", "Grace", "Edith"):
-        scene.s2l.train.speaker_name = name
+        scene.s2l.train.speaker_name = scene.s2l.train.consent = name
         press(TRAIN)
     first, _, last = queue.entries()
     bpy.ops.s2l.move_entry_up(entry=last.identifier)
