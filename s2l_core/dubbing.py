@@ -56,8 +56,8 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     """
     report = report or Report()
     started = time.monotonic()
-    _refuse_other_name(job)
     refuse_unwritable(job.output_path, job.footage.path, *sources(job.voice), job.speaker_path)
+    _refuse_other_name(job)
     device = choose_device(job.device)
     speaker = SpeakerModel.load(job.speaker_path, device)
     info = probe(job.footage.path)
