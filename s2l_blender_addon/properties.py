@@ -15,7 +15,7 @@ from bpy.props import (
     StringProperty,
 )
 
-from . import faces, strips
+from . import strips
 
 
 def _movie_names(group: bpy.types.PropertyGroup, context: bpy.types.Context, text: str) -> list[str]:
@@ -144,13 +144,6 @@ class S2L_PG_dub(bpy.types.PropertyGroup):
     )
 
 
-class S2L_PG_offset(bpy.types.PropertyGroup):
-    sound: StringProperty(name="Sound", description="The sound strip that was measured")
-    seconds: FloatProperty(name="Offset", description="By how much the sound comes late", subtype="TIME_ABSOLUTE")
-    confidence: FloatProperty(name="Confidence", description="How clear the offset is", subtype="FACTOR", max=1.0)
-    is_reliable: BoolProperty(name="Reliable", description="Whether the offset is clear enough to be fixed")
-
-
 class S2L_PG_speaker(bpy.types.PropertyGroup):
     """A speaker in the scene's list; its ``name`` is the speaker's."""
 
@@ -173,16 +166,8 @@ class S2L_PG_scene(bpy.types.PropertyGroup):
         description="The movie strip of the speaker; empty for the active movie strip",
         search=_movie_names,
     )
-    face: EnumProperty(
-        name="Face",
-        description="Which of the people in the movie strip is the speaker",
-        items=faces.items,
-        update=faces.choose,
-        options={"SKIP_SAVE"},
-    )
     speakers: CollectionProperty(type=S2L_PG_speaker)
     speaker_index: IntProperty(name="Speaker", description="The chosen speaker of the list")
-    offset: PointerProperty(type=S2L_PG_offset)
     check: PointerProperty(type=S2L_PG_check)
     train: PointerProperty(type=S2L_PG_train)
     dub: PointerProperty(type=S2L_PG_dub)
@@ -227,7 +212,6 @@ CLASSES = (
     S2L_PG_check,
     S2L_PG_train,
     S2L_PG_dub,
-    S2L_PG_offset,
     S2L_PG_speaker,
     S2L_PG_render,
     S2L_PG_scene,

@@ -160,35 +160,6 @@ def identify(strip: bpy.types.Strip) -> str:
     return str(strip.s2l.identifier)
 
 
-def name_face(scene: bpy.types.Scene, name: str, face: tuple[float, float, float]) -> None:
-    """Tell which of the faces in a movie strip is the speaker's: a second of the file, and a place in the picture."""
-    if strip := _find(scene, MOVIE, name):
-        strip.s2l.has_face, strip.s2l.face = True, face
-
-
-def own_sound(scene: bpy.types.Scene, movie: bpy.types.Strip | None) -> bpy.types.Strip | None:
-    """The sound strip with the voice that was filmed: the active one, or else the one of the same file as the movie."""
-    active = scene.sequence_editor.active_strip if scene.sequence_editor else None
-    if active is not None and active.type == SOUND:
-        return active
-    if movie is None:
-        return None
-    path = media_path(movie)
-    return next((strip for strip in _of_kind(scene, SOUND) if strip.sound and sound_path(strip) == path), None)
-
-
-def shift_sound(scene: bpy.types.Scene, name: str, seconds: float) -> bool:
-    """Move what a sound strip plays by seconds, later where they are positive; False where the strip is gone.
-
-    Its handles stay, so that the edit keeps its length.
-    """
-    strip = _find(scene, SOUND, name)
-    if strip is None:
-        return False
-    strip.sound_offset += seconds
-    return True
-
-
 def obstacle(strip: bpy.types.Strip | None, missing: str) -> str:
     """Why the media of a strip cannot be used: ``missing`` without a strip, empty where it can."""
     if strip is None:
