@@ -6,7 +6,7 @@ import bpy
 
 from ..s2l_blender_addon import strips
 from ..s2l_blender_addon.compat import sequencer_scene
-from ..s2l_blender_addon.preferences import settings
+from ..s2l_blender_addon.snapshots import check_job
 from ..s2l_core.jobs import CheckJob
 from .queue_operator import QueueOperator
 
@@ -22,8 +22,7 @@ class S2L_OT_check_footage(QueueOperator, bpy.types.Operator):
 
     def gather(self, context: bpy.types.Context) -> CheckJob:
         scene = sequencer_scene(context)
-        footage = strips.visible_media(scene, strips.footage(scene))
-        return CheckJob(footage=footage, device=settings(context).device)
+        return check_job(context, scene, strips.footage(scene))
 
     def subject(self, context: bpy.types.Context) -> str:
         footage = strips.footage(sequencer_scene(context))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import bpy
 
-from ..s2l_blender_addon import job_queue, results, strips
+from ..s2l_blender_addon import job_queue, strips
 from ..s2l_blender_addon.compat import sequencer_scene
-from ..s2l_blender_addon.dub_job import dub_job, speaker_path
-from ..s2l_blender_addon.entries import Entry, Target, record_beside
+from ..s2l_blender_addon.dub_job import speaker_path
+from ..s2l_blender_addon.snapshots import dub_entry
 from ..s2l_core.errors import Speech2LipError
 
 
@@ -32,23 +30,9 @@ class S2L_OT_dub_all(bpy.types.Operator):
             try:
                 if not speaker_path(scene, movie):
                     raise Speech2LipError(f"The strip {movie.name} has no speaker.", "Choose one in its Dub panel.")
-                job_queue.add(snapshot(context, scene, movie, sounds))
+                job_queue.add(dub_entry(context, scene, movie, sounds))
                 added += 1
             except Speech2LipError as error:
                 self.report({"ERROR"}, str(error))
         self.report({"INFO"}, f"{added} {'dub is' if added == 1 else 'dubs are'} in the queue.")
         return {"FINISHED"} if added else {"CANCELLED"}
-
-
-def snapshot(
-    context: bpy.types.Context, scene: bpy.types.Scene, movie: bpy.types.Strip, sounds: list[bpy.types.Strip]
-) -> Entry:
-    """The dub of a movie strip, as it waits in the queue; earlier results stay.
-
-    Raises:
-        Speech2LipError: Something about the strips is wrong.
-    """
-    job, placement = dub_job(context, scene, movie, sounds)
-    target = Target(scene.name, bpy.data.filepath, scene_id=scene.session_uid)
-    target = dataclasses.replace(target, placement=placement, earlier=results.earlier(scene, placement))
-    return Entry(f"Dub {movie.name}", job, target, record_beside(job.output_path))

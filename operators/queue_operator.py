@@ -11,10 +11,10 @@ import bpy
 
 from ..s2l_blender_addon import job_queue, jobs
 from ..s2l_blender_addon.compat import sequencer_scene
-from ..s2l_blender_addon.entries import Entry, Target, output_of, record_beside
-from ..s2l_blender_addon.outputs import unused_path
+from ..s2l_blender_addon.entries import Entry, Target
+from ..s2l_blender_addon.snapshots import snapshot, target_of
 from ..s2l_core.errors import Speech2LipError
-from ..s2l_core.jobs import CheckJob, Job
+from ..s2l_core.jobs import Job
 
 
 class QueueOperator:
@@ -48,8 +48,7 @@ class QueueOperator:
 
     def target(self, context: bpy.types.Context) -> Target:
         """Where the result goes; asked after ``gather``."""
-        scene = sequencer_scene(context)
-        return Target(scene.name, bpy.data.filepath, scene_id=scene.session_uid)
+        return target_of(sequencer_scene(context))
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -88,11 +87,7 @@ class QueueOperator:
     def entry(self, context: bpy.types.Context) -> Entry:
         """The snapshot that waits in the queue."""
         job = self.gather(context)
-        name = f"{job.verb.title()} {self.subject(context)}"
-        # What writes no file is remembered beside those that do.
-        media = job.footage.path if isinstance(job, CheckJob) else ""
-        output = output_of(job) or unused_path("", media, name.lower().replace(" ", "_"), "")
-        return Entry(name, job, self.target(context), record_beside(output))
+        return snapshot(self.subject(context), job, self.target(context))
 
 
 class _Narrator:

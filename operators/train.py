@@ -7,8 +7,7 @@ import bpy
 
 from ..s2l_blender_addon import strips
 from ..s2l_blender_addon.compat import sequencer_scene
-from ..s2l_blender_addon.outputs import unused_path
-from ..s2l_blender_addon.preferences import settings
+from ..s2l_blender_addon.snapshots import train_job
 from ..s2l_core.jobs import TrainJob
 from .queue_operator import QueueOperator
 
@@ -55,15 +54,7 @@ class S2L_OT_train_speaker(QueueOperator, bpy.types.Operator):
 
     def gather(self, context: bpy.types.Context) -> TrainJob:
         scene = sequencer_scene(context)
-        train, footage = scene.s2l.train, strips.visible_media(scene, strips.footage(scene))
-        return TrainJob(
-            footage=footage,
-            speaker_path=unused_path(train.folder, footage.path, train.speaker_name.strip(), ".s2l"),
-            name=train.speaker_name.strip(),
-            preset=train.preset,
-            device=settings(context).device,
-            consent=self.consent,
-        )
+        return train_job(context, scene, strips.footage(scene), self.subject(context), self.consent)
 
     def subject(self, context: bpy.types.Context) -> str:
         return str(sequencer_scene(context).s2l.train.speaker_name.strip())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from .. import operators, panels
-from . import job_queue, jobs, preview, properties, recovery, render_engine, speakers, thumbnails
+from . import batch, job_queue, jobs, preview, properties, recovery, render_engine, speakers, thumbnails
 
 CLASSES = (*properties.CLASSES, *operators.CLASSES, *panels.CLASSES, render_engine.S2L_RenderEngine)
 
@@ -20,9 +20,11 @@ def register() -> None:
     panels.register()
     render_engine.register()
     recovery.register()
+    batch.register()
 
 
 def unregister() -> None:
+    batch.unregister()
     recovery.unregister()
     job_queue.unregister()
     jobs.abandon()

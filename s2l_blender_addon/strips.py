@@ -128,8 +128,12 @@ def driving_strips(scene: bpy.types.Scene, movie: bpy.types.Strip | None) -> lis
 
 def pairs(scene: bpy.types.Scene) -> list[tuple[bpy.types.Strip, list[bpy.types.Strip]]]:
     """Every movie strip with the sound strips that drive it."""
-    movies = [strip for strip in _of_kind(scene, MOVIE) if _SOURCES[MOVIE] not in strip]
-    return [(movie, sounds) for movie in movies if (sounds := driving_strips(scene, movie))]
+    return [(movie, sounds) for movie in sources(scene) if (sounds := driving_strips(scene, movie))]
+
+
+def sources(scene: bpy.types.Scene) -> list[bpy.types.Strip]:
+    """The movie strips that were filmed, not dubbed."""
+    return [strip for strip in _of_kind(scene, MOVIE) if _SOURCES[MOVIE] not in strip]
 
 
 def driven(sound: bpy.types.Strip) -> str:

@@ -1,0 +1,179 @@
+"""The command ``blender -c s2l``: jobs of .blend files without a window, one after the other.
+
+Exit status: 0 done, 1 a job failed, 2 wrong usage, 3 nothing to do, 130 interrupted (Ctrl-C).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import bpy
+
+from ..s2l_core.errors import BadJob, Speech2LipError
+from . import job_queue, recovery, strips
+from .compat import sequencer_scene
+from .dub_job import speaker_path
+from .entries import Entry, output_of
+from .snapshots import check_job, dub_entry, snapshot, target_of, train_job
+
+COMMAND = "s2l"
+DONE, FAILED, WRONG_USAGE, NOTHING_TO_DO, INTERRUPTED = 0, 1, 2, 3, 130
+
+_command: object = None
+
+
+def register() -> None:
+    global _command
+    _command = bpy.utils.register_cli_command(COMMAND, run)
+
+
+def unregister() -> None:
+    bpy.utils.unregister_cli_command(_command)
+
+
+def run(words: Sequence[str]) -> int:
+    """Do what the words after ``-c s2l`` say; returns the exit status."""
+    try:
+        options = _parser().parse_intermixed_args(words)
+    except SystemExit as end:  # argparse has said why
+        return DONE if not end.code else WRONG_USAGE
+    if options.render and options.verb != "dub":
+        print("speech2lip: --render goes with dub only.")
+        return WRONG_USAGE
+    try:
+        outcomes = [_do_file(path, options) for path in options.files or [bpy.data.filepath]]
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    if FAILED in outcomes:
+        return FAILED
+    return DONE if DONE in outcomes else NOTHING_TO_DO
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"blender -c {COMMAND}", description="Speech2Lip without a window.")
+    parser.add_argument("verb", choices=("check", "train", "dub"))
+    parser.add_argument("files", nargs="*", help=".blend files; none means the one that Blender has opened")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--all", action="store_true", help="every movie strip; with dub, every one that sounds drive")
+    which.add_argument("--strip", metavar="NAME", help="this movie strip")
+    parser.add_argument("--consent", action="store_true", help="with train: the people in the footage agreed to it")
+    parser.add_argument("--resume", action="store_true", help="go on with what was interrupted, before anything new")
+    parser.add_argument("--dry-run", action="store_true", help="tell what would be done")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line, among what Blender itself prints")
+    parser.add_argument("--render", metavar="OUT", help="with dub: render the scene to this path afterwards")
+    return parser
+
+
+def _do_file(path: str, options: argparse.Namespace) -> int:
+    """Do the jobs of one file, and save it where they changed it."""
+    if path and path != bpy.data.filepath:
+        try:
+            bpy.ops.wm.open_mainfile(filepath=str(Path(path).absolute()))
+        except RuntimeError as error:
+            _tell(options, path, "", "failed", str(error).strip())
+            return FAILED
+    scene = sequencer_scene(bpy.context)
+    name = bpy.data.filepath
+    statuses = []
+    for movie in _wanted(scene, options):
+        try:
+            entry = _entry(scene, movie, options)
+        except Speech2LipError as error:
+            _tell(options, name, movie, "failed", str(error))
+            statuses.append("failed")
+            continue
+        if options.dry_run:
+            _tell(options, name, movie, "planned", f"{entry.name} into {output_of(entry.job) or 'the file'}")
+            statuses.append("done")
+            continue
+        begun = time.monotonic()
+        job_queue.run(entry, _Progress(options))
+        _tell(options, name, movie, entry.status, entry.outcome, time.monotonic() - begun, output_of(entry.job))
+        statuses.append(entry.status)
+    if not statuses:
+        _tell(options, name, "", "nothing to do", _why_nothing(options))
+        return NOTHING_TO_DO
+    if not options.dry_run and "done" in statuses and options.verb != "check" and name:
+        bpy.ops.wm.save_mainfile()
+    is_done = all(status == "done" for status in statuses)
+    if options.render and is_done and not options.dry_run:
+        scene.render.filepath = str(Path(options.render).absolute())
+        bpy.ops.render.render(animation=True, scene=scene.name)
+    return DONE if is_done else FAILED
+
+
+def _wanted(scene: bpy.types.Scene, options: argparse.Namespace) -> list[str]:
+    """Names of the movie strips to work on; a name that is not there is among them, so that it is told of."""
+    if options.strip:
+        return [options.strip]
+    if options.verb == "dub":
+        return [movie.name for movie, _ in strips.pairs(scene)]
+    return [movie.name for movie in strips.sources(scene)]
+
+
+def _entry(scene: bpy.types.Scene, name: str, options: argparse.Namespace) -> Entry:
+    """The job of one movie strip: an interrupted one where that is asked for and there is one, or else a new one."""
+    movie = next((movie for movie in strips.sources(scene) if movie.name == name), None)
+    if movie is None:
+        raise BadJob(f"There is no movie strip {name}.")
+    if options.resume:
+        recovery.find_interrupted(scene)
+        wanted = f"{options.verb.title()} {name}"
+        for entry in job_queue.entries():
+            if entry.name == wanted and entry.status == "interrupted":
+                return entry
+    if options.verb == "check":
+        return snapshot(name, check_job(bpy.context, scene, movie), target_of(scene))
+    if options.verb == "train":
+        if not options.consent:
+            raise BadJob("Training needs the consent of the speaker.", "Say --consent where it was given.")
+        return snapshot(name, train_job(bpy.context, scene, movie, name, consent=True), target_of(scene))
+    if not speaker_path(scene, movie):
+        raise BadJob(f"The strip {name} has no speaker.", "Choose one in the sidebar, or train one.")
+    scene.s2l.footage_strip = name
+    if not (sounds := strips.driving_strips(scene, movie) or strips.voices(scene)):
+        raise BadJob(f"No sound drives the strip {name}.", "Let a sound strip name it in the sidebar.")
+    return dub_entry(bpy.context, scene, movie, sounds)
+
+
+def _why_nothing(options: argparse.Namespace) -> str:
+    if options.verb == "dub":
+        return "No sound strip names a movie strip that it drives."
+    return "There is no movie strip."
+
+
+class _Progress:
+    """Tells progress whenever it reaches another tenth of a phase, where a program listens."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._is_wanted, self._told = options.json, ""
+
+    def __call__(self, entry: Entry) -> None:
+        progress = entry.client.progress if entry.client else None
+        if not (self._is_wanted and progress):
+            return
+        step = f"{progress.phase} {int(10 * progress.done / max(progress.total, 1e-9))}"
+        if step != self._told:
+            print(json.dumps({"progress": entry.name, **vars(progress)}), flush=True)
+            self._told = step
+
+
+def _tell(
+    options: argparse.Namespace,
+    file: str,
+    strip: str,
+    status: str,
+    outcome: str,
+    seconds: float = 0.0,
+    output: str = "",
+) -> None:
+    if options.json:
+        parts = {"file": file, "strip": strip, "verb": options.verb, "status": status, "outcome": outcome}
+        print(json.dumps({**parts, "seconds": round(seconds, 1), "output": output}), flush=True)
+    else:
+        where = f"{Path(file).name or 'unsaved file'}{f', {strip}' if strip else ''}"
+        print(f"{where}: {status}. {outcome}", flush=True)

@@ -1,0 +1,67 @@
+"""Entries of the queue from what a scene asks for now: whole, nothing is looked up later."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import bpy
+
+from ..s2l_core.jobs import CheckJob, Job, TrainJob
+from . import results, strips
+from .dub_job import dub_job
+from .entries import Entry, Target, output_of, record_beside
+from .outputs import unused_path
+from .preferences import settings
+
+
+def check_job(context: bpy.types.Context, scene: bpy.types.Scene, movie: bpy.types.Strip | None) -> CheckJob:
+    """The check of what a movie strip shows; errors as :func:`strips.visible_media`."""
+    return CheckJob(footage=strips.visible_media(scene, movie), device=settings(context).device)
+
+
+def train_job(
+    context: bpy.types.Context, scene: bpy.types.Scene, movie: bpy.types.Strip | None, name: str, consent: bool
+) -> TrainJob:
+    """The training on what a movie strip shows; errors as :func:`strips.visible_media`."""
+    train, footage = scene.s2l.train, strips.visible_media(scene, movie)
+    return TrainJob(
+        footage=footage,
+        speaker_path=unused_path(train.folder, footage.path, name, ".s2l"),
+        name=name,
+        preset=train.preset,
+        device=settings(context).device,
+        consent=consent,
+    )
+
+
+def target_of(scene: bpy.types.Scene) -> Target:
+    """A scene, as where a result goes."""
+    return Target(scene.name, bpy.data.filepath, scene_id=scene.session_uid)
+
+
+def snapshot(subject: str, job: Job, target: Target) -> Entry:
+    """A job as it waits in the queue.
+
+    Args:
+        subject: What it is about, after its verb, e.g. ``"Interview"``.
+        job: Complete.
+        target: Where its result goes.
+    """
+    name = f"{job.verb.title()} {subject}"
+    # What writes no file is remembered beside those that do.
+    media = job.footage.path if isinstance(job, CheckJob) else ""
+    output = output_of(job) or unused_path("", media, name.lower().replace(" ", "_"), "")
+    return Entry(name, job, target, record_beside(output))
+
+
+def dub_entry(
+    context: bpy.types.Context, scene: bpy.types.Scene, movie: bpy.types.Strip, sounds: list[bpy.types.Strip]
+) -> Entry:
+    """The dub of a movie strip; earlier results stay.
+
+    Raises:
+        Speech2LipError: Something about the strips is wrong.
+    """
+    job, placement = dub_job(context, scene, movie, sounds)
+    target = dataclasses.replace(target_of(scene), placement=placement, earlier=results.earlier(scene, placement))
+    return snapshot(movie.name, job, target)

@@ -1,0 +1,111 @@
+"""The command ``blender -c s2l``, with the words that a shell would give it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import bpy
+import pytest
+
+
+@pytest.fixture
+def run(module):
+    return module("s2l_blender_addon.batch").run
+
+
+@pytest.fixture
+def edit(scene, ready_to_dub, footage, speech, tmp_path) -> Path:
+    """A saved file in which a sound drives a movie strip."""
+    scene.s2l.footage_strip = scene.s2l.dub.sound_strip = ""
+    speech.s2l.drives = footage.name
+    path = tmp_path / "edit.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(path))
+    return path
+
+
+def dubbed_in(path: Path) -> list[str]:
+    """Names of the dubbed strips in a file as it lies on the disk."""
+    bpy.ops.wm.open_mainfile(filepath=str(path))
+    return [strip.name for strip in bpy.context.scene.sequence_editor.strips if "s2l_job" in strip]
+
+
+def test_dub_all_puts_the_result_into_the_file(run, edit, fake_worker) -> None:
+    bpy.ops.wm.read_homefile(use_empty=True)
+    assert run(["dub", "--all", str(edit)]) == 0
+    assert len(dubbed_in(edit)) == 1
+
+
+def test_strip_can_be_named(run, edit, fake_worker, capsys) -> None:
+    assert run(["dub", "--strip", "Interview", "--json"]) == 0
+    *_, last = (json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{"))
+    assert (last["file"], last["strip"], last["verb"], last["status"]) == (str(edit), "Interview", "dub", "done")
+    assert Path(last["output"]).is_file()
+
+
+def test_dry_run_changes_nothing_and_tells_what_would_be_done(run, edit, fake_worker, capsys) -> None:
+    before = edit.read_bytes()
+    assert run(["dub", "--all", "--dry-run"]) == 0
+    assert "edit.blend, Interview: planned. Dub Interview into" in capsys.readouterr().out
+    assert edit.read_bytes() == before
+    assert not list(edit.parent.glob("*.mp4"))
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "sentence"),
+    [
+        (["dub"], 2, ""),
+        (["dub", "--all", "--strip", "Interview"], 2, ""),
+        (["sing", "--all"], 2, ""),
+        (["check", "--all", "--render", "/tmp/x"], 2, "--render goes with dub only"),
+        (["dub", "--strip", "Gone"], 1, "There is no movie strip Gone."),
+        (["train", "--all"], 1, "needs the consent of the speaker"),
+        (["dub", "--all", "gone.blend"], 1, "gone.blend"),
+    ],
+)
+def test_exit_status_and_sentence(run, edit, fake_worker, capsys, words, status, sentence) -> None:
+    assert run(words) == status
+    assert sentence in capsys.readouterr().out
+
+
+def test_nothing_to_do_has_a_status_of_its_own(run, scene, footage, fake_worker, capsys) -> None:
+    assert run(["dub", "--all"]) == 3
+    assert "No sound strip names a movie strip" in capsys.readouterr().out
+
+
+def test_failed_job_leaves_the_file_alone(run, edit, fake_worker, capsys) -> None:
+    fake_worker("fail")
+    before = edit.read_bytes()
+    assert run(["dub", "--all"]) == 1
+    assert "Interview: failed. Nobody is there." in capsys.readouterr().out
+    assert edit.read_bytes() == before
+
+
+def test_one_bad_file_does_not_keep_the_next_from_being_done(run, edit, fake_worker) -> None:
+    assert run(["dub", "--all", "gone.blend", str(edit)]) == 1
+    assert len(dubbed_in(edit)) == 1
+
+
+def test_train_and_check_need_no_window(run, edit, scene, fake_worker, capsys) -> None:
+    assert run(["train", "--strip", "Interview", "--consent"]) == 0
+    assert run(["check", "--all"]) == 0
+    told = capsys.readouterr().out
+    assert f"Interview: done. The speaker is in {bpy.context.scene.s2l.dub.speaker_path}." in told
+    assert "Interview: done. The footage is usable." in told
+    assert bpy.context.scene.s2l.check.verdict == "usable"
+
+
+def test_interrupted_job_is_taken_up_where_it_was(module, run, edit, fake_worker, monkeypatch) -> None:
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    fake_worker("wait")
+    queue = module("s2l_blender_addon.job_queue")
+    with monkeypatch.context() as patch:
+        patch.setattr(queue.time, "sleep", interrupt)
+        assert run(["dub", "--all"]) == 130
+    queue.abandon()
+    fake_worker("answer")
+    monkeypatch.setattr(module("s2l_blender_addon.recovery"), "WORKER_GRACE_SECONDS", 0.0)
+    assert run(["dub", "--all", "--resume"]) == 0
+    assert len(list(edit.parent.glob("*.mp4"))) == 1
