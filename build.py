@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Every chore of the project as one verb: ``python3 build.py demo | head | test | zip | bench | clean``.
+"""Every chore of the project as one verb: ``python3 build.py demo | head | gui | test | zip | bench |
+clean``.
 
 Standard library only. A verb that needs it first makes the environment ``.venv`` with exactly the pinned packages, so
 each command works on a fresh machine that has Python 3.11. Arguments after the verb go to the program behind it.
@@ -69,6 +70,14 @@ def demo(arguments: list[str]) -> int:
 def head(arguments: list[str]) -> int:
     """Move a camera around the head that the demo dubbed, through Blender's render engine Speech2Lip."""
     return run_in_blender("demo.talking_head", arguments)
+
+
+def gui(arguments: list[str]) -> int:
+    """Train and dub in a real window of the newest Blender, with a mouse."""
+    if zip_extension([]) != 0:
+        return 1
+    (extension,) = DIST.glob("*.zip")
+    return run([MAIN.python, "-m", "walkthrough.run", "--extension", extension, *arguments])
 
 
 def run_in_blender(module: str, arguments: list[str]) -> int:
@@ -158,6 +167,7 @@ def clean(_: list[str]) -> int:
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "demo": demo,
     "head": head,
+    "gui": gui,
     "test": test,
     "zip": zip_extension,
     "bench": bench,

@@ -1,0 +1,130 @@
+"""The walk-through: train, watch, cancel, resume, dub and scrub in a real window, by clicks on what can be read there.
+
+Screenshots go to ``out/window``. Everything is asserted on what the window shows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from . import chroot
+from .window import NotSeen, Window, opened
+
+ROOT = Path(__file__).resolve().parents[1]
+DEMO = ROOT / "demo"
+TRAINING_SECONDS = 1500.0
+DUBBING_SECONDS = 600.0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="build.py gui", description=__doc__)
+    parser.add_argument("--extension", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=ROOT / "out" / "window")
+    options = parser.parse_args()
+    try:
+        chroot.make()
+    except chroot.Unavailable as reason:
+        print(f"\n*** The walk-through in a real window was SKIPPED: {reason}. ***\n", file=sys.stderr)
+        return 0
+    shutil.rmtree(options.out, ignore_errors=True)
+    options.out.mkdir(parents=True)
+    project = chroot.FOLDER / "project"
+    shutil.rmtree(project, ignore_errors=True)
+    project.mkdir()
+    for file in (DEMO / "speaker.mp4", DEMO / "line.flac", options.extension):
+        shutil.copy(file, project)
+    environment = Path(sys.prefix).resolve()
+    folders = list(dict.fromkeys([ROOT, Path(sys.base_prefix).resolve(), environment]))
+    variables = {
+        "S2L_EXTENSION": f"/project/{options.extension.name}",
+        "S2L_WORKER_PYTHON": str(environment / "bin" / "python"),
+        "BLENDER_USER_RESOURCES": "/project/user",
+        "XDG_CACHE_HOME": "/project/cache",
+    }
+    log = options.out / "blender.log"
+    with chroot.mounted(folders), opened(options.out, ROOT / "walkthrough" / "stage.py", log, **variables) as window:
+        try:
+            walk(window)
+        except NotSeen as error:
+            print(f"FAILED: {error}\nWhat Blender printed is in {log}.", file=sys.stderr)
+            return 1
+    print(f"The walk-through is through; its pictures are in {os.path.relpath(options.out)}.")
+    return 0
+
+
+def walk(window: Window) -> None:
+    say("Opening the Video Editing workspace")
+    window.see("Train Speaker", 90.0)
+    window.picture("1_open")
+
+    say("Training with the fastest preset")
+    window.click("Balanced")
+    window.click("Preview")  # the nearest one, in the menu
+    window.click("Train Speaker")
+    window.see("The Speaker Agreed")
+    window.picture("2_consent")
+    window.click("The Speaker Agreed")
+    window.press("Return")
+
+    say("Watching the bar move")
+    window.see("Queue", 60.0)
+    first = wait_for_percent(window, 1, 300.0)
+    window.picture("3_training")
+    wait_for_percent(window, first + 10, 300.0)
+
+    say("Cancelling and resuming")
+    x, y = last_icon(window, "Train Speaker")
+    window.click_at(x, y)
+    window.see("Clear Finished", 10.0)
+    window.picture("4_cancelled")
+    window.click_at(x - 22, y)
+    wait_for_percent(window, 1, 60.0)
+    window.see("Clear Finished", TRAINING_SECONDS)
+    window.picture("5_trained")
+
+    say("Dubbing")
+    window.click("Dub Strip")
+    window.see("Interview Dubbed", DUBBING_SECONDS)
+    window.see("Synthetic media")
+    window.picture("6_dubbed")
+
+    say("Scrubbing")
+    x, y = window.see("Interview Dubbed")
+    window.drag((x - 40, y - 200), (x + 40, y - 200))
+    time.sleep(3.0)
+    window.picture("7_scrubbed")
+
+
+def last_icon(window: Window, name: str) -> tuple[float, float]:
+    """The last icon of the queue's row of that name, at the right edge of the sidebar."""
+    _, y = window.see(name)
+    return window.see("Queue")[0] + 290.0, y
+
+
+def wait_for_percent(window: Window, least: int, seconds: float) -> int:
+    """Wait until the progress bar stands at so many per cent of some phase; what it reads then.
+
+    Raises:
+        NotSeen: It never does.
+    """
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        shown = " ".join(word.text for word in window.words())
+        if (found := re.search(r"(\d+) ?%", shown)) and int(found[1]) >= least:
+            return int(found[1])
+    window.picture("not_seen")
+    raise NotSeen(f"No progress of {least} % within {seconds:.0f} s")
+
+
+def say(step: str) -> None:
+    print(f"-- {step}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

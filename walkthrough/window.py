@@ -1,0 +1,165 @@
+"""Blender's window as a person has it: what can be read on it, and a mouse."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import chroot
+
+WIDTH, HEIGHT, TOP = 1920, 1200, 560
+_DISPLAY = ":77"
+_MAGNIFICATION = 3  # small letters are read better
+_LOOK_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word on the screen, and its middle in pixels."""
+
+    text: str
+    x: float
+    y: float
+    line: tuple[str, str, str]
+
+
+class NotSeen(AssertionError):
+    """Something is not on the screen."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """A screen with one window.
+
+    Attributes:
+        pictures: Folder of the screenshots.
+    """
+
+    pictures: Path
+
+    def picture(self, name: str) -> Path:
+        """Save a screenshot."""
+        path = self.pictures / f"{name}.png"
+        with path.open("wb") as file:
+            script = "xwd -root -silent | convert xwd:- png:-"
+            subprocess.run(_inside(["sh", "-c", script]), stdout=file, check=True)
+        return path
+
+    def words(self) -> list[Word]:
+        """All words that can be read on the screen from ``TOP`` on, where the sequencer is, line by line."""
+        # Black letters on white, whatever shade a button has.
+        prepare = f"-crop x{HEIGHT - TOP}+0+{TOP} -resize {100 * _MAGNIFICATION}% -lat 45x45+5% -negate"
+        enlarge = f"convert xwd:- -colorspace gray {prepare} png:-"
+        script = f"xwd -root -silent | {enlarge} | tesseract - - --psm 11 tsv 2>/dev/null"
+        told = subprocess.run(_inside(["sh", "-c", script]), capture_output=True, text=True, check=True).stdout
+        rows = csv.DictReader(io.StringIO(told), delimiter="\t", quoting=csv.QUOTE_NONE)
+        return [
+            Word(
+                row["text"],
+                (int(row["left"]) + int(row["width"]) / 2) / _MAGNIFICATION,
+                TOP + (int(row["top"]) + int(row["height"]) / 2) / _MAGNIFICATION,
+                (row["block_num"], row["par_num"], row["line_num"]),
+            )
+            for row in rows
+            if row["text"] and row["text"].strip()
+        ]
+
+    def find(self, phrase: str) -> list[tuple[float, float]]:
+        """Where a phrase is on the screen: the middles of its appearances, from top to bottom."""
+        wanted, words = phrase.lower().split(), self.words()
+        found = []
+        for place in range(len(words) - len(wanted) + 1):
+            part = words[place : place + len(wanted)]
+            if [re.sub(r"[^\w%.]", "", word.text.lower()) for word in part] == wanted and len(
+                {w.line for w in part}
+            ) == 1:
+                found.append((sum(w.x for w in part) / len(part), sum(w.y for w in part) / len(part)))
+        return sorted(found, key=lambda place: place[1])
+
+    def see(self, phrase: str, seconds: float = 20.0) -> tuple[float, float]:
+        """Wait until a phrase is on the screen; where it is.
+
+        Raises:
+            NotSeen: It does not come.
+        """
+        end = time.monotonic() + seconds
+        while True:
+            if found := self.find(phrase):
+                return found[0]
+            if time.monotonic() > end:
+                self.picture("not_seen")
+                raise NotSeen(f"{phrase!r} is not on the screen: {' '.join(word.text for word in self.words())}")
+            time.sleep(_LOOK_SECONDS)
+
+    def click(self, phrase: str, seconds: float = 20.0) -> None:
+        """Click where a phrase is: the one that is nearest to the mouse, as menus open under it."""
+        self.see(phrase, seconds)
+        here = self._position()
+        self.click_at(*min(self.find(phrase), key=lambda place: math.dist(place, here)))
+
+    def click_at(self, x: float, y: float) -> None:
+        """Move the mouse there as a hand does, and click."""
+        for step in (4, 0):  # a button lights up under a mouse that moves
+            self._mouse("mousemove", str(round(x) + step), str(round(y)))
+            time.sleep(0.2)
+        self._mouse("click", "1")
+        time.sleep(0.5)
+
+    def press(self, key: str) -> None:
+        """Press a key over the place where the mouse is."""
+        self._mouse("key", key)
+        time.sleep(0.5)
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Press at one place, and let go at another one."""
+        self._mouse("mousemove", *(str(round(value)) for value in start))
+        self._mouse("mousedown", "1")
+        for step in range(1, 11):
+            between = [a + (b - a) * step / 10 for a, b in zip(start, end, strict=True)]
+            self._mouse("mousemove", *(str(round(value)) for value in between))
+            time.sleep(0.1)
+        self._mouse("mouseup", "1")
+
+    def _mouse(self, *words: str) -> str:
+        return subprocess.run(_inside(["xdotool", *words]), capture_output=True, text=True, check=True).stdout
+
+    def _position(self) -> tuple[float, float]:
+        found = re.match(r"x:(\d+) y:(\d+)", self._mouse("getmouselocation"))
+        return (float(found[1]), float(found[2])) if found else (0.0, 0.0)
+
+
+@contextmanager
+def opened(pictures: Path, script: Path, log: Path, **environment: str) -> Iterator[Window]:
+    """Blender with its factory settings on a screen of its own; a script of ours prepares it.
+
+    Args:
+        pictures: Folder for screenshots.
+        script: What Blender runs when it starts.
+        log: What it prints.
+        environment: Variables for it.
+    """
+    screen = ["Xvfb", _DISPLAY, "-screen", "0", f"{WIDTH}x{HEIGHT}x24"]
+    geometry = ["-p", "0", "0", str(WIDTH), str(HEIGHT)]
+    blender = ["blender", "--factory-startup", "--offline-mode", *geometry, "--python", str(script)]
+    variables = {"HOME": "/root", "LIBGL_ALWAYS_SOFTWARE": "1", **environment}
+    with log.open("w") as file, subprocess.Popen(chroot.command(screen), stderr=subprocess.DEVNULL) as server:
+        time.sleep(2.0)
+        program = subprocess.Popen(_inside(blender, **variables), stdout=file, stderr=subprocess.STDOUT)
+        try:
+            yield Window(pictures)
+        finally:
+            program.kill()
+            program.wait()
+            server.kill()
+
+
+def _inside(words: list[str], **environment: str) -> list[str]:
+    return chroot.command(words, DISPLAY=_DISPLAY, **environment)
