@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 DEMO = ROOT / "demo"
 TRAINING_SECONDS = 1500.0
 DUBBING_SECONDS = 600.0
+_LAST_ICON, _ICON = 308.0, 22.0
+"""Pixels from the heading of the queue to the last icon of a row, and between two icons."""
 
 
 def main() -> int:
@@ -83,28 +85,30 @@ def walk(window: Window) -> None:
     window.click_at(x, y)
     window.see("Clear Finished", 10.0)
     window.picture("4_cancelled")
-    window.click_at(x - 22, y)
+    window.click_at(x - _ICON, y)
     wait_for_percent(window, 1, 60.0)
+    window.see("dB", TRAINING_SECONDS)
+    window.picture("5_learning")
     window.see("Clear Finished", TRAINING_SECONDS)
-    window.picture("5_trained")
+    window.picture("6_trained")
 
     say("Dubbing")
     window.click("Dub Strip")
     window.see("Interview Dubbed", DUBBING_SECONDS)
     window.see("Synthetic media")
-    window.picture("6_dubbed")
+    window.picture("7_dubbed")
 
     say("Scrubbing")
     x, y = window.see("Interview Dubbed")
     window.drag((x - 40, y - 200), (x + 40, y - 200))
     time.sleep(3.0)
-    window.picture("7_scrubbed")
+    window.picture("8_scrubbed")
 
 
 def last_icon(window: Window, name: str) -> tuple[float, float]:
     """The last icon of the queue's row of that name, at the right edge of the sidebar."""
     _, y = window.see(name)
-    return window.see("Queue")[0] + 290.0, y
+    return window.see("Queue")[0] + _LAST_ICON, y
 
 
 def wait_for_percent(window: Window, least: int, seconds: float) -> int:
