@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from .. import operators, panels
-from . import job_queue, jobs, preview, properties, recovery, render_engine
+from . import engine, job_queue, jobs, preview, properties, recovery, render_engine
 
 CLASSES = (*properties.CLASSES, *operators.CLASSES, *panels.CLASSES, render_engine.S2L_RenderEngine)
 
@@ -23,6 +23,7 @@ def register() -> None:
 def unregister() -> None:
     recovery.unregister()
     job_queue.unregister()
+    engine.unregister()
     jobs.abandon()
     render_engine.unregister()
     panels.unregister()
