@@ -9,6 +9,7 @@ from .create_head import S2L_OT_create_head
 from .dub import S2L_OT_dub_strip
 from .dub_all import S2L_OT_dub_all
 from .engine import S2L_OT_check_engine, S2L_OT_copy_report
+from .engine_setup import CLASSES as SETUP_CLASSES
 from .match_camera import S2L_OT_match_camera
 from .queue_entries import CLASSES as QUEUE_CLASSES
 from .redo import S2L_OT_redo, S2L_OT_redo_with_changes
@@ -31,6 +32,7 @@ CLASSES = (
     S2L_OT_cancel_job,
     S2L_OT_check_engine,
     S2L_OT_copy_report,
+    *SETUP_CLASSES,
     S2L_OT_redo,
     S2L_OT_redo_with_changes,
     *QUEUE_CLASSES,

@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from ..s2l_blender_addon import job_queue, jobs
+from ..s2l_blender_addon import engine, job_queue, jobs
 from ..s2l_blender_addon.preferences import settings
 from ..s2l_core.jobs import InfoJob
 from .job_operator import JobOperator
@@ -24,7 +24,7 @@ class S2L_OT_check_engine(JobOperator, bpy.types.Operator):
         return InfoJob(device=settings(context).device)
 
     def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
-        settings(context).engine_report = "\n".join(f"{name}: {_text(value)}" for name, value in result.items())
+        settings(context).engine_report = engine.report(result)
         return "The engine works."
 
 
@@ -46,9 +46,7 @@ def report_text(context: bpy.types.Context) -> str:
     parts.append(settings(context).engine_report or "The engine has not been checked.")
     if outcome := jobs.outcome():
         parts.append(f"Last job: {outcome.text}\n{outcome.log}".strip())
+    if (setup := engine.setup()) and setup.error:
+        parts.append(f"Setup: {setup.error}\n" + "\n".join(setup.log))
     parts += filter(None, map(error_text, job_queue.entries()))
     return "\n\n".join(parts)
-
-
-def _text(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import bpy
 
 from ..operators import S2L_OT_check_engine, S2L_OT_copy_report
-from ..s2l_blender_addon import jobs
+from ..operators.engine_setup import S2L_OT_cancel_setup, S2L_OT_copy_command, S2L_OT_set_up_engine
+from ..s2l_blender_addon import engine, jobs
+from ..s2l_blender_addon.engine_setup import STEPS, EngineSetup
 from ..s2l_blender_addon.preferences import EXTENSION, EngineSettings
 from .sentences import draw_lines
 
@@ -14,8 +16,14 @@ class S2L_AP_preferences(EngineSettings, bpy.types.AddonPreferences):
     bl_idname = EXTENSION
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout = self.layout
+        layout, width = self.layout, context.region.width
         layout.use_property_split = True
+        if phrases := engine.missing(context):
+            layout.label(text="What's Missing", icon="ERROR")
+            for phrase in phrases:
+                draw_lines(layout, phrase, width, icon="DOT")
+        draw_setup(layout, engine.setup(), S2L_OT_set_up_engine.disabled_reason(context), width)
+        layout.prop(self, "base_python", placeholder="Blender's own")
         layout.prop(self, "worker_python", placeholder="Found by itself")
         layout.prop(self, "device")
         row = layout.row()
@@ -25,5 +33,20 @@ class S2L_AP_preferences(EngineSettings, bpy.types.AddonPreferences):
         if client := jobs.current():
             layout.label(text=jobs.describe(client.progress))
         elif outcome and outcome.failed and not self.engine_report:
-            draw_lines(layout, outcome.text, context.region.width, icon="ERROR")
-        draw_lines(layout, self.engine_report, context.region.width)
+            draw_lines(layout, outcome.text, width, icon="ERROR")
+        draw_lines(layout, self.engine_report, width)
+
+
+def draw_setup(layout: bpy.types.UILayout, setup: EngineSetup | None, obstacle: str, width: int) -> None:
+    """The buttons that make the engine, or how far that is, and how it ended."""
+    if setup and not setup.has_ended:
+        layout.progress(factor=setup.step / len(STEPS), text=f"Step {setup.step + 1} of {len(STEPS)}: {setup.text}")
+        layout.operator(S2L_OT_cancel_setup.bl_idname)
+        return
+    row = layout.row()
+    row.operator(S2L_OT_set_up_engine.bl_idname)
+    row.operator(S2L_OT_copy_command.bl_idname)
+    if obstacle:
+        draw_lines(layout, f"{obstacle}.", width, icon="INFO")
+    if setup and setup.error:
+        draw_lines(layout, str(setup.error), width, icon="ERROR")

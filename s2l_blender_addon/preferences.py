@@ -12,6 +12,7 @@ import bpy
 from bpy.props import EnumProperty, StringProperty
 
 from ..s2l_core.errors import EngineIncomplete
+from .engine_setup import python_in
 
 EXTENSION = __package__.rpartition(".")[0]
 EXTENSION_FOLDER = Path(__file__).parent.parent
@@ -23,6 +24,11 @@ class EngineSettings:
     worker_python: StringProperty(
         name="Worker Python",
         description="The Python with PyTorch that runs the engine; empty to look for one",
+        subtype="FILE_PATH",
+    )
+    base_python: StringProperty(
+        name="Base Python",
+        description="The Python, 3.11 or newer, that Set Up Engine makes the engine with; empty for Blender's own",
         subtype="FILE_PATH",
     )
     device: EnumProperty(
@@ -44,11 +50,17 @@ def settings(context: bpy.types.Context) -> EngineSettings:
     return context.preferences.addons[EXTENSION].preferences
 
 
+def engine_environment() -> Path:
+    """Where Set Up Engine makes the engine; Blender removes the folder when the extension is uninstalled."""
+    return Path(bpy.utils.extension_path_user(EXTENSION, path="engine")) / "environment"
+
+
 def find_worker_python(context: bpy.types.Context) -> str:
     """The Python to run the engine with.
 
     It is the one of the preferences, or else of the environment variable ``S2L_WORKER_PYTHON``, or else the ``.venv``
-    beside the add-on (a checkout of the project), or else Blender's own where PyTorch is installed in it.
+    beside the add-on (a checkout of the project), or else that of Set Up Engine, or else Blender's own where PyTorch is
+    installed in it.
 
     Raises:
         EngineIncomplete: There is none of them.
@@ -60,9 +72,11 @@ def find_worker_python(context: bpy.types.Context) -> str:
     for checkout in (EXTENSION_FOLDER / ".venv/bin/python", EXTENSION_FOLDER / ".venv/Scripts/python.exe"):
         if checkout.is_file():
             return str(checkout)
+    if (own := python_in(engine_environment())).is_file():
+        return str(own)
     if importlib.util.find_spec("torch"):
         return sys.executable
     raise EngineIncomplete(
         "No Python with the engine's packages was found.",
-        "Choose one in Edit > Preferences > Add-ons > Speech2Lip.",
+        "Set up the engine, or choose one, in Edit > Preferences > Add-ons > Speech2Lip.",
     )

@@ -5,7 +5,18 @@ from __future__ import annotations
 import bpy
 
 from .. import operators, panels
-from . import batch, job_queue, jobs, preview, properties, recovery, render_engine, speakers, thumbnails
+from . import (
+    batch,
+    engine,
+    job_queue,
+    jobs,
+    preview,
+    properties,
+    recovery,
+    render_engine,
+    speakers,
+    thumbnails,
+)
 
 CLASSES = (*properties.CLASSES, *operators.CLASSES, *panels.CLASSES, render_engine.S2L_RenderEngine)
 
@@ -27,6 +38,7 @@ def unregister() -> None:
     batch.unregister()
     recovery.unregister()
     job_queue.unregister()
+    engine.unregister()
     jobs.abandon()
     render_engine.unregister()
     panels.unregister()
