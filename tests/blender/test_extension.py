@@ -18,13 +18,13 @@ SOURCES = [ROOT / "__init__.py", *(path for folder in ADD_ON for path in sorted(
 EXTENSION = "bl_ext.user_default.speech2lip"
 
 
-def test_zip_holds_only_the_add_on_and_the_library(extension_zip: Path) -> None:
+def test_zip_holds_only_the_add_on_the_library_and_the_pins_of_the_engine(extension_zip: Path) -> None:
     with zipfile.ZipFile(extension_zip) as archive:
         names = [name for name in archive.namelist() if not name.endswith("/")]
     assert {name.split("/")[0] for name in names} <= {
-        *ADD_ON, "s2l_core", "__init__.py", "blender_manifest.toml", "LICENSE", "NOTICE",
+        *ADD_ON, "s2l_core", "requirements", "__init__.py", "blender_manifest.toml", "LICENSE", "NOTICE",
     }  # fmt: skip
-    assert {"s2l_core/worker.py", "s2l_blender_addon/strips.py"} <= set(names)
+    assert {"s2l_core/worker.py", "s2l_blender_addon/strips.py", "requirements/constraints.txt"} <= set(names)
     assert not [name for name in names if "__pycache__" in name or Path(name).name.startswith(".")]
 
 

@@ -270,9 +270,10 @@ def test_preferences_show_the_engine_report(module, preferences, fake_worker) ->
     bpy.ops.s2l.check_engine()
     layout = Layout()
     page = SimpleNamespace(layout=layout, bl_rna=preferences.bl_rna, **{
-        name: getattr(preferences, name) for name in ("worker_python", "device", "engine_report")
+        name: getattr(preferences, name) for name in ("base_python", "worker_python", "device", "engine_report")
     })  # fmt: skip
-    module("panels.preferences").S2L_AP_preferences.draw(page, SimpleNamespace(region=SimpleNamespace(width=900)))
+    context = SimpleNamespace(region=SimpleNamespace(width=900), preferences=bpy.context.preferences)
+    module("panels.preferences").S2L_AP_preferences.draw(page, context)
     assert {"Check Engine", "Copy Report", "devices: cpu, imaginary"} <= set(layout.texts)
 
 
