@@ -78,7 +78,7 @@ def walk(window: Window) -> None:
     window.see("Queue", 60.0)
     first = wait_for_percent(window, 1, 300.0)
     window.picture("3_training")
-    wait_for_percent(window, first + 10, 300.0)
+    wait_for_other_percent(window, first, 300.0)
 
     say("Cancelling and resuming")
     x, y = last_icon(window, "Train Speaker")
@@ -124,6 +124,14 @@ def wait_for_percent(window: Window, least: int, seconds: float) -> int:
             return int(found[1])
     window.picture("not_seen")
     raise NotSeen(f"No progress of {least} % within {seconds:.0f} s")
+
+
+def wait_for_other_percent(window: Window, shown: int, seconds: float) -> None:
+    """Wait until the bar has moved; errors as :func:`wait_for_percent`."""
+    end = time.monotonic() + seconds
+    while wait_for_percent(window, 0, seconds) == shown:
+        if time.monotonic() > end:
+            raise NotSeen(f"The bar stands at {shown} % for {seconds:.0f} s")
 
 
 def say(step: str) -> None:

@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
+import numpy as np
+
 from . import chroot
 
 WIDTH, HEIGHT, TOP = 1920, 1200, 560
@@ -55,11 +58,16 @@ class Window:
 
     def words(self) -> list[Word]:
         """All words that can be read on the screen from ``TOP`` on, where the sequencer is, line by line."""
+        raw = subprocess.run(
+            _inside(["sh", "-c", "xwd -root -silent | convert xwd:- ppm:-"]), capture_output=True, check=True
+        )
+        screen = cv2.imdecode(np.frombuffer(raw.stdout, np.uint8), cv2.IMREAD_GRAYSCALE)[TOP:]
+        large = cv2.resize(screen, None, fx=_MAGNIFICATION, fy=_MAGNIFICATION, interpolation=cv2.INTER_CUBIC)
         # Black letters on white, whatever shade a button has.
-        prepare = f"-crop x{HEIGHT - TOP}+0+{TOP} -resize {100 * _MAGNIFICATION}% -lat 45x45+5% -negate"
-        enlarge = f"convert xwd:- -colorspace gray {prepare} png:-"
-        script = f"xwd -root -silent | {enlarge} | tesseract - - --psm 11 tsv 2>/dev/null"
-        told = subprocess.run(_inside(["sh", "-c", script]), capture_output=True, text=True, check=True).stdout
+        letters = cv2.adaptiveThreshold(large, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 45, -13)
+        picture = cv2.imencode(".png", letters)[1].tobytes()
+        read = _inside(["tesseract", "-", "-", "--psm", "11", "tsv"], OMP_THREAD_LIMIT="2")
+        told = subprocess.run(read, input=picture, capture_output=True, check=True).stdout.decode()
         rows = csv.DictReader(io.StringIO(told), delimiter="\t", quoting=csv.QUOTE_NONE)
         return [
             Word(
