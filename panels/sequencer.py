@@ -25,7 +25,7 @@ class S2L_PT_queue(SequencerPanel, QueuePanel, bpy.types.Panel):
 
 class S2L_PT_footage(SequencerPanel, bpy.types.Panel):
     bl_label = "Footage"
-    bl_order = 1
+    bl_order = 2
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, scene = self.layout, sequencer_scene(context)
@@ -41,7 +41,7 @@ class S2L_PT_footage(SequencerPanel, bpy.types.Panel):
 
 class S2L_PT_train(SequencerPanel, bpy.types.Panel):
     bl_label = "Train"
-    bl_order = 2
+    bl_order = 3
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, train = self.layout, sequencer_scene(context).s2l.train
@@ -54,7 +54,7 @@ class S2L_PT_train(SequencerPanel, bpy.types.Panel):
 
 class S2L_PT_dub(SequencerPanel, bpy.types.Panel):
     bl_label = "Dub"
-    bl_order = 3
+    bl_order = 4
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, scene = self.layout, sequencer_scene(context)

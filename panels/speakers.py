@@ -31,7 +31,7 @@ class S2L_UL_speakers(bpy.types.UIList):
 
 class S2L_PT_speakers(SequencerPanel, bpy.types.Panel):
     bl_label = "Speakers"
-    bl_order = 4
+    bl_order = 5
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, scene = self.layout, sequencer_scene(context)
