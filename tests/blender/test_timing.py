@@ -88,15 +88,16 @@ def reverse_trimmed(strip) -> None:
     reverse(strip)
 
 
-def put_into_meta(strip):
+def put_into_meta(strip) -> None:
     """Inside a meta strip, which is inside another one whose handles trim it."""
-    strips = strip.id_data.sequence_editor.strips
-    for name in ("Inner", "Outer"):
-        meta = strips.new_meta(name, 5, START)
-        strip.move_to_meta(meta)
-        strip = meta
-        meta.frame_final_end = START + 90
-    meta.frame_final_end, meta.frame_final_start = START + 70, START + 20
+    editor = strip.id_data.sequence_editor
+    for _ in range(2):
+        editor.active_strip = strip
+        strip.select = True
+        with sequencer_override(strip.id_data):
+            bpy.ops.sequencer.meta_make()
+        strip = editor.active_strip
+    strip.frame_offset_start, strip.frame_offset_end = 20, 15
 
 
 def retime(speed: float, key: int = 41) -> Change:
