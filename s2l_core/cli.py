@@ -1,4 +1,4 @@
-"""The verbs for a shell: ``s2l info | check | train | dub | evaluate | describe |
+"""The verbs for a shell: ``s2l info | check | faces | offset | train | dub | preview | evaluate | describe |
 calibrate | heatmap | head | pose``.
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 130 cancelled (Ctrl-C). With ``--json`` stdout holds exactly one JSON
@@ -30,6 +30,7 @@ from .jobs import (
     DubJob,
     Encoding,
     EvaluateJob,
+    FacesJob,
     Format,
     HeadJob,
     HeatmapJob,
@@ -37,8 +38,10 @@ from .jobs import (
     Job,
     Layer,
     Media,
+    OffsetJob,
     PoseJob,
     PresetName,
+    PreviewJob,
     Remainder,
     TrainJob,
 )
@@ -83,6 +86,26 @@ def build_parser() -> argparse.ArgumentParser:
     span.add_argument("--start", type=float, default=0.0, metavar="S", help="first second of the footage to use")
     span.add_argument("--end", type=float, metavar="S", help="second at which to end (default: the footage's end)")
 
+    span.add_argument(
+        "--face",
+        type=float,
+        nargs=2,
+        default=(),
+        metavar=("X", "Y"),
+        help="where the speaker is first seen, from 0 to 1 across and down (default: the largest face)",
+    )
+    dubbing = argparse.ArgumentParser(add_help=False)
+    dubbing.add_argument("speaker", help="the speaker's .s2l file")
+    dubbing.add_argument("footage", help="video of that speaker")
+    dubbing.add_argument("voice", help="the words to say: a sound file, or a video with sound")
+    dubbing.add_argument("--voice-start", type=float, default=0.0, metavar="S", help="first second of the voice to use")
+    dubbing.add_argument(
+        "--voice-end", type=float, metavar="S", help="second at which to end (default: the voice's end)"
+    )
+    dubbing.add_argument(
+        "--rate", default="", help="frames per second, such as 25 or 30000/1001 (default: the footage's)"
+    )
+
     parser = argparse.ArgumentParser(
         prog="s2l", description="Learn one speaker's lips and put new words in that mouth."
     )
@@ -122,14 +145,16 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--seed", type=int, default=0, help="the same seed gives the same speaker on the CPU")
     train.add_argument("--consent", action="store_true", help="keep in the file that the person agreed to it")
 
-    dub = add_verb("dub", _dub_job, "Put new words into a speaker's mouth.", sight, span)
-    dub.add_argument("speaker", help="the speaker's .s2l file")
-    dub.add_argument("footage", help="video of that speaker")
-    dub.add_argument("voice", help="the words to say: a sound file, or a video with sound")
+    faces = add_verb("faces", _faces_job, "Find the people in a video, to choose one with --face.", span)
+    faces.add_argument("footage", help="the video")
+    faces.add_argument("pictures", help="the folder for a picture of each face")
+
+    offset = add_verb("offset", _offset_job, "Measure by how much a sound comes after the lips.", sight, span)
+    offset.add_argument("footage", help="the speaker's video")
+    offset.add_argument("--voice", help="the speaker's sound, where it is not in the video")
+
+    dub = add_verb("dub", _dub_job, "Put new words into a speaker's mouth.", dubbing, sight, span)
     dub.add_argument("output", help="the .mp4, .mov or .mkv file, or the folder of pictures, to write")
-    dub.add_argument("--voice-start", type=float, default=0.0, metavar="S", help="first second of the voice to use")
-    dub.add_argument("--voice-end", type=float, metavar="S", help="second at which to end (default: the voice's end)")
-    dub.add_argument("--rate", default="", help="frames per second, such as 25 or 30000/1001 (default: the footage's)")
     dub.add_argument(
         "--remainder",
         choices=_choices(Remainder),
@@ -142,6 +167,10 @@ def build_parser() -> argparse.ArgumentParser:
     dub.add_argument(
         "--layer", choices=_choices(Layer), default="picture", help="whole pictures, or the mouth alone with alpha"
     )
+
+    preview = add_verb("preview", _preview_job, "Dub one frame only.", dubbing, sight, span)
+    preview.add_argument("picture", help="the PNG file to write")
+    preview.add_argument("--frame", type=int, default=0, metavar="N", help="of the dub (default: 0, the first)")
 
     evaluate = add_verb("evaluate", _evaluate_job, "Measure a speaker on the footage that it did not see.")
     evaluate.add_argument("speaker", help="the speaker's .s2l file")
@@ -224,6 +253,29 @@ def _dub_job(options: argparse.Namespace) -> Job:
     )
 
 
+def _preview_job(options: argparse.Namespace) -> Job:
+    dub = DubJob(
+        speaker_path=options.speaker,
+        footage=_footage(options),
+        voice=Media(options.voice, options.voice_start, options.voice_end),
+        output_path="",
+        rate=options.rate,
+        landmarks=options.landmarks,
+        device=options.device,
+    )
+    return PreviewJob(dub, options.frame, options.picture)
+
+
+def _faces_job(options: argparse.Namespace) -> Job:
+    return FacesJob(_footage(options), options.pictures, options.device)
+
+
+def _offset_job(options: argparse.Namespace) -> Job:
+    footage = _footage(options)
+    voice = _media(options.voice) or Media(footage.path, footage.start, footage.end)
+    return OffsetJob(footage, voice, options.landmarks, options.device)
+
+
 def _evaluate_job(options: argparse.Namespace) -> Job:
     footage, voice = _media(options.footage), _media(options.voice)
     return EvaluateJob(options.speaker, footage, voice, options.device)
@@ -259,7 +311,7 @@ def _pose_job(options: argparse.Namespace) -> Job:
 
 
 def _footage(options: argparse.Namespace) -> Media:
-    return Media(options.footage, options.start, options.end)
+    return Media(options.footage, options.start, options.end, tuple(options.face))
 
 
 def _media(path: str | None) -> Media | None:

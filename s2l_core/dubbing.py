@@ -63,8 +63,7 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     info = probe(job.footage.path)
     speech, sound = read_voice(job.voice)
     footage = prepare(job.footage, job.landmarks, device.type, report, faceless=True)
-    if len(speaker.look.shape.mean) != lip_shape_size(footage.layout):
-        raise BadJob(f"{job.speaker_path} was trained with other landmarks than {job.landmarks!r}.", "Choose those.")
+    refuse_other_landmarks(job, speaker, footage)
     prepared = time.monotonic()
 
     rate = parse_rate(job.rate) if job.rate else info.rate
@@ -72,8 +71,7 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     indices, voiced = frames_to_show(job, footage, seconds, rate)
     samples = _fit_sound(sound, job.footage if len(indices) > voiced else None, voiced, len(indices), rate)
     renderer = MouthRenderer(speaker, footage)
-    track = speech_track(speaker, speech)
-    track = rest_in_silence(speaker, track, speech, job.silence_db, job.rest_strength, (voiced - 1) / float(rate))
+    track = codes_of_voice(job, speaker, speech, (voiced - 1) / float(rate))
     judged = judge_frames(speaker, footage, indices[:voiced], rate, report)
     weights = np.pad(judged.weights, (0, len(indices) - voiced))
 
@@ -89,7 +87,7 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
             for batch in _batches(frames_in_order(footage, chosen), BATCH):
                 now = slice(first, first + len(batch))
                 times = np.arange(now.start, now.stop) / float(rate)
-                for image in _speak(renderer, track, times, batch, indices[now], weights[now], job.encoding):
+                for image in speak(renderer, track, times, batch, indices[now], weights[now], job.encoding):
                     writer.write(image)
                 first = now.stop
                 written += len(batch)
@@ -108,6 +106,18 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
         "dub_seconds": finished - prepared,
         "dub_fps": (written - resumed) / (finished - prepared),
     }
+
+
+def refuse_other_landmarks(job: DubJob, speaker: SpeakerModel, footage: Footage) -> None:
+    """Raise :class:`BadJob` where footage was looked at with other landmarks than the speaker was trained with."""
+    if len(speaker.look.shape.mean) != lip_shape_size(footage.layout):
+        raise BadJob(f"{job.speaker_path} was trained with other landmarks than {job.landmarks!r}.", "Choose those.")
+
+
+def codes_of_voice(job: DubJob, speaker: SpeakerModel, speech: NDArray[np.float32], last: float) -> Tensor:
+    """Codes (t, size) of the speech (n,) of a job, closing the mouth in its silence; the curves end at ``last`` s."""
+    track = speech_track(speaker, speech)
+    return rest_in_silence(speaker, track, speech, job.silence_db, job.rest_strength, last)
 
 
 def synthetic_media(name: str) -> str:
@@ -132,7 +142,7 @@ def frames_to_show(job: DubJob, footage: Footage, seconds: float, rate: Fraction
     return np.concatenate([order, tail]), voiced
 
 
-def _speak(
+def speak(
     renderer: MouthRenderer,
     track: Tensor,
     times: NDArray[np.float64],

@@ -109,6 +109,12 @@ def prepare(
     return Footage(media, info, fingerprint, layout, times, points, _to_track(kept.once("track", track_of_clip)))
 
 
+def is_prepared(media: Media, landmarks: str = "bundled") -> bool:
+    """Whether :func:`prepare` of a clip would take everything from the cache."""
+    path = _kept(fingerprint_file(media.path), media, landmarks).path("track")
+    return path is not None and path.is_file()
+
+
 def refuse_untrainable(footage: Footage) -> None:
     """Raise where a speaker cannot be learnt from the pictures.
 
@@ -141,11 +147,16 @@ def fingerprint_file(path: str) -> str:
 def _find_landmarks(media: Media, info: VideoInfo, landmarks: str, device: str, kept: Kept, report: Report) -> Tensors:
     """Times (N,) and points (N, P, 3) of the frames; goes on where an earlier process was ended."""
     detector = open_detector(landmarks, device)
+    if media.face:
+        detector.choose(media.face[0] * info.width, media.face[1] * info.height)
     rows = Rows(kept, "found")
     frames = read_frames(media)
     if rows.count:
         before = rows.all()
-        detector.follow(before["points"][-1].numpy())
+        points_before = before["points"].numpy()
+        seen = np.flatnonzero(np.isfinite(points_before).all(axis=(1, 2)))
+        for last in (*seen[-1:], len(points_before) - 1):
+            detector.follow(points_before[last])
         frames = read_frames(replace(media, start=float(before["times"][-1])))
         next(frames, None)
     end = info.duration if media.end is None else min(media.end, info.duration)

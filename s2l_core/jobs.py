@@ -39,8 +39,8 @@ class Media:
         path: The file.
         start: First second used.
         end: Second at which the span ends; None means the end of the file.
-        face: Which of several faces in a video: a second, and a place in the picture then, from 0 to 1 across and down.
-            Empty means the largest.
+        face: Which of several faces in a video: the one that is at this place when it is first seen, from 0 to 1
+            across and down. Empty means the largest.
     """
 
     path: str
@@ -55,8 +55,8 @@ class Media:
             raise BadJob(f"The start of {self.path} is {self.start} s; it must be 0 or more.")
         if self.end is not None and not (math.isfinite(self.end) and self.end > self.start):
             raise BadJob(f"The end of {self.path} is {self.end} s; it must lie after its start at {self.start} s.")
-        if self.face and not (len(self.face) == 3 and all(map(math.isfinite, self.face)) and self.face[0] >= 0.0):
-            raise BadJob(f"The face in {self.path} is not a second and a place.", "Write three numbers: second, x, y.")
+        if self.face and not (len(self.face) == 2 and all(0.0 <= place <= 1.0 for place in self.face)):
+            raise BadJob(f"The face in {self.path} is not at a place of the picture.", "Write two numbers from 0 to 1.")
 
 
 @dataclass(frozen=True)
@@ -271,6 +271,58 @@ class DubJob:
 
 
 @dataclass(frozen=True)
+class PreviewJob:
+    """Dub one frame only, to see it before a run is worth its time.
+
+    Attributes:
+        dub: The run. Its output is not touched.
+        frame: Which frame of its output, from 0.
+        output_path: The PNG file to write.
+    """
+
+    verb: ClassVar[str] = "preview"
+    dub: DubJob
+    frame: int
+    output_path: str
+
+    def __post_init__(self) -> None:
+        if self.frame < 0:
+            raise BadJob(f"The frame to preview is {self.frame}; it must be 0 or more.")
+
+
+@dataclass(frozen=True)
+class OffsetJob:
+    """Measure by how much a speaker's sound comes after the lips.
+
+    Attributes:
+        footage: The speaker's video.
+        voice: The speaker's sound, from the moment on at which the footage begins.
+        landmarks: As in :class:`CheckJob`.
+    """
+
+    verb: ClassVar[str] = "offset"
+    footage: Media
+    voice: Media
+    landmarks: str = "bundled"
+    device: Device = "auto"
+
+
+@dataclass(frozen=True)
+class FacesJob:
+    """Find the people in a video, so that one of them can be chosen.
+
+    Attributes:
+        footage: The video.
+        output_path: The folder for a picture of each face.
+    """
+
+    verb: ClassVar[str] = "faces"
+    footage: Media
+    output_path: str
+    device: Device = "auto"
+
+
+@dataclass(frozen=True)
 class EvaluateJob:
     """Measure a speaker on the held-out tail of the footage that it was trained on.
 
@@ -421,6 +473,9 @@ Job = (
     | CheckJob
     | TrainJob
     | DubJob
+    | PreviewJob
+    | OffsetJob
+    | FacesJob
     | EvaluateJob
     | HeatmapJob
     | HeadJob

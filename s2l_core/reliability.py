@@ -70,7 +70,7 @@ def judge_frames(
         report: Told the phase ``"Look for the mouth"``.
     """
     misfits = np.full(len(footage.times), np.nan)
-    reasons = find_reasons(footage.track.found, _turned_away(speaker, footage), misfits)
+    reasons = reasons_of_pose(speaker, footage)
     wanted = np.zeros(len(reasons), dtype=bool)
     wanted[indices] = True
     wanted &= reasons == 0
@@ -80,6 +80,11 @@ def judge_frames(
             misfits[numbers] = explainer.misfits(images, numbers)
         reasons = find_reasons(footage.track.found, reasons == _TURNED_AWAY, misfits)
     return fade(reasons[indices], rate)
+
+
+def reasons_of_pose(speaker: SpeakerModel, footage: Footage) -> NDArray[np.int64]:
+    """Why the pose of the head lets frames (N,) of a clip keep their pixels, as numbers of :data:`REASONS`."""
+    return find_reasons(footage.track.found, _turned_away(speaker, footage), np.full(len(footage.times), np.nan))
 
 
 def find_reasons(
@@ -132,7 +137,8 @@ def _batches(
     chosen = np.flatnonzero(wanted)
     images: list[NDArray[np.uint8]] = []
     done = 0
-    for index, frame in enumerate(footage.frames()):
+    first = int(chosen[0])
+    for index, frame in enumerate(footage.frames(first), first):
         if wanted[index]:
             images.append(frame.image)
         if len(images) == _BATCH or (images and index == chosen[-1]):

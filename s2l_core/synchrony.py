@@ -15,7 +15,8 @@ _VOICE = (200.0, 4000.0)
 _LONGEST_OFFSET = 0.5
 _LONGEST_SHIFT = 2.0
 _PEAK_WIDTH = 0.3
-_SHORTEST = 10.0
+SHORTEST_SECONDS = 10.0
+"""Below which no offset is told."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def find_offset(times: np.ndarray, openings: np.ndarray, speech: np.ndarray) -> 
     seen = np.isfinite(openings)
     block = SPEECH_RATE // _RATE
     count = int(min(len(speech) / block, times[-1] * _RATE))
-    if count < _SHORTEST * _RATE or not seen.any():
+    if count < SHORTEST_SECONDS * _RATE or not seen.any():
         return None
     voice = sosfiltfilt(butter(2, _VOICE, "bandpass", fs=SPEECH_RATE, output="sos"), speech[: count * block])
     energy = np.mean(voice.reshape(-1, block) ** 2, axis=1) ** 0.25  # loudness grows about so with power

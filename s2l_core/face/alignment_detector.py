@@ -63,10 +63,22 @@ class AlignmentDetector(LandmarkDetector):
             )
         if not landmarks:
             return None
-        largest = max(range(len(boxes)), key=lambda face: np.ptp(np.reshape(boxes[face][:4], (2, 2)), axis=0).prod())
+        corners = np.array([np.reshape(box[:4], (2, 2)) for box in boxes])
+        extents = np.ptp(corners, axis=1)
+        chosen: int | None = int(np.argmax(extents.prod(axis=1)))
+        if self._chosen:
+            chosen = self._chosen.find(corners.mean(axis=1), extents.max(axis=1))
+        if chosen is None:
+            return None
         points = np.zeros((IBUG68.count, 3), np.float32)
-        points[:, :2] = landmarks[largest] + 0.5
-        return Face(points, float(np.clip(np.mean(scores[largest]), 0, 1)))
+        points[:, :2] = landmarks[chosen] + 0.5
+        if self._chosen:
+            self._chosen.saw(points)
+        return Face(points, float(np.clip(np.mean(scores[chosen]), 0, 1)))
+
+    def follow(self, points: np.ndarray) -> None:
+        if self._chosen and not np.isnan(points).any():
+            self._chosen.saw(points)
 
 
 def _require_weights(file: Path, url: str) -> None:

@@ -35,6 +35,32 @@ class Face:
     score: float
 
 
+class Whereabouts:
+    """Where one of several people is.
+
+    Args:
+        place: x and y in pixels, where the person is first seen.
+    """
+
+    def __init__(self, place: tuple[float, float]) -> None:
+        self._first = self._last = np.array(place)
+
+    def find(self, places: np.ndarray, sizes: np.ndarray) -> int | None:
+        """Which of the faces at places (N, 2) with sizes (N,), in pixels, is the person's: the one that is nearest to
+        where the person was seen last, or else first, and by less than its size.
+        """
+        for place in (self._last, self._first):
+            distances = np.linalg.norm(places - place, axis=1)
+            near = np.flatnonzero(distances < sizes)
+            if len(near):
+                return int(near[np.argmin(distances[near])])
+        return None
+
+    def saw(self, points: np.ndarray) -> None:
+        """Remember landmarks (P, 3) of the person."""
+        self._last = (points[:, :2].min(axis=0) + points[:, :2].max(axis=0)) / 2
+
+
 class LandmarkDetector(ABC):
     """Finds the landmarks of one face in each picture of a sequence.
 
@@ -43,14 +69,19 @@ class LandmarkDetector(ABC):
     """
 
     layout: LandmarkLayout
+    _chosen: Whereabouts | None = None
 
     @abstractmethod
     def detect(self, image: np.ndarray) -> Face | None:
-        """The face in a picture, uint8 (H, W, 3) RGB; the largest one, or the one found in the picture before.
+        """The face in a picture, uint8 (H, W, 3) RGB: the largest, the chosen, or the one found in the picture before.
 
         Returns:
             None where there is no face.
         """
+
+    def choose(self, x: float, y: float) -> None:
+        """Look for the face at this place, in pixels, and not for the largest; from then on, where it was last seen."""
+        self._chosen = Whereabouts((x, y))
 
     def follow(self, points: np.ndarray) -> None:  # noqa: B027 (most know nothing of other pictures)
         """Go on after a picture in which these points (P, 3) were found, NaN where there was no face: what is found

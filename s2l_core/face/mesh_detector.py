@@ -6,6 +6,7 @@ Video" (2019). Regions, anchors and scales follow the conventions with which Med
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +27,10 @@ _LEFT_EYE, _RIGHT_EYE = MESH468.eye_corners[[0, 3]]
 
 
 @dataclass(frozen=True)
-class _Region:
-    """A square of the image, turned by ``angle`` radians: centre and side in pixels."""
+class Region:
+    """A square of the image around a face, half as large again as that and turned with it by ``angle`` radians: centre
+    and side in pixels.
+    """
 
     x: float
     y: float
@@ -35,12 +38,17 @@ class _Region:
     angle: float
 
     @classmethod
-    def around(cls, corners: np.ndarray, left_eye: np.ndarray, right_eye: np.ndarray) -> _Region:
+    def around(cls, corners: np.ndarray, left_eye: np.ndarray, right_eye: np.ndarray) -> Region:
         """The square in which the mesh network expects a face with this bounding box (2, 2) and this line of eyes."""
         x, y = corners.mean(axis=0)
         across, down = right_eye - left_eye
         side = _REGION_SCALE * float(np.max(corners[1] - corners[0]))
         return cls(float(x), float(y), side, float(np.arctan2(down, across)))
+
+    @property
+    def face_side(self) -> float:
+        """Of the face in it, in pixels."""
+        return self.side / _REGION_SCALE
 
     def to_image(self, size: int) -> np.ndarray:
         """Matrix (2, 3) from the pixels of the cut-out, ``size`` across, to those of the image."""
@@ -50,7 +58,7 @@ class _Region:
         corner = np.array([self.x, self.y]) - turn @ np.array([size / 2, size / 2])
         return np.column_stack([turn, corner])
 
-    def agrees(self, other: _Region) -> bool:
+    def agrees(self, other: Region) -> bool:
         """The same face is seen nearly as well through either."""
         shift = np.hypot(self.x - other.x, self.y - other.y) / self.side
         turn = abs((self.angle - other.angle + np.pi) % (2 * np.pi) - np.pi)
@@ -78,20 +86,37 @@ class MeshDetector(LandmarkDetector):
             raise LandmarksUnavailable("The face detector is not a BlazeFace model of 896 anchors.")
         if self._mesh.sizes[0] < MESH468.count * 3:
             raise LandmarksUnavailable("The face mesh model gives fewer than 468 points.")
-        self._region: _Region | None = None
+        self._region: Region | None = None
 
     def follow(self, points: np.ndarray) -> None:
-        self._region = None if np.isnan(points).any() else _region_of(points)
+        self._go_on_from(None if np.isnan(points).any() else points)
 
     def detect(self, image: np.ndarray) -> Face | None:
         face = self._follow(image, self._region) if self._region else None
         if face is None:
             region = self._find(image)
             face = self._follow(image, region) if region else None
-        self._region = _region_of(face.points) if face else None
+        self._go_on_from(face.points if face else None)
         return face
 
-    def _follow(self, image: np.ndarray, region: _Region) -> Face | None:
+    def find_all(self, image: np.ndarray) -> list[Region]:
+        """The regions of all faces in a picture, uint8 (H, W, 3) RGB, the largest first."""
+        size = self._detector.size
+        height, width = image.shape[:2]
+        to_image = Region(width / 2, height / 2, max(width, height), 0.0).to_image(size)
+        outputs = self._detector.run(_cut_out(image, to_image, size) / np.float32(127.5) - 1)
+        scores = _sigmoid(outputs[1].ravel())
+        likely = scores > _FACE_SCORE
+        boxes = outputs[0].reshape(-1, 8, 2)[likely]  # centre, extent, then six key points, the eyes first
+        boxes[:, [0, *range(2, 8)]] += self._anchors[likely][:, None]
+        return [_region_of_box(box, to_image) for box in _distinct(boxes, scores[likely])]
+
+    def _go_on_from(self, points: np.ndarray | None) -> None:
+        self._region = None if points is None else _region_of(points)
+        if self._chosen and points is not None:
+            self._chosen.saw(points)
+
+    def _follow(self, image: np.ndarray, region: Region) -> Face | None:
         """The face in about this region, corrected until it fits: after a cut the network scores a bad one as high."""
         for _ in range(_CORRECTIONS):
             face = self._place(image, region)
@@ -100,7 +125,7 @@ class MeshDetector(LandmarkDetector):
             region = corrected
         return None
 
-    def _place(self, image: np.ndarray, region: _Region) -> Face | None:
+    def _place(self, image: np.ndarray, region: Region) -> Face | None:
         size = self._mesh.size
         to_image = region.to_image(size)
         outputs = self._mesh.run(_cut_out(image, to_image, size) / np.float32(255))
@@ -113,23 +138,14 @@ class MeshDetector(LandmarkDetector):
         placed[:, 2] = points[:, 2] * (region.side / size)
         return Face(placed, score)
 
-    def _find(self, image: np.ndarray) -> _Region | None:
-        """The region of the largest face in the image."""
-        size = self._detector.size
-        height, width = image.shape[:2]
-        to_image = _Region(width / 2, height / 2, max(width, height), 0.0).to_image(size)
-        outputs = self._detector.run(_cut_out(image, to_image, size) / np.float32(127.5) - 1)
-        scores = _sigmoid(outputs[1].ravel())
-        likely = scores > _FACE_SCORE
-        if not likely.any():
-            return None
-        boxes = outputs[0].reshape(-1, 8, 2)[likely]  # centre, extent, then six key points, the eyes first
-        boxes[:, [0, *range(2, 8)]] += self._anchors[likely][:, None]
-        box = _largest(boxes, scores[likely])
-        points = box @ to_image[:, :2].T
-        points[[0, 2, 3]] += to_image[:, 2]
-        corners = np.stack([points[0] - points[1] / 2, points[0] + points[1] / 2])
-        return _Region.around(corners, points[2], points[3])
+    def _find(self, image: np.ndarray) -> Region | None:
+        """The region of the largest face in the image, or of the chosen one."""
+        regions = self.find_all(image)
+        if not regions or self._chosen is None:
+            return regions[0] if regions else None
+        places = np.array([[region.x, region.y] for region in regions])
+        found = self._chosen.find(places, np.array([region.face_side for region in regions]))
+        return None if found is None else regions[found]
 
 
 class _Network:
@@ -167,9 +183,9 @@ class _Network:
         return [self._interpreter.get_tensor(index) for index in self._outputs]
 
 
-def _region_of(points: np.ndarray) -> _Region:
+def _region_of(points: np.ndarray) -> Region:
     corners = np.stack([points[:, :2].min(axis=0), points[:, :2].max(axis=0)])
-    return _Region.around(corners, points[_LEFT_EYE, :2], points[_RIGHT_EYE, :2])
+    return Region.around(corners, points[_LEFT_EYE, :2], points[_RIGHT_EYE, :2])
 
 
 def _cut_out(image: np.ndarray, to_image: np.ndarray, size: int) -> np.ndarray:
@@ -198,14 +214,26 @@ def _anchors(size: int) -> np.ndarray:
     return np.concatenate(grids).astype(np.float32)
 
 
-def _largest(boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """The largest face: the mean, weighted by score, of the boxes (N, 8, 2) that overlap the one that is largest."""
-    best = int(np.argmax(boxes[:, 1].prod(axis=1) * scores))
-    low, high = boxes[:, 0] - boxes[:, 1] / 2, boxes[:, 0] + boxes[:, 1] / 2
-    shared = np.clip(np.minimum(high, high[best]) - np.maximum(low, low[best]), 0, None).prod(axis=1)
-    union = boxes[:, 1].prod(axis=1) + boxes[best, 1].prod() - shared
-    weights = scores * (shared > _OVERLAP * union)
-    return np.einsum("n,nij->ij", weights / weights.sum(), boxes)
+def _distinct(boxes: np.ndarray, scores: np.ndarray) -> Iterator[np.ndarray]:
+    """The faces among overlapping boxes (N, 8, 2), the largest first: each the mean, weighted by score, of the boxes
+    that overlap the largest of those that are left.
+    """
+    while len(boxes):
+        best = int(np.argmax(boxes[:, 1].prod(axis=1) * scores))
+        low, high = boxes[:, 0] - boxes[:, 1] / 2, boxes[:, 0] + boxes[:, 1] / 2
+        shared = np.clip(np.minimum(high, high[best]) - np.maximum(low, low[best]), 0, None).prod(axis=1)
+        union = boxes[:, 1].prod(axis=1) + boxes[best, 1].prod() - shared
+        overlaps = shared > _OVERLAP * union
+        weights = scores * overlaps
+        yield np.einsum("n,nij->ij", weights / weights.sum(), boxes)
+        boxes, scores = boxes[~overlaps], scores[~overlaps]
+
+
+def _region_of_box(box: np.ndarray, to_image: np.ndarray) -> Region:
+    points = box @ to_image[:, :2].T
+    points[[0, 2, 3]] += to_image[:, 2]
+    corners = np.stack([points[0] - points[1] / 2, points[0] + points[1] / 2])
+    return Region.around(corners, points[2], points[3])
 
 
 def _sigmoid(values: np.ndarray) -> np.ndarray:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+import s2l_core
 from s2l_core.canonical import choose_canonical
 from s2l_core.events import Report
 from s2l_core.footage import prepare
-from s2l_core.jobs import Media
+from s2l_core.jobs import Media, TrainJob
 from s2l_core.model.speaker import SpeakerModel
 from s2l_core.regions import lip_shape_size
 from s2l_core.training.depth import learn_depth
+from s2l_core.training.presets import PRESETS
 
 CLIP = Path(__file__).resolve().parents[2] / "demo" / "speaker.mp4"
 SECONDS = 8.0
@@ -35,3 +38,12 @@ def embedded_head(tmp_path_factory: pytest.TempPathFactory, own_cache: None) -> 
     path = tmp_path_factory.mktemp("head") / "anna.s2l"
     SpeakerModel.untrained("Anna", face, lip_shape_size(footage.layout)).save(str(path))
     return EmbeddedHead(str(path), media)
+
+
+@pytest.fixture(scope="session")
+def hasty_speaker(tmp_path_factory: pytest.TempPathFactory, own_cache: None) -> str:
+    """The path of a speaker that has hardly learnt anything: enough to be rendered."""
+    path = tmp_path_factory.mktemp("speaker") / "hasty.s2l"
+    preset = replace(PRESETS["preview"], appearance_steps=1, depth_steps=0, head_steps=1, speech_factor=0.02)
+    s2l_core.train(TrainJob(Media(str(CLIP), 0.0, 12.0), str(path), preset="preview"), preset=preset)
+    return str(path)

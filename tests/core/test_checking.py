@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from s2l_core.checking import check
-from s2l_core.errors import Cancelled, NoFace, NoSound
+from s2l_core.errors import Cancelled, FootageTooShort, NoFace, NoSound
 from s2l_core.events import Event, Progress, Report
 from s2l_core.face.sharpness import measure_blur
 from s2l_core.footage import Footage, prepare
-from s2l_core.jobs import CheckJob, Media
+from s2l_core.jobs import CheckJob, Media, OffsetJob
+from s2l_core.measuring import offset
 from s2l_core.media.audio import read_speech
 from s2l_core.media.writing import VideoWriter
 from s2l_core.synchrony import find_offset
@@ -122,6 +123,27 @@ def test_sound_out_of_step_is_told_with_its_direction(talking: CheckJob, tmp_pat
     assert result["offset_seconds"] == pytest.approx(0.28, abs=0.05)
     assert result["verdict"] == "poor"
     assert any("after the picture" in sentence for sentence in result["advice"])
+
+
+def test_the_offset_of_late_sound_is_measured_with_confidence(
+    talking: CheckJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, footage: Footage
+) -> None:
+    monkeypatch.setattr("s2l_core.measuring.prepare", lambda *arguments: footage)
+    speech = read_speech(talking.footage)
+    late = write_wav(tmp_path / "late.wav", np.concatenate([np.zeros(4000), speech]))
+    result = offset(OffsetJob(talking.footage, late))
+    assert result["offset_seconds"] == pytest.approx(0.28, abs=0.05)
+    assert result["is_reliable"] and 0.3 < result["confidence"] <= 1.0
+
+
+def test_no_offset_is_told_of_the_voice_of_somebody_else_or_of_seconds(
+    talking: CheckJob, shared_data: Path, monkeypatch: pytest.MonkeyPatch, footage: Footage
+) -> None:
+    monkeypatch.setattr("s2l_core.measuring.prepare", lambda *arguments: footage)
+    stranger = str(shared_data / "audio/english_60s.wav")
+    assert not offset(OffsetJob(talking.footage, Media(stranger)))["is_reliable"]
+    with pytest.raises(FootageTooShort, match=r"share only 8\.0 s"):
+        offset(OffsetJob(talking.footage, Media(stranger, end=8.0)))
 
 
 def test_voice_of_somebody_else_is_noticed(talking: CheckJob, shared_data: Path) -> None:

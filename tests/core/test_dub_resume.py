@@ -17,22 +17,12 @@ import soundfile
 import s2l_core
 from s2l_core.errors import BadJob, Cancelled
 from s2l_core.events import Event, Progress, Report
-from s2l_core.jobs import DubJob, Encoding, Media, TrainJob
+from s2l_core.jobs import DubJob, Encoding, Media
 from s2l_core.media.video import probe, read_frames
-from s2l_core.training.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEAKER = ROOT / "demo" / "speaker.mp4"
 KILLS = 10
-
-
-@pytest.fixture(scope="module")
-def speaker(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A speaker that has hardly learnt anything: enough to be rendered."""
-    path = tmp_path_factory.mktemp("speaker") / "demo.s2l"
-    preset = replace(PRESETS["preview"], appearance_steps=1, depth_steps=0, head_steps=1, speech_factor=0.02)
-    s2l_core.train(TrainJob(Media(str(SPEAKER), 0.0, 12.0), str(path), preset="preview"), preset=preset)
-    return str(path)
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +50,10 @@ def run_until(process: subprocess.Popen[str], progress_reports: int) -> None:
     process.wait()
 
 
-def test_killed_ten_times_it_ends_with_the_same_bytes(speaker: str, voice: str, tmp_path: Path) -> None:
+def test_killed_ten_times_it_ends_with_the_same_bytes(hasty_speaker: str, voice: str, tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole.mp4", tmp_path / "cut.mp4"
-    s2l_core.dub(job(speaker, voice, whole))
-    words = ["dub", speaker, str(SPEAKER), voice, str(cut), "--end", "4", "--voice-end", "20", "--device", "cpu"]
+    s2l_core.dub(job(hasty_speaker, voice, whole))
+    words = ["dub", hasty_speaker, str(SPEAKER), voice, str(cut), "--end", "4", "--voice-end", "20", "--device", "cpu"]
     command = [sys.executable, "-m", "s2l_core.cli", *words, "--json"]
     moments = random.Random(5)
     for _ in range(KILLS):
@@ -77,7 +67,7 @@ def test_killed_ten_times_it_ends_with_the_same_bytes(speaker: str, voice: str, 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cut.mp4", "whole.mp4"]
 
 
-def test_cancelled_dub_keeps_its_finished_chunks(speaker: str, voice: str, tmp_path: Path) -> None:
+def test_cancelled_dub_keeps_its_finished_chunks(hasty_speaker: str, voice: str, tmp_path: Path) -> None:
     told: list[Progress] = []
 
     def listen(event: Event) -> None:
@@ -86,12 +76,12 @@ def test_cancelled_dub_keeps_its_finished_chunks(speaker: str, voice: str, tmp_p
 
     path = tmp_path / "dubbed.mp4"
     with pytest.raises(Cancelled):
-        s2l_core.dub(job(speaker, voice, path, 8.0), Report(listen, lambda: bool(told) and told[-1].done > 130))
-    assert s2l_core.dub(job(speaker, voice, path, 8.0))["frames_resumed"] == 128
+        s2l_core.dub(job(hasty_speaker, voice, path, 8.0), Report(listen, lambda: bool(told) and told[-1].done > 130))
+    assert s2l_core.dub(job(hasty_speaker, voice, path, 8.0))["frames_resumed"] == 128
 
 
-def test_other_words_are_not_mixed_with_chunks_of_the_last_ones(speaker: str, voice: str, tmp_path: Path) -> None:
-    asked = job(speaker, voice, tmp_path / "dubbed.mp4", 8.0)
+def test_other_words_are_not_mixed_with_chunks_of_the_last_ones(hasty_speaker: str, voice: str, tmp_path: Path) -> None:
+    asked = job(hasty_speaker, voice, tmp_path / "dubbed.mp4", 8.0)
     done = 0
 
     def listen(event: Event) -> None:
@@ -104,10 +94,10 @@ def test_other_words_are_not_mixed_with_chunks_of_the_last_ones(speaker: str, vo
     assert s2l_core.dub(other)["frames_resumed"] == 0
 
 
-def test_moments_say_which_frames_are_shown(speaker: str, voice: str, tmp_path: Path) -> None:
+def test_moments_say_which_frames_are_shown(hasty_speaker: str, voice: str, tmp_path: Path) -> None:
     moments = tuple(index / 25 for index in (40, 39, 38, 10, 10, 11, 90, 2))
     path = tmp_path / "dubbed.mkv"
-    result = s2l_core.dub(replace(job(speaker, voice, path), moments=moments, encoding=Encoding("ffv1")))
+    result = s2l_core.dub(replace(job(hasty_speaker, voice, path), moments=moments, encoding=Encoding("ffv1")))
     assert (result["frames_written"], result["frames_expected"]) == (8, 8)
     source = {round(frame.time * 25): frame.image for frame in read_frames(Media(str(SPEAKER), 0.0, 4.0))}
     corner = np.s_[:60, :60]  # far from the mouth
@@ -115,8 +105,8 @@ def test_moments_say_which_frames_are_shown(speaker: str, voice: str, tmp_path: 
         assert np.array_equal(frame.image[corner], source[round(moment * 25)][corner])
 
 
-def test_mouth_over_the_source_gives_the_dubbed_picture(speaker: str, voice: str, tmp_path: Path) -> None:
-    short = job(speaker, voice, tmp_path / "picture", 0.4)
+def test_mouth_over_the_source_gives_the_dubbed_picture(hasty_speaker: str, voice: str, tmp_path: Path) -> None:
+    short = job(hasty_speaker, voice, tmp_path / "picture", 0.4)
     s2l_core.dub(replace(short, encoding=Encoding("png")))
     s2l_core.dub(replace(short, output_path=str(tmp_path / "mouth"), encoding=Encoding("png", layer="mouth")))
     for index, frame in enumerate(read_frames(Media(str(SPEAKER), 0.0, 0.4))):
@@ -136,14 +126,14 @@ def read(path: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", ["dubbed.mov", "dubbed"])
-def test_name_must_fit_the_format(speaker: str, voice: str, tmp_path: Path, name: str) -> None:
+def test_name_must_fit_the_format(hasty_speaker: str, voice: str, tmp_path: Path, name: str) -> None:
     with pytest.raises(BadJob, match=r"does not end in \.mp4"):
-        s2l_core.dub(job(speaker, voice, tmp_path / name))
+        s2l_core.dub(job(hasty_speaker, voice, tmp_path / name))
     assert not list(tmp_path.iterdir())
 
 
-def test_dubbed_movie_has_the_rate_and_sound_asked_for(speaker: str, voice: str, tmp_path: Path) -> None:
+def test_dubbed_movie_has_the_rate_and_sound_asked_for(hasty_speaker: str, voice: str, tmp_path: Path) -> None:
     path = tmp_path / "dubbed.mov"
-    s2l_core.dub(replace(job(speaker, voice, path, 1.0), rate="30000/1001", encoding=Encoding("prores")))
+    s2l_core.dub(replace(job(hasty_speaker, voice, path, 1.0), rate="30000/1001", encoding=Encoding("prores")))
     info = probe(str(path))
     assert (str(info.rate), info.codec, info.has_sound) == ("30000/1001", "prores", True)
