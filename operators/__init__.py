@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from .audio_offset import S2L_OT_fix_offset, S2L_OT_measure_offset
 from .cancel import S2L_OT_cancel_job
 from .check import S2L_OT_check_footage
 from .check_view import S2L_OT_check_view
+from .choose_face import S2L_OT_find_faces
 from .create_head import S2L_OT_create_head
 from .dub import S2L_OT_dub_strip
 from .dub_all import S2L_OT_dub_all
 from .engine import S2L_OT_check_engine, S2L_OT_copy_report
 from .engine_setup import CLASSES as SETUP_CLASSES
+from .estimate import S2L_OT_estimate_dub, S2L_OT_estimate_training
 from .match_camera import S2L_OT_match_camera
+from .preview_frame import S2L_OT_preview_frame
 from .queue_entries import CLASSES as QUEUE_CLASSES
 from .redo import S2L_OT_redo, S2L_OT_redo_with_changes
 from .speakers import S2L_OT_add_speaker, S2L_OT_remove_speaker, S2L_OT_use_speaker
@@ -19,9 +23,15 @@ from .train import S2L_OT_train_speaker
 
 CLASSES = (
     S2L_OT_check_footage,
+    S2L_OT_find_faces,
+    S2L_OT_measure_offset,
+    S2L_OT_fix_offset,
     S2L_OT_train_speaker,
     S2L_OT_dub_strip,
     S2L_OT_dub_all,
+    S2L_OT_preview_frame,
+    S2L_OT_estimate_training,
+    S2L_OT_estimate_dub,
     S2L_OT_add_speaker,
     S2L_OT_remove_speaker,
     S2L_OT_use_speaker,

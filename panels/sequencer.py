@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import bpy
 
-from ..operators import S2L_OT_check_footage, S2L_OT_create_head, S2L_OT_dub_all, S2L_OT_dub_strip, S2L_OT_train_speaker
-from ..s2l_blender_addon import strips
+from ..operators import (
+    S2L_OT_check_footage,
+    S2L_OT_create_head,
+    S2L_OT_dub_all,
+    S2L_OT_dub_strip,
+    S2L_OT_estimate_dub,
+    S2L_OT_estimate_training,
+    S2L_OT_find_faces,
+    S2L_OT_fix_offset,
+    S2L_OT_measure_offset,
+    S2L_OT_preview_frame,
+    S2L_OT_train_speaker,
+)
+from ..operators.audio_offset import describe
+from ..s2l_blender_addon import faces, frame_preview, strips
 from ..s2l_blender_addon.compat import sequencer_scene
 from .queue import QueuePanel
 from .sentences import draw_lines
 
+PICTURE_SCALE = 8.0
+FACE_SCALE, FACE_POPUP_SCALE = 4.0, 5.0
 VERDICT_ICONS = {"good": "CHECKMARK", "usable": "INFO", "poor": "ERROR"}
 
 
@@ -33,10 +48,32 @@ class S2L_PT_footage(SequencerPanel, bpy.types.Panel):
         footage = strips.footage(scene)
         layout.prop(scene.s2l, "footage_strip", icon="FILE_MOVIE", placeholder=footage.name if footage else "")
         layout.operator(S2L_OT_check_footage.bl_idname)
+        layout.operator(S2L_OT_find_faces.bl_idname)
+        if faces.shown_for(scene, footage):
+            layout.template_icon_view(
+                scene.s2l, "face", show_labels=True, scale=FACE_SCALE, scale_popup=FACE_POPUP_SCALE
+            )
+        elif footage and footage.s2l.has_face:
+            layout.label(text="One of the people was chosen", icon="USER")
         check = scene.s2l.check
         if footage and check.verdict and check.footage == strips.media_path(footage):
             layout.label(text=f"The footage is {check.verdict}", icon=VERDICT_ICONS.get(check.verdict, "NONE"))
             draw_lines(layout, check.advice, context.region.width)
+
+
+class S2L_PT_offset(SequencerPanel, bpy.types.Panel):
+    bl_label = "Audio Offset"
+    bl_parent_id = "S2L_PT_footage"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, offset = self.layout, sequencer_scene(context).s2l.offset
+        row = layout.row(align=True)
+        row.operator(S2L_OT_measure_offset.bl_idname, text="Measure")
+        row.operator(S2L_OT_fix_offset.bl_idname, text="Fix")
+        if offset.sound:
+            layout.label(text=offset.sound, icon="SOUND")
+            draw_lines(layout, describe(offset), context.region.width)
 
 
 class S2L_PT_train(SequencerPanel, bpy.types.Panel):
@@ -49,7 +86,11 @@ class S2L_PT_train(SequencerPanel, bpy.types.Panel):
         layout.prop(train, "speaker_name")
         layout.prop(train, "preset")
         layout.prop(train, "folder", placeholder="Beside the .blend file")
-        layout.operator(S2L_OT_train_speaker.bl_idname)
+        row = layout.row(align=True)
+        row.operator(S2L_OT_train_speaker.bl_idname)
+        row.operator(S2L_OT_estimate_training.bl_idname, text="", icon="TIME")
+        if train.estimate:
+            draw_lines(layout, train.estimate, context.region.width)
 
 
 class S2L_PT_dub(SequencerPanel, bpy.types.Panel):
@@ -70,6 +111,12 @@ class S2L_PT_dub(SequencerPanel, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator(S2L_OT_dub_strip.bl_idname)
         row.operator(S2L_OT_dub_all.bl_idname)
+        row.operator(S2L_OT_estimate_dub.bl_idname, text="", icon="TIME")
+        if dub.estimate:
+            draw_lines(layout, dub.estimate, context.region.width)
+        layout.operator(S2L_OT_preview_frame.bl_idname)
+        if picture := frame_preview.icon():
+            layout.template_icon(icon_value=picture, scale=PICTURE_SCALE)
 
 
 class S2L_PT_output(SequencerPanel, bpy.types.Panel):
@@ -108,7 +155,16 @@ class S2L_MT_strip(bpy.types.Menu):
             self.layout.operator(operator.bl_idname)
 
 
-CLASSES = (S2L_PT_queue, S2L_PT_footage, S2L_PT_train, S2L_PT_dub, S2L_PT_output, S2L_PT_silence, S2L_MT_strip)
+CLASSES = (
+    S2L_PT_queue,
+    S2L_PT_footage,
+    S2L_PT_offset,
+    S2L_PT_train,
+    S2L_PT_dub,
+    S2L_PT_output,
+    S2L_PT_silence,
+    S2L_MT_strip,
+)
 
 
 def _draw_submenu(menu: bpy.types.Menu, context: bpy.types.Context) -> None:

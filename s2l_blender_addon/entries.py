@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from ..s2l_core.jobs import SCHEMA_VERSION, DubJob, Job, TrainJob
 from .strips import Placement
-from .worker_client import WorkerClient
+from .worker_client import Request, WorkerClient
 
 # "ready": there is a result, but it is not in its file. "interrupted": Blender ended, or was left, before the job.
 Status = Literal["waiting", "running", "ready", "done", "failed", "cancelled", "interrupted"]
@@ -74,6 +74,7 @@ class Entry:
         has_started: Whether a worker has ever been at it.
         is_safe: Whether the file that holds its result has been saved since then.
         client: Its worker while it runs.
+        estimating: The question what it will take.
         job_text: The job as JSON.
     """
 
@@ -92,6 +93,7 @@ class Entry:
     has_started: bool = False
     is_safe: bool = False
     client: WorkerClient | None = None
+    estimating: Request | None = None
     job_text: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

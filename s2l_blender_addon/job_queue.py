@@ -6,6 +6,7 @@ references to what may vanish; records beside their outputs hold the same, for w
 
 from __future__ import annotations
 
+import contextlib
 import time
 import traceback
 from collections.abc import Callable, Iterable
@@ -14,7 +15,8 @@ from pathlib import Path
 import bpy
 
 from ..s2l_core.errors import Cancelled, CannotWrite, Speech2LipError
-from . import compat, deliveries, jobs, preview, records, screen, session
+from ..s2l_core.jobs import CheckJob, DubJob, EstimateJob, TrainJob
+from . import compat, deliveries, jobs, preview, records, render_session, screen, session
 from .entries import Entry, Failure, Status, output_of
 from .preferences import find_worker_python
 from .worker_client import WorkerClient
@@ -96,6 +98,8 @@ def advance() -> None:
     if entry and entry.client:
         if _has_ended(entry.client) and not compat.is_sequencer_busy():
             _finish(entry, entry.client)
+        else:
+            _estimate()
     elif jobs.current() is None and (entry := _next()):
         _start(entry)
     screen.redraw(bpy.context.window_manager)
@@ -185,6 +189,23 @@ def _wake() -> None:
 def _next() -> Entry | None:
     now = time.monotonic()
     return next((entry for entry in _entries if entry.status == "waiting" and entry.earliest <= now), None)
+
+
+def _estimate() -> None:
+    """Ask the warm worker what the entries behind the running one will take, one after the other."""
+    for entry in _entries:
+        if entry.status != "waiting" or entry.estimate or not isinstance(entry.job, CheckJob | TrainJob | DubJob):
+            continue
+        if entry.estimating is None:
+            with contextlib.suppress(Speech2LipError):  # it will be told when the entry starts
+                session = render_session.current(find_worker_python(bpy.context))
+                entry.estimating = session.ask(EstimateJob(entry.job, measure=False))
+            return
+        if not entry.estimating.poll():
+            return
+        if entry.estimating.result is not None:
+            entry.estimate = jobs.estimate_in_words(entry.estimating.result)
+            return
 
 
 def _start(entry: Entry) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 from ..s2l_core.events import Progress
 from ..s2l_core.jobs import Job
@@ -92,3 +94,13 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"
+
+
+def estimate_in_words(result: dict[str, Any]) -> str:
+    """What the engine's verb ``estimate`` has told, e.g. ``"About 6 min, 1.2 GB of memory, 40 MB on disk"``."""
+    memory, disk = (_size(float(result[f"{name}_bytes"])) for name in ("memory", "disk"))
+    return f"About {duration(result['seconds'])}, {memory} of memory, {disk} on disk"
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{math.ceil(count / 1e6)} MB"

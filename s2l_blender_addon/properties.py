@@ -15,7 +15,7 @@ from bpy.props import (
     StringProperty,
 )
 
-from . import strips
+from . import faces, strips
 
 
 def _movie_names(group: bpy.types.PropertyGroup, context: bpy.types.Context, text: str) -> list[str]:
@@ -45,7 +45,7 @@ class S2L_PG_strip(bpy.types.PropertyGroup):
     )
     has_face: BoolProperty(name="Has Face", description="Whether a face was chosen", options={"HIDDEN"})
     face: FloatVectorProperty(
-        name="Face", description="Where the speaker's face is: second of the file, place across and down", size=3
+        name="Face", description="Where the speaker is first seen, from 0 to 1 across and down", size=2
     )
     drives_identifier: StringProperty(
         name="Drives Identifier", description="What the driven strip is known by", options={"HIDDEN"}
@@ -84,6 +84,7 @@ class S2L_PG_train(bpy.types.PropertyGroup):
         description="Where the speaker file goes; empty for a folder beside the .blend file",
         subtype="DIR_PATH",
     )
+    estimate: StringProperty(name="Estimate", description="What a training takes", options={"HIDDEN", "SKIP_SAVE"})
     consent: StringProperty(name="Consent", description="Who agreed to be learnt from", options={"HIDDEN"})
     result: StringProperty(name="Result", description="Figures of the last training as JSON", options={"HIDDEN"})
 
@@ -142,6 +143,14 @@ class S2L_PG_dub(bpy.types.PropertyGroup):
         max=1.0,
         subtype="FACTOR",
     )
+    estimate: StringProperty(name="Estimate", description="What a dub takes", options={"HIDDEN", "SKIP_SAVE"})
+
+
+class S2L_PG_offset(bpy.types.PropertyGroup):
+    sound: StringProperty(name="Sound", description="The sound strip that was measured")
+    seconds: FloatProperty(name="Offset", description="By how many seconds the sound comes late")
+    confidence: FloatProperty(name="Confidence", description="How clear the offset is", subtype="FACTOR", max=1.0)
+    is_reliable: BoolProperty(name="Reliable", description="Whether the offset is clear enough to be fixed")
 
 
 class S2L_PG_speaker(bpy.types.PropertyGroup):
@@ -166,6 +175,14 @@ class S2L_PG_scene(bpy.types.PropertyGroup):
         description="The movie strip of the speaker; empty for the active movie strip",
         search=_movie_names,
     )
+    face: EnumProperty(
+        name="Face",
+        description="Which of the people in the movie strip is the speaker",
+        items=faces.items,
+        update=faces.choose,
+        options={"SKIP_SAVE"},
+    )
+    offset: PointerProperty(type=S2L_PG_offset)
     speakers: CollectionProperty(type=S2L_PG_speaker)
     speaker_index: IntProperty(name="Speaker", description="The chosen speaker of the list")
     check: PointerProperty(type=S2L_PG_check)
@@ -212,6 +229,7 @@ CLASSES = (
     S2L_PG_check,
     S2L_PG_train,
     S2L_PG_dub,
+    S2L_PG_offset,
     S2L_PG_speaker,
     S2L_PG_render,
     S2L_PG_scene,

@@ -164,6 +164,40 @@ def identify(strip: bpy.types.Strip) -> str:
     return str(strip.s2l.identifier)
 
 
+def movie_of_name(scene: bpy.types.Scene, name: str) -> bpy.types.Strip | None:
+    return _find(scene, MOVIE, name)
+
+
+def choose_face(scene: bpy.types.Scene, name: str, place: tuple[float, float]) -> None:
+    """Tell which of the faces in a movie strip is the speaker's, see :class:`s2l_core.jobs.Media`."""
+    if strip := _find(scene, MOVIE, name):
+        strip.s2l.has_face, strip.s2l.face = True, place
+
+
+def chosen_face(strip: bpy.types.Strip) -> tuple[float, ...]:
+    """Which of the faces in a movie strip is the speaker's; empty for the largest."""
+    return tuple(strip.s2l.face) if strip.s2l.has_face else ()
+
+
+def own_sound(scene: bpy.types.Scene, movie: bpy.types.Strip | None) -> bpy.types.Strip | None:
+    """The sound strip with the voice that was filmed: the active one, or else the one of the same file as the movie."""
+    if (active := active_sound(scene)) is not None:
+        return active
+    sounds = [strip for strip in _of_kind(scene, SOUND) if strip.sound]
+    return next((strip for strip in sounds if movie and sound_path(strip) == media_path(movie)), None)
+
+
+def delay_sound(scene: bpy.types.Scene, name: str, seconds: float) -> bool:
+    """Let a sound strip play its sound later by seconds, or earlier where they are negative; False where it is gone.
+
+    Its handles stay, so that the edit keeps its length.
+    """
+    strip = _find(scene, SOUND, name)
+    if strip is not None:
+        strip.sound_offset += seconds
+    return strip is not None
+
+
 def obstacle(strip: bpy.types.Strip | None, missing: str) -> str:
     """Why the media of a strip cannot be used: ``missing`` without a strip, empty where it can."""
     if strip is None:
@@ -218,8 +252,7 @@ def moments(scene: bpy.types.Scene, strip: bpy.types.Strip, frames: range) -> tu
 
 def shown_media(strip: bpy.types.Strip, seconds: tuple[float, ...]) -> Media:
     """The span of a movie strip's file that shows these seconds, and the face that is meant in it."""
-    face = tuple(strip.s2l.face) if strip.s2l.has_face else ()
-    return Media(media_path(strip), min(seconds), max(seconds) + 1.0 / float(media_rate(strip)), face)
+    return Media(media_path(strip), min(seconds), max(seconds) + 1.0 / float(media_rate(strip)), chosen_face(strip))
 
 
 def visible_media(scene: bpy.types.Scene, strip: bpy.types.Strip | None) -> Media:

@@ -25,6 +25,7 @@ _HOMES = {
     "render": ".posing",
     "describe": ".description",
     "calibrate": ".calibration",
+    "estimate": ".calibration",
     "SpeakerModel": ".model.speaker",
 }
 __all__ = sorted(_HOMES)

@@ -1,4 +1,6 @@
-"""The verb ``calibrate``: how fast this machine is, in pieces of work that take seconds, kept in the user's cache."""
+"""The verbs ``calibrate`` and ``estimate``: how fast this machine is, in pieces of work that take seconds, kept in the
+user's cache, and what jobs will take on it.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +16,15 @@ import numpy as np
 import torch
 from platformdirs import user_cache_path
 
+from . import estimates
 from .device import choose_device
-from .errors import Speech2LipError
-from .estimates import Calibration, estimate, load_calibration, to_json
+from .errors import BadJob, Speech2LipError
+from .estimates import Calibration, Estimate, load_calibration, to_json
 from .events import Report
 from .face.landmarks import open_detector
 from .files import write_whole
-from .jobs import CalibrateJob, CheckJob, DubJob, Job, Media, TrainJob
+from .footage import is_prepared
+from .jobs import CalibrateJob, CheckJob, DubJob, EstimateJob, Job, Media, Mix, TrainJob, parse_rate
 from .media.video import probe, read_frames
 from .media.writing import VideoWriter
 from .model.blend import BlendNet
@@ -49,24 +53,50 @@ def calibrate(job: CalibrateJob, report: Report | None = None) -> dict[str, Any]
     return asdict(known or _measure(device, report))
 
 
+def estimate(job: EstimateJob, report: Report | None = None) -> dict[str, Any]:
+    """Tell what a job will take here; footage that was looked at before is not counted again.
+
+    Returns:
+        The values of :class:`s2l_core.estimates.Estimate`.
+
+    Raises:
+        FileMissing, NotAVideo: What is wrong with the footage.
+        DeviceUnavailable: The job asks for CUDA and there is none.
+        BadJob: The machine was not measured, and shall not be now.
+    """
+    device = choose_device(job.job.device)
+    known = _load(device.type)
+    if known is None and not job.measure:
+        raise BadJob("This machine has not been measured.", "Estimate a job while no other runs.")
+    known = known or _measure(device, report or Report())
+    written = _frames_to_write(job.job) if isinstance(job.job, DubJob) else None
+    return asdict(_estimate(job.job, known, written, is_prepared(job.job.footage, job.job.landmarks)))
+
+
 def learn_from(job: Job, result: dict[str, Any], seconds: float) -> None:
     """Let a job that is done, and how long it took, make estimates better; does nothing where it tells nothing."""
     if not isinstance(job, CheckJob | TrainJob | DubJob) or (known := _load(choose_device(job.device).type)) is None:
         return
-    info = probe(job.footage.path)
-    end = info.duration if job.footage.end is None else min(job.footage.end, info.duration)
-    frames = round((end - job.footage.start) * info.rate)
     written = result.get("frames_written")
-    guess = {
-        looked_at: estimate(
-            job, frames, info.width, info.height, known, float(info.rate), written, looked_at=looked_at
-        ).seconds
-        for looked_at in (False, True)
-    }
+    guess = {looked_at: _estimate(job, known, written, looked_at).seconds for looked_at in (False, True)}
     prepared = result.get("prepare_seconds", seconds)
     estimated = guess[prepared < 0.25 * (guess[False] - guess[True])]
     if 1 / _PLAUSIBLE < seconds / max(estimated, 1e-3) < _PLAUSIBLE:
         _save(known.corrected(job.verb, estimated, seconds))
+
+
+def _estimate(job: CheckJob | TrainJob | DubJob, known: Calibration, written: int | None, looked_at: bool) -> Estimate:
+    info = probe(job.footage.path)
+    end = info.duration if job.footage.end is None else min(job.footage.end, info.duration)
+    frames = max(0, round((end - job.footage.start) * info.rate))
+    return estimates.estimate(job, frames, info.width, info.height, known, float(info.rate), written, looked_at)
+
+
+def _frames_to_write(job: DubJob) -> int | None:
+    """Of a dub's output, where its job tells."""
+    if job.moments or not isinstance(job.voice, Mix):
+        return len(job.moments) or None
+    return round(job.voice.seconds * (parse_rate(job.rate) if job.rate else probe(job.footage.path).rate))
 
 
 def _measure(device: torch.device, report: Report) -> Calibration:

@@ -323,6 +323,21 @@ class FacesJob:
 
 
 @dataclass(frozen=True)
+class EstimateJob:
+    """Tell what another job will take on this machine.
+
+    Attributes:
+        job: The other one.
+        measure: Whether to measure the machine first where it was not, which takes seconds of it for itself.
+    """
+
+    verb: ClassVar[str] = "estimate"
+    job: CheckJob | TrainJob | DubJob
+    measure: bool = True
+    device: Device = "auto"
+
+
+@dataclass(frozen=True)
 class EvaluateJob:
     """Measure a speaker on the held-out tail of the footage that it was trained on.
 
@@ -476,6 +491,7 @@ Job = (
     | PreviewJob
     | OffsetJob
     | FacesJob
+    | EstimateJob
     | EvaluateJob
     | HeatmapJob
     | HeadJob
@@ -570,11 +586,14 @@ def _build(kind: type, values: dict[str, Any], where: str) -> Any:
 
 
 def _matching(options: list[Any], value: Any) -> Any:
-    """The option that a value is meant for: of several kinds of objects, the one that shares most fields with it."""
+    """The option that a value is meant for: of several kinds of objects, the one that shares most fields with it, and
+    of those the one with fewest others.
+    """
     if len(options) == 1:
         return options[0]
     given = set(value) if isinstance(value, dict) else set()
-    return max(options, key=lambda kind: len(given & {field.name for field in dataclasses.fields(kind)}))
+    fields = {kind: {field.name for field in dataclasses.fields(kind)} for kind in options}
+    return max(options, key=lambda kind: (len(given & fields[kind]), -len(fields[kind])))
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:

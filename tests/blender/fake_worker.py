@@ -36,7 +36,15 @@ def answer(request: dict[str, Any]) -> None:
         "train": {"speaker_path": job.get("speaker_path"), "job": job},
         "dub": {"output_path": job.get("output_path"), "frames_written": 30, "job": job},
         "head": {"output_path": job.get("output_path"), "job": job},
+        "preview": {"output_path": job.get("output_path"), "reason": ""},
+        "faces": {"faces": json.loads(os.environ.get("S2L_FAKE_FACES", "[]"))},
+        "offset": json.loads(os.environ.get("S2L_FAKE_OFFSET", "{}")),
+        "estimate": {"seconds": 372.0, "memory_bytes": 1234567890, "disk_bytes": 40100000},
     }
+    if request["method"] in ("preview", "offset", "faces", "estimate"):
+        Path(os.environ["S2L_FAKE_LOG"]).write_text(json.dumps(job))
+    if request["method"] == "preview":
+        shutil.copy(os.environ["S2L_FAKE_PICTURE"], job["output_path"])
     if request["method"] == "train":
         shutil.copy(__file__, job["speaker_path"])
     if request["method"] == "dub":

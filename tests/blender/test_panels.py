@@ -41,13 +41,16 @@ class Layout:
         self, name: str, text: str | None = None, icon: str = "NONE", depress: bool = False, emboss: bool = True
     ) -> SimpleNamespace:
         assert icon in ICONS
-        assert text is None or icon != "NONE"  # otherwise nothing would be seen
+        assert text != "" or icon != "NONE"  # otherwise nothing would be seen
         module, _, verb = name.partition(".")
-        self.texts.append(getattr(getattr(bpy.ops, module), verb).get_rna_type().name + " (on)" * depress)
+        self.texts.append((text or getattr(getattr(bpy.ops, module), verb).get_rna_type().name) + " (on)" * depress)
         return SimpleNamespace()
 
     def menu(self, name: str) -> None:
         self.texts.append(getattr(bpy.types, name).bl_label)
+
+    def template_icon_view(self, owner: Any, name: str, show_labels: bool, scale: float, scale_popup: float) -> None:
+        self.texts.append(f"{owner.bl_rna.properties[name].name}: Face {int(getattr(owner, name)) + 1}")
 
     def template_icon(self, icon_value: int, scale: float) -> None:
         self.texts.append("a picture")
@@ -74,9 +77,9 @@ def draw(module, scene):
 
 
 def test_footage_panel_offers_the_movie_strip_that_would_be_used(draw, strips, movie) -> None:
-    assert draw("S2L_PT_footage") == ["Footage: ", "Check Footage"]
+    assert draw("S2L_PT_footage") == ["Footage: ", "Check Footage", "Find Faces"]
     strips.new_movie("Interview", str(movie), 1, 1)
-    assert draw("S2L_PT_footage") == ["Footage: Interview", "Check Footage"]
+    assert draw("S2L_PT_footage") == ["Footage: Interview", "Check Footage", "Find Faces"]
 
 
 def test_verdict_is_shown_for_the_footage_that_was_checked_only(
@@ -84,10 +87,10 @@ def test_verdict_is_shown_for_the_footage_that_was_checked_only(
 ) -> None:
     strips.new_movie("Interview", str(movie), 1, 1)
     bpy.ops.s2l.check_footage()
-    assert draw("S2L_PT_footage")[2:] == ["The footage is usable", "Record more speech.", "Move closer."]
+    assert draw("S2L_PT_footage")[3:] == ["The footage is usable", "Record more speech.", "Move closer."]
     other = strips.new_movie("Other", str(make_movie(30, 1.001, 50)), 2, 1)
     scene.s2l.footage_strip = other.name
-    assert draw("S2L_PT_footage")[2:] == []
+    assert draw("S2L_PT_footage")[3:] == []
 
 
 def test_train_and_dub_panels_show_what_they_need(draw, scene, strips, sound) -> None:
@@ -98,8 +101,17 @@ def test_train_and_dub_panels_show_what_they_need(draw, scene, strips, sound) ->
         "Preset: balanced",
         "Folder: Beside the .blend file",
         "Train Speaker",
+        "Estimate Training",
     ]
-    assert draw("S2L_PT_dub") == ["Speaker: ", "Drives: Any", "Sound: Line", "Dub Strip", "Dub All"]
+    assert draw("S2L_PT_dub") == [
+        "Speaker: ",
+        "Drives: Any",
+        "Sound: Line",
+        "Dub Strip",
+        "Dub All",
+        "Estimate Dub",
+        "Preview Frame",
+    ]
     assert draw("S2L_PT_output") == [
         "Result: picture",
         "Format: h264",

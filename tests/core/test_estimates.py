@@ -12,6 +12,7 @@ import pytest
 
 import s2l_core
 from s2l_core import calibration as measuring
+from s2l_core.errors import BadJob
 from s2l_core.estimates import (
     PRESET_WORK,
     Calibration,
@@ -21,7 +22,7 @@ from s2l_core.estimates import (
     load_calibration,
     to_json,
 )
-from s2l_core.jobs import CalibrateJob, CheckJob, DubJob, Job, Media, TrainJob
+from s2l_core.jobs import CalibrateJob, CheckJob, DubJob, EstimateJob, Job, Media, TrainJob
 from s2l_core.training.presets import PRESETS
 
 KNOWN = Calibration("0.1.0", "cpu", 0.009, 0.02, 0.035, 0.004)
@@ -115,3 +116,20 @@ def test_a_calibration_is_measured_once_and_jobs_improve_it(monkeypatch: pytest.
     assert s2l_core.calibrate(CalibrateJob(device="cpu"))["corrections"]["check"] == pytest.approx(2**0.3, rel=0.01)
     measuring.learn_from(job, {}, 1000 * taken)  # something else went on
     assert np.isfinite(s2l_core.calibrate(CalibrateJob(device="cpu"))["corrections"]["check"])
+
+
+def test_the_engine_tells_what_a_job_will_take_once_the_machine_is_measured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(measuring, "_PIECE_SECONDS", 0.01)
+    footage = Media(str(Path(__file__).resolve().parents[2] / "demo" / "speaker.mp4"), 0.0, 20.0)
+    short = DubJob("anna.s2l", footage, footage, "dubbed.mp4", moments=(0.0,) * 50, device="cpu")
+    with pytest.raises(BadJob, match="not been measured"):
+        s2l_core.estimate(EstimateJob(short, measure=False))
+    once = s2l_core.estimate(EstimateJob(short))
+    long = s2l_core.estimate(EstimateJob(replace(short, moments=(0.0,) * 500), measure=False))
+    assert 0 < once["seconds"] < long["seconds"]
+    assert 0 < once["disk_bytes"] < long["disk_bytes"] and once["memory_bytes"] > 100e6
+    monkeypatch.setattr(measuring, "is_prepared", lambda media, landmarks: True)
+    assert s2l_core.estimate(EstimateJob(short))["seconds"] < once["seconds"]

@@ -1,0 +1,96 @@
+"""Measure by how much a strip's sound and its lips are apart, and move the sound into step."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import bpy
+
+from ..s2l_blender_addon import strips
+from ..s2l_blender_addon.compat import sequencer_scene
+from ..s2l_blender_addon.preferences import settings
+from ..s2l_core.errors import BadJob
+from ..s2l_core.jobs import OffsetJob
+from .quick_operator import QuickOperator
+
+_LEAST_SECONDS = 0.02
+"""Nobody sees less, and no measurement tells it."""
+
+
+class S2L_OT_measure_offset(QuickOperator, bpy.types.Operator):
+    bl_idname = "s2l.measure_offset"
+    bl_label = "Measure Offset"
+    bl_description = "Find out by how much the sound of the movie strip comes before or after its lips"
+    bl_options = {"REGISTER", "UNDO"}
+    _scene = _sound = ""
+
+    @classmethod
+    def disabled_reason(cls, context: bpy.types.Context) -> str:
+        scene = sequencer_scene(context)
+        movie = strips.footage(scene)
+        return strips.unsteady(movie, "Select the movie strip of the speaker") or strips.unsteady(
+            strips.own_sound(scene, movie), "Select the sound strip with the speaker's own voice"
+        )
+
+    def gather(self, context: bpy.types.Context) -> OffsetJob:
+        scene = sequencer_scene(context)
+        movie = strips.footage(scene)
+        sound = strips.own_sound(scene, movie)
+        if movie is None or sound is None:
+            raise BadJob("There is no strip.")
+        picture, voice = strips.playback(scene, movie), strips.playback(scene, sound)
+        self._scene, self._sound = scene.name, sound.name
+        first, end = max(picture.first, voice.first), min(picture.end, voice.end)
+        if first >= end:
+            raise BadJob(f"{movie.name} and {sound.name} do not play at the same time.")
+        media = dataclasses.replace(picture.media(first), face=strips.chosen_face(movie))
+        return OffsetJob(media, voice.media(first), device=settings(context).device)
+
+    def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
+        scene = bpy.data.scenes.get(self._scene)
+        if scene is None:
+            raise BadJob("The scene is gone.")
+        offset = scene.s2l.offset
+        offset.sound, offset.seconds = self._sound, result["offset_seconds"]
+        offset.confidence, offset.is_reliable = result["confidence"], result["is_reliable"]
+        return f"{describe(offset)}."
+
+
+class S2L_OT_fix_offset(bpy.types.Operator):
+    bl_idname = "s2l.fix_offset"
+    bl_label = "Fix Offset"
+    bl_description = "Move the sound in its strip so that it is in step with the lips"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        offset = sequencer_scene(context).s2l.offset
+        if not offset.sound:
+            cls.poll_message_set("Measure the offset first")
+        elif not offset.is_reliable or abs(offset.seconds) < _LEAST_SECONDS:
+            cls.poll_message_set("There is no clear offset to fix")
+        else:
+            return True
+        return False
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        scene = sequencer_scene(context)
+        offset = scene.s2l.offset
+        if not strips.delay_sound(scene, offset.sound, -offset.seconds):
+            self.report({"ERROR"}, f"The strip {offset.sound} is gone.")
+            return {"CANCELLED"}
+        when = "later" if offset.seconds < 0 else "earlier"
+        self.report({"INFO"}, f"{offset.sound} plays {abs(offset.seconds):.2f} s {when}.")
+        offset.seconds = 0.0
+        return {"FINISHED"}
+
+
+def describe(offset: bpy.types.PropertyGroup) -> str:
+    """What was measured, in a line."""
+    if not offset.is_reliable:
+        return "The lips do not clearly move with this sound"
+    if abs(offset.seconds) < _LEAST_SECONDS:
+        return "The sound is in step with the lips"
+    when = "late" if offset.seconds > 0 else "early"
+    return f"The sound is {abs(offset.seconds):.2f} s {when} (confidence {offset.confidence:.0%})"

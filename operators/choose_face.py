@@ -1,0 +1,44 @@
+"""Find the faces in a movie strip, so that the speaker's can be chosen."""
+
+from __future__ import annotations
+
+import tempfile
+from typing import Any
+
+import bpy
+
+from ..s2l_blender_addon import faces, strips
+from ..s2l_blender_addon.compat import sequencer_scene
+from ..s2l_core.errors import BadJob
+from ..s2l_core.jobs import FacesJob
+from .quick_operator import QuickOperator
+
+
+class S2L_OT_find_faces(QuickOperator, bpy.types.Operator):
+    bl_idname = "s2l.find_faces"
+    bl_label = "Find Faces"
+    bl_description = "Look for the people in the movie strip, to choose which of them is the speaker"
+    bl_options = {"REGISTER", "UNDO"}
+    _scene = _strip = ""
+
+    @classmethod
+    def disabled_reason(cls, context: bpy.types.Context) -> str:
+        return strips.obstacle(strips.footage(sequencer_scene(context)), "Select the movie strip of the speaker")
+
+    def gather(self, context: bpy.types.Context) -> FacesJob:
+        scene = sequencer_scene(context)
+        movie = strips.footage(scene)
+        media = strips.visible_media(scene, movie)
+        self._scene, self._strip = scene.name, movie.name if movie else ""
+        return FacesJob(media, tempfile.mkdtemp(prefix="s2l_faces_", dir=bpy.app.tempdir))
+
+    def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
+        scene = bpy.data.scenes.get(self._scene)
+        movie = strips.movie_of_name(scene, self._strip) if scene else None
+        if movie is None:
+            raise BadJob(f"The strip {self._strip} is gone.")
+        faces.show(scene, movie, result["faces"])
+        count = len(result["faces"])
+        if count == 1:
+            return f"There is one person in {self._strip}."
+        return f"There are {count} people in {self._strip}: choose the speaker in the Footage panel."

@@ -1,0 +1,37 @@
+"""Dub the current frame only, to see it before a run is worth its time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from ..s2l_blender_addon import frame_preview, strips
+from ..s2l_blender_addon.compat import sequencer_scene
+from ..s2l_blender_addon.dub_job import disabled_reason, dub_job
+from ..s2l_core.jobs import PreviewJob
+from .quick_operator import QuickOperator
+
+
+class S2L_OT_preview_frame(QuickOperator, bpy.types.Operator):
+    bl_idname = "s2l.preview_frame"
+    bl_label = "Preview Frame"
+    bl_description = "Dub the current frame only, and show it here and in the image editor"
+    bl_options = {"REGISTER"}
+    _frame = 0
+
+    @classmethod
+    def disabled_reason(cls, context: bpy.types.Context) -> str:
+        return disabled_reason(sequencer_scene(context))
+
+    def gather(self, context: bpy.types.Context) -> PreviewJob:
+        scene = sequencer_scene(context)
+        job, placement = dub_job(context, scene, strips.footage(scene), strips.voices(scene))
+        self._frame = min(max(scene.frame_current, placement.first), placement.end - 1)
+        return PreviewJob(job, self._frame - placement.first, frame_preview.path())
+
+    def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
+        frame_preview.show(context)
+        if reason := result.get("reason"):
+            return f"Frame {self._frame} keeps its own mouth: {reason}."
+        return f"Frame {self._frame} as it would be dubbed."
