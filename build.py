@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every chore of the project as one verb: ``python3 build.py demo | head | gui | test | zip | bench |
+"""Every chore of the project as one verb: ``python3 build.py demo | head | gui | test | zip | pins | bench |
 clean``.
 
 Standard library only. A verb that needs it first makes the environment ``.venv`` with exactly the pinned packages, so
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -27,6 +28,7 @@ REQUIREMENTS = ROOT / "requirements"
 CONSTRAINTS = REQUIREMENTS / "constraints.txt"
 LAUNCHER = ROOT / "tests" / "blender" / "blender"  # stands in for Blender's program, over the bpy wheel
 NOTHING_SELECTED = 5  # pytest's exit status where arguments such as -k leave no test
+ENGINE_PYTHONS = ("3.11", "3.13")  # of Blender 4.5 and 5.0, and since 5.1
 TEST_LIMIT_SECONDS = 20 * 60  # a hung Blender must not hang the chore
 
 
@@ -145,6 +147,34 @@ def zip_extension(arguments: list[str]) -> int:
     return built or max(run([MAIN.python, program, "validate", path]) for path in DIST.glob("*.zip"))
 
 
+def pins(_: list[str]) -> int:
+    """Let pip resolve the engine's pins for every Python that Blender brings, without installing anything."""
+    prepare(MAIN)
+    outcomes = {}
+    for version in ENGINE_PYTHONS:
+        with tempfile.TemporaryDirectory() as folder:
+            constraints = Path(folder) / "constraints.txt"
+            constraints.write_text("\n".join(pins_for(version, CONSTRAINTS.read_text())))
+            options = ["--dry-run", "--ignore-installed", "--only-binary", ":all:", "--python-version", version]
+            command = [MAIN.python, "-m", "pip", "install", *options, "--target", folder, "--quiet"]
+            requirements = REQUIREMENTS / "runtime.txt"
+            outcomes[version] = run([*command, "--constraint", constraints, "--requirement", requirements])
+        print(f"Python {version}: {'the pins resolve' if outcomes[version] == 0 else 'FAILED'}", flush=True)
+    return max(outcomes.values())
+
+
+def pins_for(version: str, text: str) -> list[str]:
+    """The lines of a constraints file that hold for a version of Python: pip takes markers for its own."""
+    held = {"<": int.__lt__, ">=": int.__ge__}
+    kept = []
+    for line in text.splitlines():
+        pin, _, marker = line.partition(";")
+        limit = re.fullmatch(r' python_version (<|>=) "3\.(\d+)"', marker)
+        if limit is None or held[limit[1]](int(version.partition(".")[2]), int(limit[2])):
+            kept.append(pin)
+    return kept
+
+
 def bench(arguments: list[str]) -> int:
     """Run one benchmark: bench NAME [ARGUMENTS]."""
     names = sorted(path.stem for path in (ROOT / "benchmarks").glob("[!_]*.py"))
@@ -170,6 +200,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "gui": gui,
     "test": test,
     "zip": zip_extension,
+    "pins": pins,
     "bench": bench,
     "clean": clean,
 }

@@ -47,7 +47,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="build.py demo", description="Dub a speaker through Blender.")
     parser.add_argument("--video", type=Path, default=DEMO / "speaker.mp4", help="footage of one speaker")
     parser.add_argument("--audio", type=Path, default=DEMO / "line.flac", help="the words to say")
-    parser.add_argument("--preset", choices=("preview", "balanced", "final"), default="balanced")
+    parser.add_argument("--preset", choices=("draft", "balanced", "final"), default="balanced")
     parser.add_argument("--out", type=Path, default=DEMO.parent / "out" / "demo", metavar="DIR")
     parser.add_argument("--extension", type=Path, required=True, help=argparse.SUPPRESS)
     return parser.parse_args()

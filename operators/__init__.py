@@ -14,6 +14,7 @@ from .engine import S2L_OT_check_engine, S2L_OT_copy_report
 from .engine_setup import CLASSES as SETUP_CLASSES
 from .estimate import S2L_OT_estimate_dub, S2L_OT_estimate_training
 from .match_camera import S2L_OT_match_camera
+from .presets import S2L_OT_add_preset
 from .preview_frame import S2L_OT_preview_frame
 from .queue_entries import CLASSES as QUEUE_CLASSES
 from .redo import S2L_OT_redo, S2L_OT_redo_with_changes
@@ -32,6 +33,7 @@ CLASSES = (
     S2L_OT_preview_frame,
     S2L_OT_estimate_training,
     S2L_OT_estimate_dub,
+    S2L_OT_add_preset,
     S2L_OT_add_speaker,
     S2L_OT_remove_speaker,
     S2L_OT_use_speaker,

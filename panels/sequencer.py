@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import bpy
+from bl_ui.utils import PresetPanel
 
 from ..operators import (
+    S2L_OT_add_preset,
     S2L_OT_check_footage,
     S2L_OT_create_head,
     S2L_OT_dub_all,
@@ -20,6 +22,7 @@ from ..operators import (
 from ..operators.audio_offset import describe
 from ..s2l_blender_addon import faces, frame_preview, strips
 from ..s2l_blender_addon.compat import sequencer_scene
+from ..s2l_blender_addon.presets import SUBFOLDER
 from .queue import QueuePanel
 from .sentences import draw_lines
 
@@ -76,9 +79,19 @@ class S2L_PT_offset(SequencerPanel, bpy.types.Panel):
             draw_lines(layout, describe(offset), context.region.width)
 
 
+class S2L_PT_presets(PresetPanel, bpy.types.Panel):
+    bl_label = "Presets of Training and Dubbing"
+    preset_subdir = SUBFOLDER
+    preset_operator = "script.execute_preset"
+    preset_add_operator = S2L_OT_add_preset.bl_idname
+
+
 class S2L_PT_train(SequencerPanel, bpy.types.Panel):
     bl_label = "Train"
     bl_order = 3
+
+    def draw_header_preset(self, context: bpy.types.Context) -> None:
+        S2L_PT_presets.draw_panel_header(self.layout)
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, train = self.layout, sequencer_scene(context).s2l.train
@@ -151,14 +164,23 @@ class S2L_MT_strip(bpy.types.Menu):
     bl_label = "Speech2Lip"
 
     def draw(self, context: bpy.types.Context) -> None:
-        for operator in (S2L_OT_check_footage, S2L_OT_train_speaker, S2L_OT_dub_strip, S2L_OT_create_head):
-            self.layout.operator(operator.bl_idname)
+        groups: tuple[tuple[type[bpy.types.Operator], ...], ...] = (
+            (S2L_OT_check_footage, S2L_OT_find_faces, S2L_OT_measure_offset, S2L_OT_fix_offset),
+            (S2L_OT_train_speaker, S2L_OT_preview_frame, S2L_OT_dub_strip, S2L_OT_dub_all),
+            (S2L_OT_create_head,),
+        )
+        for number, operators in enumerate(groups):
+            if number:
+                self.layout.separator()
+            for operator in operators:
+                self.layout.operator(operator.bl_idname)
 
 
 CLASSES = (
     S2L_PT_queue,
     S2L_PT_footage,
     S2L_PT_offset,
+    S2L_PT_presets,
     S2L_PT_train,
     S2L_PT_dub,
     S2L_PT_output,
@@ -172,11 +194,18 @@ def _draw_submenu(menu: bpy.types.Menu, context: bpy.types.Context) -> None:
     menu.layout.menu(S2L_MT_strip.bl_idname)
 
 
+def _draw_addition(menu: bpy.types.Menu, context: bpy.types.Context) -> None:
+    menu.layout.separator()
+    menu.layout.operator(S2L_OT_dub_strip.bl_idname, text="Dubbed Strip", icon="OUTLINER_OB_SPEAKER")
+
+
 def register() -> None:
+    bpy.types.SEQUENCER_MT_add.append(_draw_addition)
     for menu in (bpy.types.SEQUENCER_MT_strip, bpy.types.SEQUENCER_MT_context_menu):
         menu.append(_draw_submenu)
 
 
 def unregister() -> None:
+    bpy.types.SEQUENCER_MT_add.remove(_draw_addition)
     for menu in (bpy.types.SEQUENCER_MT_strip, bpy.types.SEQUENCER_MT_context_menu):
         menu.remove(_draw_submenu)

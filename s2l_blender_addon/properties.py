@@ -70,10 +70,10 @@ class S2L_PG_train(bpy.types.PropertyGroup):
         name="Speaker", description="Name of the speaker, and of the file that is written", default="Speaker"
     )
     preset: EnumProperty(
-        name="Preset",
+        name="Training",
         description="How long to train",
         items=(
-            ("preview", "Preview", "Minutes of training, to judge whether the footage will do"),
+            ("draft", "Draft", "Minutes of training, to judge whether the footage will do"),
             ("balanced", "Balanced", "Good lips in reasonable time"),
             ("final", "Final", "The best lips, for the final cut"),
         ),

@@ -10,6 +10,8 @@ from . import (
     engine,
     job_queue,
     jobs,
+    keymap,
+    presets,
     preview,
     properties,
     recovery,
@@ -29,6 +31,8 @@ def register() -> None:
     thumbnails.register()
     speakers.register()
     panels.register()
+    presets.register()
+    keymap.register()
     render_engine.register()
     recovery.register()
     batch.register()
@@ -41,6 +45,8 @@ def unregister() -> None:
     engine.unregister()
     jobs.abandon()
     render_engine.unregister()
+    keymap.unregister()
+    presets.unregister()
     panels.unregister()
     speakers.unregister()
     thumbnails.unregister()

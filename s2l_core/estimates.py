@@ -56,7 +56,7 @@ class PresetWork:
 
 
 PRESET_WORK: dict[PresetName, PresetWork] = {
-    "preview": PresetWork(60, 60, 20, speech_factor=0.5, sync=False),
+    "draft": PresetWork(60, 60, 20, speech_factor=0.5, sync=False),
     "balanced": PresetWork(300, 150, 60),
     "final": PresetWork(1500, 300, 200),
     "paper": PresetWork(2000, 150, 60),

@@ -21,7 +21,7 @@ from .errors import BadJob
 SCHEMA_VERSION = 1
 
 Device = Literal["auto", "cpu", "cuda"]
-PresetName = Literal["preview", "balanced", "final", "paper"]
+PresetName = Literal["draft", "balanced", "final", "paper"]
 Architecture = Literal["fast", "explicit", "paper"]
 Remainder = Literal["stop", "keep"]
 Format = Literal["h264", "prores", "ffv1", "png", "exr"]

@@ -67,7 +67,7 @@ def walk(window: Window) -> None:
 
     say("Training with the fastest preset")
     window.click("Balanced")
-    window.click("Preview")  # the nearest one, in the menu
+    window.click("Draft")
     window.click("Train Speaker")
     window.see("The Speaker Agreed")
     window.picture("2_consent")

@@ -55,7 +55,7 @@ def compose(settings: Settings) -> None:
     speech = strips.new_sound("Line", settings.voice, 1, 1)
     speech.frame_final_duration = min(speech.frame_final_duration, frames)
     scene.s2l.footage_strip, scene.s2l.dub.sound_strip = movie.name, speech.name
-    scene.s2l.train.preset, scene.s2l.dub.speaker_path = "preview", settings.speaker
+    scene.s2l.train.preset, scene.s2l.dub.speaker_path = "draft", settings.speaker
     scene.s2l.train.folder = scene.s2l.dub.folder = settings.folder
 
 

@@ -48,7 +48,7 @@ class Preset:
 
 
 PRESETS: dict[PresetName, Preset] = {
-    "preview": Preset(60, depth_steps=60, head_steps=20, speech_factor=0.5, weights=replace(DEFAULT, sync=0.0)),
+    "draft": Preset(60, depth_steps=60, head_steps=20, speech_factor=0.5, weights=replace(DEFAULT, sync=0.0)),
     "balanced": Preset(300),
     "final": Preset(1500, depth_steps=300, head_steps=200),
     "paper": Preset(2000, architecture="paper", look=False, early_stopping=True, weights=PAPER, sync_form="paper"),

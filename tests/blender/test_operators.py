@@ -93,14 +93,14 @@ def test_check_tells_verdict_and_advice(scene, footage, fake_worker) -> None:
 def test_training_uses_the_trimmed_footage_and_offers_its_speaker_for_dubbing(
     scene, footage, fake_worker, preferences, tmp_path
 ) -> None:
-    scene.s2l.train.speaker_name, scene.s2l.train.preset = "Ada", "preview"
+    scene.s2l.train.speaker_name, scene.s2l.train.preset = "Ada", "draft"
     scene.s2l.train.folder = str(tmp_path / "speakers")
     preferences.device = "cpu"
     assert bpy.ops.s2l.train_speaker() == {"FINISHED"}
     preferences.device = "auto"
     job = json.loads(scene.s2l.train.result)["job"]
     assert job["footage"] == {"path": footage.filepath, "start": 12 / 25, "end": 2.0, "face": []}
-    assert (job["name"], job["preset"], job["device"]) == ("Ada", "preview", "cpu")
+    assert (job["name"], job["preset"], job["device"]) == ("Ada", "draft", "cpu")
     assert scene.s2l.dub.speaker_path == job["speaker_path"] == str(tmp_path / "speakers/Ada.s2l")
 
 

@@ -98,7 +98,7 @@ def test_train_and_dub_panels_show_what_they_need(draw, scene, strips, sound) ->
     scene.sequence_editor.active_strip = speech
     assert draw("S2L_PT_train") == [
         "Speaker: Speaker",
-        "Preset: balanced",
+        "Training: balanced",
         "Folder: Beside the .blend file",
         "Train Speaker",
         "Estimate Training",
@@ -203,7 +203,11 @@ def test_result_panel_survives_a_strip_that_tells_nonsense(draw, scene, strips, 
 
 
 def test_strip_menus_offer_every_verb(draw) -> None:
-    assert draw("S2L_MT_strip") == ["Check Footage", "Train Speaker", "Dub Strip", "Create Head"]
+    assert draw("S2L_MT_strip") == [
+        *("Check Footage", "Find Faces", "Measure Offset", "Fix Offset"),
+        *("Train Speaker", "Preview Frame", "Dub Strip", "Dub All"),
+        "Create Head",
+    ]
     for menu in (bpy.types.SEQUENCER_MT_strip, bpy.types.SEQUENCER_MT_context_menu):
         layout = Layout()
         menu.draw._draw_funcs[-1](SimpleNamespace(layout=layout), bpy.context)

@@ -44,6 +44,6 @@ def embedded_head(tmp_path_factory: pytest.TempPathFactory, own_cache: None) -> 
 def hasty_speaker(tmp_path_factory: pytest.TempPathFactory, own_cache: None) -> str:
     """The path of a speaker that has hardly learnt anything: enough to be rendered."""
     path = tmp_path_factory.mktemp("speaker") / "hasty.s2l"
-    preset = replace(PRESETS["preview"], appearance_steps=1, depth_steps=0, head_steps=1, speech_factor=0.02)
-    s2l_core.train(TrainJob(Media(str(CLIP), 0.0, 12.0), str(path), preset="preview"), preset=preset)
+    preset = replace(PRESETS["draft"], appearance_steps=1, depth_steps=0, head_steps=1, speech_factor=0.02)
+    s2l_core.train(TrainJob(Media(str(CLIP), 0.0, 12.0), str(path), preset="draft"), preset=preset)
     return str(path)

@@ -22,7 +22,7 @@ from s2l_core.jobs import Media, TrainJob, to_document
 from s2l_core.training import checkpoint, loop, presets
 
 KILLS = 10
-SHORT = replace(presets.PRESETS["preview"], appearance_steps=8, depth_steps=9, head_steps=5, speech_factor=0.04)
+SHORT = replace(presets.PRESETS["draft"], appearance_steps=8, depth_steps=9, head_steps=5, speech_factor=0.04)
 
 
 class Training:
@@ -31,7 +31,7 @@ class Training:
     def __init__(self, footage: str, speaker: str) -> None:
         reader, self._requests = os.pipe()
         answers, writer = os.pipe()
-        job = TrainJob(Media(footage, 0.0, 10.5), speaker, preset="preview", device="cpu")
+        job = TrainJob(Media(footage, 0.0, 10.5), speaker, preset="draft", device="cpu")
         self.process = os.fork()
         if self.process == 0:
             Worker(os.fdopen(reader, "rb"), Channel(os.fdopen(writer, "wb"))).run()
@@ -95,7 +95,7 @@ def main(footage: str, folder: Path, seed: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    presets.PRESETS["preview"] = SHORT
+    presets.PRESETS["draft"] = SHORT
     for module in (kept, checkpoint, loop):
         module.SAVE_SECONDS = 0.5  # type: ignore[attr-defined]
     print(json.dumps(main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))))

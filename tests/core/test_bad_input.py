@@ -268,7 +268,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def training_worker(media: Path, speaker: Path) -> Iterator[subprocess.Popen[str]]:
-    job = TrainJob(Media(str(media / "speaker.mp4")), str(speaker), preset="preview", device="cpu")
+    job = TrainJob(Media(str(media / "speaker.mp4")), str(speaker), preset="draft", device="cpu")
     request = {"jsonrpc": "2.0", "id": 1, "method": "train", "params": to_document(job)}
     with subprocess.Popen(
         [sys.executable, "-m", "s2l_core.worker"],

@@ -22,8 +22,12 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def requirements(name: str) -> dict[str, str]:
-    """Packages of a requirements file with what stands behind their names."""
-    lines = (line.partition("#")[0].strip() for line in (ROOT / "requirements" / name).read_text().splitlines())
+    """Packages of a requirements file with what stands behind their names, for our own Python."""
+    return packages(build.pins_for("3.11", (ROOT / "requirements" / name).read_text()))
+
+
+def packages(text: list[str]) -> dict[str, str]:
+    lines = (line.partition("#")[0].strip() for line in text)
     parts = (re.match(r"([\w.-]+)(.*)", line) for line in lines)
     return {part[1]: part[2] for part in parts if part}
 
@@ -46,6 +50,13 @@ def test_the_licence_is_the_same_everywhere() -> None:
 
 def test_every_pin_is_exact_and_names_no_local_build() -> None:
     assert all(re.fullmatch(r"==[\w.]+", version) for version in requirements("constraints.txt").values())
+
+
+def test_every_python_of_blender_has_a_pin_of_every_package_of_its_own_where_it_must() -> None:
+    text = (ROOT / "requirements" / "constraints.txt").read_text()
+    ours, newer = (packages(build.pins_for(version, text)) for version in build.ENGINE_PYTHONS)
+    assert set(ours) == set(newer)
+    assert {name for name in ours if ours[name] != newer[name]} == {"numpy"}
 
 
 @pytest.mark.parametrize("name", ["runtime.txt", "test.txt", "blender-5.0.txt", "blender-4.5.txt"])

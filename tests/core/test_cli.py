@@ -184,7 +184,7 @@ def test_the_traceback_of_a_bug_goes_to_the_log_file(
 @pytest.mark.parametrize(
     "line",
     [
-        *("", "fly", "check", "train take.mp4", "train take.mp4 anna.s2l --preset draft", "info --device tpu"),
+        *("", "fly", "check", "train take.mp4", "train take.mp4 anna.s2l --preset hasty", "info --device tpu"),
         "pose --model anna.s2l --camera arc.json --out posed.mp4",
         "pose --model anna.s2l --footage take.mp4 --dub dubbed.mp4 --camera arc.json --out posed.mp4",
     ],

@@ -36,7 +36,7 @@ def speaker() -> SpeakerModel:
         view(Rectangle(40, 70, 48, 36)), view(Rectangle(10, 20, 44, 24)), head_of, (45.0, 75.0, 80.0, 95.0)
     )
     speaker = SpeakerModel.untrained("Ada", face, 80)
-    job = TrainJob(Media("take.mp4"), "ada.s2l", "Ada", preset="preview", seed=4, consent=True)
+    job = TrainJob(Media("take.mp4"), "ada.s2l", "Ada", preset="draft", seed=4, consent=True)
     split = {"train": (0.0, 50.0), "held_out": (51.0, 57.0)}
     speaker.origin = {"job": to_document(job), "version": "0.1.0", "device": "cpu", "seconds": 57.0, "split": split}
     speaker.metrics, speaker.portrait = dict(METRICS), PORTRAIT
@@ -58,7 +58,7 @@ def test_it_tells_what_training_knew(speaker: SpeakerModel, tmp_path: Path) -> N
         "quality": "good",
         "mouth_psnr": 31.0,
         "lmd": None,
-        "preset": "preview",
+        "preset": "draft",
         "architecture": "fast",
         "seed": 4,
         "device": "cpu",

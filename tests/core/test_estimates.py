@@ -27,7 +27,7 @@ from s2l_core.training.presets import PRESETS
 
 KNOWN = Calibration("0.1.0", "cpu", 0.009, 0.02, 0.035, 0.004)
 FOOTAGE = Media("take.mp4")
-TRAIN = TrainJob(FOOTAGE, "ada.s2l", preset="preview")
+TRAIN = TrainJob(FOOTAGE, "ada.s2l", preset="draft")
 DUB = DubJob("ada.s2l", FOOTAGE, Media("line.wav"), "dubbed.mp4")
 
 

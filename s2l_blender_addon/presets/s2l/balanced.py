@@ -1,0 +1,11 @@
+import bpy
+
+settings = getattr(bpy.context, "sequencer_scene", None) or bpy.context.scene
+settings = settings.s2l
+
+settings.train.preset = "balanced"
+settings.dub.layer = "picture"
+settings.dub.format = "h264"
+settings.dub.crf = 17
+settings.dub.silence_db = -25.0
+settings.dub.rest_strength = 1.0
