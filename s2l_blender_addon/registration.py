@@ -18,6 +18,7 @@ from . import (
     render_engine,
     speakers,
     thumbnails,
+    translations,
 )
 
 CLASSES = (*properties.CLASSES, *operators.CLASSES, *panels.CLASSES, render_engine.S2L_RenderEngine)
@@ -33,6 +34,7 @@ def register() -> None:
     panels.register()
     presets.register()
     keymap.register()
+    translations.register()
     render_engine.register()
     recovery.register()
     batch.register()
@@ -45,6 +47,7 @@ def unregister() -> None:
     engine.unregister()
     jobs.abandon()
     render_engine.unregister()
+    translations.unregister()
     keymap.unregister()
     presets.unregister()
     panels.unregister()

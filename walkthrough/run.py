@@ -92,17 +92,22 @@ def walk(window: Window) -> None:
     window.see("Clear Finished", TRAINING_SECONDS)
     window.picture("6_trained")
 
+    say("Looking at one frame")
+    window.click("Preview Frame")
+    window.see("as it would be dubbed", 120.0)
+    window.picture("7_previewed")
+
     say("Dubbing")
     window.click("Dub Strip")
     window.see("Interview Dubbed", DUBBING_SECONDS)
     window.see("Synthetic media")
-    window.picture("7_dubbed")
+    window.picture("8_dubbed")
 
     say("Scrubbing")
     x, y = window.see("Interview Dubbed")
     window.drag((x - 40, y - 200), (x + 40, y - 200))
     time.sleep(3.0)
-    window.picture("8_scrubbed")
+    window.picture("9_scrubbed")
 
 
 def last_icon(window: Window, name: str) -> tuple[float, float]:

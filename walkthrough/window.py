@@ -18,7 +18,7 @@ import numpy as np
 
 from . import chroot
 
-WIDTH, HEIGHT, TOP = 1920, 1200, 560
+WIDTH, HEIGHT, TOP = 1920, 1440, 640
 _DISPLAY = ":77"
 _MAGNIFICATION = 3  # small letters are read better
 _LOOK_SECONDS = 1.0

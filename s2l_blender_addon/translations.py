@@ -1,0 +1,101 @@
+"""Every label of the interface in one place, with its translations. Blender puts them where the English ones stand."""
+
+from __future__ import annotations
+
+import bpy
+
+GERMAN = {
+    "Add Preset": "Vorlage hinzufügen",
+    "Add Speaker": "Sprecher hinzufügen",
+    "Audio Offset": "Tonversatz",
+    "Automatic": "Automatisch",
+    "Balanced": "Ausgewogen",
+    "Base Python": "Basis-Python",
+    "CPU": "CPU",
+    "CUDA": "CUDA",
+    "Cancel": "Abbrechen",
+    "Cancel Setup": "Einrichtung abbrechen",
+    "Check Engine": "Rechenwerk prüfen",
+    "Check Footage": "Aufnahme prüfen",
+    "Check View": "Ansicht prüfen",
+    "Clear Finished": "Erledigte entfernen",
+    "Copy Command": "Befehl kopieren",
+    "Copy Error": "Fehler kopieren",
+    "Copy Report": "Bericht kopieren",
+    "Create Head": "Kopf erzeugen",
+    "Device": "Gerät",
+    "Draft": "Entwurf",
+    "Drives": "Bewegt",
+    "Dub": "Synchronisieren",
+    "Dub All": "Alle synchronisieren",
+    "Dub Strip": "Streifen synchronisieren",
+    "Dubbed Strip": "Synchronisierter Streifen",
+    "EXR Sequence": "EXR-Sequenz",
+    "Earlier Result": "Früheres Ergebnis",
+    "Estimate Dub": "Synchronisation schätzen",
+    "Estimate Training": "Training schätzen",
+    "FFV1": "FFV1",
+    "Face": "Gesicht",
+    "File": "Datei",
+    "Final": "Endfassung",
+    "Find Faces": "Gesichter suchen",
+    "Fix": "Beheben",
+    "Fix Offset": "Versatz beheben",
+    "Folder": "Ordner",
+    "Footage": "Aufnahme",
+    "For This Strip": "Für diesen Streifen",
+    "Format": "Format",
+    "H.264": "H.264",
+    "Head": "Kopf",
+    "Insert": "Einfügen",
+    "Keep Both": "Beide behalten",
+    "Keep to Trusted Poses": "Bei belegten Posen bleiben",
+    "Match Camera": "Kamera angleichen",
+    "Measure": "Messen",
+    "Measure Offset": "Versatz messen",
+    "Mouth Overlay": "Mund als Auflage",
+    "Move Down": "Nach unten",
+    "Move Up": "Nach oben",
+    "Mute Tracked Pose": "Verfolgte Pose stummschalten",
+    "New Version": "Neue Version",
+    "Output": "Ausgabe",
+    "PNG Sequence": "PNG-Sequenz",
+    "Picture": "Bild",
+    "Presets of Training and Dubbing": "Vorlagen für Training und Synchronisation",
+    "Preview Frame": "Einzelbild ansehen",
+    "ProRes": "ProRes",
+    "Queue": "Warteschlange",
+    "Rate Factor": "Ratenfaktor",
+    "Redo": "Wiederholen",
+    "Redo With Changes": "Geändert wiederholen",
+    "Remove": "Entfernen",
+    "Remove Speaker": "Sprecher entfernen",
+    "Replace": "Ersetzen",
+    "Rest Pose": "Ruhepose",
+    "Result": "Ergebnis",
+    "Resume": "Fortsetzen",
+    "Retry": "Erneut versuchen",
+    "Set Up Engine": "Rechenwerk einrichten",
+    "Silence": "Stille",
+    "Sound": "Ton",
+    "Speaker": "Sprecher",
+    "Speakers": "Sprecher",
+    "Speech2Lip": "Speech2Lip",
+    "The Speaker Agreed": "Der Sprecher war einverstanden",
+    "Train": "Trainieren",
+    "Train Speaker": "Sprecher trainieren",
+    "Training": "Training",
+    "Use For Strip": "Für den Streifen nehmen",
+    "Worker Python": "Python des Rechenwerks",
+}
+
+_CONTEXTS = ("*", "Operator")  # Blender looks for labels of buttons that run something in the second one
+
+
+def register() -> None:
+    words = {(context, label): word for label, word in GERMAN.items() for context in _CONTEXTS}
+    bpy.app.translations.register(__package__, {"de_DE": words})
+
+
+def unregister() -> None:
+    bpy.app.translations.unregister(__package__)
