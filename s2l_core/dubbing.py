@@ -92,7 +92,7 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
                 first = now.stop
                 written += len(batch)
                 report.progress("Dub", written, len(indices))
-    chunks.join(rate, samples, synthetic_media(speaker.name))
+    chunks.join(rate, samples, speaker.synthetic_media("lips"))
     finished = time.monotonic()
     return {
         "output_path": job.output_path,
@@ -118,11 +118,6 @@ def codes_of_voice(job: DubJob, speaker: SpeakerModel, speech: NDArray[np.float3
     """Codes (t, size) of the speech (n,) of a job, closing the mouth in its silence; the curves end at ``last`` s."""
     track = speech_track(speaker, speech)
     return rest_in_silence(speaker, track, speech, job.silence_db, job.rest_strength, last)
-
-
-def synthetic_media(name: str) -> str:
-    """What a file says of itself that shows generated lips of a speaker."""
-    return f"Synthetic media: the lips of {name} were generated with Speech2Lip {VERSION}"
 
 
 def frames_to_show(job: DubJob, footage: Footage, seconds: float, rate: Fraction) -> tuple[NDArray[np.int64], int]:

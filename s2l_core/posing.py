@@ -83,7 +83,10 @@ def pose(job: PoseJob, report: Report | None = None) -> dict[str, Any]:
     prepared = time.monotonic()
 
     sound = _sound(footage, len(moments))
-    with VideoWriter(job.output_path, path.width, path.height, rate, footage.info.colour, sound) as writer:
+    comment = head.scene.speaker.synthetic_media("head")
+    with VideoWriter(
+        job.output_path, path.width, path.height, rate, footage.info.colour, sound, comment=comment
+    ) as writer:
         for done, (moment, index) in enumerate(zip(moments, indices, strict=True)):
             report.progress("Render", done, len(moments))
             trusted = region.nearest_trusted(poses[done]) if job.fade else poses[done]

@@ -18,10 +18,11 @@ import numpy as np
 
 from . import chroot
 
-WIDTH, HEIGHT, TOP = 1920, 1440, 640
+WIDTH, HEIGHT, TOP, SIDEBAR = 1920, 1440, 640, 1505
 _DISPLAY = ":77"
 _MAGNIFICATION = 3  # small letters are read better
 _LOOK_SECONDS = 1.0
+_ANYWHERE, _AS_LINES = "11", "6"
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Word:
     text: str
     x: float
     y: float
-    line: tuple[str, str, str]
+    line: tuple[str, ...]
 
 
 class NotSeen(AssertionError):
@@ -57,28 +58,15 @@ class Window:
         return path
 
     def words(self) -> list[Word]:
-        """All words that can be read on the screen from ``TOP`` on, where the sequencer is, line by line."""
+        """All words that can be read on the screen from ``TOP`` on, where the sequencer is, line by line.
+
+        They are looked for anywhere, and once more as lines in the sidebar, of whose bars the first look misses some.
+        """
         raw = subprocess.run(
             _inside(["sh", "-c", "xwd -root -silent | convert xwd:- ppm:-"]), capture_output=True, check=True
         )
-        screen = cv2.imdecode(np.frombuffer(raw.stdout, np.uint8), cv2.IMREAD_GRAYSCALE)[TOP:]
-        large = cv2.resize(screen, None, fx=_MAGNIFICATION, fy=_MAGNIFICATION, interpolation=cv2.INTER_CUBIC)
-        # Black letters on white, whatever shade a button has.
-        letters = cv2.adaptiveThreshold(large, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 45, -13)
-        picture = cv2.imencode(".png", letters)[1].tobytes()
-        read = _inside(["tesseract", "-", "-", "--psm", "11", "tsv"], OMP_THREAD_LIMIT="2")
-        told = subprocess.run(read, input=picture, capture_output=True, check=True).stdout.decode()
-        rows = csv.DictReader(io.StringIO(told), delimiter="\t", quoting=csv.QUOTE_NONE)
-        return [
-            Word(
-                row["text"],
-                (int(row["left"]) + int(row["width"]) / 2) / _MAGNIFICATION,
-                TOP + (int(row["top"]) + int(row["height"]) / 2) / _MAGNIFICATION,
-                (row["block_num"], row["par_num"], row["line_num"]),
-            )
-            for row in rows
-            if row["text"] and row["text"].strip()
-        ]
+        screen = cv2.imdecode(np.frombuffer(raw.stdout, np.uint8), cv2.IMREAD_GRAYSCALE)
+        return _read(screen, 0, TOP, _ANYWHERE) + _read(screen, SIDEBAR, TOP, _AS_LINES)
 
     def find(self, phrase: str) -> list[tuple[float, float]]:
         """Where a phrase is on the screen: the middles of its appearances, from top to bottom."""
@@ -167,6 +155,28 @@ def opened(pictures: Path, script: Path, log: Path, **environment: str) -> Itera
             program.kill()
             program.wait()
             server.kill()
+
+
+def _read(screen: np.ndarray, left: int, top: int, layout: str) -> list[Word]:
+    """The words of a screen (H, W) from a corner on, as tesseract finds them with one of its page segmentations."""
+    large = cv2.resize(screen[top:, left:], None, fx=_MAGNIFICATION, fy=_MAGNIFICATION, interpolation=cv2.INTER_CUBIC)
+    # Black letters on white, whatever shade a button has.
+    letters = cv2.adaptiveThreshold(large, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 45, -13)
+    # Beside Blender and its engine, a second thread only waits, and lets the other one wait.
+    command = _inside(["tesseract", "-", "-", "--psm", layout, "tsv"], OMP_THREAD_LIMIT="1")
+    picture = cv2.imencode(".png", letters)[1].tobytes()
+    told = subprocess.run(command, input=picture, capture_output=True, check=True).stdout.decode()
+    rows = csv.DictReader(io.StringIO(told), delimiter="\t", quoting=csv.QUOTE_NONE)
+    return [
+        Word(
+            row["text"],
+            left + (int(row["left"]) + int(row["width"]) / 2) / _MAGNIFICATION,
+            top + (int(row["top"]) + int(row["height"]) / 2) / _MAGNIFICATION,
+            (layout, row["block_num"], row["par_num"], row["line_num"]),
+        )
+        for row in rows
+        if row["text"] and row["text"].strip()
+    ]
 
 
 def _inside(words: list[str], **environment: str) -> list[str]:

@@ -19,6 +19,7 @@ from ..jobs import Architecture
 from ..speech.encoder import SpeechEncoder
 from ..speech.features import MEL_BANDS
 from ..speech.sources import LOG_MEL
+from ..version import VERSION
 from .blend import BlendNet
 from .lip import ARCHITECTURES, LipModel
 from .lip.base import SPOKEN_SIZE
@@ -126,6 +127,10 @@ class SpeakerModel:
         if self.portrait:
             stored[_PORTRAIT] = torch.frombuffer(bytearray(self.portrait), dtype=torch.uint8)
         write_whole(path, safetensors.torch.save(stored, {_KEY: json.dumps(header)}))
+
+    def synthetic_media(self, part: str) -> str:
+        """What a file says of itself that shows a generated part of this speaker, e.g. ``"lips"``."""
+        return f"Synthetic media: generated {part} of {self.name}, made with Speech2Lip {VERSION}"
 
     @classmethod
     def load(cls, path: str, device: torch.device | str = "cpu") -> SpeakerModel:

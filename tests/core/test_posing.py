@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -202,6 +203,12 @@ def test_a_movie_is_as_long_as_the_path_and_sounds_like_the_footage(pose_job: Po
     count = round(0.7 * rate)
     assert np.corrcoef(ours[:count, 0], theirs[:count, 0])[0, 1] > 0.9
     assert (result["frames_outside"], result["trust"]) == (0, 1.0)
+
+
+def test_a_movie_says_that_it_is_synthetic(pose_job: PoseJob) -> None:
+    s2l_core.pose(pose_job)
+    with av.open(pose_job.output_path) as movie:
+        assert movie.metadata["comment"].startswith("Synthetic media: generated head of Anna")
 
 
 def test_the_camera_is_where_the_path_has_it(pose_job: PoseJob, footage: Footage, tmp_path: Path) -> None:
