@@ -6,12 +6,14 @@
 import importlib.util
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
 from bpy.props import EnumProperty, StringProperty
 
 from ..s2l_core.errors import EngineIncomplete
+from ..s2l_core.jobs import Device
 from .engine_setup import python_in
 
 EXTENSION = __package__.rpartition(".")[0]
@@ -46,8 +48,22 @@ class EngineSettings:
     )
 
 
-def settings(context: bpy.types.Context) -> EngineSettings:
-    return context.preferences.addons[EXTENSION].preferences
+@dataclass
+class _Unset:
+    """What holds where Blender was told to use the add-on for once (``--addons``) and keeps nothing of it."""
+
+    worker_python: str = ""
+    base_python: str = ""
+    device: Device = "auto"
+    engine_report: str = ""
+
+
+_unset = _Unset()
+
+
+def settings(context: bpy.types.Context) -> EngineSettings | _Unset:
+    add_on = context.preferences.addons.get(EXTENSION)
+    return add_on.preferences if add_on else _unset
 
 
 def engine_environment() -> Path:

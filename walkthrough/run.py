@@ -14,12 +14,14 @@ import time
 from pathlib import Path
 
 from . import chroot
-from .window import NotSeen, Window, opened
+from .window import Box, NotSeen, Window, opened
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = ROOT / "demo"
 TRAINING_SECONDS = 1500.0
 DUBBING_SECONDS = 600.0
+PREVIEW: Box = (720.0, 60.0, 1320.0, 680.0)
+"""Where the sequencer shows the edit."""
 _LAST_ICON, _ICON = 308.0, 22.0
 """Pixels from the heading of the queue to the last icon of a row, and between two icons."""
 
@@ -93,8 +95,12 @@ def walk(window: Window) -> None:
     window.picture("6_trained")
 
     say("Looking at one frame")
-    window.click("Preview Frame")
-    window.see("as it would be dubbed", 120.0)
+    window.click("Clear Finished")
+    window.click_at(*window.see("Footage"))  # which makes room below it
+    x, y = window.see("Preview Frame")
+    before = window.pixels()
+    window.click_at(x, y)
+    window.see_change(before, (x - 80, y + 30, x + 80, y + 180), 120.0)
     window.picture("7_previewed")
 
     say("Dubbing")
@@ -104,9 +110,9 @@ def walk(window: Window) -> None:
     window.picture("8_dubbed")
 
     say("Scrubbing")
-    x, y = window.see("Interview Dubbed")
-    window.drag((x - 40, y - 200), (x + 40, y - 200))
-    time.sleep(3.0)
+    before = window.pixels()
+    window.drag(window.see("00:02"), window.see("00:05"))
+    window.see_change(before, PREVIEW)
     window.picture("9_scrubbed")
 
 

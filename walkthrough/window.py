@@ -22,7 +22,12 @@ WIDTH, HEIGHT, TOP, SIDEBAR = 1920, 1440, 640, 1505
 _DISPLAY = ":77"
 _MAGNIFICATION = 3  # small letters are read better
 _LOOK_SECONDS = 1.0
+_LEAST_CHANGE = 1.0  # in code values, on average
 _ANYWHERE, _AS_LINES = "11", "6"
+
+
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom in pixels."""
 
 
 @dataclass(frozen=True)
@@ -62,21 +67,38 @@ class Window:
 
         They are looked for anywhere, and once more as lines in the sidebar, of whose bars the first look misses some.
         """
+        screen = cv2.cvtColor(self.pixels(), cv2.COLOR_BGR2GRAY)
+        return _read(screen, 0, TOP, _ANYWHERE) + _read(screen, SIDEBAR, TOP, _AS_LINES)
+
+    def pixels(self) -> np.ndarray:
+        """The screen, uint8 (HEIGHT, WIDTH, 3)."""
         raw = subprocess.run(
             _inside(["sh", "-c", "xwd -root -silent | convert xwd:- ppm:-"]), capture_output=True, check=True
         )
-        screen = cv2.imdecode(np.frombuffer(raw.stdout, np.uint8), cv2.IMREAD_GRAYSCALE)
-        return _read(screen, 0, TOP, _ANYWHERE) + _read(screen, SIDEBAR, TOP, _AS_LINES)
+        return np.asarray(cv2.imdecode(np.frombuffer(raw.stdout, np.uint8), cv2.IMREAD_COLOR))
+
+    def see_change(self, before: np.ndarray, box: Box, seconds: float = 20.0) -> None:
+        """Wait until a part of the screen does not show any more what it did.
+
+        Raises:
+            NotSeen: It does not change.
+        """
+        left, top, right, bottom = (round(edge) for edge in box)
+        end = time.monotonic() + seconds
+        while cv2.absdiff(self.pixels(), before)[top:bottom, left:right].mean() < _LEAST_CHANGE:
+            if time.monotonic() > end:
+                self.picture("not_seen")
+                raise NotSeen(f"Nothing has changed between {left}, {top} and {right}, {bottom}")
+            time.sleep(_LOOK_SECONDS)
 
     def find(self, phrase: str) -> list[tuple[float, float]]:
         """Where a phrase is on the screen: the middles of its appearances, from top to bottom."""
-        wanted, words = phrase.lower().split(), self.words()
+        wanted, words = [_bare(word) for word in phrase.split()], self.words()
         found = []
         for place in range(len(words) - len(wanted) + 1):
             part = words[place : place + len(wanted)]
-            if [re.sub(r"[^\w%.]", "", word.text.lower()) for word in part] == wanted and len(
-                {w.line for w in part}
-            ) == 1:
+            is_one_line = len({word.line for word in part}) == 1
+            if is_one_line and [_bare(word.text) for word in part] == wanted:
                 found.append((sum(w.x for w in part) / len(part), sum(w.y for w in part) / len(part)))
         return sorted(found, key=lambda place: place[1])
 
@@ -155,6 +177,11 @@ def opened(pictures: Path, script: Path, log: Path, **environment: str) -> Itera
             program.kill()
             program.wait()
             server.kill()
+
+
+def _bare(word: str) -> str:
+    """A word without its case and what stands around it."""
+    return re.sub(r"[^\w%.]", "", word.lower())
 
 
 def _read(screen: np.ndarray, left: int, top: int, layout: str) -> list[Word]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import bpy
 import pytest
@@ -109,3 +110,9 @@ def test_interrupted_job_is_taken_up_where_it_was(module, run, edit, fake_worker
     monkeypatch.setattr(module("s2l_blender_addon.recovery"), "WORKER_GRACE_SECONDS", 0.0)
     assert run(["dub", "--all", "--resume"]) == 0
     assert len(list(edit.parent.glob("*.mp4"))) == 1
+
+
+def test_an_add_on_that_is_enabled_for_once_has_the_settings_that_it_comes_with(module) -> None:
+    context = SimpleNamespace(preferences=SimpleNamespace(addons={}))  # as after `blender --addons`
+    settings = module("s2l_blender_addon.preferences").settings(context)
+    assert (settings.worker_python, settings.device) == ("", "auto")
