@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DEMO = ROOT / "demo"
 TRAINING_SECONDS = 1500.0
 DUBBING_SECONDS = 600.0
+SETTLING_SECONDS = 2.0
 PREVIEW: Box = (720.0, 60.0, 1320.0, 680.0)
 """Where the sequencer shows the edit."""
 _LAST_ICON, _ICON = 308.0, 22.0
@@ -96,12 +97,7 @@ def walk(window: Window) -> None:
 
     say("Looking at one frame")
     window.click("Clear Finished")
-    window.click_at(*window.see("Footage"))  # which makes room below it
-    x, y = window.see("Preview Frame")
-    before = window.pixels()
-    window.click_at(x, y)
-    window.see_change(before, (x - 80, y + 30, x + 80, y + 180), 120.0)
-    window.picture("7_previewed")
+    preview_frame(window)
 
     say("Dubbing")
     window.click("Dub Strip")
@@ -114,6 +110,16 @@ def walk(window: Window) -> None:
     window.drag(window.see("00:02"), window.see("00:05"))
     window.see_change(before, PREVIEW)
     window.picture("9_scrubbed")
+
+
+def preview_frame(window: Window) -> None:
+    window.click_at(*window.see("Footage"))  # which makes room below it
+    time.sleep(SETTLING_SECONDS)
+    x, y = window.see("Preview Frame")
+    window.click_at(x, y)
+    window.see_picture((x - 60, y + 40, x + 60, y + 160), 120.0)
+    time.sleep(SETTLING_SECONDS)
+    window.picture("7_previewed")
 
 
 def last_icon(window: Window, name: str) -> tuple[float, float]:

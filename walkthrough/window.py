@@ -8,7 +8,7 @@ import math
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,8 @@ from . import chroot
 WIDTH, HEIGHT, TOP, SIDEBAR = 1920, 1440, 640, 1505
 _DISPLAY = ":77"
 _MAGNIFICATION = 3  # small letters are read better
-_LOOK_SECONDS = 1.0
-_LEAST_CHANGE = 1.0  # in code values, on average
+_LOOK_SECONDS, _MOST_LOOKS = 1.0, 200
+_LEAST_CHANGE, _LEAST_COLOUR = 1.0, 20.0  # in code values, on average
 _ANYWHERE, _AS_LINES = "11", "6"
 
 
@@ -78,17 +78,19 @@ class Window:
         return np.asarray(cv2.imdecode(np.frombuffer(raw.stdout, np.uint8), cv2.IMREAD_COLOR))
 
     def see_change(self, before: np.ndarray, box: Box, seconds: float = 20.0) -> None:
-        """Wait until a part of the screen does not show any more what it did.
+        """Wait until a part of the screen does not show any more what it did; raises :class:`NotSeen`."""
+        self._see_part(box, seconds, lambda part: cv2.absdiff(part, _part(before, box)).mean() > _LEAST_CHANGE)
 
-        Raises:
-            NotSeen: It does not change.
-        """
-        left, top, right, bottom = (round(edge) for edge in box)
+    def see_picture(self, box: Box, seconds: float = 20.0) -> None:
+        """Wait until a part of the screen is as colourful as no button or text is; raises :class:`NotSeen`."""
+        self._see_part(box, seconds, lambda part: np.ptp(part, axis=-1).mean() > _LEAST_COLOUR)
+
+    def _see_part(self, box: Box, seconds: float, is_there: Callable[[np.ndarray], bool]) -> None:
         end = time.monotonic() + seconds
-        while cv2.absdiff(self.pixels(), before)[top:bottom, left:right].mean() < _LEAST_CHANGE:
+        while not is_there(_part(self.pixels(), box)):
             if time.monotonic() > end:
                 self.picture("not_seen")
-                raise NotSeen(f"Nothing has changed between {left}, {top} and {right}, {bottom}")
+                raise NotSeen(f"What should be at {box} is not there")
             time.sleep(_LOOK_SECONDS)
 
     def find(self, phrase: str) -> list[tuple[float, float]]:
@@ -115,7 +117,7 @@ class Window:
             if time.monotonic() > end:
                 self.picture("not_seen")
                 raise NotSeen(f"{phrase!r} is not on the screen: {' '.join(word.text for word in self.words())}")
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(max(_LOOK_SECONDS, seconds / _MOST_LOOKS))  # each look takes seconds of a core
 
     def click(self, phrase: str, seconds: float = 20.0) -> None:
         """Click where a phrase is: the one that is nearest to the mouse, as menus open under it."""
@@ -177,6 +179,11 @@ def opened(pictures: Path, script: Path, log: Path, **environment: str) -> Itera
             program.kill()
             program.wait()
             server.kill()
+
+
+def _part(screen: np.ndarray, box: Box) -> np.ndarray:
+    left, top, right, bottom = (round(edge) for edge in box)
+    return screen[top:bottom, left:right]
 
 
 def _bare(word: str) -> str:
