@@ -169,7 +169,7 @@ def opened(pictures: Path, script: Path, log: Path, **environment: str) -> Itera
     screen = ["Xvfb", _DISPLAY, "-screen", "0", f"{WIDTH}x{HEIGHT}x24"]
     geometry = ["-p", "0", "0", str(WIDTH), str(HEIGHT)]
     blender = ["blender", "--factory-startup", "--offline-mode", *geometry, "--python", str(script)]
-    variables = {"HOME": "/root", "LIBGL_ALWAYS_SOFTWARE": "1", **environment}
+    variables = {"HOME": "/project", "LIBGL_ALWAYS_SOFTWARE": "1", **environment}
     with log.open("w") as file, subprocess.Popen(chroot.command(screen), stderr=subprocess.DEVNULL) as server:
         time.sleep(2.0)
         program = subprocess.Popen(_inside(blender, **variables), stdout=file, stderr=subprocess.STDOUT)
