@@ -282,15 +282,42 @@ def test_engine_shows_its_settings_and_those_of_blenders_that_it_heeds(draw) -> 
     assert not {"WORLD_PT_context_world", "DATA_PT_light", "VIEWLAYER_PT_freestyle"} & shown
 
 
-def test_preferences_show_the_engine_report(module, preferences, fake_worker) -> None:
+@pytest.fixture
+def draw_preferences(module, preferences):
+    """Draws the page of the preferences and returns its texts."""
+
+    def draw_preferences() -> list[str]:
+        names = ("worker_python", "base_python", "device", "engine_report")
+        values = {name: getattr(preferences, name) for name in names}
+        page = SimpleNamespace(layout=Layout(), bl_rna=preferences.bl_rna, **values)
+        context = SimpleNamespace(region=SimpleNamespace(width=900), preferences=bpy.context.preferences)
+        module("panels.preferences").S2L_AP_preferences.draw(page, context)
+        return page.layout.texts
+
+    return draw_preferences
+
+
+def test_preferences_show_the_engine_report(draw_preferences, fake_worker) -> None:
     bpy.ops.s2l.check_engine()
-    layout = Layout()
-    page = SimpleNamespace(layout=layout, bl_rna=preferences.bl_rna, **{
-        name: getattr(preferences, name) for name in ("base_python", "worker_python", "device", "engine_report")
-    })  # fmt: skip
-    context = SimpleNamespace(region=SimpleNamespace(width=900), preferences=bpy.context.preferences)
-    module("panels.preferences").S2L_AP_preferences.draw(page, context)
-    assert {"Check Engine", "Copy Report", "devices: cpu, imaginary"} <= set(layout.texts)
+    texts = draw_preferences()
+    assert {"Check Engine", "Copy Report", "devices: cpu, imaginary", "Set Up Engine", "Copy Command"} <= set(texts)
+    assert "What's Missing" not in texts
+
+
+def test_preferences_show_what_is_missing_and_why_the_setup_is_grey(draw_preferences, preferences) -> None:
+    preferences.worker_python = "/nowhere/python"
+    texts = draw_preferences()
+    preferences.worker_python = ""
+    assert texts[:2] == ["What's Missing", "The worker Python that was chosen: /nowhere/python"]
+    assert "Allow online access in the preferences, under System." in texts
+
+
+def test_preferences_show_how_far_the_setup_is_and_how_it_ended(module, draw_preferences, monkeypatch) -> None:
+    setup = SimpleNamespace(has_ended=False, step=1, text="Collecting torch", error=None)
+    monkeypatch.setattr(module("s2l_blender_addon.engine"), "_setup", setup)
+    assert draw_preferences()[:2] == ["Step 2 of 4: Collecting torch", "Cancel Setup"]
+    setup.has_ended, setup.error = True, "The engine could not be set up: there is no space left."
+    assert setup.error in draw_preferences()
 
 
 def test_labels_and_tooltips_follow_blenders_guide(module) -> None:
