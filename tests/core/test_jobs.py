@@ -101,7 +101,7 @@ def test_whole_numbers_are_taken_for_seconds() -> None:
         ({"footage": {"path": "take.mp4", "zoom": 2}}, "no field 'zoom'"),
         ({"speaker_path": 3}, "must be str"),
         ({"seed": True}, "must be int"),
-        ({"preset": "draft"}, "must be one of"),
+        ({"preset": "hasty"}, "must be one of"),
         ({"preset": ["final"]}, "must be one of"),
         ({"colour": "red"}, "no field 'colour'"),
     ],
