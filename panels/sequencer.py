@@ -80,7 +80,7 @@ class S2L_PT_offset(SequencerPanel, bpy.types.Panel):
 
 
 class S2L_PT_presets(PresetPanel, bpy.types.Panel):
-    bl_label = "Presets of Training and Dubbing"
+    bl_label = "Presets"
     preset_subdir = SUBFOLDER
     preset_operator = "script.execute_preset"
     preset_add_operator = S2L_OT_add_preset.bl_idname

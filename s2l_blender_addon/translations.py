@@ -61,7 +61,7 @@ GERMAN = {
     "Output": "Ausgabe",
     "PNG Sequence": "PNG-Sequenz",
     "Picture": "Bild",
-    "Presets of Training and Dubbing": "Vorlagen für Training und Synchronisation",
+    "Presets": "Vorlagen",
     "Preview Frame": "Einzelbild ansehen",
     "ProRes": "ProRes",
     "Queue": "Warteschlange",
