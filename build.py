@@ -156,9 +156,9 @@ def pins(_: list[str]) -> int:
             constraints = Path(folder) / "constraints.txt"
             constraints.write_text("\n".join(pins_for(version, CONSTRAINTS.read_text())))
             options = ["--dry-run", "--ignore-installed", "--only-binary", ":all:", "--python-version", version]
-            command = [MAIN.python, "-m", "pip", "install", *options, "--target", folder, "--quiet"]
+            options += ["--target", folder, "--constraint", str(constraints), "--quiet"]
             requirements = REQUIREMENTS / "runtime.txt"
-            outcomes[version] = run([*command, "--constraint", constraints, "--requirement", requirements])
+            outcomes[version] = run([MAIN.python, "-m", "pip", "install", *options, "--requirement", requirements])
         print(f"Python {version}: {'the pins resolve' if outcomes[version] == 0 else 'FAILED'}", flush=True)
     return max(outcomes.values())
 
