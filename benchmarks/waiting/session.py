@@ -63,7 +63,7 @@ def press(name: str) -> None:
     """Press a button that adds to the queue: Blender runs no ``invoke`` without a window."""
     cls = getattr(importlib.import_module(f"{ADD_ON}.operators"), name)
     parts = {key: value for key, value in vars(cls).items() if callable(value)}
-    operator: Any = type(name, (cls.__mro__[1],), {**parts, "existing": "KEEP"})()
+    operator: Any = type(name, (cls.__mro__[1],), {**parts, "existing": "KEEP", "consent": True})()
     operator.report = lambda level, text: print(text)
     operator.enqueue(bpy.context)
 
