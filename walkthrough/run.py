@@ -89,7 +89,7 @@ def walk(window: Window) -> None:
     window.see("Clear Finished", 10.0)
     window.picture("4_cancelled")
     window.click_at(x - _ICON, y)
-    wait_for_percent(window, 1, 300.0)
+    wait_for_percent(window, 1, 60.0)
     window.see("dB", TRAINING_SECONDS)
     window.picture("5_learning")
     window.see("Clear Finished", TRAINING_SECONDS)
