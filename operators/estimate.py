@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import bpy
@@ -9,53 +10,70 @@ import bpy
 from ..s2l_blender_addon import dub_job, jobs, strips
 from ..s2l_blender_addon.compat import sequencer_scene
 from ..s2l_blender_addon.snapshots import train_job
-from ..s2l_core.jobs import EstimateJob
+from ..s2l_core.jobs import DubJob, EstimateJob, TrainJob
 from .quick_operator import QuickOperator
 
 
-class S2L_OT_estimate_training(QuickOperator, bpy.types.Operator):
+class EstimateOperator(QuickOperator):
+    """Mix-in for an operator that asks the engine what a job will take.
+
+    A subclass makes the job (``planned``), and names the group of the scene's properties that keeps the answer. That
+    says what it is about, since the settings may be changed after it.
+    """
+
+    group: str
+    _scene = ""
+    _subject = ""
+
+    @abstractmethod
+    def planned(self, context: bpy.types.Context, scene: bpy.types.Scene) -> tuple[str, TrainJob | DubJob]:
+        """What is asked about, in words, and the job.
+
+        Raises:
+            Speech2LipError: Something about it is wrong.
+        """
+
+    def gather(self, context: bpy.types.Context) -> EstimateJob:
+        scene = sequencer_scene(context)
+        self._subject, job = self.planned(context, scene)
+        self._scene = scene.name
+        return EstimateJob(job)
+
+    def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
+        text = f"{self._subject}: {jobs.estimate_in_words(result)}"
+        if scene := bpy.data.scenes.get(self._scene):
+            getattr(scene.s2l, self.group).estimate = text
+        return f"{text}."
+
+
+class S2L_OT_estimate_training(EstimateOperator, bpy.types.Operator):
     bl_idname = "s2l.estimate_training"
     bl_label = "Estimate Training"
     bl_description = "Tell the time, the memory and the room on disk that the training will take on this machine"
     bl_options = {"REGISTER"}
-    _scene = ""
+    group = "train"
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
         return strips.obstacle(strips.footage(sequencer_scene(context)), "Select the movie strip of the speaker")
 
-    def gather(self, context: bpy.types.Context) -> EstimateJob:
-        scene = sequencer_scene(context)
-        self._scene = scene.name
-        name = scene.s2l.train.speaker_name.strip() or "Speaker"
-        return EstimateJob(train_job(context, scene, strips.footage(scene), name, consent=False))
-
-    def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
-        text = jobs.estimate_in_words(result)
-        if scene := bpy.data.scenes.get(self._scene):
-            scene.s2l.train.estimate = text
-        return f"{text}."
+    def planned(self, context: bpy.types.Context, scene: bpy.types.Scene) -> tuple[str, TrainJob]:
+        movie = strips.footage(scene)
+        job = train_job(context, scene, movie, scene.s2l.train.speaker_name.strip() or "Speaker", consent=False)
+        return f"{movie.name if movie else ''}, {job.preset.title()}", job
 
 
-class S2L_OT_estimate_dub(QuickOperator, bpy.types.Operator):
+class S2L_OT_estimate_dub(EstimateOperator, bpy.types.Operator):
     bl_idname = "s2l.estimate_dub"
     bl_label = "Estimate Dub"
     bl_description = "Tell the time, the memory and the room on disk that the dub will take on this machine"
     bl_options = {"REGISTER"}
-    _scene = ""
+    group = "dub"
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
         return dub_job.disabled_reason(sequencer_scene(context))
 
-    def gather(self, context: bpy.types.Context) -> EstimateJob:
-        scene = sequencer_scene(context)
-        self._scene = scene.name
-        job, _ = dub_job.dub_job(context, scene, strips.footage(scene), strips.voices(scene))
-        return EstimateJob(job)
-
-    def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
-        text = jobs.estimate_in_words(result)
-        if scene := bpy.data.scenes.get(self._scene):
-            scene.s2l.dub.estimate = text
-        return f"{text}."
+    def planned(self, context: bpy.types.Context, scene: bpy.types.Scene) -> tuple[str, DubJob]:
+        job, placement = dub_job.dub_job(context, scene, strips.footage(scene), strips.voices(scene))
+        return f"{placement.footage}, {placement.end - placement.first} frames", job

@@ -192,20 +192,19 @@ def _next() -> Entry | None:
 
 
 def _estimate() -> None:
-    """Ask the warm worker what the entries behind the running one will take, one after the other."""
+    """Ask the warm worker what the entries behind the running one will take, each once and one at a time."""
     for entry in _entries:
-        if entry.status != "waiting" or entry.estimate or not isinstance(entry.job, CheckJob | TrainJob | DubJob):
+        if entry.status != "waiting" or not isinstance(entry.job, CheckJob | TrainJob | DubJob):
             continue
         if entry.estimating is None:
             with contextlib.suppress(Speech2LipError):  # it will be told when the entry starts
-                session = render_session.current(find_worker_python(bpy.context))
-                entry.estimating = session.ask(EstimateJob(entry.job, measure=False))
+                warm = render_session.current(find_worker_python(bpy.context))
+                entry.estimating = warm.ask(EstimateJob(entry.job, measure=False))
             return
         if not entry.estimating.poll():
             return
-        if entry.estimating.result is not None:
-            entry.estimate = jobs.estimate_in_words(entry.estimating.result)
-            return
+        if entry.estimating.result is not None and not entry.estimate:
+            entry.estimate = f"Takes {jobs.estimate_in_words(entry.estimating.result)}"
 
 
 def _start(entry: Entry) -> None:

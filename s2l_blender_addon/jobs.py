@@ -97,9 +97,9 @@ def duration(seconds: float) -> str:
 
 
 def estimate_in_words(result: dict[str, Any]) -> str:
-    """What the engine's verb ``estimate`` has told, e.g. ``"About 6 min, 1.2 GB of memory, 40 MB on disk"``."""
+    """What the engine's verb ``estimate`` has told, e.g. ``"about 6 min, 1.2 GB of memory, 40 MB on disk"``."""
     memory, disk = (_size(float(result[f"{name}_bytes"])) for name in ("memory", "disk"))
-    return f"About {duration(result['seconds'])}, {memory} of memory, {disk} on disk"
+    return f"about {duration(result['seconds'])}, {memory} of memory, {disk} on disk"
 
 
 def _size(count: float) -> str:

@@ -118,10 +118,10 @@ def test_what_was_measured_is_said_in_a_line_and_only_a_clear_offset_is_fixed(
 
 def test_estimates_of_training_and_dub_are_said_in_words(scene, ready_to_dub, asked) -> None:
     assert bpy.ops.s2l.estimate_training() == {"FINISHED"}
-    assert scene.s2l.train.estimate == "About 6 min, 1.2 GB of memory, 41 MB on disk"
+    assert scene.s2l.train.estimate == "Interview, Balanced: about 6 min, 1.2 GB of memory, 41 MB on disk"
     assert asked()["job"]["preset"] == "balanced"
     assert bpy.ops.s2l.estimate_dub() == {"FINISHED"}
-    assert scene.s2l.dub.estimate == scene.s2l.train.estimate
+    assert scene.s2l.dub.estimate == "Interview, 26 frames: about 6 min, 1.2 GB of memory, 41 MB on disk"
     assert asked()["job"]["speaker_path"] == ready_to_dub.dub.speaker_path
 
 
@@ -133,6 +133,6 @@ def test_entries_that_wait_behind_another_are_estimated(ready_to_dub, queue, pre
     press("S2L_OT_dub_strip")
     queue.until(lambda: bool(queue.entries()[1].estimate))
     assert asked()["measure"] is False  # the running job would be in the way
-    assert queue.entries()[1].estimate == "About 6 min, 1.2 GB of memory, 41 MB on disk"
+    assert queue.entries()[1].estimate == "Takes about 6 min, 1.2 GB of memory, 41 MB on disk"
     queue.module.cancel(queue.entries()[0])
     queue.finish()
