@@ -85,7 +85,6 @@ def build_parser() -> argparse.ArgumentParser:
     span = argparse.ArgumentParser(add_help=False)
     span.add_argument("--start", type=float, default=0.0, metavar="S", help="first second of the footage to use")
     span.add_argument("--end", type=float, metavar="S", help="second at which to end (default: the footage's end)")
-
     span.add_argument(
         "--face",
         type=float,
@@ -104,6 +103,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     dubbing.add_argument(
         "--rate", default="", help="frames per second, such as 25 or 30000/1001 (default: the footage's)"
+    )
+    dubbing.add_argument(
+        "--remainder",
+        choices=_choices(Remainder),
+        default="stop",
+        help="where the footage is longer than the voice: stop with the voice or keep the rest untouched",
     )
 
     parser = argparse.ArgumentParser(
@@ -155,13 +160,6 @@ def build_parser() -> argparse.ArgumentParser:
 
     dub = add_verb("dub", _dub_job, "Put new words into a speaker's mouth.", dubbing, sight, span)
     dub.add_argument("output", help="the .mp4, .mov or .mkv file, or the folder of pictures, to write")
-    dub.add_argument(
-        "--remainder",
-        choices=_choices(Remainder),
-        default="stop",
-        help="where the footage is longer than the voice: stop with the voice or keep the rest untouched",
-    )
-
     dub.add_argument("--format", choices=_choices(Format), default="h264", help="how to write it (default: h264)")
     dub.add_argument("--crf", type=int, default=17, metavar="N", help="of H.264: lower is better (default: 17)")
     dub.add_argument(
@@ -240,30 +238,25 @@ def _train_job(options: argparse.Namespace) -> Job:
 
 
 def _dub_job(options: argparse.Namespace) -> Job:
+    return _dub(options, options.output, Encoding(options.format, options.crf, options.layer))
+
+
+def _preview_job(options: argparse.Namespace) -> Job:
+    return PreviewJob(_dub(options, "", Encoding()), options.frame, options.picture)
+
+
+def _dub(options: argparse.Namespace, output_path: str, encoding: Encoding) -> DubJob:
     return DubJob(
         speaker_path=options.speaker,
         footage=_footage(options),
         voice=Media(options.voice, options.voice_start, options.voice_end),
-        output_path=options.output,
+        output_path=output_path,
         rate=options.rate,
         remainder=options.remainder,
-        encoding=Encoding(options.format, options.crf, options.layer),
+        encoding=encoding,
         landmarks=options.landmarks,
         device=options.device,
     )
-
-
-def _preview_job(options: argparse.Namespace) -> Job:
-    dub = DubJob(
-        speaker_path=options.speaker,
-        footage=_footage(options),
-        voice=Media(options.voice, options.voice_start, options.voice_end),
-        output_path="",
-        rate=options.rate,
-        landmarks=options.landmarks,
-        device=options.device,
-    )
-    return PreviewJob(dub, options.frame, options.picture)
 
 
 def _faces_job(options: argparse.Namespace) -> Job:
