@@ -165,6 +165,7 @@ def identify(strip: bpy.types.Strip) -> str:
 
 
 def movie_of_name(scene: bpy.types.Scene, name: str) -> bpy.types.Strip | None:
+    """The movie strip of a name; None where it is gone."""
     return _find(scene, MOVIE, name)
 
 

@@ -153,10 +153,11 @@ def _find_landmarks(media: Media, info: VideoInfo, landmarks: str, device: str, 
     frames = read_frames(media)
     if rows.count:
         before = rows.all()
-        points_before = before["points"].numpy()
-        seen = np.flatnonzero(np.isfinite(points_before).all(axis=(1, 2)))
-        for last in (*seen[-1:], len(points_before) - 1):
-            detector.follow(points_before[last])
+        earlier = before["points"].numpy()
+        found = np.isfinite(earlier).all(axis=(1, 2))
+        if found.any():
+            detector.follow(earlier[found][-1])  # where a chosen face was last seen
+        detector.follow(earlier[-1])
         frames = read_frames(replace(media, start=float(before["times"][-1])))
         next(frames, None)
     end = info.duration if media.end is None else min(media.end, info.duration)

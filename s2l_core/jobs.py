@@ -328,13 +328,13 @@ class EstimateJob:
 
     Attributes:
         job: The other one.
-        measure: Whether to measure the machine first where it was not, which takes seconds of it for itself.
+        measure: Whether to measure the machine first where it was not: that takes some seconds, in which nothing else
+            may keep it busy.
     """
 
     verb: ClassVar[str] = "estimate"
     job: CheckJob | TrainJob | DubJob
     measure: bool = True
-    device: Device = "auto"
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,7 @@ def walk(window: Window) -> None:
 
 
 def preview_frame(window: Window) -> None:
+    """Press Preview Frame, and wait for the picture below it."""
     window.click_at(*window.see("Footage"))  # which makes room below it
     time.sleep(SETTLING_SECONDS)
     x, y = window.see("Preview Frame")

@@ -23,8 +23,7 @@ _DISPLAY = ":77"
 _MAGNIFICATION = 3  # small letters are read better
 _LOOK_SECONDS, _MOST_LOOKS = 1.0, 200
 _LEAST_CHANGE, _LEAST_COLOUR = 1.0, 20.0  # in code values, on average
-_ANYWHERE, _AS_LINES = "11", "6"
-
+_ANYWHERE, _AS_LINES = "11", "6"  # tesseract's page segmentation modes
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom in pixels."""
@@ -192,7 +191,7 @@ def _bare(word: str) -> str:
 
 
 def _read(screen: np.ndarray, left: int, top: int, layout: str) -> list[Word]:
-    """The words of a screen (H, W) from a corner on, as tesseract finds them with one of its page segmentations."""
+    """The words of a screen (H, W) from a corner on, as tesseract finds them in a page segmentation mode."""
     large = cv2.resize(screen[top:, left:], None, fx=_MAGNIFICATION, fy=_MAGNIFICATION, interpolation=cv2.INTER_CUBIC)
     # Black letters on white, whatever shade a button has.
     letters = cv2.adaptiveThreshold(large, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 45, -13)
