@@ -93,6 +93,9 @@ def describe(result: dict[str, Any], indent: str = "") -> Iterator[str]:
         if isinstance(value, dict):
             yield label
             yield from describe(value, indent + "  ")
+        elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            for number, item in enumerate(value, start=1):
+                yield from describe({f"{key} {number}": item}, indent)
         elif isinstance(value, list) and any(isinstance(item, str) for item in value):
             yield label
             yield from (f"{indent}  - {item}" for item in value)

@@ -136,7 +136,13 @@ def test_json_puts_one_result_on_stdout_and_events_on_stderr(
 
 
 def test_a_person_reads_plain_lines(stand_in: Callable[[str, Verb], None], capsys: pytest.CaptureFixture[str]) -> None:
-    result = {"face_share": 0.98765, "advice": ["Move closer."], "pose": {"yaw": [-3.0, 4.0]}, "reasons": []}
+    result = {
+        "face_share": 0.98765,
+        "advice": ["Move closer."],
+        "pose": {"yaw": [-3.0, 4.0]},
+        "reasons": [],
+        "faces": [{"x": 0.25}, {"x": 0.75}],
+    }
     stand_in("check", lambda job, report: result)
     assert cli.main(["check", "take.mp4"]) == 0
     assert capsys.readouterr().out.splitlines() == [
@@ -146,6 +152,10 @@ def test_a_person_reads_plain_lines(stand_in: Callable[[str, Verb], None], capsy
         "pose:",
         "  yaw: -3, 4",
         "reasons: none",
+        "faces 1:",
+        "  x: 0.25",
+        "faces 2:",
+        "  x: 0.75",
     ]
 
 
