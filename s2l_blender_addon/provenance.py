@@ -12,7 +12,13 @@ import bpy
 
 from .results import JOB, MADE, RESULT
 
-_FIGURES = {"frames_written": "Frames", "frames_without_face": "Without Face"}
+_FIGURES = {
+    "frames_written": ("Frames", "{}"),
+    "frames_without_face": ("Without Face", "{}"),
+    "speaker_seed": ("Seed", "{}"),
+    "speaker_mouth_psnr": ("Held-Out", "{:.1f} dB"),
+}
+"""Of a result: the label, and how the number is written."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,11 @@ def _read(job_text: str, result_text: str, made_text: str) -> Provenance:
         ("Sound", _sound(job.get("voice"))),
         ("Made", str(made.get("date", "")).replace("T", " ")[:16]),
         ("Version", str(made.get("speech2lip", ""))),
-        *((label, str(result.get(key, ""))) for key, label in _FIGURES.items()),
+        *(
+            (label, form.format(result[key]))
+            for key, (label, form) in _FIGURES.items()
+            if isinstance(result.get(key), int | float)
+        ),
     ]
     spans = result.get("untouched")
     sentences = [_untouched(span) for span in spans] if isinstance(spans, list) else []

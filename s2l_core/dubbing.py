@@ -48,7 +48,8 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
         ``output_path``, ``frames_expected``, ``frames_written``, ``frames_resumed`` (which an earlier run wrote),
         ``duration_error_ms`` (of the pictures against the voice), ``frames_without_face``, ``untouched`` (runs of
         frames that keep the footage's pixels, with ``first``, ``last`` and ``reason``: ``"no face"``,
-        ``"turned away"`` or ``"occluded"``), ``prepare_seconds``,
+        ``"turned away"`` or ``"occluded"``), ``speaker_seed``, ``speaker_version`` and ``speaker_mouth_psnr`` in dB,
+        which the speaker file tells of its training, each None where it does not, ``prepare_seconds``,
         ``dub_seconds``, ``dub_fps``.
 
     Raises:
@@ -102,9 +103,20 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
         "duration_error_ms": 1000.0 * (voiced / float(rate) - seconds),
         "frames_without_face": int((~footage.track.found[indices[:voiced]]).sum()),
         "untouched": judged.untouched,
+        **_training_of(speaker),
         "prepare_seconds": prepared - started,
         "dub_seconds": finished - prepared,
         "dub_fps": (written - resumed) / (finished - prepared),
+    }
+
+
+def _training_of(speaker: SpeakerModel) -> dict[str, Any]:
+    """What a result tells of how its speaker was trained."""
+    job = speaker.origin.get("job")
+    return {
+        "speaker_seed": job.get("seed") if isinstance(job, dict) else None,
+        "speaker_version": speaker.origin.get("version"),
+        "speaker_mouth_psnr": speaker.metrics.get("mouth_psnr"),
     }
 
 

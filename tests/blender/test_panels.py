@@ -194,6 +194,13 @@ def test_result_panel_tells_what_a_strip_was_made_of(module, draw, queue, press,
     assert texts[-2:] == ["Redo", "Redo With Changes"]
 
 
+def test_result_panel_tells_how_its_speaker_was_trained(draw, scene, strips, movie) -> None:
+    strip = strips.new_movie("Dubbed", str(movie), 1, 1)
+    strip["s2l_job"], strip["s2l_result"] = "{}", '{"speaker_seed": 7, "speaker_mouth_psnr": 31.62}'
+    scene.sequence_editor.active_strip = strip
+    assert draw("S2L_PT_result") == ["Synthetic media", "Seed", "7", "Held-Out", "31.6 dB", "Redo", "Redo With Changes"]
+
+
 @pytest.mark.parametrize(("job", "result"), [("", ""), ("{}", "[]"), ("[1]", '{"untouched": [1, {"start": "x"}]}')])
 def test_result_panel_survives_a_strip_that_tells_nonsense(draw, scene, strips, movie, job, result) -> None:
     strip = strips.new_movie("Odd", str(movie), 1, 1)

@@ -19,6 +19,7 @@ from s2l_core.errors import BadJob, Cancelled
 from s2l_core.events import Event, Progress, Report
 from s2l_core.jobs import DubJob, Encoding, Media
 from s2l_core.media.video import probe, read_frames
+from s2l_core.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEAKER = ROOT / "demo" / "speaker.mp4"
@@ -65,6 +66,12 @@ def test_killed_ten_times_it_ends_with_the_same_bytes(hasty_speaker: str, voice:
     assert json.loads(result.stdout)["frames_resumed"] > 0
     assert cut.read_bytes() == whole.read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cut.mp4", "whole.mp4"]
+
+
+def test_a_result_tells_how_its_speaker_was_trained(hasty_speaker: str, voice: str, tmp_path: Path) -> None:
+    result = s2l_core.dub(job(hasty_speaker, voice, tmp_path / "dubbed.mp4", 0.4))
+    assert (result["speaker_seed"], result["speaker_version"]) == (0, VERSION)
+    assert 10 < result["speaker_mouth_psnr"] < 60
 
 
 def test_cancelled_dub_keeps_its_finished_chunks(hasty_speaker: str, voice: str, tmp_path: Path) -> None:
