@@ -292,7 +292,11 @@ def sync_loss_of_runs(
     """
     windows = [picture_windows(run) for run in times]
     moments = np.concatenate([run[chosen[:, MIDDLE_PICTURE]] for run, chosen in zip(times, windows, strict=True)])
-    lips = [run[torch.from_numpy(chosen).to(run.device)] for run, chosen in zip(generated, windows, strict=True)]
+    # Gradients of a picture in several windows are summed in one order; indexing with [] sums them in any.
+    lips = [
+        run.index_select(0, torch.from_numpy(chosen.ravel()).to(run.device)).unflatten(0, chosen.shape)
+        for run, chosen in zip(generated, windows, strict=True)
+    ]
     heard = mel_windows(mel, moments, expert.sizes.mel_rows)
     return sync_loss(expert, heard, torch.cat(lips), form)
 
