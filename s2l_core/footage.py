@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
@@ -11,22 +12,24 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import FootageTooShort, NoFace, NotAVideo, TooFewFaces
+from .errors import BadJob, FootageTooShort, NoFace, NotAVideo, TooFewFaces
 from .events import Report
 from .face.landmarks import open_detector
 from .face.layout import IBUG68, MESH468, LandmarkLayout, mouth_opening
-from .face.tracking import HeadTrack, find_shots, no_head, track_head
+from .face.tracking import HeadTrack, KnownHead, find_shots, no_head, track_head
 from .geometry.camera import Intrinsics
 from .jobs import Media
 from .kept import FORGETFUL, Kept, Rows, Tensors
 from .media.video import Frame, VideoInfo, probe, read_frames
 
-_CACHE_VERSION = 2
+_CACHE_VERSION = 3
 _TIME_TOLERANCE = 1e-3
 _LAYOUTS = {layout.count: layout for layout in (MESH468, IBUG68)}
 _LEAST_FACE_SHARE = 0.5
 _SHORTEST_SECONDS = 10.0
 _READ_BLOCK = 1 << 20
+_AROUND_SECONDS = 0.5
+"""What is looked at before and after a span, so that the head is tracked at its ends as in the middle."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,12 @@ class Footage:
         return float(self.times[-1] - self.times[0]) + float(1 / self.info.rate)
 
     @property
+    def known_head(self) -> KnownHead:
+        """What tracks the same head alike in other footage."""
+        track = self.track
+        return KnownHead(track.shape, track.noise_px, track.acceleration, track.intrinsics, self.fingerprint)
+
+    @property
     def openings(self) -> NDArray[np.float64]:
         """(N,) how far the mouth is open, see :func:`s2l_core.face.layout.mouth_opening`; NaN without a face."""
         return np.asarray(mouth_opening(self.landmarks, self.layout), np.float64)
@@ -72,8 +81,11 @@ def prepare(
     device: str = "cpu",
     report: Report | None = None,
     faceless: bool = False,
+    known: KnownHead | None = None,
 ) -> Footage:
     """Find and track the head of a clip, or take what an earlier call found from the cache, if only a part.
+
+    Half a second before and after the clip is looked at as well, where the file has it.
 
     Args:
         media: The span of video.
@@ -81,8 +93,10 @@ def prepare(
         device: Where the back-end runs, if it knows more than one place.
         report: Told the phases ``"Find face"`` and ``"Track head"``.
         faceless: Whether a clip without any face will do.
+        known: The head, if it was tracked before.
 
     Raises:
+        BadJob: The head was tracked with another landmark model.
         FileMissing: There is no such file.
         NotAVideo: It holds no moving pictures, or none in the span.
         NoFace: No frame shows a face, which will not do.
@@ -90,28 +104,37 @@ def prepare(
     """
     report = report or Report()
     info = probe(media.path)
+    if known is not None and len(known.shape) != open_detector(landmarks, device).layout.count:
+        raise BadJob(
+            f"The speaker was trained with a different landmark model than {landmarks!r}.",
+            "Select the one it was trained with.",
+        )
     fingerprint = fingerprint_file(media.path)
     kept = _kept(fingerprint, media, landmarks)
-    found = kept.once("landmarks", lambda: _find_landmarks(media, info, landmarks, device, kept, report))
+    found = kept.once("landmarks", lambda: _find_landmarks(_around(media), info, landmarks, device, kept, report))
     kept.forget_rows("found")
     times, points = found["times"].numpy(), found["points"].numpy()
     layout = _LAYOUTS[points.shape[1]]
-    if np.isnan(points).all():
+    inside = slice(*np.searchsorted(times, [media.start - _TIME_TOLERANCE, _end(media) - _TIME_TOLERANCE]))
+    if inside.start == inside.stop:
+        raise NotAVideo(f"{media.path} has no picture after {media.start:g} s.", "Check the trim of the strip.")
+    if np.isnan(points[inside]).all():
         if not faceless:
             raise NoFace(f"No frame of {media.path} shows a face.")
-        track = no_head(len(times), layout, info.width, info.height)
-        return Footage(media, info, fingerprint, layout, times, points, track)
+        track = no_head(inside.stop - inside.start, layout, info.width, info.height)
+        return Footage(media, info, fingerprint, layout, times[inside], points[inside], track)
 
     def track_of_clip() -> Tensors:
-        shots = find_shots(points, layout)
-        return _to_tensors(track_head(points, times, shots, layout, info.width, info.height, report))
+        shots, same_file = find_shots(points, layout), known is not None and known.file == fingerprint
+        return _to_tensors(track_head(points, times, shots, layout, info.width, info.height, report, known, same_file))
 
-    return Footage(media, info, fingerprint, layout, times, points, _to_track(kept.once("track", track_of_clip)))
+    track = _to_track(kept.once(_track_name(known), track_of_clip)).part(inside)
+    return Footage(media, info, fingerprint, layout, times[inside], points[inside], track)
 
 
-def is_prepared(media: Media, landmarks: str = "bundled") -> bool:
+def is_prepared(media: Media, landmarks: str = "bundled", known: KnownHead | None = None) -> bool:
     """Whether :func:`prepare` of a clip would take everything from the cache."""
-    path = _kept(fingerprint_file(media.path), media, landmarks).path("track")
+    path = _kept(fingerprint_file(media.path), media, landmarks).path(_track_name(known))
     return path is not None and path.is_file()
 
 
@@ -169,6 +192,26 @@ def _find_landmarks(media: Media, info: VideoInfo, landmarks: str, device: str, 
     if not rows.count:
         raise NotAVideo(f"{media.path} has no picture after {media.start:g} s.", "Check the trim of the strip.")
     return rows.all()
+
+
+def _around(media: Media) -> Media:
+    """A span with what is looked at before and after it."""
+    end = None if media.end is None else media.end + _AROUND_SECONDS
+    return replace(media, start=max(0.0, media.start - _AROUND_SECONDS), end=end)
+
+
+def _end(media: Media) -> float:
+    return math.inf if media.end is None else media.end
+
+
+def _track_name(known: KnownHead | None) -> str:
+    """What the track of a clip is kept under."""
+    if known is None:
+        return "track"
+    digest = hashlib.blake2b(repr((known.file, astuple(known.intrinsics))).encode(), digest_size=16)
+    for array in (known.shape, known.noise_px, known.acceleration):
+        digest.update(array.tobytes())
+    return f"track-{digest.hexdigest()}"
 
 
 def _kept(fingerprint: str, media: Media, landmarks: str) -> Kept:

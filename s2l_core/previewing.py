@@ -10,19 +10,16 @@ from typing import Any
 import numpy as np
 
 from .device import choose_device
-from .dubbing import codes_of_voice, frames_in_order, frames_to_show, refuse_other_landmarks, speak
+from .dub_frames import DubFrames
 from .errors import BadJob
 from .events import Report
 from .files import refuse_unwritable
 from .footage import is_prepared, prepare
-from .jobs import Encoding, Media, PreviewJob, parse_rate
-from .media.audio import SPEECH_RATE
+from .jobs import Encoding, Media, PreviewJob
 from .media.mix import read_voice, sources
 from .media.pictures import write_picture
-from .media.video import probe
 from .model.speaker import SpeakerModel
 from .reliability import REASONS, reasons_of_pose
-from .rendering import MouthRenderer
 
 _AROUND_SECONDS = 0.4
 _PICTURE = Encoding("png")
@@ -49,31 +46,25 @@ def preview(job: PreviewJob, report: Report | None = None) -> dict[str, Any]:
     refuse_unwritable(job.output_path, dub.footage.path, *sources(dub.voice), dub.speaker_path)
     device = choose_device(dub.device)
     speaker = SpeakerModel.load(dub.speaker_path, device)
-    rate = parse_rate(dub.rate) if dub.rate else probe(dub.footage.path).rate
     speech, _ = read_voice(dub.voice)
-    footage = prepare(_part_to_look_at(job), dub.landmarks, device.type, report, faceless=True)
-    refuse_other_landmarks(dub, speaker, footage)
-    indices, voiced = frames_to_show(dub, footage, len(speech) / SPEECH_RATE, rate)
-    if job.frame >= len(indices):
-        raise BadJob(f"There is no frame {job.frame} to preview: the dub has {len(indices)}.")
+    footage = prepare(
+        _part_to_look_at(job, speaker), dub.landmarks, device.type, report, faceless=True, known=speaker.known_head
+    )
+    frames = DubFrames(replace(dub, encoding=_PICTURE), speaker, footage, speech)
+    if job.frame >= len(frames):
+        raise BadJob(f"There is no frame {job.frame} to preview: the dub has {len(frames)}.")
 
-    shown = indices[job.frame : job.frame + 1]
-    images = list(frames_in_order(footage, shown))
-    reason = ""
-    if job.frame < voiced:
-        number = int(reasons_of_pose(speaker, footage)[shown[0]])
-        reason, weights = REASONS[number], np.array([number == 0], np.float32)
-        track = codes_of_voice(dub, speaker, speech, (voiced - 1) / float(rate))
-        times = np.array([job.frame / float(rate)])
-        images = speak(MouthRenderer(speaker, footage), track, times, images, shown, weights, _PICTURE)
-    write_picture(Path(job.output_path), images[0], _PICTURE)
+    reasons = reasons_of_pose(speaker, footage)[frames.indices[: frames.voiced]]
+    (image,) = frames.read(range(job.frame, job.frame + 1), (reasons == 0).astype(np.float32))
+    reason = REASONS[reasons[job.frame]] if job.frame < frames.voiced else ""
+    write_picture(Path(job.output_path), image, _PICTURE)
     return {"output_path": job.output_path, "reason": reason, "preview_seconds": time.monotonic() - started}
 
 
-def _part_to_look_at(job: PreviewJob) -> Media:
+def _part_to_look_at(job: PreviewJob, speaker: SpeakerModel) -> Media:
     """The footage, whole where that costs nothing or where there are no moments to tell what is shown."""
     footage, moments = job.dub.footage, job.dub.moments
-    if job.frame >= len(moments) or is_prepared(footage, job.dub.landmarks):
+    if job.frame >= len(moments) or is_prepared(footage, job.dub.landmarks, speaker.known_head):
         return footage
     start = max(footage.start, moments[job.frame] - _AROUND_SECONDS)
     end = moments[job.frame] + _AROUND_SECONDS

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 from .canonical import CanonicalHead
 from .device import choose_device
-from .errors import BadJob, SpeakerWithoutDepth
+from .errors import SpeakerWithoutDepth
 from .events import Report
 from .footage import Footage, prepare
 from .jobs import HeadJob, PoseJob, RenderJob
 from .model.speaker import SpeakerModel
 from .plate import Plate, make_plate
-from .regions import lip_shape_size
 from .trust import TrustRegion, seen_angles, trust_region
 
 
@@ -42,7 +41,7 @@ def open_scene(job: HeadJob | PoseJob | RenderJob, report: Report) -> HeadScene:
 
     Raises:
         SpeakerWithoutDepth: The speaker's footage told nothing about the depth of the head.
-        BadJob: The speaker was trained with other landmarks.
+        BadJob: The speaker was trained with a different landmark model.
         Speech2LipError: As :meth:`SpeakerModel.load` and :func:`s2l_core.footage.prepare`.
     """
     device = choose_device(job.device)
@@ -50,9 +49,7 @@ def open_scene(job: HeadJob | PoseJob | RenderJob, report: Report) -> HeadScene:
     head = speaker.face.head
     if not (head.mask.any() and head.confidence[head.mask].any()):
         raise SpeakerWithoutDepth(f"{job.speaker_path} holds no learned depth of the head.")
-    footage = prepare(job.footage, job.landmarks, device.type, report)
-    if len(speaker.look.shape.mean) != lip_shape_size(footage.layout):
-        raise BadJob(f"{job.speaker_path} was trained with other landmarks than {job.landmarks!r}.", "Choose those.")
+    footage = prepare(job.footage, job.landmarks, device.type, report, known=speaker.known_head)
     angles = seen_angles(footage.track.poses[footage.track.found])
     region = trust_region(angles, float(head.confidence[head.mask].mean()))
     return HeadScene(speaker, footage, make_plate(footage, head, report), region)

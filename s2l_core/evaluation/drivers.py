@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..canonical import CanonicalFace
+from ..dub_frames import DubFrames
+from ..events import Report
 from ..footage import Footage
+from ..jobs import DubJob
+from ..media.frames import FrameReader
 from ..model.lip.base import SPOKEN_SIZE
 from ..model.speaker import SpeakerModel
 from ..regions import Observer
@@ -40,10 +44,32 @@ def real(face: CanonicalFace) -> Driver:
     return Driver(face, lambda images, indices: list(images))
 
 
+def dub_driver(speaker: SpeakerModel, footage: Footage, speech: NDArray[np.float32], report: Report) -> Driver:
+    """What ``dub`` makes of all frames of the footage with its defaults, before encoding.
+
+    Args:
+        speaker: On the device to compute on.
+        footage: The clip, with the head tracked as the speaker's.
+        speech: (n,) at 16 kHz from the start of the footage's span.
+        report: Told the phase ``"Look for the mouth"``.
+    """
+    job = DubJob("", footage.media, footage.media, "", moments=tuple(footage.times.tolist()))
+    frames = DubFrames(job, speaker, footage, speech)
+    weights = frames.judge(report).weights
+    return Driver(speaker.face, lambda images, indices: frames.dubbed(images, indices, weights))
+
+
+def written(face: CanonicalFace, path: str, footage: Footage) -> Driver:
+    """The frames of a dub of the footage, as they are read from its file."""
+    reader = FrameReader(path, footage.times - footage.times[0])
+    return Driver(face, lambda images, indices: [reader.read(int(index)) for index in indices])
+
+
 def speaker_driver(
     speaker: SpeakerModel, footage: Footage, speech: NDArray[np.float32], audio_only: bool = False
 ) -> Driver:
-    """A speaker driven by speech (n,) at 16 kHz from the start of the footage's span.
+    """A speaker's renderer alone, without what ``dub`` does in silence and in frames whose mouth cannot be seen, driven
+    by speech (n,) at 16 kHz from the start of the footage's span.
 
     Args:
         speaker: On the device to compute on.

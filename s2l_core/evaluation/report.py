@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -12,15 +15,17 @@ from torch import Tensor
 
 from ..canonical import CanonicalFace
 from ..device import choose_device
+from ..dubbing import dub
 from ..errors import BadJob, PerceptionUnavailable
 from ..events import Report
 from ..footage import Footage, prepare
-from ..jobs import EvaluateJob, Media, TrainJob, from_document
+from ..jobs import DubJob, EvaluateJob, Media, TrainJob, from_document
 from ..media.audio import SPEECH_RATE, read_speech
+from ..media.mix import read_voice
 from ..model.look import evenly
 from ..model.perception import Lpips, load_lpips
 from ..model.speaker import SpeakerModel
-from .drivers import Driver, canonical_lips, painted, speaker_driver
+from .drivers import Driver, canonical_lips, dub_driver, painted, speaker_driver, written
 from .ruler import Ruler
 
 _MEAN_FRAMES = 200
@@ -28,11 +33,14 @@ _OTHER_SOUNDS = 3
 
 
 def evaluate(job: EvaluateJob, report: Report | None = None) -> dict[str, Any]:
-    """Measure a speaker on the held-out part of its training footage.
+    """Measure a speaker on the held-out part of its training footage: what ``dub`` makes of that span alone, with its
+    defaults, driven by its own sound.
 
     Returns:
-        As :func:`measure`, with all columns of :meth:`.ruler.Ruler.measure` and :func:`measure_driving`; ``lpips`` only
-        where its weights are.
+        As :func:`measure` before encoding, with :func:`measure_driving`; ``lpips`` only where its weights are; and the
+        columns of :meth:`.ruler.Ruler.measure` for three other ways: ``h264``, of the movie that is written with the
+        default encoding; ``whole_clip``, where all of the footage is dubbed and its held-out part measured; and
+        ``renderer_alone``, the same without what ``dub`` does in silence and in frames whose mouth cannot be seen.
 
     Raises:
         BadJob: The footage is not the one that the speaker was trained on.
@@ -44,33 +52,76 @@ def evaluate(job: EvaluateJob, report: Report | None = None) -> dict[str, Any]:
     trained = from_document(speaker.origin.get("job"))
     if not isinstance(trained, TrainJob):
         raise BadJob(f"{job.speaker_path} does not say what it was trained on.")
-    media = trained.footage
     if job.footage is not None:
-        media = Media(job.footage.path, media.start, media.end)
-    footage = prepare(media, trained.landmarks, device.type, report)
-    if footage.fingerprint != speaker.origin.get("fingerprint"):
+        trained = replace(trained, footage=replace(trained.footage, path=job.footage.path))
+    if job.voice is not None:
+        trained = replace(trained, voice=job.voice)
+    media, voice = trained.footage, trained.voice or trained.footage
+    whole = prepare(media, trained.landmarks, device.type, report, known=speaker.known_head)
+    if whole.fingerprint != speaker.origin.get("fingerprint"):
         raise BadJob(f"{media.path} is not the footage that {job.speaker_path} was trained on.")
-    speech = read_speech(job.voice or trained.voice or media)
     split = speaker.origin["split"]
-    ruler = Ruler(footage, speaker.face, split["held_out"], perception=available_lpips(device, report), report=report)
-    average = mean_lips(speaker.face, footage, split["train"])
+    footage, said = open_span(trained, speaker, split["held_out"], report)
+    perception = available_lpips(device, report)
+    ruler = Ruler(footage, speaker.face, split["held_out"], perception=perception, report=report)
+    columns = measure(ruler, speaker, footage, said, mean_lips(speaker.face, whole, split["train"]))
 
     def drive(sound: NDArray[np.float32], audio_only: bool) -> Driver:
-        return speaker_driver(speaker, footage, sound, audio_only)
+        if audio_only:
+            return speaker_driver(speaker, footage, sound, audio_only)
+        return dub_driver(speaker, footage, sound, report)
 
+    speech = read_speech(voice)
     sounds = other_sounds(speech, split["train"][1] - media.start, ruler.seconds)
-    return measure(ruler, speaker, footage, speech, average) | measure_driving(ruler, drive, sounds)
+    driven = measure_driving(ruler, drive, sounds)
+    with TemporaryDirectory() as folder:
+        movie, line = str(Path(folder) / "dub.mp4"), _part(voice, media, split["held_out"])
+        dub(DubJob(job.speaker_path, footage.media, line, movie, device=job.device), report)
+        encoded = ruler.measure(written(speaker.face, movie, footage), said)
+    in_whole = Ruler(whole, speaker.face, split["held_out"], perception=perception, report=report)
+    return {
+        **columns,
+        **driven,
+        "h264": encoded,
+        "whole_clip": in_whole.measure(dub_driver(speaker, whole, speech, report), speech),
+        "renderer_alone": in_whole.measure(speaker_driver(speaker, whole, speech), speech),
+    }
+
+
+def open_span(
+    job: TrainJob, speaker: SpeakerModel, span: tuple[float, float], report: Report
+) -> tuple[Footage, NDArray[np.float32]]:
+    """A span of a speaker's training footage and its speech (n,) at 16 kHz, as ``dub`` opens them when it gets no more.
+
+    Args:
+        job: The training.
+        speaker: On the device to compute on.
+        span: First and last second from the start of the medium.
+        report: Told the progress.
+    """
+    device = next(speaker.lip.parameters()).device.type
+    footage = prepare(
+        replace(job.footage, start=span[0], end=span[1]), job.landmarks, device, report, known=speaker.known_head
+    )
+    speech, _ = read_voice(_part(job.voice or job.footage, job.footage, span))
+    return footage, speech
+
+
+def _part(voice: Media, footage: Media, span: tuple[float, float]) -> Media:
+    """The part of a voice that is heard in a span of its footage."""
+    start, end = (voice.start + moment - footage.start for moment in span)
+    return replace(voice, start=max(0.0, start), end=end)
 
 
 def measure(
     ruler: Ruler, speaker: SpeakerModel, footage: Footage, speech: NDArray[np.float32], average: Tensor
 ) -> dict[str, Any]:
-    """Drive the held-out frames with their own sound and compare them with the real ones, before encoding.
+    """Compare what ``dub`` makes of held-out frames, driven by their own sound, with the real ones, before encoding.
 
     Args:
         ruler: Of the held-out frames.
         speaker: On the device to compute on.
-        footage: With a tracked head.
+        footage: The ruler's.
         speech: (n,) at 16 kHz from the start of the footage's span.
         average: (3, h, w) the mean of the training lips, which whoever moves the mouth must beat.
 
@@ -79,7 +130,7 @@ def measure(
         training lips; ``opening_ratio``, another name of ``articulation``; ``frames``; ``mouth_box_px``, the mean width
         and height of the mouth box.
     """
-    columns = ruler.measure(speaker_driver(speaker, footage, speech), speech)
+    columns = ruler.measure(dub_driver(speaker, footage, speech, Report()), speech)
     still = painted(speaker.face, footage, lambda seen, times: average.expand_as(seen))
     return {
         **columns,

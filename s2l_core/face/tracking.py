@@ -31,6 +31,8 @@ _FAR = 1000.0
 # where the model gives no depth, so that the head starts as an ellipsoid.
 _SHAPE_PRIOR = np.array([1.5, 1.5, 1.0])
 _FLAT_SHAPE_PRIOR = np.array([5.0, 5.0, 15.0])
+# The same for a head whose shape is known.
+_KNOWN_SHAPE_PRIOR = np.full(3, 1e-3)
 # At a cut the face jumps by this share of the distance between the eyes or more, ...
 _JUMP = 0.025
 # ... and by this many times its usual motion in this many frames around.
@@ -51,6 +53,8 @@ class HeadTrack:
             a face.
         found: bool (N,), whether the frame shows a face.
         shots: int (N,), the shot that each frame belongs to.
+        noise_px: float64 (R,) standard deviation of each rigid landmark along one axis of the image.
+        acceleration: float64 (2,) root mean square accelerations of the head in rad/s² and mm/s².
     """
 
     poses: Array
@@ -59,19 +63,46 @@ class HeadTrack:
     residual_px: Array
     found: NDArray[np.bool_]
     shots: NDArray[np.int64]
+    noise_px: Array
+    acceleration: Array
+
+    def part(self, frames: slice) -> HeadTrack:
+        """The track of some of the frames."""
+        per_frame = {name: getattr(self, name)[frames] for name in ("poses", "residual_px", "found", "shots")}
+        return replace(self, **per_frame)
+
+
+@dataclass(frozen=True)
+class KnownHead:
+    """A head that was tracked before, so that it is tracked alike in other footage.
+
+    Attributes:
+        shape: float64 (P, 3) landmarks in head axes, millimetres.
+        noise_px: float64 (R,) as in :class:`HeadTrack`, of its file.
+        acceleration: float64 (2,) as in :class:`HeadTrack`, of its file.
+        intrinsics: The camera of its file.
+        file: Fingerprint of the file that it was tracked in.
+    """
+
+    shape: Array
+    noise_px: Array
+    acceleration: Array
+    intrinsics: Intrinsics
+    file: str
 
 
 def no_head(count: int, layout: LandmarkLayout, width: int, height: int) -> HeadTrack:
     """The track of a clip of ``count`` frames none of which shows a face: a head that stays before the camera."""
-    focal = max(width, height) / (2 * np.tan(np.radians(_FIELD_OF_VIEW / 2)))
     pose = make_pose(np.zeros(3), np.array([0.0, 0.0, _FAR]))
     return HeadTrack(
         poses=np.repeat(pose[None], count, axis=0),
-        intrinsics=Intrinsics.centred(focal, width, height),
+        intrinsics=_usual_camera(width, height),
         shape=np.zeros((layout.count, 3)),
         residual_px=np.full(count, np.nan),
         found=np.zeros(count, dtype=bool),
         shots=np.zeros(count, np.int64),
+        noise_px=np.zeros(len(layout.rigid)),
+        acceleration=np.zeros(2),
     )
 
 
@@ -83,11 +114,15 @@ def track_head(
     width: int,
     height: int,
     report: Report | None = None,
+    known: KnownHead | None = None,
+    same_file: bool = False,
 ) -> HeadTrack:
     """Fit one rigid head and one camera to the landmarks of a whole clip.
 
     The shape of the rigid points, the focal length and the poses of up to 150 keyframes are adjusted together; then
     the poses of all frames are solved with shape and camera fixed and a prior that keeps them smooth inside a shot.
+    Of a known head only the focal length and the poses are adjusted, and in the file that it was tracked in only the
+    poses, so that any span of the file is tracked alike.
 
     Args:
         landmarks: (N, P, 3) pixels, with NaN in frames without a face.
@@ -97,6 +132,8 @@ def track_head(
         width: Of the image in pixels.
         height: Of the image in pixels.
         report: Told the phase ``"Track head"``.
+        known: The head, if it was tracked before with the same layout.
+        same_file: Whether these landmarks are of the file that the known head was tracked in.
 
     Raises:
         NoFace: No frame shows a face.
@@ -111,23 +148,30 @@ def track_head(
     found = np.isfinite(landmarks).all(axis=(1, 2))
     if not found.any():
         raise NoFace("No frame of the footage shows a face.")
-    seen = landmarks[found]
-    start = average_shape(seen[_evenly(len(seen))], layout)
-    shape_prior = _SHAPE_PRIOR if seen[..., 2].any() else _FLAT_SHAPE_PRIOR
-    focal = max(width, height) / (2 * np.tan(np.radians(_FIELD_OF_VIEW / 2)))
-    intrinsics = Intrinsics.centred(focal, width, height)
-
-    keyframes = seen[_spread(start[layout.rigid], seen[:, layout.rigid, :2], intrinsics), :, :2]
-    scene = _adjust(start[layout.rigid], keyframes[:, layout.rigid], shape_prior, intrinsics, tell)
-    shape = in_head_axes(complete_shape(scene, start, keyframes, layout, shape_prior), layout)
+    acceleration = None
+    if known is None:
+        scene, shape = _fit_head(landmarks[found], layout, width, height, tell)
+    else:
+        shape = known.shape
+        scene = Scene(shape[layout.rigid], np.empty((0, 6)), known.intrinsics, known.noise_px)
+        if same_file:
+            acceleration = known.acceleration
+        else:
+            points = landmarks[found][:, layout.rigid, :2]
+            scene = _adjust(
+                scene.shape, points[_evenly(len(points))], _KNOWN_SHAPE_PRIOR, _usual_camera(width, height), tell
+            )
 
     rigid_points = landmarks[:, layout.rigid, :2]
-    parameters = solve_poses(replace(scene, shape=shape[layout.rigid]), rigid_points, times, shots, tell)
+    scene = replace(scene, shape=shape[layout.rigid])
+    parameters, acceleration = solve_poses(scene, rigid_points, times, shots, tell, acceleration)
     poses = make_pose(parameters[:, :3], parameters[:, 3:])
     misses = np.square(rigid_points - project(shape[layout.rigid], poses, scene.intrinsics)).sum(axis=-1)
     residual = np.sqrt(misses.mean(axis=-1))
     report.progress("Track head", _STEPS, _STEPS)
-    return HeadTrack(poses, scene.intrinsics, shape, residual, found, np.asarray(shots, np.int64))
+    return HeadTrack(
+        poses, scene.intrinsics, shape, residual, found, np.asarray(shots, np.int64), scene.noise, acceleration
+    )
 
 
 def find_shots(landmarks: NDArray[np.floating], layout: LandmarkLayout) -> NDArray[np.int64]:
@@ -150,6 +194,23 @@ def find_shots(landmarks: NDArray[np.floating], layout: LandmarkLayout) -> NDArr
     # A detector that follows the face may need a second frame to catch up with a cut, hence the maximum.
     cuts = (motion > _JUMP) & (motion > _JUMP_RATIO * usual) & (motion == maximum_filter(motion, size=_SURROUNDINGS))
     return np.concatenate([[0], np.cumsum(cuts)])
+
+
+def _fit_head(
+    seen: Array, layout: LandmarkLayout, width: int, height: int, tell: Callable[[], None]
+) -> tuple[Scene, Array]:
+    """Camera and noise, and the shape (P, 3), of a head that nothing is known about, from its landmarks (K, P, 3)."""
+    start = average_shape(seen[_evenly(len(seen))], layout)
+    shape_prior = _SHAPE_PRIOR if seen[..., 2].any() else _FLAT_SHAPE_PRIOR
+    intrinsics = _usual_camera(width, height)
+    keyframes = seen[_spread(start[layout.rigid], seen[:, layout.rigid, :2], intrinsics), :, :2]
+    scene = _adjust(start[layout.rigid], keyframes[:, layout.rigid], shape_prior, intrinsics, tell)
+    return scene, in_head_axes(complete_shape(scene, start, keyframes, layout, shape_prior), layout)
+
+
+def _usual_camera(width: int, height: int) -> Intrinsics:
+    """The camera before the footage tells more."""
+    return Intrinsics.centred(max(width, height) / (2 * np.tan(np.radians(_FIELD_OF_VIEW / 2))), width, height)
 
 
 def _evenly(count: int) -> NDArray[np.int64]:

@@ -47,14 +47,15 @@ def solve_poses(
     times: Array,
     shots: NDArray[np.integer],
     on_step: Callable[[], None],
+    acceleration: Array | None = None,
     iterations: int = 6,
-) -> Array:
-    """Poses (N, 6) of a head of known shape in every frame, as rotation vectors and translations.
+) -> tuple[Array, Array]:
+    """Poses of a head of known shape in every frame, as rotation vectors and translations, and how it accelerates.
 
     Gauss-Newton on robust reprojection errors plus the squared acceleration of the pose, integrated over each shot.
     As the acceleration joins three frames, the normal equations are banded and their solution takes time
-    proportional to N. Frames without a face are bridged. How strong the prior is follows from the clip: the poses are
-    solved once with hardly any, and again with the acceleration that those show.
+    proportional to N. Frames without a face are bridged. The strength of the prior follows from the acceleration of
+    the head: unless that is known, the poses are solved once with hardly any prior, and show it.
 
     Args:
         scene: Shape, camera and noise of the rigid points; its poses are not used.
@@ -62,23 +63,29 @@ def solve_poses(
         times: (N,) seconds, increasing.
         shots: (N,) shot of each frame.
         on_step: Called after each step.
+        acceleration: (2,) root mean square accelerations of the head in rad/s² and mm/s², if they are known.
         iterations: Steps.
+
+    Returns:
+        Parameters (N, 6) and root mean square accelerations (2,).
     """
     found = np.isfinite(points).all(axis=(1, 2))
     guess = _guess(scene, points, found, times, shots)
     clip = _Clip(scene, points, times, shots, found, guess, on_step)
     loose = clip.solve(guess, np.broadcast_to(_WILD, (len(points), 2)), iterations)
-    acceleration = _measure_acceleration(loose, found, times, shots)
-    parameters = clip.solve(loose, acceleration, iterations)
+    if acceleration is None:
+        acceleration = _measure_acceleration(loose, found, times, shots)
+    everywhere = np.broadcast_to(acceleration, (len(points), 2))
+    parameters = clip.solve(loose, everywhere, iterations)
     span = _frames(_SPAN, times)
     for _ in range(_ROUNDS):
         strained = median_filter(clip.strain(parameters, loose), size=span + 1) > _STRAIN
         if not strained.any():
             break
         around = maximum_filter(strained, size=2 * span + 1)
-        acceleration = np.where(around[:, None], np.minimum(_LOOSENING * acceleration, _WILD), acceleration)
-        parameters = clip.solve(loose, acceleration, iterations)
-    return parameters
+        everywhere = np.where(around[:, None], np.minimum(_LOOSENING * everywhere, _WILD), everywhere)
+        parameters = clip.solve(loose, everywhere, iterations)
+    return parameters, acceleration
 
 
 @dataclass(frozen=True)
@@ -121,7 +128,7 @@ class _Clip:
 def _measure_acceleration(
     parameters: Array, found: NDArray[np.bool_], times: Array, shots: NDArray[np.integer]
 ) -> Array:
-    """Root mean square accelerations (N, 2) of turns and shifts of a head, alike in all frames, from noisy poses.
+    """Root mean square accelerations (2,) of turns and shifts of a head, from noisy poses.
 
     White noise of variance s² gives second differences a variance of 6 s² and a covariance of -4 s² with their
     neighbours, whatever the span over which they are taken, while those of a smooth motion grow with the square of
@@ -133,13 +140,13 @@ def _measure_acceleration(
     far, far_good = _differences_over(parameters, span, found, shots)
     pairs = near_good[1:] & near_good[:-1]
     if min(pairs.sum(), far_good.sum()) < 30:
-        return np.broadcast_to(_USUAL, (len(times), 2))
+        return _USUAL
     variance = np.square(near[near_good]).mean(axis=0)
     noise = np.maximum(variance - (near[1:] * near[:-1])[pairs].mean(axis=0), 0.0) / 10
     seconds = np.median(times[2 * span :] - times[: -2 * span]) / 2
     motion = np.maximum(np.square(far[far_good]).mean(axis=0) - 6 * noise, 0.0)
     measured = np.sqrt([motion[:3].mean(), motion[3:5].mean()]) / seconds**2
-    return np.broadcast_to(np.clip(_SHARE * measured, _STILL, _WILD), (len(times), 2))
+    return np.clip(_SHARE * measured, _STILL, _WILD)
 
 
 def _frames(seconds: float, times: Array) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from ..canonical import CanonicalFace, from_description, to_description, to_tensors
 from ..errors import FileMissing, SpeakerFileBroken, SpeakerFileForeign, SpeakerFileNewer, SpeakerFileOlder
+from ..face.tracking import KnownHead
 from ..files import write_whole
+from ..geometry.camera import Intrinsics
 from ..jobs import Architecture
 from ..speech.encoder import SpeechEncoder
 from ..speech.features import MEL_BANDS
@@ -25,9 +27,11 @@ from .lip import ARCHITECTURES, LipModel
 from .lip.base import SPOKEN_SIZE
 from .look import LookModel, LookPixels
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 _KEY = "speech2lip"
 _PORTRAIT = "portrait"
+_KNOWN_HEAD = ("shape", "noise_px", "acceleration")
+"""The arrays of a :class:`KnownHead`."""
 _LONGEST_HEADER = 16_000_000
 _HALF_PRECISION_FROM = 10_000
 """Tensors of this many numbers are stored in 16 bits, which is finer than the 8 bits of a picture."""
@@ -45,6 +49,7 @@ class SpeakerModel:
         look: Surroundings of the mouth to an offset of the lips' code.
         blend: Joins lips and frame.
         head_blend: Paints what a turned head uncovers.
+        known_head: What the speaker's head is tracked by in other footage.
         source: Name of what gives the features of speech, see :func:`s2l_core.speech.sources.open_source`.
         origin: Where it comes from: training job, footage fingerprint, split of the footage, versions. JSON values.
         metrics: What was measured on the held-out footage. JSON values.
@@ -58,6 +63,7 @@ class SpeakerModel:
     look: LookModel
     blend: BlendNet
     head_blend: BlendNet
+    known_head: KnownHead
     source: str = LOG_MEL
     origin: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
@@ -68,6 +74,7 @@ class SpeakerModel:
         cls,
         name: str,
         face: CanonicalFace,
+        known_head: KnownHead,
         lip_shape_size: int,
         architecture: Architecture = "fast",
         bands: int = MEL_BANDS,
@@ -77,6 +84,7 @@ class SpeakerModel:
         Args:
             name: Of the speaker.
             face: The canonical view.
+            known_head: As in the attributes.
             lip_shape_size: Numbers in a lip shape, see :func:`s2l_core.regions.lip_shapes`.
             architecture: Of the lip model.
             bands: Numbers in a row of features of speech. Others than log-mel are heard in the same way by every
@@ -89,7 +97,7 @@ class SpeakerModel:
         pixels = LookPixels.of(face)
         surroundings, border = (3 * int(mask.sum()) for mask in (pixels.around, pixels.border))
         look = LookModel(surroundings, border, lip_shape_size, SPOKEN_SIZE)
-        return cls(name, face, architecture, lip, look, BlendNet(), BlendNet())
+        return cls(name, face, architecture, lip, look, BlendNet(), BlendNet(), known_head)
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -115,6 +123,7 @@ class SpeakerModel:
             "schema": SCHEMA_VERSION,
             "name": self.name,
             "face": to_description(self.face),
+            "known_head": {"camera": astuple(self.known_head.intrinsics), "file": self.known_head.file},
             "architecture": self.architecture,
             "lip_shape_size": len(self.look.shape.mean),
             "source": self.source,
@@ -124,6 +133,7 @@ class SpeakerModel:
         stored = {name: _for_storage(tensor) for name, tensor in tensors.items()}
         # Half a millimetre, which is what 16 bits tell of a depth, would be seen as steps on a mesh.
         stored |= {name: tensor.detach().cpu().contiguous() for name, tensor in to_tensors(self.face).items()}
+        stored |= {f"known_head.{name}": torch.from_numpy(getattr(self.known_head, name)) for name in _KNOWN_HEAD}
         if self.portrait:
             stored[_PORTRAIT] = torch.frombuffer(bytearray(self.portrait), dtype=torch.uint8)
         write_whole(path, safetensors.torch.save(stored, {_KEY: json.dumps(header)}))
@@ -149,7 +159,8 @@ class SpeakerModel:
             face = from_description(header["face"], tensors)
             shape_size, architecture = int(header["lip_shape_size"]), header["architecture"]
             bands = len(tensors["lip.speech.silence"])
-            speaker = cls.untrained(str(header["name"]), face, shape_size, architecture, bands)
+            known_head = _known_head(header["known_head"], tensors)
+            speaker = cls.untrained(str(header["name"]), face, known_head, shape_size, architecture, bands)
             for prefix, network in speaker.networks.items():
                 length = len(prefix) + 1
                 state = {name[length:]: value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
@@ -199,6 +210,21 @@ def read_portrait(path: str) -> bytes:
             return _to_bytes(file.get_tensor(_PORTRAIT)) if _PORTRAIT in file.keys() else b""  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise SpeakerFileBroken(f"{path} is cut short or damaged.") from error
+
+
+def _known_head(description: dict[str, Any], tensors: dict[str, Tensor]) -> KnownHead:
+    """The head that a file describes.
+
+    Raises:
+        KeyError, TypeError, ValueError: The description is not one, or the tensors do not belong to it.
+    """
+    shape, noise, acceleration = (tensors[f"known_head.{name}"].double() for name in _KNOWN_HEAD)
+    fx, fy, cx, cy, width, height = (float(value) for value in description["camera"])
+    numbers = torch.cat([shape.flatten(), noise.flatten(), acceleration.flatten(), torch.tensor([fx, fy, cx, cy])])
+    if shape.dim() != 2 or shape.shape[1] != 3 or acceleration.shape != (2,) or not numbers.isfinite().all():
+        raise ValueError("the head is not one")
+    camera = Intrinsics(fx, fy, cx, cy, int(width), int(height))
+    return KnownHead(shape.numpy(), noise.numpy(), acceleration.numpy(), camera, str(description["file"]))
 
 
 def _to_bytes(values: Tensor) -> bytes:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..canonical import canonical_frame, choose_canonical
 from ..device import choose_device
 from ..errors import TooFewFaces
-from ..evaluation.report import measure
+from ..evaluation.report import measure, open_span
 from ..evaluation.ruler import Ruler
 from ..events import Report
 from ..files import refuse_unwritable
@@ -101,8 +101,9 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
         "seconds": footage.seconds,
     }
     speaker.portrait = take_portrait(face, footage, canonical_frame(footage, usable))
-    ruler = Ruler(footage, face, split["held_out"], report=report, kept=kept)
-    speaker.metrics = measure(ruler, speaker, footage, speech, principal.mean)
+    held_out, said = open_span(job, speaker, split["held_out"], report)
+    ruler = Ruler(held_out, face, split["held_out"], report=report, kept=kept)
+    speaker.metrics = measure(ruler, speaker, held_out, said, principal.mean)
     speaker.save(job.speaker_path)
     kept.forget()
     return {
@@ -144,7 +145,7 @@ def _open_footage(job: TrainJob, device: torch.device, report: Report) -> tuple[
 def _untrained(name: str, architecture: Architecture, clip: Clip, principal: PrincipalLips) -> SpeakerModel:
     """A speaker that knows the scales of its inputs and the lips on average."""
     shapes = lip_shape_size(clip.footage.layout)
-    speaker = SpeakerModel.untrained(name, clip.face, shapes, architecture, clip.source.bands)
+    speaker = SpeakerModel.untrained(name, clip.face, clip.footage.known_head, shapes, architecture, clip.source.bands)
     speaker.to(clip.lips.device)
     speaker.source, lip = clip.source.name, speaker.lip
     lip.speech.silence.copy_(torch.from_numpy(clip.source.silence))

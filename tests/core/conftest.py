@@ -36,7 +36,7 @@ def embedded_head(tmp_path_factory: pytest.TempPathFactory, own_cache: None) -> 
     found = footage.track.found
     face = learn_depth(choose_canonical(footage, found), footage, found, 60, Report())
     path = tmp_path_factory.mktemp("head") / "anna.s2l"
-    SpeakerModel.untrained("Anna", face, lip_shape_size(footage.layout)).save(str(path))
+    SpeakerModel.untrained("Anna", face, footage.known_head, lip_shape_size(footage.layout)).save(str(path))
     return EmbeddedHead(str(path), media)
 
 

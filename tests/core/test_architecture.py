@@ -35,7 +35,8 @@ ROWS = [
     },
     {"model"},
     {"rendering", "reposing", "scene", "occlusion"},
-    {"reliability"},
+    {"reliability", "schedule"},
+    {"dub_frames"},
     {
         "calibration",
         "checking",

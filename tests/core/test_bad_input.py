@@ -237,7 +237,7 @@ def write_speaker(footage: Path, path: Path) -> None:
     prepared = prepare(Media(str(footage)))
     face = choose_canonical(prepared, prepared.track.found)
     shapes = lip_shapes(prepared.landmarks, prepared.track, prepared.layout)
-    SpeakerModel.untrained("Anna", face, shapes.shape[1]).save(str(path))
+    SpeakerModel.untrained("Anna", face, prepared.known_head, shapes.shape[1]).save(str(path))
 
 
 def write_movie(path: Path, pictures: list[np.ndarray], speech: np.ndarray | None) -> None:

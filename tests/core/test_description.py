@@ -14,12 +14,14 @@ import s2l_core
 from s2l_core.canonical import CanonicalFace, CanonicalHead
 from s2l_core.description import judge
 from s2l_core.errors import SpeakerFileBroken
+from s2l_core.face.tracking import KnownHead
 from s2l_core.geometry.camera import Intrinsics, Rectangle
 from s2l_core.geometry.mapping import CanonicalView
 from s2l_core.jobs import DescribeJob, Media, TrainJob, to_document
 from s2l_core.model.speaker import SpeakerModel
 
 METRICS = {"mouth_psnr": 31.0, "mean_image_psnr": 27.0, "opening_correlation": 0.9, "lmd": None}
+KNOWN_HEAD = KnownHead(np.zeros((468, 3)), np.ones(100), np.ones(2), Intrinsics.centred(300.0, 128, 128), "take")
 PORTRAIT = cv2.imencode(".jpg", np.full((200, 160, 3), 90, np.uint8))[1].tobytes()
 
 
@@ -35,7 +37,7 @@ def speaker() -> SpeakerModel:
     face = CanonicalFace(
         view(Rectangle(40, 70, 48, 36)), view(Rectangle(10, 20, 44, 24)), head_of, (45.0, 75.0, 80.0, 95.0)
     )
-    speaker = SpeakerModel.untrained("Ada", face, 80)
+    speaker = SpeakerModel.untrained("Ada", face, KNOWN_HEAD, 80)
     job = TrainJob(Media("take.mp4"), "ada.s2l", "Ada", preset="draft", seed=4, consent=True)
     split = {"train": (0.0, 50.0), "held_out": (51.0, 57.0)}
     speaker.origin = {"job": to_document(job), "version": "0.1.0", "device": "cpu", "seconds": 57.0, "split": split}

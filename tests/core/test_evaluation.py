@@ -96,7 +96,7 @@ def test_lips_that_follow_the_base_video_leak(ruler: Ruler, face: CanonicalFace)
 def test_true_codes_give_nearly_the_real_lips(
     ruler: Ruler, footage: Footage, face: CanonicalFace, lips: torch.Tensor
 ) -> None:
-    speaker = SpeakerModel.untrained("Ada", face, lip_shape_size(footage.layout)).to("cpu")
+    speaker = SpeakerModel.untrained("Ada", face, footage.known_head, lip_shape_size(footage.layout)).to("cpu")
     pictures = lips.float() / 255
     mean = pictures.mean(dim=0)
     _, _, axes = torch.pca_lowrank((pictures - mean).flatten(1), 64, niter=4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -159,9 +160,10 @@ def test_a_speaker_without_depth_is_refused(embedded_head: EmbeddedHead, tmp_pat
 
 def test_other_landmarks_than_the_speakers_are_refused(embedded_head: EmbeddedHead, tmp_path: Path) -> None:
     speaker = SpeakerModel.load(embedded_head.speaker_path)
-    other = SpeakerModel.untrained("Anna", speaker.face, lip_shape_size(IBUG68))
+    known_head = replace(speaker.known_head, shape=np.zeros((IBUG68.count, 3)))
+    other = SpeakerModel.untrained("Anna", speaker.face, known_head, lip_shape_size(IBUG68))
     other.save(str(tmp_path / "other.s2l"))
-    with pytest.raises(BadJob, match="other landmarks"):
+    with pytest.raises(BadJob, match="different landmark model"):
         s2l_core.head(HeadJob(str(tmp_path / "other.s2l"), embedded_head.footage, str(tmp_path / "other.npz")))
 
 

@@ -43,7 +43,8 @@ def footage(tmp_path_factory: pytest.TempPathFactory) -> Footage:
             writer.write(cv2.circle(picture, centre, round(RADIUS / DISTANCE * CAMERA.fx), HEAD_COLOUR, cv2.FILLED))
     found = np.ones(FRAMES, bool)
     nothing = np.zeros(FRAMES)
-    track = HeadTrack(poses, CAMERA, np.zeros((IBUG68.count, 3)), nothing, found, nothing.astype(np.int64))
+    shape, shots = np.zeros((IBUG68.count, 3)), nothing.astype(np.int64)
+    track = HeadTrack(poses, CAMERA, shape, nothing, found, shots, np.ones(1), np.ones(2))
     landmarks = np.zeros((FRAMES, IBUG68.count, 3), np.float32)
     return Footage(Media(str(path)), probe(str(path)), "disc", IBUG68, np.arange(FRAMES) / 25, landmarks, track)
 

@@ -19,6 +19,7 @@ from s2l_core.errors import (
     SpeakerFileNewer,
     Speech2LipError,
 )
+from s2l_core.face.tracking import KnownHead
 from s2l_core.geometry.camera import Intrinsics, Rectangle
 from s2l_core.geometry.mapping import CanonicalView
 from s2l_core.jobs import Architecture
@@ -27,10 +28,19 @@ from s2l_core.model.lip import ARCHITECTURES
 from s2l_core.model.speaker import SpeakerModel, read_header
 from s2l_core.rendering import speech_track
 
+CAMERA = Intrinsics.centred(300.0, 128, 128)
+HEAD = KnownHead(
+    np.linspace(-60, 60, 3 * 468).reshape(468, 3),
+    np.full(100, 0.5),
+    np.array([0.1, 20.0]),
+    CAMERA,
+    "take",
+)
+
 
 def make_speaker(architecture: Architecture = "fast") -> SpeakerModel:
     torch.manual_seed(0)
-    camera = Intrinsics.centred(300.0, 128, 128)
+    camera = CAMERA
     pose = torch.eye(4)
     pose[2, 3] = 600.0
 
@@ -44,7 +54,7 @@ def make_speaker(architecture: Architecture = "fast") -> SpeakerModel:
         CanonicalHead(head, head.depth > 0, torch.linspace(0, 1, 88).expand(110, 88)),
         (45.0, 75.0, 80.0, 95.0),
     )
-    speaker = SpeakerModel.untrained("Ada", face, 80, architecture)
+    speaker = SpeakerModel.untrained("Ada", face, HEAD, 80, architecture)
     for network in speaker.networks.values():
         for parameter in network.parameters():
             torch.nn.init.normal_(parameter, std=0.1)
@@ -70,13 +80,16 @@ def test_a_speaker_comes_back_as_it_was_saved(architecture: Architecture, tmp_pa
     assert loaded.face.mouth_box == original.face.mouth_box
     for name, tensor in to_tensors(original.face).items():
         assert torch.allclose(to_tensors(loaded.face)[name].float(), tensor.float(), rtol=1e-3), name
+    for name in ("shape", "noise_px", "acceleration"):
+        assert getattr(loaded.known_head, name).tolist() == getattr(HEAD, name).tolist()
+    assert (loaded.known_head.intrinsics, loaded.known_head.file) == (HEAD.intrinsics, HEAD.file)
     for name, network in original.networks.items():
         for key, value in network.state_dict().items():
             assert torch.allclose(loaded.networks[name].state_dict()[key], value, atol=1e-3), f"{name}.{key}"
 
 
 def test_the_source_of_its_speech_features_is_kept_and_must_fit(tmp_path: Path) -> None:
-    speaker = SpeakerModel.untrained("Ada", make_speaker().face, lip_shape_size=80, bands=5)
+    speaker = SpeakerModel.untrained("Ada", make_speaker().face, HEAD, lip_shape_size=80, bands=5)
     speaker.source = "log-mel"  # which has 80 bands
     speaker.save(str(tmp_path / "ada.s2l"))
     loaded = SpeakerModel.load(str(tmp_path / "ada.s2l"))

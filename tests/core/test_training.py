@@ -15,6 +15,7 @@ import s2l_core
 from s2l_core.errors import BadJob, Cancelled, CannotWrite
 from s2l_core.events import Event, Progress, Report
 from s2l_core.face.landmarks import mouth_opening, open_detector
+from s2l_core.face.layout import IBUG68
 from s2l_core.jobs import Architecture, DubJob, EvaluateJob, Media, PresetName, TrainJob
 from s2l_core.media.video import probe, read_frames
 from s2l_core.model.speaker import SpeakerModel
@@ -126,12 +127,12 @@ def test_a_source_is_never_overwritten(trained: dict[str, Any], tmp_path: Path) 
     assert soundfile.info(voice).frames == 16_000
 
 
-def test_a_speaker_is_not_dubbed_with_landmarks_of_another_kind(
-    trained: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("s2l_core.dubbing.lip_shape_size", lambda layout: 40)
-    with pytest.raises(BadJob, match="other landmarks"):
-        dub(trained, tmp_path, np.zeros(16_000, np.float32))
+def test_a_speaker_is_not_dubbed_with_landmarks_of_another_kind(trained: dict[str, Any], tmp_path: Path) -> None:
+    speaker = SpeakerModel.load(trained["speaker_path"])
+    speaker.known_head = replace(speaker.known_head, shape=np.zeros((IBUG68.count, 3)))
+    speaker.save(str(tmp_path / "other.s2l"))
+    with pytest.raises(BadJob, match="different landmark model"):
+        dub({"speaker_path": str(tmp_path / "other.s2l")}, tmp_path, np.zeros(16_000, np.float32))
 
 
 def test_cancelling_stops_the_work_and_leaves_nothing(tmp_path: Path) -> None:

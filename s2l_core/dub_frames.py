@@ -1,0 +1,86 @@
+"""The frames of a dub: what is written by ``dub``, shown by ``preview`` and measured by ``evaluate``."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .compositing import lift
+from .events import Report
+from .footage import Footage
+from .jobs import DubJob, parse_rate
+from .media.audio import SPEECH_RATE
+from .model.speaker import SpeakerModel
+from .reliability import Reliability, judge_frames
+from .rendering import BATCH, MouthRenderer, rest_in_silence, speech_track
+from .schedule import frames_in_order, frames_to_show
+
+
+class DubFrames:
+    """The n frames of one dub. Each follows from the job alone, whichever others are asked for.
+
+    Args:
+        job: What to say, in which footage.
+        speaker: Of the job, on the device to compute on.
+        footage: Of the job, with the head tracked as the speaker's.
+        speech: (s,) the voice of the job, mono at 16 kHz.
+
+    Attributes:
+        footage: As given.
+        rate: Frames per second.
+        indices: int (n,) which frame of the footage each one shows.
+        voiced: How many of them speak; they come first.
+    """
+
+    def __init__(self, job: DubJob, speaker: SpeakerModel, footage: Footage, speech: NDArray[np.float32]) -> None:
+        self.footage = footage
+        self.rate: Fraction = parse_rate(job.rate) if job.rate else footage.info.rate
+        self.indices, self.voiced = frames_to_show(job, footage, len(speech) / SPEECH_RATE, self.rate)
+        self._speaker, self._layer = speaker, job.encoding.layer
+        self._renderer = MouthRenderer(speaker, footage)
+        last = (self.voiced - 1) / float(self.rate)
+        track = speech_track(speaker, speech)
+        self._codes = rest_in_silence(speaker, track, speech, job.silence_db, job.rest_strength, last)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def judge(self, report: Report) -> Reliability:
+        """How far the mouth is replaced in the frames that speak, see :func:`s2l_core.reliability.judge_frames`."""
+        return judge_frames(self._speaker, self.footage, self.indices[: self.voiced], self.rate, report)
+
+    def read(self, frames: range, weights: NDArray[np.float32]) -> Iterator[NDArray[np.uint8]]:
+        """Some of the frames, as they are written, a few of them in memory at a time.
+
+        Args:
+            frames: Which ones.
+            weights: (n,) or those of the frames that speak, see :attr:`s2l_core.reliability.Reliability.weights`.
+        """
+        images = frames_in_order(self.footage, self.indices[frames.start : frames.stop])
+        for first in range(frames.start, frames.stop, BATCH):
+            batch = list(itertools.islice(images, min(BATCH, frames.stop - first)))
+            yield from self.dubbed(batch, np.arange(first, first + len(batch)), weights)
+
+    def dubbed(
+        self, images: Sequence[NDArray[np.uint8]], numbers: NDArray[np.integer], weights: NDArray[np.float32]
+    ) -> list[NDArray[np.uint8]]:
+        """B of the frames, as they are written: whole pictures, or mouths with alpha.
+
+        Args:
+            images: The footage's frames that they show, uint8 (H, W, 3).
+            numbers: (B,) which ones they are.
+            weights: As in :meth:`read`.
+        """
+        shares = np.where(numbers < self.voiced, weights[np.minimum(numbers, self.voiced - 1)], np.float32(0))
+        indices, dubbed = self.indices[numbers], list(images)
+        if shares.any():
+            codes = self._renderer.codes(images, indices, self._codes, numbers / float(self.rate))
+            dubbed = self._renderer.render(images, indices, codes, shares)
+        if self._layer == "picture":
+            return dubbed
+        masks = self._renderer.masks(indices, shares, *images[0].shape[:2])
+        return [lift(new, old, mask) for new, old, mask in zip(dubbed, images, masks, strict=True)]
