@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def contend(trial: Trial, row: str, seed: int) -> Contender:
         name = "fast" if row == "full" and full.architecture == "fast" else row
-        return trial.by_speech(*trial.train(name, variations[row].preset, seed))
+        return trial.by_dub(*trial.train(name, variations[row].preset, seed))
 
     def present(trial: Trial, results: Results) -> None:
         show("Table 4: loss terms, one after the other", fourth, results.rows)

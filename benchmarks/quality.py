@@ -2,8 +2,8 @@
 ``docs/quality.md``.
 
 The first 90 % of the footage are for training, then a second is left out, the rest is measured: the test frames
-themselves get new mouths, and are compared before encoding. What is ready is written at once, and not computed again
-when the same command comes back.
+themselves get new mouths, as ``dub`` gives them when it gets that span alone, and are compared before encoding. What is
+ready is written at once, and not computed again when the same command comes back.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from .trials.command import run_trials, trial_parser
 from .trials.results import Columns, Results
 from .trials.trial import Contender, Trial
 
-LEARNT = ("ceiling", "fast", "explicit", "paper_equal_time", "paper_converged")
+WAYS = ("fast_h264", "fast_whole_clip", "renderer_alone")
+LEARNT = ("ceiling", "fast", *WAYS, "explicit", "paper_equal_time", "paper_converged")
 ROWS = ("real", "mean_image", "audio_ridge", "nearest_frame", "pca_64", *LEARNT)
 MOMENTS = (0.0, 0.5, 0.8, 1.0)
 TILE_WIDTH = 240
@@ -37,7 +38,7 @@ ROWS_ABREAST = 5
 
 def contend(trial: Trial, row: str, seed: int, preset: Preset, paper_minutes: float) -> Contender:
     """The contender of a row; speakers are trained unless they are there."""
-    face, footage = trial.face, trial.footage
+    face, footage = trial.face, trial.test
     if row == "real":
         return Contender(real(face))
     if row in ("mean_image", "nearest_frame", "pca_64"):
@@ -51,18 +52,24 @@ def contend(trial: Trial, row: str, seed: int, preset: Preset, paper_minutes: fl
             mel = log_mel(normalise_loudness(sound))
             return painted(face, footage, lambda seen, times: ridge(mel, times))
 
-        return Contender(drive(trial.speech, False), drive)
+        return Contender(drive(trial.test_speech, False), drive)
     if row == "explicit":
-        return trial.by_speech(*trial.train(row, replace(preset, architecture="explicit"), seed))
+        return trial.by_dub(*trial.train(row, replace(preset, architecture="explicit"), seed))
     if row == "paper_converged":
         name = f"{row}_{paper_minutes:g}_minutes"
-        return trial.by_speech(*trial.train_for(name, PRESETS["paper"], seed, 60 * paper_minutes))
+        return trial.by_dub(*trial.train_for(name, PRESETS["paper"], seed, 60 * paper_minutes))
     speaker, seconds = trial.train("fast", preset, seed)
     if row == "ceiling":
         return Contender(ceiling(speaker, footage))
+    if row == "fast_h264":
+        return trial.by_movie(speaker, str(trial.speaker_path("fast", seed)))
+    if row == "fast_whole_clip":
+        return trial.by_dub_of_whole(speaker)
+    if row == "renderer_alone":
+        return trial.by_renderer(speaker)
     if row == "paper_equal_time":
-        return trial.by_speech(*trial.train_for(row, PRESETS["paper"], seed, seconds))
-    return trial.by_speech(speaker, seconds)
+        return trial.by_dub(*trial.train_for(row, PRESETS["paper"], seed, seconds))
+    return trial.by_dub(speaker, seconds)
 
 
 def show(rows: dict[str, Columns], title: str) -> None:
@@ -85,9 +92,9 @@ def _cell(mean: float | None, deviation: float | None) -> str:
 
 def draw_sheet(trial: Trial, drivers: dict[str, Driver]) -> np.ndarray:
     """The mouths of all rows, one below the other, at moments between the most closed and the most open real mouth."""
-    ruler = Ruler(trial.footage, trial.face, trial.split["held_out"])
+    ruler = Ruler(trial.test, trial.face, trial.split["held_out"])
     indices = ruler.indices
-    order = indices[np.argsort(trial.footage.openings[indices])]
+    order = indices[np.argsort(trial.test.openings[indices])]
     moments = [int(order[round(share * (len(order) - 1))]) for share in MOMENTS]
     width, height = ruler.mouth_box_px
     size = TILE_WIDTH, round(TILE_WIDTH * height / width)
@@ -117,7 +124,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def present(trial: Trial, results: Results) -> None:
         if options.sheet:
-            drivers = {row: choose(trial, row, 0).driver for row in options.rows}
+            contenders = {row: choose(trial, row, 0) for row in options.rows}
+            drivers = {row: each.driver for row, each in contenders.items() if not each.whole}
             picture = cv2.cvtColor(draw_sheet(trial, drivers), cv2.COLOR_RGB2BGR)
             write_whole(str(options.sheet), cv2.imencode(".png", picture)[1].tobytes())
         show({row: results.rows[row] for row in options.rows}, Path(options.clip).name)

@@ -23,6 +23,7 @@ class S2L_OT_add_preset(AddPresetBase, bpy.types.Operator):
         "settings.dub.layer",
         "settings.dub.format",
         "settings.dub.crf",
+        "settings.dub.use_silence_level",
         "settings.dub.silence_db",
         "settings.dub.rest_strength",
     )

@@ -155,7 +155,10 @@ class S2L_PT_silence(SequencerPanel, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout, dub = self.layout, sequencer_scene(context).s2l.dub
         layout.use_property_split = True
-        layout.prop(dub, "silence_db")
+        layout.prop(dub, "use_silence_level")
+        level = layout.row()
+        level.active = dub.use_silence_level
+        level.prop(dub, "silence_db")
         layout.prop(dub, "rest_strength")
 
 

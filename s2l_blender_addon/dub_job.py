@@ -75,7 +75,7 @@ def dub_job(
         rate=str(timing.frame_rate(scene)),
         moments=moments,
         encoding=encoding,
-        silence_db=_curve(scene, "silence_db", frames),
+        silence_db=_curve(scene, "silence_db", frames) if dub.use_silence_level else (),
         rest_strength=_curve(scene, "rest_strength", frames),
         device=settings(context).device,
     )

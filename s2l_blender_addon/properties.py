@@ -128,16 +128,21 @@ class S2L_PG_dub(bpy.types.PropertyGroup):
         update=_keep_alpha,
     )
     crf: IntProperty(name="Rate Factor", description="Of H.264: lower is better and bigger", default=17, min=0, max=51)
+    use_silence_level: BoolProperty(
+        name="Close Below Level",
+        description="Close the mouth wherever the voice is below a level, not as the speaker does",
+        default=False,
+    )
     silence_db: FloatProperty(
         name="Silence",
-        description="How many decibels below the speech the mouth closes",
+        description="Level at which the mouth closes, in dB relative to the speech",
         default=-25.0,
         min=-80.0,
         max=0.0,
     )
     rest_strength: FloatProperty(
         name="Rest Pose",
-        description="How far the mouth closes in silence",
+        description="How much of the closing in pauses and in silence takes place",
         default=1.0,
         min=0.0,
         max=1.0,

@@ -19,6 +19,7 @@ GERMAN = {
     "Check Footage": "Aufnahme prüfen",
     "Check View": "Ansicht prüfen",
     "Clear Finished": "Erledigte entfernen",
+    "Close Below Level": "Unter Pegel schließen",
     "Copy Command": "Befehl kopieren",
     "Copy Error": "Fehler kopieren",
     "Copy Report": "Bericht kopieren",

@@ -238,8 +238,9 @@ class DubJob:
         moments: Which second of the footage's medium each frame of the output shows, in any order. Empty means as many
             frames as the voice lasts, at the footage's own speed from its start on.
         encoding: How the output is written.
-        silence_db: Curve over the output: loudness under which the voice is silent, in dB below its speech.
-        rest_strength: Curve over the output: how far the mouth is drawn to its resting pose in silence, 0 to 1.
+        silence_db: Curve over the output: level under which the mouth closes, in dB relative to the loudness of the
+            speech. Empty means that the mouth does in pauses what the speaker's does, and closes in silence.
+        rest_strength: Curve over the output: how much of that closing takes place, from 0 to 1.
         landmarks: As in :class:`CheckJob`; of the kind that the speaker was trained with.
 
     A curve is one value, or values evenly spaced from the first frame to the last, linear between.
@@ -254,7 +255,7 @@ class DubJob:
     remainder: Remainder = "stop"
     moments: tuple[float, ...] = ()
     encoding: Encoding = Encoding()
-    silence_db: tuple[float, ...] = (-25.0,)
+    silence_db: tuple[float, ...] = ()
     rest_strength: tuple[float, ...] = (1.0,)
     landmarks: str = "bundled"
     device: Device = "auto"
@@ -264,8 +265,8 @@ class DubJob:
             parse_rate(self.rate)
         if not all(math.isfinite(moment) and moment >= 0.0 for moment in self.moments):
             raise BadJob("A moment of the footage to dub is not a second from 0 on.")
-        if not self.silence_db or not all(map(math.isfinite, self.silence_db)):
-            raise BadJob("The loudness of silence is not a number.")
+        if not all(map(math.isfinite, self.silence_db)):
+            raise BadJob("The level at which the mouth closes is not a number.")
         if not self.rest_strength or not all(0.0 <= strength <= 1.0 for strength in self.rest_strength):
             raise BadJob("The strength of the resting pose is not between 0 and 1.")
 

@@ -20,7 +20,7 @@ from .model.speaker import SpeakerModel
 from .regions import Observer, lip_shapes, regions_to_tensor
 from .speech.encoder import CODE_SECONDS, SpeechEncoder, codes_at
 from .speech.features import normalise_loudness
-from .speech.silence import curve_at, resting
+from .speech.silence import IN_SILENCE, curve_at, resting
 from .speech.sources import open_source
 
 BATCH = 8
@@ -61,13 +61,21 @@ def rest_in_silence(
         speaker: Whose mouth it is.
         track: (t, size) as :func:`speech_track` gives it.
         speech: (n,) at 16 kHz that it was made of.
-        silence_db: Curve of levels under which that is silent, against its loudness.
+        silence_db: Curve of levels, against its loudness, under which the mouth closes; where it has no values, the
+            mouth does in pauses what the speaker's does.
         strength: Curve from 0, which leaves the codes as they are, to 1.
         last: Second at which both curves end; they begin with the track.
     """
     times = CODE_SECONDS * np.arange(len(track))
-    loudness = measure_level(speech, SPEECH_RATE).loudness_db
-    shares = resting(speech, times, loudness, curve_at(silence_db, times, last)) * curve_at(strength, times, last)
+    loudness, pauses = measure_level(speech, SPEECH_RATE).loudness_db, speaker.pauses
+    if silence_db:
+        shares = resting(speech, times, loudness + curve_at(silence_db, times, last))
+    else:
+        in_pauses, in_silence = (np.full(len(times), loudness + db) for db in (pauses.level_db, pauses.silence_db))
+        shares = np.maximum(
+            resting(speech, times, in_pauses, pauses.closing), resting(speech, times, in_silence, IN_SILENCE)
+        )
+    shares *= curve_at(strength, times, last)
     encoder = speaker.lip.speech
     rest = encoder.articulation(encoder.rest()) if isinstance(encoder, SpeechEncoder) else encoder.rest()
     return torch.lerp(track, rest.to(track), torch.from_numpy(shares).to(track)[:, None])

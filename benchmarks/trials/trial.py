@@ -13,16 +13,18 @@ import torch
 
 from s2l_core.canonical import choose_canonical
 from s2l_core.device import choose_device
+from s2l_core.dubbing import dub
 from s2l_core.evaluation.baselines import Baselines
-from s2l_core.evaluation.drivers import Driver, canonical_lips, speaker_driver
+from s2l_core.evaluation.drivers import Driver, canonical_lips, dub_driver, speaker_driver, written
 from s2l_core.evaluation.report import available_lpips, measure_driving, other_sounds
 from s2l_core.evaluation.ruler import Ruler
 from s2l_core.events import Report
-from s2l_core.footage import prepare
-from s2l_core.jobs import Device, Media, TrainJob
+from s2l_core.footage import Footage, prepare
+from s2l_core.jobs import Device, DubJob, Media, TrainJob
 from s2l_core.media.audio import SPEECH_RATE, read_speech
+from s2l_core.model.perception import Lpips
 from s2l_core.model.speaker import SpeakerModel
-from s2l_core.model.sync import JUDGE, train_expert
+from s2l_core.model.sync import JUDGE, SyncExpert, train_expert
 from s2l_core.speech.features import HOP_SECONDS, log_mel, normalise_loudness
 from s2l_core.training import split_footage, train
 from s2l_core.training.presets import Preset
@@ -51,11 +53,13 @@ class Contender:
         driver: Of the held-out frames, driven by their own sound.
         drive: By any sound; None for what does not hear.
         train_seconds: Without finding and tracking the head.
+        whole: Whether the driver was opened on all of the footage, and not on its held-out part alone.
     """
 
     driver: Driver
     drive: Drive | None = None
     train_seconds: float | None = None
+    whole: bool = False
 
 
 @dataclass
@@ -87,6 +91,10 @@ class Trial:
         self.split = split_footage(self.footage)
         usable = self.footage.times < self.split["train"][1]
         self.face = choose_canonical(self.footage, usable).to(device)
+        start, end = self.split["held_out"]
+        self.held_out = Media(self.path, start, end)
+        self.test = prepare(self.held_out, "bundled", device.type, self.report, known=self.footage.known_head)
+        self.test_speech = read_speech(self.held_out)
 
         self.indices = np.flatnonzero(usable & self.footage.track.found)
         self.times = self.footage.times[self.indices] - self.footage.media.start
@@ -102,16 +110,29 @@ class Trial:
 
     @cached_property
     def ruler(self) -> Ruler:
+        """The held-out part, opened as a dub opens it when it gets no more."""
+        return self._ruler(self.test)
+
+    @cached_property
+    def ruler_of_whole(self) -> Ruler:
+        """The held-out part of all of the footage."""
+        return self._ruler(self.footage)
+
+    def _ruler(self, footage: Footage) -> Ruler:
+        span = self.split["held_out"]
+        return Ruler(footage, self.face, span, self.landmarks, *self._judges, report=self.report)
+
+    @cached_property
+    def _judges(self) -> tuple[Lpips | None, SyncExpert]:
         device = self.lips.device
-        judge = train_expert(torch.from_numpy(self.mel).to(device), self.times, self.lips, JUDGE_SEED, JUDGE)
-        perception = available_lpips(device, self.report)
-        return Ruler(self.footage, self.face, self.split["held_out"], self.landmarks, perception, judge, self.report)
+        expert = train_expert(torch.from_numpy(self.mel).to(device), self.times, self.lips, JUDGE_SEED, JUDGE)
+        return available_lpips(device, self.report), expert
 
     def measure(self, contender: Contender) -> Columns:
         """All columns of a row, None where one does not apply, and those of cross-driving by the voices."""
-        ruler = self.ruler
+        ruler = self.ruler_of_whole if contender.whole else self.ruler
         columns: Columns = dict.fromkeys(COLUMNS)
-        columns |= ruler.measure(contender.driver, self.speech)
+        columns |= ruler.measure(contender.driver, self.speech if contender.whole else self.test_speech)
         columns["train_seconds"] = contender.train_seconds
         if contender.drive is not None:
             sounds = other_sounds(self.speech, self.split["train"][1] - self.footage.media.start, ruler.seconds)
@@ -120,9 +141,12 @@ class Trial:
                 columns |= self._cross(contender.drive, voice)
         return columns
 
+    def speaker_path(self, name: str, seed: int) -> Path:
+        return self.folder / f"{name}_{seed}.s2l"
+
     def train(self, name: str, preset: Preset, seed: int) -> tuple[SpeakerModel, float]:
         """A speaker, from the folder if it is there, and the seconds that its training took."""
-        path, note = self.folder / f"{name}_{seed}.s2l", self.folder / f"{name}_{seed}.json"
+        path, note = self.speaker_path(name, seed), self.folder / f"{name}_{seed}.json"
         if self.again or not (path.is_file() and note.is_file()):
             job = TrainJob(Media(self.path), str(path), name, device=self.device, seed=seed)
             seconds = train(job, self.report, preset)["train_seconds"]
@@ -137,13 +161,29 @@ class Trial:
         endless = replace(preset, appearance_steps=MANY_STEPS, seconds=seconds, early_stopping=False)
         return self.train(name, endless, seed)
 
-    def by_speech(self, speaker: SpeakerModel, train_seconds: float) -> Contender:
-        """A speaker that hears."""
+    def by_dub(self, speaker: SpeakerModel, train_seconds: float) -> Contender:
+        """A speaker in what ``dub`` makes of the held-out part alone, with its defaults."""
 
         def drive(sound: np.ndarray, audio_only: bool) -> Driver:
-            return speaker_driver(speaker, self.footage, sound, audio_only)
+            if audio_only:
+                return speaker_driver(speaker, self.test, sound, audio_only)
+            return dub_driver(speaker, self.test, sound, self.report)
 
-        return Contender(drive(self.speech, False), drive, train_seconds)
+        return Contender(drive(self.test_speech, False), drive, train_seconds)
+
+    def by_movie(self, speaker: SpeakerModel, speaker_path: str) -> Contender:
+        """The same, read from the movie that ``dub`` writes with its default encoding."""
+        path = str(self.folder / "dub.mp4")
+        dub(DubJob(speaker_path, self.held_out, self.held_out, path, device=self.device), self.report)
+        return Contender(written(speaker.face, path, self.test))
+
+    def by_dub_of_whole(self, speaker: SpeakerModel) -> Contender:
+        """A speaker in what ``dub`` makes of all of the footage, with its defaults."""
+        return Contender(dub_driver(speaker, self.footage, self.speech, self.report), whole=True)
+
+    def by_renderer(self, speaker: SpeakerModel) -> Contender:
+        """A speaker's renderer alone on all of the footage, see :func:`s2l_core.evaluation.drivers.speaker_driver`."""
+        return Contender(speaker_driver(speaker, self.footage, self.speech), whole=True)
 
     def _cross(self, drive: Drive, voice: Path) -> Columns:
         """Synchrony and leakage while somebody else's voice drives the held-out frames, mean over excerpts."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import astuple, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from ..geometry.camera import Intrinsics
 from ..jobs import Architecture
 from ..speech.encoder import SpeechEncoder
 from ..speech.features import MEL_BANDS
+from ..speech.silence import Closing, PauseBehaviour
 from ..speech.sources import LOG_MEL
 from ..version import VERSION
 from .blend import BlendNet
@@ -30,6 +31,7 @@ from .look import LookModel, LookPixels
 SCHEMA_VERSION = 5
 _KEY = "speech2lip"
 _PORTRAIT = "portrait"
+_LONGEST_PAUSE, _LOWEST_DB = 10.0, -120.0
 _KNOWN_HEAD = ("shape", "noise_px", "acceleration")
 """The arrays of a :class:`KnownHead`."""
 _LONGEST_HEADER = 16_000_000
@@ -50,6 +52,7 @@ class SpeakerModel:
         blend: Joins lips and frame.
         head_blend: Paints what a turned head uncovers.
         known_head: What the speaker's head is tracked by in other footage.
+        pauses: How the mouth behaves where nobody speaks.
         source: Name of what gives the features of speech, see :func:`s2l_core.speech.sources.open_source`.
         origin: Where it comes from: training job, footage fingerprint, split of the footage, versions. JSON values.
         metrics: What was measured on the held-out footage. JSON values.
@@ -64,6 +67,7 @@ class SpeakerModel:
     blend: BlendNet
     head_blend: BlendNet
     known_head: KnownHead
+    pauses: PauseBehaviour = field(default_factory=PauseBehaviour)
     source: str = LOG_MEL
     origin: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
@@ -124,6 +128,7 @@ class SpeakerModel:
             "name": self.name,
             "face": to_description(self.face),
             "known_head": {"camera": astuple(self.known_head.intrinsics), "file": self.known_head.file},
+            "pauses": asdict(self.pauses),
             "architecture": self.architecture,
             "lip_shape_size": len(self.look.shape.mean),
             "source": self.source,
@@ -165,6 +170,7 @@ class SpeakerModel:
                 length = len(prefix) + 1
                 state = {name[length:]: value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
                 network.load_state_dict(state)
+            speaker.pauses = _pauses(header["pauses"])
             speaker.source = str(header["source"])
             speaker.origin, speaker.metrics = dict(header["origin"]), dict(header["metrics"])
             speaker.portrait = _to_bytes(tensors[_PORTRAIT]) if _PORTRAIT in tensors else b""
@@ -210,6 +216,21 @@ def read_portrait(path: str) -> bytes:
             return _to_bytes(file.get_tensor(_PORTRAIT)) if _PORTRAIT in file.keys() else b""  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise SpeakerFileBroken(f"{path} is cut short or damaged.") from error
+
+
+def _pauses(description: dict[str, Any]) -> PauseBehaviour:
+    """The behaviour that a file describes.
+
+    Raises:
+        KeyError, TypeError, ValueError: The description is not one.
+    """
+    numbers = {name: float(value) for name, value in description["closing"].items()}
+    level_db, silence_db = float(description["level_db"]), float(description["silence_db"])
+    if not all(0.0 <= number <= _LONGEST_PAUSE for number in numbers.values()) or numbers["ramp"] == 0.0:
+        raise ValueError("the closing is not one")
+    if not (_LOWEST_DB <= level_db <= 0.0 and _LOWEST_DB <= silence_db <= 0.0):
+        raise ValueError("the levels are not ones")
+    return PauseBehaviour(level_db, Closing(**numbers), silence_db)
 
 
 def _known_head(description: dict[str, Any], tensors: dict[str, Tensor]) -> KnownHead:

@@ -1,8 +1,9 @@
-"""Where nobody speaks, so that the mouth can rest."""
+"""Where nobody speaks, and how far the mouth rests there."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,49 +11,89 @@ from scipy.ndimage import binary_opening
 
 from .features import SAMPLE_RATE
 
-_STEP_SECONDS = 0.01
+STEP_SECONDS = 0.01
+"""Distance of the moments at which the level of a voice is measured."""
 _WINDOW_SECONDS = 0.03
-_SHORTEST_SECONDS = 0.15
-"""Closures of plosives last up to a tenth of a second and are no silence."""
-_RAMP_SECONDS = 0.1
-"""How long the mouth takes to its rest and back."""
-_LEAD_SECONDS = 0.06
-"""The mouth is free so long before the sound begins: lips move first."""
 _NOTHING_DB = -75.0
 """A level under which there is nothing to hear, however quiet the voice."""
+
+
+@dataclass(frozen=True)
+class Closing:
+    """How a mouth comes to rest in a pause, and leaves its rest again.
+
+    Attributes:
+        shortest: Seconds that a pause lasts at least; shorter ones do not close the mouth.
+        delay: Seconds from the beginning of the pause until the mouth begins to close.
+        ramp: Seconds that it takes to close, and to open again.
+        lead: Seconds before the next sound at which the mouth is free again: lips move first.
+        strength: How far it closes, from 0, not at all, to 1, to its resting pose.
+    """
+
+    shortest: float
+    delay: float
+    ramp: float
+    lead: float
+    strength: float
+
+
+BELOW_A_LEVEL = Closing(shortest=0.15, delay=0.0, ramp=0.1, lead=0.06, strength=1.0)
+"""For a level that the user sets. Closures of plosives last up to a tenth of a second and are no pauses."""
+IN_SILENCE = replace(BELOW_A_LEVEL, shortest=0.5)
+"""Where there is nothing to hear."""
+NO_CLOSING = replace(BELOW_A_LEVEL, strength=0.0)
+
+
+@dataclass(frozen=True)
+class PauseBehaviour:
+    """How a speaker's mouth behaves where nobody speaks.
+
+    Attributes:
+        level_db: Level under which the speaker pauses, in dB against the loudness of the speech.
+        closing: What the mouth does in such pauses.
+        silence_db: Level under which the speaker's footage held nothing: there the mouth rests whenever that lasts half
+            a second.
+    """
+
+    level_db: float = -25.0
+    closing: Closing = NO_CLOSING
+    silence_db: float = -60.0
 
 
 def resting(
     speech: NDArray[np.float32],
     times: NDArray[np.float64],
-    loudness_db: float,
-    silence_db: NDArray[np.float64],
+    threshold_db: NDArray[np.float64],
+    closing: Closing = BELOW_A_LEVEL,
 ) -> NDArray[np.float64]:
-    """How far the mouth rests at each of some moments (m,): 1 in silence, 0 in speech, and smooth between.
+    """How far the mouth rests at each of some moments (m,), from 0 to the strength of the closing.
 
-    What is quiet for at least 0.15 s is silence. Inside of it the mouth comes to rest within 0.1 s, and leaves its rest
-    so early that it is free 0.06 s before the sound begins. Before and after the recording there is silence.
+    Before and after the recording there is silence.
 
     Args:
         speech: (n,) mono at 16 kHz in [-1, 1].
         times: (m,) seconds, rising.
-        loudness_db: Of its louder parts, see :func:`s2l_core.media.audio.measure_level`.
-        silence_db: (m,) levels against that under which it is silent.
+        threshold_db: (m,) levels under which it is quiet, where full scale is 0.
+        closing: What the mouth does in a pause.
     """
-    grid = np.arange(0.0, len(speech) / SAMPLE_RATE + _STEP_SECONDS, _STEP_SECONDS)
-    threshold = np.maximum(loudness_db + np.interp(grid, times, silence_db), _NOTHING_DB)
-    quiet = _levels(speech, grid) < threshold
-    shortest = round(_SHORTEST_SECONDS / _STEP_SECONDS)
-    margin = 2 * shortest
-    silent = binary_opening(np.pad(quiet, margin, constant_values=True), np.ones(shortest))
-    edges = np.diff(silent.astype(int), prepend=1, append=1)
-    begins, ends = np.flatnonzero(edges == -1), np.flatnonzero(edges == 1)
-    rest = np.ones(len(times))
-    for begin, end in zip(begins, ends, strict=True):
-        first, last = (_STEP_SECONDS * (place - margin) for place in (begin, end))
-        outside = np.maximum(first - _LEAD_SECONDS - times, times - last)
-        rest = np.minimum(rest, _smooth(outside / _RAMP_SECONDS))
-    return rest
+    grid = level_moments(speech)
+    threshold = np.maximum(np.interp(grid, times, threshold_db), _NOTHING_DB)
+    return np.interp(times, grid, closed_shares(measure_levels(speech) < threshold, closing))
+
+
+def closed_shares(quiet: NDArray[np.bool_], closing: Closing) -> NDArray[np.float64]:
+    """How far the mouth rests (g,), every 10 ms, where it is quiet (g,) and beyond both ends."""
+    shortest = max(1, round(closing.shortest / STEP_SECONDS))
+    margin = 2 * shortest + round((closing.delay + closing.ramp + closing.lead) / STEP_SECONDS)
+    padded = np.pad(quiet, margin, constant_values=True)
+    pause = binary_opening(padded, np.ones(shortest))
+    places = np.arange(len(pause))
+    last_sound = np.maximum.accumulate(np.where(pause, -len(pause), places))
+    next_sound = np.minimum.accumulate(np.where(pause, 2 * len(pause), places)[::-1])[::-1]
+    closes = STEP_SECONDS * (places - last_sound) - closing.delay
+    opens = STEP_SECONDS * (next_sound - places) - closing.lead
+    shares = closing.strength * _smooth(np.minimum(closes, opens) / closing.ramp)
+    return shares[margin : margin + len(quiet)]
 
 
 def curve_at(curve: Sequence[float], times: NDArray[np.float64], last: float) -> NDArray[np.float64]:
@@ -60,10 +101,15 @@ def curve_at(curve: Sequence[float], times: NDArray[np.float64], last: float) ->
     return np.interp(times, np.linspace(0.0, max(last, 1e-9), len(curve)), curve)
 
 
-def _levels(speech: NDArray[np.float32], grid: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Level in dB around moments (g,), -120 in digital silence."""
+def level_moments(speech: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The moments (g,) in seconds at which :func:`measure_levels` measures."""
+    return np.arange(0.0, len(speech) / SAMPLE_RATE + STEP_SECONDS, STEP_SECONDS)
+
+
+def measure_levels(speech: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Level of speech (n,) at 16 kHz every 10 ms, (g,) in dB, -120 in digital silence."""
     energy = np.concatenate([[0.0], np.cumsum(np.square(speech, dtype=np.float64))])
-    middle = grid * SAMPLE_RATE
+    middle = level_moments(speech) * SAMPLE_RATE
     half = _WINDOW_SECONDS * SAMPLE_RATE / 2
     begin, end = (np.clip(np.round(middle + side), 0, len(speech)).astype(int) for side in (-half, half))
     power = (energy[end] - energy[begin]) / np.maximum(end - begin, 1)

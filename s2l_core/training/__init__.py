@@ -33,9 +33,10 @@ from .clip import Clip, observe
 from .depth import learn_depth
 from .head import learn_holes
 from .loop import Loop
+from .pauses import learn_pauses
 from .portrait import take_portrait
 from .presets import PRESETS, Preset
-from .speech import fit_speech, speech_stage
+from .speech import fit_speech, speech_stage, told_openings
 from .starts import PrincipalLips, find_principal_lips, fit_look
 from .sync import learn_sync
 from .watch import Watch
@@ -88,7 +89,9 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
     principal = find_principal_lips(clip, kept)
     torch.manual_seed(job.seed)
     speaker = _untrained(job.name, architecture, clip, principal)
-    _learn(speaker, clip, watched, principal, preset, job.seed, kept, prepared + preset.seconds, report)
+    told = told_openings(speaker.lip, clip)
+    _learn(speaker, clip, watched, principal, told, preset, job.seed, kept, prepared + preset.seconds, report)
+    speaker.pauses = learn_pauses(speech, clip.times, clip.openings, told.double().cpu().numpy())
     learn_holes(speaker.head_blend, face.head, footage, usable, preset.head_steps, report, kept)
     trained = time.monotonic()
 
@@ -160,6 +163,7 @@ def _learn(
     clip: Clip,
     watched: Clip,
     principal: PrincipalLips,
+    told: torch.Tensor,
     preset: Preset,
     seed: int,
     kept: Kept,
@@ -180,7 +184,7 @@ def _learn(
     teacher = learn_sync(clip, preset.sync_form, seed, report, kept) if preset.weights.sync else None
     if codes is not None:
         loop.run(speech_stage(lip, clip, principal, codes - offsets, preset, teacher))
-        fit_speech(lip, clip, codes - offsets)
+        fit_speech(lip, clip, codes - offsets, told)
     left = deadline - time.monotonic()
     for stage in appearance_stages(speaker, clip, codes, offsets, preset, report, left, teacher):
         loop.run(stage)

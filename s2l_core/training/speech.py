@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..model.lip.base import LipModel
-from ..speech.encoder import CODE_SECONDS, CONTEXT_CODES, MEMBERS, SpeechEncoder
+from ..speech.encoder import CODE_SECONDS, CONTEXT_CODES, MEMBERS, MelEncoder, SpeechEncoder
 from ..speech.features import HOP_SECONDS
 from ..speech.kernel import BLOCK_ROWS, BLOCKS, KernelRegression
 from ..speech.sources import SpeechSource
@@ -105,7 +105,7 @@ def speech_stage(
     return Stage("Learn speech", steps, [(parameters, _RATE)], loss, decay=_DECAY)
 
 
-def fit_speech(lip: LipModel, clip: Clip, targets: Tensor) -> None:
+def fit_speech(lip: LipModel, clip: Clip, targets: Tensor, told: Tensor) -> None:
     """Fit in closed form what the trained encoder has besides: its kernel regression, on the same codes and on pauses
     in which the mouth rests, and its articulation, by what the regression can tell of openings that it has not seen.
 
@@ -113,6 +113,7 @@ def fit_speech(lip: LipModel, clip: Clip, targets: Tensor) -> None:
         lip: Its speech encoder has been trained.
         clip: The training frames.
         targets: (N, 64) codes without the look's offsets.
+        told: (N,) openings as :func:`told_openings` gives them.
     """
     encoder = lip.speech
     if not isinstance(encoder, SpeechEncoder):
@@ -122,12 +123,12 @@ def fit_speech(lip: LipModel, clip: Clip, targets: Tensor) -> None:
     rest = _rest_pose(clip, targets)
     pauses = _pauses(clip, encoder, heard[::_PAUSES_EVERY])
     encoder.kernel.fit(torch.cat([heard, pauses]), torch.cat([targets, rest.expand(len(pauses), -1)]))
-    predictable = max(_predictability(heard, openings), 1 / _MOST_GAIN)
+    predictable = max(float(torch.corrcoef(torch.stack([told, openings]))[0, 1]), 1 / _MOST_GAIN)
     encoder.kernel_share.fill_((1 - predictable) / 2)  # what speech does not tell, the convolutions learn by heart
     encoder.articulation.fit(targets, openings, 1 / predictable)
 
 
-def _heard_around(clip: Clip, encoder: SpeechEncoder) -> Tensor:
+def _heard_around(clip: Clip, encoder: MelEncoder) -> Tensor:
     """What :class:`KernelRegression` hears at the frames: (N, 8, bands)."""
     scaled = encoder.scale(torch.from_numpy(clip.features).to(encoder.mel_mean))
     means = functional.avg_pool1d(scaled.T[None], BLOCK_ROWS, stride=1)[0].T
@@ -148,8 +149,12 @@ def _pauses(clip: Clip, encoder: SpeechEncoder, heard: Tensor) -> Tensor:
     return pauses
 
 
-def _predictability(heard: Tensor, openings: Tensor) -> float:
-    """Correlation of the openings (N,) with what a regression tells of each stretch from the others."""
+def told_openings(lip: LipModel, clip: Clip) -> Tensor:
+    """Openings (N,) of the mouth in the training frames as a regression predicts those of each stretch of the footage
+    that has learnt from the others.
+    """
+    heard = _heard_around(clip, lip.speech).to(clip.lips.device)
+    openings = torch.from_numpy(clip.openings).to(heard)
     told = torch.zeros_like(openings)
     margin = len(openings) // 50
     for fold in torch.arange(len(openings), device=heard.device).chunk(_FOLDS):
@@ -158,7 +163,7 @@ def _predictability(heard: Tensor, openings: Tensor) -> float:
         kernel = KernelRegression(1, heard.shape[2]).to(heard.device)
         kernel.fit(heard[others], openings[others, None])
         told[fold] = kernel.answer(heard[fold])[:, 0]
-    return float(torch.corrcoef(torch.stack([told, openings]))[0, 1])
+    return told
 
 
 def _rest_pose(clip: Clip, targets: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from s2l_core.media.audio import SPEECH_RATE, measure_level
-from s2l_core.speech.silence import curve_at, resting
+from s2l_core.speech.silence import BELOW_A_LEVEL, IN_SILENCE, Closing, curve_at, resting
 
 Curve = NDArray[np.float64]
 
@@ -20,8 +20,11 @@ def voice(*spans: tuple[float, float], seconds: float = 4.0, noise_db: float = -
     return np.where(speaks, samples, 10 ** (noise_db / 20) * samples).astype(np.float32)
 
 
-def rest(speech: NDArray[np.float32], times: Curve, threshold: float = -35.0) -> Curve:
-    return resting(speech, times, measure_level(speech, SPEECH_RATE).loudness_db, np.full(len(times), threshold))
+def rest(
+    speech: NDArray[np.float32], times: Curve, threshold: float = -35.0, closing: Closing = BELOW_A_LEVEL
+) -> Curve:
+    loudness = measure_level(speech, SPEECH_RATE).loudness_db
+    return resting(speech, times, np.full(len(times), loudness + threshold), closing)
 
 
 TIMES = np.arange(0.0, 4.0, 0.02)
@@ -54,6 +57,35 @@ def test_noise_counts_as_silence_when_the_threshold_says_so() -> None:
     assert rest(speech, TIMES, -20.0)[TIMES > 2.5] == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("silence", [0.52, 0.6, 1.0, 3.0])
+def test_the_mouth_comes_to_rest_in_digital_silence_of_half_a_second(silence: float) -> None:
+    times = np.arange(0.0, 5.0, 0.01)
+    shares = rest(voice((0.0, 1.0), (1.0 + silence, 5.0), seconds=5.0, noise_db=-120.0), times, -60.0, IN_SILENCE)
+    assert shares.max() == 1.0
+    assert not shares[(times < 1.0) | (times > 0.94 + silence)].any()
+
+
+@pytest.mark.parametrize(
+    ("closing", "open_until", "closed", "open_from"),
+    [
+        (Closing(shortest=0.3, delay=0.5, ramp=0.2, lead=0.1, strength=0.5), 1.5, (1.7, 2.7), 2.9),
+        (Closing(shortest=0.3, delay=0.0, ramp=0.4, lead=0.3, strength=0.8), 1.0, (1.4, 2.3), 2.7),
+    ],
+)
+def test_a_mouth_closes_as_late_as_far_and_as_early_again_as_it_is_told(
+    closing: Closing, open_until: float, closed: tuple[float, float], open_from: float
+) -> None:
+    times = np.arange(0.5, 3.5, 0.01)
+    shares = rest(voice((0.0, 1.0), (3.0, 4.0)), times, closing=closing)
+    assert not shares[(times < open_until - 0.03) | (times > open_from + 0.03)].any()
+    assert shares[(times > closed[0] + 0.03) & (times < closed[1] - 0.03)] == pytest.approx(closing.strength)
+
+
+def test_shorter_pauses_than_the_shortest_close_no_mouth() -> None:
+    closing = Closing(shortest=0.6, delay=0.0, ramp=0.1, lead=0.06, strength=1.0)
+    assert not rest(voice((0.0, 1.0), (1.5, 4.0)), TIMES[(TIMES > 0.2) & (TIMES < 3.8)], closing=closing).any()
+
+
 def test_a_silent_voice_rests_throughout() -> None:
     assert rest(np.zeros(2 * SPEECH_RATE, np.float32), TIMES).tolist() == [1.0] * len(TIMES)
 
@@ -61,7 +93,7 @@ def test_a_silent_voice_rests_throughout() -> None:
 def test_the_threshold_may_change_over_time() -> None:
     speech = voice((0.0, 1.0), (3.0, 4.0), noise_db=-25.0)
     threshold = np.where(TIMES < 2.0, -35.0, -20.0)
-    shares = resting(speech, TIMES, measure_level(speech, SPEECH_RATE).loudness_db, threshold)
+    shares = resting(speech, TIMES, measure_level(speech, SPEECH_RATE).loudness_db + threshold)
     assert not shares[TIMES < 1.9].any()
     assert shares[(TIMES > 2.2) & (TIMES < 2.8)] == pytest.approx(1.0)
 

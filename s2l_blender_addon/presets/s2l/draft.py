@@ -7,5 +7,6 @@ settings.train.preset = "draft"
 settings.dub.layer = "picture"
 settings.dub.format = "h264"
 settings.dub.crf = 23
+settings.dub.use_silence_level = False
 settings.dub.silence_db = -25.0
 settings.dub.rest_strength = 1.0
