@@ -74,6 +74,7 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], float]:
         **{key: trained[key] for key in ("prepare_seconds", "train_seconds", "speaker_file_bytes")},
         **{key: dubbed[key] for key in ("dub_seconds", "dub_fps")},
         **{key: trained["held_out"][key] for key in MEASURES},
+        "measured": "a dub of the held-out span alone, with the defaults, before encoding",
     }
     moments = collect_moments(footage, out / "dubbed.mp4", lips)
     title = f"{Path(footage.path).stem}, dubbed with {voice.stem}"
@@ -170,7 +171,7 @@ def describe(footage: VideoInfo, report: dict[str, Any]) -> list[str]:
         f"Footage {Path(report['video']).name}, {footage.duration:.0f} s, {footage.width} x {footage.height} at "
         f"{float(footage.rate):.5g} frames per second. Voice {Path(report['audio']).name}. "
         f"Preset {report['preset']}, trained in {report['train_seconds']:.0f} s.",
-        f"On footage that it has not seen: mouth {report['mouth_psnr']:.1f} dB (mean image "
+        f"On held-out footage, dubbed by itself: mouth {report['mouth_psnr']:.1f} dB (mean image "
         f"{report['mean_image_psnr']:.1f} dB), opening of the mouth correlates with the real one at "
         f"{report['opening_correlation']:.2f}.",
     ]

@@ -28,6 +28,7 @@ class DubFrames:
         speaker: Of the job, on the device to compute on.
         footage: Of the job, with the head tracked as the speaker's.
         speech: (s,) the voice of the job, mono at 16 kHz.
+        level_db: Its level, see :func:`s2l_core.speech.features.speech_level`.
 
     Attributes:
         footage: As given.
@@ -36,15 +37,17 @@ class DubFrames:
         voiced: How many of them speak; they come first.
     """
 
-    def __init__(self, job: DubJob, speaker: SpeakerModel, footage: Footage, speech: NDArray[np.float32]) -> None:
+    def __init__(
+        self, job: DubJob, speaker: SpeakerModel, footage: Footage, speech: NDArray[np.float32], level_db: float
+    ) -> None:
         self.footage = footage
         self.rate: Fraction = parse_rate(job.rate) if job.rate else footage.info.rate
         self.indices, self.voiced = frames_to_show(job, footage, len(speech) / SPEECH_RATE, self.rate)
         self._speaker, self._layer = speaker, job.encoding.layer
         self._renderer = MouthRenderer(speaker, footage)
         last = (self.voiced - 1) / float(self.rate)
-        track = speech_track(speaker, speech)
-        self._codes = rest_in_silence(speaker, track, speech, job.silence_db, job.rest_strength, last)
+        track = speech_track(speaker, speech, level_db)
+        self._codes = rest_in_silence(speaker, track, speech, level_db, job.silence_db, job.rest_strength, last)
 
     def __len__(self) -> int:
         return len(self.indices)

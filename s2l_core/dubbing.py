@@ -20,10 +20,11 @@ from .jobs import DubJob, Media, to_document
 from .media.audio import SPEECH_RATE, read_speech
 from .media.chunks import Chunks
 from .media.encodings import codec_of
-from .media.mix import read_voice, sources
+from .media.mix import read_around, read_voice, sources
 from .media.video import probe
 from .model.speaker import SpeakerModel
 from .rendering import BATCH
+from .speech.features import speech_level
 from .version import VERSION
 
 CHUNK = 16 * BATCH
@@ -59,7 +60,7 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     footage = prepare(job.footage, job.landmarks, device.type, report, faceless=True, known=speaker.known_head)
     prepared = time.monotonic()
 
-    frames = DubFrames(job, speaker, footage, speech)
+    frames = DubFrames(job, speaker, footage, speech, speech_level(speech, read_around(job.voice)))
     rate, count, voiced = frames.rate, len(frames), frames.voiced
     samples = _fit_sound(sound, job.footage if count > voiced else None, voiced, count, rate)
     judged = frames.judge(report)

@@ -16,10 +16,11 @@ from .events import Report
 from .files import refuse_unwritable
 from .footage import is_prepared, prepare
 from .jobs import Encoding, Media, PreviewJob
-from .media.mix import read_voice, sources
+from .media.mix import read_around, read_voice, sources
 from .media.pictures import write_picture
 from .model.speaker import SpeakerModel
 from .reliability import REASONS, reasons_of_pose
+from .speech.features import speech_level
 
 _AROUND_SECONDS = 0.4
 _PICTURE = Encoding("png")
@@ -50,7 +51,8 @@ def preview(job: PreviewJob, report: Report | None = None) -> dict[str, Any]:
     footage = prepare(
         _part_to_look_at(job, speaker), dub.landmarks, device.type, report, faceless=True, known=speaker.known_head
     )
-    frames = DubFrames(replace(dub, encoding=_PICTURE), speaker, footage, speech)
+    level_db = speech_level(speech, read_around(dub.voice))
+    frames = DubFrames(replace(dub, encoding=_PICTURE), speaker, footage, speech, level_db)
     if job.frame >= len(frames):
         raise BadJob(f"There is no frame {job.frame} to preview: the dub has {len(frames)}.")
 

@@ -13,7 +13,7 @@ from .canonical import CanonicalFace
 from .compositing import Placement, paste, place
 from .errors import BadJob
 from .footage import Footage
-from .media.audio import SPEECH_RATE, measure_level
+from .media.audio import SPEECH_RATE
 from .model.blend import BlendNet
 from .model.look import LookPixels
 from .model.speaker import SpeakerModel
@@ -29,8 +29,13 @@ BATCH = 8
 _LEAST_SPEECH = SPEECH_RATE // 10
 
 
-def speech_track(speaker: SpeakerModel, speech: NDArray[np.float32]) -> Tensor:
+def speech_track(speaker: SpeakerModel, speech: NDArray[np.float32], level_db: float | None = None) -> Tensor:
     """Codes (t, size) of a recording (n,) at 16 kHz, one every 40 ms.
+
+    Args:
+        speaker: On the device to compute on.
+        speech: (n,) at 16 kHz.
+        level_db: Its level, see :func:`s2l_core.speech.features.speech_level`; None measures it.
 
     Raises:
         FileMissing, SpeechFeaturesUnavailable: What gives the speaker's features of speech is not there.
@@ -41,7 +46,7 @@ def speech_track(speaker: SpeakerModel, speech: NDArray[np.float32]) -> Tensor:
     if source.bands != len(speaker.lip.speech.silence):
         raise BadJob(f"{speaker.source} is not what the speaker was trained with.", "Put that in its place.")
     padded = np.pad(speech, (0, max(0, _LEAST_SPEECH - len(speech))))
-    features = torch.from_numpy(source.features(normalise_loudness(padded))).to(device)
+    features = torch.from_numpy(source.features(normalise_loudness(padded, level_db))).to(device)
     encoder = speaker.lip.speech
     track = encoder.track(features)
     return encoder.articulation(track) if isinstance(encoder, SpeechEncoder) else track
@@ -51,6 +56,7 @@ def rest_in_silence(
     speaker: SpeakerModel,
     track: Tensor,
     speech: NDArray[np.float32],
+    level_db: float,
     silence_db: Sequence[float],
     strength: Sequence[float],
     last: float,
@@ -61,17 +67,18 @@ def rest_in_silence(
         speaker: Whose mouth it is.
         track: (t, size) as :func:`speech_track` gives it.
         speech: (n,) at 16 kHz that it was made of.
-        silence_db: Curve of levels, against its loudness, under which the mouth closes; where it has no values, the
+        level_db: The level of that.
+        silence_db: Curve of levels, relative to that, under which the mouth closes; where it has no values, the
             mouth does in pauses what the speaker's does.
         strength: Curve from 0, which leaves the codes as they are, to 1.
         last: Second at which both curves end; they begin with the track.
     """
     times = CODE_SECONDS * np.arange(len(track))
-    loudness, pauses = measure_level(speech, SPEECH_RATE).loudness_db, speaker.pauses
+    pauses = speaker.pauses
     if silence_db:
-        shares = resting(speech, times, loudness + curve_at(silence_db, times, last))
+        shares = resting(speech, times, level_db + curve_at(silence_db, times, last))
     else:
-        in_pauses, in_silence = (np.full(len(times), loudness + db) for db in (pauses.level_db, pauses.silence_db))
+        in_pauses, in_silence = (np.full(len(times), level_db + db) for db in (pauses.level_db, pauses.silence_db))
         shares = np.maximum(
             resting(speech, times, in_pauses, pauses.closing), resting(speech, times, in_silence, IN_SILENCE)
         )

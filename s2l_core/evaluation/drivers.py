@@ -21,6 +21,7 @@ from ..model.speaker import SpeakerModel
 from ..regions import Observer
 from ..rendering import LipPaster, MouthRenderer, speech_track
 from ..speech.encoder import codes_at
+from ..speech.features import speech_level
 
 Images = Sequence[NDArray[np.uint8]]
 Indices = NDArray[np.int64]
@@ -44,7 +45,13 @@ def real(face: CanonicalFace) -> Driver:
     return Driver(face, lambda images, indices: list(images))
 
 
-def dub_driver(speaker: SpeakerModel, footage: Footage, speech: NDArray[np.float32], report: Report) -> Driver:
+def dub_driver(
+    speaker: SpeakerModel,
+    footage: Footage,
+    speech: NDArray[np.float32],
+    report: Report,
+    level_db: float | None = None,
+) -> Driver:
     """What ``dub`` makes of all frames of the footage with its defaults, before encoding.
 
     Args:
@@ -52,9 +59,10 @@ def dub_driver(speaker: SpeakerModel, footage: Footage, speech: NDArray[np.float
         footage: The clip, with the head tracked as the speaker's.
         speech: (n,) at 16 kHz from the start of the footage's span.
         report: Told the phase ``"Look for the mouth"``.
+        level_db: Of the speech, see :func:`s2l_core.speech.features.speech_level`; None measures it.
     """
     job = DubJob("", footage.media, footage.media, "", moments=tuple(footage.times.tolist()))
-    frames = DubFrames(job, speaker, footage, speech)
+    frames = DubFrames(job, speaker, footage, speech, speech_level(speech) if level_db is None else level_db)
     weights = frames.judge(report).weights
     return Driver(speaker.face, lambda images, indices: frames.dubbed(images, indices, weights))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ MIX_RATE = 48_000
 
 Samples = NDArray[np.float32]
 
+_AROUND_SECONDS = 60.0
 _BLOCK = 8192
 """Samples of a mix that are computed together."""
 _LOBES = 8
@@ -57,6 +59,27 @@ def read_voice(voice: Media | Mix) -> tuple[Samples, tuple[Samples, int]]:
         return read_speech(voice), read_audio(voice)
     sound = mix(voice)
     return to_speech(MIX_RATE, np.split(sound, range(_BLOCK, len(sound), _BLOCK))), (sound, MIX_RATE)
+
+
+def read_around(voice: Media | Mix) -> Samples:
+    """What the files of a voice hold up to a minute before and after it: float32 (n,) mono at 16 kHz, file after file,
+    at the mean volumes of a mix.
+
+    Raises:
+        FileMissing, NoSound, AudioUnreadable: See :func:`s2l_core.media.audio.read_audio`.
+        AudioEmpty: There is not one sample in the span.
+    """
+    if isinstance(voice, Media):
+        return read_speech(_widened(voice, voice.start, voice.end))
+    heard = []
+    for sound in voice.sounds:
+        span = _widened(Media(sound.path), min(sound.moments), max(sound.moments))
+        heard.append(np.float32(np.mean(sound.volumes)) * read_speech(span))
+    return np.concatenate(heard)
+
+
+def _widened(media: Media, start: float, end: float | None) -> Media:
+    return replace(media, start=max(0.0, start - _AROUND_SECONDS), end=None if end is None else end + _AROUND_SECONDS)
 
 
 def sources(voice: Media | Mix) -> list[str]:

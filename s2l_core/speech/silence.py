@@ -39,8 +39,8 @@ class Closing:
 
 BELOW_A_LEVEL = Closing(shortest=0.15, delay=0.0, ramp=0.1, lead=0.06, strength=1.0)
 """For a level that the user sets. Closures of plosives last up to a tenth of a second and are no pauses."""
-IN_SILENCE = replace(BELOW_A_LEVEL, shortest=0.5)
-"""Where there is nothing to hear."""
+IN_SILENCE = replace(BELOW_A_LEVEL, shortest=0.45)
+"""Where there is nothing to hear for half a second, of which the windows of the level take a little."""
 NO_CLOSING = replace(BELOW_A_LEVEL, strength=0.0)
 
 

@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..media.audio import measure_level
-from ..speech.features import SAMPLE_RATE
+from ..speech.features import SAMPLE_RATE, speech_level
 from ..speech.silence import Closing, PauseBehaviour, closed_shares, level_moments, measure_levels
 
 _LEVELS_DB = (-12.0, -16.0, -20.0, -25.0, -30.0)
@@ -25,7 +24,7 @@ at all: of some hundred ways of closing, the best one gains .001 to .003 by chan
 _REST_SHARE = 0.05
 _QUANTILES = (0.05, 0.99)
 _MOST_GAIN = 3.0
-_BELOW_NOISE_DB = 10.0
+_NOISE_SHARE, _BELOW_NOISE_DB = 0.1, 10.0
 _SILENCE_DB = (-60.0, -30.0)
 
 
@@ -44,8 +43,7 @@ def learn_pauses(
         told: (N,) how far speech tells that it was open, from a regression that has not seen these moments.
     """
     heard = speech[: round((times[-1] + 1) * SAMPLE_RATE)]
-    level = measure_level(heard, SAMPLE_RATE)
-    levels, grid = measure_levels(heard) - level.loudness_db, level_moments(heard)
+    levels, grid = measure_levels(heard) - speech_level(heard), level_moments(heard)
     predicted = _as_dubbed(told, openings)
     rest = float(np.sort(openings)[: max(1, round(_REST_SHARE * len(openings)))].mean())
 
@@ -55,7 +53,7 @@ def learn_pauses(
         parts = [slice(None), *(slice(part[0], part[-1] + 1) for part in np.array_split(np.arange(len(times)), _FOLDS))]
         return np.array([_correlation(closed[p], openings[p]) - _correlation(predicted[p], openings[p]) for p in parts])
 
-    silence_db = float(np.clip(level.noise_db - level.loudness_db - _BELOW_NOISE_DB, *_SILENCE_DB))
+    silence_db = float(np.clip(np.quantile(levels, _NOISE_SHARE) - _BELOW_NOISE_DB, *_SILENCE_DB))
     best, best_gain = PauseBehaviour(silence_db=silence_db), _GAIN
     for level_db, shortest, delay, ramp, lead in itertools.product(_LEVELS_DB, _SHORTEST, _DELAYS, _RAMPS, _LEADS):
         fully = Closing(shortest, delay, ramp, lead, strength=1.0)

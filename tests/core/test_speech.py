@@ -10,7 +10,7 @@ import torch
 
 from s2l_core.speech.articulation import Articulation
 from s2l_core.speech.encoder import CODE_SECONDS, MEMBERS, SpeechEncoder, codes_at
-from s2l_core.speech.features import SAMPLE_RATE, log_mel, normalise_loudness, silence_level
+from s2l_core.speech.features import SAMPLE_RATE, log_mel, normalise_loudness, silence_level, speech_level
 from s2l_core.speech.kernel import KernelRegression
 from s2l_core.speech.sources import LogMel
 from s2l_core.training.speech import fit_speech, told_openings
@@ -47,6 +47,22 @@ def test_loudness_does_not_depend_on_the_recording_level(gain: float) -> None:
     speech = np.concatenate([tone(300), np.zeros(8000, np.float32), tone(500)])
     reference, scaled = normalise_loudness(speech), normalise_loudness(np.float32(gain) * speech)
     assert np.allclose(reference, scaled, atol=1e-4)
+
+
+@pytest.mark.parametrize("seconds", [0.5, 2.0, 10.0])
+def test_a_short_span_is_as_loud_as_its_recording(seconds: float) -> None:
+    recording = np.concatenate([tone(300, 30.0), 0.8 * tone(300, seconds)])
+    span, usual = recording[30 * SAMPLE_RATE :], speech_level(recording)
+    apart = abs(speech_level(span) - usual)
+    assert apart > 1.0
+    assert abs(speech_level(span, recording) - usual) == pytest.approx(
+        max(0.0, apart - 4.0 / np.sqrt(seconds)), abs=0.05
+    )
+
+
+def test_surroundings_that_are_much_louder_are_somebody_elses() -> None:
+    quiet = 0.01 * tone(300, 4.0)
+    assert speech_level(quiet, np.concatenate([tone(300, 30.0), quiet])) == pytest.approx(speech_level(quiet) + 2.0)
 
 
 def test_silence_is_not_lifted_to_noise() -> None:
