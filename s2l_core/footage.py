@@ -28,7 +28,7 @@ _LAYOUTS = {layout.count: layout for layout in (MESH468, IBUG68)}
 _LEAST_FACE_SHARE = 0.5
 _SHORTEST_SECONDS = 10.0
 _READ_BLOCK = 1 << 20
-_AROUND_SECONDS = 0.5
+_AROUND_SECONDS = 1.0
 """What is looked at before and after a span, so that the head is tracked at its ends as in the middle."""
 
 
@@ -85,7 +85,7 @@ def prepare(
 ) -> Footage:
     """Find and track the head of a clip, or take what an earlier call found from the cache, if only a part.
 
-    Half a second before and after the clip is looked at as well, where the file has it.
+    A second before and after the clip is looked at as well, where the file has it.
 
     Args:
         media: The span of video.
