@@ -21,9 +21,10 @@ from .footage import Footage, fingerprint_file, prepare, shown_at
 from .jobs import DubJob, Encoding, Media, parse_rate, to_document
 from .media.audio import SPEECH_RATE, read_speech
 from .media.chunks import Chunks
-from .media.encodings import codec_of
+from .media.encodings import codec_of, refuse_loss
 from .media.mix import read_voice, sources
-from .media.video import probe, read_frames
+from .media.raster import Picture, with_change
+from .media.video import Frame, probe, read_frames
 from .model.speaker import SpeakerModel
 from .regions import lip_shape_size
 from .reliability import judge_frames
@@ -45,12 +46,12 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     chunk when the same job comes again, and ends with the same bytes.
 
     Returns:
-        ``output_path``, ``frames_expected``, ``frames_written``, ``frames_resumed`` (which an earlier run wrote),
-        ``duration_error_ms`` (of the pictures against the voice), ``frames_without_face``, ``untouched`` (runs of
-        frames that keep the footage's pixels, with ``first``, ``last`` and ``reason``: ``"no face"``,
-        ``"turned away"`` or ``"occluded"``), ``speaker_seed``, ``speaker_version`` and ``speaker_mouth_psnr`` in dB,
-        which the speaker file tells of its training, each None where it does not, ``prepare_seconds``,
-        ``dub_seconds``, ``dub_fps``.
+        ``output_path``, ``summary`` (a sentence), ``frames_expected``, ``frames_written``, ``frames_resumed`` (which an
+        earlier run wrote), ``frames_dubbed`` (whose mouths are replaced, if only in part), ``duration_error_ms`` (of
+        the pictures against the voice), ``frames_without_face``, ``untouched`` (runs of frames that keep the footage's
+        pixels, with ``first``, ``last`` and ``reason``: ``"no face"``, ``"turned away"`` or ``"occluded"``),
+        ``speaker_seed``, ``speaker_version`` and ``speaker_mouth_psnr`` in dB, which the speaker file tells of its
+        training, each None where it does not, ``prepare_seconds``, ``dub_seconds``, ``dub_fps``.
 
     Raises:
         Speech2LipError: What is wrong with the files; see :mod:`s2l_core.errors`.
@@ -59,9 +60,10 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     started = time.monotonic()
     refuse_unwritable(job.output_path, job.footage.path, *sources(job.voice), job.speaker_path)
     _refuse_other_name(job)
+    info = probe(job.footage.path)
+    refuse_loss(job.encoding, info)
     device = choose_device(job.device)
     speaker = SpeakerModel.load(job.speaker_path, device)
-    info = probe(job.footage.path)
     speech, sound = read_voice(job.voice)
     footage = prepare(job.footage, job.landmarks, device.type, report, faceless=True)
     refuse_other_landmarks(job, speaker, footage)
@@ -76,7 +78,8 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     judged = judge_frames(speaker, footage, indices[:voiced], rate, report)
     weights = np.pad(judged.weights, (0, len(indices) - voiced))
 
-    chunks = Chunks(job.output_path, len(indices), CHUNK, job.encoding, _identity(job, footage, device.type))
+    identity = _identity(job, footage, device.type)
+    chunks = Chunks(job.output_path, len(indices), CHUNK, job.encoding, identity, info.raster)
     missing = chunks.missing
     written = len(indices) - sum(map(len, missing))
     resumed = written
@@ -88,8 +91,8 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
             for batch in _batches(frames_in_order(footage, chosen), BATCH):
                 now = slice(first, first + len(batch))
                 times = np.arange(now.start, now.stop) / float(rate)
-                for image in speak(renderer, track, times, batch, indices[now], weights[now], job.encoding):
-                    writer.write(image)
+                for picture in speak(renderer, track, times, batch, indices[now], weights[now], job.encoding):
+                    writer.write(picture)
                 first = now.stop
                 written += len(batch)
                 report.progress("Dub", written, len(indices))
@@ -97,9 +100,11 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     finished = time.monotonic()
     return {
         "output_path": job.output_path,
+        "summary": judged.summary,
         "frames_expected": len(job.moments) or round(seconds * rate) + len(indices) - voiced,
         "frames_written": written,
         "frames_resumed": resumed,
+        "frames_dubbed": judged.dubbed,
         "duration_error_ms": 1000.0 * (voiced / float(rate) - seconds),
         "frames_without_face": int((~footage.track.found[indices[:voiced]]).sum()),
         "untouched": judged.untouched,
@@ -153,29 +158,31 @@ def speak(
     renderer: MouthRenderer,
     track: Tensor,
     times: NDArray[np.float64],
-    images: list[NDArray[np.uint8]],
+    frames: list[Frame],
     indices: NDArray[np.int64],
     weights: NDArray[np.float32],
     encoding: Encoding,
-) -> list[NDArray[np.uint8]]:
+) -> list[Picture]:
     """B frames of the result, as they are written: whole pictures, or mouths with alpha.
 
     Args:
         renderer: Of the footage.
         track: The voice, see :func:`s2l_core.rendering.speech_track`.
         times: (B,) seconds of the voice that are heard.
-        images: The footage's frames, uint8 (H, W, 3).
-        indices: (B,) which frames of the footage they are.
+        frames: B frames of the footage.
+        indices: (B,) which ones they are.
         weights: (B,) how far their mouths are replaced.
         encoding: Tells the layer.
     """
+    images = [frame.image for frame in frames]
     dubbed = images
     if weights.any():
         dubbed = renderer.render(images, indices, renderer.codes(images, indices, track, times), weights)
+    pictures = [with_change(frame.picture, frame.image, new) for frame, new in zip(frames, dubbed, strict=True)]
     if encoding.layer == "picture":
-        return dubbed
+        return pictures
     masks = renderer.masks(indices, weights, *images[0].shape[:2])
-    return [lift(new, old, mask) for new, old, mask in zip(dubbed, images, masks, strict=True)]
+    return [lift(new, frame.picture, mask) for new, frame, mask in zip(pictures, frames, masks, strict=True)]
 
 
 def _refuse_other_name(job: DubJob) -> None:
@@ -208,8 +215,8 @@ def rest_of(footage: Footage, count: int, rate: Fraction) -> NDArray[np.int64]:
     return shown_at(footage.times, footage.times[0] + np.arange(min(count, total), total) / float(rate))
 
 
-def frames_in_order(footage: Footage, indices: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
-    """Pictures of the footage's frames ``indices``, which run forth and back, without holding them all in memory."""
+def frames_in_order(footage: Footage, indices: NDArray[np.int64]) -> Iterator[Frame]:
+    """The footage's frames ``indices``, which run forth and back, without holding them all in memory."""
     for block in np.split(indices, np.flatnonzero(_turns(indices)) + 1):
         if len(block) == 0:
             continue
@@ -220,7 +227,7 @@ def frames_in_order(footage: Footage, indices: NDArray[np.int64]) -> Iterator[ND
                 yield from reversed(list(_ascending(footage, part[::-1])))
 
 
-def _ascending(footage: Footage, indices: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
+def _ascending(footage: Footage, indices: NDArray[np.int64]) -> Iterator[Frame]:
     first, last = footage.times[indices[0]], footage.times[indices[-1]]
     start = max(0.0, float(first) - _TIME_TOLERANCE)
     span = Media(footage.media.path, start, float(last) + 2 * _TIME_TOLERANCE)
@@ -228,7 +235,7 @@ def _ascending(footage: Footage, indices: NDArray[np.int64]) -> Iterator[NDArray
     wanted = 0
     for frame in read_frames(span):
         while wanted < len(indices) and indices[wanted] == position:
-            yield frame.image
+            yield frame
             wanted += 1
         position += 1
 
@@ -263,6 +270,6 @@ def _fit_sound(
     return result, sample_rate
 
 
-def _batches(items: Iterator[NDArray[np.uint8]], size: int) -> Iterator[list[NDArray[np.uint8]]]:
+def _batches(items: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
     for first in items:
         yield [first, *(item for _, item in zip(range(size - 1), items, strict=False))]

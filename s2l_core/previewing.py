@@ -58,15 +58,15 @@ def preview(job: PreviewJob, report: Report | None = None) -> dict[str, Any]:
         raise BadJob(f"There is no frame {job.frame} to preview: the dub has {len(indices)}.")
 
     shown = indices[job.frame : job.frame + 1]
-    images = list(frames_in_order(footage, shown))
-    reason = ""
+    frames = list(frames_in_order(footage, shown))
+    picture, reason = frames[0].picture, ""
     if job.frame < voiced:
         number = int(reasons_of_pose(speaker, footage)[shown[0]])
         reason, weights = REASONS[number], np.array([number == 0], np.float32)
         track = codes_of_voice(dub, speaker, speech, (voiced - 1) / float(rate))
         times = np.array([job.frame / float(rate)])
-        images = speak(MouthRenderer(speaker, footage), track, times, images, shown, weights, _PICTURE)
-    write_picture(Path(job.output_path), images[0], _PICTURE)
+        (picture,) = speak(MouthRenderer(speaker, footage), track, times, frames, shown, weights, _PICTURE)
+    write_picture(Path(job.output_path), picture, _PICTURE, footage.info.raster.aspect)
     return {"output_path": job.output_path, "reason": reason, "preview_seconds": time.monotonic() - started}
 
 

@@ -56,6 +56,23 @@ class Reliability:
             if self.reasons[first]
         ]
 
+    @property
+    def dubbed(self) -> int:
+        """Frames whose mouth is replaced, if only in part."""
+        return int(np.count_nonzero(self.weights))
+
+    @property
+    def summary(self) -> str:
+        """How many frames are dubbed, and why others are not, as a sentence."""
+        count = len(self.weights)
+        if self.dubbed == count:
+            return f"Dubbed {count} frames."
+        kept = [
+            f"{np.count_nonzero(self.reasons == number)} {REASONS[number]}"
+            for number in np.unique(self.reasons[self.reasons > 0])
+        ]
+        return f"Dubbed {self.dubbed} of {count} frames: {', '.join(kept)}."
+
 
 def judge_frames(
     speaker: SpeakerModel, footage: Footage, indices: NDArray[np.integer], rate: Fraction, report: Report

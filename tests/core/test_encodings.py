@@ -17,7 +17,8 @@ from s2l_core.jobs import Encoding, Format, Media
 from s2l_core.media.audio import read_audio
 from s2l_core.media.chunks import Chunks
 from s2l_core.media.encodings import CODECS
-from s2l_core.media.video import BT709, ColourTags, read_frames
+from s2l_core.media.raster import BT709, ColourTags
+from s2l_core.media.video import read_frames
 
 RATE, COUNT, SIZE = Fraction(25), 50, 16
 COLOUR = ColourTags(1, BT709, BT709, BT709)
