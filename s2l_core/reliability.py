@@ -20,6 +20,8 @@ from .trust import seen_angles
 REASONS = ("", "no face", "turned away", "occluded")
 """Why a frame keeps its pixels, by number; the first one does not."""
 _NO_FACE, _TURNED_AWAY, _OCCLUDED = 1, 2, 3
+_IN_WORDS = {"no face": "without a face"}
+"""Reasons as they are said of a number of frames, where that differs."""
 
 _MOST_YAW, _MOST_PITCH = 35.0, 25.0
 """Degrees from the canonical view beyond which too little of the mouth was learnt, or can be seen."""
