@@ -65,9 +65,8 @@ class QueuePanel:
 
 def _draw_entry(layout: bpy.types.UILayout, entry: Entry, width: int) -> None:
     row = layout.row(align=True)
-    row.label(
-        text=entry.name, icon="ERROR" if entry.status == "done" and entry.changed_nothing else _ICONS[entry.status]
-    )
+    was_in_vain = entry.status == "done" and entry.changed_nothing
+    row.label(text=entry.name, icon="ERROR" if was_in_vain else _ICONS[entry.status])
     shown = [(operator, icon) for operator, icon in _BUTTONS if entry.status in operator.statuses]
     if entry.status == "waiting":
         shown = [(operator, icon) for operator, icon in shown if operator is not S2L_OT_cancel_entry]

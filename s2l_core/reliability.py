@@ -66,14 +66,13 @@ class Reliability:
     @property
     def summary(self) -> str:
         """How many frames are dubbed, and why others are not, as a sentence."""
-        count = len(self.weights)
-        if self.dubbed == count:
-            return f"Dubbed {count} frames."
-        kept = [
-            f"{np.count_nonzero(self.reasons == number)} {REASONS[number]}"
-            for number in np.unique(self.reasons[self.reasons > 0])
-        ]
-        return f"Dubbed {self.dubbed} of {count} frames: {', '.join(kept)}."
+        total = len(self.weights)
+        if self.dubbed == total:
+            return f"Dubbed {total} frames."
+        numbers, counts = np.unique(self.reasons[self.weights == 0], return_counts=True)
+        words = [_IN_WORDS.get(REASONS[number], REASONS[number]) for number in numbers]
+        kept = ", ".join(f"{count} {reason}" for count, reason in zip(counts, words, strict=True))
+        return f"Dubbed {self.dubbed} of {total} frames: {kept}."
 
 
 def judge_frames(

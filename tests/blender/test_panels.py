@@ -114,7 +114,7 @@ def test_train_and_dub_panels_show_what_they_need(draw, scene, strips, sound) ->
     ]
     assert draw("S2L_PT_output") == [
         "Result: picture",
-        "Format: h264",
+        "Format: auto",
         "Rate Factor: 17",
         "Folder: Beside the .blend file",
     ]

@@ -136,8 +136,8 @@ def test_a_squeezed_cut_out_in_16_bits_stays_what_it_is(hasty_speaker: str, voic
     alpha = (np.hypot(*(np.mgrid[:384, :270] - np.array([[[200]], [[135]]]))) < 180)[..., None] * np.uint16(65535)
     with VideoWriter(take, 270, 384, Fraction(25), encoding=Encoding("ffv1"), raster=raster) as writer:
         for frame in read_frames(Media(str(SPEAKER), 0.0, 0.6)):
-            squeezed = cv2.resize(frame.image, (270, 384), interpolation=cv2.INTER_AREA)
-            writer.write(np.concatenate([squeezed * np.uint16(257) ^ noise, alpha], axis=-1))
+            squeezed = np.asarray(cv2.resize(frame.image, (270, 384), interpolation=cv2.INTER_AREA), np.uint16)
+            writer.write(np.concatenate([(squeezed * 257) ^ noise, alpha], axis=-1))
     asked = DubJob(hasty_speaker, Media(take), Media(voice, 0.0, 0.6), dubbed, encoding=Encoding("ffv1"), device="cpu")
     result = s2l_core.dub(asked)
     assert (result["frames_dubbed"], result["summary"]) == (15, "Dubbed 15 frames.")
