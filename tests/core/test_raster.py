@@ -14,6 +14,8 @@ from av.filter import Graph
 from av.video.stream import VideoStream
 
 from s2l_core.errors import BadJob
+from s2l_core.footage import prepare
+from s2l_core.geometry.camera import head_angles
 from s2l_core.jobs import Encoding, Format, Media
 from s2l_core.media.chunks import Chunks
 from s2l_core.media.encodings import CODECS, refuse_loss
@@ -21,6 +23,7 @@ from s2l_core.media.raster import Raster, raster_of, resize, to_picture, true_si
 from s2l_core.media.video import probe, read_frames
 from s2l_core.media.writing import VideoWriter
 
+SPEAKER = Path(__file__).resolve().parents[2] / "demo" / "speaker.mp4"
 RATE, COUNT, SIZE = Fraction(25), 6, 4
 WIDTH, HEIGHT = 64, 48
 WIDE, NARROW = Fraction(4, 3), Fraction(8, 9)
@@ -207,3 +210,17 @@ def test_pictures_are_looked_at_in_their_true_shape(tmp_path: Path, aspect: Frac
     frame = next(read_frames(Media(path)))
     assert probe(path).true_size == frame.image.shape[1::-1] == size
     assert frame.picture.shape == (HEIGHT, WIDTH, 3)
+
+
+def test_a_squeezed_face_is_tracked_as_the_true_one(tmp_path: Path) -> None:
+    whole, squeezed = Media(str(SPEAKER), 0.0, 0.6), str(tmp_path / "squeezed.mkv")
+    raster = Raster(Fraction(64, 45))
+    with VideoWriter(squeezed, 270, 384, RATE, encoding=Encoding("ffv1"), raster=raster) as writer:
+        for frame in read_frames(whole):
+            writer.write(resize(frame.image, (270, 384)))
+    true, other = prepare(whole), prepare(Media(squeezed))
+    distances = np.linalg.norm((true.landmarks - other.landmarks)[..., :2], axis=-1)
+    angles = head_angles(true.track.poses) - head_angles(other.track.poses)
+    assert np.median(distances) < 0.5
+    assert np.abs(angles).max() < 2.0
+    assert (other.track.intrinsics.width, other.track.intrinsics.height) == (384, 384)
