@@ -115,6 +115,9 @@ class VideoWriter:
             raise ValueError(f"expected {(height, width, channels)}, got {picture.dtype} {picture.shape}")
         padding = ((0, self._video.height - height), (0, self._video.width - width), (0, 0))
         frame = self._converted(to_frame(np.pad(picture, padding, mode="edge")))
+        context = self._video.codec_context
+        frame.color_range, frame.colorspace = context.color_range, context.colorspace
+        frame.color_trc, frame.color_primaries = context.color_trc, context.color_primaries  # ProRes takes the frame's
         frame.pts, frame.duration, frame.time_base = self._frames, 1, 1 / self._rate
         self._frames += 1
         try:

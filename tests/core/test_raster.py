@@ -19,7 +19,7 @@ from s2l_core.geometry.camera import head_angles
 from s2l_core.jobs import Encoding, Format, Media
 from s2l_core.media.chunks import Chunks
 from s2l_core.media.encodings import CODECS, refuse_loss
-from s2l_core.media.raster import Raster, raster_of, resize, to_picture, true_size, with_change
+from s2l_core.media.raster import ColourTags, Raster, raster_of, resize, to_picture, true_size, with_change
 from s2l_core.media.video import probe, read_frames
 from s2l_core.media.writing import VideoWriter
 
@@ -224,3 +224,33 @@ def test_a_squeezed_face_is_tracked_as_the_true_one(tmp_path: Path) -> None:
     assert np.median(distances) < 0.5
     assert np.abs(angles).max() < 2.0
     assert (other.track.intrinsics.width, other.track.intrinsics.height) == (384, 384)
+
+
+@pytest.mark.parametrize("kind", ["h264", "prores", "ffv1"])
+def test_colour_tags_of_hdr_are_kept(tmp_path: Path, kind: Format) -> None:
+    source, path = str(tmp_path / "hdr.mov"), str(tmp_path / f"dubbed{CODECS[kind].suffix}")
+    pq = ColourTags(range=1, matrix=9, transfer=16, primaries=9)
+    with VideoWriter(source, WIDTH, HEIGHT, RATE, pq, encoding=Encoding("prores"), raster=Raster(depth=10)) as writer:
+        writer.write(np.full((HEIGHT, WIDTH, 3), 20_000, np.uint16))
+    info = probe(source)
+    assert info.colour == pq
+    with VideoWriter(path, WIDTH, HEIGHT, RATE, info.colour, encoding=Encoding(kind), raster=info.raster) as writer:
+        writer.write(next(read_frames(Media(source))).picture)
+    assert (probe(path).colour.transfer, probe(path).colour.primaries) == (16, 9)
+    assert probe(path).colour.matrix == (0 if kind == "ffv1" else 9)
+
+
+def test_a_turned_picture_has_the_aspect_that_it_has_upright(tmp_path: Path) -> None:
+    path = tmp_path / "turned.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=RATE)
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = WIDE
+        stream.set_display_rotation(90)
+        frame = av.VideoFrame.from_ndarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+        frame.pts, frame.time_base = 0, 1 / RATE
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    info = probe(str(path))
+    assert (info.width, info.height, info.raster.aspect) == (HEIGHT, WIDTH, 1 / WIDE)
+    assert next(read_frames(Media(str(path)))).image.shape[1::-1] == info.true_size == (HEIGHT, round(WIDTH * WIDE))
