@@ -24,7 +24,7 @@ from .media.chunks import Chunks
 from .media.encodings import codec_of, refuse_loss
 from .media.mix import read_voice, sources
 from .media.raster import Picture, with_change
-from .media.video import Frame, probe, read_frames
+from .media.video import Frame, probe, raster_of_span, read_frames
 from .model.speaker import SpeakerModel
 from .regions import lip_shape_size
 from .reliability import judge_frames
@@ -61,7 +61,8 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     refuse_unwritable(job.output_path, job.footage.path, *sources(job.voice), job.speaker_path)
     _refuse_other_name(job)
     info = probe(job.footage.path)
-    refuse_loss(job.encoding, info)
+    raster = raster_of_span(job.footage, info)
+    refuse_loss(job.encoding, job.footage.path, raster)
     device = choose_device(job.device)
     speaker = SpeakerModel.load(job.speaker_path, device)
     speech, sound = read_voice(job.voice)
@@ -79,7 +80,7 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     weights = np.pad(judged.weights, (0, len(indices) - voiced))
 
     identity = _identity(job, footage, device.type)
-    chunks = Chunks(job.output_path, len(indices), CHUNK, job.encoding, identity, info.raster)
+    chunks = Chunks(job.output_path, len(indices), CHUNK, job.encoding, identity, raster)
     missing = chunks.missing
     written = len(indices) - sum(map(len, missing))
     resumed = written

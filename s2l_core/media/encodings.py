@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from ..errors import BadJob
 from ..jobs import Encoding, Format
 from .raster import ORDINARY, Raster
-from .video import VideoInfo
 
 
 @dataclass(frozen=True)
@@ -108,16 +107,21 @@ def encoder_options(encoding: Encoding, raster: Raster = ORDINARY) -> dict[str, 
     return options
 
 
-def refuse_loss(encoding: Encoding, info: VideoInfo) -> None:
+def refuse_loss(encoding: Encoding, path: str, raster: Raster) -> None:
     """Raise where a format cannot hold what the pictures of a source are.
+
+    Args:
+        encoding: How the result is written.
+        path: The source.
+        raster: How its pictures are stored.
 
     Raises:
         BadJob: The source has alpha or is interlaced, and the format cannot say so.
     """
     name = encoding.format.upper()
-    if has_alpha(encoding, info.raster) and not codec_of(encoding).alpha:
+    if has_alpha(encoding, raster) and not codec_of(encoding).alpha:
         hint = "Choose ProRes, FFV1, PNG or EXR, or Mouth Overlay, which leaves the footage as it is."
-        raise BadJob(f"H.264 cannot keep the alpha of {info.path}.", hint)
-    if is_folder(encoding) and info.raster.fields != "progressive":
+        raise BadJob(f"H.264 cannot keep the alpha of {path}.", hint)
+    if is_folder(encoding) and raster.fields != "progressive":
         hint = "Choose H.264, ProRes or FFV1, or deinterlace the footage first."
-        raise BadJob(f"{name} pictures cannot say that {info.path} is interlaced.", hint)
+        raise BadJob(f"{name} pictures cannot say that {path} is interlaced.", hint)

@@ -97,7 +97,7 @@ def raster_of(stream: VideoStream, frames: Sequence[VideoFrame]) -> Raster:
     """
     first = frames[0]
     said = _ORDERS.get(stream.codec_context.field_order, "progressive")
-    fields = next((order for frame in frames if (order := _fields(frame)) != "progressive"), said)
+    fields = next((order for frame in frames if (order := fields_of(frame)) != "progressive"), said)
     return Raster(
         aspect=upright_aspect(first, stream.sample_aspect_ratio),
         fields="progressive" if quarter_turns(first) else fields,
@@ -117,6 +117,14 @@ def upright_aspect(frame: VideoFrame, aspect: Fraction | None) -> Fraction:
 def quarter_turns(frame: VideoFrame) -> int:
     """Counter-clockwise quarter turns that bring the coded picture upright, from its display matrix."""
     return round(frame.rotation / 90) % 4
+
+
+def fields_of(frame: VideoFrame) -> Fields:
+    """The order of the fields of one frame, as its decoder marks it."""
+    if not frame.interlaced_frame:
+        return "progressive"
+    is_top_first = _filtered(frame, [("select", "eq(interlace_type,TOPFIRST)")]) is not None
+    return "top first" if is_top_first else "bottom first"
 
 
 def to_picture(frame: VideoFrame) -> Picture:
@@ -223,13 +231,6 @@ def _upright(frame: VideoFrame, pixels: str) -> NDArray[Any]:
                 interpolation=ACCURATE,
             )
     return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), quarter_turns(frame)))
-
-
-def _fields(frame: VideoFrame) -> Fields:
-    if not frame.interlaced_frame:
-        return "progressive"
-    is_top_first = _filtered(frame, [("select", "eq(interlace_type,TOPFIRST)")]) is not None
-    return "top first" if is_top_first else "bottom first"
 
 
 def _depth(pixels: VideoFormat) -> int:

@@ -20,8 +20,10 @@ from .container import decode_video, find_audio, find_video, open_container, tim
 from .raster import (
     ORDINARY,
     ColourTags,
+    Fields,
     Picture,
     Raster,
+    fields_of,
     is_plain,
     quarter_turns,
     raster_of,
@@ -35,6 +37,8 @@ from .raster import (
 _TIME_TOLERANCE = 0.001
 _FIRST_FRAMES = 5
 """Frames that tell how a stream is stored: in each five of film in interlaced video, some are interlaced."""
+_PLACES = 8
+"""Of a span at which frames are looked at, for streams that are interlaced now and then."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,11 @@ class Frame:
         self._decoded = decoded
         self._aspect = aspect
 
+    @property
+    def fields(self) -> Fields:
+        """The order of its fields."""
+        return fields_of(self._decoded)
+
     @cached_property
     def image(self) -> NDArray[np.uint8]:
         """The picture for looking at: uint8 (H, W, 3) RGB, upright, with square pixels."""
@@ -134,6 +143,22 @@ def probe(path: str) -> VideoInfo:
             raster=raster_of(stream, frames),
         )
     return info if info.duration else replace(info, duration=_measure_duration(path, info.rate))
+
+
+def raster_of_span(media: Media, info: VideoInfo) -> Raster:
+    """How the pictures of a span are stored: as the stream's first ones, but interlaced where frames at some place are.
+
+    Args:
+        media: The span.
+        info: Its file.
+    """
+    end = info.duration if media.end is None else min(media.end, info.duration)
+    for part in range(_PLACES if info.raster.fields == "progressive" else 0):
+        moment = media.start + max(end - media.start, 0.0) * part / _PLACES
+        for frame in itertools.islice(_decode_from(media.path, moment), _FIRST_FRAMES):  # from a key frame on
+            if frame.fields != "progressive":
+                return replace(info.raster, fields=frame.fields)
+    return info.raster
 
 
 def read_frames(media: Media) -> Iterator[Frame]:

@@ -20,7 +20,7 @@ from s2l_core.jobs import Encoding, Format, Media
 from s2l_core.media.chunks import Chunks
 from s2l_core.media.encodings import CODECS, refuse_loss
 from s2l_core.media.raster import ColourTags, Raster, raster_of, resize, to_picture, true_size, with_change
-from s2l_core.media.video import probe, read_frames
+from s2l_core.media.video import probe, raster_of_span, read_frames
 from s2l_core.media.writing import VideoWriter
 
 SPEAKER = Path(__file__).resolve().parents[2] / "demo" / "speaker.mp4"
@@ -156,9 +156,9 @@ def test_a_dub_is_stored_as_its_footage(tmp_path: Path, name: str, kind: Format)
     wanted = kept(SOURCES[name][-1], kind)
     if wanted is None:
         with pytest.raises(BadJob, match=r"alpha|interlaced"):
-            refuse_loss(Encoding(kind), probe(source))
+            refuse_loss(Encoding(kind), source, probe(source).raster)
         return
-    refuse_loss(Encoding(kind), probe(source))
+    refuse_loss(Encoding(kind), source, probe(source).raster)
     raster, pictures = read_result(pass_on(source, kind))
     assert raster == wanted
     originals = [frame.picture for frame in read_frames(Media(source))]
@@ -254,3 +254,32 @@ def test_a_turned_picture_has_the_aspect_that_it_has_upright(tmp_path: Path) -> 
     info = probe(str(path))
     assert (info.width, info.height, info.raster.aspect) == (HEIGHT, WIDTH, 1 / WIDE)
     assert next(read_frames(Media(str(path)))).image.shape[1::-1] == info.true_size == (HEIGHT, round(WIDTH * WIDE))
+
+
+def test_a_stream_that_is_interlaced_here_and_there_is_found_out(tmp_path: Path) -> None:
+    path = str(tmp_path / "mixed.mkv")
+    graphs = {}
+    for mode in ("prog", "tff"):
+        graph = graphs[mode] = Graph()
+        given = graph.add_buffer(
+            width=WIDTH, height=HEIGHT, format=av.VideoFormat("bgr0", WIDTH, HEIGHT), time_base=1 / RATE
+        )
+        for one, following in itertools.pairwise([given, graph.add("setfield", mode), graph.add("buffersink")]):
+            one.link_to(following)
+        graph.configure()
+    with av.open(path, "w") as container:
+        stream = container.add_stream("ffv1", rate=RATE, options={"level": "3", "g": "1"})
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "bgr0"
+        for number in range(40):
+            graph = graphs["tff" if number >= 25 else "prog"]
+            graph.push(av.VideoFrame(WIDTH, HEIGHT, "bgr0"))
+            frame = graph.pull()
+            assert isinstance(frame, av.VideoFrame)
+            frame.pts, frame.time_base = number, 1 / RATE
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    info = probe(path)
+    assert info.raster.fields == "progressive"
+    assert raster_of_span(Media(path), info).fields == "top first"
+    assert raster_of_span(Media(path, 0.0, 0.9), info).fields == "progressive"
