@@ -225,7 +225,9 @@ def frames_in_order(footage: Footage, indices: NDArray[np.int64]) -> Iterator[Fr
             yield from _ascending(footage, block)
         else:
             for part in np.split(block, range(_BLOCK, len(block), _BLOCK)):
-                yield from reversed(list(_ascending(footage, part[::-1])))
+                held = list(_ascending(footage, part[::-1]))
+                while held:
+                    yield held.pop()  # what was shown is let go of, with all that was converted
 
 
 def _ascending(footage: Footage, indices: NDArray[np.int64]) -> Iterator[Frame]:
