@@ -66,7 +66,7 @@ def read(line: str) -> dict[str, Any]:
 
 
 def sentence(told: dict[str, Any]) -> str:
-    status = told["status"] if told["status"] in ("done", "nothing to do") else "FAILED"
+    status = told["status"] if told["status"] in ("done", "untouched", "nothing to do") else "FAILED"
     took = f" ({spell(told['seconds'])})" if told.get("seconds") else ""
     return f"{status:8} {told['strip']}: {told['outcome']}{took}" if told["strip"] else f"{status}: {told['outcome']}"
 

@@ -96,7 +96,8 @@ class S2L_OT_insert_entry(EntryOperator, bpy.types.Operator):
 
     def change(self, context: bpy.types.Context, entry: Entry) -> None:
         job_queue.insert(entry)
-        self.report({"INFO" if entry.status == "done" else "WARNING"}, entry.outcome)
+        is_well = entry.status == "done" and not entry.changed_nothing
+        self.report({"INFO" if is_well else "WARNING"}, entry.outcome)
 
 
 class S2L_OT_remove_entry(EntryOperator, bpy.types.Operator):

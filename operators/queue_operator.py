@@ -81,6 +81,8 @@ class QueueOperator:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         level = {"done": "INFO", "ready": "WARNING", "cancelled": "WARNING"}.get(entry.status, "ERROR")
+        if entry.status == "done" and entry.changed_nothing:
+            level = "WARNING"
         self.report({level}, entry.outcome)
         return {"FINISHED"} if entry.status in ("done", "ready") else {"CANCELLED"}
 

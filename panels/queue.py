@@ -65,7 +65,8 @@ class QueuePanel:
 
 def _draw_entry(layout: bpy.types.UILayout, entry: Entry, width: int) -> None:
     row = layout.row(align=True)
-    row.label(text=entry.name, icon=_ICONS[entry.status])
+    was_in_vain = entry.status == "done" and entry.changed_nothing
+    row.label(text=entry.name, icon="ERROR" if was_in_vain else _ICONS[entry.status])
     shown = [(operator, icon) for operator, icon in _BUTTONS if entry.status in operator.statuses]
     if entry.status == "waiting":
         shown = [(operator, icon) for operator, icon in shown if operator is not S2L_OT_cancel_entry]
@@ -75,7 +76,7 @@ def _draw_entry(layout: bpy.types.UILayout, entry: Entry, width: int) -> None:
         _draw_progress(layout, entry.client)
     elif entry.status == "waiting" and entry.estimate:
         layout.label(text=entry.estimate, icon="BLANK1")
-    elif entry.status in _EXPLAINED:
+    elif entry.status in _EXPLAINED or (entry.status == "done" and entry.is_partial):
         draw_lines(layout, entry.outcome, width)
 
 

@@ -142,7 +142,7 @@ class S2L_PT_output(SequencerPanel, bpy.types.Panel):
         layout.use_property_split, layout.use_property_decorate = True, False
         layout.prop(dub, "layer")
         layout.prop(dub, "format")
-        if dub.format == "h264":
+        if dub.format in ("auto", "h264"):
             layout.prop(dub, "crf")
         layout.prop(dub, "folder", placeholder="Beside the .blend file")
 

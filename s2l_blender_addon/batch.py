@@ -1,6 +1,6 @@
 """The command ``blender -c s2l``: jobs of .blend files without a window, one after the other.
 
-Exit status: 0 done, 1 a job failed, 2 wrong usage, 3 nothing to do, 130 interrupted (Ctrl-C).
+Exit status: 0 done, 1 a job failed or dubbed no frame, 2 wrong usage, 3 nothing to do, 130 interrupted (Ctrl-C).
 """
 
 from __future__ import annotations
@@ -92,12 +92,13 @@ def _do_file(path: str, options: argparse.Namespace) -> int:
             continue
         begun = time.monotonic()
         job_queue.run(entry, _Progress(options))
-        _tell(options, name, movie, entry.status, entry.outcome, time.monotonic() - begun, output_of(entry.job))
-        statuses.append(entry.status)
+        status = "untouched" if entry.status == "done" and entry.changed_nothing else entry.status
+        _tell(options, name, movie, status, entry.outcome, time.monotonic() - begun, output_of(entry.job))
+        statuses.append(status)
     if not statuses:
         _tell(options, name, "", "nothing to do", _why_nothing(options))
         return NOTHING_TO_DO
-    if not options.dry_run and "done" in statuses and options.verb != "check" and name:
+    if not options.dry_run and {"done", "untouched"} & set(statuses) and options.verb != "check" and name:
         bpy.ops.wm.save_mainfile()
     is_done = all(status == "done" for status in statuses)
     if options.render and is_done and not options.dry_run:

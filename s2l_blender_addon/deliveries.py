@@ -78,8 +78,8 @@ def _insert(scene: bpy.types.Scene, job: DubJob, target: Target, placement: stri
 
 
 def _dubbed(job: DubJob, result: dict[str, Any]) -> str:
-    frames = result.get("frames_written")
-    return f"Dubbed {f'{frames} frames into ' if frames else ''}{job.output_path}."
+    summary = result.get("summary") or "Dubbed the strip."
+    return f"{summary} The result is {job.output_path}."
 
 
 def _push_undo(message: str) -> None:

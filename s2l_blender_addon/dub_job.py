@@ -7,12 +7,14 @@ from pathlib import Path
 import bpy
 
 from ..s2l_core.errors import BadJob
-from ..s2l_core.jobs import DubJob, Encoding
+from ..s2l_core.jobs import DubJob, Encoding, Format
 from . import mixing, strips, timing
 from .compat import fcurve
 from .outputs import unused_path
 from .preferences import settings
 
+_DEPTHS_WITH_ALPHA = (32, 128)
+"""Bits of a pixel as Blender tells them, of four channels: 8 bits each, and more, which it reads as floats."""
 SUFFIXES = {"h264": ".mp4", "prores": ".mov", "ffv1": ".mkv", "png": "", "exr": ""}
 
 
@@ -61,7 +63,7 @@ def dub_job(
         moments = ()
         footage = strips.shown_media(movie, strips.moments(scene, movie, seen))
     dub = scene.s2l.dub
-    encoding = Encoding(dub.format, dub.crf, dub.layer)
+    encoding = Encoding(written_format(dub, footage.path), dub.crf, dub.layer)
     ending = "mouth" if dub.layer == "mouth" else "dubbed"
     names = "\n".join(sound.name for sound in sounds)
     strips.identify(movie)
@@ -80,6 +82,26 @@ def dub_job(
         device=settings(context).device,
     )
     return job, strips.Placement(scene.name, movie.name, names, frames.start, frames.stop)
+
+
+def written_format(dub: bpy.types.PropertyGroup, path: str) -> Format:
+    """The format that a dub of this movie is written in."""
+    if dub.format != "auto":
+        chosen: Format = dub.format
+        return chosen
+    return "prores" if dub.layer == "mouth" or _has_alpha(path) else "h264"
+
+
+def _has_alpha(path: str) -> bool:
+    """Whether Blender sees alpha in a movie; one that it cannot read is left to the engine, which says why."""
+    try:
+        image = bpy.data.images.load(path)
+    except RuntimeError:
+        return False
+    try:
+        return image.depth in _DEPTHS_WITH_ALPHA
+    finally:
+        bpy.data.images.remove(image)
 
 
 def _curve(scene: bpy.types.Scene, name: str, frames: range) -> tuple[float, ...]:

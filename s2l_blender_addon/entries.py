@@ -105,6 +105,16 @@ class Entry:
     def has_ended(self) -> bool:
         return self.status in ("done", "failed", "cancelled")
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether a dub left frames as they were."""
+        return bool(self.result and self.result.get("untouched"))
+
+    @property
+    def changed_nothing(self) -> bool:
+        """Whether a dub left all frames as they were."""
+        return self.result is not None and self.result.get("frames_dubbed") == 0
+
 
 def output_of(job: Job) -> str:
     """What a job of the queue writes; empty where it writes nothing."""

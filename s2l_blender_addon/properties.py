@@ -91,7 +91,7 @@ class S2L_PG_train(bpy.types.PropertyGroup):
 
 def _keep_alpha(group: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
     if group.layer == "mouth" and group.format == "h264":
-        group.format = "prores"
+        group.format = "auto"
 
 
 class S2L_PG_dub(bpy.types.PropertyGroup):
@@ -119,12 +119,14 @@ class S2L_PG_dub(bpy.types.PropertyGroup):
         name="Format",
         description="How the result is written",
         items=(
-            ("h264", "H.264", "MP4 that plays everywhere"),
-            ("prores", "ProRes", "MOV for editing, with alpha for a mouth overlay"),
-            ("ffv1", "FFV1", "MKV without any loss, with alpha for a mouth overlay"),
-            ("png", "PNG Sequence", "A folder of PNG pictures"),
-            ("exr", "EXR Sequence", "A folder of linear OpenEXR pictures"),
+            ("auto", "Automatic", "H.264, or ProRes where there is alpha: in the footage, or in a mouth overlay", 0, 5),
+            ("h264", "H.264", "MP4 that plays everywhere, with 8 bits a channel and without alpha", 0, 0),
+            ("prores", "ProRes", "MOV for editing, with 10 bits a channel, and with alpha where there is any", 0, 1),
+            ("ffv1", "FFV1", "MKV without any loss, and with alpha where there is any", 0, 2),
+            ("png", "PNG Sequence", "A folder of PNG pictures", 0, 3),
+            ("exr", "EXR Sequence", "A folder of linear OpenEXR pictures", 0, 4),
         ),
+        default="auto",
         update=_keep_alpha,
     )
     crf: IntProperty(name="Rate Factor", description="Of H.264: lower is better and bigger", default=17, min=0, max=51)

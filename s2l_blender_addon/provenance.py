@@ -14,6 +14,7 @@ from .results import JOB, MADE, RESULT
 
 _FIGURES = {
     "frames_written": ("Frames", "{}"),
+    "frames_dubbed": ("Dubbed", "{}"),
     "frames_without_face": ("Without Face", "{}"),
     "speaker_seed": ("Seed", "{}"),
     "speaker_mouth_psnr": ("Held-Out", "{:.1f} dB"),

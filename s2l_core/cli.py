@@ -1,9 +1,9 @@
 """The verbs for a shell: ``s2l info | check | faces | offset | train | dub | preview | evaluate | describe |
 calibrate | heatmap | head | pose``.
 
-Exit status: 0 done, 1 failed, 2 wrong usage, 130 cancelled (Ctrl-C). With ``--json`` stdout holds exactly one JSON
-object, the result or ``{"error": {"code", "message", "hint"}}``, and stderr one JSON object a line for each event,
-between whatever libraries print there.
+Exit status: 0 done, 1 failed or no frame was dubbed, 2 wrong usage, 130 cancelled (Ctrl-C). With ``--json`` stdout
+holds exactly one JSON object, the result or ``{"error": {"code", "message", "hint"}}``, and stderr one JSON object a
+line for each event, between whatever libraries print there.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_error(error, options.json)
         return CANCELLED if isinstance(error, Cancelled) else FAILED
     print(json.dumps(result, indent=2) if options.json else "\n".join(lines_of(result)))
-    return DONE
+    return FAILED if result.get("frames_dubbed") == 0 else DONE
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from .geometry.camera import Intrinsics
 from .geometry.mapping import CanonicalView, canonical_from_observed, sample
+from .media.raster import Picture
 
 _FEATHER = 0.22
 """Share of the lip rectangle over which the mask falls from one to zero, on every side."""
@@ -52,22 +54,25 @@ def paste(lips: Tensor, regions: Tensor, placement: Placement, view: CanonicalVi
     return torch.where(placement.mask > 0, torch.lerp(regions, warped, placement.mask), regions)
 
 
-def lift(new: NDArray[np.uint8], old: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def lift(new: Picture, old: Picture, mask: NDArray[np.uint8]) -> Picture:
     """What was pasted, taken off the frame again: laid over the old frame with its alpha, it gives the new one.
 
     Args:
-        new: The frame with new lips, uint8 (H, W, 3).
+        new: The frame with new lips.
         old: The frame as it was.
-        mask: Alpha, uint8 (H, W).
+        mask: Alpha, uint8 (H, W), in true shape.
 
     Returns:
-        uint8 (H, W, 4) with straight alpha; black where that is zero.
+        (height, width, 4) with straight alpha, which no transparent part of the frame has; black where that is zero.
     """
-    alpha = mask[..., None] / np.float32(255.0)
-    change = new.astype(np.float32) - old
-    colour = old + np.divide(change, alpha, out=np.zeros_like(change), where=alpha > 0)
-    visible = np.where(alpha > 0, colour.round().clip(0, 255), 0).astype(np.uint8)
-    return np.concatenate([visible, mask[..., None]], axis=-1)
+    most = np.float32(np.iinfo(old.dtype).max)
+    alpha = cv2.resize(mask, old.shape[1::-1], interpolation=cv2.INTER_AREA)[..., None] / np.float32(255.0)
+    change = new[..., :3].astype(np.float32) - old[..., :3]
+    colour = old[..., :3] + np.divide(change, alpha, out=np.zeros_like(change), where=alpha > 0)
+    if old.shape[2] == 4:
+        alpha = alpha * (old[..., 3:] / most)
+    visible = np.where(alpha > 0, colour.round().clip(0, most), 0)
+    return np.concatenate([visible, (alpha * most).round()], axis=-1).astype(old.dtype)
 
 
 def soft_mask(height: int, width: int) -> Tensor:

@@ -14,6 +14,7 @@ from .events import Report
 from .footage import Footage
 from .jobs import DubJob, parse_rate
 from .media.audio import SPEECH_RATE
+from .media.raster import Picture, with_change
 from .model.speaker import SpeakerModel
 from .reliability import Reliability, judge_frames
 from .rendering import BATCH, MouthRenderer, rest_in_silence, speech_track
@@ -56,34 +57,44 @@ class DubFrames:
         """How far the mouth is replaced in the frames that speak, see :func:`s2l_core.reliability.judge_frames`."""
         return judge_frames(self._speaker, self.footage, self.indices[: self.voiced], self.rate, report)
 
-    def read(self, frames: range, weights: NDArray[np.float32]) -> Iterator[NDArray[np.uint8]]:
-        """Some of the frames, as they are written, a few of them in memory at a time.
+    def read(self, frames: range, weights: NDArray[np.float32]) -> Iterator[Picture]:
+        """Some of the frames, as they are written, a few of them in memory at a time: whole pictures as the footage
+        stores them, or mouths with alpha.
 
         Args:
             frames: Which ones.
             weights: (n,) or those of the frames that speak, see :attr:`s2l_core.reliability.Reliability.weights`.
         """
-        images = frames_in_order(self.footage, self.indices[frames.start : frames.stop])
+        shown = frames_in_order(self.footage, self.indices[frames.start : frames.stop])
         for first in range(frames.start, frames.stop, BATCH):
-            batch = list(itertools.islice(images, min(BATCH, frames.stop - first)))
-            yield from self.dubbed(batch, np.arange(first, first + len(batch)), weights)
+            batch = list(itertools.islice(shown, min(BATCH, frames.stop - first)))
+            numbers = np.arange(first, first + len(batch))
+            images = self.dubbed([frame.image for frame in batch], numbers, weights)
+            pictures = [with_change(frame.picture, frame.image, new) for frame, new in zip(batch, images, strict=True)]
+            if self._layer == "mouth":
+                shares = self._shares(numbers, weights)
+                masks = self._renderer.masks(self.indices[numbers], shares, *images[0].shape[:2])
+                pictures = [
+                    lift(new, frame.picture, mask) for new, frame, mask in zip(pictures, batch, masks, strict=True)
+                ]
+            yield from pictures
 
     def dubbed(
         self, images: Sequence[NDArray[np.uint8]], numbers: NDArray[np.integer], weights: NDArray[np.float32]
     ) -> list[NDArray[np.uint8]]:
-        """B of the frames, as they are written: whole pictures, or mouths with alpha.
+        """B of the frames as pictures for looking at, uint8 (H, W, 3), see :attr:`s2l_core.media.video.Frame.image`.
 
         Args:
-            images: The footage's frames that they show, uint8 (H, W, 3).
+            images: The footage's frames that they show.
             numbers: (B,) which ones they are.
             weights: As in :meth:`read`.
         """
-        shares = np.where(numbers < self.voiced, weights[np.minimum(numbers, self.voiced - 1)], np.float32(0))
-        indices, dubbed = self.indices[numbers], list(images)
-        if shares.any():
-            codes = self._renderer.codes(images, indices, self._codes, numbers / float(self.rate))
-            dubbed = self._renderer.render(images, indices, codes, shares)
-        if self._layer == "picture":
-            return dubbed
-        masks = self._renderer.masks(indices, shares, *images[0].shape[:2])
-        return [lift(new, old, mask) for new, old, mask in zip(dubbed, images, masks, strict=True)]
+        shares, indices = self._shares(numbers, weights), self.indices[numbers]
+        if not shares.any():
+            return list(images)
+        codes = self._renderer.codes(images, indices, self._codes, numbers / float(self.rate))
+        return self._renderer.render(images, indices, codes, shares)
+
+    def _shares(self, numbers: NDArray[np.integer], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        """How far the mouths of frames (B,) are replaced: those that do not speak keep theirs."""
+        return np.where(numbers < self.voiced, weights[np.minimum(numbers, self.voiced - 1)], np.float32(0))

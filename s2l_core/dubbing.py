@@ -19,9 +19,9 @@ from .footage import Footage, fingerprint_file, prepare
 from .jobs import DubJob, Media, to_document
 from .media.audio import SPEECH_RATE, read_speech
 from .media.chunks import Chunks
-from .media.encodings import codec_of
+from .media.encodings import codec_of, refuse_loss
 from .media.mix import read_around, read_voice, sources
-from .media.video import probe
+from .media.video import probe, raster_of_span
 from .model.speaker import SpeakerModel
 from .rendering import BATCH
 from .speech.features import speech_level
@@ -39,12 +39,12 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     chunk when the same job comes again, and ends with the same bytes.
 
     Returns:
-        ``output_path``, ``frames_expected``, ``frames_written``, ``frames_resumed`` (which an earlier run wrote),
-        ``duration_error_ms`` (of the pictures against the voice), ``frames_without_face``, ``untouched`` (runs of
-        frames that keep the footage's pixels, with ``first``, ``last`` and ``reason``: ``"no face"``,
-        ``"turned away"`` or ``"occluded"``), ``speaker_seed``, ``speaker_version`` and ``speaker_mouth_psnr`` in dB,
-        which the speaker file tells of its training, each None where it does not, ``prepare_seconds``,
-        ``dub_seconds``, ``dub_fps``.
+        ``output_path``, ``summary`` (a sentence), ``frames_expected``, ``frames_written``, ``frames_resumed`` (which an
+        earlier run wrote), ``frames_dubbed`` (whose mouths are replaced, if only in part), ``duration_error_ms`` (of
+        the pictures against the voice), ``frames_without_face``, ``untouched`` (runs of frames that keep the footage's
+        pixels, with ``first``, ``last`` and ``reason``: ``"no face"``, ``"turned away"`` or ``"occluded"``),
+        ``speaker_seed``, ``speaker_version`` and ``speaker_mouth_psnr`` in dB, which the speaker file tells of its
+        training, each None where it does not, ``prepare_seconds``, ``dub_seconds``, ``dub_fps``.
 
     Raises:
         Speech2LipError: What is wrong with the files; see :mod:`s2l_core.errors`.
@@ -53,9 +53,11 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     started = time.monotonic()
     refuse_unwritable(job.output_path, job.footage.path, *sources(job.voice), job.speaker_path)
     _refuse_other_name(job)
+    info = probe(job.footage.path)
+    raster = raster_of_span(job.footage, info)
+    refuse_loss(job.encoding, job.footage.path, raster)
     device = choose_device(job.device)
     speaker = SpeakerModel.load(job.speaker_path, device)
-    info = probe(job.footage.path)
     speech, sound = read_voice(job.voice)
     footage = prepare(job.footage, job.landmarks, device.type, report, faceless=True, known=speaker.known_head)
     prepared = time.monotonic()
@@ -65,15 +67,15 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     samples = _fit_sound(sound, job.footage if count > voiced else None, voiced, count, rate)
     judged = frames.judge(report)
 
-    chunks = Chunks(job.output_path, count, CHUNK, job.encoding, _identity(job, footage, device.type))
+    chunks = Chunks(job.output_path, count, CHUNK, job.encoding, _identity(job, footage, device.type), raster)
     missing = chunks.missing
     written = count - sum(map(len, missing))
     resumed = written
     for chunk in missing:
         with chunks.writer(chunk, info.width, info.height, rate, info.colour) as writer:
-            for image in frames.read(chunk, judged.weights):
+            for picture in frames.read(chunk, judged.weights):
                 report.progress("Dub", written, count)
-                writer.write(image)
+                writer.write(picture)
                 written += 1
     report.progress("Dub", count, count)
     chunks.join(rate, samples, speaker.synthetic_media("lips"))
@@ -81,9 +83,11 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     seconds = len(speech) / SPEECH_RATE
     return {
         "output_path": job.output_path,
+        "summary": judged.summary,
         "frames_expected": len(job.moments) or round(seconds * rate) + count - voiced,
         "frames_written": written,
         "frames_resumed": resumed,
+        "frames_dubbed": judged.dubbed,
         "duration_error_ms": 1000.0 * (voiced / float(rate) - seconds),
         "frames_without_face": int((~footage.track.found[frames.indices[:voiced]]).sum()),
         "untouched": judged.untouched,

@@ -59,6 +59,7 @@ def faces(job: FacesJob, report: Report | None = None) -> dict[str, Any]:
     """
     report = report or Report()
     info = probe(job.footage.path)
+    width, height = info.true_size
     detector = MeshDetector(bundled_models())
     people: list[_Person] = []
     count = 0
@@ -80,8 +81,8 @@ def faces(job: FacesJob, report: Report | None = None) -> dict[str, Any]:
     return {
         "faces": [
             {
-                "x": float(np.clip(person.regions[0].x / info.width, 0.0, 1.0)),
-                "y": float(np.clip(person.regions[0].y / info.height, 0.0, 1.0)),
+                "x": float(np.clip(person.regions[0].x / width, 0.0, 1.0)),
+                "y": float(np.clip(person.regions[0].y / height, 0.0, 1.0)),
                 "share": len(person.regions) / count,
                 "width_px": float(np.median([region.face_side for region in person.regions])),
                 "picture": _write(person, Path(job.output_path) / f"face_{number}.png"),

@@ -22,7 +22,7 @@ from .jobs import Media
 from .kept import FORGETFUL, Kept, Rows, Tensors
 from .media.video import Frame, VideoInfo, probe, read_frames
 
-_CACHE_VERSION = 3
+_CACHE_VERSION = 4
 _TIME_TOLERANCE = 1e-3
 _LAYOUTS = {layout.count: layout for layout in (MESH468, IBUG68)}
 _LEAST_FACE_SHARE = 0.5
@@ -42,7 +42,7 @@ class Footage:
         fingerprint: Hash of the file's content, the same wherever the file lies.
         layout: Which landmark is which.
         times: float64 (N,) seconds from the start of the medium.
-        landmarks: float32 (N, P, 3) pixels, NaN in frames without a face.
+        landmarks: float32 (N, P, 3) pixels of :attr:`s2l_core.media.video.Frame.image`, NaN in frames without a face.
         track: Pose of the head in every frame, shape of the head and camera.
     """
 
@@ -121,12 +121,12 @@ def prepare(
     if np.isnan(points[inside]).all():
         if not faceless:
             raise NoFace(f"No frame of {media.path} shows a face.")
-        track = no_head(inside.stop - inside.start, layout, info.width, info.height)
+        track = no_head(inside.stop - inside.start, layout, *info.true_size)
         return Footage(media, info, fingerprint, layout, times[inside], points[inside], track)
 
     def track_of_clip() -> Tensors:
         shots, same_file = find_shots(points, layout), known is not None and known.file == fingerprint
-        return _to_tensors(track_head(points, times, shots, layout, info.width, info.height, report, known, same_file))
+        return _to_tensors(track_head(points, times, shots, layout, *info.true_size, report, known, same_file))
 
     track = _to_track(kept.once(_track_name(known), track_of_clip)).part(inside)
     return Footage(media, info, fingerprint, layout, times[inside], points[inside], track)
@@ -171,7 +171,8 @@ def _find_landmarks(media: Media, info: VideoInfo, landmarks: str, device: str, 
     """Times (N,) and points (N, P, 3) of the frames; goes on where an earlier process was ended."""
     detector = open_detector(landmarks, device)
     if media.face:
-        detector.choose(media.face[0] * info.width, media.face[1] * info.height)
+        width, height = info.true_size
+        detector.choose(media.face[0] * width, media.face[1] * height)
     rows = Rows(kept, "found")
     frames = read_frames(media)
     if rows.count:

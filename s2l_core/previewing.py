@@ -57,9 +57,9 @@ def preview(job: PreviewJob, report: Report | None = None) -> dict[str, Any]:
         raise BadJob(f"There is no frame {job.frame} to preview: the dub has {len(frames)}.")
 
     reasons = reasons_of_pose(speaker, footage)[frames.indices[: frames.voiced]]
-    (image,) = frames.read(range(job.frame, job.frame + 1), (reasons == 0).astype(np.float32))
+    (picture,) = frames.read(range(job.frame, job.frame + 1), (reasons == 0).astype(np.float32))
     reason = REASONS[reasons[job.frame]] if job.frame < frames.voiced else ""
-    write_picture(Path(job.output_path), image, _PICTURE)
+    write_picture(Path(job.output_path), picture, _PICTURE, footage.info.raster.aspect)
     return {"output_path": job.output_path, "reason": reason, "preview_seconds": time.monotonic() - started}
 
 

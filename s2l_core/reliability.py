@@ -20,6 +20,8 @@ from .trust import seen_angles
 REASONS = ("", "no face", "turned away", "occluded")
 """Why a frame keeps its pixels, by number; the first one does not."""
 _NO_FACE, _TURNED_AWAY, _OCCLUDED = 1, 2, 3
+_IN_WORDS = {"no face": "without a face"}
+"""Reasons as they are said of a number of frames, where that differs."""
 
 _MOST_YAW, _MOST_PITCH = 35.0, 25.0
 """Degrees from the canonical view beyond which too little of the mouth was learnt, or can be seen."""
@@ -55,6 +57,22 @@ class Reliability:
             for first, end in zip(starts, ends, strict=True)
             if self.reasons[first]
         ]
+
+    @property
+    def dubbed(self) -> int:
+        """Frames whose mouth is replaced, if only in part."""
+        return int(np.count_nonzero(self.weights))
+
+    @property
+    def summary(self) -> str:
+        """How many frames are dubbed, and why others are not, as a sentence."""
+        total = len(self.weights)
+        if self.dubbed == total:
+            return f"Dubbed {total} frames."
+        numbers, counts = np.unique(self.reasons[self.weights == 0], return_counts=True)
+        words = [_IN_WORDS.get(REASONS[number], REASONS[number]) for number in numbers]
+        kept = ", ".join(f"{count} {reason}" for count, reason in zip(counts, words, strict=True))
+        return f"Dubbed {self.dubbed} of {total} frames: {kept}."
 
 
 def judge_frames(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .footage import Footage, shown_at
 from .jobs import DubJob
-from .media.video import read_frames
+from .media.video import Frame, read_frames
 
 _BLOCK = 32
 """Frames that are held in memory to be played backwards."""
@@ -52,8 +52,8 @@ def rest_of(footage: Footage, count: int, rate: Fraction) -> NDArray[np.int64]:
     return shown_at(footage.times, footage.times[0] + np.arange(min(count, total), total) / float(rate))
 
 
-def frames_in_order(footage: Footage, indices: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
-    """Pictures of the footage's frames ``indices``, which run forth and back, without holding them all in memory."""
+def frames_in_order(footage: Footage, indices: NDArray[np.int64]) -> Iterator[Frame]:
+    """The footage's frames ``indices``, which run forth and back, without holding them all in memory."""
     for block in np.split(indices, np.flatnonzero(_turns(indices)) + 1):
         if len(block) == 0:
             continue
@@ -61,10 +61,12 @@ def frames_in_order(footage: Footage, indices: NDArray[np.int64]) -> Iterator[ND
             yield from _ascending(footage, block)
         else:
             for part in np.split(block, range(_BLOCK, len(block), _BLOCK)):
-                yield from reversed(list(_ascending(footage, part[::-1])))
+                held = list(_ascending(footage, part[::-1]))
+                while held:
+                    yield held.pop()  # what was shown is let go of, with all that was converted
 
 
-def _ascending(footage: Footage, indices: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
+def _ascending(footage: Footage, indices: NDArray[np.int64]) -> Iterator[Frame]:
     first, last = footage.times[indices[0]], footage.times[indices[-1]]
     start = max(0.0, float(first) - _TIME_TOLERANCE)
     span = replace(footage.media, start=start, end=float(last) + 2 * _TIME_TOLERANCE)
@@ -72,7 +74,7 @@ def _ascending(footage: Footage, indices: NDArray[np.int64]) -> Iterator[NDArray
     wanted = 0
     for frame in read_frames(span):
         while wanted < len(indices) and indices[wanted] == position:
-            yield frame.image
+            yield frame
             wanted += 1
         position += 1
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import av
 import numpy as np
@@ -25,15 +25,15 @@ from ..files import refusal, write_whole
 from ..jobs import Encoding
 from .encodings import codec_of, is_folder
 from .pictures import picture_name, write_picture
+from .raster import ORDINARY, ColourTags, Picture, Raster
 from .soundtrack import Soundtrack
-from .video import ColourTags
-from .writing import VideoWriter, open_output
+from .writing import VideoWriter, finish_output, open_output, set_pixel_aspect
 
 _DOCUMENT, _PICTURES, _NOTICE = "job.json", "pictures", "synthetic_media.txt"
 
 
 class FrameWriter(Protocol):
-    def write(self, image: np.ndarray) -> None:
+    def write(self, picture: Picture) -> None:
         """Append a frame."""
 
 
@@ -46,16 +46,25 @@ class Chunks:
         size: Frames of a chunk; the last one may be shorter.
         encoding: How the result is written.
         document: JSON values that tell the work apart from all other: what is there of another is removed.
+        raster: How the source is stored, see :class:`s2l_core.media.writing.VideoWriter`.
 
     Raises:
         CannotWrite: The folder cannot be made, or the result would take the place of a folder.
         DiskFull: There is no room.
     """
 
-    def __init__(self, path: str, count: int, size: int, encoding: Encoding, document: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        path: str,
+        count: int,
+        size: int,
+        encoding: Encoding,
+        document: dict[str, Any],
+        raster: Raster = ORDINARY,
+    ) -> None:
         self._path = Path(path)
         self._folder = self._path.with_name(f"{self._path.name}.partial")
-        self._count, self._size, self._encoding = count, size, encoding
+        self._count, self._size, self._encoding, self._raster = count, size, encoding, raster
         if self._path.is_dir():
             raise CannotWrite(f"There is already a folder {path}.", "Name another one.")
         self._open(json.dumps(document, indent=2, sort_keys=True))
@@ -74,11 +83,11 @@ class Chunks:
     ) -> Iterator[FrameWriter]:
         """Write one chunk; it counts as finished once the context is left without an exception."""
         if is_folder(self._encoding):
-            yield _PictureWriter(self._folder / _PICTURES, frames.start, self._encoding)
+            yield _PictureWriter(self._folder / _PICTURES, frames.start, self._encoding, self._raster.aspect)
             write_whole(str(self._mark(frames.start)), b"")
             return
         path = str(self._mark(frames.start))
-        with VideoWriter(path, width, height, rate, colour, encoding=self._encoding) as writer:
+        with VideoWriter(path, width, height, rate, colour, encoding=self._encoding, raster=self._raster) as writer:
             yield writer
 
     def join(self, rate: Fraction, sound: tuple[np.ndarray, int], comment: str) -> None:
@@ -119,7 +128,12 @@ class Chunks:
         return self._folder / f"{first:07}{suffix}"
 
     def _join_movies(self, whole: Path, rate: Fraction, sound: tuple[np.ndarray, int], comment: str) -> None:
-        with whole.open("wb") as file, open_output(file, self._encoding, rate, comment) as output:
+        with whole.open("w+b") as file:
+            self._copy_chunks(file, rate, sound, comment)
+            finish_output(file, self._encoding, self._raster.aspect)
+
+    def _copy_chunks(self, file: BinaryIO, rate: Fraction, sound: tuple[np.ndarray, int], comment: str) -> None:
+        with open_output(file, self._encoding, rate, comment) as output:
             pictures: VideoStream | None = None
             soundtrack: Soundtrack | None = None
             for first in range(0, self._count, self._size):
@@ -127,6 +141,7 @@ class Chunks:
                     source = chunk.streams.video[0]
                     if pictures is None or soundtrack is None:
                         pictures = output.add_stream_from_template(source)
+                        set_pixel_aspect(pictures, self._encoding, self._raster.aspect)
                         soundtrack = Soundtrack(output, *sound, self._encoding)
                     _copy_packets(chunk.demux(source), output, pictures, first, rate)
                 soundtrack.write(until=min(first + self._size, self._count) / rate)
@@ -135,12 +150,13 @@ class Chunks:
 
 
 class _PictureWriter:
-    def __init__(self, folder: Path, first: int, encoding: Encoding) -> None:
-        self._folder, self._next, self._encoding = folder, first, encoding
+    def __init__(self, folder: Path, first: int, encoding: Encoding, aspect: Fraction) -> None:
+        self._folder, self._next, self._encoding, self._aspect = folder, first, encoding, aspect
 
-    def write(self, image: np.ndarray) -> None:
+    def write(self, picture: Picture) -> None:
         self._next += 1
-        write_picture(self._folder / picture_name(self._next, self._encoding), image, self._encoding)
+        path = self._folder / picture_name(self._next, self._encoding)
+        write_picture(path, picture, self._encoding, self._aspect)
 
 
 def _copy_packets(

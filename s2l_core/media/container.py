@@ -10,13 +10,16 @@ from pathlib import Path
 import av
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
+from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from ..errors import FileMissing, Speech2LipError
 
+_DECODERS_OF_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _TEXT_AND_STILL_FORMATS = ("tty", "image2", "ico", "bin", "xbin", "idf", "adf")
 
 
@@ -64,9 +67,10 @@ def find_audio(container: InputContainer) -> AudioStream | None:
 
 def decode_video(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
     """Frames in presentation order from the container's position on; damaged packets are passed over."""
+    decoder = _decoder_of_alpha(stream) or stream.codec_context
     for packet in container.demux(stream):
         try:
-            yield from packet.decode()
+            yield from decoder.decode(packet)
         except av.FFmpegError:
             continue
 
@@ -78,6 +82,16 @@ def decode_audio(container: InputContainer, stream: AudioStream) -> Iterator[Aud
             yield from packet.decode()
         except av.FFmpegError:
             continue
+
+
+def _decoder_of_alpha(stream: VideoStream) -> VideoCodecContext | None:
+    """A decoder that sees the alpha of WebM, which lies beside the packets that libavcodec's own decoders read."""
+    name = _DECODERS_OF_ALPHA.get(stream.codec_context.name)
+    if stream.metadata.get("alpha_mode") != "1" or name not in av.codecs_available:
+        return None
+    decoder = CodecContext.create(name, "r")
+    assert isinstance(decoder, VideoCodecContext)
+    return decoder
 
 
 def timestamp(frame: VideoFrame | AudioFrame) -> Fraction | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..errors import BadJob
 from ..jobs import Encoding, Format
+from .raster import ORDINARY, Raster
 
 
 @dataclass(frozen=True)
@@ -16,9 +18,12 @@ class Codec:
         container: libavformat's name of the file format.
         name: libavcodec's name of the encoder of pictures.
         pixels: Its pixel format.
-        pixels_with_alpha: The same where there is alpha; empty where there cannot be.
+        alpha: The same where there is alpha; empty where there cannot be.
+        deep: The same where there are more than 8 bits; empty where that makes no difference, as in the next.
+        deep_alpha: The same where there are both.
+        full_chroma: The same where colour is stored at full resolution, but no alpha.
         options: Of the encoder.
-        options_with_alpha: The same where there is alpha.
+        options_of_444: The same for pixel formats with full chroma.
         sound: libavcodec's name of the encoder of sound.
     """
 
@@ -26,23 +31,27 @@ class Codec:
     container: str
     name: str
     pixels: str
-    pixels_with_alpha: str = ""
+    alpha: str = ""
+    deep: str = ""
+    deep_alpha: str = ""
+    full_chroma: str = ""
     options: dict[str, str] = field(default_factory=dict)
-    options_with_alpha: dict[str, str] = field(default_factory=dict)
+    options_of_444: dict[str, str] = field(default_factory=dict)
     sound: str = ""
 
 
 CODECS: dict[Format, Codec] = {
-    # 4:2:0 is what every player decodes: 4:4:4 H.264 does not play in browsers, on phones or in QuickTime.
+    # 8 bits and 4:2:0 are what every player decodes: browsers, phones and QuickTime play nothing else of H.264.
     "h264": Codec(".mp4", "mp4", "libx264", "yuv420p", options={"preset": "veryfast"}, sound="aac"),
     "prores": Codec(
         ".mov",
         "mov",
         "prores_ks",
         "yuv422p10le",
-        "yuva444p10le",
+        alpha="yuva444p10le",
+        full_chroma="yuv444p10le",
         options={"profile": "hq", "vendor": "apl0"},
-        options_with_alpha={"profile": "4444", "vendor": "apl0"},
+        options_of_444={"profile": "4444", "vendor": "apl0"},
         sound="pcm_s16le",
     ),
     # RGB as it was decoded: nothing is lost, not even to chroma that is stored at half its size.
@@ -51,22 +60,17 @@ CODECS: dict[Format, Codec] = {
         "matroska",
         "ffv1",
         "bgr0",
-        "bgra",
+        alpha="bgra",
+        deep="gbrp16le",
+        deep_alpha="gbrap16le",
         options={"level": "3", "slicecrc": "1"},
-        options_with_alpha={"level": "3", "slicecrc": "1"},
         sound="flac",
     ),
-    "png": Codec("", "", "png", "rgb24", "rgba"),
-    "exr": Codec(
-        "",
-        "",
-        "exr",
-        "gbrpf32le",
-        "gbrapf32le",
-        options={"format": "half", "compression": "zip16"},
-        options_with_alpha={"format": "half", "compression": "zip16"},
-    ),
+    "png": Codec("", "", "png", "rgb24", alpha="rgba", deep="rgb48be", deep_alpha="rgba64be"),
+    "exr": Codec("", "", "exr", "gbrpf32le", alpha="gbrapf32le", options={"format": "half", "compression": "zip16"}),
 }
+_ORDERS = {"top first": "tb", "bottom first": "bt"}
+"""How libav names fields that are interleaved, with the row of the upper one on top."""
 
 
 def codec_of(encoding: Encoding) -> Codec:
@@ -79,18 +83,45 @@ def is_folder(encoding: Encoding) -> bool:
     return not codec_of(encoding).suffix
 
 
-def has_alpha(encoding: Encoding) -> bool:
-    return encoding.layer == "mouth"
+def has_alpha(encoding: Encoding, raster: Raster = ORDINARY) -> bool:
+    """Whether pictures are written with alpha."""
+    return encoding.layer == "mouth" or raster.has_alpha
 
 
-def pixel_format(encoding: Encoding) -> str:
-    """Libav's name of the pixel format of an encoding."""
+def pixel_format(encoding: Encoding, raster: Raster = ORDINARY) -> str:
+    """Libav's name of the pixel format in which pictures of such a source are written."""
     codec = codec_of(encoding)
-    return codec.pixels_with_alpha if has_alpha(encoding) else codec.pixels
+    if has_alpha(encoding, raster):
+        return (raster.is_deep and codec.deep_alpha) or codec.alpha
+    return (raster.has_full_chroma and codec.full_chroma) or (raster.is_deep and codec.deep) or codec.pixels
 
 
-def encoder_options(encoding: Encoding) -> dict[str, str]:
+def encoder_options(encoding: Encoding, raster: Raster = ORDINARY) -> dict[str, str]:
     """Options of the encoder of pictures."""
     codec = codec_of(encoding)
-    options = codec.options_with_alpha if has_alpha(encoding) else codec.options
-    return options | ({"crf": str(encoding.crf)} if encoding.format == "h264" else {})
+    options = codec.options_of_444 if "444" in pixel_format(encoding, raster) else codec.options
+    if encoding.format == "h264":
+        options = options | {"crf": str(encoding.crf)}
+    if raster.fields != "progressive":
+        options = options | {"flags": "+ildct+ilme", "field_order": _ORDERS[raster.fields]}
+    return options
+
+
+def refuse_loss(encoding: Encoding, path: str, raster: Raster) -> None:
+    """Raise where a format cannot hold what the pictures of a source are.
+
+    Args:
+        encoding: How the result is written.
+        path: The source.
+        raster: How its pictures are stored.
+
+    Raises:
+        BadJob: The source has alpha or is interlaced, and the format cannot say so.
+    """
+    name = encoding.format.upper()
+    if has_alpha(encoding, raster) and not codec_of(encoding).alpha:
+        hint = "Choose ProRes, FFV1, PNG or EXR, or Mouth Overlay, which leaves the footage as it is."
+        raise BadJob(f"H.264 cannot keep the alpha of {path}.", hint)
+    if is_folder(encoding) and raster.fields != "progressive":
+        hint = "Choose H.264, ProRes or FFV1, or deinterlace the footage first."
+        raise BadJob(f"{name} pictures cannot say that {path} is interlaced.", hint)

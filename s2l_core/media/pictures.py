@@ -10,11 +10,13 @@ import numpy as np
 from av.codec.context import CodecContext
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
+from numpy.typing import NDArray
 
 from ..errors import CannotWrite
 from ..files import refusal
 from ..jobs import Encoding
-from .encodings import encoder_options, has_alpha, pixel_format
+from .encodings import encoder_options, pixel_format
+from .raster import Picture, Raster, to_frame
 
 _DIGITS = 6
 
@@ -24,38 +26,43 @@ def picture_name(number: int, encoding: Encoding) -> str:
     return f"{number:0{_DIGITS}}.{encoding.format}"
 
 
-def write_picture(path: Path, image: np.ndarray, encoding: Encoding) -> None:
-    """Write one picture as PNG, or as half floats into an OpenEXR file.
+def write_picture(path: Path, picture: Picture, encoding: Encoding, aspect: Fraction = Fraction(1)) -> None:
+    """Write one picture as PNG with as many bits as it has, or as half floats into an OpenEXR file.
 
     Args:
         path: The file.
-        image: uint8 (height, width, 3) RGB, or with straight alpha (height, width, 4). EXR becomes linear, and is
-            multiplied by its alpha, as programs expect of it.
+        picture: To write. EXR becomes linear, and is multiplied by its alpha, as programs expect of it.
         encoding: PNG or EXR.
+        aspect: Width of a pixel over its height.
 
     Raises:
         CannotWrite, DiskFull: As :func:`s2l_core.files.write_whole`.
     """
+    height, width, channels = picture.shape
+    raster = Raster(aspect, depth=8 * picture.itemsize, has_alpha=channels == 4)
+    pixels = pixel_format(encoding, raster)
     if encoding.format == "exr":
-        planes = np.moveaxis(_linear(image), -1, 0)[[1, 2, 0, 3][: image.shape[2]]]
-        frame = VideoFrame(image.shape[1], image.shape[0], pixel_format(encoding))
+        planes = np.moveaxis(_linear(picture), -1, 0)[[1, 2, 0, 3][:channels]]
+        frame = VideoFrame(width, height, pixels)
         for plane, values in zip(frame.planes, planes, strict=True):
-            rows = np.zeros((image.shape[0], plane.line_size // 4), np.float32)
-            rows[:, : image.shape[1]] = values
+            rows = np.zeros((height, plane.line_size // 4), np.float32)
+            rows[:, :width] = values
             plane.update(rows.tobytes())
     else:
-        frame = VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgba" if has_alpha(encoding) else "rgb24")
+        frame = to_frame(picture).reformat(format=pixels)
     try:
-        path.write_bytes(_encode(frame, encoding))
+        path.write_bytes(_encode(frame, encoding, raster))
     except OSError as error:
         raise refusal(path, error) from error
 
 
-def _encode(frame: VideoFrame, encoding: Encoding) -> bytes:
+def _encode(frame: VideoFrame, encoding: Encoding, raster: Raster) -> bytes:
     context = CodecContext.create(encoding.format, "w")
     assert isinstance(context, VideoCodecContext)
     context.width, context.height, context.pix_fmt = frame.width, frame.height, frame.format.name
-    context.time_base, context.options = Fraction(1, 25), encoder_options(encoding)
+    context.time_base, context.options = Fraction(1, 25), encoder_options(encoding, raster)
+    if raster.aspect != 1:
+        context.sample_aspect_ratio = raster.aspect
     frame.pts = 0
     try:
         return b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])
@@ -63,12 +70,12 @@ def _encode(frame: VideoFrame, encoding: Encoding) -> bytes:
         raise CannotWrite(f"A picture cannot be encoded as {encoding.format.upper()}: {error}.") from error
 
 
-def _linear(image: np.ndarray) -> np.ndarray:
+def _linear(picture: Picture) -> NDArray[np.float32]:
     """SRGB code values as scene-linear float32, multiplied by alpha where there is one."""
-    values = image.astype(np.float32) / 255.0
+    values = picture.astype(np.float32) / np.float32(np.iinfo(picture.dtype).max)
     colour = values[..., :3]
     colour = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
-    if image.shape[2] == 3:
+    if picture.shape[2] == 3:
         return colour
     alpha = values[..., 3:]
     return np.concatenate([colour * alpha, alpha], axis=-1)

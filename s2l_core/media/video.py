@@ -1,8 +1,4 @@
-"""Video files: what they are, and their frames by timestamp.
-
-Pictures are converted with the matrix and range that the source is tagged with. libswscale would take BT.601 for
-everything untagged.
-"""
+"""Video files: what they are, and their frames by timestamp."""
 
 from __future__ import annotations
 
@@ -15,44 +11,34 @@ from functools import cached_property
 
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, Interpolation
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from ..errors import NotAVideo
 from ..jobs import Media
 from .container import decode_video, find_audio, find_video, open_container, timestamp
-
-LIMITED_RANGE, FULL_RANGE = int(ColorRange.MPEG), int(ColorRange.JPEG)
-RGB, BT709, UNSPECIFIED, SMPTE170M = 0, 1, 2, 6
+from .raster import (
+    ORDINARY,
+    ColourTags,
+    Fields,
+    Picture,
+    Raster,
+    fields_of,
+    is_plain,
+    quarter_turns,
+    raster_of,
+    to_image,
+    to_picture,
+    true_size,
+    upright_aspect,
+)
 
 # Matroska rounds timestamps to milliseconds: a frame that lies that close before the start belongs to the span.
 _TIME_TOLERANCE = 0.001
-ACCURATE = (
-    Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
-)
-
-
-@dataclass(frozen=True)
-class ColourTags:
-    """How code values mean colour, as tagged in a file: code points of ITU-T H.273.
-
-    Attributes:
-        range: 1 limited (studio), 2 full, 0 untagged.
-        matrix: Matrix coefficients, e.g. 1 BT.709, 6 SMPTE 170M (BT.601), 9 BT.2020; 2 untagged.
-        transfer: Transfer characteristics; 2 untagged.
-        primaries: Colour primaries; 2 untagged.
-    """
-
-    range: int = 0
-    matrix: int = UNSPECIFIED
-    transfer: int = UNSPECIFIED
-    primaries: int = UNSPECIFIED
-
-    def assumed(self, width: int, height: int) -> ColourTags:
-        """The tags with range and matrix filled in as players do it: BT.709 for HD, BT.601 below, limited range."""
-        is_hd = max(width, height) >= 1280 or min(width, height) > 576
-        matrix = (BT709 if is_hd else SMPTE170M) if self.matrix in (UNSPECIFIED, RGB) else self.matrix
-        return replace(self, range=self.range or LIMITED_RANGE, matrix=matrix)
+_FIRST_FRAMES = 5
+"""Frames that tell how a stream is stored: in each five of film in interlaced video, some are interlaced."""
+_PLACES = 8
+"""Of a span at which frames are looked at, for streams that are interlaced now and then."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +47,8 @@ class VideoInfo:
 
     Attributes:
         path: The file.
-        width: Pixels across, after rotation.
-        height: Pixels down, after rotation.
+        width: Pixels across as stored, after rotation.
+        height: Pixels down as stored, after rotation.
         rate: Frames per second; the mean where it varies.
         duration: Seconds from the first frame to the end of the last.
         has_sound: There is a sound stream beside it.
@@ -71,6 +57,7 @@ class VideoInfo:
         rotation: Degrees counter-clockwise by which the coded picture is turned for display.
         colour: Colour tags.
         sample_rate: Samples per second of the sound; None without sound.
+        raster: How the pictures are stored.
     """
 
     path: str
@@ -84,19 +71,44 @@ class VideoInfo:
     rotation: int
     colour: ColourTags
     sample_rate: int | None
+    raster: Raster = ORDINARY
+
+    @property
+    def true_size(self) -> tuple[int, int]:
+        """Width and height of :attr:`Frame.image`."""
+        return true_size(self.width, self.height, self.raster.aspect)
 
 
 class Frame:
-    """A picture, ``time`` seconds after the first frame of its stream."""
+    """A picture, ``time`` seconds after the first frame of its stream.
 
-    def __init__(self, time: float, decoded: VideoFrame) -> None:
+    It is converted when it is first asked for: most of the cost of a frame.
+
+    Args:
+        time: Seconds.
+        decoded: What the decoder gave.
+        aspect: Of its pixels, upright.
+    """
+
+    def __init__(self, time: float, decoded: VideoFrame, aspect: Fraction = Fraction(1)) -> None:
         self.time = time
         self._decoded = decoded
+        self._aspect = aspect
+
+    @property
+    def fields(self) -> Fields:
+        """The order of its fields."""
+        return fields_of(self._decoded)
 
     @cached_property
-    def image(self) -> np.ndarray:
-        """uint8 (H, W, 3) RGB, upright. It is converted when it is first asked for: most of the cost of a frame."""
-        return _upright_rgb(self._decoded)
+    def image(self) -> NDArray[np.uint8]:
+        """The picture for looking at: uint8 (H, W, 3) RGB, upright, with square pixels."""
+        return to_image(self._decoded, self._aspect)
+
+    @cached_property
+    def picture(self) -> Picture:
+        """The picture as it is stored, upright, with all its bits and its alpha; often the same array as ``image``."""
+        return self.image if is_plain(self._decoded, self._aspect) else to_picture(self._decoded)
 
 
 def probe(path: str) -> VideoInfo:
@@ -108,10 +120,11 @@ def probe(path: str) -> VideoInfo:
     """
     with open_container(path, NotAVideo) as container:
         stream = find_video(container)
-        frame = next(decode_video(container, stream), None) if stream else None
-        if stream is None or frame is None:
+        frames = list(itertools.islice(decode_video(container, stream), _FIRST_FRAMES)) if stream else []
+        if stream is None or not frames:
             raise NotAVideo(f"{path} holds no moving pictures.")
-        rotation = _quarter_turns(frame) * 90
+        frame = frames[0]
+        rotation = quarter_turns(frame) * 90
         width, height = (frame.height, frame.width) if rotation % 180 else (frame.width, frame.height)
         audio = find_audio(container)
         duration = stream.duration * stream.time_base if stream.duration and stream.time_base else None
@@ -127,14 +140,31 @@ def probe(path: str) -> VideoInfo:
             rotation=rotation,
             colour=ColourTags(frame.color_range, frame.colorspace, frame.color_trc, frame.color_primaries),
             sample_rate=audio.codec_context.sample_rate if audio else None,
+            raster=raster_of(stream, frames),
         )
     return info if info.duration else replace(info, duration=_measure_duration(path, info.rate))
+
+
+def raster_of_span(media: Media, info: VideoInfo) -> Raster:
+    """How the pictures of a span are stored: as the stream's first ones, but interlaced where frames at some place are.
+
+    Args:
+        media: The span.
+        info: Its file.
+    """
+    end = info.duration if media.end is None else min(media.end, info.duration)
+    for part in range(_PLACES if info.raster.fields == "progressive" else 0):
+        moment = media.start + max(end - media.start, 0.0) * part / _PLACES
+        for frame in itertools.islice(_decode_from(media.path, moment), _FIRST_FRAMES):  # from a key frame on
+            if frame.fields != "progressive":
+                return replace(info.raster, fields=frame.fields)
+    return info.raster
 
 
 def read_frames(media: Media) -> Iterator[Frame]:
     """The frames with ``media.start <= time < media.end``, one after the other; memory does not grow with length.
 
-    Any frame rate, also a varying one; pictures are turned upright and converted to 8-bit RGB.
+    Any frame rate, also a varying one; pictures are turned upright and converted to RGB.
 
     Raises:
         FileMissing: There is no such file.
@@ -144,30 +174,31 @@ def read_frames(media: Media) -> Iterator[Frame]:
     end = math.inf if media.end is None else media.end - _TIME_TOLERANCE
     frames = _decode_from(media.path, start)
     first = next(frames, None)
-    if first is None or first[0] > max(start, 0.0):  # seeking missed: the file has no usable index
+    if first is None or first.time > max(start, 0.0):  # seeking missed: the file has no usable index
         frames = _decode_from(media.path, 0.0)
     else:
         frames = itertools.chain([first], frames)
-    for time, frame in frames:
-        if time >= end:
+    for frame in frames:
+        if frame.time >= end:
             return
-        if time >= start:
-            yield Frame(time, frame)
+        if frame.time >= start:
+            yield frame
 
 
-def _decode_from(path: str, start: float) -> Iterator[tuple[float, VideoFrame]]:
-    """Decoded frames with their times, in order, from the last key frame at or before ``start`` where one is found."""
+def _decode_from(path: str, start: float) -> Iterator[Frame]:
+    """Frames in order, from the last key frame at or before ``start`` where one is found."""
     with open_container(path, NotAVideo) as container:
         stream = find_video(container)
         frames = decode_video(container, stream) if stream else iter(())
         first = next(frames, None)
         if stream is None or first is None:
             raise NotAVideo(f"{path} holds no moving pictures.")
+        aspect = upright_aspect(first, stream.sample_aspect_ratio)
         zero = timestamp(first)
         if zero is None:  # a bare elementary stream: frames follow each other at its rate
             rate = _constant_rate(stream)
             for index, frame in enumerate(itertools.chain([first], frames)):
-                yield float(index / rate), frame
+                yield Frame(float(index / rate), frame, aspect)
             return
         if start > 0 and stream.time_base:
             container.seek(int((zero + Fraction(start)) / stream.time_base), stream=stream)
@@ -178,7 +209,7 @@ def _decode_from(path: str, start: float) -> Iterator[tuple[float, VideoFrame]]:
         for frame in frames:
             moment = timestamp(frame)
             if moment is not None and (time := float(moment - zero)) > previous:
-                yield time, frame
+                yield Frame(time, frame, aspect)
                 previous = time
 
 
@@ -201,23 +232,3 @@ def _measure_duration(path: str, rate: Fraction) -> float:
         if not times:
             return float(len(packets) / rate)
         return float((max(times) - min(times)) * stream.time_base + 1 / rate)
-
-
-def _quarter_turns(frame: VideoFrame) -> int:
-    """Counter-clockwise quarter turns that bring the coded picture upright, from its display matrix."""
-    return round(frame.rotation / 90) % 4
-
-
-def _upright_rgb(frame: VideoFrame) -> np.ndarray:
-    if frame.format.is_rgb or frame.format.has_palette:
-        rgb = frame.reformat(format="rgb24")
-    else:
-        tags = ColourTags(frame.color_range, frame.colorspace).assumed(frame.width, frame.height)
-        rgb = frame.reformat(
-            format="rgb24",
-            src_colorspace=tags.matrix,
-            src_color_range=tags.range,
-            dst_color_range=FULL_RANGE,
-            interpolation=ACCURATE,
-        )
-    return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), _quarter_turns(frame)))

@@ -24,8 +24,9 @@ from ..errors import CannotWrite
 from ..files import refusal
 from ..jobs import Encoding
 from .encodings import codec_of, encoder_options, has_alpha, pixel_format
+from .matroska import ROOM, write_pixel_aspect
+from .raster import ACCURATE, FULL_RANGE, ORDINARY, RGB, ColourTags, Picture, Raster, convert_fields, to_frame
 from .soundtrack import Soundtrack
-from .video import ACCURATE, FULL_RANGE, RGB, ColourTags
 
 DEFAULT_ENCODING = Encoding()
 
@@ -35,7 +36,8 @@ class VideoWriter:
 
     The file is written beside its destination and takes its name only when it is whole; any exception, also an
     interrupt, removes it and leaves what was there before. H.264 and ProRes need even sizes, so an odd one grows by one
-    column or row, a copy of its neighbour. The same calls write the same bytes.
+    column or row, a copy of its neighbour; interlaced H.264 needs a multiple of four rows. The same calls write the
+    same bytes.
 
     Args:
         path: Destination.
@@ -47,6 +49,7 @@ class VideoWriter:
             caller's choice.
         encoding: How to write; not as a folder of pictures.
         comment: What the container says of its content.
+        raster: How the source is stored, which the file keeps as far as its format can.
 
     Raises:
         CannotWrite: The destination's folder is missing or not writable (also from ``write`` and at the end).
@@ -63,6 +66,7 @@ class VideoWriter:
         sound: tuple[np.ndarray, int] | None = None,
         encoding: Encoding = DEFAULT_ENCODING,
         comment: str = "",
+        raster: Raster = ORDINARY,
     ) -> None:
         self._path = Path(path)
         self._partial = self._path.with_name(f"{self._path.stem}.{os.getpid()}.partial{self._path.suffix}")
@@ -75,6 +79,8 @@ class VideoWriter:
         self._sound = sound
         self._encoding = encoding
         self._comment = comment
+        self._raster = raster
+        self._pixels = pixel_format(encoding, raster)
         self._frames = 0
         self._cleanup: ExitStack
         self._file: BinaryIO
@@ -88,7 +94,7 @@ class VideoWriter:
         with ExitStack() as cleanup:
             try:
                 # A Python file keeps the reason of a failed write, which libavformat would reduce to "I/O error".
-                self._file = self._partial.open("wb")
+                self._file = self._partial.open("w+b")
             except OSError as error:
                 raise refusal(self._path, error) from error
             cleanup.callback(self._partial.unlink, missing_ok=True)
@@ -101,15 +107,17 @@ class VideoWriter:
             self._cleanup = cleanup.pop_all()
         return self
 
-    def write(self, image: np.ndarray) -> None:
-        """Append a frame, uint8 (height, width, 3) RGB, or with straight alpha (height, width, 4)."""
+    def write(self, picture: Picture) -> None:
+        """Append a frame, with alpha where that is written."""
         width, height = self._size
-        channels = 4 if has_alpha(self._encoding) else 3
-        if image.shape != (height, width, channels) or image.dtype != np.uint8:
-            raise ValueError(f"expected uint8 {(height, width, channels)}, got {image.dtype} {image.shape}")
-        padded = np.pad(image, ((0, self._video.height - height), (0, self._video.width - width), (0, 0)), mode="edge")
-        rgb = VideoFrame.from_ndarray(np.ascontiguousarray(padded), format="rgba" if channels == 4 else "rgb24")
-        frame = self._converted(rgb)
+        channels = 4 if has_alpha(self._encoding, self._raster) else 3
+        if picture.shape != (height, width, channels) or picture.dtype not in (np.uint8, np.uint16):
+            raise ValueError(f"expected {(height, width, channels)}, got {picture.dtype} {picture.shape}")
+        padding = ((0, self._video.height - height), (0, self._video.width - width), (0, 0))
+        frame = self._converted(to_frame(np.pad(picture, padding, mode="edge")))
+        context = self._video.codec_context
+        frame.color_range, frame.colorspace = context.color_range, context.colorspace
+        frame.color_trc, frame.color_primaries = context.color_trc, context.color_primaries  # ProRes takes the frame's
         frame.pts, frame.duration, frame.time_base = self._frames, 1, 1 / self._rate
         self._frames += 1
         try:
@@ -130,6 +138,7 @@ class VideoWriter:
                 if self._soundtrack is not None:
                     self._soundtrack.finish()
                 self._container.close()
+                finish_output(self._file, self._encoding, self._raster.aspect)
                 self._file.close()
                 self._partial.replace(self._path)
             except (OSError, av.FFmpegError) as failure:
@@ -137,14 +146,16 @@ class VideoWriter:
 
     @property
     def _is_rgb(self) -> bool:
-        return pixel_format(self._encoding).startswith("bgr")
+        return self._pixels.startswith(("bgr", "gbr"))
 
     def _converted(self, rgb: VideoFrame) -> VideoFrame:
-        pixels = pixel_format(self._encoding)
+        to_yuv = {"out_color_matrix": self._tags.matrix, "in_range": FULL_RANGE, "out_range": self._tags.range}
+        if self._raster.fields != "progressive":
+            return convert_fields(rgb, self._pixels, {} if self._is_rgb else to_yuv, self._raster.fields)
         if self._is_rgb:
-            return rgb.reformat(format=pixels)
+            return rgb.reformat(format=self._pixels)
         return rgb.reformat(
-            format=pixels,
+            format=self._pixels,
             src_color_range=FULL_RANGE,
             dst_colorspace=self._tags.matrix,
             dst_color_range=self._tags.range,
@@ -154,17 +165,21 @@ class VideoWriter:
     def _add_video(self) -> VideoStream:
         stream = self._container.add_stream(codec_of(self._encoding).name, rate=self._rate)
         assert isinstance(stream, VideoStream)
-        grain = 1 if self._is_rgb else 2
-        stream.width, stream.height = (size + size % grain for size in self._size)
-        stream.pix_fmt = pixel_format(self._encoding)
+        across, down = (1, 1) if self._is_rgb else (2, 2)
+        if self._encoding.format == "h264" and self._raster.fields != "progressive":
+            down = 4
+        width, height = self._size
+        stream.width, stream.height = width + -width % across, height + -height % down
+        stream.pix_fmt = self._pixels
         stream.time_base = 1 / self._rate
         context = stream.codec_context
         context.time_base = 1 / self._rate
-        context.options = encoder_options(self._encoding)
+        context.options = encoder_options(self._encoding, self._raster)
         context.color_range = FULL_RANGE if self._is_rgb else self._tags.range
         context.colorspace = RGB if self._is_rgb else self._source_tags.matrix
         context.color_trc = self._source_tags.transfer
         context.color_primaries = self._source_tags.primaries
+        set_pixel_aspect(stream, self._encoding, self._raster.aspect)
         return stream
 
 
@@ -177,6 +192,27 @@ def open_output(file: BinaryIO, encoding: Encoding, rate: Fraction, comment: str
     if comment:
         container.metadata["comment"] = comment
     return container
+
+
+def set_pixel_aspect(stream: VideoStream, encoding: Encoding, aspect: Fraction) -> None:
+    """Say what the pixels of a stream are wide over their height, before anything is written."""
+    if aspect == 1:
+        return
+    stream.codec_context.sample_aspect_ratio = aspect
+    if codec_of(encoding).container == "matroska":
+        stream.metadata.update(ROOM)
+
+
+def finish_output(file: BinaryIO, encoding: Encoding, aspect: Fraction) -> None:
+    """Add to a file whose container is closed what libavformat did not write of :func:`set_pixel_aspect`.
+
+    Args:
+        file: Open for reading and writing.
+        encoding: How it was written.
+        aspect: Of its pixels.
+    """
+    if aspect != 1 and codec_of(encoding).container == "matroska":
+        write_pixel_aspect(file, aspect)
 
 
 def close_quietly(file: BinaryIO | OutputContainer) -> None:

@@ -34,7 +34,10 @@ def answer(request: dict[str, Any]) -> None:
         "info": {"version": "0.0.0", "devices": ["cpu", "imaginary"], "job": job},
         "check": {"verdict": "usable", "advice": ["Record more speech.", "Move closer."], "job": job},
         "train": {"speaker_path": job.get("speaker_path"), "job": job},
-        "dub": {"output_path": job.get("output_path"), "frames_written": 30, "job": job},
+        "dub": {
+            **{"output_path": job.get("output_path"), "summary": "Dubbed 30 frames.", "untouched": []},
+            **{"frames_written": 30, "frames_dubbed": 30, "job": job},
+        },
         "head": {"output_path": job.get("output_path"), "job": job},
         "preview": {"output_path": job.get("output_path"), "reason": ""},
         "faces": {"faces": json.loads(os.environ.get("S2L_FAKE_FACES", "[]"))},
@@ -106,6 +109,15 @@ def fail(request: dict[str, Any]) -> None:
     send(
         id=1, error={"code": -32000, "message": "Nobody is there.", "data": {"code": "no_face", "hint": "Look again."}}
     )
+
+
+def leave_as_it_was(request: dict[str, Any]) -> None:
+    """Dub footage in which something is in front of every mouth."""
+    job = request["params"]
+    shutil.copy(job["footage"]["path"], job["output_path"])
+    result = {"output_path": job["output_path"], "summary": "Dubbed 0 of 30 frames: 30 occluded."}
+    untouched = [{"first": 0, "last": 29, "reason": "occluded"}]
+    send(id=1, result=result | {"frames_written": 30, "frames_dubbed": 0, "untouched": untouched})
 
 
 def crash(request: dict[str, Any]) -> None:

@@ -82,6 +82,13 @@ def test_failed_job_leaves_the_file_alone(run, edit, fake_worker, capsys) -> Non
     assert edit.read_bytes() == before
 
 
+def test_a_dub_that_changed_nothing_is_told_and_kept(run, edit, fake_worker, capsys) -> None:
+    fake_worker("leave_as_it_was")
+    assert run(["dub", "--all"]) == 1
+    assert "Interview: untouched. Dubbed 0 of 30 frames: 30 occluded. The result is" in capsys.readouterr().out
+    assert len(dubbed_in(edit)) == 1
+
+
 def test_one_bad_file_does_not_keep_the_next_from_being_done(run, edit, fake_worker) -> None:
     assert run(["dub", "--all", "gone.blend", str(edit)]) == 1
     assert len(dubbed_in(edit)) == 1

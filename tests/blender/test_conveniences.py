@@ -19,7 +19,7 @@ KEYMAPS = (
     "Window",
 )
 MODIFIERS = ("ctrl", "alt", "shift", "oskey")
-PRESETS = {"draft": ("draft", "h264", 23), "balanced": ("balanced", "h264", 17), "final": ("final", "prores", 17)}
+PRESETS = {"draft": ("draft", "auto", 23), "balanced": ("balanced", "auto", 17), "final": ("final", "prores", 17)}
 
 
 def execute(name: str) -> None:

@@ -170,6 +170,35 @@ def test_dubbing_again_adds_a_strip_and_keeps_the_first_file(scene, ready_to_dub
     assert sorted(strip.channel for strip in scene.sequence_editor.strips) == [1, 2, 3, 4]
 
 
+def test_a_dub_that_changed_nothing_is_a_warning(module, scene, ready_to_dub, fake_worker, capfd) -> None:
+    fake_worker("leave_as_it_was")
+    assert bpy.ops.s2l.dub_strip() == {"FINISHED"}
+    assert "Warning: Dubbed 0 of 30 frames: 30 occluded." in capfd.readouterr().out
+    assert "s2l_job" in scene.sequence_editor.active_strip
+
+
+@pytest.mark.parametrize(
+    ("layer", "chosen", "has_alpha", "written"),
+    [
+        ("picture", "auto", False, "h264"),
+        ("picture", "auto", True, "prores"),
+        ("picture", "h264", True, "h264"),
+        ("picture", "ffv1", True, "ffv1"),
+        ("mouth", "auto", False, "prores"),
+        ("mouth", "h264", False, "prores"),
+    ],
+)
+def test_automatic_format_keeps_alpha(module, scene, tmp_path, layer, chosen, has_alpha, written) -> None:
+    dub, path = scene.s2l.dub, str(tmp_path / "take.png")
+    image = bpy.data.images.new("take", 8, 8, alpha=has_alpha)
+    image.file_format, image.filepath_raw = "PNG", path
+    image.save()
+    dub.format, dub.layer = chosen, layer
+    before = list(bpy.data.images)
+    assert module("s2l_blender_addon.dub_job").written_format(dub, path) == written
+    assert list(bpy.data.images) == before
+
+
 @pytest.mark.parametrize(
     ("behaviour", "sentence"),
     [("fail", "Nobody is there. Look again."), ("crash", "out of luck"), ("quit", "status 0")],

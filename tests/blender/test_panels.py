@@ -114,7 +114,7 @@ def test_train_and_dub_panels_show_what_they_need(draw, scene, strips, sound) ->
     ]
     assert draw("S2L_PT_output") == [
         "Result: picture",
-        "Format: h264",
+        "Format: auto",
         "Rate Factor: 17",
         "Folder: Beside the .blend file",
     ]
@@ -189,9 +189,22 @@ def test_result_panel_tells_what_a_strip_was_made_of(module, draw, queue, press,
     texts = draw("S2L_PT_result")
     facts = dict(zip(texts[1:-2:2], texts[2:-2:2], strict=True))
     assert texts[0] == "Synthetic media"
-    assert facts.keys() == {"Speaker", "Sound", "Made", "Version", "Frames"}
-    assert (facts["Speaker"], facts["Sound"], facts["Frames"]) == ("Ada", "click.wav", "30")
+    assert facts.keys() == {"Speaker", "Sound", "Made", "Version", "Frames", "Dubbed"}
+    assert (facts["Speaker"], facts["Sound"]) == ("Ada", "click.wav")
+    assert (facts["Frames"], facts["Dubbed"]) == ("30", "30")
     assert texts[-2:] == ["Redo", "Redo With Changes"]
+
+
+def test_panels_tell_that_no_frame_was_dubbed(draw, queue, press, ready_to_dub, fake_worker) -> None:
+    fake_worker("leave_as_it_was")
+    press("S2L_OT_dub_strip")
+    queue.finish()
+    name, button, outcome, *_ = draw("S2L_PT_queue")
+    assert (name, button) == ("Dub Interview", "Remove")
+    assert outcome.startswith("Dubbed 0 of 30 frames: 30 occluded.")
+    texts = draw("S2L_PT_result")
+    assert texts[texts.index("Dubbed") + 1] == "0"
+    assert "Frames 1 to 30: occluded" in texts
 
 
 def test_result_panel_tells_how_its_speaker_was_trained(draw, scene, strips, movie) -> None:

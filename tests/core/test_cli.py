@@ -159,6 +159,22 @@ def test_a_person_reads_plain_lines(stand_in: Callable[[str, Verb], None], capsy
     ]
 
 
+@pytest.mark.parametrize(("dubbed", "status"), [(0, 1), (1, 0), (50, 0)])
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_a_dub_that_changed_nothing_is_status_1(
+    stand_in: Callable[[str, Verb], None],
+    capsys: pytest.CaptureFixture[str],
+    dubbed: int,
+    status: int,
+    flags: list[str],
+) -> None:
+    result = {"output_path": "out.mp4", "summary": f"Dubbed {dubbed} of 50 frames.", "frames_dubbed": dubbed}
+    stand_in("dub", lambda job, report: result)
+    assert cli.main(["dub", "anna.s2l", "take.mp4", "line.wav", "out.mp4", *flags]) == status
+    shown = capsys.readouterr().out
+    assert json.loads(shown) == result if flags else f"summary: Dubbed {dubbed} of 50 frames." in shown
+
+
 def test_trouble_is_one_sentence_and_status_1(
     stand_in: Callable[[str, Verb], None], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -18,7 +19,9 @@ import s2l_core
 from s2l_core.errors import BadJob, Cancelled
 from s2l_core.events import Event, Progress, Report
 from s2l_core.jobs import DubJob, Encoding, Media
+from s2l_core.media.raster import Raster
 from s2l_core.media.video import probe, read_frames
+from s2l_core.media.writing import VideoWriter
 from s2l_core.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,6 +127,27 @@ def test_mouth_over_the_source_gives_the_dubbed_picture(hasty_speaker: str, voic
         assert 0 < (mouth[..., 3] > 0).mean() < 0.3
         assert np.abs(over.round() - picture).mean() < 0.01
         assert np.percentile(np.abs(over.round() - picture), 99.99) <= 2
+
+
+def test_a_squeezed_cut_out_in_16_bits_stays_what_it_is(hasty_speaker: str, voice: str, tmp_path: Path) -> None:
+    take, dubbed = str(tmp_path / "take.mkv"), str(tmp_path / "dubbed.mkv")
+    raster = Raster(Fraction(64, 45), depth=16, has_alpha=True, has_full_chroma=True)
+    noise = np.random.default_rng(1).integers(0, 257, (384, 270, 3), np.uint16)
+    alpha = (np.hypot(*(np.mgrid[:384, :270] - np.array([[[200]], [[135]]]))) < 180)[..., None] * np.uint16(65535)
+    with VideoWriter(take, 270, 384, Fraction(25), encoding=Encoding("ffv1"), raster=raster) as writer:
+        for frame in read_frames(Media(str(SPEAKER), 0.0, 0.6)):
+            squeezed = np.asarray(cv2.resize(frame.image, (270, 384), interpolation=cv2.INTER_AREA), np.uint16)
+            writer.write(np.concatenate([(squeezed * 257) ^ noise, alpha], axis=-1))
+    asked = DubJob(hasty_speaker, Media(take), Media(voice, 0.0, 0.6), dubbed, encoding=Encoding("ffv1"), device="cpu")
+    result = s2l_core.dub(asked)
+    assert (result["frames_dubbed"], result["summary"]) == (15, "Dubbed 15 frames.")
+    assert probe(dubbed).raster == probe(take).raster == raster
+    for old, new in zip(read_frames(Media(take)), read_frames(Media(dubbed)), strict=True):
+        changed = (old.picture != new.picture).any(axis=-1)
+        assert np.array_equal(old.picture[..., 3], new.picture[..., 3])
+        assert changed[250:330, 100:170].mean() > 0.5
+        changed[200:384, 50:220] = False
+        assert not changed.any()
 
 
 def read(path: Path) -> np.ndarray:

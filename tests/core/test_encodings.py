@@ -17,7 +17,8 @@ from s2l_core.jobs import Encoding, Format, Media
 from s2l_core.media.audio import read_audio
 from s2l_core.media.chunks import Chunks
 from s2l_core.media.encodings import CODECS
-from s2l_core.media.video import BT709, ColourTags, read_frames
+from s2l_core.media.raster import BT709, ColourTags
+from s2l_core.media.video import read_frames
 
 RATE, COUNT, SIZE = Fraction(25), 50, 16
 COLOUR = ColourTags(1, BT709, BT709, BT709)
@@ -149,14 +150,24 @@ def test_h264_has_no_alpha() -> None:
         Encoding("h264", layer="mouth")
 
 
-def test_lifted_mouth_over_the_old_frame_gives_the_new_one() -> None:
-    random = np.random.default_rng(3)
-    old = random.integers(0, 256, (40, 40, 3), dtype=np.uint8)
-    lips = random.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_lifted_mouth_over_the_old_frame_gives_the_new_one(kind: type) -> None:
+    random, most = np.random.default_rng(3), np.iinfo(kind).max
+    old = random.integers(0, most, (40, 40, 3), kind, endpoint=True)
+    lips = random.integers(0, most, (40, 40, 3), kind, endpoint=True)
     mask = (np.hypot(*np.mgrid[-20:20, -20:20]) * -20 + 300).clip(0, 255).astype(np.uint8)
     share = mask[..., None] / 255.0
-    new = (old + share * (lips.astype(float) - old)).round().astype(np.uint8)
+    new = (old + share * (lips.astype(float) - old)).round().astype(kind)
     lifted = lift(new, old, mask)
-    over = old + lifted[..., 3:] / 255.0 * (lifted[..., :3].astype(float) - old)
+    over = old + lifted[..., 3:] / most * (lifted[..., :3].astype(float) - old)
+    assert lifted.dtype == kind
     assert np.abs(over.round() - new).max() <= 1
     assert not lifted[mask == 0].any()
+
+
+def test_lifted_mouth_is_nowhere_where_the_frame_is_transparent() -> None:
+    old = np.full((40, 80, 4), 100, np.uint8)
+    old[:, 40:, 3] = 255 * (np.arange(40) % 2)
+    lifted = lift(old + np.uint8(20), old, np.full((40, 40), 255, np.uint8))  # of pixels half as wide as high
+    assert lifted.shape == old.shape
+    assert np.array_equal(lifted[..., 3] > 0, old[..., 3] > 0)

@@ -18,7 +18,8 @@ from av.video.stream import VideoStream
 
 from s2l_core.errors import CannotWrite, DiskFull, FileMissing, NotAVideo
 from s2l_core.jobs import Encoding, Media
-from s2l_core.media.video import ColourTags, probe, read_frames
+from s2l_core.media.raster import ColourTags
+from s2l_core.media.video import probe, read_frames
 from s2l_core.media.writing import VideoWriter
 
 BT601, BT709, BT2020 = 6, 1, 9

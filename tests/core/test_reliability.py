@@ -159,6 +159,22 @@ def test_weights_lead_from_the_frame_to_the_new_lips(speaker: SpeakerModel, foot
     assert np.abs(half - (images[0] / 2 + whole / 2)).max() <= 1.0
 
 
+@pytest.mark.parametrize(
+    ("reasons", "summary"),
+    [
+        ([0] * 50, "Dubbed 50 frames."),
+        ([0] * 30 + [2] * 20, "Dubbed 30 of 50 frames: 20 turned away."),
+        ([3] * 50, "Dubbed 0 of 50 frames: 50 occluded."),
+        ([3] * 8 + [0] * 20 + [1] * 12 + [3] * 10, "Dubbed 20 of 50 frames: 12 without a face, 18 occluded."),
+        ([2] * 20 + [0] * 5 + [2] * 25, "Dubbed 0 of 50 frames: 50 turned away."),
+    ],
+)
+def test_a_summary_says_how_many_frames_were_dubbed(reasons: list[int], summary: str) -> None:
+    judged = fade(np.array(reasons), Fraction(25))
+    assert judged.summary == summary
+    assert judged.dubbed == 50 - sum(run["last"] - run["first"] + 1 for run in judged.untouched)
+
+
 def test_footage_without_any_face_is_passed_through(embedded_head: EmbeddedHead, tmp_path: Path) -> None:
     footage, voice, result = (str(tmp_path / name) for name in ("grey.mp4", "voice.wav", "dubbed.mp4"))
     with VideoWriter(footage, 128, 96, Fraction(25)) as writer:
@@ -172,5 +188,6 @@ def test_footage_without_any_face_is_passed_through(embedded_head: EmbeddedHead,
     facts = dub(DubJob(embedded_head.speaker_path, Media(footage), Media(voice), result))
     assert facts["untouched"] == [{"first": 0, "last": 19, "reason": "no face"}]
     assert facts["frames_written"] == facts["frames_without_face"] == 20
+    assert (facts["frames_dubbed"], facts["summary"]) == (0, "Dubbed 0 of 20 frames: 20 without a face.")
     for index, frame in enumerate(read_frames(Media(result))):
         assert np.abs(frame.image.astype(int) - 5 * index).max() <= 4

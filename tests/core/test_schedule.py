@@ -90,7 +90,7 @@ def numbered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_frames_come_in_the_order_asked_for(numbered: Path, order: list[int]) -> None:
-    images = frames_in_order(clip(90, path=str(numbered)), np.array(order))
+    images = [frame.image for frame in frames_in_order(clip(90, path=str(numbered)), np.array(order))]
     halves = [(image[:, 4:28].mean(), image[:, 36:60].mean()) for image in images]
     numbers = [10 * round(float(tens) / 25) + round(float(ones) / 25) for tens, ones in halves]
     assert numbers == order

@@ -5,7 +5,7 @@ settings = settings.s2l
 
 settings.train.preset = "balanced"
 settings.dub.layer = "picture"
-settings.dub.format = "h264"
+settings.dub.format = "auto"
 settings.dub.crf = 17
 settings.dub.use_silence_level = False
 settings.dub.silence_db = -25.0

@@ -1,0 +1,259 @@
+"""How the pictures of a stream are stored, and what they are as arrays.
+
+Pictures are converted with the matrix and range that the source is tagged with. libswscale would take BT.601 for
+everything untagged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from av.filter import Graph
+from av.video.format import VideoFormat
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Interpolation
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+LIMITED_RANGE, FULL_RANGE = int(ColorRange.MPEG), int(ColorRange.JPEG)
+RGB, BT709, UNSPECIFIED, SMPTE170M = 0, 1, 2, 6
+
+ACCURATE = (
+    Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
+)
+_ACCURATE_FLAGS = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"  # the same for the filter ``scale``
+
+Fields = Literal["progressive", "top first", "bottom first"]
+Picture = NDArray[Any]
+"""(height, width, 3) RGB or (height, width, 4) with straight alpha; uint8, or uint16 where the source has more bits."""
+
+_LEAST_STRETCH = 0.01
+"""Pixels that are square to this share are taken for square when a picture is looked at."""
+_MOST_STRETCH = 4
+_ORDERS: dict[int, Fields] = {2: "top first", 3: "bottom first", 4: "top first", 5: "bottom first"}
+"""What libav's orders of fields mean to its own decoders."""
+
+
+@dataclass(frozen=True)
+class ColourTags:
+    """How code values mean colour, as tagged in a file: code points of ITU-T H.273.
+
+    Attributes:
+        range: 1 limited (studio), 2 full, 0 untagged.
+        matrix: Matrix coefficients, e.g. 1 BT.709, 6 SMPTE 170M (BT.601), 9 BT.2020; 2 untagged.
+        transfer: Transfer characteristics; 2 untagged.
+        primaries: Colour primaries; 2 untagged.
+    """
+
+    range: int = 0
+    matrix: int = UNSPECIFIED
+    transfer: int = UNSPECIFIED
+    primaries: int = UNSPECIFIED
+
+    def assumed(self, width: int, height: int) -> ColourTags:
+        """The tags with range and matrix filled in as players do it: BT.709 for HD, BT.601 below, limited range."""
+        is_hd = max(width, height) >= 1280 or min(width, height) > 576
+        matrix = (BT709 if is_hd else SMPTE170M) if self.matrix in (UNSPECIFIED, RGB) else self.matrix
+        return replace(self, range=self.range or LIMITED_RANGE, matrix=matrix)
+
+
+@dataclass(frozen=True)
+class Raster:
+    """How pictures are stored, besides their size and colour.
+
+    Attributes:
+        aspect: Width of a pixel over its height, in the upright picture.
+        fields: Whether a frame holds two moments in alternate rows, and which rows show the earlier one.
+        depth: Bits of a channel.
+        has_alpha: Pixels are more or less opaque.
+        has_full_chroma: Colour is stored at the resolution of the brightness.
+    """
+
+    aspect: Fraction = Fraction(1)
+    fields: Fields = "progressive"
+    depth: int = 8
+    has_alpha: bool = False
+    has_full_chroma: bool = False
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether 8 bits are too few."""
+        return self.depth > 8
+
+
+ORDINARY = Raster()
+"""8 bits, square pixels, no alpha, progressive."""
+
+
+def raster_of(stream: VideoStream, frames: Sequence[VideoFrame]) -> Raster:
+    """How the pictures of a stream are stored, of which the first ``frames`` are decoded.
+
+    Frames of both kinds are found in one stream, so one that is interlaced makes the stream so.
+    """
+    first = frames[0]
+    said = _ORDERS.get(stream.codec_context.field_order, "progressive")
+    fields = next((order for frame in frames if (order := fields_of(frame)) != "progressive"), said)
+    return Raster(
+        aspect=upright_aspect(first, stream.sample_aspect_ratio),
+        fields="progressive" if quarter_turns(first) else fields,
+        depth=_depth(first.format),
+        has_alpha=_has_alpha(first.format),
+        has_full_chroma=len(first.format.components) > 2 and first.format.chroma_width(4) == 4,
+    )
+
+
+def upright_aspect(frame: VideoFrame, aspect: Fraction | None) -> Fraction:
+    """Width of a pixel over its height once the frame is upright; square where the stream has no believable one."""
+    if not aspect or not 1 / _MOST_STRETCH <= aspect <= _MOST_STRETCH:
+        return Fraction(1)
+    return 1 / aspect if quarter_turns(frame) % 2 else aspect
+
+
+def quarter_turns(frame: VideoFrame) -> int:
+    """Counter-clockwise quarter turns that bring the coded picture upright, from its display matrix."""
+    return round(frame.rotation / 90) % 4
+
+
+def fields_of(frame: VideoFrame) -> Fields:
+    """The order of the fields of one frame, as its decoder marks it."""
+    if not frame.interlaced_frame:
+        return "progressive"
+    is_top_first = _filtered(frame, [("select", "eq(interlace_type,TOPFIRST)")]) is not None
+    return "top first" if is_top_first else "bottom first"
+
+
+def to_picture(frame: VideoFrame) -> Picture:
+    """A decoded frame upright, with all its bits and its alpha."""
+    alpha = _has_alpha(frame.format)
+    if _depth(frame.format) > 8:
+        return _upright(frame, "rgba64le" if alpha else "rgb48le")
+    return _upright(frame, "rgba" if alpha else "rgb24")
+
+
+def to_image(frame: VideoFrame, aspect: Fraction) -> NDArray[np.uint8]:
+    """A decoded frame upright for looking at: uint8 (H, W, 3) RGB, with square pixels.
+
+    Args:
+        frame: Decoded.
+        aspect: Of its pixels, upright.
+    """
+    image = _upright(frame, "rgb24")
+    return resize(image, true_size(image.shape[1], image.shape[0], aspect))
+
+
+def to_frame(picture: Picture) -> VideoFrame:
+    """A picture as a frame to encode, in RGB."""
+    pixels = {(1, 3): "rgb24", (1, 4): "rgba", (2, 3): "rgb48le", (2, 4): "rgba64le"}
+    return VideoFrame.from_ndarray(np.ascontiguousarray(picture), format=pixels[picture.itemsize, picture.shape[2]])
+
+
+def is_plain(frame: VideoFrame, aspect: Fraction) -> bool:
+    """Whether :func:`to_picture` and :func:`to_image` of a frame are the same."""
+    size = frame.width, frame.height
+    return not _has_alpha(frame.format) and _depth(frame.format) <= 8 and true_size(*size, aspect) == size
+
+
+def true_size(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
+    """Width and height of a picture with square pixels, in which nothing is smaller than in the stored one."""
+    if abs(aspect - 1) < _LEAST_STRETCH:
+        return width, height
+    return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+
+
+def resize(picture: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """A picture (h, w, C) at another size, (width, height): there and back, it is the same but for rounding."""
+    if size == (picture.shape[1], picture.shape[0]):
+        return picture
+    return cv2.resize(picture, size, interpolation=cv2.INTER_LANCZOS4)
+
+
+def with_change(picture: Picture, old: NDArray[np.uint8], new: NDArray[np.uint8]) -> Picture:
+    """A stored picture with what was changed in the image that was made of it for looking.
+
+    Args:
+        picture: As stored, see :func:`to_picture`.
+        old: See :func:`to_image`.
+        new: The same with changes.
+
+    Returns:
+        Where nothing was changed it equals the given picture, bit for bit, and so does all alpha.
+    """
+    if picture is old:
+        return new
+    change = resize(cv2.subtract(new, old, dtype=cv2.CV_16S), (picture.shape[1], picture.shape[0]))
+    rows = np.flatnonzero(change.any(axis=(1, 2)))
+    if not len(rows):
+        return picture
+    part = slice(rows[0], rows[-1] + 1)
+    most = np.iinfo(picture.dtype).max
+    changed = picture.copy()
+    changed[part, :, :3] = (picture[part, :, :3] + change[part].astype(np.int32) * (most // 255)).clip(0, most)
+    return changed
+
+
+def convert_fields(frame: VideoFrame, pixels: str, options: dict[str, int], fields: Fields | None = None) -> VideoFrame:
+    """An interlaced frame in another pixel format: the colours of its fields, which show two moments, stay apart.
+
+    Args:
+        frame: To convert.
+        pixels: The pixel format.
+        options: Of libavfilter's filter ``scale``.
+        fields: The order to mark the result with; None means that of the frame.
+    """
+    settings = {"interl": 1, "flags": _ACCURATE_FLAGS, **options}
+    chain = [("scale", ":".join(f"{name}={value}" for name, value in settings.items())), ("format", pixels)]
+    if fields is not None:
+        chain.append(("setfield", "tff" if fields == "top first" else "bff"))
+    converted = _filtered(frame, chain)
+    assert converted is not None, "these filters drop no frame"
+    return converted
+
+
+def _upright(frame: VideoFrame, pixels: str) -> NDArray[Any]:
+    if frame.format.is_rgb or frame.format.has_palette:
+        rgb = frame.reformat(format=pixels)
+    else:
+        tags = ColourTags(frame.color_range, frame.colorspace).assumed(frame.width, frame.height)
+        if frame.interlaced_frame and frame.format.chroma_height(4) < 4:
+            tagged = {"in_color_matrix": tags.matrix, "in_range": tags.range, "out_range": FULL_RANGE}
+            rgb = convert_fields(frame, pixels, tagged)
+        else:
+            rgb = frame.reformat(
+                format=pixels,
+                src_colorspace=tags.matrix,
+                src_color_range=tags.range,
+                dst_color_range=FULL_RANGE,
+                interpolation=ACCURATE,
+            )
+    return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), quarter_turns(frame)))
+
+
+def _depth(pixels: VideoFormat) -> int:
+    return max(component.bits for component in pixels.components)
+
+
+def _has_alpha(pixels: VideoFormat) -> bool:
+    return any(component.is_alpha for component in pixels.components)
+
+
+def _filtered(frame: VideoFrame, chain: list[tuple[str, str]]) -> VideoFrame | None:
+    """A frame after filters of libavfilter, unless they drop it."""
+    graph = Graph()
+    last = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 25))
+    for name, settings in [*chain, ("buffersink", None)]:
+        following = graph.add(name, settings)
+        last.link_to(following)
+        last = following
+    graph.configure()
+    graph.push(frame)
+    try:
+        filtered = graph.pull()
+    except BlockingIOError:
+        return None
+    assert isinstance(filtered, VideoFrame)
+    return filtered
