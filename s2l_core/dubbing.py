@@ -17,7 +17,7 @@ from .device import choose_device
 from .errors import BadJob
 from .events import Report
 from .files import refuse_unwritable
-from .footage import Footage, fingerprint_file, prepare, shown_at
+from .footage import Footage, fingerprint_file, prepare
 from .jobs import DubJob, Encoding, Media, parse_rate, to_document
 from .media.audio import SPEECH_RATE, read_speech
 from .media.chunks import Chunks
@@ -142,7 +142,7 @@ def frames_to_show(job: DubJob, footage: Footage, seconds: float, rate: Fraction
         rate: Frames per second of the result.
     """
     if job.moments:
-        return shown_at(footage.times, np.array(job.moments)), len(job.moments)
+        return footage.shown_at(job.moments), len(job.moments)
     voiced = max(1, round(seconds * rate))
     order = forth_and_back(footage, voiced, rate)
     tail = rest_of(footage, voiced, rate) if job.remainder == "keep" else order[:0]
@@ -199,13 +199,13 @@ def forth_and_back(footage: Footage, count: int, rate: Fraction) -> NDArray[np.i
     moments = np.arange(count) / float(rate)
     if span > 0:
         moments = span - np.abs(span - moments % (2 * span))
-    return shown_at(footage.times, footage.times[0] + moments)
+    return footage.shown_at(footage.times[0] + moments)
 
 
 def rest_of(footage: Footage, count: int, rate: Fraction) -> NDArray[np.int64]:
     """Which frames of the footage follow after ``count`` output frames, up to its end."""
     total = round(footage.seconds * rate)
-    return shown_at(footage.times, footage.times[0] + np.arange(min(count, total), total) / float(rate))
+    return footage.shown_at(footage.times[0] + np.arange(min(count, total), total) / float(rate))
 
 
 def frames_in_order(footage: Footage, indices: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
@@ -221,8 +221,7 @@ def frames_in_order(footage: Footage, indices: NDArray[np.int64]) -> Iterator[ND
 
 
 def _ascending(footage: Footage, indices: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
-    first, last = footage.times[indices[0]], footage.times[indices[-1]]
-    start = max(0.0, float(first) - _TIME_TOLERANCE)
+    start, last = float(footage.times[indices[0]]), footage.times[indices[-1]]
     span = Media(footage.media.path, start, float(last) + 2 * _TIME_TOLERANCE)
     position = int(indices[0])
     wanted = 0

@@ -19,10 +19,9 @@ from .face.tracking import HeadTrack, find_shots, no_head, track_head
 from .geometry.camera import Intrinsics
 from .jobs import Media
 from .kept import FORGETFUL, Kept, Rows, Tensors
-from .media.video import Frame, VideoInfo, probe, read_frames
+from .media.video import Frame, VideoInfo, probe, read_frames, slack
 
-_CACHE_VERSION = 2
-_TIME_TOLERANCE = 1e-3
+_CACHE_VERSION = 3
 _LAYOUTS = {layout.count: layout for layout in (MESH468, IBUG68)}
 _LEAST_FACE_SHARE = 0.5
 _SHORTEST_SECONDS = 10.0
@@ -38,7 +37,7 @@ class Footage:
         info: The video stream that it is taken from.
         fingerprint: Hash of the file's content, the same wherever the file lies.
         layout: Which landmark is which.
-        times: float64 (N,) seconds from the start of the medium.
+        times: float64 (N,) seconds from the start of the medium; the first is that of the span.
         landmarks: float32 (N, P, 3) pixels, NaN in frames without a face.
         track: Pose of the head in every frame, shape of the head and camera.
     """
@@ -60,6 +59,11 @@ class Footage:
     def openings(self) -> NDArray[np.float64]:
         """(N,) how far the mouth is open, see :func:`s2l_core.face.layout.mouth_opening`; NaN without a face."""
         return np.asarray(mouth_opening(self.landmarks, self.layout), np.float64)
+
+    def shown_at(self, moments: ArrayLike) -> NDArray[np.int64]:
+        """Which of the frames Blender shows at each moment (...) of the medium, in seconds: the last that has begun."""
+        index = np.searchsorted(self.times, np.asarray(moments) + slack(self.info.tick), side="right") - 1
+        return np.asarray(index.clip(0, len(self.times) - 1), np.int64)
 
     def frames(self, first: int = 0) -> Iterator[Frame]:
         """The pictures, one for each of ``times`` from the first wanted one on."""
@@ -127,12 +131,6 @@ def refuse_untrainable(footage: Footage) -> None:
     share = float(footage.track.found.mean())
     if share < _LEAST_FACE_SHARE:
         raise TooFewFaces(f"Only {share:.0%} of the frames of {footage.media.path} show a face.")
-
-
-def shown_at(times: NDArray[np.float64], moments: ArrayLike) -> NDArray[np.int64]:
-    """Which of the frames that begin at ``times`` (N,) is on screen at each moment (...): the last that has begun."""
-    index = np.searchsorted(times, np.asarray(moments) + _TIME_TOLERANCE, side="right") - 1
-    return np.asarray(index.clip(0, len(times) - 1), np.int64)
 
 
 def fingerprint_file(path: str) -> str:

@@ -15,7 +15,7 @@ from .device import one_thread
 from .errors import AudioEmpty, HeadOutOfView, NoSound
 from .events import Report
 from .files import refuse_unwritable, write_whole
-from .footage import Footage, shown_at
+from .footage import Footage
 from .geometry.axes import MILLIMETRES
 from .geometry.camera import Array, Intrinsics, invert_pose
 from .jobs import Media, PoseJob, RenderJob
@@ -75,7 +75,7 @@ def pose(job: PoseJob, report: Report | None = None) -> dict[str, Any]:
     footage, region = head.scene.footage, head.scene.region
     rate = footage.info.rate
     moments = np.arange(max(1, round(min(path.seconds, footage.seconds) * rate))) / float(rate)
-    indices = shown_at(footage.times, footage.times[0] + moments)
+    indices = footage.shown_at(footage.times[0] + moments)
     cameras, poses = _follow(path, moments, footage.track.poses[indices])
     outside = np.array([region.degrees_outside(each) for each in poses])
     if outside.any():
@@ -128,7 +128,7 @@ def render(job: RenderJob, report: Report | None = None) -> dict[str, Any]:
     refuse_unwritable(job.output_path, job.footage.path, job.speaker_path)
     head = _open_once(job, report)
     footage, region, view = head.scene.footage, head.scene.region, job.camera
-    index = int(shown_at(footage.times, job.moment))
+    index = int(footage.shown_at(job.moment))
     camera = Intrinsics(view.fx, view.fy, view.cx, view.cy, view.width, view.height)
     report.progress("Render", 0, 1)
     trusted = region.nearest_trusted(wanted) if job.fade else wanted

@@ -20,13 +20,17 @@ from av.video.stream import VideoStream
 
 from ..errors import NotAVideo
 from ..jobs import Media
-from .container import decode_video, find_audio, find_video, open_container, timestamp
+from .container import decode_video, find_audio, find_video, open_container, stream_start, timestamp
 
 LIMITED_RANGE, FULL_RANGE = int(ColorRange.MPEG), int(ColorRange.JPEG)
 RGB, BT709, UNSPECIFIED, SMPTE170M = 0, 1, 2, 6
 
-# Matroska rounds timestamps to milliseconds: a frame that lies that close before the start belongs to the span.
+# Matroska rounds timestamps to milliseconds: a frame that lies that close before the end belongs to what follows.
 _TIME_TOLERANCE = 0.001
+_ROUNDING = 5e-5
+"""Seconds by which a moment may be off that Blender has kept in single precision."""
+_SEEK_BEFORE = (Fraction(1, 5), Fraction(2), Fraction(10))
+"""Seconds before a span at which reading may begin: transport streams are not sought by key frames."""
 ACCURATE = (
     Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 )
@@ -64,13 +68,14 @@ class VideoInfo:
         width: Pixels across, after rotation.
         height: Pixels down, after rotation.
         rate: Frames per second; the mean where it varies.
-        duration: Seconds from the first frame to the end of the last.
+        duration: Seconds from Blender's frame 0 to the end of the last frame.
         has_sound: There is a sound stream beside it.
         codec: Name of the codec, e.g. ``"h264"``.
         pixel_format: FFmpeg's name, e.g. ``"yuv420p"``.
         rotation: Degrees counter-clockwise by which the coded picture is turned for display.
         colour: Colour tags.
         sample_rate: Samples per second of the sound; None without sound.
+        tick: Seconds that the stream's timestamps are multiples of.
     """
 
     path: str
@@ -84,10 +89,11 @@ class VideoInfo:
     rotation: int
     colour: ColourTags
     sample_rate: int | None
+    tick: Fraction = Fraction(1, 90_000)
 
 
 class Frame:
-    """A picture, ``time`` seconds after the first frame of its stream."""
+    """A picture that is shown from ``time`` on, in seconds from Blender's frame 0 of its stream."""
 
     def __init__(self, time: float, decoded: VideoFrame) -> None:
         self.time = time
@@ -127,58 +133,95 @@ def probe(path: str) -> VideoInfo:
             rotation=rotation,
             colour=ColourTags(frame.color_range, frame.colorspace, frame.color_trc, frame.color_primaries),
             sample_rate=audio.codec_context.sample_rate if audio else None,
+            tick=Fraction(stream.time_base or VideoInfo.tick),
         )
     return info if info.duration else replace(info, duration=_measure_duration(path, info.rate))
 
 
-def read_frames(media: Media) -> Iterator[Frame]:
-    """The frames with ``media.start <= time < media.end``, one after the other; memory does not grow with length.
+def slack(tick: Fraction) -> float:
+    """Seconds after a moment at which a frame may begin to be on screen then, where timestamps are multiples of
+    ``tick``: Blender rounds the moment to the nearest of them.
+    """
+    return max(float(tick) / 2, _ROUNDING)
 
-    Any frame rate, also a varying one; pictures are turned upright and converted to 8-bit RGB.
+
+def read_frames(media: Media) -> Iterator[Frame]:
+    """The frames that Blender shows from ``media.start`` on, one after the other; memory does not grow with length.
+
+    The first is on screen at ``media.start`` and counts as beginning there: the last that has begun, or where none has,
+    as in a stream that was cut off from its first key frame, the first that can be decoded. Those follow that begin
+    before ``media.end``. Any frame rate, also a varying one; pictures are turned upright and converted to 8-bit RGB.
 
     Raises:
         FileMissing: There is no such file.
         NotAVideo: It holds no moving pictures that can be decoded.
     """
-    start = media.start - _TIME_TOLERANCE
     end = math.inf if media.end is None else media.end - _TIME_TOLERANCE
-    frames = _decode_from(media.path, start)
-    first = next(frames, None)
-    if first is None or first[0] > max(start, 0.0):  # seeking missed: the file has no usable index
-        frames = _decode_from(media.path, 0.0)
-    else:
-        frames = itertools.chain([first], frames)
-    for time, frame in frames:
-        if time >= end:
-            return
-        if time >= start:
-            yield Frame(time, frame)
+    frames = _decode_around(media.path, media.start)
+    shown = next(frames, None)
+    if shown is None:
+        raise NotAVideo(f"{media.path} holds no moving pictures.")
+    after = next(frames, None)
+    while after is not None and after.begins_by(media.start):
+        shown, after = after, next(frames, None)
+    if after is None and media.start >= shown.end:
+        return
+    yield Frame(shown.time if shown.begins_at(media.start) else media.start, shown.frame)
+    while after is not None and after.time < end:
+        yield Frame(after.time, after.frame)
+        after = next(frames, None)
 
 
-def _decode_from(path: str, start: float) -> Iterator[tuple[float, VideoFrame]]:
-    """Decoded frames with their times, in order, from the last key frame at or before ``start`` where one is found."""
+@dataclass(frozen=True)
+class _Decoded:
+    """A frame that begins at ``time`` seconds, give or take ``slack``, and where none follows is shown to ``end``."""
+
+    time: float
+    end: float
+    slack: float
+    frame: VideoFrame
+
+    def begins_by(self, moment: float) -> bool:
+        return self.time <= moment + self.slack
+
+    def begins_at(self, moment: float) -> bool:
+        return abs(self.time - moment) <= self.slack
+
+
+def _decode_around(path: str, start: float) -> Iterator[_Decoded]:
+    """Decoded frames in order, from one that has begun at ``start``, or else from the first that can be decoded."""
+    for before in _SEEK_BEFORE:
+        if start <= before:
+            break
+        frames = _decode_from(path, start - float(before))
+        first = next(frames, None)
+        if first is not None and first.begins_by(start):
+            return itertools.chain([first], frames)
+    return _decode_from(path, 0.0)
+
+
+def _decode_from(path: str, start: float) -> Iterator[_Decoded]:
+    """Decoded frames in order, from the last key frame at or before ``start`` where one is found."""
     with open_container(path, NotAVideo) as container:
         stream = find_video(container)
-        frames = decode_video(container, stream) if stream else iter(())
-        first = next(frames, None)
-        if stream is None or first is None:
+        if stream is None:
             raise NotAVideo(f"{path} holds no moving pictures.")
-        zero = timestamp(first)
-        if zero is None:  # a bare elementary stream: frames follow each other at its rate
-            rate = _constant_rate(stream)
-            for index, frame in enumerate(itertools.chain([first], frames)):
-                yield float(index / rate), frame
-            return
-        if start > 0 and stream.time_base:
-            container.seek(int((zero + Fraction(start)) / stream.time_base), stream=stream)
-            frames = decode_video(container, stream)
-        else:
-            frames = itertools.chain([first], frames)
+        zero, rate, tick = stream_start(stream), _constant_rate(stream), Fraction(stream.time_base or VideoInfo.tick)
+        end = float((stream.duration or 0) * tick)
+        if start > 0 and zero is not None:
+            container.seek(int((zero + Fraction(start)) / tick), stream=stream)
         previous = -math.inf
-        for frame in frames:
+        for index, frame in enumerate(decode_video(container, stream)):
             moment = timestamp(frame)
-            if moment is not None and (time := float(moment - zero)) > previous:
-                yield time, frame
+            zero = moment if zero is None else zero
+            if zero is None:  # a bare elementary stream: frames follow each other at its rate
+                time = float(index / rate)
+            elif moment is not None:
+                time = float(moment - zero)
+            else:
+                continue
+            if time > previous:
+                yield _Decoded(time, max(end, time + float(1 / rate)), slack(tick), frame)
                 previous = time
 
 
@@ -192,15 +235,17 @@ def _constant_rate(stream: VideoStream) -> Fraction:
 
 
 def _measure_duration(path: str, rate: Fraction) -> float:
-    """Seconds from the first frame to the end of the last, from the packets: for containers that do not say."""
+    """Seconds from Blender's frame 0 to the end of the last frame, from the packets: for containers that do not say."""
     with open_container(path, NotAVideo) as container:
         stream = find_video(container)
         assert stream is not None and stream.time_base is not None
+        zero = stream_start(stream)
         packets = [packet for packet in container.demux(stream) if packet.size]
-        times = [packet.pts for packet in packets if packet.pts is not None]
+        stamps = [packet.dts if packet.pts is None else packet.pts for packet in packets]
+        times = [stamp * stream.time_base for stamp in stamps if stamp is not None]
         if not times:
             return float(len(packets) / rate)
-        return float((max(times) - min(times)) * stream.time_base + 1 / rate)
+        return float(max(times) - (min(times) if zero is None else zero) + 1 / rate)
 
 
 def _quarter_turns(frame: VideoFrame) -> int:
