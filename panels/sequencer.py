@@ -50,6 +50,8 @@ class S2L_PT_footage(SequencerPanel, bpy.types.Panel):
         layout.use_property_split, layout.use_property_decorate = True, False
         footage = strips.footage(scene)
         layout.prop(scene.s2l, "footage_strip", icon="FILE_MOVIE", placeholder=footage.name if footage else "")
+        if footage:
+            layout.prop(footage.s2l, "track")
         layout.operator(S2L_OT_check_footage.bl_idname)
         layout.operator(S2L_OT_find_faces.bl_idname)
         if faces.shown_for(scene, footage):
@@ -119,6 +121,7 @@ class S2L_PT_dub(SequencerPanel, bpy.types.Panel):
             layout.prop(footage.s2l, "speaker_path", text="For This Strip", placeholder="As above")
         if sound := strips.active_sound(scene):
             layout.prop(sound.s2l, "drives", icon="FILE_MOVIE", placeholder="Any")
+            layout.prop(sound.s2l, "track")
         speech = ", ".join(strip.name for strip in strips.voices(scene))
         layout.prop(dub, "sound_strip", icon="SOUND", placeholder=speech)
         row = layout.row(align=True)

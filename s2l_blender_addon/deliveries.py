@@ -78,8 +78,9 @@ def _insert(scene: bpy.types.Scene, job: DubJob, target: Target, placement: stri
 
 
 def _dubbed(job: DubJob, result: dict[str, Any]) -> str:
-    frames = result.get("frames_written")
-    return f"Dubbed {f'{frames} frames into ' if frames else ''}{job.output_path}."
+    frames, track = result.get("frames_written"), result.get("voice_track")
+    heard = f" with sound track {track}" if track else ""
+    return f"Dubbed {f'{frames} frames into ' if frames else ''}{job.output_path}{heard}."
 
 
 def _push_undo(message: str) -> None:

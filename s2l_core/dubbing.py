@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,15 +16,15 @@ from torch import Tensor
 
 from .compositing import lift
 from .device import choose_device
-from .errors import BadJob
+from .errors import AudioEmpty, BadJob, NoSound
 from .events import Report
 from .files import refuse_unwritable
-from .footage import Footage, fingerprint_file, prepare
+from .footage import Footage, fingerprint_file, prepare, shown_at
 from .jobs import DubJob, Encoding, Media, parse_rate, to_document
-from .media.audio import SPEECH_RATE, read_speech
+from .media.audio import SPEECH_RATE, convert, read_audio
 from .media.chunks import Chunks
 from .media.encodings import codec_of
-from .media.mix import read_voice, sources
+from .media.mix import read_voice, sources, tell_tracks
 from .media.video import probe, read_frames
 from .model.speaker import SpeakerModel
 from .regions import lip_shape_size
@@ -45,7 +47,8 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     chunk when the same job comes again, and ends with the same bytes.
 
     Returns:
-        ``output_path``, ``frames_expected``, ``frames_written``, ``frames_resumed`` (which an earlier run wrote),
+        ``output_path``, ``voice_track``, the number of the sound track with the voice, None where its files have no
+        choice of them; ``frames_expected``, ``frames_written``, ``frames_resumed`` (which an earlier run wrote),
         ``duration_error_ms`` (of the pictures against the voice), ``frames_without_face``, ``untouched`` (runs of
         frames that keep the footage's pixels, with ``first``, ``last`` and ``reason``: ``"no face"``,
         ``"turned away"`` or ``"occluded"``), ``speaker_seed``, ``speaker_version`` and ``speaker_mouth_psnr`` in dB,
@@ -62,6 +65,7 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     device = choose_device(job.device)
     speaker = SpeakerModel.load(job.speaker_path, device)
     info = probe(job.footage.path)
+    voice_track = tell_tracks(job.voice, report)
     speech, sound = read_voice(job.voice)
     footage = prepare(job.footage, job.landmarks, device.type, report, faceless=True)
     refuse_other_landmarks(job, speaker, footage)
@@ -97,6 +101,7 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     finished = time.monotonic()
     return {
         "output_path": job.output_path,
+        "voice_track": voice_track,
         "frames_expected": len(job.moments) or round(seconds * rate) + len(indices) - voiced,
         "frames_written": written,
         "frames_resumed": resumed,
@@ -142,7 +147,7 @@ def frames_to_show(job: DubJob, footage: Footage, seconds: float, rate: Fraction
         rate: Frames per second of the result.
     """
     if job.moments:
-        return footage.shown_at(job.moments), len(job.moments)
+        return footage.shown_in_blender(job.moments), len(job.moments)
     voiced = max(1, round(seconds * rate))
     order = forth_and_back(footage, voiced, rate)
     tail = rest_of(footage, voiced, rate) if job.remainder == "keep" else order[:0]
@@ -199,13 +204,13 @@ def forth_and_back(footage: Footage, count: int, rate: Fraction) -> NDArray[np.i
     moments = np.arange(count) / float(rate)
     if span > 0:
         moments = span - np.abs(span - moments % (2 * span))
-    return footage.shown_at(footage.times[0] + moments)
+    return shown_at(footage.times, footage.times[0] + moments)
 
 
 def rest_of(footage: Footage, count: int, rate: Fraction) -> NDArray[np.int64]:
     """Which frames of the footage follow after ``count`` output frames, up to its end."""
     total = round(footage.seconds * rate)
-    return footage.shown_at(footage.times[0] + np.arange(min(count, total), total) / float(rate))
+    return shown_at(footage.times, footage.times[0] + np.arange(min(count, total), total) / float(rate))
 
 
 def frames_in_order(footage: Footage, indices: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
@@ -249,16 +254,21 @@ def _turns(indices: NDArray[np.int64]) -> NDArray[np.bool_]:
 def _fit_sound(
     voice: tuple[NDArray[np.float32], int], footage: Media | None, voiced: int, total: int, rate: Fraction
 ) -> tuple[NDArray[np.float32], int]:
-    """The voice at the exact length of its frames, followed by the footage's own sound where that goes on."""
-    samples, sample_rate = voice
-    length = round(total / rate * sample_rate)
-    middle = round(voiced / rate * sample_rate)
-    result = np.zeros((length, samples.shape[1]), np.float32)
-    result[: min(middle, len(samples))] = samples[:middle]
-    if footage is not None and probe(footage.path).has_sound:
-        own = read_speech(Media(footage.path, footage.start + float(voiced / rate), footage.end))
-        moments = np.arange(length - middle) * (SPEECH_RATE / sample_rate)
-        result[middle:] = np.interp(moments, np.arange(len(own)), own, right=0.0)[:, None]
+    """The voice at the exact length of its frames, followed by the footage's own sound where that goes on.
+
+    Both are as they were, in the higher rate and the larger number of channels of the two; where one ends before its
+    pictures, silence follows.
+    """
+    parts = [voice]
+    if footage is not None:
+        with suppress(NoSound, AudioEmpty):
+            parts.append(read_audio(replace(footage, start=footage.start + float(voiced / rate))))
+    channels, sample_rate = max(samples.shape[1] for samples, _ in parts), max(each for _, each in parts)
+    begins = [0, round(voiced / rate * sample_rate), round(total / rate * sample_rate)]
+    result = np.zeros((begins[-1], channels), np.float32)
+    for (samples, own_rate), begin, end in zip(parts, begins, begins[1:], strict=False):
+        converted = convert(samples, own_rate, channels, sample_rate)[: end - begin]
+        result[begin : begin + len(converted)] = converted
     return result, sample_rate
 
 

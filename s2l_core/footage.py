@@ -22,6 +22,7 @@ from .kept import FORGETFUL, Kept, Rows, Tensors
 from .media.video import Frame, VideoInfo, probe, read_frames, slack
 
 _CACHE_VERSION = 3
+_TIME_TOLERANCE = 1e-3
 _LAYOUTS = {layout.count: layout for layout in (MESH468, IBUG68)}
 _LEAST_FACE_SHARE = 0.5
 _SHORTEST_SECONDS = 10.0
@@ -60,10 +61,9 @@ class Footage:
         """(N,) how far the mouth is open, see :func:`s2l_core.face.layout.mouth_opening`; NaN without a face."""
         return np.asarray(mouth_opening(self.landmarks, self.layout), np.float64)
 
-    def shown_at(self, moments: ArrayLike) -> NDArray[np.int64]:
-        """Which of the frames Blender shows at each moment (...) of the medium, in seconds: the last that has begun."""
-        index = np.searchsorted(self.times, np.asarray(moments) + slack(self.info.tick), side="right") - 1
-        return np.asarray(index.clip(0, len(self.times) - 1), np.int64)
+    def shown_in_blender(self, moments: ArrayLike) -> NDArray[np.int64]:
+        """Which of the frames Blender shows at each moment (...) of the medium, in seconds."""
+        return shown_at(self.times, moments, slack(self.info.tick))
 
     def frames(self, first: int = 0) -> Iterator[Frame]:
         """The pictures, one for each of ``times`` from the first wanted one on."""
@@ -133,6 +133,14 @@ def refuse_untrainable(footage: Footage) -> None:
         raise TooFewFaces(f"Only {share:.0%} of the frames of {footage.media.path} show a face.")
 
 
+def shown_at(times: NDArray[np.float64], moments: ArrayLike, slack: float = _TIME_TOLERANCE) -> NDArray[np.int64]:
+    """Which of the frames that begin at ``times`` (N,) is on screen at each moment (...): the last that has begun, or
+    begins within ``slack`` seconds.
+    """
+    index = np.searchsorted(times, np.asarray(moments) + slack, side="right") - 1
+    return np.asarray(index.clip(0, len(times) - 1), np.int64)
+
+
 def fingerprint_file(path: str) -> str:
     """Hash of a file's content."""
     digest = hashlib.blake2b(digest_size=16)
@@ -171,7 +179,7 @@ def _find_landmarks(media: Media, info: VideoInfo, landmarks: str, device: str, 
 
 def _kept(fingerprint: str, media: Media, landmarks: str) -> Kept:
     """What is kept of a clip, wherever it lies."""
-    span = replace(media, path=fingerprint)
+    span = replace(media, path=fingerprint, track=None, clock="picture")
     if landmarks.lower().endswith(".task"):
         landmarks = fingerprint_file(landmarks) if Path(landmarks).is_file() else landmarks
     try:

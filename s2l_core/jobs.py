@@ -44,8 +44,8 @@ class Media:
             across and down. Empty means the largest.
         track: Which of several sound tracks, from 1. None means the first that is not silent, those with the default
             flag before others.
-        clock: Whose beginning is second 0 of a video with sound: that of its ``"picture"``, which is frame 0 in Blender,
-            or that of its ``"sound"``, from which a sound strip counts.
+        clock: Whose beginning is second 0 of a video with sound: that of its ``"picture"``, frame 0 in Blender, or that
+            of its ``"sound"``, from which a sound strip counts.
     """
 
     path: str

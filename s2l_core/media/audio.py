@@ -96,6 +96,22 @@ def resample(blocks: Iterable[np.ndarray], source_rate: int, rate: int) -> Itera
         yield np.concatenate(rest)[: round(given * rate / source_rate) - taken]
 
 
+def convert(samples: np.ndarray, source_rate: int, channels: int, rate: int) -> np.ndarray:
+    """Sound (n, channels) with another rate, and in as many channels as it has or more: what has one is heard from all
+    of two or from the centre, what has two from the front.
+    """
+    own = samples.shape[1]
+    converted = np.concatenate([samples[:0], *resample([samples], source_rate, rate)])
+    if own == channels:
+        return converted
+    if own == 1 and channels == 2:
+        return np.repeat(converted, 2, axis=1)
+    spread = np.zeros((len(converted), channels), np.float32)
+    first = 2 if own == 1 else 0  # FFmpeg's third channel is the centre
+    spread[:, first : first + own] = converted
+    return spread
+
+
 def read_sample_rate(path: str, track: int | None = None) -> int:
     """Samples per second of the sound in a file, as it is decoded; errors as :func:`read_audio`."""
     rate, _ = next(_span(Media(path, track=track)))
@@ -177,9 +193,7 @@ def _span(media: Media) -> Iterator[tuple[int, np.ndarray]]:
         raise AudioEmpty(f"{media.path} holds no sound between {media.start:g} s and {end}.")
 
 
-def read_blocks(
-    path: str, track: int | None = None, clock: Clock = "picture"
-) -> Iterator[tuple[int, np.ndarray]]:
+def read_blocks(path: str, track: int | None = None, clock: Clock = "picture") -> Iterator[tuple[int, np.ndarray]]:
     """Rate and consecutive blocks (n, channels) of a whole file, from time 0 of a clock on.
 
     It always decodes from the beginning: seeking in MP3 and other packet streams is only as exact as their bit rate.

@@ -1,7 +1,7 @@
 """Opening media files that nobody vouches for, and decoding their streams past damaged packets.
 
-Times are those of Blender: the pictures of a file count from the start of their stream, whether or not the first of them
-can be decoded, and a frame without a presentation time has the decoding time of its packet.
+Times are those of Blender: the pictures of a file count from the start of their stream, also where the first of them
+cannot be decoded, and a frame without a presentation time has the decoding time of its packet.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 from av.audio.frame import AudioFrame
@@ -21,6 +22,8 @@ from av.video.stream import VideoStream
 
 from ..errors import FileMissing, Speech2LipError
 
+_GUESS_TIMES = cast(int, Flags.gen_pts.value)
+"""The flag of PyAV's that fills in presentation times: wrong ones in AVI, and none that Blender has."""
 _TEXT_AND_STILL_FORMATS = ("tty", "image2", "ico", "bin", "xbin", "idf", "adf")
 
 
@@ -44,7 +47,7 @@ def open_container(path: str, refusal: type[Speech2LipError]) -> Iterator[InputC
         with av.open(
             f"file:{path}", "r", options={"protocol_whitelist": "file"}, metadata_errors="ignore"
         ) as container:
-            container.flags &= ~Flags.gen_pts.value  # guessed presentation times are wrong in AVI, and Blender has none
+            container.flags &= ~_GUESS_TIMES
             yield container
     except av.FFmpegError as error:
         raise refusal(f"{path} cannot be read: {error.strerror}.") from error

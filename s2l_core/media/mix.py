@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import AudioEmpty
+from ..events import Report
 from ..jobs import Media, Mix, Sound
 from .audio import read_audio, read_blocks, read_speech, resample, to_speech, weights_of_speech
 from .downmix import Weights, plain_mean
@@ -69,13 +70,20 @@ def read_voice(voice: Media | Mix) -> tuple[Samples, tuple[Samples, int]]:
     return to_speech(MIX_RATE, speech(), plain_mean(1)), (sound, MIX_RATE)
 
 
-def tracks_of(voice: Media | Mix) -> dict[str, Track]:
-    """Which sound track is taken of each file of a voice that has several; errors as :func:`read_voice`."""
+def tell_tracks(voice: Media | Mix, report: Report) -> int | None:
+    """Log which sound track is taken of each file of a voice that has several; errors as :func:`read_voice`.
+
+    Returns:
+        The number of the first of them, from 1; None where no file has several.
+    """
     if isinstance(voice, Media):
         chosen = {voice.path: choose_track(voice.path, voice.track)}
     else:
         chosen = {sound.path: _track(sound) for sound in voice.sounds}
-    return {path: track for path, track in chosen.items() if track.count > 1}
+    several = {path: track for path, track in chosen.items() if track.count > 1}
+    for path, track in several.items():
+        report.log("info", f"Of {path}, sound track {track.number} of {track.count} is heard.")
+    return next((track.number for track in several.values()), None)
 
 
 def sources(voice: Media | Mix) -> list[str]:
