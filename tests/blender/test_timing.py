@@ -173,12 +173,44 @@ def number_at(second: float, rate: str, times: list[float] | None) -> int:
     return max((number for number, time in enumerate(times) if time <= second + 1e-3), default=0)
 
 
-MOVIES = """
-    h264.mp4 h264.mov h264.mkv h264.avi h264.flv h264.ts h264.m2ts open.mp4 open.ts hevc.ts hevc.mkv mpeg4.avi mpeg4.mp4
-    mpeg2.mpg mpeg2.ts mpeg2.mxf vp9.webm prores.mov ffv1.mkv late.mp4 late.mkv late.ts varied.mp4 varied.mkv
-    without_edits.mp4 fragments.mp4 cut_h264.ts cut_hevc.ts cut_mpeg2.ts cut_h264.m2ts cut_mpeg2.mpg
-    edited.mp4 edited.mov empty_edit.mp4 negative.mkv without_leading.mkv
-""".split()
+MOVIES = [
+    "h264.mp4",
+    "h264.mov",
+    "h264.mkv",
+    "h264.avi",
+    "h264.flv",
+    "h264.ts",
+    "h264.m2ts",
+    "open.mp4",
+    "open.ts",
+    "hevc.ts",
+    "hevc.mkv",
+    "mpeg4.avi",
+    "mpeg4.mp4",
+    "mpeg2.mpg",
+    "mpeg2.ts",
+    "mpeg2.mxf",
+    "vp9.webm",
+    "prores.mov",
+    "ffv1.mkv",
+    "late.mp4",
+    "late.mkv",
+    "late.ts",
+    "varied.mp4",
+    "varied.mkv",
+    "without_edits.mp4",
+    "fragments.mp4",
+    "cut_h264.ts",
+    "cut_hevc.ts",
+    "cut_mpeg2.ts",
+    "cut_h264.m2ts",
+    "cut_mpeg2.mpg",
+    "edited.mp4",
+    "edited.mov",
+    "empty_edit.mp4",
+    "negative.mkv",
+    "without_leading.mkv",
+]
 
 
 @pytest.fixture(scope="session")
