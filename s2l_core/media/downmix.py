@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Weights = NDArray[np.float32]
 """(channels,) the share of each channel in the speech."""
 
-_FRAME_SECONDS = 0.03
+_FRAME_SECONDS = 0.06
 _LOWEST_HZ, _HIGHEST_HZ = 100.0, 6000.0
 _QUIETEST_BIN = 1e-5
 """Power of a frequency against that of the loudest one, under which it does not matter."""
