@@ -113,7 +113,9 @@ VOICE = 2 * speech_like()
 OTHER = 2 * speech_like(seed=5)
 NOISE = np.random.default_rng(3).normal(0, 0.002, (6, len(VOICE))).astype(np.float32)
 NOTHING = np.zeros_like(VOICE)
-CHANNELS = {  # what is recorded, and which of its channels must be heard alone; None for their mean
+CHANNELS: dict[
+    str, tuple[list[np.ndarray], int | None]
+] = {  # what is recorded, and which of its channels must be heard alone; None for their mean
     "the same": ([VOICE, VOICE], None),
     "one is quiet": ([VOICE, 0.4 * VOICE], None),
     "one is empty": ([NOTHING, VOICE], None),
@@ -160,7 +162,9 @@ def test_a_voice_is_heard_also_where_mono_cancels_it_and_beside_other_sounds(tmp
         assert np.corrcoef(heard, VOICE[:16_000])[0, 1] > 0.98
 
 
-TRACKS = {  # loudness of each track, those with the default flag, what is wanted, and what is taken: first by Blender
+TRACKS: dict[
+    str, tuple[list[float], list[int], int | None, int, int]
+] = {  # loudness of each track, those with the default flag, what is wanted, and what is taken: first by Blender
     "one": ([0.5], [0], None, 1, 1),
     "the default": ([0.3, 0.5], [1], None, 2, 1),
     "the first of defaults": ([0.3, 0.5], [0, 1], None, 1, 1),
