@@ -50,8 +50,6 @@ class S2L_PT_footage(SequencerPanel, bpy.types.Panel):
         layout.use_property_split, layout.use_property_decorate = True, False
         footage = strips.footage(scene)
         layout.prop(scene.s2l, "footage_strip", icon="FILE_MOVIE", placeholder=footage.name if footage else "")
-        if footage:
-            layout.prop(footage.s2l, "track")
         layout.operator(S2L_OT_check_footage.bl_idname)
         layout.operator(S2L_OT_find_faces.bl_idname)
         if faces.shown_for(scene, footage):
@@ -79,6 +77,19 @@ class S2L_PT_offset(SequencerPanel, bpy.types.Panel):
         if offset.sound:
             layout.label(text=offset.sound, icon="SOUND")
             draw_lines(layout, describe(offset), context.region.width)
+
+
+class S2L_PT_track(SequencerPanel, bpy.types.Panel):
+    bl_label = "Sound Track"
+    bl_parent_id = "S2L_PT_footage"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, scene = self.layout, sequencer_scene(context)
+        layout.use_property_split, layout.use_property_decorate = True, False
+        for strip in filter(None, (strips.footage(scene), strips.active_sound(scene))):
+            layout.label(text=strip.name, icon="SOUND")
+            layout.prop(strip.s2l, "track")
 
 
 class S2L_PT_presets(PresetPanel, bpy.types.Panel):
@@ -121,7 +132,6 @@ class S2L_PT_dub(SequencerPanel, bpy.types.Panel):
             layout.prop(footage.s2l, "speaker_path", text="For This Strip", placeholder="As above")
         if sound := strips.active_sound(scene):
             layout.prop(sound.s2l, "drives", icon="FILE_MOVIE", placeholder="Any")
-            layout.prop(sound.s2l, "track")
         speech = ", ".join(strip.name for strip in strips.voices(scene))
         layout.prop(dub, "sound_strip", icon="SOUND", placeholder=speech)
         row = layout.row(align=True)
@@ -183,6 +193,7 @@ CLASSES = (
     S2L_PT_queue,
     S2L_PT_footage,
     S2L_PT_offset,
+    S2L_PT_track,
     S2L_PT_presets,
     S2L_PT_train,
     S2L_PT_dub,

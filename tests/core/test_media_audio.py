@@ -50,7 +50,7 @@ def write_sound(path: Path, *tracks: np.ndarray, defaults: Sequence[int] = ()) -
             for track in tracks
         ]
         for number, stream in enumerate(streams):
-            stream.disposition = Disposition.default if number in defaults else 0
+            stream.disposition = Disposition.default if number in defaults else Disposition(0)
         for stream, track in zip(streams, tracks, strict=True):
             pcm = np.round(track * 32767).astype(np.int16).reshape(1, -1)
             block = av.AudioFrame.from_ndarray(pcm, format="s16", layout=stream.codec_context.layout)
