@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from ..s2l_blender_addon import strips
+from ..s2l_blender_addon import mixing, strips
 from ..s2l_blender_addon.compat import sequencer_scene
 from ..s2l_blender_addon.preferences import settings
 from ..s2l_core.errors import BadJob
@@ -45,7 +45,8 @@ class S2L_OT_measure_offset(QuickOperator, bpy.types.Operator):
         if first >= end:
             raise BadJob(f"{movie.name} and {sound.name} do not play at the same time.")
         media = dataclasses.replace(picture.media(first), face=strips.chosen_face(movie))
-        return OffsetJob(media, voice.media(first), device=settings(context).device)
+        own = dataclasses.replace(voice.media(first), track=mixing.sound_track(sound), clock="sound")
+        return OffsetJob(media, own, device=settings(context).device)
 
     def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
         scene = bpy.data.scenes.get(self._scene)

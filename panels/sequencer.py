@@ -79,6 +79,19 @@ class S2L_PT_offset(SequencerPanel, bpy.types.Panel):
             draw_lines(layout, describe(offset), context.region.width)
 
 
+class S2L_PT_track(SequencerPanel, bpy.types.Panel):
+    bl_label = "Sound Track"
+    bl_parent_id = "S2L_PT_footage"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, scene = self.layout, sequencer_scene(context)
+        layout.use_property_split, layout.use_property_decorate = True, False
+        for strip in filter(None, (strips.footage(scene), strips.active_sound(scene))):
+            layout.label(text=strip.name, icon="SOUND")
+            layout.prop(strip.s2l, "track")
+
+
 class S2L_PT_presets(PresetPanel, bpy.types.Panel):
     bl_label = "Presets"
     preset_subdir = SUBFOLDER
@@ -183,6 +196,7 @@ CLASSES = (
     S2L_PT_queue,
     S2L_PT_footage,
     S2L_PT_offset,
+    S2L_PT_track,
     S2L_PT_presets,
     S2L_PT_train,
     S2L_PT_dub,

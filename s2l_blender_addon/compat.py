@@ -11,6 +11,11 @@ def sequencer_scene(context: bpy.types.Context) -> bpy.types.Scene:
     return getattr(context, "sequencer_scene", None) or context.scene
 
 
+def stream_index(strip: bpy.types.Strip) -> int:
+    """Which sound track of its file a sound strip plays, from 0: since 5.2 a choice, before that always the first."""
+    return int(getattr(strip, "stream_index", 0))
+
+
 def is_sequencer_busy() -> bool:
     """Whether a render, or an operator that is in the middle of moving strips, must not be disturbed."""
     if any(map(bpy.app.is_job_running, ("RENDER", "COMPOSITE", "OBJECT_BAKE"))):

@@ -78,8 +78,9 @@ def _insert(scene: bpy.types.Scene, job: DubJob, target: Target, placement: stri
 
 
 def _dubbed(job: DubJob, result: dict[str, Any]) -> str:
-    summary = result.get("summary") or "Dubbed the strip."
-    return f"{summary} The result is {job.output_path}."
+    summary, track = result.get("summary") or "Dubbed the strip.", result.get("voice_track")
+    heard = f" Sound track {track} was heard." if track else ""
+    return f"{summary} The result is {job.output_path}.{heard}"
 
 
 def _push_undo(message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import bpy
@@ -10,7 +11,7 @@ import numpy as np
 from ..s2l_core.errors import BadJob, FileMissing
 from ..s2l_core.jobs import Mix, Sound
 from . import timing
-from .compat import fcurve
+from .compat import fcurve, stream_index
 
 
 def is_muted(scene: bpy.types.Scene, strip: bpy.types.Strip) -> bool:
@@ -41,13 +42,19 @@ def mix(scene: bpy.types.Scene, strips: list[bpy.types.Strip], frames: range) ->
         names = ", ".join(strip.name for strip in strips)
         raise BadJob(f"Nothing is heard of {names}.", "Unmute the strip or its channel, or move its handles.")
     at = frames.start / float(timing.frame_rate(scene))
-    placed = tuple(_moved(sound, -at) for sound in sounds)
+    placed = tuple(dataclasses.replace(sound, at=max(0.0, sound.at - at)) for sound in sounds)
     return Mix(len(frames) / float(timing.frame_rate(scene)), placed)
 
 
 def sound_path(strip: bpy.types.Strip) -> str:
     """Absolute path of a sound strip's file."""
     return bpy.path.abspath(strip.sound.filepath, library=strip.sound.library)
+
+
+def sound_track(strip: bpy.types.Strip) -> int | None:
+    """Which sound track of its file is meant by a strip, from 1; None where it plays the first without choice."""
+    index = stream_index(strip) if strip.type == "SOUND" else 0
+    return strip.s2l.track or (index + 1 if index else None)
 
 
 def _sound(scene: bpy.types.Scene, strip: bpy.types.Strip, frames: range) -> Sound:
@@ -64,6 +71,7 @@ def _sound(scene: bpy.types.Scene, strip: bpy.types.Strip, frames: range) -> Sou
         moments=tuple(timing.heard_seconds(scene, strip, np.array(ends, np.float64)).tolist()),
         volumes=_curve(scene, strip, "volume", frames),
         pans=_curve(scene, strip, "pan", frames) if strip.sound.use_mono else (0.0,),
+        track=sound_track(strip),
     )
 
 
@@ -74,10 +82,6 @@ def _curve(scene: bpy.types.Scene, strip: bpy.types.Strip, name: str, frames: ra
     if curve is None:
         return (float(getattr(strip, name)),)
     return tuple(float(curve.evaluate(frame)) for frame in range(frames.start, frames.stop + 1))
-
-
-def _moved(sound: Sound, seconds: float) -> Sound:
-    return Sound(sound.path, max(0.0, sound.at + seconds), sound.seconds, sound.moments, sound.volumes, sound.pans)
 
 
 def _common(one: range, other: range) -> range:

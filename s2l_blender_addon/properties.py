@@ -47,6 +47,13 @@ class S2L_PG_strip(bpy.types.PropertyGroup):
     face: FloatVectorProperty(
         name="Face", description="Where the speaker is first seen, from 0 to 1 across and down", size=2
     )
+    track: IntProperty(
+        name="Sound Track",
+        description="Which of several sound tracks of the file holds the voice, from 1; 0 for the one that is heard",
+        default=0,
+        min=0,
+        soft_max=16,
+    )
     drives_identifier: StringProperty(
         name="Drives Identifier", description="What the driven strip is known by", options={"HIDDEN"}
     )

@@ -15,7 +15,7 @@ import bpy
 
 from ..s2l_core.errors import BadJob, FileMissing
 from ..s2l_core.jobs import Encoding, Media
-from .mixing import sound_path
+from .mixing import sound_path, sound_track
 from .timing import frame_rate, media_rate, media_speed, shown_frames, visible
 
 HIGHEST_CHANNEL = 128
@@ -253,7 +253,8 @@ def moments(scene: bpy.types.Scene, strip: bpy.types.Strip, frames: range) -> tu
 
 def shown_media(strip: bpy.types.Strip, seconds: tuple[float, ...]) -> Media:
     """The span of a movie strip's file that shows these seconds, and the face that is meant in it."""
-    return Media(media_path(strip), min(seconds), max(seconds) + 1.0 / float(media_rate(strip)), chosen_face(strip))
+    end = max(seconds) + 1.0 / float(media_rate(strip))
+    return Media(media_path(strip), min(seconds), end, chosen_face(strip), sound_track(strip))
 
 
 def visible_media(scene: bpy.types.Scene, strip: bpy.types.Strip | None) -> Media:

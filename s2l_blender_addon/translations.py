@@ -79,6 +79,7 @@ GERMAN = {
     "Set Up Engine": "Rechenwerk einrichten",
     "Silence": "Stille",
     "Sound": "Ton",
+    "Sound Track": "Tonspur",
     "Speaker": "Sprecher",
     "Speakers": "Sprecher",
     "Speech2Lip": "Speech2Lip",

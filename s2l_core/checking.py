@@ -16,6 +16,7 @@ from .footage import Footage, prepare, refuse_untrainable
 from .geometry.camera import head_angles
 from .jobs import CheckJob, Media
 from .media.audio import SpeechLevel, measure_level, read_sample_rate, read_speech, refuse_unusable
+from .media.mix import tell_tracks
 from .media.video import probe, read_frames
 from .synchrony import Offset, find_offset
 
@@ -38,10 +39,10 @@ def check(job: CheckJob, report: Report | None = None) -> dict[str, Any]:
     Returns:
         JSON values: ``duration_seconds``; ``rate`` in frames per second; ``face_share`` of the frames with a face;
         ``face_width_px``, median; ``yaw_degrees``, ``pitch_degrees``, ``roll_degrees``, each the range that holds 98 %
-        of the frames; ``blur``, see :func:`s2l_core.face.sharpness.measure_blur`, or None; ``loudness_db`` and
-        ``noise_db``, see :class:`s2l_core.media.audio.SpeechLevel`; ``offset_seconds`` by which the sound comes after
-        the picture, or None where that cannot be told; ``verdict``, ``"good"``, ``"usable"`` or ``"poor"``; and
-        ``advice``, sentences.
+        of the frames; ``blur``, see :func:`s2l_core.face.sharpness.measure_blur`, or None; ``voice_track``, the
+        number of the sound track that was heard, None where there is but one; ``loudness_db`` and ``noise_db``, see
+        :class:`s2l_core.media.audio.SpeechLevel`; ``offset_seconds`` by which the sound comes after the picture, or
+        None where that cannot be told; ``verdict``, ``"good"``, ``"usable"`` or ``"poor"``; and ``advice``, sentences.
 
     Raises:
         FileMissing: There is no such file.
@@ -56,8 +57,9 @@ def check(job: CheckJob, report: Report | None = None) -> dict[str, Any]:
     report = report or Report()
     probe(job.footage.path)  # what is no video shall not be blamed for its sound
     voice = job.voice or job.footage
+    track = tell_tracks(voice, report)
     speech = read_speech(voice)
-    level = measure_level(speech, read_sample_rate(voice.path))
+    level = measure_level(speech, read_sample_rate(voice.path, voice.track))
     footage = prepare(job.footage, job.landmarks, choose_device(job.device).type, report)
     faces = footage.landmarks[footage.track.found]
     face_width = float(np.median(np.ptp(faces[..., 0], axis=1)))
@@ -66,6 +68,7 @@ def check(job: CheckJob, report: Report | None = None) -> dict[str, Any]:
     offset = find_offset(footage.times - job.footage.start, footage.openings, speech)
     findings = [
         *_judge_pictures(footage, face_width, float(np.abs(angles[:, 0]).max()), blur),
+        *_judge_track(track, voice),
         *_judge_sound(level, voice),
         *_judge_offset(offset, footage.seconds),
     ]
@@ -79,6 +82,7 @@ def check(job: CheckJob, report: Report | None = None) -> dict[str, Any]:
         "pitch_degrees": pitch,
         "roll_degrees": roll,
         "blur": blur,
+        "voice_track": track,
         "loudness_db": level.loudness_db,
         "noise_db": level.noise_db,
         "offset_seconds": offset.seconds if offset and offset.is_reliable else None,
@@ -112,6 +116,11 @@ def _judge_pictures(footage: Footage, face_width: float, yaw: float, blur: float
         yield Finding("poor", "The face is out of focus or smeared by compression; use a sharper take.")
     elif blur is not None and blur > 0.62:
         yield Finding("usable", "The face is soft, and so will the lips be.")
+
+
+def _judge_track(track: int | None, voice: Media) -> Iterator[Finding]:
+    if track is not None and voice.track is None:
+        yield Finding("good", f"Sound track {track} was heard; choose another one if the speaker is on that.")
 
 
 def _judge_sound(level: SpeechLevel, voice: Media) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
@@ -124,17 +125,31 @@ def build_parser() -> argparse.ArgumentParser:
         verb.set_defaults(make_job=make_job)
         return verb
 
+    def add_voice(verb: argparse.ArgumentParser) -> None:
+        """Sound that is not in the video, and which of several tracks."""
+        verb.add_argument("--voice", help="the speaker's sound, where it is not in the video")
+        add_track(verb)
+
+    def add_track(verb: argparse.ArgumentParser) -> None:
+        verb.add_argument(
+            "--track",
+            type=int,
+            metavar="N",
+            help="which of several sound tracks holds the voice, from 1 (default: the first that is not silent, "
+            "those with the default flag before others)",
+        )
+
     add_verb("info", _info_job, "Show versions, devices and landmark back-ends.")
 
     check = add_verb("check", _check_job, "Judge footage before training on it.", sight, span)
     check.add_argument("footage", help="the speaker's video")
-    check.add_argument("--voice", help="the speaker's sound, where it is not in the video")
+    add_voice(check)
 
     train = add_verb("train", _train_job, "Learn one speaker from footage.", sight, span)
     train.add_argument("footage", help="the speaker's video")
     train.add_argument("speaker", help="the .s2l file to write")
     train.add_argument("--name", default="Speaker", help="the speaker's name, kept in the file")
-    train.add_argument("--voice", help="the speaker's sound, where it is not in the video")
+    add_voice(train)
     train.add_argument("--preset", choices=_choices(PresetName), default="balanced", help="how long to train")
     train.add_argument(
         "--architecture",
@@ -156,10 +171,11 @@ def build_parser() -> argparse.ArgumentParser:
 
     offset = add_verb("offset", _offset_job, "Measure by how much a sound comes after the lips.", sight, span)
     offset.add_argument("footage", help="the speaker's video")
-    offset.add_argument("--voice", help="the speaker's sound, where it is not in the video")
+    add_voice(offset)
 
     dub = add_verb("dub", _dub_job, "Put new words into a speaker's mouth.", dubbing, sight, span)
     dub.add_argument("output", help="the .mp4, .mov or .mkv file, or the folder of pictures, to write")
+    add_track(dub)
     dub.add_argument("--format", choices=_choices(Format), default="h264", help="how to write it (default: h264)")
     dub.add_argument("--crf", type=int, default=17, metavar="N", help="of H.264: lower is better (default: 17)")
     dub.add_argument(
@@ -168,6 +184,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     preview = add_verb("preview", _preview_job, "Dub one frame only.", dubbing, sight, span)
     preview.add_argument("picture", help="the PNG file to write")
+    add_track(preview)
     preview.add_argument("--frame", type=int, default=0, metavar="N", help="of the dub (default: 0, the first)")
 
     evaluate = add_verb("evaluate", _evaluate_job, "Measure a speaker on the footage that it did not see.")
@@ -218,15 +235,16 @@ def _info_job(options: argparse.Namespace) -> Job:
 
 
 def _check_job(options: argparse.Namespace) -> Job:
-    return CheckJob(_footage(options), _media(options.voice), options.landmarks, options.device)
+    return CheckJob(*_footage_and_voice(options), options.landmarks, options.device)
 
 
 def _train_job(options: argparse.Namespace) -> Job:
+    footage, voice = _footage_and_voice(options)
     return TrainJob(
-        footage=_footage(options),
+        footage=footage,
         speaker_path=options.speaker,
         name=options.name,
-        voice=_media(options.voice),
+        voice=voice,
         preset=options.preset,
         architecture=options.architecture,
         landmarks=options.landmarks,
@@ -249,7 +267,7 @@ def _dub(options: argparse.Namespace, output_path: str, encoding: Encoding) -> D
     return DubJob(
         speaker_path=options.speaker,
         footage=_footage(options),
-        voice=Media(options.voice, options.voice_start, options.voice_end),
+        voice=Media(options.voice, options.voice_start, options.voice_end, track=options.track),
         output_path=output_path,
         rate=options.rate,
         remainder=options.remainder,
@@ -264,9 +282,8 @@ def _faces_job(options: argparse.Namespace) -> Job:
 
 
 def _offset_job(options: argparse.Namespace) -> Job:
-    footage = _footage(options)
-    voice = _media(options.voice) or Media(footage.path, footage.start, footage.end)
-    return OffsetJob(footage, voice, options.landmarks, options.device)
+    footage, voice = _footage_and_voice(options)
+    return OffsetJob(footage, voice or footage, options.landmarks, options.device)
 
 
 def _evaluate_job(options: argparse.Namespace) -> Job:
@@ -305,6 +322,14 @@ def _pose_job(options: argparse.Namespace) -> Job:
 
 def _footage(options: argparse.Namespace) -> Media:
     return Media(options.footage, options.start, options.end, tuple(options.face))
+
+
+def _footage_and_voice(options: argparse.Namespace) -> tuple[Media, Media | None]:
+    """The track is that of the voice, or of the footage where its own sound is meant."""
+    footage = _footage(options)
+    if options.voice is None:
+        return replace(footage, track=options.track), None
+    return footage, Media(options.voice, track=options.track)
 
 
 def _media(path: str | None) -> Media | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,15 +14,15 @@ from numpy.typing import NDArray
 
 from .device import choose_device
 from .dub_frames import DubFrames
-from .errors import BadJob
+from .errors import AudioEmpty, BadJob, NoSound
 from .events import Report
 from .files import refuse_unwritable
 from .footage import Footage, fingerprint_file, prepare
 from .jobs import DubJob, Media, to_document
-from .media.audio import SPEECH_RATE, read_speech
+from .media.audio import SPEECH_RATE, convert, read_audio
 from .media.chunks import Chunks
 from .media.encodings import codec_of, refuse_loss
-from .media.mix import read_around, read_voice, sources
+from .media.mix import read_around, read_voice, sources, tell_tracks
 from .media.video import probe, raster_of_span
 from .model.speaker import SpeakerModel
 from .rendering import BATCH
@@ -39,9 +41,10 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     chunk when the same job comes again, and ends with the same bytes.
 
     Returns:
-        ``output_path``, ``summary`` (a sentence), ``frames_expected``, ``frames_written``, ``frames_resumed`` (which an
-        earlier run wrote), ``frames_dubbed`` (whose mouths are replaced, if only in part), ``duration_error_ms`` (of
-        the pictures against the voice), ``frames_without_face``, ``untouched`` (runs of frames that keep the footage's
+        ``output_path``, ``summary`` (a sentence), ``voice_track`` (number of the sound track with the voice, None where
+        its files have no choice of them), ``frames_expected``, ``frames_written``, ``frames_resumed`` (which an earlier
+        run wrote), ``frames_dubbed`` (whose mouths are replaced, if only in part), ``duration_error_ms`` (of the
+        pictures against the voice), ``frames_without_face``, ``untouched`` (runs of frames that keep the footage's
         pixels, with ``first``, ``last`` and ``reason``: ``"no face"``, ``"turned away"`` or ``"occluded"``),
         ``speaker_seed``, ``speaker_version`` and ``speaker_mouth_psnr`` in dB, which the speaker file tells of its
         training, each None where it does not, ``prepare_seconds``, ``dub_seconds``, ``dub_fps``.
@@ -58,6 +61,7 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     refuse_loss(job.encoding, job.footage.path, raster)
     device = choose_device(job.device)
     speaker = SpeakerModel.load(job.speaker_path, device)
+    voice_track = tell_tracks(job.voice, report)
     speech, sound = read_voice(job.voice)
     footage = prepare(job.footage, job.landmarks, device.type, report, faceless=True, known=speaker.known_head)
     prepared = time.monotonic()
@@ -84,6 +88,7 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     return {
         "output_path": job.output_path,
         "summary": judged.summary,
+        "voice_track": voice_track,
         "frames_expected": len(job.moments) or round(seconds * rate) + count - voiced,
         "frames_written": written,
         "frames_resumed": resumed,
@@ -124,14 +129,19 @@ def _identity(job: DubJob, footage: Footage, device: str) -> dict[str, Any]:
 def _fit_sound(
     voice: tuple[NDArray[np.float32], int], footage: Media | None, voiced: int, total: int, rate: Fraction
 ) -> tuple[NDArray[np.float32], int]:
-    """The voice at the exact length of its frames, followed by the footage's own sound where that goes on."""
-    samples, sample_rate = voice
-    length = round(total / rate * sample_rate)
-    middle = round(voiced / rate * sample_rate)
-    result = np.zeros((length, samples.shape[1]), np.float32)
-    result[: min(middle, len(samples))] = samples[:middle]
-    if footage is not None and probe(footage.path).has_sound:
-        own = read_speech(Media(footage.path, footage.start + float(voiced / rate), footage.end))
-        moments = np.arange(length - middle) * (SPEECH_RATE / sample_rate)
-        result[middle:] = np.interp(moments, np.arange(len(own)), own, right=0.0)[:, None]
+    """The voice at the exact length of its frames, followed by the footage's own sound where that goes on.
+
+    Both are as they were, in the higher rate and the larger number of channels of the two; where one ends before its
+    pictures, silence follows.
+    """
+    parts = [voice]
+    if footage is not None:
+        with suppress(NoSound, AudioEmpty):
+            parts.append(read_audio(replace(footage, start=footage.start + float(voiced / rate))))
+    channels, sample_rate = max(samples.shape[1] for samples, _ in parts), max(each for _, each in parts)
+    begins = [0, round(voiced / rate * sample_rate), round(total / rate * sample_rate)]
+    result = np.zeros((begins[-1], channels), np.float32)
+    for (samples, own_rate), begin, end in zip(parts, begins, begins[1:], strict=False):
+        converted = convert(samples, own_rate, channels, sample_rate)[: end - begin]
+        result[begin : begin + len(converted)] = converted
     return result, sample_rate

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
@@ -20,9 +19,9 @@ from .face.tracking import HeadTrack, KnownHead, find_shots, no_head, track_head
 from .geometry.camera import Intrinsics
 from .jobs import Media
 from .kept import FORGETFUL, Kept, Rows, Tensors
-from .media.video import Frame, VideoInfo, probe, read_frames
+from .media.video import Frame, VideoInfo, probe, read_frames, slack
 
-_CACHE_VERSION = 4
+_CACHE_VERSION = 5
 _TIME_TOLERANCE = 1e-3
 _LAYOUTS = {layout.count: layout for layout in (MESH468, IBUG68)}
 _LEAST_FACE_SHARE = 0.5
@@ -41,7 +40,7 @@ class Footage:
         info: The video stream that it is taken from.
         fingerprint: Hash of the file's content, the same wherever the file lies.
         layout: Which landmark is which.
-        times: float64 (N,) seconds from the start of the medium.
+        times: float64 (N,) seconds from the start of the medium; the first is that of the span.
         landmarks: float32 (N, P, 3) pixels of :attr:`s2l_core.media.video.Frame.image`, NaN in frames without a face.
         track: Pose of the head in every frame, shape of the head and camera.
     """
@@ -69,6 +68,10 @@ class Footage:
     def openings(self) -> NDArray[np.float64]:
         """(N,) how far the mouth is open, see :func:`s2l_core.face.layout.mouth_opening`; NaN without a face."""
         return np.asarray(mouth_opening(self.landmarks, self.layout), np.float64)
+
+    def shown_in_blender(self, moments: ArrayLike) -> NDArray[np.int64]:
+        """Which of the frames Blender shows at each moment (...) of the medium, in seconds."""
+        return shown_at(self.times, moments, slack(self.info.tick))
 
     def frames(self, first: int = 0) -> Iterator[Frame]:
         """The pictures, one for each of ``times`` from the first wanted one on."""
@@ -115,21 +118,22 @@ def prepare(
     kept.forget_rows("found")
     times, points = found["times"].numpy(), found["points"].numpy()
     layout = _LAYOUTS[points.shape[1]]
-    inside = slice(*np.searchsorted(times, [media.start - _TIME_TOLERANCE, _end(media) - _TIME_TOLERANCE]))
-    if inside.start == inside.stop:
-        raise NotAVideo(f"{media.path} has no picture after {media.start:g} s.", "Check the trim of the strip.")
+    inside = _inside(times, media, info)
+    span = times[inside].copy()
+    if abs(span[0] - media.start) > slack(info.tick):
+        span[0] = media.start  # as read_frames() has it
     if np.isnan(points[inside]).all():
         if not faceless:
             raise NoFace(f"No frame of {media.path} shows a face.")
         track = no_head(inside.stop - inside.start, layout, *info.true_size)
-        return Footage(media, info, fingerprint, layout, times[inside], points[inside], track)
+        return Footage(media, info, fingerprint, layout, span, points[inside], track)
 
     def track_of_clip() -> Tensors:
         shots, same_file = find_shots(points, layout), known is not None and known.file == fingerprint
         return _to_tensors(track_head(points, times, shots, layout, *info.true_size, report, known, same_file))
 
     track = _to_track(kept.once(_track_name(known), track_of_clip)).part(inside)
-    return Footage(media, info, fingerprint, layout, times[inside], points[inside], track)
+    return Footage(media, info, fingerprint, layout, span, points[inside], track)
 
 
 def is_prepared(media: Media, landmarks: str = "bundled", known: KnownHead | None = None) -> bool:
@@ -152,9 +156,11 @@ def refuse_untrainable(footage: Footage) -> None:
         raise TooFewFaces(f"Only {share:.0%} of the frames of {footage.media.path} show a face.")
 
 
-def shown_at(times: NDArray[np.float64], moments: ArrayLike) -> NDArray[np.int64]:
-    """Which of the frames that begin at ``times`` (N,) is on screen at each moment (...): the last that has begun."""
-    index = np.searchsorted(times, np.asarray(moments) + _TIME_TOLERANCE, side="right") - 1
+def shown_at(times: NDArray[np.float64], moments: ArrayLike, slack: float = _TIME_TOLERANCE) -> NDArray[np.int64]:
+    """Which of the frames that begin at ``times`` (N,) is on screen at each moment (...): the last that has begun, or
+    begins within ``slack`` seconds.
+    """
+    index = np.searchsorted(times, np.asarray(moments) + slack, side="right") - 1
     return np.asarray(index.clip(0, len(times) - 1), np.int64)
 
 
@@ -201,8 +207,17 @@ def _around(media: Media) -> Media:
     return replace(media, start=max(0.0, media.start - _AROUND_SECONDS), end=end)
 
 
-def _end(media: Media) -> float:
-    return math.inf if media.end is None else media.end
+def _inside(times: NDArray[np.float64], media: Media, info: VideoInfo) -> slice:
+    """Which of the frames that begin at ``times`` (N,) are shown in a span.
+
+    Raises:
+        NotAVideo: The video ends before it.
+    """
+    if media.start >= max(info.duration, times[-1] + float(1 / info.rate)):
+        raise NotAVideo(f"{media.path} has no picture after {media.start:g} s.", "Check the trim of the strip.")
+    first = int(shown_at(times, media.start, slack(info.tick)))
+    end = len(times) if media.end is None else int(np.searchsorted(times, media.end - _TIME_TOLERANCE))
+    return slice(first, max(end, first + 1))
 
 
 def _track_name(known: KnownHead | None) -> str:
@@ -217,7 +232,7 @@ def _track_name(known: KnownHead | None) -> str:
 
 def _kept(fingerprint: str, media: Media, landmarks: str) -> Kept:
     """What is kept of a clip, wherever it lies."""
-    span = replace(media, path=fingerprint)
+    span = replace(media, path=fingerprint, track=None, clock="picture")
     if landmarks.lower().endswith(".task"):
         landmarks = fingerprint_file(landmarks) if Path(landmarks).is_file() else landmarks
     try:

@@ -26,6 +26,7 @@ Architecture = Literal["fast", "explicit", "paper"]
 Remainder = Literal["stop", "keep"]
 Format = Literal["h264", "prores", "ffv1", "png", "exr"]
 Layer = Literal["picture", "mouth"]
+Clock = Literal["picture", "sound"]
 
 _LARGEST_SIDE = 8192
 _RIGID_TOLERANCE = 1e-3
@@ -41,12 +42,18 @@ class Media:
         end: Second at which the span ends; None means the end of the file.
         face: Which of several faces in a video: the one that is at this place when it is first seen, from 0 to 1
             across and down. Empty means the largest.
+        track: Which of several sound tracks, from 1. None means the first that is not silent, those with the default
+            flag before others.
+        clock: Whose beginning is second 0 of a video with sound: that of its ``"picture"``, frame 0 in Blender, or that
+            of its ``"sound"``, from which a sound strip counts.
     """
 
     path: str
     start: float = 0.0
     end: float | None = None
     face: tuple[float, ...] = ()
+    track: int | None = None
+    clock: Clock = "picture"
 
     def __post_init__(self) -> None:
         if not self.path:
@@ -57,6 +64,7 @@ class Media:
             raise BadJob(f"The end of {self.path} is {self.end} s; it must lie after its start at {self.start} s.")
         if self.face and not (len(self.face) == 2 and all(0.0 <= place <= 1.0 for place in self.face)):
             raise BadJob(f"The face in {self.path} is not at a place of the picture.", "Write two numbers from 0 to 1.")
+        _refuse_track(self.path, self.track)
 
 
 @dataclass(frozen=True)
@@ -67,10 +75,13 @@ class Sound:
         path: The file.
         at: Second of the mix at which it is first heard.
         seconds: How long it is heard.
-        moments: Curve of which second of the file is heard: two values or more, from ``at`` to its end.
+        moments: Curve of which second of the file's sound is heard, counted from its first sample also in a video: two
+            values or more, from ``at`` to its end.
         volumes: Curve of factors of the samples: one value or more.
         pans: Curve from -1 (left) over 0 to 1 (right); 2 and -2 are behind. It moves mono sounds only, as Blender does.
         mono: Whether the channels are summed to one first, as Blender's Mono does.
+        track: Which of several sound tracks, from 1. None means the first, which Blender plays; where that is silent,
+            as in :class:`Media`.
     """
 
     path: str
@@ -80,6 +91,7 @@ class Sound:
     volumes: tuple[float, ...] = (1.0,)
     pans: tuple[float, ...] = (0.0,)
     mono: bool = False
+    track: int | None = None
 
     def __post_init__(self) -> None:
         if not self.path:
@@ -90,6 +102,7 @@ class Sound:
             raise BadJob(f"A curve of {self.path} lacks values.", "Give two moments, a volume and a pan at least.")
         if not all(map(math.isfinite, self.moments + self.volumes + self.pans)):
             raise BadJob(f"A curve of {self.path} holds a value that is no number.")
+        _refuse_track(self.path, self.track)
 
 
 @dataclass(frozen=True)
@@ -529,6 +542,11 @@ def parse_rate(text: str) -> Fraction:
     if not 1 <= rate <= 1000:
         raise BadJob(f"A frame rate of {text} is not between 1 and 1000.")
     return rate
+
+
+def _refuse_track(path: str, track: int | None) -> None:
+    if track is not None and track < 1:
+        raise BadJob(f"There is no sound track {track} in {path}.", "Tracks are counted from 1.")
 
 
 def to_document(job: Job) -> dict[str, Any]:

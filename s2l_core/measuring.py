@@ -12,6 +12,7 @@ from .events import Report
 from .footage import prepare
 from .jobs import OffsetJob
 from .media.audio import SPEECH_RATE, read_speech
+from .media.mix import tell_tracks
 from .synchrony import SHORTEST_SECONDS, find_offset
 
 _CHANCE, _CERTAINTY = 3.1, 8.0
@@ -30,6 +31,7 @@ def offset(job: OffsetJob, report: Report | None = None) -> dict[str, Any]:
         Speech2LipError: What is wrong with the files, as in :func:`s2l_core.checking.check`.
     """
     report = report or Report()
+    tell_tracks(job.voice, report)
     speech = read_speech(job.voice)
     footage = prepare(job.footage, job.landmarks, choose_device(job.device).type, report)
     shared = min(footage.seconds, len(speech) / SPEECH_RATE)

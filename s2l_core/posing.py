@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from .files import refuse_unwritable, write_whole
 from .footage import Footage, shown_at
 from .geometry.axes import MILLIMETRES
 from .geometry.camera import Array, Intrinsics, invert_pose
-from .jobs import Media, PoseJob, RenderJob
+from .jobs import PoseJob, RenderJob
 from .media.audio import read_audio
 from .media.frames import FrameReader
 from .media.writing import VideoWriter
@@ -128,7 +129,7 @@ def render(job: RenderJob, report: Report | None = None) -> dict[str, Any]:
     refuse_unwritable(job.output_path, job.footage.path, job.speaker_path)
     head = _open_once(job, report)
     footage, region, view = head.scene.footage, head.scene.region, job.camera
-    index = int(shown_at(footage.times, job.moment))
+    index = int(footage.shown_in_blender(job.moment))
     camera = Intrinsics(view.fx, view.fy, view.cx, view.cy, view.width, view.height)
     report.progress("Render", 0, 1)
     trusted = region.nearest_trusted(wanted) if job.fade else wanted
@@ -213,7 +214,7 @@ def _sound(footage: Footage, frames: int) -> tuple[NDArray[np.float32], int] | N
     seconds = float(frames / footage.info.rate)
     start = float(footage.times[0])
     try:
-        samples, rate = read_audio(Media(footage.media.path, start, start + seconds))
+        samples, rate = read_audio(replace(footage.media, start=start, end=start + seconds))
     except (NoSound, AudioEmpty):
         return None
     length = round(seconds * rate)

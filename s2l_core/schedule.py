@@ -28,7 +28,7 @@ def frames_to_show(job: DubJob, footage: Footage, seconds: float, rate: Fraction
         rate: Frames per second of the result.
     """
     if job.moments:
-        return shown_at(footage.times, np.array(job.moments)), len(job.moments)
+        return footage.shown_in_blender(job.moments), len(job.moments)
     voiced = max(1, round(seconds * rate))
     order = forth_and_back(footage, voiced, rate)
     tail = rest_of(footage, voiced, rate) if job.remainder == "keep" else order[:0]
@@ -67,8 +67,7 @@ def frames_in_order(footage: Footage, indices: NDArray[np.int64]) -> Iterator[Fr
 
 
 def _ascending(footage: Footage, indices: NDArray[np.int64]) -> Iterator[Frame]:
-    first, last = footage.times[indices[0]], footage.times[indices[-1]]
-    start = max(0.0, float(first) - _TIME_TOLERANCE)
+    start, last = float(footage.times[indices[0]]), footage.times[indices[-1]]
     span = replace(footage.media, start=start, end=float(last) + 2 * _TIME_TOLERANCE)
     position = int(indices[0])
     wanted = 0

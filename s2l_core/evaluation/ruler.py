@@ -254,7 +254,7 @@ class Ruler:
         if not len(indices):
             return
         start, end = float(footage.times[indices[0]]), float(footage.times[indices[-1]])
-        frames: Iterator[Frame] = read_frames(Media(footage.media.path, max(0.0, start - 1e-3), end + 2e-3))
+        frames: Iterator[Frame] = read_frames(Media(footage.media.path, start, end + 2e-3))
         wanted = set(indices.tolist())
         shown = ((index, frame.image) for index, frame in enumerate(frames, start=int(indices[0])) if index in wanted)
         while batch := list(itertools.islice(shown, BATCH)):

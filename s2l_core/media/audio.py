@@ -13,8 +13,10 @@ import numpy as np
 from av.audio.frame import AudioFrame
 
 from ..errors import AudioClipped, AudioEmpty, AudioNarrow, AudioSilent, AudioUnreadable, NoSound
-from ..jobs import Media
-from .container import decode_audio, find_audio, find_video, open_container, picture_start, timestamp
+from ..jobs import Clock, Media
+from .container import decode_audio, find_video, open_container, picture_start, timestamp
+from .downmix import Weights, plain_mean, speech_weights
+from .tracks import choose_track, find_tracks, to_float
 
 SPEECH_RATE = 16_000
 
@@ -22,20 +24,21 @@ SPEECH_RATE = 16_000
 _CLOCK_TOLERANCE = 0.02
 _LONGEST_HOLE = 600.0
 _BLOCK = SPEECH_RATE // 50
-_LAYOUTS = {1: "mono", 2: "stereo"}
+_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 
 
 def read_audio(media: Media) -> tuple[np.ndarray, int]:
     """Sound at its own rate: float32 (n, channels) in [-1, 1], and samples per second.
 
-    Sample 0 is heard at ``media.start`` on the clock of the pictures, whose first frame is time 0, or of the sound
-    itself where there are no pictures. Sound that begins late begins with silence; it ends where the file ends.
+    Sample 0 is heard at ``media.start`` on the clock of the medium, see :class:`s2l_core.jobs.Media`. Sound that begins
+    late begins with silence; it ends where the file ends.
 
     Raises:
         FileMissing: There is no such file.
         NoSound: It is a video without sound.
         AudioUnreadable: It is neither sound nor video, or its sound changes rate or channels midway.
         AudioEmpty: There is not one sample in the span.
+        BadJob: There is no such track.
     """
     blocks = _span(media)
     rate, first = next(blocks)
@@ -45,21 +48,34 @@ def read_audio(media: Media) -> tuple[np.ndarray, int]:
 def read_speech(media: Media) -> np.ndarray:
     """Sound for the speech features: float32 (n,) mono at 16 kHz in [-1, 1]; time and errors as :func:`read_audio`.
 
-    Channels are averaged. Only the result is held in memory.
+    Channels are averaged, or the better one is taken, see :mod:`s2l_core.media.downmix`. Only the result is held in
+    memory.
     """
+    weights = weights_of_speech(media)
     blocks = _span(media)
     rate, first = next(blocks)
-    return to_speech(rate, itertools.chain([first], (block for _, block in blocks)))
+    return to_speech(rate, itertools.chain([first], (block for _, block in blocks)), weights)
 
 
-def to_speech(rate: int, blocks: Iterable[np.ndarray]) -> np.ndarray:
-    """Blocks (n, channels) of sound as speech, see :func:`read_speech`."""
-    mono = (block.mean(axis=1, keepdims=True) for block in blocks)
+def weights_of_speech(media: Media) -> Weights:
+    """How speech is made of the channels of a span; errors as :func:`read_audio`."""
+    blocks = _span(media)
+    rate, first = next(blocks)
+    channels = first.shape[1]
+    if channels == 1:
+        return plain_mean(1)
+    names = _channel_names(media, channels)
+    return speech_weights(rate, itertools.chain([first], (block for _, block in blocks)), names)
+
+
+def to_speech(rate: int, blocks: Iterable[np.ndarray], weights: Weights) -> np.ndarray:
+    """Blocks (n, channels) of sound, weighted and summed, as speech, see :func:`read_speech`."""
+    mono = ((block @ weights)[:, None] for block in blocks)
     return np.clip(np.concatenate(list(resample(mono, rate, SPEECH_RATE)))[:, 0], -1.0, 1.0)
 
 
 def resample(blocks: Iterable[np.ndarray], source_rate: int, rate: int) -> Iterator[np.ndarray]:
-    """Blocks (n, 1 or 2) of sound with another number of samples per second, as many as it lasts; the same ones where
+    """Blocks (n, channels) of sound with another number of samples per second, as many as it lasts; the same ones where
     the rates are equal.
     """
     if rate == source_rate:
@@ -80,9 +96,25 @@ def resample(blocks: Iterable[np.ndarray], source_rate: int, rate: int) -> Itera
         yield np.concatenate(rest)[: round(given * rate / source_rate) - taken]
 
 
-def read_sample_rate(path: str) -> int:
+def convert(samples: np.ndarray, source_rate: int, channels: int, rate: int) -> np.ndarray:
+    """Sound (n, channels) with another rate, and in as many channels as it has or more: what has one is heard from all
+    of two or from the centre, what has two from the front.
+    """
+    own = samples.shape[1]
+    converted = np.concatenate([samples[:0], *resample([samples], source_rate, rate)])
+    if own == channels:
+        return converted
+    if own == 1 and channels == 2:
+        return np.repeat(converted, 2, axis=1)
+    spread = np.zeros((len(converted), channels), np.float32)
+    first = 2 if own == 1 else 0  # FFmpeg's third channel is the centre
+    spread[:, first : first + own] = converted
+    return spread
+
+
+def read_sample_rate(path: str, track: int | None = None) -> int:
     """Samples per second of the sound in a file, as it is decoded; errors as :func:`read_audio`."""
-    rate, _ = next(_span(Media(path)))
+    rate, _ = next(_span(Media(path, track=track)))
     return rate
 
 
@@ -147,7 +179,7 @@ def _span(media: Media) -> Iterator[tuple[int, np.ndarray]]:
     """Rate and consecutive blocks (n, channels) of the span; at least one block."""
     position = 0
     is_empty = True
-    for rate, block in read_blocks(media.path):
+    for rate, block in read_blocks(media.path, media.track, media.clock):
         first = max(round(media.start * rate) - position, 0)
         last = len(block) if media.end is None else round(media.end * rate) - position
         if last <= 0:
@@ -161,20 +193,25 @@ def _span(media: Media) -> Iterator[tuple[int, np.ndarray]]:
         raise AudioEmpty(f"{media.path} holds no sound between {media.start:g} s and {end}.")
 
 
-def read_blocks(path: str) -> Iterator[tuple[int, np.ndarray]]:
-    """Rate and consecutive blocks (n, channels) of a whole file, the first sample heard with the first picture.
+def read_blocks(path: str, track: int | None = None, clock: Clock = "picture") -> Iterator[tuple[int, np.ndarray]]:
+    """Rate and consecutive blocks (n, channels) of a whole file, from time 0 of a clock on.
 
     It always decodes from the beginning: seeking in MP3 and other packet streams is only as exact as their bit rate.
     Errors are those of :func:`read_audio`, but for spans.
     """
-    zero = _clock_zero(path)
+    if Path(path).is_file() and Path(path).stat().st_size == 0:
+        raise AudioEmpty(f"{path} is an empty file.")
+    chosen = choose_track(path, track)
+    zero = picture_start(path, AudioUnreadable) if clock == "picture" else None
     position = 0
     with open_container(path, AudioUnreadable) as container:
-        stream = find_audio(container)
-        frames = decode_audio(container, stream) if stream else iter(())
+        if not chosen.count:
+            if find_video(container) is None:
+                raise AudioUnreadable(f"{path} holds neither sound nor moving pictures.")
+            raise NoSound(f"{path} has no sound.")
         shape = None
-        for frame in frames:
-            rate, samples = frame.sample_rate, _to_float(frame)
+        for frame in decode_audio(container, find_tracks(container)[chosen.number - 1]):
+            rate, samples = frame.sample_rate, to_float(frame)
             shape = shape or (rate, samples.shape[1])
             if shape != (rate, samples.shape[1]):
                 raise AudioUnreadable(f"The sound of {path} changes its sample rate or channels midway.")
@@ -194,27 +231,12 @@ def read_blocks(path: str) -> Iterator[tuple[int, np.ndarray]]:
                 yield rate, samples
 
 
-def _clock_zero(path: str) -> Fraction | None:
-    """The container's clock at the first picture; None where the sound stands alone."""
-    if Path(path).is_file() and Path(path).stat().st_size == 0:
-        raise AudioEmpty(f"{path} is an empty file.")
-    with open_container(path, AudioUnreadable) as container:
-        if find_audio(container) is None:
-            if find_video(container) is None:
-                raise AudioUnreadable(f"{path} holds neither sound nor moving pictures.")
-            raise NoSound(f"{path} has no sound.")
-        return picture_start(container)
-
-
-def _to_float(frame: AudioFrame) -> np.ndarray:
-    """Samples of any format as float32 (n, channels) in [-1, 1]."""
-    samples = frame.to_ndarray()
-    samples = samples.T if frame.format.is_planar else samples.reshape(frame.samples, -1)
-    if samples.dtype == np.uint8:
-        return (samples.astype(np.float32) - 128) / 128
-    if samples.dtype.kind == "i":
-        return samples.astype(np.float32) / np.float32(2 ** (8 * samples.dtype.itemsize - 1))
-    return np.clip(np.nan_to_num(samples.astype(np.float32)), -1.0, 1.0)
+def _channel_names(media: Media, channels: int) -> tuple[str, ...]:
+    """FFmpeg's names of the channels of a medium, empty where the file does not tell."""
+    with open_container(media.path, AudioUnreadable) as container:
+        stream = find_tracks(container)[choose_track(media.path, media.track).number - 1]
+        names = tuple(channel.name for channel in stream.layout.channels)
+    return names if len(names) == channels else ("",) * channels
 
 
 def _decibel(power: np.ndarray) -> np.ndarray:

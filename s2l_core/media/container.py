@@ -1,4 +1,8 @@
-"""Opening media files that nobody vouches for, and decoding their streams past damaged packets."""
+"""Opening media files that nobody vouches for, and decoding their streams past damaged packets.
+
+Times are those of Blender: the pictures of a file count from the start of their stream, also where the first of them
+cannot be decoded, and a frame without a presentation time has the decoding time of its packet.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.codec.context import CodecContext
-from av.container import InputContainer
+from av.container import Flags, InputContainer
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
@@ -20,6 +25,8 @@ from av.video.stream import VideoStream
 from ..errors import FileMissing, Speech2LipError
 
 _DECODERS_OF_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+_GUESS_TIMES = cast(int, Flags.gen_pts.value)
+"""The flag of PyAV's that fills in presentation times: wrong ones in AVI, and none that Blender has."""
 _TEXT_AND_STILL_FORMATS = ("tty", "image2", "ico", "bin", "xbin", "idf", "adf")
 
 
@@ -43,6 +50,7 @@ def open_container(path: str, refusal: type[Speech2LipError]) -> Iterator[InputC
         with av.open(
             f"file:{path}", "r", options={"protocol_whitelist": "file"}, metadata_errors="ignore"
         ) as container:
+            container.flags &= ~_GUESS_TIMES
             yield container
     except av.FFmpegError as error:
         raise refusal(f"{path} cannot be read: {error.strerror}.") from error
@@ -96,13 +104,27 @@ def _decoder_of_alpha(stream: VideoStream) -> VideoCodecContext | None:
 
 def timestamp(frame: VideoFrame | AudioFrame) -> Fraction | None:
     """When the frame is shown or heard, in seconds of the container's own clock, where it says."""
-    if frame.pts is None or frame.time_base is None:
+    time = frame.dts if frame.pts is None else frame.pts
+    return None if time is None or frame.time_base is None else time * Fraction(frame.time_base)
+
+
+def stream_start(stream: VideoStream) -> Fraction | None:
+    """The container's clock, in seconds, at frame 0 of a stream as Blender counts; None where the stream does not say,
+    and counts from its first frame. To be asked before decoding.
+    """
+    if stream.start_time is None or stream.time_base is None:
         return None
-    return frame.pts * Fraction(frame.time_base)
+    return stream.start_time * Fraction(stream.time_base)
 
 
-def picture_start(container: InputContainer) -> Fraction | None:
-    """The container's clock at the first picture, in seconds; None without pictures. It reads past the beginning."""
-    stream = find_video(container)
-    frame = next(decode_video(container, stream), None) if stream else None
-    return timestamp(frame) if frame else None
+def picture_start(path: str, refusal: type[Speech2LipError]) -> Fraction | None:
+    """The clock of a file's container, in seconds, at frame 0 of its pictures; None without pictures or clock.
+
+    Errors are those of :func:`open_container`.
+    """
+    with open_container(path, refusal) as container:
+        stream = find_video(container)
+        if stream is None or (start := stream_start(stream)) is not None:
+            return None if stream is None else start
+        frame = next(decode_video(container, stream), None)
+        return timestamp(frame) if frame else None

@@ -20,7 +20,7 @@ class FrameReader:
 
     Args:
         path: The file.
-        times: (N,) seconds from the first frame of the stream, at which frames begin, increasing.
+        times: (N,) seconds from Blender's frame 0 of the stream, at which frames begin, increasing.
     """
 
     def __init__(self, path: str, times: NDArray[np.float64]) -> None:
@@ -40,7 +40,7 @@ class FrameReader:
         if self._picture is not None and index == self._next - 1:
             return self._picture
         if not self._next <= index <= self._next + _AHEAD:
-            self._frames = read_frames(Media(self._path, max(0.0, float(self._times[index]))))
+            self._frames = read_frames(Media(self._path, float(self._times[index])))
             self._next = index
         for frame in self._frames:
             self._next += 1

@@ -9,13 +9,18 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import AudioEmpty
+from ..events import Report
 from ..jobs import Media, Mix, Sound
-from .audio import read_audio, read_blocks, read_speech, resample, to_speech
+from .audio import read_audio, read_blocks, read_speech, resample, to_speech, weights_of_speech
+from .downmix import Weights, plain_mean
+from .tracks import Track, choose_track
 
 MIX_RATE = 48_000
 
@@ -54,11 +59,34 @@ def read_voice(voice: Media | Mix) -> tuple[Samples, tuple[Samples, int]]:
     Raises:
         FileMissing, NoSound, AudioUnreadable: See :func:`s2l_core.media.audio.read_audio`.
         AudioEmpty: There is not one sample in the span.
+        BadJob: A file has no such sound track.
     """
     if isinstance(voice, Media):
         return read_speech(voice), read_audio(voice)
-    sound = mix(voice)
-    return to_speech(MIX_RATE, np.split(sound, range(_BLOCK, len(sound), _BLOCK))), (sound, MIX_RATE)
+    sound = np.zeros((_length(voice), 2), np.float32)
+
+    def speech() -> Iterator[Samples]:
+        for first, block in _mixed(voice):
+            sound[first : first + len(block)] = block[:, :2]
+            yield block[:, 2:]
+
+    return to_speech(MIX_RATE, speech(), plain_mean(1)), (sound, MIX_RATE)
+
+
+def tell_tracks(voice: Media | Mix, report: Report) -> int | None:
+    """Log which sound track is taken of each file of a voice that has several; errors as :func:`read_voice`.
+
+    Returns:
+        The number of the first of them, from 1; None where no file has several.
+    """
+    if isinstance(voice, Media):
+        chosen = {voice.path: choose_track(voice.path, voice.track)}
+    else:
+        chosen = {sound.path: _track(sound) for sound in voice.sounds}
+    several = {path: track for path, track in chosen.items() if track.count > 1}
+    for path, track in several.items():
+        report.log("info", f"Of {path}, sound track {track.number} of {track.count} is heard.")
+    return next((track.number for track in several.values()), None)
 
 
 def read_around(voice: Media | Mix) -> Samples:
@@ -71,10 +99,12 @@ def read_around(voice: Media | Mix) -> Samples:
     """
     if isinstance(voice, Media):
         return read_speech(_widened(voice, voice.start, voice.end))
-    heard = []
+    heard = [np.zeros(0, np.float32)]
     for sound in voice.sounds:
-        span = _widened(Media(sound.path), min(sound.moments), max(sound.moments))
-        heard.append(np.float32(np.mean(sound.volumes)) * read_speech(span))
+        span = Media(sound.path, track=_track(sound).number, clock="sound")
+        with suppress(AudioEmpty):  # only silence before the file or after it is heard
+            span = _widened(span, min(sound.moments), max(sound.moments))
+            heard.append(np.float32(np.mean(sound.volumes)) * read_speech(span))
     return np.concatenate(heard)
 
 
@@ -88,36 +118,78 @@ def sources(voice: Media | Mix) -> list[str]:
 
 
 def mix(sounds: Mix) -> Samples:
-    """The sounds of a mix, float32 (n, 2) at 48 kHz. Besides the result, a moment of one sound is held in memory.
+    """The sounds of a mix, float32 (n, 2) at 48 kHz. Besides the result, a moment of each sound is held in memory.
 
     Raises:
         FileMissing, NoSound, AudioUnreadable: See :func:`s2l_core.media.audio.read_audio`.
     """
-    result = np.zeros((max(1, round(sounds.seconds * MIX_RATE)), 2), np.float32)
-    for sound in sounds.sounds:
-        first = round(sound.at * MIX_RATE)
-        for block in _heard(sound):
-            place = result[first : first + len(block)]
-            place += block[: len(place)]
-            first += len(block)
-            if first >= len(result):
-                break
-    return np.clip(result, -1.0, 1.0, out=result)
+    _, (result, _) = read_voice(sounds)
+    return result
 
 
-def _heard(sound: Sound) -> Iterator[Samples]:
-    """What a sound adds to a mix from ``sound.at`` on: consecutive blocks (n, 2)."""
-    count = round((sound.at + sound.seconds) * MIX_RATE) - round(sound.at * MIX_RATE)
-    shift = _shift_at_own_speed(sound, count)
-    tape = _Tape(sound.path, sound.mono)
+def _length(sounds: Mix) -> int:
+    return max(1, round(sounds.seconds * MIX_RATE))
+
+
+def _mixed(sounds: Mix) -> Iterator[tuple[int, Samples]]:
+    """Where consecutive blocks of a mix begin, and the blocks: (n, 3), left, right and the speech."""
+    count = _length(sounds)
+    waiting = sorted(sounds.sounds, key=lambda sound: sound.at, reverse=True)
+    weights = _weights_of_files(sounds)
+    playing: list[Iterator[tuple[int, Samples]]] = []
     for first in range(0, count, _BLOCK):
-        numbers = np.arange(first, min(first + _BLOCK, count))
+        block = np.zeros((min(_BLOCK, count - first), 3), np.float32)
+        while waiting and round(waiting[-1].at * MIX_RATE) < first + len(block):
+            sound = waiting.pop()
+            playing.append(_heard(sound, weights[sound.path, _track(sound).number]))
+        heard = [next(sound, None) for sound in playing]
+        playing = [sound for sound, part in zip(playing, heard, strict=True) if part]
+        for begin, samples in filter(None, heard):
+            place = block[begin - first : begin - first + len(samples)]
+            place += samples[: len(place)]
+        yield first, np.clip(block, -1.0, 1.0, out=block)
+
+
+def _weights_of_files(sounds: Mix) -> dict[tuple[str, int], Weights | None]:
+    """How speech is made of the channels of each track, over all that is heard of it; None where by their mean."""
+    spans: dict[tuple[str, int], tuple[float, float]] = {}
+    for sound in sounds.sounds:
+        key = sound.path, _track(sound).number
+        start, end = spans.get(key, (math.inf, -math.inf))
+        spans[key] = min(start, *sound.moments), max(end, *sound.moments)
+    weights = {}
+    for (path, number), (start, end) in spans.items():
+        media = Media(path, max(0.0, start), max(end, start + 1.0, 1.0), track=number, clock="sound")
+        try:
+            found = weights_of_speech(media)
+        except AudioEmpty:  # only silence before the file or after it is heard
+            found = plain_mean(1)
+        weights[path, number] = None if np.allclose(found, plain_mean(len(found))) else found
+    return weights
+
+
+def _track(sound: Sound) -> Track:
+    return choose_track(sound.path, sound.track, first=True)
+
+
+def _heard(sound: Sound, weights: Weights | None) -> Iterator[tuple[int, Samples]]:
+    """What a sound adds to each block of a mix from the one with ``sound.at`` on: the place of its first sample, and
+    (n, 3), left, right and the speech.
+    """
+    begin, end = round(sound.at * MIX_RATE), round((sound.at + sound.seconds) * MIX_RATE)
+    count = end - begin
+    shift = _shift_at_own_speed(sound, count)
+    tape = _Tape(sound, weights)
+    for first in range(begin - begin % _BLOCK, end, _BLOCK):
+        numbers = np.arange(max(first, begin), min(first + _BLOCK, end)) - begin
         if shift is not None:
-            samples = tape.take(shift + first, shift + first + len(numbers))
+            samples = tape.take(shift + numbers[0], shift + numbers[-1] + 1)
         else:
             samples = _interpolate(tape, MIX_RATE * _at(sound.moments, numbers / count))
         volumes = _at(sound.volumes, numbers / count)[:, None].astype(np.float32)
-        yield volumes * _placed(samples, _at(sound.pans, numbers / count))
+        placed = _placed(samples if weights is None else samples[:, :-1], _at(sound.pans, numbers / count))
+        speech = placed.mean(axis=1, keepdims=True) if weights is None else samples[:, -1:]
+        yield begin + int(numbers[0]), volumes * np.concatenate([placed, speech], axis=1)
 
 
 def _at(curve: tuple[float, ...], shares: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -172,30 +244,35 @@ def _gains(pans: NDArray[np.float64]) -> Samples:
     return np.abs(np.stack([np.cos(angles), np.sin(angles)], axis=-1)).astype(np.float32)
 
 
-def _read(path: str, mono: bool) -> Iterator[Samples]:
-    """Consecutive blocks (n, 1 or 2) of a file at 48 kHz."""
-    blocks = read_blocks(path)
+def _read(sound: Sound, weights: Weights | None) -> Iterator[Samples]:
+    """Consecutive blocks (n, 1 or 2) of a file at 48 kHz, beside them the speech where it is weighted: one more."""
+    blocks = read_blocks(sound.path, _track(sound).number, clock="sound")
+
+    def folded(block: Samples) -> Samples:
+        heard = _folded(block, sound.mono)
+        return heard if weights is None else np.concatenate([heard, (block @ weights)[:, None]], axis=1)
+
     for rate, first in blocks:
         rest = itertools.chain([first], (block for _, block in blocks))
-        yield from resample((_folded(block, mono) for block in rest), rate, MIX_RATE)
+        yield from resample(map(folded, rest), rate, MIX_RATE)
 
 
 class _Tape:
     """The samples of a file at 48 kHz, where only those around the last ones taken are held in memory.
 
     Args:
-        path: The file.
-        mono: Whether its channels are summed.
+        sound: Tells the file, and whether its channels are summed.
+        weights: How speech is made of them, if it is one more channel.
     """
 
-    def __init__(self, path: str, mono: bool) -> None:
-        self._path, self._mono = path, mono
+    def __init__(self, sound: Sound, weights: Weights | None) -> None:
+        self._sound, self._weights = sound, weights
         self._first = 0
         self._held: Samples = np.zeros((0, 2), np.float32)
         self._rewind()
 
     def take(self, first: int, last: int) -> Samples:
-        """Samples ``first`` to ``last``, (last - first, 1 or 2); silence before and after the file."""
+        """Samples ``first`` to ``last``, (last - first, channels); silence before and after the file."""
         if max(first, 0) < self._first:
             self._rewind()
         while self._first + len(self._held) < last and (block := next(self._blocks, None)) is not None:
@@ -207,5 +284,5 @@ class _Tape:
         return np.pad(self._held[begin:end], ((before, last - first - before - (end - begin)), (0, 0)))
 
     def _rewind(self) -> None:
-        self._blocks = _read(self._path, self._mono)
+        self._blocks = _read(self._sound, self._weights)
         self._first, self._held = 0, next(self._blocks, self._held[:0])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import NotAVideo
 from ..jobs import Media
-from .container import decode_video, find_audio, find_video, open_container, timestamp
+from .container import decode_video, find_audio, find_video, open_container, stream_start, timestamp
 from .raster import (
     ORDINARY,
     ColourTags,
@@ -33,8 +33,12 @@ from .raster import (
     upright_aspect,
 )
 
-# Matroska rounds timestamps to milliseconds: a frame that lies that close before the start belongs to the span.
+# Matroska rounds timestamps to milliseconds: a frame that lies that close before the end belongs to what follows.
 _TIME_TOLERANCE = 0.001
+_ROUNDING = 5e-5
+"""Seconds by which a moment may be off that Blender has kept in single precision."""
+_SEEK_BEFORE = (Fraction(1, 5), Fraction(2), Fraction(10))
+"""Seconds before a span at which reading may begin: transport streams are not sought by key frames."""
 _FIRST_FRAMES = 5
 """Frames that tell how a stream is stored: in each five of film in interlaced video, some are interlaced."""
 _PLACES = 8
@@ -50,13 +54,14 @@ class VideoInfo:
         width: Pixels across as stored, after rotation.
         height: Pixels down as stored, after rotation.
         rate: Frames per second; the mean where it varies.
-        duration: Seconds from the first frame to the end of the last.
+        duration: Seconds from Blender's frame 0 to the end of the last frame.
         has_sound: There is a sound stream beside it.
         codec: Name of the codec, e.g. ``"h264"``.
         pixel_format: FFmpeg's name, e.g. ``"yuv420p"``.
         rotation: Degrees counter-clockwise by which the coded picture is turned for display.
         colour: Colour tags.
         sample_rate: Samples per second of the sound; None without sound.
+        tick: Seconds that the stream's timestamps are multiples of.
         raster: How the pictures are stored.
     """
 
@@ -71,6 +76,7 @@ class VideoInfo:
     rotation: int
     colour: ColourTags
     sample_rate: int | None
+    tick: Fraction = Fraction(1, 90_000)
     raster: Raster = ORDINARY
 
     @property
@@ -80,7 +86,7 @@ class VideoInfo:
 
 
 class Frame:
-    """A picture, ``time`` seconds after the first frame of its stream.
+    """A picture that is shown from ``time`` on, in seconds from Blender's frame 0 of its stream.
 
     It is converted when it is first asked for: most of the cost of a frame.
 
@@ -140,6 +146,7 @@ def probe(path: str) -> VideoInfo:
             rotation=rotation,
             colour=ColourTags(frame.color_range, frame.colorspace, frame.color_trc, frame.color_primaries),
             sample_rate=audio.codec_context.sample_rate if audio else None,
+            tick=Fraction(stream.time_base or VideoInfo.tick),
             raster=raster_of(stream, frames),
         )
     return info if info.duration else replace(info, duration=_measure_duration(path, info.rate))
@@ -155,61 +162,98 @@ def raster_of_span(media: Media, info: VideoInfo) -> Raster:
     end = info.duration if media.end is None else min(media.end, info.duration)
     for part in range(_PLACES if info.raster.fields == "progressive" else 0):
         moment = media.start + max(end - media.start, 0.0) * part / _PLACES
-        for frame in itertools.islice(_decode_from(media.path, moment), _FIRST_FRAMES):  # from a key frame on
-            if frame.fields != "progressive":
-                return replace(info.raster, fields=frame.fields)
+        for decoded in itertools.islice(_decode_from(media.path, moment), _FIRST_FRAMES):  # from a key frame on
+            if (fields := fields_of(decoded.frame)) != "progressive":
+                return replace(info.raster, fields=fields)
     return info.raster
 
 
-def read_frames(media: Media) -> Iterator[Frame]:
-    """The frames with ``media.start <= time < media.end``, one after the other; memory does not grow with length.
+def slack(tick: Fraction) -> float:
+    """Seconds after a moment at which a frame may begin to be on screen then, where timestamps are multiples of
+    ``tick``: Blender rounds the moment to the nearest of them.
+    """
+    return max(float(tick) / 2, _ROUNDING)
 
-    Any frame rate, also a varying one; pictures are turned upright and converted to RGB.
+
+def read_frames(media: Media) -> Iterator[Frame]:
+    """The frames that Blender shows from ``media.start`` on, one after the other; memory does not grow with length.
+
+    The first is on screen at ``media.start`` and counts as beginning there: the last that has begun, or where none has,
+    as in a stream that was cut off from its first key frame, the first that can be decoded. Those follow that begin
+    before ``media.end``. Any frame rate, also a varying one; pictures are turned upright and converted to RGB.
 
     Raises:
         FileMissing: There is no such file.
         NotAVideo: It holds no moving pictures that can be decoded.
     """
-    start = media.start - _TIME_TOLERANCE
     end = math.inf if media.end is None else media.end - _TIME_TOLERANCE
-    frames = _decode_from(media.path, start)
-    first = next(frames, None)
-    if first is None or first.time > max(start, 0.0):  # seeking missed: the file has no usable index
-        frames = _decode_from(media.path, 0.0)
-    else:
-        frames = itertools.chain([first], frames)
-    for frame in frames:
-        if frame.time >= end:
-            return
-        if frame.time >= start:
-            yield frame
+    frames = _decode_around(media.path, media.start)
+    shown = next(frames, None)
+    if shown is None:
+        raise NotAVideo(f"{media.path} holds no moving pictures.")
+    after = next(frames, None)
+    while after is not None and after.begins_by(media.start):
+        shown, after = after, next(frames, None)
+    if after is None and media.start >= shown.end:
+        return
+    yield Frame(shown.time if shown.begins_at(media.start) else media.start, shown.frame, shown.aspect)
+    while after is not None and after.time < end:
+        yield Frame(after.time, after.frame, after.aspect)
+        after = next(frames, None)
 
 
-def _decode_from(path: str, start: float) -> Iterator[Frame]:
-    """Frames in order, from the last key frame at or before ``start`` where one is found."""
+@dataclass(frozen=True)
+class _Decoded:
+    """A frame that begins at ``time`` seconds, give or take ``slack``, and where none follows is shown to ``end``."""
+
+    time: float
+    end: float
+    slack: float
+    frame: VideoFrame
+    aspect: Fraction
+
+    def begins_by(self, moment: float) -> bool:
+        return self.time <= moment + self.slack
+
+    def begins_at(self, moment: float) -> bool:
+        return abs(self.time - moment) <= self.slack
+
+
+def _decode_around(path: str, start: float) -> Iterator[_Decoded]:
+    """Decoded frames in order, from one that has begun at ``start``, or else from the first that can be decoded."""
+    for before in _SEEK_BEFORE:
+        if start <= before:
+            break
+        frames = _decode_from(path, start - float(before))
+        first = next(frames, None)
+        if first is not None and first.begins_by(start):
+            return itertools.chain([first], frames)
+    return _decode_from(path, 0.0)
+
+
+def _decode_from(path: str, start: float) -> Iterator[_Decoded]:
+    """Decoded frames in order, from the last key frame at or before ``start`` where one is found."""
     with open_container(path, NotAVideo) as container:
         stream = find_video(container)
-        frames = decode_video(container, stream) if stream else iter(())
-        first = next(frames, None)
-        if stream is None or first is None:
+        if stream is None:
             raise NotAVideo(f"{path} holds no moving pictures.")
-        aspect = upright_aspect(first, stream.sample_aspect_ratio)
-        zero = timestamp(first)
-        if zero is None:  # a bare elementary stream: frames follow each other at its rate
-            rate = _constant_rate(stream)
-            for index, frame in enumerate(itertools.chain([first], frames)):
-                yield Frame(float(index / rate), frame, aspect)
-            return
-        if start > 0 and stream.time_base:
-            container.seek(int((zero + Fraction(start)) / stream.time_base), stream=stream)
-            frames = decode_video(container, stream)
-        else:
-            frames = itertools.chain([first], frames)
+        zero, rate, tick = stream_start(stream), _constant_rate(stream), Fraction(stream.time_base or VideoInfo.tick)
+        end = float((stream.duration or 0) * tick)
+        if start > 0 and zero is not None:
+            container.seek(int((zero + Fraction(start)) / tick), stream=stream)
         previous = -math.inf
-        for frame in frames:
+        for index, frame in enumerate(decode_video(container, stream)):
             moment = timestamp(frame)
-            if moment is not None and (time := float(moment - zero)) > previous:
-                yield Frame(time, frame, aspect)
+            zero = moment if zero is None else zero
+            if zero is None:  # a bare elementary stream: frames follow each other at its rate
+                time = float(index / rate)
+            elif moment is not None:
+                time = float(moment - zero)
+            else:
+                continue
+            if time > previous:
+                aspect = upright_aspect(frame, stream.sample_aspect_ratio)
+                yield _Decoded(time, max(end, time + float(1 / rate)), slack(tick), frame, aspect)
                 previous = time
 
 
@@ -223,12 +267,14 @@ def _constant_rate(stream: VideoStream) -> Fraction:
 
 
 def _measure_duration(path: str, rate: Fraction) -> float:
-    """Seconds from the first frame to the end of the last, from the packets: for containers that do not say."""
+    """Seconds from Blender's frame 0 to the end of the last frame, from the packets: for containers that do not say."""
     with open_container(path, NotAVideo) as container:
         stream = find_video(container)
         assert stream is not None and stream.time_base is not None
+        zero = stream_start(stream)
         packets = [packet for packet in container.demux(stream) if packet.size]
-        times = [packet.pts for packet in packets if packet.pts is not None]
+        stamps = [packet.dts if packet.pts is None else packet.pts for packet in packets]
+        times = [stamp * stream.time_base for stamp in stamps if stamp is not None]
         if not times:
             return float(len(packets) / rate)
-        return float((max(times) - min(times)) * stream.time_base + 1 / rate)
+        return float(max(times) - (min(times) if zero is None else zero) + 1 / rate)

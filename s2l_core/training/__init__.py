@@ -21,6 +21,7 @@ from ..footage import Footage, prepare, refuse_untrainable
 from ..jobs import Architecture, TrainJob, to_document
 from ..kept import Kept
 from ..media.audio import measure_level, read_sample_rate, read_speech, refuse_unusable
+from ..media.mix import tell_tracks
 from ..media.video import probe
 from ..model.speaker import SpeakerModel
 from ..regions import lip_shape_size
@@ -138,8 +139,9 @@ def _open_footage(job: TrainJob, device: torch.device, report: Report) -> tuple[
     """The footage of a job and its speech (n,) at 16 kHz, fit to be trained on."""
     probe(job.footage.path)  # what is no video shall not be blamed for its sound
     voice = job.voice or job.footage
+    tell_tracks(voice, report)
     speech = read_speech(voice)
-    refuse_unusable(measure_level(speech, read_sample_rate(voice.path)), voice.path)
+    refuse_unusable(measure_level(speech, read_sample_rate(voice.path, voice.track)), voice.path)
     footage = prepare(job.footage, job.landmarks, device.type, report)
     refuse_untrainable(footage)
     return footage, speech

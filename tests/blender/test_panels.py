@@ -93,6 +93,11 @@ def test_verdict_is_shown_for_the_footage_that_was_checked_only(
     assert draw("S2L_PT_footage")[3:] == []
 
 
+def test_sound_tracks_are_chosen_for_the_footage_and_for_the_active_sound(draw, scene, footage, speech) -> None:
+    scene.sequence_editor.active_strip, footage.s2l.track = speech, 2
+    assert draw("S2L_PT_track") == ["Interview", "Sound Track: 2", "Line", "Sound Track: "]
+
+
 def test_train_and_dub_panels_show_what_they_need(draw, scene, strips, sound) -> None:
     speech = strips.new_sound("Line", str(sound), 1, 1)
     scene.sequence_editor.active_strip = speech

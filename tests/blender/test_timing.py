@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import bpy
+import numpy as np
 import pytest
 from test_strips import add_movie_at_its_own_speed, heard_seconds, sequencer_override
 
@@ -50,11 +53,7 @@ def shown_number(tmp_path: Path) -> Callable[[Any, int], int]:
         with sequencer_override(scene):
             bpy.ops.sequencer.refresh_all()  # its cache takes the nearest frame for the one before
         bpy.ops.render.render(write_still=True)
-        image = bpy.data.images.load(scene.render.filepath)
-        row = [image.pixels[4 * (32 * 64 + 8 * bit + 4)] for bit in range(STRIPES)]
-        bpy.data.images.remove(image)
-        assert all(value < 0.3 or value > 0.7 for value in row), "no number is shown"
-        return sum(1 << bit for bit, value in enumerate(row) if value > 0.5)
+        return number_in(tmp_path / "shown.png")
 
     return shown_number
 
@@ -172,6 +171,85 @@ def number_at(second: float, rate: str, times: list[float] | None) -> int:
         numerator, _, denominator = rate.partition("/")
         times = [number * int(denominator or 1) / int(numerator) for number in range(FRAMES)]
     return max((number for number, time in enumerate(times) if time <= second + 1e-3), default=0)
+
+
+MOVIES = [
+    "h264.mp4",
+    "h264.mov",
+    "h264.mkv",
+    "h264.avi",
+    "h264.flv",
+    "h264.ts",
+    "h264.m2ts",
+    "open.mp4",
+    "open.ts",
+    "hevc.ts",
+    "hevc.mkv",
+    "mpeg4.avi",
+    "mpeg4.mp4",
+    "mpeg2.mpg",
+    "mpeg2.ts",
+    "mpeg2.mxf",
+    "vp9.webm",
+    "prores.mov",
+    "ffv1.mkv",
+    "late.mp4",
+    "late.mkv",
+    "late.ts",
+    "varied.mp4",
+    "varied.mkv",
+    "without_edits.mp4",
+    "fragments.mp4",
+    "cut_h264.ts",
+    "cut_hevc.ts",
+    "cut_mpeg2.ts",
+    "cut_h264.m2ts",
+    "cut_mpeg2.mpg",
+    "edited.mp4",
+    "edited.mov",
+    "empty_edit.mp4",
+    "negative.mkv",
+    "without_leading.mkv",
+]
+
+
+@pytest.fixture(scope="session")
+def streams(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """Movies whose clocks begin anywhere, and what the library reads of them."""
+    folder = tmp_path_factory.mktemp("streams")
+    program = Path(__file__).with_name("make_streams.py")
+    subprocess.run([os.environ["S2L_WORKER_PYTHON"], program, folder], check=True, cwd=program.parents[2])
+    return folder, json.loads((folder / "read.json").read_text())
+
+
+@pytest.mark.parametrize("name", MOVIES)
+def test_media_frames_are_those_that_blender_plays(scene, strips, streams, tmp_path, name) -> None:
+    """Blender renders the movie; its frame k is what the library finds on screen at second k / rate."""
+    folder, read = streams
+    scene.render.resolution_x, scene.render.resolution_y = 64, 64
+    strip = strips.new_movie("M", str(folder / name), 1, 1)
+    shown = played_numbers(scene, strip.frame_duration, tmp_path)
+    times, (slack,) = np.array(read[name]["times"]), read[name]["slack"]
+    moments = np.arange(strip.frame_duration) / float(Fraction(strip.fps).limit_denominator(1001))
+    places = (np.searchsorted(times, moments + slack, side="right") - 1).clip(0)
+    assert [read[name]["numbers"][place] for place in places] == shown
+
+
+def played_numbers(scene: Any, count: int, folder: Path) -> list[int]:
+    """The numbers burnt into the first frames of a scene, as they are rendered one after the other."""
+    scene.view_settings.view_transform = "Standard"
+    scene.frame_start, scene.frame_end, scene.render.filepath = 1, count, str(folder / "played_")
+    bpy.ops.render.render(animation=True)
+    return [number_in(folder / f"played_{frame:04}.png") for frame in range(1, count + 1)]
+
+
+def number_in(path: Path) -> int:
+    """The number that a rendered picture shows."""
+    image = bpy.data.images.load(str(path))
+    row = [image.pixels[4 * (32 * 64 + 8 * bit + 4)] for bit in range(STRIPES)]
+    bpy.data.images.remove(image)
+    assert all(value < 0.3 or value > 0.7 for value in row), "no number is shown"
+    return sum(1 << bit for bit, value in enumerate(row) if value > 0.5)
 
 
 def delay(strip) -> None:

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import wave
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
-from s2l_core.errors import AudioClipped, AudioEmpty, AudioNarrow, AudioSilent, AudioUnreadable, FileMissing, NoSound
-from s2l_core.jobs import Media
+from s2l_core.errors import (
+    AudioClipped,
+    AudioEmpty,
+    AudioNarrow,
+    AudioSilent,
+    AudioUnreadable,
+    BadJob,
+    FileMissing,
+    NoSound,
+)
+from s2l_core.events import Event, Report
+from s2l_core.jobs import Media, Mix, Sound
 from s2l_core.media.audio import measure_level, read_audio, read_sample_rate, read_speech, refuse_unusable
+from s2l_core.media.mix import read_voice, tell_tracks
+from s2l_core.media.tracks import Track, choose_track
 from s2l_core.media.video import read_frames
 from s2l_core.media.writing import VideoWriter
 
@@ -28,13 +42,31 @@ def write_wav(path: Path, samples: np.ndarray, rate: int, width: int = 2) -> Pat
     return path
 
 
+def write_sound(path: Path, *tracks: np.ndarray, defaults: Sequence[int] = ()) -> str:
+    """Tracks (n, channels) at 16 kHz in one file, some with the default flag."""
+    with av.open(str(path), "w") as container:
+        streams = [
+            container.add_stream("pcm_s16le", rate=16_000, layout={1: "mono", 2: "stereo", 6: "5.1"}[track.shape[1]])
+            for track in tracks
+        ]
+        for number, stream in enumerate(streams):
+            stream.disposition = Disposition.default if number in defaults else Disposition(0)
+        for stream, track in zip(streams, tracks, strict=True):
+            pcm = np.round(track * 32767).astype(np.int16).reshape(1, -1)
+            block = av.AudioFrame.from_ndarray(pcm, format="s16", layout=stream.codec_context.layout)
+            block.sample_rate, block.pts, block.time_base = 16_000, 0, Fraction(1, 16_000)
+            container.mux(stream.encode(block))
+            container.mux(stream.encode(None))
+    return str(path)
+
+
 def tone(seconds: float, rate: int, frequency: float = 440.0, level: float = 0.5) -> np.ndarray:
     return (level * np.sin(2 * np.pi * frequency * np.arange(int(seconds * rate)) / rate)).astype(np.float32)
 
 
-def speech_like(seconds: float = 4.0, rate: int = 16_000) -> np.ndarray:
+def speech_like(seconds: float = 4.0, rate: int = 16_000, seed: int = 0) -> np.ndarray:
     """Noise of all frequencies in syllables, four a second, with peaks like those of speech."""
-    noise = np.random.default_rng(0).laplace(size=int(seconds * rate))
+    noise = np.random.default_rng(seed).laplace(size=int(seconds * rate))
     syllables = np.clip(np.sin(2 * np.pi * 4 * np.arange(len(noise)) / rate), 0.001, None)
     return np.clip(0.05 * noise * syllables, -1, 1).astype(np.float32)
 
@@ -71,6 +103,99 @@ def test_channels_are_averaged(tmp_path: Path) -> None:
     samples = np.stack([tone(0.5, 16_000), np.zeros(8000, np.float32)], axis=1)
     speech = read_speech(Media(str(write_wav(tmp_path / "left.wav", samples, 16_000))))
     assert np.abs(speech - tone(0.5, 16_000) / 2).max() < 1e-3
+
+
+def late(samples: np.ndarray, seconds: float) -> np.ndarray:
+    return np.concatenate([np.zeros(round(16_000 * seconds), np.float32), samples])[: len(samples)]
+
+
+VOICE = 2 * speech_like()
+OTHER = 2 * speech_like(seed=5)
+NOISE = np.random.default_rng(3).normal(0, 0.002, (6, len(VOICE))).astype(np.float32)
+NOTHING = np.zeros_like(VOICE)
+CHANNELS: dict[
+    str, tuple[list[np.ndarray], int | None]
+] = {  # what is recorded, and which of its channels must be heard alone; None for their mean
+    "the same": ([VOICE, VOICE], None),
+    "one is quiet": ([VOICE, 0.4 * VOICE], None),
+    "one is empty": ([NOTHING, VOICE], None),
+    "two people": ([VOICE, OTHER], None),
+    "a voice between music": ([VOICE + NOISE[0], VOICE + NOISE[1]], None),
+    "middle and side": ([VOICE, NOISE[0]], None),
+    "opposite phase": ([VOICE, -VOICE], 0),
+    "opposite phase, the first noisy": ([VOICE + 2 * NOISE[0], -VOICE], 1),
+    "opposite phase, one quiet": ([0.6 * VOICE, -VOICE], 1),
+    "a microphone farther away": ([VOICE, 0.8 * late(VOICE, 0.001)], 0),
+    "a wrong decoding of middle and side": ([VOICE + NOISE[0], NOISE[0] - VOICE], 0),
+    "the centre of a film": ([5 * NOISE[0], 5 * NOISE[1], VOICE, 9 * NOISE[2], NOISE[3], NOISE[4]], 2),
+    "a film without a centre, out of phase": ([VOICE, -0.9 * VOICE, NOTHING, 3 * NOISE[2], NOTHING, NOTHING], 0),
+}
+
+
+@pytest.mark.parametrize("case", CHANNELS)
+def test_channels_that_cancel_each_other_are_heard_one_at_a_time(tmp_path: Path, case: str) -> None:
+    channels, alone = CHANNELS[case]
+    samples = 0.5 * np.stack(channels, axis=1)
+    path = write_sound(tmp_path / "take.wav", samples)
+    expected = samples.mean(axis=1) if alone is None else samples[:, alone]
+    assert np.abs(read_speech(Media(path)) - expected).max() < 1e-3
+    assert np.abs(read_audio(Media(path))[0] - samples).max() < 1e-3
+    speech, (sound, _) = read_voice(Mix(1.0, (Sound(path, 0.0, 1.0, (0.0, 1.0)),)))
+    if alone is not None:
+        assert np.corrcoef(speech, expected[:16_000])[0, 1] > 0.98
+        assert sound.shape[1] == 2
+
+
+def test_a_voice_is_heard_also_where_mono_cancels_it_and_beside_other_sounds(tmp_path: Path) -> None:
+    """In one mix, either channel of the second sound has it, and only one of the first: each is chosen by itself."""
+    wrong = write_sound(tmp_path / "wrong.mkv", 0.5 * np.stack([VOICE, -VOICE], axis=1))
+    right = write_sound(tmp_path / "right.mkv", 0.5 * np.stack([NOTHING, VOICE], axis=1))
+    sounds = (
+        Sound(wrong, 0.0, 1.0, (0.0, 1.0), mono=True),
+        Sound(wrong, 1.0, 1.0, (0.0, 1.0)),
+        Sound(right, 2.0, 1.0, (0.0, 1.0)),
+    )
+    speech, (sound, rate) = read_voice(Mix(3.0, sounds))
+    assert np.abs(sound[: rate - 2000]).max() < 1e-3
+    for second in range(3):
+        heard = speech[16_000 * second : 16_000 * (second + 1)]
+        assert np.corrcoef(heard, VOICE[:16_000])[0, 1] > 0.98
+
+
+TRACKS: dict[
+    str, tuple[list[float], list[int], int | None, int, int]
+] = {  # loudness of each track, those with the default flag, what is wanted, and what is taken: first by Blender
+    "one": ([0.5], [0], None, 1, 1),
+    "the default": ([0.3, 0.5], [1], None, 2, 1),
+    "the first of defaults": ([0.3, 0.5], [0, 1], None, 1, 1),
+    "the default is silent": ([0.3, 0.0], [1], None, 1, 1),
+    "the first is silent": ([0.0, 0.5, 0.3], [0], None, 2, 2),
+    "all are silent": ([0.0, 0.0], [1], None, 2, 1),
+    "chosen": ([0.3, 0.5, 0.0], [1], 3, 3, 3),
+}
+
+
+@pytest.mark.parametrize("case", TRACKS)
+def test_of_several_tracks_the_one_that_is_meant_is_heard(tmp_path: Path, case: str) -> None:
+    loudness, defaults, wanted, taken, mixed = TRACKS[case]
+    path = write_sound(tmp_path / "take.mkv", *(level * VOICE[:, None] for level in loudness), defaults=defaults)
+    assert choose_track(path, wanted) == Track(taken, len(loudness))
+    sound, _ = read_audio(Media(path, track=wanted))
+    assert np.abs(sound).max() == pytest.approx(np.abs(loudness[taken - 1] * VOICE).max(), abs=1e-3)
+    logs: list[Event] = []
+    mix = Mix(1.0, (Sound(path, 0.0, 1.0, (0.0, 1.0), pans=(-1.0,), track=wanted),))
+    assert tell_tracks(mix, Report(logs.append)) == (mixed if len(loudness) > 1 else None)
+    assert len(logs) == (len(loudness) > 1)
+    expected = np.abs(loudness[mixed - 1] * VOICE[:16_000]).max()
+    assert np.abs(read_voice(mix)[1][0]).max() == pytest.approx(expected, rel=0.1)
+
+
+def test_a_track_that_is_not_there_is_refused_with_their_number(tmp_path: Path) -> None:
+    path = write_sound(tmp_path / "take.mkv", VOICE[:, None], VOICE[:, None])
+    with pytest.raises(BadJob, match="2 sound tracks, so there is no track 3"):
+        read_speech(Media(path, track=3))
+    with pytest.raises(BadJob, match="no sound track 0"):
+        Media(path, track=0)
 
 
 @pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])

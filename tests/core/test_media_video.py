@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 from s2l_core.errors import CannotWrite, DiskFull, FileMissing, NotAVideo
 from s2l_core.jobs import Encoding, Media
 from s2l_core.media.raster import ColourTags
-from s2l_core.media.video import probe, read_frames
+from s2l_core.media.video import probe, read_frames, slack
 from s2l_core.media.writing import VideoWriter
 
 BT601, BT709, BT2020 = 6, 1, 9
@@ -101,6 +101,45 @@ def test_variable_frame_rate_keeps_every_timestamp(tmp_path: Path) -> None:
     assert [round(frame.time * 1000) for frame in frames] == times
     assert [round(int(frame.image[32, 48, 2]) / 10) for frame in frames] == list(range(7))
     assert 5 < probe(str(path)).rate < 60
+
+
+@pytest.mark.parametrize("name", ["phone.mp4", "phone.mkv"])
+def test_a_span_begins_with_the_frame_on_screen_at_its_start(tmp_path: Path, name: str) -> None:
+    times = [0, 33, 80, 100, 180, 190, 400]
+    path = str(write_timed(tmp_path / name, times))
+    for start in (0.0, 0.01, 0.033, 0.0798, 0.08, 0.15, 0.185, 0.39, 0.4):
+        shown = max(index for index, time in enumerate(times) if time / 1000 <= start + slack(probe(path).tick))
+        frames = list(read_frames(Media(path, start)))
+        assert [round(int(frame.image[32, 48, 2]) / 10) for frame in frames] == list(range(shown, 7))
+        assert [frame.time for frame in frames] == pytest.approx(
+            [start, *np.array(times[shown + 1 :]) / 1000], abs=5e-4
+        )
+
+
+@pytest.mark.parametrize("form", ["mpegts", "avi"])
+def test_the_first_picture_that_can_be_decoded_stands_from_the_start_of_the_stream(tmp_path: Path, form: str) -> None:
+    """A transport stream lacks the fifth before a key frame; AVI knows no times but those of decoding."""
+    path = tmp_path / f"clip.{form}"
+    with av.open(str(path), "w", format=form) as container:
+        stream = container.add_stream("libx264", rate=25, options={"g": "40", "bf": "2"})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for index in range(100):
+            frame = VideoFrame.from_ndarray(picture(level=2 * index), format="rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    if form == "mpegts":
+        data = path.read_bytes()
+        path.write_bytes(data[188 * (len(data) // 188 // 5) :])
+    frames = list(read_frames(Media(str(path))))
+    steps = np.diff([round(25 * frame.time) for frame in frames])
+    assert frames[0].time == 0.0
+    assert steps[0] > 1 and (steps[1:] == 1).all()
+    assert round(25 * probe(str(path)).duration) == pytest.approx(round(25 * frames[-1].time) + 1, abs=2)
+    held = next(read_frames(Media(str(path), frames[1].time - 0.04)))
+    assert np.array_equal(held.image, frames[0].image) and held.time == pytest.approx(frames[1].time - 0.04)
+    later = next(read_frames(Media(str(path), frames[50].time)))
+    assert np.array_equal(later.image, frames[50].image)
 
 
 def test_time_starts_at_the_first_frame_whatever_the_containers_clock_says(tmp_path: Path) -> None:
