@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from .media.audio import SPEECH_RATE, read_speech
 from .media.chunks import Chunks
 from .media.encodings import codec_of
 from .media.mix import read_voice, sources
+from .media.sequence import files_of
 from .media.video import probe, read_frames
 from .model.speaker import SpeakerModel
 from .regions import lip_shape_size
@@ -57,11 +59,11 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     """
     report = report or Report()
     started = time.monotonic()
-    refuse_unwritable(job.output_path, job.footage.path, *sources(job.voice), job.speaker_path)
+    refuse_unwritable(job.output_path, *files_of(job.footage), *sources(job.voice), job.speaker_path)
     _refuse_other_name(job)
     device = choose_device(job.device)
     speaker = SpeakerModel.load(job.speaker_path, device)
-    info = probe(job.footage.path)
+    info = probe(job.footage)
     speech, sound = read_voice(job.voice)
     footage = prepare(job.footage, job.landmarks, device.type, report, faceless=True)
     refuse_other_landmarks(job, speaker, footage)
@@ -223,7 +225,7 @@ def frames_in_order(footage: Footage, indices: NDArray[np.int64]) -> Iterator[ND
 def _ascending(footage: Footage, indices: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
     first, last = footage.times[indices[0]], footage.times[indices[-1]]
     start = max(0.0, float(first) - _TIME_TOLERANCE)
-    span = Media(footage.media.path, start, float(last) + 2 * _TIME_TOLERANCE)
+    span = replace(footage.media, start=start, end=float(last) + 2 * _TIME_TOLERANCE)
     position = int(indices[0])
     wanted = 0
     for frame in read_frames(span):
@@ -256,8 +258,8 @@ def _fit_sound(
     middle = round(voiced / rate * sample_rate)
     result = np.zeros((length, samples.shape[1]), np.float32)
     result[: min(middle, len(samples))] = samples[:middle]
-    if footage is not None and probe(footage.path).has_sound:
-        own = read_speech(Media(footage.path, footage.start + float(voiced / rate), footage.end))
+    if footage is not None and probe(footage).has_sound:
+        own = read_speech(replace(footage, start=footage.start + float(voiced / rate)))
         moments = np.arange(length - middle) * (SPEECH_RATE / sample_rate)
         result[middle:] = np.interp(moments, np.arange(len(own)), own, right=0.0)[:, None]
     return result, sample_rate

@@ -54,6 +54,14 @@ def refuse_unwritable(path: str, *sources: str) -> None:
         raise refusal(path, error) from error
 
 
+def state_of(path: str) -> tuple[int, int] | None:
+    """What changes when a file does: when it was last written, and its size; None where there is no such file."""
+    if not Path(path).is_file():
+        return None
+    status = Path(path).stat()
+    return status.st_mtime_ns, status.st_size
+
+
 def refusal(path: str | Path, error: Exception) -> Speech2LipError:
     """The error that tells a user why ``path`` could not be written."""
     if getattr(error, "errno", None) in _DISK_FULL_ERRORS:

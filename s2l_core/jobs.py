@@ -14,6 +14,8 @@ import types
 import typing
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import filterfalse
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from .errors import BadJob
@@ -28,25 +30,32 @@ Format = Literal["h264", "prores", "ffv1", "png", "exr"]
 Layer = Literal["picture", "mouth"]
 
 _LARGEST_SIDE = 8192
+_MOST_PICTURES, _LONGEST_NAME = 1_000_000, 255
 _RIGID_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class Media:
-    """A span of a video or sound file.
+    """A span of a video or sound file, or of a sequence of pictures.
 
     Attributes:
-        path: The file.
+        path: The file. Of a sequence the folder of its pictures, or a pattern for their names in that folder, such as
+            ``"takes/shot.####.png"`` or ``"takes/shot.%04d.png"``.
         start: First second used.
         end: Second at which the span ends; None means the end of the file.
         face: Which of several faces in a video: the one that is at this place when it is first seen, from 0 to 1
             across and down. Empty means the largest.
+        pictures: Names of the pictures of a sequence in their order, in the folder ``path``. Empty means those that
+            the pattern fits, or the longest numbered sequence of the folder.
+        rate: Frames per second of a sequence, as in :class:`DubJob`; empty means 25. A movie has a rate of its own.
     """
 
     path: str
     start: float = 0.0
     end: float | None = None
     face: tuple[float, ...] = ()
+    pictures: tuple[str, ...] = ()
+    rate: str = ""
 
     def __post_init__(self) -> None:
         if not self.path:
@@ -57,6 +66,12 @@ class Media:
             raise BadJob(f"The end of {self.path} is {self.end} s; it must lie after its start at {self.start} s.")
         if self.face and not (len(self.face) == 2 and all(0.0 <= place <= 1.0 for place in self.face)):
             raise BadJob(f"The face in {self.path} is not at a place of the picture.", "Write two numbers from 0 to 1.")
+        if len(self.pictures) > _MOST_PICTURES:
+            raise BadJob(f"{self.path} names {len(self.pictures)} pictures; {_MOST_PICTURES} are the most.")
+        if (unfit := next(filterfalse(_is_file_name, self.pictures), None)) is not None:
+            raise BadJob(f"{unfit[:80]!r} is not the name of a picture in {self.path}.", "Name files, without folders.")
+        if self.rate:
+            parse_rate(self.rate)
 
 
 @dataclass(frozen=True)
@@ -528,6 +543,11 @@ def parse_rate(text: str) -> Fraction:
     if not 1 <= rate <= 1000:
         raise BadJob(f"A frame rate of {text} is not between 1 and 1000.")
     return rate
+
+
+def _is_file_name(name: str) -> bool:
+    """Whether a text names a file, and says nothing about its folder."""
+    return len(name) <= _LONGEST_NAME and name == Path(name).name != ".." and not set(name) & set("/\\\0")
 
 
 def to_document(job: Job) -> dict[str, Any]:

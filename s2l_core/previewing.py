@@ -19,6 +19,7 @@ from .jobs import Encoding, Media, PreviewJob, parse_rate
 from .media.audio import SPEECH_RATE
 from .media.mix import read_voice, sources
 from .media.pictures import write_picture
+from .media.sequence import files_of
 from .media.video import probe
 from .model.speaker import SpeakerModel
 from .reliability import REASONS, reasons_of_pose
@@ -46,10 +47,10 @@ def preview(job: PreviewJob, report: Report | None = None) -> dict[str, Any]:
     report = report or Report()
     started = time.monotonic()
     dub = job.dub
-    refuse_unwritable(job.output_path, dub.footage.path, *sources(dub.voice), dub.speaker_path)
+    refuse_unwritable(job.output_path, *files_of(dub.footage), *sources(dub.voice), dub.speaker_path)
     device = choose_device(dub.device)
     speaker = SpeakerModel.load(dub.speaker_path, device)
-    rate = parse_rate(dub.rate) if dub.rate else probe(dub.footage.path).rate
+    rate = parse_rate(dub.rate) if dub.rate else probe(dub.footage).rate
     speech, _ = read_voice(dub.voice)
     footage = prepare(_part_to_look_at(job), dub.landmarks, device.type, report, faceless=True)
     refuse_other_landmarks(dub, speaker, footage)

@@ -12,15 +12,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation
 from av.video.stream import VideoStream
 
-from ..errors import NotAVideo
+from ..errors import BadJob, NotAVideo
 from ..jobs import Media
 from .container import decode_video, find_audio, find_video, open_container, timestamp
+from .sequence import decode_pictures, files_of, hint_for_picture, is_sequence, rate_of, refuse_incomplete
 
 LIMITED_RANGE, FULL_RANGE = int(ColorRange.MPEG), int(ColorRange.JPEG)
 RGB, BT709, UNSPECIFIED, SMPTE170M = 0, 1, 2, 6
@@ -99,18 +101,27 @@ class Frame:
         return _upright_rgb(self._decoded)
 
 
-def probe(path: str) -> VideoInfo:
-    """Describe the video in a file.
+def probe(medium: Media | str) -> VideoInfo:
+    """Describe a video: a file, also as its path alone, or a sequence of pictures.
 
     Raises:
-        FileMissing: There is no such file.
+        FileMissing: There is no such file, or a picture of the sequence is not there.
         NotAVideo: It holds no moving pictures that can be decoded.
+        BadJob: A rate is given for a movie.
     """
+    media = Media(medium) if isinstance(medium, str) else medium
+    if is_sequence(media):
+        return _probe_pictures(media)
+    if media.rate:
+        raise BadJob(
+            f"{media.path} is no sequence of pictures: it has a frame rate of its own.", "Name no rate for it."
+        )
+    path = media.path
     with open_container(path, NotAVideo) as container:
         stream = find_video(container)
         frame = next(decode_video(container, stream), None) if stream else None
         if stream is None or frame is None:
-            raise NotAVideo(f"{path} holds no moving pictures.")
+            raise NotAVideo(f"{path} holds no moving pictures.", hint_for_picture(path))
         rotation = _quarter_turns(frame) * 90
         width, height = (frame.height, frame.width) if rotation % 180 else (frame.width, frame.height)
         audio = find_audio(container)
@@ -140,6 +151,9 @@ def read_frames(media: Media) -> Iterator[Frame]:
         FileMissing: There is no such file.
         NotAVideo: It holds no moving pictures that can be decoded.
     """
+    if is_sequence(media):
+        yield from (Frame(time, picture) for time, picture in decode_pictures(media))
+        return
     start = media.start - _TIME_TOLERANCE
     end = math.inf if media.end is None else media.end - _TIME_TOLERANCE
     frames = _decode_from(media.path, start)
@@ -153,6 +167,25 @@ def read_frames(media: Media) -> Iterator[Frame]:
             return
         if time >= start:
             yield Frame(time, frame)
+
+
+def _probe_pictures(media: Media) -> VideoInfo:
+    """Describe a sequence of pictures; tags of colour are those of a movie that has none."""
+    refuse_incomplete(media)
+    picture = next(decode_pictures(media))[1]
+    return VideoInfo(
+        path=media.path,
+        width=picture.width,
+        height=picture.height,
+        rate=rate_of(media),
+        duration=float(len(files_of(media)) / rate_of(media)),
+        has_sound=False,
+        codec=Path(files_of(media)[0]).suffix[1:].lower(),
+        pixel_format=picture.format.name,
+        rotation=0,
+        colour=ColourTags(),
+        sample_rate=None,
+    )
 
 
 def _decode_from(path: str, start: float) -> Iterator[tuple[float, VideoFrame]]:
@@ -210,7 +243,7 @@ def _quarter_turns(frame: VideoFrame) -> int:
 
 def _upright_rgb(frame: VideoFrame) -> np.ndarray:
     if frame.format.is_rgb or frame.format.has_palette:
-        rgb = frame.reformat(format="rgb24")
+        rgb = frame.reformat(format="rgb24") if frame.format.components[0].bits == 8 else _rounded(frame)
     else:
         tags = ColourTags(frame.color_range, frame.colorspace).assumed(frame.width, frame.height)
         rgb = frame.reformat(
@@ -221,3 +254,9 @@ def _upright_rgb(frame: VideoFrame) -> np.ndarray:
             interpolation=ACCURATE,
         )
     return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), _quarter_turns(frame)))
+
+
+def _rounded(frame: VideoFrame) -> VideoFrame:
+    """A deeper RGB frame at 8 bits; libswscale would cut the rest off."""
+    deep = frame.reformat(format="rgb48le").to_ndarray().astype(np.uint32)
+    return VideoFrame.from_ndarray(((deep * 255 + 32767) // 65535).astype(np.uint8), format="rgb24")
