@@ -55,7 +55,9 @@ class S2L_OT_estimate_training(EstimateOperator, bpy.types.Operator):
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
-        return strips.obstacle(strips.footage(sequencer_scene(context)), "Select the movie strip of the speaker")
+        return strips.unheard(
+            strips.footage(sequencer_scene(context)), "Select the movie or image strip of the speaker"
+        )
 
     def planned(self, context: bpy.types.Context, scene: bpy.types.Scene) -> tuple[str, TrainJob]:
         movie = strips.footage(scene)

@@ -19,7 +19,7 @@ SUFFIXES = {"h264": ".mp4", "prores": ".mov", "ffv1": ".mkv", "png": "", "exr": 
 def disabled_reason(scene: bpy.types.Scene) -> str:
     """Why nothing can be dubbed now, as a sentence without its period; empty where it can."""
     movie = strips.footage(scene)
-    if reason := strips.obstacle(movie, "Select the movie strip of the speaker"):
+    if reason := strips.obstacle(movie, "Select the movie or image strip of the speaker"):
         return reason
     if not speaker_path(scene, movie):
         return "Choose a speaker file, or train a speaker"
