@@ -51,7 +51,8 @@ class S2L_PT_footage(SequencerPanel, bpy.types.Panel):
         footage = strips.footage(scene)
         layout.prop(scene.s2l, "footage_strip", icon="FILE_MOVIE", placeholder=footage.name if footage else "")
         if footage:
-            layout.prop(footage.s2l, "voice", icon="SOUND", placeholder="In the footage")
+            own = "In the movie" if footage.type == "MOVIE" else ""
+            layout.prop(footage.s2l, "voice", icon="SOUND", placeholder=own)
         layout.operator(S2L_OT_check_footage.bl_idname)
         layout.operator(S2L_OT_find_faces.bl_idname)
         if faces.shown_for(scene, footage):
