@@ -21,7 +21,7 @@ from .files import state_of
 from .geometry.camera import Intrinsics
 from .jobs import Media
 from .kept import FORGETFUL, Kept, Rows, Tensors
-from .media.sequence import files_of, is_sequence, refuse_broken
+from .media.sequence import files_of, is_sequence, rate_of, refuse_broken
 from .media.video import Frame, VideoInfo, probe, read_frames
 
 _CACHE_VERSION = 2
@@ -201,7 +201,8 @@ def _find_landmarks(media: Media, info: VideoInfo, landmarks: str, device: str, 
 
 def _kept(fingerprint: str, media: Media, landmarks: str) -> Kept:
     """What is kept of a clip, wherever it lies."""
-    span = replace(media, path=fingerprint, pictures=())
+    rate = str(rate_of(media)) if is_sequence(media) else ""
+    span = replace(media, path=fingerprint, pictures=(), rate=rate)
     if landmarks.lower().endswith(".task"):
         landmarks = fingerprint_file(landmarks) if Path(landmarks).is_file() else landmarks
     try:

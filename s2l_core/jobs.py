@@ -547,7 +547,7 @@ def parse_rate(text: str) -> Fraction:
 
 def _is_file_name(name: str) -> bool:
     """Whether a text names a file, and says nothing about its folder."""
-    return len(name) <= _LONGEST_NAME and name == Path(name).name != ".." and not set(name) & set("/\\\0")
+    return 0 < len(name) <= _LONGEST_NAME and name == Path(name).name != ".." and not set(name) & set("/\\\0")
 
 
 def to_document(job: Job) -> dict[str, Any]:

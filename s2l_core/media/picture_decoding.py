@@ -64,6 +64,18 @@ def decode_picture(path: Path) -> VideoFrame:
     return frame
 
 
+def is_opaque(frame: VideoFrame) -> bool:
+    """Whether a decoded picture has no alpha, or one that is full everywhere."""
+    if len(frame.format.components) == 3:
+        return True
+    return bool(frame.to_ndarray()[..., 3].min() == _full_scale(frame))
+
+
+def without_alpha(frame: VideoFrame) -> VideoFrame:
+    """A decoded picture in its colours alone."""
+    return frame if len(frame.format.components) == 3 else _from_channels(frame.to_ndarray()[..., :3])
+
+
 def read_picture(path: Path) -> bytes:
     """The content of a file; raises :class:`FileMissing` where it cannot be read."""
     try:

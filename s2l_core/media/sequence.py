@@ -8,7 +8,9 @@ import re
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,8 +18,9 @@ from av.video.frame import VideoFrame
 
 from ..errors import FileMissing, NotAVideo
 from ..events import Report
+from ..files import state_of
 from ..jobs import Media, parse_rate
-from .picture_decoding import SUFFIXES, decode_picture
+from .picture_decoding import SUFFIXES, decode_picture, is_opaque, without_alpha
 
 DEFAULT_RATE = Fraction(25)
 
@@ -99,11 +102,15 @@ def refuse_broken(media: Media, report: Report) -> None:
 def decode_pictures(media: Media) -> Iterator[tuple[float, VideoFrame]]:
     """The pictures of the span of a sequence, with their times in seconds from the first picture of the sequence on.
 
+    Renderers write an alpha that says nothing: where the first picture is opaque, so is the sequence, and has none.
+
     Raises:
         FileMissing: A picture, or the folder, is not there or may not be read.
-        NotAVideo: A picture cannot be decoded, or has another size than those before it.
+        NotAVideo: A picture cannot be decoded, or is not like the first one: it has another size, or is transparent
+            where that is opaque.
     """
     rate, chosen = rate_of(media), pictures_in_span(media)
+    has_alpha = _has_alpha(files_of(media))
     size: tuple[int, int] | None = None
     for number, frame in zip(chosen, _decode_ahead(list(chosen.values())), strict=True):
         size = size or (frame.width, frame.height)
@@ -113,7 +120,12 @@ def decode_pictures(media: Media) -> Iterator[tuple[float, VideoFrame]]:
                 f"those before it have {size[0]} x {size[1]}.",
                 "Write all pictures in one size, or trim the sequence.",
             )
-        yield float(number / rate), frame
+        if not has_alpha and not is_opaque(frame):
+            raise NotAVideo(
+                f"The picture {chosen[number]} is transparent in parts; the first one is not.",
+                "Write all pictures with alpha, or none.",
+            )
+        yield float(number / rate), frame if has_alpha else without_alpha(frame)
 
 
 def hint_for_picture(path: str) -> str:
@@ -172,6 +184,20 @@ def _fitting(files: Sequence[Path], pattern: str) -> list[tuple[int, Path]]:
     before, after = map(re.escape, _PLACEHOLDER.split(pattern, 1))
     matches = ((re.fullmatch(rf"{before}(\d+){after}", file.name), file) for file in files)
     return [(int(match[1]), file) for match, file in matches if match]
+
+
+def _has_alpha(files: Sequence[str]) -> bool:
+    """Whether the first picture that can be decoded is not opaque."""
+    for path in files:
+        with suppress(FileMissing, NotAVideo):
+            return _is_transparent(path, state_of(path))
+    return False
+
+
+@lru_cache(maxsize=64)
+def _is_transparent(path: str, state: tuple[int, int] | None) -> bool:
+    """Whether a picture, which was last changed as its state tells, is not opaque."""
+    return not is_opaque(decode_picture(Path(path)))
 
 
 def _decode_ahead(paths: Sequence[Path]) -> Iterator[VideoFrame]:
