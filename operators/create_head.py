@@ -27,7 +27,10 @@ class S2L_OT_create_head(JobOperator, bpy.types.Operator):
         scene = sequencer_scene(context)
         if not scene.s2l.dub.speaker_path:
             return "Choose a speaker file, or train a speaker"
-        return strips.unsteady(strips.screened(scene), "Select the movie or image strip of the speaker")
+        strip = strips.screened(scene)
+        if (reason := strips.unsteady(strip, strips.missing_footage(scene))) or strip.type == "MOVIE":
+            return reason
+        return f"Render the pictures of the strip {strip.name} to a movie first: a head shows a movie"
 
     def gather(self, context: bpy.types.Context) -> HeadJob:
         scene = sequencer_scene(context)

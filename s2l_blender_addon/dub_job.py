@@ -13,20 +13,23 @@ from .compat import fcurve
 from .outputs import unused_path
 from .preferences import settings
 
+_LINEAR_SPACE = "Linear Rec.709"
 SUFFIXES = {"h264": ".mp4", "prores": ".mov", "ffv1": ".mkv", "png": "", "exr": ""}
 
 
 def disabled_reason(scene: bpy.types.Scene) -> str:
     """Why nothing can be dubbed now, as a sentence without its period; empty where it can."""
     movie = strips.footage(scene)
-    if reason := strips.obstacle(movie, "Select the movie or image strip of the speaker"):
+    if reason := strips.obstacle(movie, strips.missing_footage(scene)):
         return reason
     if not speaker_path(scene, movie):
         return "Choose a speaker file, or train a speaker"
     sounds = strips.voices(scene)
     if not sounds:
         return "Choose the sound strip with the new words"
-    return next(filter(None, (strips.obstacle(sound, "") for sound in sounds)), "")
+    if reason := next(filter(None, (strips.obstacle(sound, "") for sound in sounds)), ""):
+        return reason
+    return _colour_obstacle(movie)
 
 
 def speaker_path(scene: bpy.types.Scene, movie: bpy.types.Strip) -> str:
@@ -48,6 +51,8 @@ def dub_job(
     for strip in (movie, *sounds):
         if reason := strips.obstacle(strip, "There is no strip"):
             raise BadJob(f"{reason}.", "Then start the job again.")
+    if reason := _colour_obstacle(movie):
+        raise BadJob(f"{reason}.", "Then start the job again.")
     heard = [timing.sounding(scene, sound) for sound in mixing.audible(scene, sounds)]
     if not heard:
         raise BadJob(f"Nothing is heard of {', '.join(sound.name for sound in sounds)}.", "Unmute it or its channel.")
@@ -80,6 +85,14 @@ def dub_job(
         device=settings(context).device,
     )
     return job, strips.Placement(scene.name, movie.name, names, frames.start, frames.stop)
+
+
+def _colour_obstacle(movie: bpy.types.Strip) -> str:
+    """Why a result would have other colours than its footage; empty where it has the same."""
+    space = movie.colorspace_settings.name
+    if strips.has_linear_pictures(movie) and space != _LINEAR_SPACE:
+        return f"The colours of the strip {movie.name} are {space}: only {_LINEAR_SPACE} is known for its pictures"
+    return ""
 
 
 def _curve(scene: bpy.types.Scene, name: str, frames: range) -> tuple[float, ...]:

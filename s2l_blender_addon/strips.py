@@ -23,7 +23,13 @@ HIGHEST_CHANNEL = 128
 _SPEED_TOLERANCE = 2e-3
 MOVIE, SOUND = "MOVIE", "SOUND"  # kinds of strips: those with moving pictures, and those with sound
 _IMAGE = "IMAGE"
-_RENDERED = ("SCENE", "MOVIECLIP", "MASK")
+_LINEAR_SUFFIXES = {".exr", ".dpx"}
+_ADVICE = {
+    "SCENE": "The strip {} shows a scene: render it to a movie, and select that as a movie strip",
+    "MOVIECLIP": "The strip {} shows a movie clip: add its file as a movie strip, and select that",
+    "META": "Open the meta strip {} and select the movie or image strip of the speaker in it",
+    "IMAGE": "The strip {} is a single picture: select a movie, or a sequence of pictures",
+}
 _SOURCES = {MOVIE: "s2l_footage", SOUND: "s2l_sound"}  # custom properties of a dubbed strip: names of its sources
 _APPEARANCE = (
     "blend_type",
@@ -82,13 +88,21 @@ def names(scene: bpy.types.Scene, kind: str) -> list[str]:
 
 def footage(scene: bpy.types.Scene) -> bpy.types.Strip | None:
     """The movie or image strip of the speaker: the one that the scene names, or else the active one, or else the only
-    one. Where there is none it is the active strip that looks as if it were meant, see :func:`obstacle`.
+    one.
 
     A dubbed strip stands for the footage that it was made from.
     """
     if name := scene.s2l.footage_strip:
         return _find(scene, MOVIE, name)
-    return _active(scene, MOVIE) or _only(scene, MOVIE) or _mistaken(scene)
+    return _active(scene, MOVIE) or _only(scene, MOVIE)
+
+
+def missing_footage(scene: bpy.types.Scene) -> str:
+    """What to do where there is no footage, as a sentence without its period."""
+    strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
+    if strip is None or strip.type not in _ADVICE or _SOURCES[MOVIE] in strip:
+        return "Select the movie or image strip of the speaker"
+    return _ADVICE[strip.type].format(strip.name)
 
 
 def screened(scene: bpy.types.Scene) -> bpy.types.Strip | None:
@@ -225,10 +239,6 @@ def obstacle(strip: bpy.types.Strip | None, missing: str) -> str:
         return f"The strip {strip.name} has no sound"
     if strip.type == SOUND and strip.sound.packed_file is not None:
         return f"The sound of the strip {strip.name} is packed: unpack it with File > External Data first"
-    if strip.type in _RENDERED:
-        return f"The strip {strip.name} shows no file: render it to a movie, or add its movie file as a movie strip"
-    if strip.type == _IMAGE and len(strip.elements) == 1:
-        return f"The strip {strip.name} is a single picture: use a movie, or a sequence of pictures"
     return ""
 
 
@@ -258,7 +268,12 @@ def media_path(strip: bpy.types.Strip) -> str:
         return sound_path(strip)
     if strip.type == _IMAGE:
         return str(Path(bpy.path.abspath(strip.directory, library=strip.id_data.library)))
-    return bpy.path.abspath(strip.filepath, library=strip.id_data.library) if strip.type == MOVIE else ""
+    return bpy.path.abspath(strip.filepath, library=strip.id_data.library)
+
+
+def has_linear_pictures(strip: bpy.types.Strip) -> bool:
+    """Whether a strip shows pictures of a format whose values are scene-linear."""
+    return strip.type == _IMAGE and Path(strip.elements[0].filename).suffix.lower() in _LINEAR_SUFFIXES
 
 
 def first_file(media: Media) -> str:
@@ -464,12 +479,6 @@ def _active(scene: bpy.types.Scene, kind: str) -> bpy.types.Strip | None:
     if strip is not None and (source := strip.get(_SOURCES[kind])):
         return _find(scene, kind, source)
     return strip if strip is not None and _is_of_kind(strip, kind) else None
-
-
-def _mistaken(scene: bpy.types.Scene) -> bpy.types.Strip | None:
-    """The active strip, where it shows pictures and is no footage: a still, or what Blender renders."""
-    strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
-    return strip if strip is not None and strip.type in (_IMAGE, *_RENDERED) else None
 
 
 def _only(scene: bpy.types.Scene, kind: str) -> bpy.types.Strip | None:

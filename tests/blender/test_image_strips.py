@@ -152,7 +152,7 @@ def test_a_still_is_no_footage(module, scene, strips, footage, make_pictures) ->
     assert library.footage(scene) == footage
     assert library.names(scene, library.MOVIE) == ["Interview"]
     strips.remove(footage)
-    expected = "The strip Logo is a single picture: use a movie, or a sequence of pictures"
+    expected = "The strip Logo is a single picture: select a movie, or a sequence of pictures"
     assert reason(module, "S2L_OT_check_footage") == reason(module, "S2L_OT_dub_strip") == expected
 
 
@@ -163,8 +163,25 @@ def test_a_strip_that_blender_renders_says_what_to_do(module, scene, strips, mov
     else:
         strip = strips.new_clip("Set", bpy.data.movieclips.load(str(movie)), 1, 1)
     scene.sequence_editor.active_strip = strip
-    expected = "The strip Set shows no file: render it to a movie, or add its movie file as a movie strip"
-    assert reason(module, "S2L_OT_check_footage") == reason(module, "S2L_OT_find_faces") == expected
+    for operator in ("S2L_OT_check_footage", "S2L_OT_find_faces", "S2L_OT_train_speaker", "S2L_OT_dub_strip"):
+        assert reason(module, operator).startswith(f"The strip Set shows a {'scene' if kind == 'scene' else 'movie'}")
+
+
+def test_linear_pictures_have_the_colour_space_that_blender_gives_them(module, take, speech, jobs_of) -> None:
+    assert take.colorspace_settings.name == "sRGB"
+    for element in take.elements:
+        element.filename = element.filename.replace(".png", ".exr")
+    expected = "The colours of the strip Take are sRGB: only Linear Rec.709 is known for its pictures"
+    assert reason(module, "S2L_OT_dub_strip") == expected
+    with pytest.raises(module("s2l_core.errors").BadJob, match=expected):
+        jobs_of.dub()
+    take.colorspace_settings.name = "Linear Rec.709"
+    assert reason(module, "S2L_OT_dub_strip") == ""
+
+
+def test_a_head_is_made_of_movies_only(module, scene, take) -> None:
+    expected = "Render the pictures of the strip Take to a movie first: a head shows a movie"
+    assert reason(module, "S2L_OT_create_head") == expected
 
 
 def test_faces_are_chosen_in_image_strips(module, scene, take, speech, jobs_of) -> None:
