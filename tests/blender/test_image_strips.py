@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
 import bpy
+import numpy as np
 import pytest
+from conftest import ROOT
 from test_operators import reason
 
 
@@ -182,6 +186,71 @@ def test_linear_pictures_have_the_colour_space_that_blender_gives_them(module, t
 def test_a_head_is_made_of_movies_only(module, scene, take) -> None:
     expected = "Render the pictures of the strip Take to a movie first: a head shows a movie"
     assert reason(module, "S2L_OT_create_head") == expected
+
+
+_DECODE = """
+import sys
+from pathlib import Path
+import numpy as np
+from s2l_core.media.picture_decoding import decode_picture
+from s2l_core.media.video import Frame
+for path in map(Path, sys.argv[1:]):
+    np.save(path.with_suffix(".npy"), Frame(0.0, decode_picture(path)).image)
+"""
+_FORMATS = {
+    "png": ("PNG", "16"),
+    "jpg": ("JPEG", "8"),
+    "tif": ("TIFF", "16"),
+    "exr": ("OPEN_EXR", "16"),
+    "dpx": ("DPX", "10"),
+    "bmp": ("BMP", "8"),
+    "webp": ("WEBP", "8"),
+    "jp2": ("JPEG2000", "8"),
+}
+
+
+def test_pictures_look_to_the_engine_as_blender_shows_them(scene, strips, tmp_path) -> None:
+    paths = [_write_picture(scene, tmp_path, suffix, *form) for suffix, form in _FORMATS.items()]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    program = [os.environ["S2L_WORKER_PYTHON"], "-c", _DECODE, *map(str, paths)]
+    subprocess.run(program, check=True, env=environment)
+    for path in paths:
+        strip = strips.new_image("Picture", str(path), 1, 1)
+        difference = np.abs(np.load(path.with_suffix(".npy")).astype(int) - _shown(scene, tmp_path))
+        is_off = (difference > 0).mean()
+        assert difference.max() <= 1 and is_off < 0.01, path.suffix  # where 16 bits lie between two of 8
+        strips.remove(strip)
+
+
+def _write_picture(scene, folder: Path, suffix: str, form: str, depth: str) -> Path:
+    """A picture of all greys, and of colours beside them."""
+    y, x = np.mgrid[0:1:64j, 0:1:64j].astype(np.float32)
+    image = bpy.data.images.new("Colours", 64, 64, float_buffer=True)
+    image.colorspace_settings.name = "Linear Rec.709"
+    image.pixels = np.stack([x * x, y * y, np.where(y < 0.5, x * x, x * y), np.ones_like(x)], axis=-1).ravel().tolist()
+    settings = scene.render.image_settings
+    settings.file_format, settings.color_mode = form, "RGB"
+    if depth != "8":
+        settings.color_depth = depth
+    settings.quality = 100
+    image.save_render(str(folder / f"{suffix}.{suffix}"), scene=scene)
+    bpy.data.images.remove(image)
+    return folder / f"{suffix}.{suffix}"
+
+
+def _shown(scene, folder: Path) -> np.ndarray:
+    """What the sequencer shows on frame 1: (64, 64, 3) code values."""
+    scene.view_settings.view_transform, scene.render.dither_intensity = "Standard", 0.0
+    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = 64, 64, 100
+    settings = scene.render.image_settings
+    settings.file_format, settings.color_mode, settings.color_depth = "PNG", "RGB", "8"
+    scene.render.filepath = str(folder / "shown.png")
+    scene.frame_set(1)
+    bpy.ops.render.render(write_still=True)
+    image = bpy.data.images.load(scene.render.filepath)
+    pixels = np.array(image.pixels[:]).reshape(64, 64, 4)[::-1, :, :3]
+    bpy.data.images.remove(image)
+    return np.round(pixels * 255).astype(int)
 
 
 def test_faces_are_chosen_in_image_strips(module, scene, take, speech, jobs_of) -> None:
