@@ -129,7 +129,7 @@ def test_grey_pictures_are_pictures(tmp_path: Path, bits: int) -> None:
     assert np.array_equal(image, np.repeat(picture()[..., :1], 3, axis=2))
 
 
-SPANS = [(0.0, None), (0.0, 0.2), (0.12, 0.32), (0.11, 0.33), (0.13, None), (0.3, 9.0), (0.34, 0.38)]
+SPANS = [(0.0, None), (0.0, 0.2), (0.12, 0.32), (0.11, 0.33), (0.13, None), (0.31, 9.0), (0.34, 0.38)]
 
 
 @pytest.mark.parametrize("rate", ["24", "25", "30000/1001"])
