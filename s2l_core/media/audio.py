@@ -15,7 +15,7 @@ from av.audio.frame import AudioFrame
 from ..errors import AudioClipped, AudioEmpty, AudioNarrow, AudioSilent, AudioUnreadable, NoSound
 from ..jobs import Media
 from .container import decode_audio, find_audio, find_video, open_container, picture_start, timestamp
-from .sequence import is_sequence
+from .sequence import refuse_pictures
 
 SPEECH_RATE = 16_000
 
@@ -146,8 +146,7 @@ def refuse_unusable(level: SpeechLevel, path: str) -> None:
 
 def _span(media: Media) -> Iterator[tuple[int, np.ndarray]]:
     """Rate and consecutive blocks (n, channels) of the span; at least one block."""
-    if is_sequence(media):
-        raise NoSound(f"The pictures of {media.path} have no sound.", "Name a recording of the speaker's voice.")
+    refuse_pictures(media)
     position = 0
     is_empty = True
     for rate, block in read_blocks(media.path):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from av.video.frame import VideoFrame
 
-from ..errors import FileMissing, NotAVideo
+from ..errors import FileMissing, NoSound, NotAVideo
 from ..events import Report
 from ..files import state_of
 from ..jobs import Media, parse_rate
@@ -80,6 +80,12 @@ def refuse_incomplete(media: Media) -> None:
     if missing := [path for path in chosen if not path.is_file()]:
         others = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise FileMissing(f"The picture {missing[0]} is missing{others}.", "Put it back, or trim the sequence.")
+
+
+def refuse_pictures(media: Media) -> None:
+    """Raise :class:`NoSound` where sound is wanted of a sequence of pictures."""
+    if is_sequence(media):
+        raise NoSound(f"The pictures of {media.path} have no sound.", "Name a recording of the speaker's voice.")
 
 
 def refuse_broken(media: Media, report: Report) -> None:
