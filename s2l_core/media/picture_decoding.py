@@ -57,7 +57,7 @@ def decode_picture(path: Path) -> VideoFrame:
     content = read_picture(path)
     try:
         frame = _decode(content)
-    except (av.FFmpegError, cv2.error, ValueError) as error:
+    except (av.FFmpegError, cv2.error, ValueError, KeyError) as error:  # KeyError: channels of another kind
         raise NotAVideo(f"The picture {path} cannot be decoded.", f"{_HINT} {_FORMATS}") from error
     if not _is_whole(content):
         raise NotAVideo(f"The picture {path} is cut short.", _HINT)
@@ -101,9 +101,9 @@ def _decode(content: bytes) -> VideoFrame:
     if decoder == "exr":
         return _from_linear(_float_planes(frames[0]))
     plain = _plain(frames[0])
-    return (
-        _from_linear(np.divide(plain.to_ndarray(), _full_scale(plain), dtype=np.float32)) if decoder == "dpx" else plain
-    )
+    if decoder == "dpx":
+        return _from_linear(np.divide(plain.to_ndarray(), _full_scale(plain), dtype=np.float32))
+    return plain
 
 
 def _decode_with_opencv(content: bytes) -> VideoFrame:
