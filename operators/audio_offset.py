@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import bpy
 
-from ..s2l_blender_addon import mixing, strips
+from ..s2l_blender_addon import strips
 from ..s2l_blender_addon.compat import sequencer_scene
 from ..s2l_blender_addon.preferences import settings
 from ..s2l_core.errors import BadJob
@@ -29,7 +28,7 @@ class S2L_OT_measure_offset(QuickOperator, bpy.types.Operator):
     def disabled_reason(cls, context: bpy.types.Context) -> str:
         scene = sequencer_scene(context)
         movie = strips.footage(scene)
-        return strips.unsteady(movie, "Select the movie strip of the speaker") or strips.unsteady(
+        return strips.unsteady(movie, strips.missing_footage(scene)) or strips.unsteady(
             strips.own_sound(scene, movie), "Select the sound strip with the speaker's own voice"
         )
 
@@ -39,14 +38,9 @@ class S2L_OT_measure_offset(QuickOperator, bpy.types.Operator):
         sound = strips.own_sound(scene, movie)
         if movie is None or sound is None:
             raise BadJob("There is no strip.")
-        picture, voice = strips.playback(scene, movie), strips.playback(scene, sound)
         self._scene, self._sound = scene.name, sound.name
-        first, end = max(picture.first, voice.first), min(picture.end, voice.end)
-        if first >= end:
-            raise BadJob(f"{movie.name} and {sound.name} do not play at the same time.")
-        media = dataclasses.replace(picture.media(first), face=strips.chosen_face(movie))
-        own = dataclasses.replace(voice.media(first), track=mixing.sound_track(sound), clock="sound")
-        return OffsetJob(media, own, device=settings(context).device)
+        footage, voice = strips.in_step(scene, movie, sound)
+        return OffsetJob(footage, voice, device=settings(context).device)
 
     def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
         scene = bpy.data.scenes.get(self._scene)

@@ -27,7 +27,10 @@ class S2L_OT_create_head(JobOperator, bpy.types.Operator):
         scene = sequencer_scene(context)
         if not scene.s2l.dub.speaker_path:
             return "Choose a speaker file, or train a speaker"
-        return strips.unsteady(strips.screened(scene), "Select the movie strip of the speaker")
+        strip = strips.screened(scene)
+        if (reason := strips.unsteady(strip, strips.missing_footage(scene))) or strip is None or strip.type == "MOVIE":
+            return reason
+        return f"Render the pictures of the strip {strip.name} to a movie first: a head shows a movie"
 
     def gather(self, context: bpy.types.Context) -> HeadJob:
         scene = sequencer_scene(context)
@@ -47,7 +50,7 @@ class S2L_OT_create_head(JobOperator, bpy.types.Operator):
         return HeadJob(
             speaker_path=speaker,
             footage=self._source.media,
-            output_path=unused_path("", playback.path, f"{self._name}_head", ".npz"),
+            output_path=unused_path("", playback.whole.path, f"{self._name}_head", ".npz"),
             device=settings(context).device,
         )
 

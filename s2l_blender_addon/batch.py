@@ -58,8 +58,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("verb", choices=("check", "train", "dub"))
     parser.add_argument("files", nargs="*", help=".blend files; none means the one that Blender has opened")
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--all", action="store_true", help="every movie strip; with dub, every one that sounds drive")
-    which.add_argument("--strip", metavar="NAME", help="this movie strip")
+    which.add_argument(
+        "--all", action="store_true", help="every movie and image strip; with dub, every one that sounds drive"
+    )
+    which.add_argument("--strip", metavar="NAME", help="this movie or image strip")
     parser.add_argument("--consent", action="store_true", help="with train: the people in the footage agreed to it")
     parser.add_argument("--resume", action="store_true", help="go on with what was interrupted, before anything new")
     parser.add_argument("--dry-run", action="store_true", help="tell what would be done")
@@ -120,7 +122,7 @@ def _entry(scene: bpy.types.Scene, name: str, options: argparse.Namespace) -> En
     """The job of one movie strip: an interrupted one where that is asked for and there is one, or else a new one."""
     movie = next((movie for movie in strips.sources(scene) if movie.name == name), None)
     if movie is None:
-        raise BadJob(f"There is no movie strip {name}.")
+        raise BadJob(f"There is no movie or image strip {name}.")
     if options.resume:
         recovery.find_interrupted(scene)
         wanted = f"{options.verb.title()} {name}"
@@ -143,8 +145,8 @@ def _entry(scene: bpy.types.Scene, name: str, options: argparse.Namespace) -> En
 
 def _why_nothing(options: argparse.Namespace) -> str:
     if options.verb == "dub":
-        return "No sound strip names a movie strip that it drives."
-    return "There is no movie strip."
+        return "No sound strip names a strip that it drives."
+    return "There is no movie or image strip."
 
 
 class _Progress:

@@ -56,7 +56,11 @@ def find_scene(target: Target) -> bpy.types.Scene | None:
 
 def _check(scene: bpy.types.Scene, job: CheckJob, result: dict[str, Any]) -> str:
     check = scene.s2l.check
-    check.footage, check.verdict, check.advice = job.footage.path, result["verdict"], "\n".join(result["advice"])
+    check.footage, check.verdict, check.advice = (
+        strips.first_file(job.footage),
+        result["verdict"],
+        "\n".join(result["advice"]),
+    )
     return f"The footage is {check.verdict}."
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import bpy
 
 from ..s2l_core.errors import BadJob
-from ..s2l_core.jobs import DubJob, Encoding, Format
+from ..s2l_core.jobs import DubJob, Encoding, Format, Media
 from . import mixing, strips, timing
 from .compat import fcurve
 from .outputs import unused_path
@@ -15,20 +15,23 @@ from .preferences import settings
 
 _DEPTHS_WITH_ALPHA = (32, 128)
 """Bits of a pixel as Blender tells them, of four channels: 8 bits each, and more, which it reads as floats."""
+_LINEAR_SPACE = "Linear Rec.709"
 SUFFIXES = {"h264": ".mp4", "prores": ".mov", "ffv1": ".mkv", "png": "", "exr": ""}
 
 
 def disabled_reason(scene: bpy.types.Scene) -> str:
     """Why nothing can be dubbed now, as a sentence without its period; empty where it can."""
     movie = strips.footage(scene)
-    if reason := strips.obstacle(movie, "Select the movie strip of the speaker"):
+    if reason := strips.obstacle(movie, strips.missing_footage(scene)):
         return reason
     if not speaker_path(scene, movie):
         return "Choose a speaker file, or train a speaker"
     sounds = strips.voices(scene)
     if not sounds:
         return "Choose the sound strip with the new words"
-    return next(filter(None, (strips.obstacle(sound, "") for sound in sounds)), "")
+    if reason := next(filter(None, (strips.obstacle(sound, "") for sound in sounds)), ""):
+        return reason
+    return _colour_obstacle(movie)
 
 
 def speaker_path(scene: bpy.types.Scene, movie: bpy.types.Strip) -> str:
@@ -50,6 +53,8 @@ def dub_job(
     for strip in (movie, *sounds):
         if reason := strips.obstacle(strip, "There is no strip"):
             raise BadJob(f"{reason}.", "Then start the job again.")
+    if reason := _colour_obstacle(movie):
+        raise BadJob(f"{reason}.", "Then start the job again.")
     heard = [timing.sounding(scene, sound) for sound in mixing.audible(scene, sounds)]
     if not heard:
         raise BadJob(f"Nothing is heard of {', '.join(sound.name for sound in sounds)}.", "Unmute it or its channel.")
@@ -63,7 +68,7 @@ def dub_job(
         moments = ()
         footage = strips.shown_media(movie, strips.moments(scene, movie, seen))
     dub = scene.s2l.dub
-    encoding = Encoding(written_format(dub, footage.path), dub.crf, dub.layer)
+    encoding = Encoding(written_format(dub, shown_file(footage)), dub.crf, dub.layer)
     ending = "mouth" if dub.layer == "mouth" else "dubbed"
     names = "\n".join(sound.name for sound in sounds)
     strips.identify(movie)
@@ -84,6 +89,11 @@ def dub_job(
     return job, strips.Placement(scene.name, movie.name, names, frames.start, frames.stop)
 
 
+def shown_file(footage: Media) -> str:
+    """A file that tells how all of the footage is stored."""
+    return str(Path(footage.path, footage.pictures[0])) if footage.pictures else footage.path
+
+
 def written_format(dub: bpy.types.PropertyGroup, path: str) -> Format:
     """The format that a dub of this movie is written in."""
     if dub.format != "auto":
@@ -102,6 +112,14 @@ def _has_alpha(path: str) -> bool:
         return image.depth in _DEPTHS_WITH_ALPHA
     finally:
         bpy.data.images.remove(image)
+
+
+def _colour_obstacle(movie: bpy.types.Strip) -> str:
+    """Why a result would have other colours than its footage; empty where it has the same."""
+    space = movie.colorspace_settings.name
+    if strips.has_linear_pictures(movie) and space != _LINEAR_SPACE:
+        return f"The colours of the strip {movie.name} are {space}: only {_LINEAR_SPACE} is known for its pictures"
+    return ""
 
 
 def _curve(scene: bpy.types.Scene, name: str, frames: range) -> tuple[float, ...]:

@@ -34,6 +34,15 @@ def _drive(group: bpy.types.PropertyGroup, name: str) -> None:
     strips.drive(strips.owner_of(group), name)
 
 
+def _voice(group: bpy.types.PropertyGroup) -> str:
+    sound = strips.voice(strips.owner_of(group))
+    return sound.name if sound else ""
+
+
+def _give_voice(group: bpy.types.PropertyGroup, name: str) -> None:
+    strips.give_voice(strips.owner_of(group), name)
+
+
 class S2L_PG_strip(bpy.types.PropertyGroup):
     """What a strip is to dubbing. Strips are renamed, so they know each other by identifiers."""
 
@@ -54,12 +63,22 @@ class S2L_PG_strip(bpy.types.PropertyGroup):
         min=0,
         soft_max=16,
     )
+    voice_identifier: StringProperty(
+        name="Voice Identifier", description="What the strip of the voice is known by", options={"HIDDEN"}
+    )
+    voice: StringProperty(
+        name="Voice",
+        description="The sound strip with the voice that was filmed with these pictures; empty for the movie's own",
+        get=_voice,
+        set=_give_voice,
+        search=_sound_names,
+    )
     drives_identifier: StringProperty(
         name="Drives Identifier", description="What the driven strip is known by", options={"HIDDEN"}
     )
     drives: StringProperty(
         name="Drives",
-        description="The movie strip whose lips this sound moves",
+        description="The movie or image strip whose lips this sound moves",
         get=_driven,
         set=_drive,
         search=_movie_names,
@@ -186,7 +205,7 @@ class S2L_PG_render(bpy.types.PropertyGroup):
 class S2L_PG_scene(bpy.types.PropertyGroup):
     footage_strip: StringProperty(
         name="Footage",
-        description="The movie strip of the speaker; empty for the active movie strip",
+        description="The movie or image strip of the speaker; empty for the active one",
         search=_movie_names,
     )
     face: EnumProperty(

@@ -15,19 +15,21 @@ from .preferences import settings
 
 
 def check_job(context: bpy.types.Context, scene: bpy.types.Scene, movie: bpy.types.Strip | None) -> CheckJob:
-    """The check of what a movie strip shows; errors as :func:`strips.visible_media`."""
-    return CheckJob(footage=strips.visible_media(scene, movie), device=settings(context).device)
+    """The check of what a movie or image strip shows; errors as :func:`strips.filmed`."""
+    footage, voice = strips.filmed(scene, movie)
+    return CheckJob(footage, voice, device=settings(context).device)
 
 
 def train_job(
     context: bpy.types.Context, scene: bpy.types.Scene, movie: bpy.types.Strip | None, name: str, consent: bool
 ) -> TrainJob:
-    """The training on what a movie strip shows; errors as :func:`strips.visible_media`."""
-    train, footage = scene.s2l.train, strips.visible_media(scene, movie)
+    """The training on what a movie or image strip shows; errors as :func:`strips.filmed`."""
+    train, (footage, voice) = scene.s2l.train, strips.filmed(scene, movie)
     return TrainJob(
         footage=footage,
         speaker_path=unused_path(train.folder, footage.path, name, ".s2l"),
         name=name,
+        voice=voice,
         preset=train.preset,
         device=settings(context).device,
         consent=consent,

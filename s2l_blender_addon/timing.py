@@ -1,8 +1,9 @@
 """Which part of its media a strip shows or sounds on each frame of the timeline.
 
 Positions on the timeline are frames of the scene, positions in media are seconds. A movie strip shows one media frame
-per scene frame, whatever the two rates are, unless it was added with "Adjust Playback Rate"; a sound strip plays in
-real time. Retiming keys bend both.
+per scene frame, whatever the two rates are, unless it was added with "Adjust Playback Rate"; an image strip shows one
+picture per scene frame, so that its pictures have the rate of the timeline; a sound strip plays in real time. Retiming
+keys bend all of them.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ def frame_rate(scene: bpy.types.Scene) -> Fraction:
 
 
 def media_rate(strip: bpy.types.Strip) -> Fraction:
-    """Frames per second of a movie strip's media; 0 where it does not play."""
+    """Frames per second of the media of a movie or image strip; 0 where it does not play."""
+    if strip.type == "IMAGE":
+        return frame_rate(strip.id_data)
     return Fraction(strip.fps).limit_denominator(1001)
 
 
@@ -55,12 +58,12 @@ def sounding(scene: bpy.types.Scene, strip: bpy.types.Strip) -> range:
 
 
 def shown_frames(scene: bpy.types.Scene, strip: bpy.types.Strip, path: str, frames: range) -> NDArray[np.int64]:
-    """Which frame of its media, counted from 0, a movie strip shows on each of these frames of the timeline.
+    """Which frame of its media, counted from 0, a movie or image strip shows on each of these frames of the timeline.
 
     Args:
         scene: Of the strip.
-        strip: A movie strip.
-        path: Its file.
+        strip: A movie or image strip.
+        path: Its file, or the folder of its pictures.
         frames: Of the timeline. Beyond the ends of the media its first and last frame stand still.
 
     Raises:
@@ -99,11 +102,14 @@ def media_speed(scene: bpy.types.Scene, strip: bpy.types.Strip, path: str) -> Fr
 
 
 def media_length(strip: bpy.types.Strip, path: str) -> int:
-    """Frames of a movie strip's media between those that are trimmed for good."""
-    clip = bpy.data.movieclips.load(path)
-    length = clip.frame_duration - strip.animation_offset_start - strip.animation_offset_end
-    bpy.data.movieclips.remove(clip)
-    return max(1, int(length))
+    """Frames of the media of a movie or image strip between those that are trimmed for good."""
+    if strip.type == "IMAGE":
+        length = len(strip.elements)
+    else:
+        clip = bpy.data.movieclips.load(path)
+        length = clip.frame_duration
+        bpy.data.movieclips.remove(clip)
+    return max(1, int(length - strip.animation_offset_start - strip.animation_offset_end))
 
 
 def heard_seconds(scene: bpy.types.Scene, strip: bpy.types.Strip, moments: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -88,6 +88,7 @@ GERMAN = {
     "Train Speaker": "Sprecher trainieren",
     "Training": "Training",
     "Use For Strip": "Für den Streifen nehmen",
+    "Voice": "Stimme",
     "Worker Python": "Python des Rechenwerks",
 }
 

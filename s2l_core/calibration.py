@@ -86,7 +86,7 @@ def learn_from(job: Job, result: dict[str, Any], seconds: float) -> None:
 
 
 def _estimate(job: CheckJob | TrainJob | DubJob, known: Calibration, written: int | None, looked_at: bool) -> Estimate:
-    info = probe(job.footage.path)
+    info = probe(job.footage)
     end = info.duration if job.footage.end is None else min(job.footage.end, info.duration)
     frames = max(0, round((end - job.footage.start) * info.rate))
     return estimates.estimate(job, frames, info.width, info.height, known, float(info.rate), written, looked_at)
@@ -96,7 +96,7 @@ def _frames_to_write(job: DubJob) -> int | None:
     """Of a dub's output, where its job tells."""
     if job.moments or not isinstance(job.voice, Mix):
         return len(job.moments) or None
-    return round(job.voice.seconds * (parse_rate(job.rate) if job.rate else probe(job.footage.path).rate))
+    return round(job.voice.seconds * (parse_rate(job.rate) if job.rate else probe(job.footage).rate))
 
 
 def _measure(device: torch.device, report: Report) -> Calibration:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -55,7 +55,7 @@ def check(job: CheckJob, report: Report | None = None) -> dict[str, Any]:
         DeviceUnavailable: CUDA is asked for and there is none.
     """
     report = report or Report()
-    probe(job.footage.path)  # what is no video shall not be blamed for its sound
+    probe(job.footage)  # what is no video shall not be blamed for its sound
     voice = job.voice or job.footage
     track = tell_tracks(voice, report)
     speech = read_speech(voice)
@@ -162,7 +162,7 @@ def _median_blur(footage: Footage, report: Report) -> float | None:
     blurs = []
     for count, index in enumerate(chosen):
         report.progress("Look at pictures", count, len(chosen))
-        frame = next(read_frames(Media(footage.media.path, float(footage.times[index]))), None)
+        frame = next(read_frames(replace(footage.media, start=float(footage.times[index]), end=None)), None)
         if frame is not None:
             blurs.append(measure_blur(frame.image, footage.landmarks[index]))
     report.progress("Look at pictures", len(chosen), len(chosen))

@@ -50,6 +50,7 @@ from .terminal import describe as lines_of
 from .terminal import json_events, print_error, progress_bars
 from .version import VERSION
 
+_VIDEO = "a movie file, a folder of numbered pictures, or a pattern such as FOLDER/shot.####.png"
 DONE, FAILED, WRONG_USAGE, CANCELLED = 0, 1, 2, 130
 
 
@@ -84,6 +85,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="'bundled' (default), 'face-alignment' or the path of a .task file",
     )
     span = argparse.ArgumentParser(add_help=False)
+    span.add_argument(
+        "--footage-rate",
+        default="",
+        metavar="R",
+        help="frames per second of a sequence of pictures, such as 24 or 30000/1001 (default: 25)",
+    )
     span.add_argument("--start", type=float, default=0.0, metavar="S", help="first second of the footage to use")
     span.add_argument("--end", type=float, metavar="S", help="second at which to end (default: the footage's end)")
     span.add_argument(
@@ -96,7 +103,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     dubbing = argparse.ArgumentParser(add_help=False)
     dubbing.add_argument("speaker", help="the speaker's .s2l file")
-    dubbing.add_argument("footage", help="video of that speaker")
+    dubbing.add_argument("footage", help=f"video of that speaker: {_VIDEO}")
     dubbing.add_argument("voice", help="the words to say: a sound file, or a video with sound")
     dubbing.add_argument("--voice-start", type=float, default=0.0, metavar="S", help="first second of the voice to use")
     dubbing.add_argument(
@@ -142,11 +149,11 @@ def build_parser() -> argparse.ArgumentParser:
     add_verb("info", _info_job, "Show versions, devices and landmark back-ends.")
 
     check = add_verb("check", _check_job, "Judge footage before training on it.", sight, span)
-    check.add_argument("footage", help="the speaker's video")
+    check.add_argument("footage", help=f"the speaker's video: {_VIDEO}")
     add_voice(check)
 
     train = add_verb("train", _train_job, "Learn one speaker from footage.", sight, span)
-    train.add_argument("footage", help="the speaker's video")
+    train.add_argument("footage", help=f"the speaker's video: {_VIDEO}")
     train.add_argument("speaker", help="the .s2l file to write")
     train.add_argument("--name", default="Speaker", help="the speaker's name, kept in the file")
     add_voice(train)
@@ -166,11 +173,11 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--consent", action="store_true", help="keep in the file that the person agreed to it")
 
     faces = add_verb("faces", _faces_job, "Find the people in a video, to choose one with --face.", span)
-    faces.add_argument("footage", help="the video")
+    faces.add_argument("footage", help=f"the video: {_VIDEO}")
     faces.add_argument("pictures", help="the folder for a picture of each face")
 
     offset = add_verb("offset", _offset_job, "Measure by how much a sound comes after the lips.", sight, span)
-    offset.add_argument("footage", help="the speaker's video")
+    offset.add_argument("footage", help=f"the speaker's video: {_VIDEO}")
     add_voice(offset)
 
     dub = add_verb("dub", _dub_job, "Put new words into a speaker's mouth.", dubbing, sight, span)
@@ -200,18 +207,18 @@ def build_parser() -> argparse.ArgumentParser:
     calibrate.add_argument("--anew", action="store_true", help="measure again what was measured before")
 
     heatmap = add_verb("heatmap", _heatmap_job, "Draw where a face moves, with its head and without.", sight, span)
-    heatmap.add_argument("footage", help="the speaker's video")
+    heatmap.add_argument("footage", help=f"the speaker's video: {_VIDEO}")
     heatmap.add_argument("--out", required=True, metavar="PNG", help="the picture to write")
 
     head = add_verb("head", _head_job, "Hand out the head: mesh, poses, expression and background.", sight, span)
     head.add_argument("speaker", help="the speaker's .s2l file")
-    head.add_argument("footage", help="video of that speaker, as filmed or dubbed")
+    head.add_argument("footage", help=f"video of that speaker, as filmed or dubbed: {_VIDEO}")
     head.add_argument("--out", required=True, metavar="NPZ", help="the file to write; the background goes beside it")
 
     pose = add_verb("pose", _pose_job, "Film the talking head with another camera.", sight, span)
     pose.add_argument("--model", required=True, metavar="S2L", help="the speaker's .s2l file")
     movie = pose.add_mutually_exclusive_group(required=True)
-    movie.add_argument("--footage", metavar="MOVIE", help="video of that speaker")
+    movie.add_argument("--footage", metavar="MOVIE", help=f"video of that speaker: {_VIDEO}")
     movie.add_argument(
         "--dub", dest="footage", metavar="MOVIE", help="such a video with new words, as s2l dub writes it"
     )
@@ -321,7 +328,7 @@ def _pose_job(options: argparse.Namespace) -> Job:
 
 
 def _footage(options: argparse.Namespace) -> Media:
-    return Media(options.footage, options.start, options.end, tuple(options.face))
+    return Media(options.footage, options.start, options.end, tuple(options.face), rate=options.footage_rate)
 
 
 def _footage_and_voice(options: argparse.Namespace) -> tuple[Media, Media | None]:

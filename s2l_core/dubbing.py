@@ -23,6 +23,7 @@ from .media.audio import SPEECH_RATE, convert, read_audio
 from .media.chunks import Chunks
 from .media.encodings import codec_of, refuse_loss
 from .media.mix import read_around, read_voice, sources, tell_tracks
+from .media.sequence import files_of
 from .media.video import probe, raster_of_span
 from .model.speaker import SpeakerModel
 from .rendering import BATCH
@@ -54,9 +55,9 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     """
     report = report or Report()
     started = time.monotonic()
-    refuse_unwritable(job.output_path, job.footage.path, *sources(job.voice), job.speaker_path)
+    refuse_unwritable(job.output_path, *files_of(job.footage), *sources(job.voice), job.speaker_path)
     _refuse_other_name(job)
-    info = probe(job.footage.path)
+    info = probe(job.footage)
     raster = raster_of_span(job.footage, info)
     refuse_loss(job.encoding, job.footage.path, raster)
     device = choose_device(job.device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ def faces(job: FacesJob, report: Report | None = None) -> dict[str, Any]:
         CannotWrite, DiskFull: The pictures cannot be written.
     """
     report = report or Report()
-    info = probe(job.footage.path)
+    info = probe(job.footage)
     width, height = info.true_size
     detector = MeshDetector(bundled_models())
     people: list[_Person] = []
@@ -100,7 +100,7 @@ def _spread(media: Media, duration: float, report: Report) -> Iterator[Frame]:
     moments = media.start + (end - media.start) * np.arange(_MOST_FRAMES) / _MOST_FRAMES
     for number, moment in enumerate(moments):
         report.progress("Find faces", number, _MOST_FRAMES)
-        frame = next(read_frames(Media(media.path, float(moment), media.end)), None)
+        frame = next(read_frames(replace(media, start=float(moment))), None)
         if frame is not None:
             yield frame
     report.progress("Find faces", _MOST_FRAMES, _MOST_FRAMES)

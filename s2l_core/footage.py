@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,11 @@ from .events import Report
 from .face.landmarks import open_detector
 from .face.layout import IBUG68, MESH468, LandmarkLayout, mouth_opening
 from .face.tracking import HeadTrack, KnownHead, find_shots, no_head, track_head
+from .files import state_of
 from .geometry.camera import Intrinsics
 from .jobs import Media
 from .kept import FORGETFUL, Kept, Rows, Tensors
+from .media.sequence import files_of, is_sequence, rate_of, refuse_broken
 from .media.video import Frame, VideoInfo, probe, read_frames, slack
 
 _CACHE_VERSION = 5
@@ -29,6 +32,7 @@ _SHORTEST_SECONDS = 10.0
 _READ_BLOCK = 1 << 20
 _AROUND_SECONDS = 1.0
 """What is looked at before and after a span, so that the head is tracked at its ends as in the middle."""
+_HASHED_PICTURES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Footage:
     Attributes:
         media: The span.
         info: The video stream that it is taken from.
-        fingerprint: Hash of the file's content, the same wherever the file lies.
+        fingerprint: Hash of the content of the file, or of the pictures, the same wherever they lie.
         layout: Which landmark is which.
         times: float64 (N,) seconds from the start of the medium; the first is that of the span.
         landmarks: float32 (N, P, 3) pixels of :attr:`s2l_core.media.video.Frame.image`, NaN in frames without a face.
@@ -106,13 +110,13 @@ def prepare(
         LandmarksUnavailable: The back-end cannot be used.
     """
     report = report or Report()
-    info = probe(media.path)
+    info = probe(media)
     if known is not None and len(known.shape) != open_detector(landmarks, device).layout.count:
         raise BadJob(
             f"The speaker was trained with a different landmark model than {landmarks!r}.",
             "Select the one it was trained with.",
         )
-    fingerprint = fingerprint_file(media.path)
+    fingerprint = fingerprint_media(media, report)
     kept = _kept(fingerprint, media, landmarks)
     found = kept.once("landmarks", lambda: _find_landmarks(_around(media), info, landmarks, device, kept, report))
     kept.forget_rows("found")
@@ -138,7 +142,7 @@ def prepare(
 
 def is_prepared(media: Media, landmarks: str = "bundled", known: KnownHead | None = None) -> bool:
     """Whether :func:`prepare` of a clip would take everything from the cache."""
-    path = _kept(fingerprint_file(media.path), media, landmarks).path(_track_name(known))
+    path = _kept(fingerprint_media(media), media, landmarks).path(_track_name(known))
     return path is not None and path.is_file()
 
 
@@ -173,6 +177,28 @@ def fingerprint_file(path: str) -> str:
     return digest.hexdigest()
 
 
+def fingerprint_media(media: Media, report: Report | None = None) -> str:
+    """Hash of the content of a medium, of all pictures in their order where it is a sequence.
+
+    Pictures that are not there, outside of the span, count as empty. Those that were hashed before are not read again
+    in this process.
+    """
+    if not is_sequence(media):
+        return fingerprint_file(media.path)
+    report, files = report or Report(), files_of(media)
+    digest = hashlib.blake2b(digest_size=16)
+    for number, path in enumerate(files):
+        report.progress("Read pictures", number, len(files))
+        digest.update(_fingerprint_picture(path, state_of(path)).encode())
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=_HASHED_PICTURES)
+def _fingerprint_picture(path: str, state: tuple[int, int] | None) -> str:
+    """Hash of a picture that was last changed as its state tells; empty without one."""
+    return "" if state is None else fingerprint_file(path)
+
+
 def _find_landmarks(media: Media, info: VideoInfo, landmarks: str, device: str, kept: Kept, report: Report) -> Tensors:
     """Times (N,) and points (N, P, 3) of the frames; goes on where an earlier process was ended."""
     detector = open_detector(landmarks, device)
@@ -180,6 +206,8 @@ def _find_landmarks(media: Media, info: VideoInfo, landmarks: str, device: str, 
         width, height = info.true_size
         detector.choose(media.face[0] * width, media.face[1] * height)
     rows = Rows(kept, "found")
+    if not rows.count:
+        refuse_broken(media, report)
     frames = read_frames(media)
     if rows.count:
         before = rows.all()
@@ -232,7 +260,8 @@ def _track_name(known: KnownHead | None) -> str:
 
 def _kept(fingerprint: str, media: Media, landmarks: str) -> Kept:
     """What is kept of a clip, wherever it lies."""
-    span = replace(media, path=fingerprint, track=None, clock="picture")
+    rate = str(rate_of(media)) if is_sequence(media) else ""
+    span = replace(media, path=fingerprint, track=None, clock="picture", pictures=(), rate=rate)
     if landmarks.lower().endswith(".task"):
         landmarks = fingerprint_file(landmarks) if Path(landmarks).is_file() else landmarks
     try:

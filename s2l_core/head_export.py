@@ -16,6 +16,7 @@ from .files import refuse_unwritable, write_whole
 from .geometry.axes import MILLIMETRES, points_to_blender, poses_to_blender
 from .head_mesh import head_mesh
 from .jobs import HeadJob
+from .media.sequence import files_of
 from .scene import HeadScene, open_scene
 
 VERSION = 1
@@ -51,7 +52,7 @@ def head(job: HeadJob, report: Report | None = None) -> dict[str, Any]:
     report = report or Report()
     plate_path = str(Path(job.output_path).with_name(f"{Path(job.output_path).stem}_plate.png"))
     for path in (job.output_path, plate_path):
-        refuse_unwritable(path, job.footage.path, job.speaker_path)
+        refuse_unwritable(path, *files_of(job.footage), job.speaker_path)
     scene = open_scene(job, report)
     arrays = head_arrays(scene, report)
     content = io.BytesIO()

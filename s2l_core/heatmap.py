@@ -15,6 +15,7 @@ from .events import Report
 from .files import refuse_unwritable, write_whole
 from .footage import prepare
 from .jobs import HeatmapJob
+from .media.sequence import files_of
 from .motion import crop, lip_jaw_mask, measure_motion, read_pictures
 
 Picture = NDArray[np.uint8]
@@ -45,7 +46,7 @@ def heatmap(job: HeatmapJob, report: Report | None = None) -> dict[str, Any]:
         CannotWrite, DiskFull: See :func:`s2l_core.files.write_whole`.
     """
     report = report or Report()
-    refuse_unwritable(job.output_path, job.footage.path)
+    refuse_unwritable(job.output_path, *files_of(job.footage))
     device = choose_device(job.device)
     footage = prepare(job.footage, job.landmarks, device.type, report)
     found = footage.track.found

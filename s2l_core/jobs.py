@@ -14,6 +14,8 @@ import types
 import typing
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import filterfalse
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from .errors import BadJob
@@ -29,15 +31,17 @@ Layer = Literal["picture", "mouth"]
 Clock = Literal["picture", "sound"]
 
 _LARGEST_SIDE = 8192
+_MOST_PICTURES, _LONGEST_NAME = 1_000_000, 255
 _RIGID_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class Media:
-    """A span of a video or sound file.
+    """A span of a video or sound file, or of a sequence of pictures.
 
     Attributes:
-        path: The file.
+        path: The file. Of a sequence the folder of its pictures, or a pattern for their names in that folder, such as
+            ``"takes/shot.####.png"`` or ``"takes/shot.%04d.png"``.
         start: First second used.
         end: Second at which the span ends; None means the end of the file.
         face: Which of several faces in a video: the one that is at this place when it is first seen, from 0 to 1
@@ -46,6 +50,9 @@ class Media:
             flag before others.
         clock: Whose beginning is second 0 of a video with sound: that of its ``"picture"``, frame 0 in Blender, or that
             of its ``"sound"``, from which a sound strip counts.
+        pictures: Names of the pictures of a sequence in their order, in the folder ``path``. Empty means those that
+            the pattern fits, or the longest numbered sequence of the folder.
+        rate: Frames per second of a sequence, as in :class:`DubJob`; empty means 25. A movie has a rate of its own.
     """
 
     path: str
@@ -54,6 +61,8 @@ class Media:
     face: tuple[float, ...] = ()
     track: int | None = None
     clock: Clock = "picture"
+    pictures: tuple[str, ...] = ()
+    rate: str = ""
 
     def __post_init__(self) -> None:
         if not self.path:
@@ -65,6 +74,12 @@ class Media:
         if self.face and not (len(self.face) == 2 and all(0.0 <= place <= 1.0 for place in self.face)):
             raise BadJob(f"The face in {self.path} is not at a place of the picture.", "Write two numbers from 0 to 1.")
         _refuse_track(self.path, self.track)
+        if len(self.pictures) > _MOST_PICTURES:
+            raise BadJob(f"{self.path} names {len(self.pictures)} pictures; {_MOST_PICTURES} are the most.")
+        if (unfit := next(filterfalse(_is_file_name, self.pictures), None)) is not None:
+            raise BadJob(f"{unfit[:80]!r} is not the name of a picture in {self.path}.", "Name files, without folders.")
+        if self.rate:
+            parse_rate(self.rate)
 
 
 @dataclass(frozen=True)
@@ -547,6 +562,11 @@ def parse_rate(text: str) -> Fraction:
 def _refuse_track(path: str, track: int | None) -> None:
     if track is not None and track < 1:
         raise BadJob(f"There is no sound track {track} in {path}.", "Tracks are counted from 1.")
+
+
+def _is_file_name(name: str) -> bool:
+    """Whether a text names a file, and says nothing about its folder."""
+    return 0 < len(name) <= _LONGEST_NAME and name == Path(name).name != ".." and not set(name) & set("/\\\0")
 
 
 def to_document(job: Job) -> dict[str, Any]:

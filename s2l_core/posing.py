@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,13 +14,14 @@ from .camera_path import CameraPath, read_camera_path
 from .device import one_thread
 from .errors import AudioEmpty, HeadOutOfView, NoSound
 from .events import Report
-from .files import refuse_unwritable, write_whole
+from .files import refuse_unwritable, state_of, write_whole
 from .footage import Footage, shown_at
 from .geometry.axes import MILLIMETRES
 from .geometry.camera import Array, Intrinsics, invert_pose
 from .jobs import PoseJob, RenderJob
 from .media.audio import read_audio
 from .media.frames import FrameReader
+from .media.sequence import files_of
 from .media.writing import VideoWriter
 from .reposing import HeadRenderer, View
 from .scene import HeadScene, open_scene
@@ -43,7 +43,7 @@ class PosedHead:
 
     def __init__(self, scene: HeadScene, report: Report) -> None:
         self.scene = scene
-        self._frames = FrameReader(scene.footage.media.path, scene.footage.times)
+        self._frames = FrameReader(scene.footage.media, scene.footage.times)
         self._renderer = HeadRenderer(scene.speaker, scene.footage, scene.plate, report=report)
 
     def render(self, index: int, camera: Intrinsics, pose: Array, camera_from_footage: Array, background: bool) -> View:
@@ -71,7 +71,7 @@ def pose(job: PoseJob, report: Report | None = None) -> dict[str, Any]:
     report = report or Report()
     started = time.monotonic()
     path = read_camera_path(job.camera_path)
-    refuse_unwritable(job.output_path, job.footage.path, job.speaker_path, job.camera_path)
+    refuse_unwritable(job.output_path, *files_of(job.footage), job.speaker_path, job.camera_path)
     head = _open_once(job, report)
     footage, region = head.scene.footage, head.scene.region
     rate = footage.info.rate
@@ -126,7 +126,7 @@ def render(job: RenderJob, report: Report | None = None) -> dict[str, Any]:
     report = report or Report()
     wanted = np.array(job.pose).reshape(4, 4)
     refuse_hidden_face(wanted)
-    refuse_unwritable(job.output_path, job.footage.path, job.speaker_path)
+    refuse_unwritable(job.output_path, *files_of(job.footage), job.speaker_path)
     head = _open_once(job, report)
     footage, region, view = head.scene.footage, head.scene.region, job.camera
     index = int(footage.shown_in_blender(job.moment))
@@ -178,20 +178,12 @@ _opened: dict[_Key, PosedHead] = {}
 
 def _open_once(job: PoseJob | RenderJob, report: Report) -> PosedHead:
     """The head of a job, from the job before where that had the same files."""
-    files = [_state(job.speaker_path), _state(job.footage.path), _state(job.landmarks)]
+    files = [state_of(path) for path in (job.speaker_path, *files_of(job.footage), job.landmarks)]
     key = (job.speaker_path, job.footage, job.landmarks, job.device, *files)
     if key not in _opened:
         _opened.clear()
         _opened[key] = PosedHead(open_scene(job, report), report)
     return _opened[key]
-
-
-def _state(path: str) -> tuple[int, int] | None:
-    """What changes when a file does."""
-    if not Path(path).is_file():
-        return None
-    status = Path(path).stat()
-    return status.st_mtime_ns, status.st_size
 
 
 def _follow(path: CameraPath, moments: Array, tracked: Array) -> tuple[Array, Array]:

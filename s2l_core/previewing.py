@@ -18,6 +18,7 @@ from .footage import is_prepared, prepare
 from .jobs import Encoding, Media, PreviewJob
 from .media.mix import read_around, read_voice, sources
 from .media.pictures import write_picture
+from .media.sequence import files_of
 from .model.speaker import SpeakerModel
 from .reliability import REASONS, reasons_of_pose
 from .speech.features import speech_level
@@ -44,7 +45,7 @@ def preview(job: PreviewJob, report: Report | None = None) -> dict[str, Any]:
     report = report or Report()
     started = time.monotonic()
     dub = job.dub
-    refuse_unwritable(job.output_path, dub.footage.path, *sources(dub.voice), dub.speaker_path)
+    refuse_unwritable(job.output_path, *files_of(dub.footage), *sources(dub.voice), dub.speaker_path)
     device = choose_device(dub.device)
     speaker = SpeakerModel.load(dub.speaker_path, device)
     speech, _ = read_voice(dub.voice)

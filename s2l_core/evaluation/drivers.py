@@ -14,7 +14,7 @@ from ..canonical import CanonicalFace
 from ..dub_frames import DubFrames
 from ..events import Report
 from ..footage import Footage
-from ..jobs import DubJob
+from ..jobs import DubJob, Media
 from ..media.frames import FrameReader
 from ..model.lip.base import SPOKEN_SIZE
 from ..model.speaker import SpeakerModel
@@ -69,7 +69,7 @@ def dub_driver(
 
 def written(face: CanonicalFace, path: str, footage: Footage) -> Driver:
     """The frames of a dub of the footage, as they are read from its file."""
-    reader = FrameReader(path, footage.times - footage.times[0])
+    reader = FrameReader(Media(path), footage.times - footage.times[0])
     return Driver(face, lambda images, indices: [reader.read(int(index)) for index in indices])
 
 

@@ -54,7 +54,11 @@ def evaluate(job: EvaluateJob, report: Report | None = None) -> dict[str, Any]:
     if not isinstance(trained, TrainJob):
         raise BadJob(f"{job.speaker_path} does not say what it was trained on.")
     if job.footage is not None:
-        trained = replace(trained, footage=replace(trained.footage, path=job.footage.path))
+        given = job.footage
+        media = replace(
+            trained.footage, path=given.path, pictures=given.pictures, rate=given.rate or trained.footage.rate
+        )
+        trained = replace(trained, footage=media)
     if job.voice is not None:
         trained = replace(trained, voice=job.voice)
     media, voice = trained.footage, trained.voice or trained.footage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
@@ -18,7 +18,6 @@ from ..events import Report
 from ..face.landmarks import open_detector
 from ..face.layout import mouth_opening
 from ..footage import Footage
-from ..jobs import Media
 from ..kept import FORGETFUL, Kept, Rows
 from ..media.audio import SPEECH_RATE
 from ..media.video import Frame, read_frames
@@ -254,7 +253,7 @@ class Ruler:
         if not len(indices):
             return
         start, end = float(footage.times[indices[0]]), float(footage.times[indices[-1]])
-        frames: Iterator[Frame] = read_frames(Media(footage.media.path, start, end + 2e-3))
+        frames: Iterator[Frame] = read_frames(replace(footage.media, start=start, end=end + 2e-3))
         wanted = set(indices.tolist())
         shown = ((index, frame.image) for index, frame in enumerate(frames, start=int(indices[0])) if index in wanted)
         while batch := list(itertools.islice(shown, BATCH)):

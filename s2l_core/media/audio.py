@@ -16,6 +16,7 @@ from ..errors import AudioClipped, AudioEmpty, AudioNarrow, AudioSilent, AudioUn
 from ..jobs import Clock, Media
 from .container import decode_audio, find_video, open_container, picture_start, timestamp
 from .downmix import Weights, plain_mean, speech_weights
+from .sequence import refuse_pictures
 from .tracks import choose_track, find_tracks, to_float
 
 SPEECH_RATE = 16_000
@@ -177,6 +178,7 @@ def refuse_unusable(level: SpeechLevel, path: str) -> None:
 
 def _span(media: Media) -> Iterator[tuple[int, np.ndarray]]:
     """Rate and consecutive blocks (n, channels) of the span; at least one block."""
+    refuse_pictures(media)
     position = 0
     is_empty = True
     for rate, block in read_blocks(media.path, media.track, media.clock):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +20,12 @@ class FrameReader:
     """Gives the frames of a video by number; the next ones at the cost of reading on.
 
     Args:
-        path: The file.
+        media: The video, whose span is of no matter.
         times: (N,) seconds from Blender's frame 0 of the stream, at which frames begin, increasing.
     """
 
-    def __init__(self, path: str, times: NDArray[np.float64]) -> None:
-        self._path = path
+    def __init__(self, media: Media, times: NDArray[np.float64]) -> None:
+        self._media = media
         self._times = times
         self._frames: Iterator[Frame] = iter(())
         self._next = len(times)
@@ -40,11 +41,13 @@ class FrameReader:
         if self._picture is not None and index == self._next - 1:
             return self._picture
         if not self._next <= index <= self._next + _AHEAD:
-            self._frames = read_frames(Media(self._path, float(self._times[index])))
+            self._frames = read_frames(replace(self._media, start=float(self._times[index]), end=None))
             self._next = index
         for frame in self._frames:
             self._next += 1
             if self._next > index:
                 self._picture = np.asarray(frame.image, np.uint8)
                 return self._picture
-        raise NotAVideo(f"{self._path} has no picture at {self._times[index]:g} s.", "It may have been changed since.")
+        raise NotAVideo(
+            f"{self._media.path} has no picture at {self._times[index]:g} s.", "It may have been changed since."
+        )

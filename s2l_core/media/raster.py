@@ -107,6 +107,11 @@ def raster_of(stream: VideoStream, frames: Sequence[VideoFrame]) -> Raster:
     )
 
 
+def raster_of_picture(frame: VideoFrame) -> Raster:
+    """How a single picture is stored."""
+    return Raster(depth=_depth(frame.format), has_alpha=_has_alpha(frame.format), has_full_chroma=True)
+
+
 def upright_aspect(frame: VideoFrame, aspect: Fraction | None) -> Fraction:
     """Width of a pixel over its height once the frame is upright; square where the stream has no believable one."""
     if not aspect or not 1 / _MOST_STRETCH <= aspect <= _MOST_STRETCH:
@@ -216,7 +221,7 @@ def convert_fields(frame: VideoFrame, pixels: str, options: dict[str, int], fiel
 
 def _upright(frame: VideoFrame, pixels: str) -> NDArray[Any]:
     if frame.format.is_rgb or frame.format.has_palette:
-        rgb = frame.reformat(format=pixels)
+        rgb = _rounded(frame) if pixels == "rgb24" and _depth(frame.format) > 8 else frame.reformat(format=pixels)
     else:
         tags = ColourTags(frame.color_range, frame.colorspace).assumed(frame.width, frame.height)
         if frame.interlaced_frame and frame.format.chroma_height(4) < 4:
@@ -231,6 +236,12 @@ def _upright(frame: VideoFrame, pixels: str) -> NDArray[Any]:
                 interpolation=ACCURATE,
             )
     return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), quarter_turns(frame)))
+
+
+def _rounded(frame: VideoFrame) -> VideoFrame:
+    """A deeper RGB frame at 8 bits; libswscale would cut the rest off."""
+    deep = frame.reformat(format="rgb48le").to_ndarray().astype(np.uint32)
+    return VideoFrame.from_ndarray(((deep * 255 + 32767) // 65535).astype(np.uint8), format="rgb24")
 
 
 def _depth(pixels: VideoFormat) -> int:

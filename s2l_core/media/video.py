@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from ..errors import NotAVideo
+from ..errors import BadJob, NotAVideo
 from ..jobs import Media
 from .container import decode_video, find_audio, find_video, open_container, stream_start, timestamp
 from .raster import (
@@ -27,10 +28,20 @@ from .raster import (
     is_plain,
     quarter_turns,
     raster_of,
+    raster_of_picture,
     to_image,
     to_picture,
     true_size,
     upright_aspect,
+)
+from .sequence import (
+    TIME_TOLERANCE,
+    decode_pictures,
+    files_of,
+    hint_for_picture,
+    is_sequence,
+    rate_of,
+    refuse_incomplete,
 )
 
 # Matroska rounds timestamps to milliseconds: a frame that lies that close before the end belongs to what follows.
@@ -117,18 +128,27 @@ class Frame:
         return self.image if is_plain(self._decoded, self._aspect) else to_picture(self._decoded)
 
 
-def probe(path: str) -> VideoInfo:
-    """Describe the video in a file.
+def probe(medium: Media | str) -> VideoInfo:
+    """Describe a video: a file, also as its path alone, or a sequence of pictures.
 
     Raises:
-        FileMissing: There is no such file.
+        FileMissing: There is no such file, or a picture of the sequence is not there.
         NotAVideo: It holds no moving pictures that can be decoded.
+        BadJob: A rate is given for a movie.
     """
+    media = Media(medium) if isinstance(medium, str) else medium
+    if is_sequence(media):
+        return _probe_pictures(media)
+    if media.rate:
+        raise BadJob(
+            f"{media.path} is no sequence of pictures: it has a frame rate of its own.", "Name no rate for it."
+        )
+    path = media.path
     with open_container(path, NotAVideo) as container:
         stream = find_video(container)
         frames = list(itertools.islice(decode_video(container, stream), _FIRST_FRAMES)) if stream else []
         if stream is None or not frames:
-            raise NotAVideo(f"{path} holds no moving pictures.")
+            raise NotAVideo(f"{path} holds no moving pictures.", hint_for_picture(path))
         frame = frames[0]
         rotation = quarter_turns(frame) * 90
         width, height = (frame.height, frame.width) if rotation % 180 else (frame.width, frame.height)
@@ -159,6 +179,8 @@ def raster_of_span(media: Media, info: VideoInfo) -> Raster:
         media: The span.
         info: Its file.
     """
+    if is_sequence(media):
+        return info.raster
     end = info.duration if media.end is None else min(media.end, info.duration)
     for part in range(_PLACES if info.raster.fields == "progressive" else 0):
         moment = media.start + max(end - media.start, 0.0) * part / _PLACES
@@ -186,6 +208,9 @@ def read_frames(media: Media) -> Iterator[Frame]:
         FileMissing: There is no such file.
         NotAVideo: It holds no moving pictures that can be decoded.
     """
+    if is_sequence(media):
+        yield from (Frame(time, picture) for time, picture in decode_pictures(media))
+        return
     end = math.inf if media.end is None else media.end - _TIME_TOLERANCE
     frames = _decode_around(media.path, media.start)
     shown = next(frames, None)
@@ -200,6 +225,27 @@ def read_frames(media: Media) -> Iterator[Frame]:
     while after is not None and after.time < end:
         yield Frame(after.time, after.frame, after.aspect)
         after = next(frames, None)
+
+
+def _probe_pictures(media: Media) -> VideoInfo:
+    """Describe a sequence of pictures; tags of colour are those of a movie that has none."""
+    refuse_incomplete(media)
+    picture = next(decode_pictures(media))[1]
+    return VideoInfo(
+        path=media.path,
+        width=picture.width,
+        height=picture.height,
+        rate=rate_of(media),
+        duration=float(len(files_of(media)) / rate_of(media)),
+        has_sound=False,
+        codec=Path(files_of(media)[0]).suffix[1:].lower(),
+        pixel_format=picture.format.name,
+        rotation=0,
+        colour=ColourTags(),
+        sample_rate=None,
+        tick=2 * Fraction(TIME_TOLERANCE),  # the pictures of a sequence begin within it
+        raster=raster_of_picture(picture),
+    )
 
 
 @dataclass(frozen=True)

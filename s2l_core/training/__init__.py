@@ -22,6 +22,7 @@ from ..jobs import Architecture, TrainJob, to_document
 from ..kept import Kept
 from ..media.audio import measure_level, read_sample_rate, read_speech, refuse_unusable
 from ..media.mix import tell_tracks
+from ..media.sequence import files_of
 from ..media.video import probe
 from ..model.speaker import SpeakerModel
 from ..regions import lip_shape_size
@@ -68,7 +69,7 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
     """
     report = report or Report()
     started = time.monotonic()
-    refuse_unwritable(job.speaker_path, job.footage.path, (job.voice or job.footage).path)
+    refuse_unwritable(job.speaker_path, *files_of(job.footage), *files_of(job.voice or job.footage))
     device = choose_device(job.device)
     preset = preset or PRESETS[job.preset]
     source = open_source(job.speech, device.type)
@@ -137,7 +138,7 @@ def split_footage(footage: Footage, early_stopping: bool = False) -> dict[str, t
 
 def _open_footage(job: TrainJob, device: torch.device, report: Report) -> tuple[Footage, NDArray[np.float32]]:
     """The footage of a job and its speech (n,) at 16 kHz, fit to be trained on."""
-    probe(job.footage.path)  # what is no video shall not be blamed for its sound
+    probe(job.footage)  # what is no video shall not be blamed for its sound
     voice = job.voice or job.footage
     tell_tracks(voice, report)
     speech = read_speech(voice)

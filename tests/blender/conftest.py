@@ -263,6 +263,44 @@ def movie(make_movie: Callable[[int, float, int], Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
+def make_pictures(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """Makes folders of pictures of 64x64 pixels that show their numbers, counted from 0, in eight stripes: white where
+    the bit is set, the lowest bit on the left.
+    """
+    folder = tmp_path_factory.mktemp("sequences")
+
+    def make(count: int) -> Path:
+        path = folder / str(count)
+        if not path.exists():
+            path.mkdir()
+            for number in range(count):
+                image = bpy.data.images.new("Numbered", 64, 64)
+                row = [value for bit in range(8) for value in 8 * (3 * [float(number >> bit & 1)] + [1.0])]
+                image.pixels = 64 * row
+                image.filepath_raw, image.file_format = str(path / f"shot.{number + 1001:04}.png"), "PNG"
+                image.save()
+                bpy.data.images.remove(image)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def add_pictures(strips: Any, make_pictures: Callable[[int], Path]) -> Callable[..., Any]:
+    """Adds an image strip of numbered pictures."""
+
+    def add(count: int = 50, start: int = 101, channel: int = 2, name: str = "Take") -> Any:
+        first, *others = sorted(make_pictures(count).iterdir())
+        strip = strips.new_image(name, str(first), channel, start)
+        for picture in others:
+            strip.elements.append(picture.name)
+        strip.frame_final_duration = count
+        return strip
+
+    return add
+
+
+@pytest.fixture(scope="session")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two seconds of silence with one click at 1.2 seconds."""
     path = tmp_path_factory.mktemp("sounds") / "click.wav"

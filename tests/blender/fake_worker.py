@@ -52,7 +52,8 @@ def answer(request: dict[str, Any]) -> None:
     if request["method"] == "train":
         shutil.copy(__file__, job["speaker_path"])
     if request["method"] == "dub":
-        shutil.copy(job["footage"]["path"], job["output_path"])
+        footage = job["footage"]["path"]
+        (shutil.copytree if Path(footage).is_dir() else shutil.copy)(footage, job["output_path"])
     if request["method"] == "head":
         hand_out_head(job)
     send(id=request["id"], result=results[request["method"]])

@@ -59,7 +59,7 @@ def test_dry_run_changes_nothing_and_tells_what_would_be_done(run, edit, fake_wo
         (["dub", "--all", "--strip", "Interview"], 2, ""),
         (["sing", "--all"], 2, ""),
         (["check", "--all", "--render", "/tmp/x"], 2, "--render goes with dub only"),
-        (["dub", "--strip", "Gone"], 1, "There is no movie strip Gone."),
+        (["dub", "--strip", "Gone"], 1, "There is no movie or image strip Gone."),
         (["train", "--all"], 1, "needs the consent of the speaker"),
         (["dub", "--all", "gone.blend"], 1, "gone.blend"),
     ],
@@ -71,7 +71,7 @@ def test_exit_status_and_sentence(run, edit, fake_worker, capsys, words, status,
 
 def test_nothing_to_do_has_a_status_of_its_own(run, scene, footage, fake_worker, capsys) -> None:
     assert run(["dub", "--all"]) == 3
-    assert "No sound strip names a movie strip" in capsys.readouterr().out
+    assert "No sound strip names a strip" in capsys.readouterr().out
 
 
 def test_failed_job_leaves_the_file_alone(run, edit, fake_worker, capsys) -> None:

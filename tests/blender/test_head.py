@@ -511,7 +511,7 @@ def test_buttons_say_why_they_are_grey(module, scene, footage) -> None:
     assert create.disabled_reason(bpy.context) == "Choose a speaker file, or train a speaker"
     scene.s2l.dub.speaker_path = "Ada.s2l"
     scene.sequence_editor.strips.remove(footage)
-    assert create.disabled_reason(bpy.context) == "Select the movie strip of the speaker"
+    assert create.disabled_reason(bpy.context) == "Select the movie or image strip of the speaker"
     for operator in (bpy.ops.s2l.create_head, bpy.ops.s2l.match_camera, bpy.ops.s2l.toggle_tracked_pose):
         assert not operator.poll()
 

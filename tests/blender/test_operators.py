@@ -45,14 +45,14 @@ def forget_words(scene) -> None:
     ("operator", "change", "expected"),
     [
         ("S2L_OT_check_footage", select_nothing, ""),
-        ("S2L_OT_check_footage", add_second_movie, "Select the movie strip of the speaker"),
+        ("S2L_OT_check_footage", add_second_movie, "Select the movie or image strip of the speaker"),
         ("S2L_OT_check_footage", reverse, ""),
         ("S2L_OT_train_speaker", select_nothing, ""),
         ("S2L_OT_train_speaker", unname, "Name the speaker"),
-        ("S2L_OT_train_speaker", add_second_movie, "Select the movie strip of the speaker"),
+        ("S2L_OT_train_speaker", add_second_movie, "Select the movie or image strip of the speaker"),
         ("S2L_OT_dub_strip", select_nothing, ""),
         ("S2L_OT_dub_strip", forget_speaker, "Choose a speaker file, or train a speaker"),
-        ("S2L_OT_dub_strip", add_second_movie, "Select the movie strip of the speaker"),
+        ("S2L_OT_dub_strip", add_second_movie, "Select the movie or image strip of the speaker"),
         ("S2L_OT_dub_strip", forget_words, "Choose the sound strip with the new words"),
         ("S2L_OT_check_engine", select_nothing, ""),
     ],
@@ -99,7 +99,8 @@ def test_training_uses_the_trimmed_footage_and_offers_its_speaker_for_dubbing(
     assert bpy.ops.s2l.train_speaker() == {"FINISHED"}
     preferences.device = "auto"
     job = json.loads(scene.s2l.train.result)["job"]
-    assert job["footage"] == {"path": footage.filepath, "start": 12 / 25, "end": 2.0, "face": []}
+    expected = {"path": footage.filepath, "start": 12 / 25, "end": 2.0}
+    assert {key: value for key, value in job["footage"].items() if value} == expected
     assert (job["name"], job["preset"], job["device"]) == ("Ada", "draft", "cpu")
     assert scene.s2l.dub.speaker_path == job["speaker_path"] == str(tmp_path / "speakers/Ada.s2l")
 

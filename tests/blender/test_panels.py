@@ -79,7 +79,12 @@ def draw(module, scene):
 def test_footage_panel_offers_the_movie_strip_that_would_be_used(draw, strips, movie) -> None:
     assert draw("S2L_PT_footage") == ["Footage: ", "Check Footage", "Find Faces"]
     strips.new_movie("Interview", str(movie), 1, 1)
-    assert draw("S2L_PT_footage") == ["Footage: Interview", "Check Footage", "Find Faces"]
+    assert draw("S2L_PT_footage") == ["Footage: Interview", "Voice: In the movie", "Check Footage", "Find Faces"]
+
+
+def test_footage_panel_asks_for_the_voice_of_pictures(draw, scene, add_pictures) -> None:
+    scene.sequence_editor.active_strip = add_pictures()
+    assert draw("S2L_PT_footage") == ["Footage: Take", "Voice: ", "Check Footage", "Find Faces"]
 
 
 def test_verdict_is_shown_for_the_footage_that_was_checked_only(
@@ -87,10 +92,10 @@ def test_verdict_is_shown_for_the_footage_that_was_checked_only(
 ) -> None:
     strips.new_movie("Interview", str(movie), 1, 1)
     bpy.ops.s2l.check_footage()
-    assert draw("S2L_PT_footage")[3:] == ["The footage is usable", "Record more speech.", "Move closer."]
+    assert draw("S2L_PT_footage")[4:] == ["The footage is usable", "Record more speech.", "Move closer."]
     other = strips.new_movie("Other", str(make_movie(30, 1.001, 50)), 2, 1)
     scene.s2l.footage_strip = other.name
-    assert draw("S2L_PT_footage")[3:] == []
+    assert draw("S2L_PT_footage")[4:] == []
 
 
 def test_sound_tracks_are_chosen_for_the_footage_and_for_the_active_sound(draw, scene, footage, speech) -> None:

@@ -152,7 +152,7 @@ def test_path_beside_the_blend_file_becomes_absolute(module, scene, strips, movi
     strip = add_movie(strips, movie)
     strip.filepath = bpy.path.relpath(str(movie))
     assert strip.filepath.startswith("//")
-    assert Path(module("s2l_blender_addon.strips").playback(scene, strip).path).samefile(movie)
+    assert Path(module("s2l_blender_addon.strips").playback(scene, strip).whole.path).samefile(movie)
 
 
 def test_footage_is_the_named_strip_or_the_active_one_or_the_only_one(module, scene, strips, movie) -> None:

@@ -165,6 +165,24 @@ def test_dub_sees_the_frames_that_blender_shows(
         assert number_at(seconds[place], rate, times) == shown, f"frame {frames[place]} of {frames}"
 
 
+@pytest.mark.parametrize("scene_rate", [(25, 1.0), (24, 1.001)], ids=str)
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__.replace("_", " "))
+def test_dub_sees_the_pictures_of_a_sequence_that_blender_shows(
+    module, scene, add_pictures, shown_number, scene_rate, change
+) -> None:
+    scene.render.fps, scene.render.fps_base = scene_rate
+    scene.render.resolution_x, scene.render.resolution_y = 64, 64
+    strip = add_pictures(FRAMES, START)
+    change(strip)
+    library = module("s2l_blender_addon.strips")
+    frames = module("s2l_blender_addon.timing").visible(strip)
+    seconds = library.moments(scene, strip, frames)
+    rate = scene_rate[0] / scene_rate[1]
+    assert len(seconds) == len(frames) > 0
+    for place in sorted({0, 1, len(frames) // 3, len(frames) // 2 + 1, len(frames) - 2, len(frames) - 1}):
+        assert round(seconds[place] * rate) == shown_number(scene, frames[place]), f"frame {frames[place]} of {frames}"
+
+
 def number_at(second: float, rate: str, times: list[float] | None) -> int:
     """The frame that has last begun, as the library finds it."""
     if times is None:

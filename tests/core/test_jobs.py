@@ -55,6 +55,7 @@ JOBS: list[Job] = [
     TrainJob(Media("take.mp4", 1.5, 60.0), "anna.s2l", name="Anna", voice=Media("take.wav"), preset="final", seed=7),
     DubJob("anna.s2l", Media("take.mp4"), Media("line.wav", 2.0), "dubbed.mp4", rate="30000/1001", remainder="keep"),
     DubJob("anna.s2l", Media("take.mp4", face=(0.3, 0.4)), MIX, "mouth", moments=(2.0, 2.04), encoding=MOUTH),
+    DubJob("anna.s2l", Media("take", pictures=("a.1.png", "a.2.png"), rate="24000/1001"), MIX, "dubbed.mp4"),
     PreviewJob(DubJob("anna.s2l", Media("take.mp4"), MIX, "mouth", encoding=MOUTH), 7, "frame.png"),
     OffsetJob(Media("take.mp4", 1.0, 30.0), Media("take.wav")),
     FacesJob(Media("take.mp4"), "faces"),

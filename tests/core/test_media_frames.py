@@ -26,13 +26,13 @@ def frames() -> list[Frame]:
     ids=["forth", "jumps", "far", "back"],
 )
 def test_a_frame_is_the_same_whichever_was_read_before(frames: list[Frame], order: list[int]) -> None:
-    reader = FrameReader(str(CLIP), np.array([frame.time for frame in frames]))
+    reader = FrameReader(Media(str(CLIP)), np.array([frame.time for frame in frames]))
     for index in order:
         np.testing.assert_array_equal(reader.read(index), frames[index].image)
 
 
 def test_a_frame_that_is_not_there_any_more_is_said_to_be_missing(tmp_path: Path) -> None:
     with pytest.raises(FileMissing):
-        FrameReader(str(tmp_path / "gone.mp4"), np.array([0.0])).read(0)
+        FrameReader(Media(str(tmp_path / "gone.mp4")), np.array([0.0])).read(0)
     with pytest.raises(NotAVideo, match="no picture at 500 s"):
-        FrameReader(str(CLIP), np.array([500.0])).read(0)
+        FrameReader(Media(str(CLIP)), np.array([500.0])).read(0)
