@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from .casting import Somebody, tell_people_apart
 from .errors import FootageTooShort, NoFace, NotAVideo, TooFewFaces
 from .events import Report
 from .face.landmarks import open_detector
@@ -21,7 +22,7 @@ from .jobs import Media
 from .kept import FORGETFUL, Kept, Rows, Tensors
 from .media.video import Frame, VideoInfo, probe, read_frames
 
-_CACHE_VERSION = 2
+_CACHE_VERSION = 3
 _TIME_TOLERANCE = 1e-3
 _LAYOUTS = {layout.count: layout for layout in (MESH468, IBUG68)}
 _LEAST_FACE_SHARE = 0.5
@@ -31,7 +32,7 @@ _READ_BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class Footage:
-    """A span of video with one tracked head.
+    """A span of video with one person's tracked head.
 
     Attributes:
         media: The span.
@@ -39,8 +40,12 @@ class Footage:
         fingerprint: Hash of the file's content, the same wherever the file lies.
         layout: Which landmark is which.
         times: float64 (N,) seconds from the start of the medium.
-        landmarks: float32 (N, P, 3) pixels, NaN in frames without a face.
+        landmarks: float32 (N, P, 3) pixels, NaN in frames without that person's face.
         track: Pose of the head in every frame, shape of the head and camera.
+        somebody_else: bool (N,), whether there is only the face of another person.
+        uncertain: bool (N,), whether it is uncertain whose face it is; it is taken for that person's.
+        people: Who is seen, the chosen one first, then who is seen longest; nobody is chosen where a certain person
+            was asked for who is not there.
     """
 
     media: Media
@@ -50,6 +55,9 @@ class Footage:
     times: NDArray[np.float64]
     landmarks: NDArray[np.float32]
     track: HeadTrack
+    somebody_else: NDArray[np.bool_]
+    uncertain: NDArray[np.bool_]
+    people: tuple[Somebody, ...]
 
     @property
     def seconds(self) -> float:
@@ -72,21 +80,25 @@ def prepare(
     device: str = "cpu",
     report: Report | None = None,
     faceless: bool = False,
+    identity: NDArray[np.floating] | None = None,
 ) -> Footage:
-    """Find and track the head of a clip, or take what an earlier call found from the cache, if only a part.
+    """Find and track one person's head in a clip, or take what an earlier call found from the cache, if only a part.
 
     Args:
         media: The span of video.
         landmarks: Landmark back-end, see :func:`s2l_core.face.landmarks.open_detector`.
         device: Where the back-end runs, if it knows more than one place.
-        report: Told the phases ``"Find face"`` and ``"Track head"``.
-        faceless: Whether a clip without any face will do.
+        report: Told the phases ``"Find face"``, ``"Tell people apart"`` and ``"Track head"``.
+        faceless: Whether a clip without that person's face will do.
+        identity: float (129,) of the person. None means whoever is at ``media.face``, or else whoever is seen longest
+            and largest.
 
     Raises:
         FileMissing: There is no such file.
         NotAVideo: It holds no moving pictures, or none in the span.
-        NoFace: No frame shows a face, which will not do.
+        NoFace: No frame shows that person's face, which will not do.
         LandmarksUnavailable: The back-end cannot be used.
+        RecognitionUnavailable: People cannot be told apart.
     """
     report = report or Report()
     info = probe(media.path)
@@ -96,17 +108,21 @@ def prepare(
     kept.forget_rows("found")
     times, points = found["times"].numpy(), found["points"].numpy()
     layout = _LAYOUTS[points.shape[1]]
+    cast = tell_people_apart(media, info, times, points, layout, landmarks, device, identity, kept, report)
+    points = cast.points
     if np.isnan(points).all():
         if not faceless:
-            raise NoFace(f"No frame of {media.path} shows a face.")
+            raise NoFace(f"No frame of {media.path} shows {'that' if cast.people else 'a'} face.")
         track = no_head(len(times), layout, info.width, info.height)
-        return Footage(media, info, fingerprint, layout, times, points, track)
+    else:
 
-    def track_of_clip() -> Tensors:
-        shots = find_shots(points, layout)
-        return _to_tensors(track_head(points, times, shots, layout, info.width, info.height, report))
+        def track_of_clip() -> Tensors:
+            shots = find_shots(points, layout)
+            return _to_tensors(track_head(points, times, shots, layout, info.width, info.height, report))
 
-    return Footage(media, info, fingerprint, layout, times, points, _to_track(kept.once("track", track_of_clip)))
+        track = _to_track(kept.once(f"track{cast.key}", track_of_clip))
+    told = (cast.somebody_else, cast.uncertain, cast.people)
+    return Footage(media, info, fingerprint, layout, times, points, track, *told)
 
 
 def is_prepared(media: Media, landmarks: str = "bundled") -> bool:
@@ -119,14 +135,19 @@ def refuse_untrainable(footage: Footage) -> None:
     """Raise where a speaker cannot be learnt from the pictures.
 
     Raises:
-        FootageTooShort: Less than 10 seconds.
+        FootageTooShort: Less than 10 seconds, or less of the chosen person.
         TooFewFaces: Fewer than half of the frames show a face.
     """
+    path = footage.media.path
     if footage.seconds < _SHORTEST_SECONDS:
-        raise FootageTooShort(f"{footage.media.path} gives only {footage.seconds:.1f} s of footage.")
-    share = float(footage.track.found.mean())
+        raise FootageTooShort(f"{path} gives only {footage.seconds:.1f} s of footage.")
+    found = footage.track.found
+    share = float((found | footage.somebody_else).mean())
     if share < _LEAST_FACE_SHARE:
-        raise TooFewFaces(f"Only {share:.0%} of the frames of {footage.media.path} show a face.")
+        raise TooFewFaces(f"Only {share:.0%} of the frames of {path} show a face.")
+    seconds = float(found.mean()) * footage.seconds
+    if seconds < _SHORTEST_SECONDS and footage.somebody_else.any():
+        raise FootageTooShort(f"{path} gives only {seconds:.1f} s of the chosen person.")
 
 
 def shown_at(times: NDArray[np.float64], moments: ArrayLike) -> NDArray[np.int64]:

@@ -39,8 +39,9 @@ class Media:
         path: The file.
         start: First second used.
         end: Second at which the span ends; None means the end of the file.
-        face: Which of several faces in a video: the one that is at this place when it is first seen, from 0 to 1
-            across and down. Empty means the largest.
+        face: Which of several people in a video: the one whose face is at this place, from 0 to 1 across and down, when
+            it is first seen, or else at a second of the medium given as a third number. Empty means whoever is seen
+            longest and largest.
     """
 
     path: str
@@ -55,8 +56,10 @@ class Media:
             raise BadJob(f"The start of {self.path} is {self.start} s; it must be 0 or more.")
         if self.end is not None and not (math.isfinite(self.end) and self.end > self.start):
             raise BadJob(f"The end of {self.path} is {self.end} s; it must lie after its start at {self.start} s.")
-        if self.face and not (len(self.face) == 2 and all(0.0 <= place <= 1.0 for place in self.face)):
+        if self.face and not (len(self.face) in (2, 3) and all(0.0 <= place <= 1.0 for place in self.face[:2])):
             raise BadJob(f"The face in {self.path} is not at a place of the picture.", "Write two numbers from 0 to 1.")
+        if len(self.face) == 3 and not (math.isfinite(self.face[2]) and self.face[2] >= 0.0):
+            raise BadJob(f"The face in {self.path} is not at a second from 0 on.")
 
 
 @dataclass(frozen=True)

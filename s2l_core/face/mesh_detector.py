@@ -111,6 +111,13 @@ class MeshDetector(LandmarkDetector):
         boxes[:, [0, *range(2, 8)]] += self._anchors[likely][:, None]
         return [_region_of_box(box, to_image) for box in _distinct(boxes, scores[likely])]
 
+    def detect_all(self, image: np.ndarray) -> list[Face]:
+        """All faces in a picture, uint8 (H, W, 3) RGB, the largest first; what was found in the picture before does
+        not matter, nor does this for the next one.
+        """
+        faces = (self._follow(image, region) for region in self.find_all(image))
+        return [face for face in faces if face is not None]
+
     def _go_on_from(self, points: np.ndarray | None) -> None:
         self._region = None if points is None else _region_of(points)
         if self._chosen and points is not None:

@@ -45,7 +45,8 @@ def footage(tmp_path_factory: pytest.TempPathFactory) -> Footage:
     nothing = np.zeros(FRAMES)
     track = HeadTrack(poses, CAMERA, np.zeros((IBUG68.count, 3)), nothing, found, nothing.astype(np.int64))
     landmarks = np.zeros((FRAMES, IBUG68.count, 3), np.float32)
-    return Footage(Media(str(path)), probe(str(path)), "disc", IBUG68, np.arange(FRAMES) / 25, landmarks, track)
+    times, no = np.arange(FRAMES) / 25, np.zeros(FRAMES, bool)
+    return Footage(Media(str(path)), probe(str(path)), "disc", IBUG68, times, landmarks, track, no, no, ())
 
 
 @pytest.fixture(scope="module")
