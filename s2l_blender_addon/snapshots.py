@@ -31,6 +31,7 @@ def train_job(
         preset=train.preset,
         device=settings(context).device,
         consent=consent,
+        any_sound=train.any_sound,
     )
 
 

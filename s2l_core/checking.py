@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from .casting import Somebody
 from .device import choose_device
 from .errors import FootageTooShort, Speech2LipError, TooFewFaces
 from .events import Report
@@ -22,6 +23,8 @@ from .synchrony import Offset, find_offset
 Verdict = Literal["good", "usable", "poor"]
 
 _PICTURES_LOOKED_AT = 12
+_LEAST_SECONDS = 0.5
+_NUMBERS = {2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six"}
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,10 @@ def check(job: CheckJob, report: Report | None = None) -> dict[str, Any]:
     Returns:
         JSON values: ``duration_seconds``; ``rate`` in frames per second; ``face_share`` of the frames with a face;
         ``face_width_px``, median; ``yaw_degrees``, ``pitch_degrees``, ``roll_degrees``, each the range that holds 98 %
-        of the frames; ``blur``, see :func:`s2l_core.face.sharpness.measure_blur`, or None; ``loudness_db`` and
+        of the frames; ``people`` who are seen, the chosen one first, each with ``seconds`` (of the chosen one those
+        that can be used), ``share`` of the footage, ``x`` and ``y`` from 0 to 1 and the second ``since`` which they are
+        seen, as in :class:`s2l_core.jobs.Media`, and ``is_chosen``; ``uncertain_seconds`` in which it is uncertain
+        whose face it is; ``blur``, see :func:`s2l_core.face.sharpness.measure_blur`, or None; ``loudness_db`` and
         ``noise_db``, see :class:`s2l_core.media.audio.SpeechLevel`; ``offset_seconds`` by which the sound comes after
         the picture, or None where that cannot be told; ``verdict``, ``"good"``, ``"usable"`` or ``"poor"``; and
         ``advice``, sentences.
@@ -65,6 +71,7 @@ def check(job: CheckJob, report: Report | None = None) -> dict[str, Any]:
     blur = _median_blur(footage, report)
     offset = find_offset(footage.times - job.footage.start, footage.openings, speech)
     findings = [
+        *_judge_people(footage),
         *_judge_pictures(footage, face_width, float(np.abs(angles[:, 0]).max()), blur),
         *_judge_sound(level, voice),
         *_judge_offset(offset, footage.seconds),
@@ -78,12 +85,39 @@ def check(job: CheckJob, report: Report | None = None) -> dict[str, Any]:
         "yaw_degrees": yaw,
         "pitch_degrees": pitch,
         "roll_degrees": roll,
+        "people": [_to_document(somebody, footage) for somebody in footage.people],
+        "uncertain_seconds": float(footage.uncertain.sum() / footage.info.rate),
         "blur": blur,
         "loudness_db": level.loudness_db,
         "noise_db": level.noise_db,
         "offset_seconds": offset.seconds if offset and offset.is_reliable else None,
         "verdict": _worst(findings),
         "advice": [finding.advice for finding in findings],
+    }
+
+
+def _judge_people(footage: Footage) -> Iterator[Finding]:
+    usable = float(footage.track.found.sum() / footage.info.rate)
+    if footage.somebody_else.any():
+        count = max(sum(somebody.seconds >= _LEAST_SECONDS for somebody in footage.people), 2)
+        yield Finding(
+            "usable",
+            f"{_NUMBERS.get(count, str(count))} people: {usable:.0f} s of the chosen one can be used; "
+            "choose another with Find Faces or --face.",
+        )
+    uncertain = float(footage.uncertain.sum() / footage.info.rate)
+    if uncertain > _LEAST_SECONDS:
+        yield Finding("usable", f"In {uncertain:.0f} s it is uncertain whether they show the same person; look there.")
+
+
+def _to_document(somebody: Somebody, footage: Footage) -> dict[str, Any]:
+    return {
+        "seconds": somebody.seconds,
+        "share": somebody.seconds / footage.seconds,
+        "x": somebody.place[0],
+        "y": somebody.place[1],
+        "since": somebody.since,
+        "is_chosen": somebody.is_chosen,
     }
 
 
@@ -97,7 +131,7 @@ def _judge_pictures(footage: Footage, face_width: float, yaw: float, blur: float
             yield Finding(
                 "usable", f"{footage.seconds:.0f} s are enough for a try; one to four minutes give good lips."
             )
-        share = float(footage.track.found.mean())
+        share = float((footage.track.found | footage.somebody_else).mean())
         if share < 0.95:
             yield Finding("usable", f"{1 - share:.0%} of the frames show no face; trim them away if you can.")
     if face_width < 60:

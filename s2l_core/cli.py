@@ -91,7 +91,13 @@ def build_parser() -> argparse.ArgumentParser:
         nargs=2,
         default=(),
         metavar=("X", "Y"),
-        help="where the speaker is first seen, from 0 to 1 across and down (default: the largest face)",
+        help="where the speaker is first seen, from 0 to 1 across and down (default: who is seen longest and largest)",
+    )
+    span.add_argument(
+        "--face-at",
+        type=float,
+        metavar="S",
+        help="second at which --face is meant, where somebody else is there before",
     )
     dubbing = argparse.ArgumentParser(add_help=False)
     dubbing.add_argument("speaker", help="the speaker's .s2l file")
@@ -149,6 +155,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--seed", type=int, default=0, help="the same seed gives the same speaker on the CPU")
     train.add_argument("--consent", action="store_true", help="keep in the file that the person agreed to it")
+    train.add_argument("--any-sound", action="store_true", help="train although the lips do not move with the sound")
 
     faces = add_verb("faces", _faces_job, "Find the people in a video, to choose one with --face.", span)
     faces.add_argument("footage", help="the video")
@@ -234,6 +241,7 @@ def _train_job(options: argparse.Namespace) -> Job:
         device=options.device,
         seed=options.seed,
         consent=options.consent,
+        any_sound=options.any_sound,
     )
 
 
@@ -304,7 +312,8 @@ def _pose_job(options: argparse.Namespace) -> Job:
 
 
 def _footage(options: argparse.Namespace) -> Media:
-    return Media(options.footage, options.start, options.end, tuple(options.face))
+    moment = () if options.face_at is None else (options.face_at,)
+    return Media(options.footage, options.start, options.end, (*options.face, *moment))
 
 
 def _media(path: str | None) -> Media | None:

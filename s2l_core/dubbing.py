@@ -48,9 +48,9 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
         ``output_path``, ``frames_expected``, ``frames_written``, ``frames_resumed`` (which an earlier run wrote),
         ``duration_error_ms`` (of the pictures against the voice), ``frames_without_face``, ``untouched`` (runs of
         frames that keep the footage's pixels, with ``first``, ``last`` and ``reason``: ``"no face"``,
-        ``"turned away"`` or ``"occluded"``), ``speaker_seed``, ``speaker_version`` and ``speaker_mouth_psnr`` in dB,
-        which the speaker file tells of its training, each None where it does not, ``prepare_seconds``,
-        ``dub_seconds``, ``dub_fps``.
+        ``"turned away"``, ``"occluded"`` or ``"somebody else"``), ``speaker_seed``, ``speaker_version`` and
+        ``speaker_mouth_psnr`` in dB, which the speaker file tells of its training, each None where it does not,
+        ``prepare_seconds``, ``dub_seconds``, ``dub_fps``.
 
     Raises:
         Speech2LipError: What is wrong with the files; see :mod:`s2l_core.errors`.
@@ -63,7 +63,7 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     speaker = SpeakerModel.load(job.speaker_path, device)
     info = probe(job.footage.path)
     speech, sound = read_voice(job.voice)
-    footage = prepare(job.footage, job.landmarks, device.type, report, faceless=True)
+    footage = prepare(job.footage, job.landmarks, device.type, report, faceless=True, identity=speaker.identity)
     refuse_other_landmarks(job, speaker, footage)
     prepared = time.monotonic()
 
@@ -101,7 +101,7 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
         "frames_written": written,
         "frames_resumed": resumed,
         "duration_error_ms": 1000.0 * (voiced / float(rate) - seconds),
-        "frames_without_face": int((~footage.track.found[indices[:voiced]]).sum()),
+        "frames_without_face": int((~(footage.track.found | footage.somebody_else)[indices[:voiced]]).sum()),
         "untouched": judged.untouched,
         **_training_of(speaker),
         "prepare_seconds": prepared - started,

@@ -79,6 +79,14 @@ class AudioNarrow(Speech2LipError):
     hint = "Use a recording made at 16 kHz or more: consonants are missing below that."
 
 
+class SoundOfAnother(Speech2LipError):
+    code = "sound_of_another"
+    hint = (
+        "Choose the recording that was made with these pictures; where it is the right one, train with --any-sound, in "
+        "Blender with Any Sound."
+    )
+
+
 class NoFace(Speech2LipError):
     code = "no_face"
     hint = "Choose footage with one face turned to the camera, at least 60 pixels wide."

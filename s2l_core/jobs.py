@@ -209,6 +209,7 @@ class TrainJob:
             ``#`` the number of one of its layers.
         seed: The same job with the same seed gives the same speaker on the CPU.
         consent: Whether the person in the footage agreed to it; kept in the file.
+        any_sound: Whether to train although the lips do not move with the sound.
     """
 
     verb: ClassVar[str] = "train"
@@ -223,6 +224,7 @@ class TrainJob:
     device: Device = "auto"
     seed: int = 0
     consent: bool = False
+    any_sound: bool = False
 
 
 @dataclass(frozen=True)

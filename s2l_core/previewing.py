@@ -51,7 +51,8 @@ def preview(job: PreviewJob, report: Report | None = None) -> dict[str, Any]:
     speaker = SpeakerModel.load(dub.speaker_path, device)
     rate = parse_rate(dub.rate) if dub.rate else probe(dub.footage.path).rate
     speech, _ = read_voice(dub.voice)
-    footage = prepare(_part_to_look_at(job), dub.landmarks, device.type, report, faceless=True)
+    part = _part_to_look_at(job)
+    footage = prepare(part, dub.landmarks, device.type, report, faceless=True, identity=speaker.identity)
     refuse_other_landmarks(dub, speaker, footage)
     indices, voiced = frames_to_show(dub, footage, len(speech) / SPEECH_RATE, rate)
     if job.frame >= len(indices):

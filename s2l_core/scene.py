@@ -50,7 +50,7 @@ def open_scene(job: HeadJob | PoseJob | RenderJob, report: Report) -> HeadScene:
     head = speaker.face.head
     if not (head.mask.any() and head.confidence[head.mask].any()):
         raise SpeakerWithoutDepth(f"{job.speaker_path} holds no learned depth of the head.")
-    footage = prepare(job.footage, job.landmarks, device.type, report)
+    footage = prepare(job.footage, job.landmarks, device.type, report, identity=speaker.identity)
     if len(speaker.look.shape.mean) != lip_shape_size(footage.layout):
         raise BadJob(f"{job.speaker_path} was trained with other landmarks than {job.landmarks!r}.", "Choose those.")
     angles = seen_angles(footage.track.poses[footage.track.found])

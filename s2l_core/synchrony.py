@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import butter, sosfiltfilt
 
+from .errors import SoundOfAnother
 from .media.audio import SPEECH_RATE
 
 _RATE = 100
@@ -15,6 +16,8 @@ _VOICE = (200.0, 4000.0)
 _LONGEST_OFFSET = 0.5
 _LONGEST_SHIFT = 2.0
 _PEAK_WIDTH = 0.3
+_FOREIGN = 3.6
+_JUDGED_SECONDS = 20.0
 SHORTEST_SECONDS = 10.0
 """Below which no offset is told."""
 
@@ -28,6 +31,7 @@ class Offset:
         correlation: Of the two at that offset.
         prominence: That correlation in standard deviations of those at offsets at which the two have nothing to do
             with each other.
+        is_foreign: There is so much of both that it would stand out if the sound were this mouth's.
         is_reliable: The agreement stands out enough to go by. With sound of somebody else, prominence stayed below 3.1
             on real clips; it grows with their length, and is 4 to 8 for 20 seconds of a talking head.
     """
@@ -36,6 +40,7 @@ class Offset:
     correlation: float
     prominence: float
     is_reliable: bool
+    is_foreign: bool
 
 
 def find_offset(times: np.ndarray, openings: np.ndarray, speech: np.ndarray) -> Offset | None:
@@ -56,14 +61,16 @@ def find_offset(times: np.ndarray, openings: np.ndarray, speech: np.ndarray) -> 
         return None
     voice = sosfiltfilt(butter(2, _VOICE, "bandpass", fs=SPEECH_RATE, output="sos"), speech[: count * block])
     energy = np.mean(voice.reshape(-1, block) ** 2, axis=1) ** 0.25  # loudness grows about so with power
-    opening = np.interp((np.arange(count) + 0.5) / _RATE, times[seen], openings[seen])
+    moments = (np.arange(count) + 0.5) / _RATE
+    opening = np.interp(moments, times[seen], openings[seen])
+    known = seen[np.searchsorted(times, moments).clip(0, len(times) - 1)]
     syllables = butter(2, _SYLLABLES, "bandpass", fs=_RATE, output="sos")
     opening, energy = sosfiltfilt(syllables, opening), sosfiltfilt(syllables, energy)
     if min(opening.std(), energy.std()) < 1e-6:
         return None
 
     shifts = np.arange(-round(_LONGEST_SHIFT * _RATE), round(_LONGEST_SHIFT * _RATE) + 1)
-    correlations = np.array([_correlation_at(opening, energy, shift) for shift in shifts])
+    correlations = np.array([_correlation_at(opening, energy, known, shift) for shift in shifts])
     offsets = shifts / _RATE
     possible = np.where(np.abs(offsets) <= _LONGEST_OFFSET, correlations, -1.0)
     best = int(np.argmax(possible))
@@ -71,10 +78,23 @@ def find_offset(times: np.ndarray, openings: np.ndarray, speech: np.ndarray) -> 
     peak = float(correlations[best])
     prominence = peak / float(elsewhere.std())
     is_reliable = bool(prominence > 4.5 and peak > 1.5 * elsewhere.max())
-    return Offset(float(offsets[best]), peak, prominence, is_reliable)
+    is_foreign = bool(not is_reliable and prominence < _FOREIGN and known.sum() >= _JUDGED_SECONDS * _RATE)
+    return Offset(float(offsets[best]), peak, prominence, is_reliable, is_foreign)
 
 
-def _correlation_at(opening: np.ndarray, energy: np.ndarray, shift: int) -> float:
-    """Correlation with the energy ``shift`` samples after the opening."""
+def refuse_other_sound(times: np.ndarray, openings: np.ndarray, speech: np.ndarray, path: str) -> None:
+    """Raise where a mouth, as in :func:`find_offset`, surely does not move with a sound.
+
+    Raises:
+        SoundOfAnother: There is enough of both to tell that.
+    """
+    offset = find_offset(times, openings, speech)
+    if offset is not None and offset.is_foreign:
+        raise SoundOfAnother(f"The lips do not move with the sound of {path}.")
+
+
+def _correlation_at(opening: np.ndarray, energy: np.ndarray, known: np.ndarray, shift: int) -> float:
+    """Correlation of the opening, where it is known, with the energy ``shift`` samples after it."""
     count = len(opening) - abs(shift)
-    return float(np.corrcoef(opening[max(-shift, 0) :][:count], energy[max(shift, 0) :][:count])[0, 1])
+    first, second = slice(max(-shift, 0), max(-shift, 0) + count), slice(max(shift, 0), max(shift, 0) + count)
+    return float(np.corrcoef(opening[first][known[first]], energy[second][known[first]])[0, 1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from ..device import choose_device
 from ..errors import BadJob, PerceptionUnavailable
 from ..events import Report
 from ..footage import Footage, prepare
-from ..jobs import EvaluateJob, Media, TrainJob, from_document
+from ..jobs import EvaluateJob, TrainJob, from_document
 from ..media.audio import SPEECH_RATE, read_speech
 from ..model.look import evenly
 from ..model.perception import Lpips, load_lpips
@@ -46,7 +47,7 @@ def evaluate(job: EvaluateJob, report: Report | None = None) -> dict[str, Any]:
         raise BadJob(f"{job.speaker_path} does not say what it was trained on.")
     media = trained.footage
     if job.footage is not None:
-        media = Media(job.footage.path, media.start, media.end)
+        media = replace(media, path=job.footage.path)
     footage = prepare(media, trained.landmarks, device.type, report)
     if footage.fingerprint != speaker.origin.get("fingerprint"):
         raise BadJob(f"{media.path} is not the footage that {job.speaker_path} was trained on.")

@@ -26,6 +26,7 @@ from ..model.speaker import SpeakerModel
 from ..regions import lip_shape_size
 from ..speech.features import HOP_SECONDS
 from ..speech.sources import open_source
+from ..synchrony import refuse_other_sound
 from ..version import VERSION
 from .appearance import appearance_stages
 from .checkpoint import Checkpoint
@@ -100,6 +101,7 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
         "split": split,
         "seconds": footage.seconds,
     }
+    speaker.identity = next((somebody.identity for somebody in footage.people if somebody.is_chosen), None)
     speaker.portrait = take_portrait(face, footage, canonical_frame(footage, usable))
     ruler = Ruler(footage, face, split["held_out"], report=report, kept=kept)
     speaker.metrics = measure(ruler, speaker, footage, speech, principal.mean)
@@ -122,12 +124,22 @@ def split_footage(footage: Footage, early_stopping: bool = False) -> dict[str, t
     to stop by it, another part of the footage is kept from training.
     """
     start, end = float(footage.times[0]), float(footage.times[0]) + footage.seconds
-    held_out = end - _HELD_OUT_SHARE * (end - start)
+    held_out = _moment_before(footage, _HELD_OUT_SHARE)
     last = held_out - _GAP_SECONDS
     if not early_stopping:
         return {"train": (start, last), "watched": (held_out, end), "held_out": (held_out, end)}
-    watched = last - _WATCHED_SHARE * (end - start)
+    watched = _moment_before(footage, _HELD_OUT_SHARE + _WATCHED_SHARE) - _GAP_SECONDS
     return {"train": (start, watched - _GAP_SECONDS), "watched": (watched, last), "held_out": (held_out, end)}
+
+
+def _moment_before(footage: Footage, share: float) -> float:
+    """The second of the medium after which this share of what the footage shows of the speaker comes: others, who are
+    not learnt, do not count.
+    """
+    counted = ~footage.somebody_else
+    ends = np.append(footage.times, footage.times[0] + footage.seconds)
+    passed = np.concatenate([[0.0], np.cumsum(counted * np.diff(ends))])
+    return float(np.interp((1.0 - share) * passed[-1], passed, ends))
 
 
 def _open_footage(job: TrainJob, device: torch.device, report: Report) -> tuple[Footage, NDArray[np.float32]]:
@@ -138,6 +150,8 @@ def _open_footage(job: TrainJob, device: torch.device, report: Report) -> tuple[
     refuse_unusable(measure_level(speech, read_sample_rate(voice.path)), voice.path)
     footage = prepare(job.footage, job.landmarks, device.type, report)
     refuse_untrainable(footage)
+    if not job.any_sound:
+        refuse_other_sound(footage.times - job.footage.start, footage.openings, speech, voice.path)
     return footage, speech
 
 
