@@ -126,7 +126,7 @@ def tell_people_apart(
     chosen = usual if identity is None else choose_by_identity(people, identity)
     key = "" if chosen == usual else f"-{chosen}"
     numbers, uncertain = number_frames(people, strands, chosen, len(times))
-    gaps = overlooked(strands, numbers, chosen) if chosen != NOBODY else []
+    gaps = overlooked(strands, numbers, shots, chosen) if chosen != NOBODY else []
 
     def follow() -> Tensors:
         found = points.copy()

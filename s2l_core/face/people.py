@@ -262,18 +262,23 @@ def _whose(people: Sequence[Person], strand: Strand, chosen: int) -> tuple[int, 
 
 
 def overlooked(
-    strands: Sequence[Strand], numbers: NDArray[np.int64], chosen: int
+    strands: Sequence[Strand], numbers: NDArray[np.int64], shots: NDArray[np.integer], chosen: int
 ) -> list[tuple[int, int, NDArray[np.float64]]]:
-    """Where the chosen one is seen while the landmarks follow somebody else, or nobody: first and last frames, and the
-    place (x, y) in pixels at which that person then is.
+    """Where the chosen one is seen while the landmarks follow somebody else, or nobody: first and last frames, in one
+    shot, and the place (x, y) in pixels at which that person then is.
     """
     result = []
+    away = numbers != chosen
     for strand in strands:
         if strand.followed or strand.person != chosen or strand.is_photograph:
             continue
-        beside = numbers[strand.first : strand.last + 1]
-        if (beside == chosen).mean() < _BESIDE:  # else a mirror image, or a picture within the picture
-            result.append((strand.first, strand.last, np.asarray(strand.place)))
+        inside = np.flatnonzero(away[strand.first : strand.last + 1]) + strand.first
+        if len(inside) < (1 - _BESIDE) * (strand.last - strand.first + 1):
+            continue  # it is beside the chosen one: a mirror image, or a picture within the picture
+        breaks = np.flatnonzero(~away | (shots != shots[inside[0]]))
+        first = breaks[breaks < inside[0]].max(initial=-1) + 1
+        last = breaks[breaks > inside[-1]].min(initial=len(away)) - 1
+        result.append((int(first), int(last), np.asarray(strand.place)))
     return result
 
 
