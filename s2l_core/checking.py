@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .casting import Somebody
 from .device import choose_device
@@ -18,7 +19,7 @@ from .geometry.camera import head_angles
 from .jobs import CheckJob, Media
 from .media.audio import SpeechLevel, measure_level, read_sample_rate, read_speech, refuse_unusable
 from .media.video import probe, read_frames
-from .synchrony import Offset, find_offset
+from .synchrony import JUDGED_SECONDS, Offset, find_offset, is_foreign
 
 Verdict = Literal["good", "usable", "poor"]
 
@@ -74,7 +75,7 @@ def check(job: CheckJob, report: Report | None = None) -> dict[str, Any]:
         *_judge_people(footage),
         *_judge_pictures(footage, face_width, float(np.abs(angles[:, 0]).max()), blur),
         *_judge_sound(level, voice),
-        *_judge_offset(offset, footage.seconds),
+        *_judge_offset(offset, footage, speech),
     ]
     yaw, pitch, roll = ([round(float(bound), 1) for bound in bounds] for bounds in angles.T)
     return {
@@ -165,7 +166,8 @@ def _judge_sound(level: SpeechLevel, voice: Media) -> Iterator[Finding]:
         yield Finding("usable", f"The voice is {clearance:.0f} dB above the noise; 20 dB or more is better.")
 
 
-def _judge_offset(offset: Offset | None, seconds: float) -> Iterator[Finding]:
+def _judge_offset(offset: Offset | None, footage: Footage, speech: NDArray[np.float32]) -> Iterator[Finding]:
+    seen = float(footage.track.found.mean()) * footage.seconds
     if offset is not None and offset.is_reliable:
         if abs(offset.seconds) > 0.06:
             verdict: Verdict = "poor" if abs(offset.seconds) > 0.15 else "usable"
@@ -173,7 +175,13 @@ def _judge_offset(offset: Offset | None, seconds: float) -> Iterator[Finding]:
             yield Finding(
                 verdict, f"The sound comes {abs(offset.seconds):.2f} s {when} the picture; move it in step first."
             )
-    elif seconds >= 30:
+    elif is_foreign(footage.times - footage.media.start, footage.openings, speech):
+        yield Finding(
+            "poor", "The lips do not move with this sound; choose the recording that was made with these pictures."
+        )
+    elif seen < JUDGED_SECONDS:
+        yield Finding("usable", f"In {seen:.0f} s it cannot be told whether the lips move with this sound.")
+    elif footage.seconds >= 30:
         yield Finding(
             "usable",
             "The mouth does not clearly move with the voice; make sure that it is the speaker's own and in step.",

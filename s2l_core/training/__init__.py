@@ -26,7 +26,7 @@ from ..model.speaker import SpeakerModel
 from ..regions import lip_shape_size
 from ..speech.features import HOP_SECONDS
 from ..speech.sources import open_source
-from ..synchrony import refuse_other_sound
+from ..synchrony import refuse_foreign
 from ..version import VERSION
 from .appearance import appearance_stages
 from .checkpoint import Checkpoint
@@ -151,7 +151,7 @@ def _open_footage(job: TrainJob, device: torch.device, report: Report) -> tuple[
     footage = prepare(job.footage, job.landmarks, device.type, report)
     refuse_untrainable(footage)
     if not job.any_sound:
-        refuse_other_sound(footage.times - job.footage.start, footage.openings, speech, voice.path)
+        refuse_foreign(footage.times - job.footage.start, footage.openings, speech, voice.path)
     return footage, speech
 
 

@@ -154,6 +154,16 @@ def test_articulation_neither_closes_a_closed_mouth_further_nor_tears_it_open() 
     assert told.quantile(0.04) < opened.min() and opened.max() < told.max()
 
 
+def test_articulation_is_bounded_where_codes_are_not_timid() -> None:
+    codes, openings = mouths()
+    articulation = Articulation(3)
+    articulation.fit(codes, openings, 3.0)
+    articulation.limit(0.2 * codes, codes)
+    assert float(articulation.gain) == 3.0
+    articulation.limit(0.8 * codes, codes)
+    assert float(articulation.gain) == pytest.approx(1.25)
+
+
 def test_timid_codes_are_matched_to_openings_as_far_apart_as_the_true_ones() -> None:
     codes, openings = mouths()
     articulation = Articulation(3)
