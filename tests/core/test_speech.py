@@ -188,7 +188,7 @@ def test_what_is_fitted_after_training_rests_in_silence_and_articulates_by_what_
     openings = loudness[np.round(times * 100).astype(int)] / 15 + 0.1 * random.normal(size=300)
     lip = SimpleNamespace(speech=SpeechEncoder(2).eval())
     features = np.repeat(loudness[:, None], 80, axis=1)
-    clip = SimpleNamespace(features=features, times=times, openings=openings, source=source)
+    clip = SimpleNamespace(features=features, times=times, seconds=times[-1], openings=openings, source=source)
     lip.speech.fit_scale(torch.from_numpy(features))
     targets = torch.from_numpy(openings - openings.mean()).float()[:, None] * torch.tensor([1.0, -0.5])
 
