@@ -73,7 +73,8 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
     source = open_source(job.speech, device.type)
     footage, speech = _open_footage(job, device, report)
     split = split_footage(footage, preset.early_stopping)
-    if footage.track.found[footage.times >= split["held_out"][0]].mean() < _LEAST_HELD_OUT_SHARE:
+    measured = (footage.times >= split["held_out"][0]) & ~footage.somebody_else
+    if footage.track.found[measured].mean() < _LEAST_HELD_OUT_SHARE:
         raise TooFewFaces(f"The last tenth of {job.footage.path}, on which the speaker is measured, shows no face.")
     prepared = time.monotonic()
 
