@@ -114,6 +114,7 @@ class S2L_PT_train(SequencerPanel, bpy.types.Panel):
         layout.use_property_split, layout.use_property_decorate = True, False
         layout.prop(train, "speaker_name")
         layout.prop(train, "preset")
+        layout.prop(train, "any_sound")
         layout.prop(train, "folder", placeholder="Beside the .blend file")
         row = layout.row(align=True)
         row.operator(S2L_OT_train_speaker.bl_idname)

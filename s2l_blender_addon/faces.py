@@ -32,7 +32,7 @@ def show(scene: bpy.types.Scene, movie: bpy.types.Strip, found: list[dict[str, A
         )
         for number, face in enumerate(found)
     ]
-    chosen = strips.chosen_face(movie) or _place(0)
+    chosen = strips.chosen_face(movie)[:2] or _place(0)
     if len(found) > 1:
         scene.s2l.face = str(min(range(len(found)), key=lambda number: math.dist(_place(number), chosen)))
 
@@ -50,7 +50,8 @@ def items(group: bpy.types.PropertyGroup, context: bpy.types.Context) -> list[_I
 def choose(group: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
     """Let the strip name the chosen face."""
     if _found:
-        strips.choose_face(group.id_data, _strip[1], _place(int(group.face)))
+        number = int(group.face)
+        strips.choose_face(group.id_data, _strip[1], _place(number), _found[number]["since"])
 
 
 def _place(number: int) -> tuple[float, float]:

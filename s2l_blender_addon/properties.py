@@ -73,6 +73,9 @@ class S2L_PG_strip(bpy.types.PropertyGroup):
         set=_give_voice,
         search=_sound_names,
     )
+    face_since: FloatProperty(
+        name="Face Since", description="Second of the file at which the speaker is first seen", options={"HIDDEN"}
+    )
     drives_identifier: StringProperty(
         name="Drives Identifier", description="What the driven strip is known by", options={"HIDDEN"}
     )
@@ -104,6 +107,9 @@ class S2L_PG_train(bpy.types.PropertyGroup):
             ("final", "Final", "The best lips, for the final cut"),
         ),
         default="balanced",
+    )
+    any_sound: BoolProperty(
+        name="Any Sound", description="Train although the lips do not seem to move with the sound", default=False
     )
     folder: StringProperty(
         name="Folder",

@@ -33,6 +33,7 @@ def train_job(
         preset=train.preset,
         device=settings(context).device,
         consent=consent,
+        any_sound=train.any_sound,
     )
 
 

@@ -197,15 +197,15 @@ def movie_of_name(scene: bpy.types.Scene, name: str) -> bpy.types.Strip | None:
     return _find(scene, MOVIE, name)
 
 
-def choose_face(scene: bpy.types.Scene, name: str, place: tuple[float, float]) -> None:
+def choose_face(scene: bpy.types.Scene, name: str, place: tuple[float, float], since: float) -> None:
     """Tell which of the faces in a movie strip is the speaker's, see :class:`s2l_core.jobs.Media`."""
     if strip := _find(scene, MOVIE, name):
-        strip.s2l.has_face, strip.s2l.face = True, place
+        strip.s2l.has_face, strip.s2l.face, strip.s2l.face_since = True, place, since
 
 
 def chosen_face(strip: bpy.types.Strip) -> tuple[float, ...]:
     """Which of the faces in a movie strip is the speaker's; empty for the largest."""
-    return tuple(strip.s2l.face) if strip.s2l.has_face else ()
+    return (*strip.s2l.face, strip.s2l.face_since) if strip.s2l.has_face else ()
 
 
 def own_sound(scene: bpy.types.Scene, movie: bpy.types.Strip | None) -> bpy.types.Strip | None:

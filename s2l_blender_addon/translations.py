@@ -7,6 +7,7 @@ import bpy
 GERMAN = {
     "Add Preset": "Vorlage hinzufügen",
     "Add Speaker": "Sprecher hinzufügen",
+    "Any Sound": "Jeder Ton",
     "Audio Offset": "Tonversatz",
     "Automatic": "Automatisch",
     "Balanced": "Ausgewogen",

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from .casting import Somebody
 from .device import choose_device
 from .errors import FootageTooShort, Speech2LipError, TooFewFaces
 from .events import Report
@@ -18,11 +20,13 @@ from .jobs import CheckJob, Media
 from .media.audio import SpeechLevel, measure_level, read_sample_rate, read_speech, refuse_unusable
 from .media.mix import tell_tracks
 from .media.video import probe, read_frames
-from .synchrony import Offset, find_offset
+from .synchrony import JUDGED_SECONDS, Offset, find_offset, is_foreign
 
 Verdict = Literal["good", "usable", "poor"]
 
 _PICTURES_LOOKED_AT = 12
+_LEAST_SECONDS = 0.5
+_NUMBERS = {2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,10 @@ def check(job: CheckJob, report: Report | None = None) -> dict[str, Any]:
     Returns:
         JSON values: ``duration_seconds``; ``rate`` in frames per second; ``face_share`` of the frames with a face;
         ``face_width_px``, median; ``yaw_degrees``, ``pitch_degrees``, ``roll_degrees``, each the range that holds 98 %
-        of the frames; ``blur``, see :func:`s2l_core.face.sharpness.measure_blur`, or None; ``voice_track``, the
+        of the frames; ``people`` who are seen, the chosen one first, each with ``seconds`` (of the chosen one those
+        that can be used), ``share`` of the footage, ``x`` and ``y`` from 0 to 1 and the second ``since`` which they are
+        seen, as in :class:`s2l_core.jobs.Media`, and ``is_chosen``; ``uncertain_seconds`` in which it is uncertain
+        whose face it is; ``blur``, see :func:`s2l_core.face.sharpness.measure_blur`, or None; ``voice_track``, the
         number of the sound track that was heard, None where there is but one; ``loudness_db`` and ``noise_db``, see
         :class:`s2l_core.media.audio.SpeechLevel`; ``offset_seconds`` by which the sound comes after the picture, or
         None where that cannot be told; ``verdict``, ``"good"``, ``"usable"`` or ``"poor"``; and ``advice``, sentences.
@@ -67,10 +74,11 @@ def check(job: CheckJob, report: Report | None = None) -> dict[str, Any]:
     blur = _median_blur(footage, report)
     offset = find_offset(footage.times - job.footage.start, footage.openings, speech)
     findings = [
+        *_judge_people(footage),
         *_judge_pictures(footage, face_width, float(np.abs(angles[:, 0]).max()), blur),
         *_judge_track(track, voice),
         *_judge_sound(level, voice),
-        *_judge_offset(offset, footage.seconds),
+        *_judge_offset(offset, footage, speech),
     ]
     yaw, pitch, roll = ([round(float(bound), 1) for bound in bounds] for bounds in angles.T)
     return {
@@ -81,6 +89,8 @@ def check(job: CheckJob, report: Report | None = None) -> dict[str, Any]:
         "yaw_degrees": yaw,
         "pitch_degrees": pitch,
         "roll_degrees": roll,
+        "people": [_to_document(somebody, footage) for somebody in footage.people],
+        "uncertain_seconds": float(footage.uncertain.sum() / footage.info.rate),
         "blur": blur,
         "voice_track": track,
         "loudness_db": level.loudness_db,
@@ -88,6 +98,31 @@ def check(job: CheckJob, report: Report | None = None) -> dict[str, Any]:
         "offset_seconds": offset.seconds if offset and offset.is_reliable else None,
         "verdict": _worst(findings),
         "advice": [finding.advice for finding in findings],
+    }
+
+
+def _judge_people(footage: Footage) -> Iterator[Finding]:
+    usable = float(footage.track.found.sum() / footage.info.rate)
+    if footage.somebody_else.any():
+        count = max(sum(somebody.seconds >= _LEAST_SECONDS for somebody in footage.people), 2)
+        yield Finding(
+            "usable",
+            f"{_NUMBERS.get(count, str(count))} people: {usable:.0f} s of the chosen one can be used; "
+            "choose another with Find Faces or --face.",
+        )
+    uncertain = float(footage.uncertain.sum() / footage.info.rate)
+    if uncertain > _LEAST_SECONDS:
+        yield Finding("usable", f"In {uncertain:.0f} s it is uncertain whether they show the same person; look there.")
+
+
+def _to_document(somebody: Somebody, footage: Footage) -> dict[str, Any]:
+    return {
+        "seconds": somebody.seconds,
+        "share": somebody.seconds / footage.seconds,
+        "x": somebody.place[0],
+        "y": somebody.place[1],
+        "since": somebody.since,
+        "is_chosen": somebody.is_chosen,
     }
 
 
@@ -101,7 +136,7 @@ def _judge_pictures(footage: Footage, face_width: float, yaw: float, blur: float
             yield Finding(
                 "usable", f"{footage.seconds:.0f} s are enough for a try; one to four minutes give good lips."
             )
-        share = float(footage.track.found.mean())
+        share = float((footage.track.found | footage.somebody_else).mean())
         if share < 0.95:
             yield Finding("usable", f"{1 - share:.0%} of the frames show no face; trim them away if you can.")
     if face_width < 60:
@@ -140,7 +175,8 @@ def _judge_sound(level: SpeechLevel, voice: Media) -> Iterator[Finding]:
         yield Finding("usable", f"The voice is {clearance:.0f} dB above the noise; 20 dB or more is better.")
 
 
-def _judge_offset(offset: Offset | None, seconds: float) -> Iterator[Finding]:
+def _judge_offset(offset: Offset | None, footage: Footage, speech: NDArray[np.float32]) -> Iterator[Finding]:
+    seen = float(footage.track.found.mean()) * footage.seconds
     if offset is not None and offset.is_reliable:
         if abs(offset.seconds) > 0.06:
             verdict: Verdict = "poor" if abs(offset.seconds) > 0.15 else "usable"
@@ -148,7 +184,13 @@ def _judge_offset(offset: Offset | None, seconds: float) -> Iterator[Finding]:
             yield Finding(
                 verdict, f"The sound comes {abs(offset.seconds):.2f} s {when} the picture; move it in step first."
             )
-    elif seconds >= 30:
+    elif is_foreign(footage.times - footage.media.start, footage.openings, speech):
+        yield Finding(
+            "poor", "The lips do not move with this sound; choose the recording that was made with these pictures."
+        )
+    elif seen < JUDGED_SECONDS:
+        yield Finding("usable", f"In {seen:.0f} s it cannot be told whether the lips move with this sound.")
+    elif footage.seconds >= 30:
         yield Finding(
             "usable",
             "The mouth does not clearly move with the voice; make sure that it is the speaker's own and in step.",

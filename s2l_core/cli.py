@@ -99,7 +99,13 @@ def build_parser() -> argparse.ArgumentParser:
         nargs=2,
         default=(),
         metavar=("X", "Y"),
-        help="where the speaker is first seen, from 0 to 1 across and down (default: the largest face)",
+        help="where the speaker is first seen, from 0 to 1 across and down (default: who is seen longest and largest)",
+    )
+    span.add_argument(
+        "--face-at",
+        type=float,
+        metavar="S",
+        help="second at which --face is meant, where somebody else is there before",
     )
     dubbing = argparse.ArgumentParser(add_help=False)
     dubbing.add_argument("speaker", help="the speaker's .s2l file")
@@ -171,6 +177,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--seed", type=int, default=0, help="the same seed gives the same speaker on the CPU")
     train.add_argument("--consent", action="store_true", help="keep in the file that the person agreed to it")
+    train.add_argument("--any-sound", action="store_true", help="train although the lips do not move with the sound")
 
     faces = add_verb("faces", _faces_job, "Find the people in a video, to choose one with --face.", span)
     faces.add_argument("footage", help=f"the video: {_VIDEO}")
@@ -259,6 +266,7 @@ def _train_job(options: argparse.Namespace) -> Job:
         device=options.device,
         seed=options.seed,
         consent=options.consent,
+        any_sound=options.any_sound,
     )
 
 
@@ -328,7 +336,9 @@ def _pose_job(options: argparse.Namespace) -> Job:
 
 
 def _footage(options: argparse.Namespace) -> Media:
-    return Media(options.footage, options.start, options.end, tuple(options.face), rate=options.footage_rate)
+    moment = () if options.face_at is None else (options.face_at,)
+    face = (*options.face, *moment)
+    return Media(options.footage, options.start, options.end, face, rate=options.footage_rate)
 
 
 def _footage_and_voice(options: argparse.Namespace) -> tuple[Media, Media | None]:

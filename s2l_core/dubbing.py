@@ -46,9 +46,9 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
         its files have no choice of them), ``frames_expected``, ``frames_written``, ``frames_resumed`` (which an earlier
         run wrote), ``frames_dubbed`` (whose mouths are replaced, if only in part), ``duration_error_ms`` (of the
         pictures against the voice), ``frames_without_face``, ``untouched`` (runs of frames that keep the footage's
-        pixels, with ``first``, ``last`` and ``reason``: ``"no face"``, ``"turned away"`` or ``"occluded"``),
-        ``speaker_seed``, ``speaker_version`` and ``speaker_mouth_psnr`` in dB, which the speaker file tells of its
-        training, each None where it does not, ``prepare_seconds``, ``dub_seconds``, ``dub_fps``.
+        pixels, with ``first``, ``last`` and ``reason``, see :data:`s2l_core.reliability.REASONS`), ``speaker_seed``,
+        ``speaker_version`` and ``speaker_mouth_psnr`` in dB, which the speaker file tells of its training, each None
+        where it does not, ``prepare_seconds``, ``dub_seconds``, ``dub_fps``.
 
     Raises:
         Speech2LipError: What is wrong with the files; see :mod:`s2l_core.errors`.
@@ -64,7 +64,15 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     speaker = SpeakerModel.load(job.speaker_path, device)
     voice_track = tell_tracks(job.voice, report)
     speech, sound = read_voice(job.voice)
-    footage = prepare(job.footage, job.landmarks, device.type, report, faceless=True, known=speaker.known_head)
+    footage = prepare(
+        job.footage,
+        job.landmarks,
+        device.type,
+        report,
+        faceless=True,
+        known=speaker.known_head,
+        identity=speaker.identity,
+    )
     prepared = time.monotonic()
 
     frames = DubFrames(job, speaker, footage, speech, speech_level(speech, read_around(job.voice)))
@@ -95,7 +103,7 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
         "frames_resumed": resumed,
         "frames_dubbed": judged.dubbed,
         "duration_error_ms": 1000.0 * (voiced / float(rate) - seconds),
-        "frames_without_face": int((~footage.track.found[frames.indices[:voiced]]).sum()),
+        "frames_without_face": int((~(footage.track.found | footage.somebody_else)[frames.indices[:voiced]]).sum()),
         "untouched": judged.untouched,
         **_training_of(speaker),
         "prepare_seconds": prepared - started,

@@ -79,6 +79,14 @@ class AudioNarrow(Speech2LipError):
     hint = "Use a recording made at 16 kHz or more: consonants are missing below that."
 
 
+class SoundOfAnother(Speech2LipError):
+    code = "sound_of_another"
+    hint = (
+        "Choose the recording that was made with these pictures; where it is the right one, train with --any-sound, in "
+        "Blender with Any Sound."
+    )
+
+
 class NoFace(Speech2LipError):
     code = "no_face"
     hint = "Choose footage with one face turned to the camera, at least 60 pixels wide."
@@ -97,6 +105,11 @@ class FootageTooShort(Speech2LipError):
 class LandmarksUnavailable(Speech2LipError):
     code = "landmarks_unavailable"
     hint = "Use the bundled landmarks, or install what the chosen ones need."
+
+
+class RecognitionUnavailable(Speech2LipError):
+    code = "recognition_unavailable"
+    hint = "Install them with: python -m pip install --no-deps face-recognition-models==0.3.0"
 
 
 class PerceptionUnavailable(Speech2LipError):

@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 
 from .errors import NoFace, NotAVideo
 from .events import Report
+from .face.identity import OTHER, SAME, distance, is_clear, is_still, measure_breadth
+from .face.layout import MESH468
 from .face.mesh_detector import MeshDetector, Region
 from .face.mesh_models import bundled_models
+from .face.recognition import describe_face
 from .files import refusal
 from .jobs import Encoding, FacesJob, Media
 from .media.pictures import write_picture
@@ -28,33 +31,52 @@ _LEAST_SHARE = 0.1
 
 @dataclass
 class _Person:
-    """Somebody who was seen: in which regions, and best in which picture."""
+    """Somebody who was seen: from when on, in which regions, with which landmarks, and best in which picture."""
 
+    since: float
     regions: list[Region] = field(default_factory=list)
+    points: list[NDArray[np.float32]] = field(default_factory=list)
+    identities: list[NDArray[np.float64]] = field(default_factory=list)
     picture: NDArray[np.uint8] | None = None
 
-    def see(self, region: Region, image: NDArray[np.uint8]) -> None:
+    @property
+    def is_still(self) -> bool:
+        """Whether it does not move at all, as a photograph."""
+        return len(self.points) > 2 and is_still(np.stack(self.points), MESH468)
+
+    def see(self, points: NDArray[np.float32], identity: NDArray[np.float64] | None, image: NDArray[np.uint8]) -> None:
+        region = Region.of(points)
         if self.picture is None or region.side > max(before.side for before in self.regions):
             self.picture = _portrait(image, region)
         self.regions.append(region)
+        self.points.append(points)
+        if identity is not None:
+            self.identities.append(identity)
 
     def was_at(self, region: Region) -> bool:
         last = self.regions[-1]
         return bool(np.hypot(last.x - region.x, last.y - region.y) < min(last.side, region.side) / 2)
 
+    def distance(self, identity: NDArray[np.float64] | None) -> float | None:
+        """How unlike a face that person is; None where either was never seen clearly."""
+        if identity is None or not self.identities:
+            return None
+        return float(distance(np.mean(self.identities, axis=0), identity))
+
 
 def faces(job: FacesJob, report: Report | None = None) -> dict[str, Any]:
-    """Look for people in frames that are spread over a video. Who moves far away at a cut counts as somebody else.
+    """Look for people in frames that are spread over a video. Who moves at a cut is known by the face.
 
     Returns:
-        ``faces``, of those who are seen in a tenth of the frames or more, who is seen most first: ``x`` and ``y`` for
-        :class:`s2l_core.jobs.Media`, ``share`` of the frames with that person, ``width_px``, and ``picture``, a PNG
-        file.
+        ``faces``, of those who are seen in a tenth of the frames or more, who is seen most first and photographs last:
+        ``x``, ``y`` and the second ``since`` which that person is seen, for :class:`s2l_core.jobs.Media`, ``share`` of
+        the frames with that person, ``width_px``, and ``picture``, a PNG file.
 
     Raises:
         FileMissing, NotAVideo: What is wrong with the video.
         NoFace: Nobody is seen.
         LandmarksUnavailable: There is no face detector.
+        RecognitionUnavailable: People cannot be told apart.
         CannotWrite, DiskFull: The pictures cannot be written.
     """
     report = report or Report()
@@ -66,23 +88,28 @@ def faces(job: FacesJob, report: Report | None = None) -> dict[str, Any]:
     for frame in _spread(job.footage, info.duration, report):
         count += 1
         known = list(people)
-        for region in detector.find_all(frame.image):
-            person = next((person for person in known if person.was_at(region)), None)
+        for face in detector.detect_all(frame.image):
+            identity = None
+            if is_clear(face.points, MESH468):
+                breadth = measure_breadth(face.points[None], MESH468)
+                identity = np.append(describe_face(frame.image, face.points, MESH468), breadth).astype(np.float64)
+            person = _find(known, face.points, identity)
             if person is None:
-                person = _Person()
+                person = _Person(frame.time)
                 people.append(person)
             else:
                 known.remove(person)
-            person.see(region, frame.image)
+            person.see(face.points, identity, frame.image)
     seen = [person for person in people if len(person.regions) >= _LEAST_SHARE * count]
     if not seen:
         raise NoFace(f"No frame of {job.footage.path} shows a face.")
-    seen.sort(key=lambda person: (len(person.regions), person.regions[0].side), reverse=True)
+    seen.sort(key=lambda person: (person.is_still, -len(person.regions), -person.regions[0].side))
     return {
         "faces": [
             {
                 "x": float(np.clip(person.regions[0].x / width, 0.0, 1.0)),
                 "y": float(np.clip(person.regions[0].y / height, 0.0, 1.0)),
+                "since": person.since,
                 "share": len(person.regions) / count,
                 "width_px": float(np.median([region.face_side for region in person.regions])),
                 "picture": _write(person, Path(job.output_path) / f"face_{number}.png"),
@@ -90,6 +117,18 @@ def faces(job: FacesJob, report: Report | None = None) -> dict[str, Any]:
             for number, person in enumerate(seen, start=1)
         ]
     }
+
+
+def _find(known: list[_Person], points: NDArray[np.float32], identity: NDArray[np.float64] | None) -> _Person | None:
+    """Which of the people a face is: who was last there, unless surely somebody else, or else who surely is."""
+    region = Region.of(points)
+    apart = {number: person.distance(identity) for number, person in enumerate(known)}
+    for number, person in enumerate(known):
+        value = apart[number]
+        if person.was_at(region) and (value is None or value < OTHER):
+            return person
+    alike = {number: value for number, value in apart.items() if value is not None and value < SAME}
+    return known[min(alike, key=lambda number: alike[number])] if alike else None
 
 
 def _spread(media: Media, duration: float, report: Report) -> Iterator[Frame]:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from .casting import Somebody, tell_people_apart
 from .errors import BadJob, FootageTooShort, NoFace, NotAVideo, TooFewFaces
 from .events import Report
 from .face.landmarks import open_detector
@@ -24,7 +25,7 @@ from .kept import FORGETFUL, Kept, Rows, Tensors
 from .media.sequence import files_of, is_sequence, rate_of, refuse_broken
 from .media.video import Frame, VideoInfo, probe, read_frames, slack
 
-_CACHE_VERSION = 5
+_CACHE_VERSION = 6
 _TIME_TOLERANCE = 1e-3
 _LAYOUTS = {layout.count: layout for layout in (MESH468, IBUG68)}
 _LEAST_FACE_SHARE = 0.5
@@ -37,7 +38,7 @@ _HASHED_PICTURES = 1 << 16
 
 @dataclass(frozen=True)
 class Footage:
-    """A span of video with one tracked head.
+    """A span of video with one person's tracked head.
 
     Attributes:
         media: The span.
@@ -45,8 +46,13 @@ class Footage:
         fingerprint: Hash of the content of the file, or of the pictures, the same wherever they lie.
         layout: Which landmark is which.
         times: float64 (N,) seconds from the start of the medium; the first is that of the span.
-        landmarks: float32 (N, P, 3) pixels of :attr:`s2l_core.media.video.Frame.image`, NaN in frames without a face.
+        landmarks: float32 (N, P, 3) pixels of :attr:`s2l_core.media.video.Frame.image`, NaN in frames without that
+            person's face.
         track: Pose of the head in every frame, shape of the head and camera.
+        somebody_else: bool (N,), whether there is only the face of another person.
+        uncertain: bool (N,), whether it is uncertain whose face it is; it is taken for that person's.
+        people: Who is seen, the chosen one first, then who is seen longest; nobody is chosen where a certain person
+            was asked for who is not there.
     """
 
     media: Media
@@ -56,6 +62,9 @@ class Footage:
     times: NDArray[np.float64]
     landmarks: NDArray[np.float32]
     track: HeadTrack
+    somebody_else: NDArray[np.bool_]
+    uncertain: NDArray[np.bool_]
+    people: tuple[Somebody, ...]
 
     @property
     def seconds(self) -> float:
@@ -89,8 +98,9 @@ def prepare(
     report: Report | None = None,
     faceless: bool = False,
     known: KnownHead | None = None,
+    identity: NDArray[np.floating] | None = None,
 ) -> Footage:
-    """Find and track the head of a clip, or take what an earlier call found from the cache, if only a part.
+    """Find and track one person's head in a clip, or take what an earlier call found from the cache, if only a part.
 
     A second before and after the clip is looked at as well, where the file has it.
 
@@ -98,16 +108,19 @@ def prepare(
         media: The span of video.
         landmarks: Landmark back-end, see :func:`s2l_core.face.landmarks.open_detector`.
         device: Where the back-end runs, if it knows more than one place.
-        report: Told the phases ``"Find face"`` and ``"Track head"``.
-        faceless: Whether a clip without any face will do.
+        report: Told the phases ``"Find face"``, ``"Tell people apart"`` and ``"Track head"``.
+        faceless: Whether a clip without that person's face will do.
         known: The head, if it was tracked before.
+        identity: float (129,) of the person. None means whoever is at ``media.face``, or else whoever is seen longest
+            and largest.
 
     Raises:
         BadJob: The head was tracked with another landmark model.
         FileMissing: There is no such file.
         NotAVideo: It holds no moving pictures, or none in the span.
-        NoFace: No frame shows a face, which will not do.
+        NoFace: No frame shows that person's face, which will not do.
         LandmarksUnavailable: The back-end cannot be used.
+        RecognitionUnavailable: People cannot be told apart.
     """
     report = report or Report()
     info = probe(media)
@@ -122,42 +135,51 @@ def prepare(
     kept.forget_rows("found")
     times, points = found["times"].numpy(), found["points"].numpy()
     layout = _LAYOUTS[points.shape[1]]
+    around = _around(media)
+    cast = tell_people_apart(around, info, times, points, layout, landmarks, device, identity, kept, report)
+    points = cast.points
     inside = _inside(times, media, info)
+    if np.isnan(points[inside]).all():
+        if not faceless:
+            raise NoFace(f"No frame of {media.path} shows {'that' if cast.people else 'a'} face.")
+        track = no_head(inside.stop - inside.start, layout, *info.true_size)
+    else:
+
+        def track_of_clip() -> Tensors:
+            shots, same_file = find_shots(points, layout), known is not None and known.file == fingerprint
+            return _to_tensors(track_head(points, times, shots, layout, *info.true_size, report, known, same_file))
+
+        track = _to_track(kept.once(f"{_track_name(known)}{cast.key}", track_of_clip)).part(inside)
     span = times[inside].copy()
     if abs(span[0] - media.start) > slack(info.tick):
         span[0] = media.start  # as read_frames() has it
-    if np.isnan(points[inside]).all():
-        if not faceless:
-            raise NoFace(f"No frame of {media.path} shows a face.")
-        track = no_head(inside.stop - inside.start, layout, *info.true_size)
-        return Footage(media, info, fingerprint, layout, span, points[inside], track)
-
-    def track_of_clip() -> Tensors:
-        shots, same_file = find_shots(points, layout), known is not None and known.file == fingerprint
-        return _to_tensors(track_head(points, times, shots, layout, *info.true_size, report, known, same_file))
-
-    track = _to_track(kept.once(_track_name(known), track_of_clip)).part(inside)
-    return Footage(media, info, fingerprint, layout, span, points[inside], track)
+    told = (cast.somebody_else[inside], cast.uncertain[inside], cast.people)
+    return Footage(media, info, fingerprint, layout, span, points[inside], track, *told)
 
 
 def is_prepared(media: Media, landmarks: str = "bundled", known: KnownHead | None = None) -> bool:
     """Whether :func:`prepare` of a clip would take everything from the cache."""
-    path = _kept(fingerprint_media(media), media, landmarks).path(_track_name(known))
-    return path is not None and path.is_file()
+    folder = _kept(fingerprint_media(media), media, landmarks).folder
+    return folder is not None and any(folder.glob(f"{_track_name(known)}*.safetensors"))
 
 
 def refuse_untrainable(footage: Footage) -> None:
     """Raise where a speaker cannot be learnt from the pictures.
 
     Raises:
-        FootageTooShort: Less than 10 seconds.
+        FootageTooShort: Less than 10 seconds, or less of the chosen person.
         TooFewFaces: Fewer than half of the frames show a face.
     """
+    path = footage.media.path
     if footage.seconds < _SHORTEST_SECONDS:
-        raise FootageTooShort(f"{footage.media.path} gives only {footage.seconds:.1f} s of footage.")
-    share = float(footage.track.found.mean())
+        raise FootageTooShort(f"{path} gives only {footage.seconds:.1f} s of footage.")
+    found = footage.track.found
+    share = float((found | footage.somebody_else).mean())
     if share < _LEAST_FACE_SHARE:
-        raise TooFewFaces(f"Only {share:.0%} of the frames of {footage.media.path} show a face.")
+        raise TooFewFaces(f"Only {share:.0%} of the frames of {path} show a face.")
+    seconds = float(found.mean()) * footage.seconds
+    if seconds < _SHORTEST_SECONDS and footage.somebody_else.any():
+        raise FootageTooShort(f"{path} gives only {seconds:.1f} s of the chosen person.")
 
 
 def shown_at(times: NDArray[np.float64], moments: ArrayLike, slack: float = _TIME_TOLERANCE) -> NDArray[np.int64]:
@@ -230,9 +252,10 @@ def _find_landmarks(media: Media, info: VideoInfo, landmarks: str, device: str, 
 
 
 def _around(media: Media) -> Media:
-    """A span with what is looked at before and after it."""
+    """A span with what is looked at before and after it; a face is still that which is seen in the span."""
     end = None if media.end is None else media.end + _AROUND_SECONDS
-    return replace(media, start=max(0.0, media.start - _AROUND_SECONDS), end=end)
+    face = (*media.face, media.start) if len(media.face) == 2 else media.face
+    return replace(media, start=max(0.0, media.start - _AROUND_SECONDS), end=end, face=face)
 
 
 def _inside(times: NDArray[np.float64], media: Media, info: VideoInfo) -> slice:

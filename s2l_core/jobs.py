@@ -44,8 +44,9 @@ class Media:
             ``"takes/shot.####.png"`` or ``"takes/shot.%04d.png"``.
         start: First second used.
         end: Second at which the span ends; None means the end of the file.
-        face: Which of several faces in a video: the one that is at this place when it is first seen, from 0 to 1
-            across and down. Empty means the largest.
+        face: Which of several people in a video: the one whose face is at this place, from 0 to 1 across and down, when
+            it is first seen, or else at a second of the medium given as a third number. Empty means whoever is seen
+            longest and largest.
         track: Which of several sound tracks, from 1. None means the first that is not silent, those with the default
             flag before others.
         clock: Whose beginning is second 0 of a video with sound: that of its ``"picture"``, frame 0 in Blender, or that
@@ -71,7 +72,7 @@ class Media:
             raise BadJob(f"The start of {self.path} is {self.start} s; it must be 0 or more.")
         if self.end is not None and not (math.isfinite(self.end) and self.end > self.start):
             raise BadJob(f"The end of {self.path} is {self.end} s; it must lie after its start at {self.start} s.")
-        if self.face and not (len(self.face) == 2 and all(0.0 <= place <= 1.0 for place in self.face)):
+        if self.face and not (len(self.face) in (2, 3) and all(0.0 <= place <= 1.0 for place in self.face[:2])):
             raise BadJob(f"The face in {self.path} is not at a place of the picture.", "Write two numbers from 0 to 1.")
         _refuse_track(self.path, self.track)
         if len(self.pictures) > _MOST_PICTURES:
@@ -80,6 +81,8 @@ class Media:
             raise BadJob(f"{unfit[:80]!r} is not the name of a picture in {self.path}.", "Name files, without folders.")
         if self.rate:
             parse_rate(self.rate)
+        if len(self.face) == 3 and not (math.isfinite(self.face[2]) and self.face[2] >= 0.0):
+            raise BadJob(f"The face in {self.path} is not at a second from 0 on.")
 
 
 @dataclass(frozen=True)
@@ -234,6 +237,7 @@ class TrainJob:
             ``#`` the number of one of its layers.
         seed: The same job with the same seed gives the same speaker on the CPU.
         consent: Whether the person in the footage agreed to it; kept in the file.
+        any_sound: Whether to train although the lips do not move with the sound.
     """
 
     verb: ClassVar[str] = "train"
@@ -248,6 +252,7 @@ class TrainJob:
     device: Device = "auto"
     seed: int = 0
     consent: bool = False
+    any_sound: bool = False
 
 
 @dataclass(frozen=True)

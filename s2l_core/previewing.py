@@ -50,7 +50,13 @@ def preview(job: PreviewJob, report: Report | None = None) -> dict[str, Any]:
     speaker = SpeakerModel.load(dub.speaker_path, device)
     speech, _ = read_voice(dub.voice)
     footage = prepare(
-        _part_to_look_at(job, speaker), dub.landmarks, device.type, report, faceless=True, known=speaker.known_head
+        _part_to_look_at(job, speaker),
+        dub.landmarks,
+        device.type,
+        report,
+        faceless=True,
+        known=speaker.known_head,
+        identity=speaker.identity,
     )
     level_db = speech_level(speech, read_around(dub.voice))
     frames = DubFrames(replace(dub, encoding=_PICTURE), speaker, footage, speech, level_db)

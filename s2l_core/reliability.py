@@ -17,10 +17,10 @@ from .model.speaker import SpeakerModel
 from .occlusion import MouthExplainer
 from .trust import seen_angles
 
-REASONS = ("", "no face", "turned away", "occluded")
+REASONS = ("", "no face", "turned away", "occluded", "somebody else")
 """Why a frame keeps its pixels, by number; the first one does not."""
-_NO_FACE, _TURNED_AWAY, _OCCLUDED = 1, 2, 3
-_IN_WORDS = {"no face": "without a face"}
+_NO_FACE, _TURNED_AWAY, _OCCLUDED, _SOMEBODY_ELSE = 1, 2, 3, 4
+_IN_WORDS = {"no face": "without a face", "somebody else": "of somebody else"}
 """Reasons as they are said of a number of frames, where that differs."""
 
 _MOST_YAW, _MOST_PITCH = 35.0, 25.0
@@ -96,13 +96,16 @@ def judge_frames(
         explainer = MouthExplainer(speaker, footage)
         for numbers, images in _batches(footage, wanted, report):
             misfits[numbers] = explainer.misfits(images, numbers)
-        reasons = find_reasons(footage.track.found, reasons == _TURNED_AWAY, misfits)
+        found = find_reasons(footage.track.found, reasons == _TURNED_AWAY, misfits)
+        reasons = np.where(footage.somebody_else, _SOMEBODY_ELSE, found)
     return fade(reasons[indices], rate)
 
 
 def reasons_of_pose(speaker: SpeakerModel, footage: Footage) -> NDArray[np.int64]:
-    """Why the pose of the head lets frames (N,) of a clip keep their pixels, as numbers of :data:`REASONS`."""
-    return find_reasons(footage.track.found, _turned_away(speaker, footage), np.full(len(footage.times), np.nan))
+    """Why frames (N,) of a clip keep their pixels as far as head and face tell, as numbers of :data:`REASONS`."""
+    unknown = np.full(len(footage.times), np.nan)
+    reasons = find_reasons(footage.track.found, _turned_away(speaker, footage), unknown)
+    return np.where(footage.somebody_else, _SOMEBODY_ELSE, reasons)
 
 
 def find_reasons(

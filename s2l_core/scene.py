@@ -49,7 +49,9 @@ def open_scene(job: HeadJob | PoseJob | RenderJob, report: Report) -> HeadScene:
     head = speaker.face.head
     if not (head.mask.any() and head.confidence[head.mask].any()):
         raise SpeakerWithoutDepth(f"{job.speaker_path} holds no learned depth of the head.")
-    footage = prepare(job.footage, job.landmarks, device.type, report, known=speaker.known_head)
+    footage = prepare(
+        job.footage, job.landmarks, device.type, report, known=speaker.known_head, identity=speaker.identity
+    )
     angles = seen_angles(footage.track.poses[footage.track.found])
     region = trust_region(angles, float(head.confidence[head.mask].mean()))
     return HeadScene(speaker, footage, make_plate(footage, head, report), region)

@@ -62,7 +62,7 @@ def evaluate(job: EvaluateJob, report: Report | None = None) -> dict[str, Any]:
     if job.voice is not None:
         trained = replace(trained, voice=job.voice)
     media, voice = trained.footage, trained.voice or trained.footage
-    whole = prepare(media, trained.landmarks, device.type, report, known=speaker.known_head)
+    whole = prepare(media, trained.landmarks, device.type, report, known=speaker.known_head, identity=speaker.identity)
     if whole.fingerprint != speaker.origin.get("fingerprint"):
         raise BadJob(f"{media.path} is not the footage that {job.speaker_path} was trained on.")
     split = speaker.origin["split"]
@@ -106,9 +106,8 @@ def open_span(
         report: Told the progress.
     """
     device = next(speaker.lip.parameters()).device.type
-    footage = prepare(
-        replace(job.footage, start=span[0], end=span[1]), job.landmarks, device, report, known=speaker.known_head
-    )
+    media = replace(job.footage, start=span[0], end=span[1])
+    footage = prepare(media, job.landmarks, device, report, known=speaker.known_head, identity=speaker.identity)
     voice = _part(job.voice or job.footage, job.footage, span)
     speech, _ = read_voice(voice)
     return footage, speech, speech_level(speech, read_around(voice))

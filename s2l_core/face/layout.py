@@ -21,6 +21,7 @@ class LandmarkLayout:
         inner_bottom: Middle of the lower lip's inner edge, each point below its partner of ``inner_top``.
         mouth_corners: Left and right.
         eye_corners: Outer and inner of the left eye, inner and outer of the right eye.
+        nose_base: Where the nose meets the lip, in the middle.
         upper_lids: Middle of the upper lid's edge, (2, k) of the left and the right eye.
         lower_lids: Middle of the lower lid's edge, each point below its partner of ``upper_lids``.
         chin: Lowest point of the chin.
@@ -36,6 +37,7 @@ class LandmarkLayout:
     inner_bottom: np.ndarray
     mouth_corners: np.ndarray
     eye_corners: np.ndarray
+    nose_base: np.ndarray
     upper_lids: np.ndarray
     lower_lids: np.ndarray
     chin: np.ndarray
@@ -67,6 +69,7 @@ MESH468 = LandmarkLayout(
     inner_bottom=_indices(87, 14, 317),
     mouth_corners=_indices(61, 291),
     eye_corners=_indices(33, 133, 362, 263),
+    nose_base=_indices(2),
     upper_lids=_indices((160, 159, 158), (385, 386, 387)),
     lower_lids=_indices((144, 145, 153), (380, 374, 373)),
     chin=_indices(152),
@@ -83,6 +86,7 @@ IBUG68 = LandmarkLayout(
     inner_bottom=_indices(67, 66, 65),
     mouth_corners=_indices(48, 54),
     eye_corners=_indices(36, 39, 42, 45),
+    nose_base=_indices(33),
     upper_lids=_indices((37, 38), (43, 44)),
     lower_lids=_indices((41, 40), (47, 46)),
     chin=_indices(8),

@@ -45,6 +45,12 @@ class Region:
         side = _REGION_SCALE * float(np.max(corners[1] - corners[0]))
         return cls(float(x), float(y), side, float(np.arctan2(down, across)))
 
+    @classmethod
+    def of(cls, points: np.ndarray) -> Region:
+        """The square around a face with landmarks (468, 2 or 3) in pixels."""
+        corners = np.stack([points[:, :2].min(axis=0), points[:, :2].max(axis=0)])
+        return cls.around(corners, points[_LEFT_EYE, :2], points[_RIGHT_EYE, :2])
+
     @property
     def face_side(self) -> float:
         """Of the face in it, in pixels."""
@@ -111,8 +117,15 @@ class MeshDetector(LandmarkDetector):
         boxes[:, [0, *range(2, 8)]] += self._anchors[likely][:, None]
         return [_region_of_box(box, to_image) for box in _distinct(boxes, scores[likely])]
 
+    def detect_all(self, image: np.ndarray) -> list[Face]:
+        """All faces in a picture, uint8 (H, W, 3) RGB, the largest first; what was found in the picture before does
+        not matter, nor does this for the next one.
+        """
+        faces = (self._follow(image, region) for region in self.find_all(image))
+        return [face for face in faces if face is not None]
+
     def _go_on_from(self, points: np.ndarray | None) -> None:
-        self._region = None if points is None else _region_of(points)
+        self._region = None if points is None else Region.of(points)
         if self._chosen and points is not None:
             self._chosen.saw(points)
 
@@ -120,7 +133,7 @@ class MeshDetector(LandmarkDetector):
         """The face in about this region, corrected until it fits: after a cut the network scores a bad one as high."""
         for _ in range(_CORRECTIONS):
             face = self._place(image, region)
-            if face is None or region.agrees(corrected := _region_of(face.points)):
+            if face is None or region.agrees(corrected := Region.of(face.points)):
                 return face
             region = corrected
         return None
@@ -181,11 +194,6 @@ class _Network:
         self._interpreter.set_tensor(self._input, picture[None])
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index) for index in self._outputs]
-
-
-def _region_of(points: np.ndarray) -> Region:
-    corners = np.stack([points[:, :2].min(axis=0), points[:, :2].max(axis=0)])
-    return Region.around(corners, points[_LEFT_EYE, :2], points[_RIGHT_EYE, :2])
 
 
 def _cut_out(image: np.ndarray, to_image: np.ndarray, size: int) -> np.ndarray:

@@ -7,13 +7,16 @@ from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors.torch
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from ..canonical import CanonicalFace, from_description, to_description, to_tensors
 from ..errors import FileMissing, SpeakerFileBroken, SpeakerFileForeign, SpeakerFileNewer, SpeakerFileOlder
+from ..face.identity import IDENTITY_SIZE
 from ..face.tracking import KnownHead
 from ..files import write_whole
 from ..geometry.camera import Intrinsics
@@ -34,6 +37,7 @@ _PORTRAIT = "portrait"
 _LONGEST_PAUSE, _LOWEST_DB = 10.0, -120.0
 _KNOWN_HEAD = ("shape", "noise_px", "acceleration")
 """The arrays of a :class:`KnownHead`."""
+_IDENTITY = "identity"
 _LONGEST_HEADER = 16_000_000
 _HALF_PRECISION_FROM = 10_000
 """Tensors of this many numbers are stored in 16 bits, which is finer than the 8 bits of a picture."""
@@ -56,6 +60,8 @@ class SpeakerModel:
         source: Name of what gives the features of speech, see :func:`s2l_core.speech.sources.open_source`.
         origin: Where it comes from: training job, footage fingerprint, split of the footage, versions. JSON values.
         metrics: What was measured on the held-out footage. JSON values.
+        identity: float (129,) by which the speaker's face is known, see :mod:`s2l_core.face.identity`; None where the
+            footage did not show it clearly.
         portrait: A small JPEG of the speaker's head; nothing where there is none.
     """
 
@@ -72,6 +78,7 @@ class SpeakerModel:
     origin: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     portrait: bytes = b""
+    identity: NDArray[np.floating] | None = None
 
     @classmethod
     def untrained(
@@ -139,6 +146,8 @@ class SpeakerModel:
         # Half a millimetre, which is what 16 bits tell of a depth, would be seen as steps on a mesh.
         stored |= {name: tensor.detach().cpu().contiguous() for name, tensor in to_tensors(self.face).items()}
         stored |= {f"known_head.{name}": torch.from_numpy(getattr(self.known_head, name)) for name in _KNOWN_HEAD}
+        if self.identity is not None:
+            stored[_IDENTITY] = torch.from_numpy(np.asarray(self.identity, np.float32))
         if self.portrait:
             stored[_PORTRAIT] = torch.frombuffer(bytearray(self.portrait), dtype=torch.uint8)
         write_whole(path, safetensors.torch.save(stored, {_KEY: json.dumps(header)}))
@@ -174,6 +183,8 @@ class SpeakerModel:
             speaker.source = str(header["source"])
             speaker.origin, speaker.metrics = dict(header["origin"]), dict(header["metrics"])
             speaker.portrait = _to_bytes(tensors[_PORTRAIT]) if _PORTRAIT in tensors else b""
+            if _IDENTITY in tensors:
+                speaker.identity = tensors[_IDENTITY].double().numpy().reshape(IDENTITY_SIZE)
         except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
             raise SpeakerFileBroken(f"{path} is cut short or damaged.") from error
         return speaker.to(device)

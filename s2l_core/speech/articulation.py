@@ -40,6 +40,11 @@ class Articulation(nn.Module):
         """Codes (N, size) with openings that deviate from their mean as much as those of true codes (N, size)."""
         return self._stretch(codes, (true @ self.reading).std() / (codes @ self.reading).std().clamp(min=1e-9))
 
+    def limit(self, codes: Tensor, true: Tensor) -> None:
+        """Lower the gain so that the openings of codes (N, size) deviate no more than those of true codes (M, size)."""
+        most = (true @ self.reading).std() / (codes @ self.reading).std().clamp(min=1e-9)
+        self.gain.clamp_(max=float(most))
+
     def _stretch(self, codes: Tensor, gain: Tensor) -> Tensor:
         opening = codes @ self.reading
         bold = (gain * opening).clamp(self.limits[0], self.limits[1])

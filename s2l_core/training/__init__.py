@@ -28,6 +28,7 @@ from ..model.speaker import SpeakerModel
 from ..regions import lip_shape_size
 from ..speech.features import HOP_SECONDS
 from ..speech.sources import open_source
+from ..synchrony import refuse_foreign
 from ..version import VERSION
 from .appearance import appearance_stages
 from .checkpoint import Checkpoint
@@ -75,7 +76,8 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
     source = open_source(job.speech, device.type)
     footage, speech = _open_footage(job, device, report)
     split = split_footage(footage, preset.early_stopping)
-    if footage.track.found[footage.times >= split["held_out"][0]].mean() < _LEAST_HELD_OUT_SHARE:
+    measured = (footage.times >= split["held_out"][0]) & ~footage.somebody_else
+    if footage.track.found[measured].mean() < _LEAST_HELD_OUT_SHARE:
         raise TooFewFaces(f"The last tenth of {job.footage.path}, on which the speaker is measured, shows no face.")
     prepared = time.monotonic()
 
@@ -105,6 +107,7 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
         "split": split,
         "seconds": footage.seconds,
     }
+    speaker.identity = next((somebody.identity for somebody in footage.people if somebody.is_chosen), None)
     speaker.portrait = take_portrait(face, footage, canonical_frame(footage, usable))
     held_out, said, level_db = open_span(job, speaker, split["held_out"], report)
     ruler = Ruler(held_out, face, split["held_out"], report=report, kept=kept)
@@ -128,12 +131,22 @@ def split_footage(footage: Footage, early_stopping: bool = False) -> dict[str, t
     to stop by it, another part of the footage is kept from training.
     """
     start, end = float(footage.times[0]), float(footage.times[0]) + footage.seconds
-    held_out = end - _HELD_OUT_SHARE * (end - start)
+    held_out = _moment_before(footage, _HELD_OUT_SHARE)
     last = held_out - _GAP_SECONDS
     if not early_stopping:
         return {"train": (start, last), "watched": (held_out, end), "held_out": (held_out, end)}
-    watched = last - _WATCHED_SHARE * (end - start)
+    watched = _moment_before(footage, _HELD_OUT_SHARE + _WATCHED_SHARE) - _GAP_SECONDS
     return {"train": (start, watched - _GAP_SECONDS), "watched": (watched, last), "held_out": (held_out, end)}
+
+
+def _moment_before(footage: Footage, share: float) -> float:
+    """The second of the medium after which this share of what the footage shows of the speaker comes: others, who are
+    not learnt, do not count.
+    """
+    counted = ~footage.somebody_else
+    ends = np.append(footage.times, footage.times[0] + footage.seconds)
+    passed = np.concatenate([[0.0], np.cumsum(counted * np.diff(ends))])
+    return float(np.interp((1.0 - share) * passed[-1], passed, ends))
 
 
 def _open_footage(job: TrainJob, device: torch.device, report: Report) -> tuple[Footage, NDArray[np.float32]]:
@@ -145,6 +158,8 @@ def _open_footage(job: TrainJob, device: torch.device, report: Report) -> tuple[
     refuse_unusable(measure_level(speech, read_sample_rate(voice.path, voice.track)), voice.path)
     footage = prepare(job.footage, job.landmarks, device.type, report)
     refuse_untrainable(footage)
+    if not job.any_sound:
+        refuse_foreign(footage.times - job.footage.start, footage.openings, speech, voice.path)
     return footage, speech
 
 

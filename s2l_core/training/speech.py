@@ -107,7 +107,8 @@ def speech_stage(
 
 def fit_speech(lip: LipModel, clip: Clip, targets: Tensor, told: Tensor) -> None:
     """Fit in closed form what the trained encoder has besides: its kernel regression, on the same codes and on pauses
-    in which the mouth rests, and its articulation, by what the regression can tell of openings that it has not seen.
+    in which the mouth rests, and its articulation, by what the regression can tell of openings that it has not seen. An
+    encoder that learnt sound by heart that tells nothing of this mouth is not timid, which bounds the articulation.
 
     Args:
         lip: Its speech encoder has been trained.
@@ -126,6 +127,13 @@ def fit_speech(lip: LipModel, clip: Clip, targets: Tensor, told: Tensor) -> None
     predictable = max(float(torch.corrcoef(torch.stack([told, openings]))[0, 1]), 1 / _MOST_GAIN)
     encoder.kernel_share.fill_((1 - predictable) / 2)  # what speech does not tell, the convolutions learn by heart
     encoder.articulation.fit(targets, openings, 1 / predictable)
+    encoder.articulation.limit(_answers_to_unknown_words(clip, encoder).to(targets), targets)
+
+
+def _answers_to_unknown_words(clip: Clip, encoder: SpeechEncoder) -> Tensor:
+    """Codes (t, size) of the training speech played backwards: sounds of this voice in an order that was not learnt."""
+    features = torch.from_numpy(clip.features[: round(clip.seconds / HOP_SECONDS)]).to(encoder.mel_mean)
+    return encoder.track(features.flip(0))
 
 
 def _heard_around(clip: Clip, encoder: MelEncoder) -> Tensor:

@@ -9,8 +9,8 @@ import bpy
 import pytest
 
 FACES = [
-    {"x": 0.25, "y": 0.4, "share": 1.0, "width_px": 180.0, "picture": "/nowhere/face_1.png"},
-    {"x": 0.75, "y": 0.5, "share": 0.6, "width_px": 120.0, "picture": "/nowhere/face_2.png"},
+    {"x": 0.25, "y": 0.4, "since": 0.0, "share": 1.0, "width_px": 180.0, "picture": "/nowhere/face_1.png"},
+    {"x": 0.75, "y": 0.5, "since": 2.0, "share": 0.6, "width_px": 120.0, "picture": "/nowhere/face_2.png"},
 ]
 
 
@@ -68,7 +68,7 @@ def test_of_several_people_the_one_whose_picture_is_clicked_is_the_speaker(
     assert faces.shown_for(scene, footage) and scene.s2l.face == "0"
     scene.s2l.face = "1"
     media = module("s2l_blender_addon.strips").visible_media(scene, footage)
-    assert media.face == pytest.approx((0.75, 0.5))
+    assert media.face == pytest.approx((0.75, 0.5, 2.0))
     bpy.ops.s2l.find_faces()
     assert scene.s2l.face == "1"  # what was chosen stays chosen
 

@@ -20,6 +20,7 @@ ROWS = [
     {"kept"},
     {"media"},
     {"face", "geometry", "speech", "synchrony", "camera_path", "trust"},
+    {"casting"},
     {"footage"},
     {
         "canonical",

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from s2l_core.checking import check
-from s2l_core.errors import Cancelled, FootageTooShort, NoFace, NoSound
+from s2l_core.errors import Cancelled, FootageTooShort, NoFace, NoSound, SoundOfAnother
 from s2l_core.events import Event, Progress, Report
 from s2l_core.face.sharpness import measure_blur
 from s2l_core.footage import Footage, prepare
@@ -21,7 +21,7 @@ from s2l_core.jobs import CheckJob, Media, OffsetJob
 from s2l_core.measuring import offset
 from s2l_core.media.audio import read_speech
 from s2l_core.media.writing import VideoWriter
-from s2l_core.synchrony import find_offset
+from s2l_core.synchrony import find_offset, is_foreign, refuse_foreign
 
 
 def write_wav(path: Path, speech: np.ndarray, rate: int = 16_000) -> Media:
@@ -148,8 +148,32 @@ def test_no_offset_is_told_of_the_voice_of_somebody_else_or_of_seconds(
 
 def test_voice_of_somebody_else_is_noticed(talking: CheckJob, shared_data: Path) -> None:
     result = check(replace(talking, voice=Media(str(shared_data / "audio/english_60s.wav"))))
-    assert result["offset_seconds"] is None
-    assert any("the speaker's own" in sentence for sentence in result["advice"])
+    assert result["offset_seconds"] is None and result["verdict"] == "poor"
+    assert any("The lips do not move with this sound" in sentence for sentence in result["advice"])
+
+
+@pytest.mark.parametrize("seconds", [20.0, 30.0])
+def test_the_own_voice_is_never_taken_for_that_of_another(footage: Footage, seconds: float) -> None:
+    speech = read_speech(footage.media)
+    chosen = footage.times < seconds
+    assert not is_foreign(footage.times[chosen], footage.openings[chosen], speech[: round(16_000 * seconds)])
+
+
+def test_training_refuses_sound_that_does_not_move_the_lips(footage: Footage, shared_data: Path) -> None:
+    stranger = read_speech(Media(str(shared_data / "audio/english_60s.wav"), 0.0, 30.0))
+    with pytest.raises(SoundOfAnother, match="do not move with the sound") as refusal:
+        refuse_foreign(footage.times, footage.openings, stranger, "other.wav")
+    assert "--any-sound" in refusal.value.hint
+
+
+def test_too_little_material_is_not_judged(footage: Footage, shared_data: Path) -> None:
+    stranger = read_speech(Media(str(shared_data / "audio/english_60s.wav"), 0.0, 15.0))
+    chosen = footage.times < 15.0
+    assert not is_foreign(footage.times[chosen], footage.openings[chosen], stranger)
+    hidden = np.where(footage.times < 12.0, footage.openings, np.nan)
+    assert not is_foreign(
+        footage.times, hidden, read_speech(Media(str(shared_data / "audio/english_60s.wav"), 0.0, 30.0))
+    )
 
 
 def test_useless_sound_makes_the_footage_poor(talking: CheckJob, tmp_path: Path) -> None:

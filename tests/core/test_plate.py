@@ -46,7 +46,8 @@ def footage(tmp_path_factory: pytest.TempPathFactory) -> Footage:
     shape, shots = np.zeros((IBUG68.count, 3)), nothing.astype(np.int64)
     track = HeadTrack(poses, CAMERA, shape, nothing, found, shots, np.ones(1), np.ones(2))
     landmarks = np.zeros((FRAMES, IBUG68.count, 3), np.float32)
-    return Footage(Media(str(path)), probe(str(path)), "disc", IBUG68, np.arange(FRAMES) / 25, landmarks, track)
+    times, no = np.arange(FRAMES) / 25, np.zeros(FRAMES, bool)
+    return Footage(Media(str(path)), probe(str(path)), "disc", IBUG68, times, landmarks, track, no, no, ())
 
 
 @pytest.fixture(scope="module")

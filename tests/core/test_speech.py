@@ -170,6 +170,16 @@ def test_articulation_neither_closes_a_closed_mouth_further_nor_tears_it_open() 
     assert told.quantile(0.04) < opened.min() and opened.max() < told.max()
 
 
+def test_articulation_is_bounded_where_codes_are_not_timid() -> None:
+    codes, openings = mouths()
+    articulation = Articulation(3)
+    articulation.fit(codes, openings, 3.0)
+    articulation.limit(0.2 * codes, codes)
+    assert float(articulation.gain) == 3.0
+    articulation.limit(0.8 * codes, codes)
+    assert float(articulation.gain) == pytest.approx(1.25)
+
+
 def test_timid_codes_are_matched_to_openings_as_far_apart_as_the_true_ones() -> None:
     codes, openings = mouths()
     articulation = Articulation(3)
@@ -194,7 +204,7 @@ def test_what_is_fitted_after_training_rests_in_silence_and_articulates_by_what_
     openings = loudness[np.round(times * 100).astype(int)] / 15 + 0.1 * random.normal(size=300)
     lip = SimpleNamespace(speech=SpeechEncoder(2).eval())
     features = np.repeat(loudness[:, None], 80, axis=1)
-    clip = SimpleNamespace(features=features, times=times, openings=openings, source=source)
+    clip = SimpleNamespace(features=features, times=times, seconds=times[-1], openings=openings, source=source)
     lip.speech.fit_scale(torch.from_numpy(features))
     targets = torch.from_numpy(openings - openings.mean()).float()[:, None] * torch.tensor([1.0, -0.5])
 

@@ -1,0 +1,183 @@
+"""Who is in a clip, and which of the people is the one that counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .events import Report
+from .face.landmarks import open_detector
+from .face.layout import LandmarkLayout
+from .face.mesh_detector import MeshDetector
+from .face.mesh_models import bundled_models
+from .face.people import (
+    NOBODY,
+    Person,
+    Sights,
+    Strand,
+    choose_by_identity,
+    choose_by_place,
+    choose_by_presence,
+    follow_strands,
+    gather_people,
+    look_at_faces,
+    number_frames,
+    overlooked,
+)
+from .face.tracking import find_shots
+from .jobs import Media
+from .kept import Kept, Tensors
+from .media.video import VideoInfo, read_frames
+
+
+@dataclass(frozen=True)
+class Somebody:
+    """One of the people in a clip.
+
+    Attributes:
+        identity: float64 (129,), see :mod:`s2l_core.face.identity`.
+        seconds: How long that person is seen; of the chosen one, how long that face can be used.
+        place: x and y from 0 to 1 across and down, where that person is first seen.
+        since: Second of the medium at which that is.
+        is_chosen: Whether it is that person whose head is tracked.
+    """
+
+    identity: NDArray[np.float64]
+    seconds: float
+    place: tuple[float, float]
+    since: float
+    is_chosen: bool
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Whose face is followed in the N frames of a clip.
+
+    Attributes:
+        points: float32 (N, P, 3) landmarks of the chosen one alone, NaN elsewhere.
+        somebody_else: bool (N,), whether there is only the face of another person.
+        uncertain: bool (N,), whether it is uncertain whose face it is; it is taken for the chosen one's.
+        people: Who is seen, the chosen one first, then who is seen longest.
+        key: A word that tells this choice from others in the same clip; empty for the usual one.
+    """
+
+    points: NDArray[np.float32]
+    somebody_else: NDArray[np.bool_]
+    uncertain: NDArray[np.bool_]
+    people: tuple[Somebody, ...]
+    key: str
+
+
+def tell_people_apart(
+    media: Media,
+    info: VideoInfo,
+    times: NDArray[np.float64],
+    points: NDArray[np.float32],
+    layout: LandmarkLayout,
+    landmarks: str,
+    device: str,
+    identity: NDArray[np.floating] | None,
+    kept: Kept,
+    report: Report,
+) -> Cast:
+    """Choose one of the people in a clip, and follow that person only.
+
+    Args:
+        media: The span; its ``face`` says who is meant.
+        info: The video stream that it is taken from.
+        times: (N,) seconds of the frames.
+        points: (N, P, 3) landmarks that follow whoever is the largest, NaN in frames without a face.
+        layout: Which landmark is which.
+        landmarks: Back-end that follows the chosen one where these follow others.
+        device: Where it runs.
+        identity: float (129,) of the person. None means whoever is at ``media.face``, or else whoever is seen longest
+            and largest.
+        kept: Where faces that were looked at are kept.
+        report: Told the phase ``"Tell people apart"``.
+
+    Raises:
+        RecognitionUnavailable: The weights by which faces are told apart are missing.
+        LandmarksUnavailable: A back-end cannot be used.
+    """
+    shots = find_shots(points, layout)
+
+    def pictures(first: int) -> Iterator[NDArray[np.uint8]]:
+        span = replace(media, start=float(times[first])) if first else media
+        return (frame.image for frame in read_frames(span))
+
+    def look() -> Tensors:
+        find_all = MeshDetector(bundled_models()).detect_all
+        sights = look_at_faces(points, times, shots, layout, pictures, find_all, report)
+        return {name: torch.from_numpy(values) for name, values in vars(sights).items()}
+
+    seen = kept.once("sights", look)
+    strands = follow_strands(
+        Sights(**{name: values.numpy() for name, values in seen.items()}), points, times, shots, layout
+    )
+    people = gather_people(strands)
+    if not people:  # too small or too much turned away to tell, so it is taken for the one that is meant
+        uncertain = np.isfinite(points[:, 0, 0]) & (identity is not None)
+        return Cast(points, np.zeros(len(times), dtype=bool), uncertain, (), "")
+    usual = _choose(media, info, times, people, strands)
+    chosen = usual if identity is None else choose_by_identity(people, identity)
+    key = "" if chosen == usual else f"-{chosen}"
+    numbers, uncertain = number_frames(people, strands, chosen, len(times))
+    gaps = overlooked(strands, numbers, shots, chosen) if chosen != NOBODY else []
+
+    def follow() -> Tensors:
+        found = points.copy()
+        for first, last, place in gaps:
+            detector = open_detector(landmarks, device)
+            detector.choose(*place)
+            for index, image in zip(range(first, last + 1), pictures(first), strict=False):
+                face = None if numbers[index] == chosen else detector.detect(image)
+                if face is not None:
+                    found[index] = face.points
+        return {"points": torch.from_numpy(found)}
+
+    if gaps:
+        found = kept.once(f"followed{key}", follow)["points"].numpy()
+        changed = (found != points).any(axis=(1, 2)) & np.isfinite(found).all(axis=(1, 2))
+        points, numbers, uncertain = found, np.where(changed, chosen, numbers), uncertain & ~changed
+    others = (numbers != chosen) & (numbers != NOBODY)
+    own = np.where(others[:, None, None], np.float32(np.nan), points)
+    seconds = float(1 / info.rate)
+    somebodies = [
+        _describe(person, number == chosen, int((numbers == chosen).sum()), times, info, seconds)
+        for number, person in enumerate(people)
+    ]
+    somebodies.sort(key=lambda somebody: (not somebody.is_chosen, -somebody.seconds))
+    return Cast(own, others, uncertain & ~others, tuple(somebodies), key)
+
+
+def _choose(
+    media: Media,
+    info: VideoInfo,
+    times: NDArray[np.float64],
+    people: list[Person],
+    strands: list[Strand],
+) -> int:
+    """Who is meant by the media: whoever is at its face, or else whoever is seen longest and largest."""
+    if media.face:
+        place = np.multiply(media.face[:2], info.true_size).astype(np.float64)
+        first = int(np.searchsorted(times, media.face[2])) if len(media.face) > 2 else 0
+        there = choose_by_place(strands, place, first)
+        return there if there != NOBODY else next((strand.person for strand in strands if strand.followed), NOBODY)
+    return choose_by_presence(people)
+
+
+def _describe(
+    person: Person, is_chosen: bool, usable: int, times: NDArray[np.float64], info: VideoInfo, seconds: float
+) -> Somebody:
+    """What is told of a person; ``usable`` frames of the chosen one, of ``seconds`` each."""
+    seen = np.zeros(len(times), dtype=bool)
+    for strand in person.strands:
+        seen[strand.first : strand.last + 1] = True
+    first = min(person.strands, key=lambda strand: strand.first)
+    x, y = np.clip(first.place / info.true_size, 0.0, 1.0)
+    count = usable if is_chosen else int(seen.sum())
+    return Somebody(person.identity, count * seconds, (float(x), float(y)), float(times[first.first]), is_chosen)

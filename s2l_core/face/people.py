@@ -1,0 +1,411 @@
+"""Who is seen in a clip: the faces in pictures that are spread over it, and which of them are one person's."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..events import Report
+from .identity import OTHER, SAME, distance, is_clear, is_still, measure_breadth
+from .landmarks import Face
+from .layout import MESH468, LandmarkLayout
+from .recognition import DESCRIPTOR_SIZE, describe_face
+
+Array = NDArray[np.floating]
+Pictures = Callable[[int], Iterator[NDArray[np.uint8]]]
+"""Gives the pictures of a clip from a frame on."""
+
+NOBODY = -1
+_EVERY = 0.5
+_LEAST_LOOKS = 3
+"""A face that is followed is looked at every so many seconds, and this often at least."""
+_ALL_EVERY = 1.5
+"""Seconds after which all faces in a picture are looked for."""
+_STILL_SECONDS = 2.0
+"""A face that does not move for so long is taken for a photograph where others do."""
+_CLEARLY_NEARER = 0.1
+_BESIDE = 0.3
+_PASSING_SECONDS = 0.3
+"""What is taken for somebody else for a shorter time than this, without a cut, is a bad look at the same face."""
+
+
+@dataclass(frozen=True)
+class Sights:
+    """Faces that were looked at, in order of their frames.
+
+    Attributes:
+        frames: int (S,), which frame of the clip.
+        followed: bool (S,), whether it is the face that the clip's landmarks follow, or one beside it.
+        descriptors: float32 (S, 128).
+        points: float32 (S, 468, 3) pixels of a face beside it, NaN for one that is followed.
+    """
+
+    frames: NDArray[np.int64]
+    followed: NDArray[np.bool_]
+    descriptors: NDArray[np.float32]
+    points: NDArray[np.float32]
+
+
+@dataclass
+class Strand:
+    """One face over a stretch of a clip in which it is seen without a break.
+
+    Attributes:
+        first: Its first frame.
+        last: Its last frame.
+        followed: Whether the clip's landmarks follow it.
+        identity: float64 (129,), see :data:`s2l_core.face.identity.IDENTITY_SIZE`; NaN where it was never seen clearly.
+        looks: How often it was looked at.
+        place: Middle (x, y) of the face in pixels, where it is first seen.
+        size: Of the face in pixels.
+        still: Whether it is as still as a photograph.
+        is_photograph: Whether it is that, while somebody beside it moves.
+        person: Number of the one whose it is.
+    """
+
+    first: int
+    last: int
+    followed: bool
+    identity: Array
+    looks: int
+    place: Array
+    size: float
+    still: bool
+    is_photograph: bool = False
+    person: int = NOBODY
+
+    def overlaps(self, other: Strand) -> bool:
+        return self.first <= other.last and other.first <= self.last
+
+
+@dataclass
+class Person:
+    """Somebody who is seen in a clip.
+
+    Attributes:
+        identity: float64 (129,).
+        strands: Where.
+    """
+
+    identity: Array
+    strands: list[Strand] = field(default_factory=list)
+
+    @property
+    def is_photograph(self) -> bool:
+        return any(strand.is_photograph for strand in self.strands)
+
+    def see(self, strand: Strand) -> None:
+        total = sum(other.looks for other in self.strands)
+        known = np.where(np.isnan(self.identity), strand.identity, self.identity)  # a breadth may be known of some only
+        fresh = np.where(np.isnan(strand.identity), known, strand.identity)
+        self.identity = (total * known + strand.looks * fresh) / (total + strand.looks)
+        self.strands.append(strand)
+
+
+def look_at_faces(
+    landmarks: NDArray[np.float32],
+    times: Array,
+    shots: NDArray[np.integer],
+    layout: LandmarkLayout,
+    pictures: Pictures,
+    find_all: Callable[[NDArray[np.uint8]], list[Face]],
+    report: Report,
+) -> Sights:
+    """Look at the face that the landmarks follow every half a second, and at all others now and then. Between two looks
+    at what seem to be two people without a cut, the frame is searched in which one takes the place of the other.
+
+    Args:
+        landmarks: (N, P, 3) pixels, NaN in frames without a face.
+        times: (N,) seconds.
+        shots: int (N,), the shot that each frame belongs to.
+        layout: Which landmark is which.
+        pictures: Of the clip.
+        find_all: All faces in a picture, with the 468 points of the mesh.
+        report: Told the phase ``"Tell people apart"``.
+    """
+    looks = _Looks(landmarks, layout)
+    wanted = _frames_to_look_at(landmarks, times, shots)
+    next_all, shot = -np.inf, -1
+    for index, image in enumerate(pictures(0)):
+        report.progress("Tell people apart", index, len(times))
+        if index not in wanted:
+            continue
+        looks.at_followed(index, image)
+        if times[index] >= next_all or shots[index] != shot:
+            next_all, shot = float(times[index]) + _ALL_EVERY, int(shots[index])
+            looks.at_others(index, image, find_all(image))
+    for first, last in runs(landmarks, shots):
+        inside = [frame for frame in looks.followed if first <= frame <= last]
+        for before, after in itertools.pairwise(inside):
+            looks.search_change(before, after, pictures)
+    return looks.as_sights()
+
+
+def follow_strands(
+    sights: Sights, landmarks: NDArray[np.float32], times: Array, shots: NDArray[np.integer], layout: LandmarkLayout
+) -> list[Strand]:
+    """The stretches in which one face is seen without a break, those that the landmarks follow first."""
+    frame = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
+    strands: list[Strand] = []
+    for first, last in runs(landmarks, shots):
+        chosen = np.flatnonzero(sights.followed & (sights.frames >= first) & (sights.frames <= last))
+        for start, end, members in _split(first, last, sights, chosen, round(_PASSING_SECONDS / frame)):
+            points = landmarks[start : end + 1]
+            identity = _mean_identity(sights.descriptors[members], measure_breadth(points, layout))
+            still = len(points) * frame >= _STILL_SECONDS and is_still(points, layout)
+            strands.append(Strand(start, end, True, identity, len(members), *_place(points[0]), still))
+    around = round(_ALL_EVERY / 2 / frame)
+    for shot in np.unique(shots):
+        within = np.flatnonzero(shots == shot)
+        chosen = np.flatnonzero(~sights.followed & (sights.frames >= within[0]) & (sights.frames <= within[-1]))
+        for places in _by_place(sights.points[chosen]):
+            seen = chosen[places]
+            points = sights.points[seen]
+            identity = _mean_identity(sights.descriptors[seen], measure_breadth(points, MESH468))
+            whole = times[sights.frames[seen[-1]]] - times[sights.frames[seen[0]]] >= _STILL_SECONDS
+            still = bool(whole and len(seen) > 2 and is_still(points, MESH468))
+            first, last = sights.frames[seen[[0, -1]]] + np.array([-around, around])
+            extent = (max(int(first), int(within[0])), min(int(last), int(within[-1])))
+            strands.append(Strand(*extent, False, identity, len(seen), *_place(points[0]), still))
+    for strand in strands:
+        strand.is_photograph = strand.still and any(
+            strand.overlaps(other) and not other.still for other in strands if other is not strand
+        )
+    return strands
+
+
+def gather_people(strands: Sequence[Strand]) -> list[Person]:
+    """Put strands of one person together, and number them. A photograph is somebody else than the one whom it shows."""
+    people: list[Person] = []
+    for strand in sorted(strands, key=lambda strand: (strand.is_photograph, strand.still, -strand.looks)):
+        if np.isnan(strand.identity[0]):
+            continue
+        distances = [
+            float(distance(person.identity, strand.identity))
+            if person.is_photograph == strand.is_photograph
+            else np.inf
+            for person in people
+        ]
+        nearest = int(np.argmin(distances)) if distances else NOBODY
+        if nearest == NOBODY or distances[nearest] >= (SAME + OTHER) / 2:
+            people.append(Person(strand.identity))
+            nearest = len(people) - 1
+        people[nearest].see(strand)
+        strand.person = nearest
+    return people
+
+
+def choose_by_place(strands: Sequence[Strand], place: Array, frame: int) -> int:
+    """Who is at this place (x, y) in pixels, by less than the size of a face, in this frame or else in the first one
+    after it; :data:`NOBODY` where nobody ever is.
+    """
+    there = [
+        (max(strand.first - frame, 0), float(np.linalg.norm(strand.place - place)), strand.person)
+        for strand in strands
+        if strand.last >= frame and np.linalg.norm(strand.place - place) < strand.size
+    ]
+    return min(there)[2] if there else NOBODY
+
+
+def choose_by_identity(people: Sequence[Person], identity: Array) -> int:
+    """Who is the most like an identity (129,), and no photograph; :data:`NOBODY` where nobody can be that person."""
+    distances = [np.inf if person.is_photograph else float(distance(person.identity, identity)) for person in people]
+    nearest = int(np.argmin(distances)) if distances else NOBODY
+    return nearest if distances and distances[nearest] < OTHER else NOBODY
+
+
+def choose_by_presence(people: Sequence[Person]) -> int:
+    """Who is seen longest and largest, and is no photograph; :data:`NOBODY` where nobody is seen."""
+
+    def presence(number: int) -> tuple[bool, float]:
+        strands = people[number].strands
+        shown = sum((strand.last - strand.first + 1) * strand.size for strand in strands)
+        return not people[number].is_photograph, shown
+
+    return max(range(len(people)), key=presence, default=NOBODY)
+
+
+def number_frames(
+    people: Sequence[Person], strands: Sequence[Strand], chosen: int, count: int
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Whose face the landmarks follow in the frames (N,) of a clip, and where that is uncertain.
+
+    A face that may be the chosen one's, or was never seen clearly, is taken for that person's.
+
+    Returns:
+        Numbers of people, :data:`NOBODY` where no face is followed; and bool (N,).
+    """
+    numbers, uncertain = np.full(count, NOBODY), np.zeros(count, dtype=bool)
+    for strand in strands:
+        if not strand.followed:
+            continue
+        number, doubtful = _whose(people, strand, chosen)
+        numbers[strand.first : strand.last + 1] = number
+        uncertain[strand.first : strand.last + 1] = doubtful
+    return numbers, uncertain
+
+
+def _whose(people: Sequence[Person], strand: Strand, chosen: int) -> tuple[int, bool]:
+    if strand.person == NOBODY:
+        return (chosen, len(people) > 1) if chosen != NOBODY else (len(people), False)
+    if chosen == NOBODY or strand.is_photograph:
+        return strand.person, False
+    apart = float(distance(people[chosen].identity, strand.identity))
+    if strand.person == chosen:
+        return chosen, apart > SAME
+    nearer = float(distance(people[strand.person].identity, strand.identity)) < apart - _CLEARLY_NEARER
+    return (strand.person, False) if nearer or apart > OTHER else (chosen, True)
+
+
+def overlooked(
+    strands: Sequence[Strand], numbers: NDArray[np.int64], shots: NDArray[np.integer], chosen: int
+) -> list[tuple[int, int, NDArray[np.float64]]]:
+    """Where the chosen one is seen while the landmarks follow somebody else, or nobody: first and last frames, in one
+    shot, and the place (x, y) in pixels at which that person then is.
+    """
+    result = []
+    away = numbers != chosen
+    for strand in strands:
+        if strand.followed or strand.person != chosen or strand.is_photograph:
+            continue
+        inside = np.flatnonzero(away[strand.first : strand.last + 1]) + strand.first
+        if len(inside) < (1 - _BESIDE) * (strand.last - strand.first + 1):
+            continue  # it is beside the chosen one: a mirror image, or a picture within the picture
+        breaks = np.flatnonzero(~away | (shots != shots[inside[0]]))
+        first = breaks[breaks < inside[0]].max(initial=-1) + 1
+        last = breaks[breaks > inside[-1]].min(initial=len(away)) - 1
+        result.append((int(first), int(last), np.asarray(strand.place)))
+    return result
+
+
+def runs(landmarks: NDArray[np.float32], shots: NDArray[np.integer]) -> Iterator[tuple[int, int]]:
+    """First and last frames of the stretches in which a face is followed within one shot."""
+    found = np.isfinite(landmarks[:, 0, 0])
+    numbers = np.where(found, shots, -1)
+    starts = np.flatnonzero(np.diff(numbers, prepend=-2))
+    for first, end in zip(starts, np.append(starts[1:], len(numbers)), strict=True):
+        if found[first]:
+            yield int(first), int(end) - 1
+
+
+class _Looks:
+    """What has been seen so far."""
+
+    def __init__(self, landmarks: NDArray[np.float32], layout: LandmarkLayout) -> None:
+        self._landmarks, self._layout = landmarks, layout
+        self.followed: dict[int, NDArray[np.float32]] = {}
+        self._beside: list[tuple[int, NDArray[np.float32], NDArray[np.float32]]] = []
+
+    def at_followed(self, frame: int, image: NDArray[np.uint8]) -> None:
+        points = self._landmarks[frame]
+        if np.isfinite(points).all() and is_clear(points, self._layout):
+            self.followed[frame] = describe_face(image, points, self._layout)
+
+    def at_others(self, frame: int, image: NDArray[np.uint8], faces: list[Face]) -> None:
+        """Remember those of the faces in a picture that do not overlap with the one that is followed."""
+        place, size = _place(self._landmarks[frame])
+        for face in faces:
+            points = face.points
+            elsewhere = not np.linalg.norm(_place(points)[0] - place) < max(size, _place(points)[1]) / 2
+            if elsewhere and is_clear(points, MESH468):
+                self._beside.append((frame, describe_face(image, points, MESH468), points))
+
+    def search_change(self, before: int, after: int, pictures: Pictures) -> None:
+        """Look at frames between two that seem to show two people, until these are neighbours."""
+        first, second = self.followed[before], self.followed[after]
+        if np.linalg.norm(first - second) < OTHER:
+            return
+        images = list(itertools.islice(pictures(before + 1), after - before - 1))
+        start = before + 1
+        while after - before > 1:
+            middle = (before + after) // 2
+            self.at_followed(middle, images[middle - start])
+            if middle not in self.followed:
+                return
+            seen = self.followed[middle]
+            if np.linalg.norm(seen - first) < np.linalg.norm(seen - second):
+                before = middle
+            else:
+                after = middle
+
+    def as_sights(self) -> Sights:
+        unknown = np.full((MESH468.count, 3), np.nan, np.float32)
+        seen = [(frame, True, descriptor, unknown) for frame, descriptor in self.followed.items()]
+        seen += [(frame, False, descriptor, points) for frame, descriptor, points in self._beside]
+        seen.sort(key=lambda sight: (sight[0], not sight[1]))
+        return Sights(
+            np.array([sight[0] for sight in seen], np.int64),
+            np.array([sight[1] for sight in seen], bool),
+            np.array([sight[2] for sight in seen], np.float32).reshape(-1, DESCRIPTOR_SIZE),
+            np.array([sight[3] for sight in seen], np.float32).reshape(-1, MESH468.count, 3),
+        )
+
+
+def _frames_to_look_at(landmarks: NDArray[np.float32], times: Array, shots: NDArray[np.integer]) -> set[int]:
+    wanted: set[int] = set()
+    for first, last in runs(landmarks, shots):
+        count = max(_LEAST_LOOKS, int((times[last] - times[first]) / _EVERY))
+        spread = (np.arange(count) + 0.5) / count
+        wanted |= {int(frame) for frame in first + spread * (last - first + 1)}
+    missing = np.isnan(landmarks[:, 0, 0])
+    slots = np.floor(times / _ALL_EVERY).astype(np.int64)
+    fresh = missing & (np.diff(np.where(missing, slots, -1), prepend=-1) != 0)
+    return wanted | set(np.flatnonzero(fresh).tolist())
+
+
+def _split(
+    first: int, last: int, sights: Sights, chosen: NDArray[np.int64], passing: int
+) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
+    """First and last frames of the stretches of a run that show one person, and what was seen then."""
+    groups: list[list[int]] = []
+    for number in chosen:
+        mean = sights.descriptors[groups[-1]].mean(axis=0) if groups else None
+        if mean is None or np.linalg.norm(sights.descriptors[number] - mean) > OTHER:
+            groups.append([])
+        groups[-1].append(int(number))
+    kept: list[list[int]] = []
+    for place, group in enumerate(groups):
+        passes = 0 < place < len(groups) - 1 and sights.frames[group[-1]] - sights.frames[group[0]] < passing
+        resumes = bool(kept) and (
+            np.linalg.norm(sights.descriptors[kept[-1]].mean(axis=0) - sights.descriptors[group].mean(axis=0)) < OTHER
+        )
+        if not passes and resumes:
+            kept[-1] += group
+        elif not passes:
+            kept.append(group)
+    edges = [
+        (int(sights.frames[before[-1]]) + int(sights.frames[after[0]]) + 1) // 2
+        for before, after in itertools.pairwise(kept)
+    ]
+    starts, ends = [first, *edges], [*(edge - 1 for edge in edges), last]
+    for start, end, group in zip(starts, ends, kept or [[]], strict=True):
+        yield start, end, np.array(group, np.int64)
+
+
+def _by_place(points: NDArray[np.float32]) -> list[list[int]]:
+    """Numbers of faces with landmarks (K, P, 3), in order of time, put together where they stay in about one place."""
+    groups: list[list[int]] = []
+    for number, face in enumerate(points):
+        place, size = _place(face)
+        for group in groups:
+            if np.linalg.norm(_place(points[group[-1]])[0] - place) < size / 2:
+                group.append(number)
+                break
+        else:
+            groups.append([number])
+    return groups
+
+
+def _place(points: Array) -> tuple[NDArray[np.float64], float]:
+    """Middle (x, y) and size of a face with landmarks (P, 2 or 3), in pixels."""
+    low, high = np.asarray(points[:, :2].min(axis=0), np.float64), np.asarray(points[:, :2].max(axis=0), np.float64)
+    return (low + high) / 2, float(np.max(high - low))
+
+
+def _mean_identity(descriptors: NDArray[np.float32], breadth: float) -> NDArray[np.float64]:
+    mean = descriptors.mean(axis=0) if len(descriptors) else np.full(DESCRIPTOR_SIZE, np.nan)
+    return np.append(np.asarray(mean, np.float64), breadth)
