@@ -48,8 +48,9 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
         ``output_path``, ``frames_expected``, ``frames_written``, ``frames_resumed`` (which an earlier run wrote),
         ``duration_error_ms`` (of the pictures against the voice), ``frames_without_face``, ``untouched`` (runs of
         frames that keep the footage's pixels, with ``first``, ``last`` and ``reason``: ``"no face"``,
-        ``"turned away"`` or ``"occluded"``), ``speaker_seed``, ``speaker_version`` and ``speaker_mouth_psnr`` in dB,
-        which the speaker file tells of its training, each None where it does not, ``prepare_seconds``,
+        ``"turned away"``, ``"occluded"`` or ``"other light"``), ``speaker_seed``, ``speaker_version`` and
+        ``speaker_mouth_psnr`` in dB, which the speaker file tells of its training, each None where it does not,
+        ``prepare_seconds``,
         ``dub_seconds``, ``dub_fps``.
 
     Raises:
@@ -71,9 +72,9 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     seconds = len(speech) / SPEECH_RATE
     indices, voiced = frames_to_show(job, footage, seconds, rate)
     samples = _fit_sound(sound, job.footage if len(indices) > voiced else None, voiced, len(indices), rate)
-    renderer = MouthRenderer(speaker, footage)
     track = codes_of_voice(job, speaker, speech, (voiced - 1) / float(rate))
-    judged = judge_frames(speaker, footage, indices[:voiced], rate, report)
+    judged, light = judge_frames(speaker, footage, indices[:voiced], rate, report)
+    renderer = MouthRenderer(speaker, footage, light)
     weights = np.pad(judged.weights, (0, len(indices) - voiced))
 
     chunks = Chunks(job.output_path, len(indices), CHUNK, job.encoding, _identity(job, footage, device.type))

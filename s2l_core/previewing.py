@@ -21,7 +21,7 @@ from .media.mix import read_voice, sources
 from .media.pictures import write_picture
 from .media.video import probe
 from .model.speaker import SpeakerModel
-from .reliability import REASONS, reasons_of_pose
+from .reliability import REASONS, judge_frame
 from .rendering import MouthRenderer
 
 _AROUND_SECONDS = 0.4
@@ -32,8 +32,8 @@ def preview(job: PreviewJob, report: Report | None = None) -> dict[str, Any]:
     """Write one frame of a dub as a PNG picture, whole also where the dub is of the mouth alone.
 
     Footage that was looked at before gives the very frame that the dub will. Of other footage only the part around the
-    frame is looked at, for the sake of time; the head's pose then differs a little. Something in front of the mouth
-    is not noticed, for that takes the whole clip, and nothing is faded.
+    frame is looked at, for the sake of time; the head's pose then differs a little, and the light may. Something in
+    front of the mouth is not noticed, for that takes the whole clip, and nothing is faded.
 
     Returns:
         ``output_path``; ``reason`` for which the frame keeps the footage's pixels, see
@@ -61,11 +61,11 @@ def preview(job: PreviewJob, report: Report | None = None) -> dict[str, Any]:
     images = list(frames_in_order(footage, shown))
     reason = ""
     if job.frame < voiced:
-        number = int(reasons_of_pose(speaker, footage)[shown[0]])
+        number, light = judge_frame(speaker, footage, indices[:voiced], int(shown[0]), report)
         reason, weights = REASONS[number], np.array([number == 0], np.float32)
         track = codes_of_voice(dub, speaker, speech, (voiced - 1) / float(rate))
         times = np.array([job.frame / float(rate)])
-        images = speak(MouthRenderer(speaker, footage), track, times, images, shown, weights, _PICTURE)
+        images = speak(MouthRenderer(speaker, footage, light), track, times, images, shown, weights, _PICTURE)
     write_picture(Path(job.output_path), images[0], _PICTURE)
     return {"output_path": job.output_path, "reason": reason, "preview_seconds": time.monotonic() - started}
 
