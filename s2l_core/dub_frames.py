@@ -16,7 +16,7 @@ from .jobs import DubJob, parse_rate
 from .media.audio import SPEECH_RATE
 from .media.raster import Picture, with_change
 from .model.speaker import SpeakerModel
-from .reliability import Reliability, judge_frames
+from .reliability import REASONS, Reliability, judge_frame, judge_frames
 from .rendering import BATCH, MouthRenderer, rest_in_silence, speech_track
 from .schedule import frames_in_order, frames_to_show
 
@@ -46,6 +46,7 @@ class DubFrames:
         self.indices, self.voiced = frames_to_show(job, footage, len(speech) / SPEECH_RATE, self.rate)
         self._speaker, self._layer = speaker, job.encoding.layer
         self._renderer = MouthRenderer(speaker, footage)
+        self._weights = np.ones(self.voiced, np.float32)
         last = (self.voiced - 1) / float(self.rate)
         track = speech_track(speaker, speech, level_db)
         self._codes = rest_in_silence(speaker, track, speech, level_db, job.silence_db, job.rest_strength, last)
@@ -53,48 +54,59 @@ class DubFrames:
     def __len__(self) -> int:
         return len(self.indices)
 
-    def judge(self, report: Report) -> Reliability:
-        """How far the mouth is replaced in the frames that speak, see :func:`s2l_core.reliability.judge_frames`."""
-        return judge_frames(self._speaker, self.footage, self.indices[: self.voiced], self.rate, report)
+    def look(self, report: Report) -> Reliability:
+        """Look at the footage: from then on mouths are in its light, and are left alone where they cannot be replaced,
+        see :func:`s2l_core.reliability.judge_frames`.
+        """
+        shown = self.indices[: self.voiced]
+        judged, light = judge_frames(self._speaker, self.footage, shown, self.rate, report)
+        self._weights, self._renderer = judged.weights, MouthRenderer(self._speaker, self.footage, light)
+        return judged
 
-    def read(self, frames: range, weights: NDArray[np.float32]) -> Iterator[Picture]:
+    def look_around(self, number: int, report: Report) -> str:
+        """As :meth:`look`, for one of the frames only: the reason why it keeps the footage's pixels, or nothing."""
+        if number >= self.voiced:
+            return ""
+        shown = self.indices[: self.voiced]
+        reason, light = judge_frame(self._speaker, self.footage, shown, int(shown[number]), report)
+        self._weights[number] = reason == 0
+        self._renderer = MouthRenderer(self._speaker, self.footage, light)
+        return REASONS[reason]
+
+    def read(self, frames: range) -> Iterator[Picture]:
         """Some of the frames, as they are written, a few of them in memory at a time: whole pictures as the footage
         stores them, or mouths with alpha.
 
         Args:
             frames: Which ones.
-            weights: (n,) or those of the frames that speak, see :attr:`s2l_core.reliability.Reliability.weights`.
         """
         shown = frames_in_order(self.footage, self.indices[frames.start : frames.stop])
         for first in range(frames.start, frames.stop, BATCH):
             batch = list(itertools.islice(shown, min(BATCH, frames.stop - first)))
             numbers = np.arange(first, first + len(batch))
-            images = self.dubbed([frame.image for frame in batch], numbers, weights)
+            images = self.dubbed([frame.image for frame in batch], numbers)
             pictures = [with_change(frame.picture, frame.image, new) for frame, new in zip(batch, images, strict=True)]
             if self._layer == "mouth":
-                shares = self._shares(numbers, weights)
+                shares = self._shares(numbers)
                 masks = self._renderer.masks(self.indices[numbers], shares, *images[0].shape[:2])
                 pictures = [
                     lift(new, frame.picture, mask) for new, frame, mask in zip(pictures, batch, masks, strict=True)
                 ]
             yield from pictures
 
-    def dubbed(
-        self, images: Sequence[NDArray[np.uint8]], numbers: NDArray[np.integer], weights: NDArray[np.float32]
-    ) -> list[NDArray[np.uint8]]:
+    def dubbed(self, images: Sequence[NDArray[np.uint8]], numbers: NDArray[np.integer]) -> list[NDArray[np.uint8]]:
         """B of the frames as pictures for looking at, uint8 (H, W, 3), see :attr:`s2l_core.media.video.Frame.image`.
 
         Args:
             images: The footage's frames that they show.
             numbers: (B,) which ones they are.
-            weights: As in :meth:`read`.
         """
-        shares, indices = self._shares(numbers, weights), self.indices[numbers]
+        shares, indices = self._shares(numbers), self.indices[numbers]
         if not shares.any():
             return list(images)
         codes = self._renderer.codes(images, indices, self._codes, numbers / float(self.rate))
         return self._renderer.render(images, indices, codes, shares)
 
-    def _shares(self, numbers: NDArray[np.integer], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _shares(self, numbers: NDArray[np.integer]) -> NDArray[np.float32]:
         """How far the mouths of frames (B,) are replaced: those that do not speak keep theirs."""
-        return np.where(numbers < self.voiced, weights[np.minimum(numbers, self.voiced - 1)], np.float32(0))
+        return np.where(numbers < self.voiced, self._weights[np.minimum(numbers, self.voiced - 1)], np.float32(0))

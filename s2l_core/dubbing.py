@@ -78,7 +78,7 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     frames = DubFrames(job, speaker, footage, speech, speech_level(speech, read_around(job.voice)))
     rate, count, voiced = frames.rate, len(frames), frames.voiced
     samples = _fit_sound(sound, job.footage if count > voiced else None, voiced, count, rate)
-    judged = frames.judge(report)
+    judged = frames.look(report)
 
     chunks = Chunks(job.output_path, count, CHUNK, job.encoding, _identity(job, footage, device.type), raster)
     missing = chunks.missing
@@ -86,7 +86,7 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     resumed = written
     for chunk in missing:
         with chunks.writer(chunk, info.width, info.height, rate, info.colour) as writer:
-            for picture in frames.read(chunk, judged.weights):
+            for picture in frames.read(chunk):
                 report.progress("Dub", written, count)
                 writer.write(picture)
                 written += 1

@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .device import choose_device
 from .dub_frames import DubFrames
 from .errors import BadJob
@@ -20,7 +18,6 @@ from .media.mix import read_around, read_voice, sources
 from .media.pictures import write_picture
 from .media.sequence import files_of
 from .model.speaker import SpeakerModel
-from .reliability import REASONS, reasons_of_pose
 from .speech.features import speech_level
 
 _AROUND_SECONDS = 0.4
@@ -31,8 +28,8 @@ def preview(job: PreviewJob, report: Report | None = None) -> dict[str, Any]:
     """Write one frame of a dub as a PNG picture, whole also where the dub is of the mouth alone.
 
     Footage that was looked at before gives the very frame that the dub will. Of other footage only the part around the
-    frame is looked at, for the sake of time; the head's pose then differs a little. Something in front of the mouth
-    is not noticed, for that takes the whole clip, and nothing is faded.
+    frame is looked at, for the sake of time; the head's pose then differs a little, and the light may. Something in
+    front of the mouth is not noticed, for that takes the whole clip, and nothing is faded.
 
     Returns:
         ``output_path``; ``reason`` for which the frame keeps the footage's pixels, see
@@ -63,9 +60,8 @@ def preview(job: PreviewJob, report: Report | None = None) -> dict[str, Any]:
     if job.frame >= len(frames):
         raise BadJob(f"There is no frame {job.frame} to preview: the dub has {len(frames)}.")
 
-    reasons = reasons_of_pose(speaker, footage)[frames.indices[: frames.voiced]]
-    (picture,) = frames.read(range(job.frame, job.frame + 1), (reasons == 0).astype(np.float32))
-    reason = REASONS[reasons[job.frame]] if job.frame < frames.voiced else ""
+    reason = frames.look_around(job.frame, report)
+    (picture,) = frames.read(range(job.frame, job.frame + 1))
     write_picture(Path(job.output_path), picture, _PICTURE, footage.info.raster.aspect)
     return {"output_path": job.output_path, "reason": reason, "preview_seconds": time.monotonic() - started}
 

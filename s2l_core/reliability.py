@@ -8,19 +8,21 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.ndimage import binary_closing, binary_propagation, distance_transform_edt, median_filter
 
 from .events import Report
 from .footage import Footage
+from .light import REACH_SECONDS, Light
 from .model.speaker import SpeakerModel
 from .occlusion import MouthExplainer
 from .trust import seen_angles
 
-REASONS = ("", "no face", "turned away", "occluded", "somebody else")
+REASONS = ("", "no face", "turned away", "occluded", "somebody else", "other light")
 """Why a frame keeps its pixels, by number; the first one does not."""
-_NO_FACE, _TURNED_AWAY, _OCCLUDED, _SOMEBODY_ELSE = 1, 2, 3, 4
-_IN_WORDS = {"no face": "without a face", "somebody else": "of somebody else"}
+_NO_FACE, _TURNED_AWAY, _OCCLUDED, _SOMEBODY_ELSE, _OTHER_LIGHT = 1, 2, 3, 4, 5
+_IN_WORDS = {"no face": "without a face", "somebody else": "of somebody else", "other light": "in another light"}
 """Reasons as they are said of a number of frames, where that differs."""
 
 _MOST_YAW, _MOST_PITCH = 35.0, 25.0
@@ -29,6 +31,8 @@ _OCCLUDED_FROM, _OCCLUDED_TO = 3.2, 2.2
 """Times the clip's median misfit at which something is in front of the mouth, and at which it is gone again."""
 _LEAST_MISFIT, _MOST_MISFIT = 0.012, 0.03
 """What counts as a clip's median: less is as good as that, and more means that the mouth is hidden for most of it."""
+_MOST_LIGHT_ERROR = 0.12
+"""Share of their level by which colours may be off from what the light makes of those that were learnt."""
 _FADE_SECONDS = 0.16
 _SHORTEST_SECONDS = 0.24
 """Between frames that keep their pixels, the mouth is not replaced for a shorter time."""
@@ -77,8 +81,9 @@ class Reliability:
 
 def judge_frames(
     speaker: SpeakerModel, footage: Footage, indices: NDArray[np.integer], rate: Fraction, report: Report
-) -> Reliability:
-    """Look at the footage's frames that a result shows.
+) -> tuple[Reliability, Light]:
+    """Look at the footage's frames that a result shows: how far their mouths are replaced, and the light of all of the
+    footage's frames, that of the speaker where a frame is not shown or keeps its pixels.
 
     Args:
         speaker: Who is expected, on the device to compute on.
@@ -87,36 +92,64 @@ def judge_frames(
         rate: Frames per second of the result.
         report: Told the phase ``"Look for the mouth"``.
     """
-    misfits = np.full(len(footage.times), np.nan)
+    judged, light = _judge(speaker, footage, indices, report)
+    return fade(judged[indices], rate), light
+
+
+def judge_frame(
+    speaker: SpeakerModel, footage: Footage, indices: NDArray[np.integer], frame: int, report: Report
+) -> tuple[int, Light]:
+    """What :func:`judge_frames` finds for one of the footage's frames, as a number of :data:`REASONS`, and the light.
+
+    Only the frames are looked at from which its light follows: those that it is averaged with, and those that tell how
+    far these can be trusted. Something in front of the mouth is not noticed, for that takes the whole clip.
+    """
+    near = np.abs(footage.times[indices] - footage.times[frame]) < 2 * REACH_SECONDS
+    reasons, light = _judge(speaker, footage, indices[near], report)
+    return int(reasons[frame] if reasons[frame] != _OCCLUDED else 0), light
+
+
+def _judge(
+    speaker: SpeakerModel, footage: Footage, indices: NDArray[np.integer], report: Report
+) -> tuple[NDArray[np.int64], Light]:
+    """Why the footage's frames (N,) keep their pixels, and their light; those beside ``indices`` are not looked at."""
     reasons = reasons_of_pose(speaker, footage)
+    light = Light.same(len(reasons), speaker.face.lips.depth.device)
     wanted = np.zeros(len(reasons), dtype=bool)
     wanted[indices] = True
-    wanted &= reasons == 0
-    if wanted.any():
+    chosen = np.flatnonzero(wanted & (reasons == 0))
+    if len(chosen):
         explainer = MouthExplainer(speaker, footage)
-        for numbers, images in _batches(footage, wanted, report):
-            misfits[numbers] = explainer.misfits(images, numbers)
-        found = find_reasons(footage.track.found, reasons == _TURNED_AWAY, misfits)
+        seen = torch.cat([explainer.look(images, numbers) for numbers, images in _batches(footage, chosen, report)])
+        explained = explainer.explain(seen, chosen)
+        misfits, errors = np.full((2, len(reasons)), np.nan)
+        misfits[chosen], errors[chosen] = explained.misfits, explained.light_errors
+        found = find_reasons(footage.track.found, reasons == _TURNED_AWAY, misfits, errors)
         reasons = np.where(footage.somebody_else, _SOMEBODY_ELSE, found)
-    return fade(reasons[indices], rate)
+        light.put(chosen, explained.light)
+    return reasons, light
 
 
 def reasons_of_pose(speaker: SpeakerModel, footage: Footage) -> NDArray[np.int64]:
     """Why frames (N,) of a clip keep their pixels as far as head and face tell, as numbers of :data:`REASONS`."""
     unknown = np.full(len(footage.times), np.nan)
-    reasons = find_reasons(footage.track.found, _turned_away(speaker, footage), unknown)
+    reasons = find_reasons(footage.track.found, _turned_away(speaker, footage), unknown, unknown)
     return np.where(footage.somebody_else, _SOMEBODY_ELSE, reasons)
 
 
 def find_reasons(
-    found: NDArray[np.bool_], turned: NDArray[np.bool_], misfits: NDArray[np.float64]
+    found: NDArray[np.bool_],
+    turned: NDArray[np.bool_],
+    misfits: NDArray[np.float64],
+    light_errors: NDArray[np.float64],
 ) -> NDArray[np.int64]:
     """Why frames (N,) of a clip should keep their pixels, as numbers of :data:`REASONS`.
 
     Args:
         found: Whether there is a face.
         turned: Whether it is turned away.
-        misfits: As :meth:`s2l_core.occlusion.MouthExplainer.misfits` gives them; NaN where that was not asked.
+        misfits: See :class:`s2l_core.occlusion.Explanation`; NaN where that was not asked.
+        light_errors: The same.
     """
     known = np.isfinite(misfits)
     hidden = np.zeros(len(found), dtype=bool)
@@ -124,7 +157,11 @@ def find_reasons(
         usual = float(np.clip(np.median(misfits[known]), _LEAST_MISFIT, _MOST_MISFIT))
         shares = median_filter(misfits[known], size=3, mode="nearest") / usual
         hidden[known] = binary_propagation(shares > _OCCLUDED_FROM, mask=shares > _OCCLUDED_TO)
-    return np.where(~found, _NO_FACE, np.where(turned, _TURNED_AWAY, np.where(hidden, _OCCLUDED, 0)))
+    strange = light_errors > _MOST_LIGHT_ERROR
+    if known.any() and strange[known].mean() > 0.5:  # light lasts, and what is in front of a mouth hardly does
+        hidden &= ~strange
+    causes = [~found, turned, hidden, strange]
+    return np.select(causes, [_NO_FACE, _TURNED_AWAY, _OCCLUDED, _OTHER_LIGHT], default=0)
 
 
 def fade(reasons: NDArray[np.int64], rate: Fraction) -> Reliability:
@@ -152,15 +189,15 @@ def _turned_away(speaker: SpeakerModel, footage: Footage) -> NDArray[np.bool_]:
 
 
 def _batches(
-    footage: Footage, wanted: NDArray[np.bool_], report: Report
+    footage: Footage, chosen: NDArray[np.int64], report: Report
 ) -> Iterator[tuple[NDArray[np.int64], list[NDArray[np.uint8]]]]:
-    """Numbers and pictures of the wanted frames (N,), some at a time."""
-    chosen = np.flatnonzero(wanted)
+    """Numbers and pictures of the frames ``chosen`` (n,), which rise, some at a time."""
+    wanted = set(chosen.tolist())
     images: list[NDArray[np.uint8]] = []
     done = 0
     first = int(chosen[0])
     for index, frame in enumerate(footage.frames(first), first):
-        if wanted[index]:
+        if index in wanted:
             images.append(frame.image)
         if len(images) == _BATCH or (images and index == chosen[-1]):
             yield chosen[done : done + len(images)], images

@@ -13,6 +13,7 @@ from .canonical import CanonicalFace
 from .compositing import Placement, paste, place
 from .errors import BadJob
 from .footage import Footage
+from .light import Light, middles, positions_in, relight
 from .media.audio import SPEECH_RATE
 from .model.blend import BlendNet
 from .model.look import LookPixels
@@ -109,6 +110,7 @@ class LipPaster:
         lips: Tensor,
         blend: BlendNet | None = None,
         weights: NDArray[np.float32] | None = None,
+        light: Light | None = None,
     ) -> list[NDArray[np.uint8]]:
         """Frames with new lips.
 
@@ -118,6 +120,7 @@ class LipPaster:
             lips: float32 (B, 3, h, w) in [0, 1], of any resolution.
             blend: Joins lips and frames; without it the lips are laid over them as they are.
             weights: (B,) from 0 for the frame as it was to 1 for the new lips; None means 1 for all.
+            light: Of the B frames; None means that of the lips.
 
         Returns:
             New images; outside of the mouth's mask, wherever no face was found, and where the weight is 0, they equal
@@ -127,9 +130,7 @@ class LipPaster:
         cuts = np.stack([plan.cut(image, int(index)) for image, index in zip(images, indices, strict=True)])
         placement = self._place(indices)
         regions = regions_to_tensor(torch.from_numpy(cuts).to(lips.device))
-        blended = paste(lips, regions, placement, self._view)
-        if blend is not None:
-            blended = blend(blended, placement.mask)
+        blended = self._join(lips, regions, placement, blend, light)
         kept = ~self._found[indices]
         if weights is not None:
             blended = torch.lerp(regions, blended, torch.from_numpy(weights).to(blended)[:, None, None, None])
@@ -142,6 +143,25 @@ class LipPaster:
             plan.put(result, int(index), np.where(where, new, old))
             results.append(result)
         return results
+
+    def _join(
+        self, lips: Tensor, regions: Tensor, placement: Placement, blend: BlendNet | None, light: Light | None
+    ) -> Tensor:
+        """Lips on regions, in whose light they are put. What Blend-Net adds it finds in the light that it knows."""
+        if light is None:
+            merged = paste(lips, regions, placement, self._view)
+            return merged if blend is None else blend(merged, placement.mask)
+        height, width = lips.shape[-2:]
+        lit = relight(lips, light.to_footage, middles(width, height, lips.device))
+        merged = paste(lit, regions, placement, self._view)
+        if blend is None:
+            return merged
+        positions = positions_in(self._view.rectangle, placement.pixels)
+        known = paste(lips, relight(regions, light.to_speaker, positions), placement, self._view)
+        before, after = (
+            relight(picture, light.to_footage, positions) for picture in (known, blend(known, placement.mask))
+        )
+        return merged + (after - before)
 
     def masks(self, indices: NDArray[np.integer], height: int, width: int) -> NDArray[np.uint8]:
         """How much of each pixel of frames ``indices`` may change, up to 255: (B, height, width). Zero means not at
@@ -165,16 +185,21 @@ class MouthRenderer:
     Args:
         speaker: On the device to compute on.
         footage: The clip.
+        light: Of the footage's frames; None means the speaker's own.
         blending: Whether Blend-Net takes part; without it the lips are laid over the frame as they are.
     """
 
-    def __init__(self, speaker: SpeakerModel, footage: Footage, blending: bool = True) -> None:
+    def __init__(
+        self, speaker: SpeakerModel, footage: Footage, light: Light | None = None, blending: bool = True
+    ) -> None:
         self._speaker = speaker
         self._device = next(speaker.lip.parameters()).device
         self._paster = LipPaster(speaker.face, footage)
         self._found = footage.track.found
         self._shapes = torch.from_numpy(lip_shapes(footage.landmarks, footage.track, footage.layout))
         self._look_pixels = LookPixels.of(speaker.face)
+        self._look_positions = [part.to(self._device) for part in self._look_pixels.positions(speaker.face)]
+        self._light = light
         self._blending = blending
         with torch.no_grad():
             self._paint = speaker.lip.pixel_painter()
@@ -195,6 +220,12 @@ class MouthRenderer:
         surroundings, border = (
             torch.from_numpy(np.stack(values)).to(self._device) for values in zip(*colours, strict=True)
         )
+        light = self._light_of(indices)
+        if light is not None:
+            surroundings, border = (
+                relight(colours.unflatten(1, (3, -1)), light.to_speaker, positions).flatten(1)
+                for colours, positions in zip((surroundings, border), self._look_positions, strict=True)
+            )
         shapes = self._shapes[torch.as_tensor(indices)].to(self._device)
         return self._speaker.lip.code(codes_at(track, times) + self._speaker.look(surroundings, border, shapes))
 
@@ -218,7 +249,7 @@ class MouthRenderer:
             New images; outside of the mouth's mask, and wherever no face was found, they equal the given ones.
         """
         blend = self._speaker.blend if self._blending else None
-        return self._paster.paste(images, indices, self._paint(codes), blend, weights)
+        return self._paster.paste(images, indices, self._paint(codes), blend, weights, self._light_of(indices))
 
     def masks(
         self, indices: NDArray[np.integer], weights: NDArray[np.float32], height: int, width: int
@@ -229,3 +260,8 @@ class MouthRenderer:
         masks = self._paster.masks(indices, height, width)
         shares = np.where(self._found[indices], weights, 0)[:, None, None]
         return np.ceil(masks * shares).astype(np.uint8)
+
+    def _light_of(self, indices: NDArray[np.integer]) -> Light | None:
+        """The light of some frames, if it is another than the speaker's own in any of them."""
+        light = None if self._light is None else self._light.of(indices)
+        return None if light is None or light.is_same else light

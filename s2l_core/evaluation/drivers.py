@@ -63,8 +63,8 @@ def dub_driver(
     """
     job = DubJob("", footage.media, footage.media, "", moments=tuple(footage.times.tolist()))
     frames = DubFrames(job, speaker, footage, speech, speech_level(speech) if level_db is None else level_db)
-    weights = frames.judge(report).weights
-    return Driver(speaker.face, lambda images, indices: frames.dubbed(images, indices, weights))
+    frames.look(report)
+    return Driver(speaker.face, frames.dubbed)
 
 
 def written(face: CanonicalFace, path: str, footage: Footage) -> Driver:

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..canonical import CanonicalFace, outside_lips
+from ..geometry.mapping import pixel_grid
+from ..light import positions_in
 from ..regions import Observation
 from ..speech.features import HOP_SECONDS
 
@@ -56,6 +58,12 @@ class LookPixels:
         """Colours of the surroundings and of the border, each a vector."""
         surroundings, lips = observation.surroundings.cpu(), observation.lips.cpu()
         return surroundings[:, self.around].flatten().numpy(), lips[:, self.border].flatten().numpy()
+
+    def positions(self, face: CanonicalFace) -> tuple[Tensor, Tensor]:
+        """Where surroundings (n, 2) and border (m, 2) are in the lip rectangle, see :func:`s2l_core.light.relight`."""
+        box, device = face.lips.rectangle, self.around.device
+        around = 2 * pixel_grid(face.surroundings.rectangle, device)[self.around]
+        return positions_in(box, around), positions_in(box, pixel_grid(box, device)[self.border])
 
 
 class LookModel(nn.Module):

@@ -19,7 +19,7 @@ ROWS = [
     {"device", "estimates", "files", "losses"},
     {"kept"},
     {"media"},
-    {"face", "geometry", "speech", "synchrony", "camera_path", "trust"},
+    {"face", "geometry", "speech", "synchrony", "camera_path", "trust", "light"},
     {"casting"},
     {"footage"},
     {

@@ -33,7 +33,7 @@ from s2l_core.training.starts import find_principal_lips
 from .conftest import EmbeddedHead
 
 Image = NDArray[np.uint8]
-NO_FACE, TURNED, OCCLUDED = 1, 2, 3
+NO_FACE, TURNED, OCCLUDED, OTHER_LIGHT = 1, 2, 3, 4
 
 
 def reasons(*runs: tuple[int, int]) -> NDArray[np.int64]:
@@ -58,7 +58,7 @@ def test_a_mouth_that_is_seen_for_a_moment_is_not_replaced() -> None:
     assert not judged.weights[20:33].any()
 
 
-@pytest.mark.parametrize("reason", range(4))
+@pytest.mark.parametrize("reason", range(len(REASONS)))
 def test_a_clip_is_reliable_throughout_or_not_at_all(reason: int) -> None:
     judged = fade(reasons((30, reason)), Fraction(25))
     assert judged.weights.tolist() == [float(reason == 0)] * 30
@@ -78,7 +78,7 @@ def test_something_in_front_of_the_mouth_is_followed_to_its_edges() -> None:
     misfits[30] = 0.09  # one frame alone is noise
     found[5], turned[35], misfits[[5, 35]] = False, True, np.nan
     assert (
-        find_reasons(found, turned, misfits).tolist()
+        find_reasons(found, turned, misfits, np.zeros(40)).tolist()
         == reasons((5, 0), (1, NO_FACE), (4, 0), (9, OCCLUDED), (16, 0), (1, TURNED), (4, 0)).tolist()
     )
 
@@ -86,8 +86,24 @@ def test_something_in_front_of_the_mouth_is_followed_to_its_edges() -> None:
 def test_a_mouth_that_is_hidden_for_most_of_the_clip_is_noticed() -> None:
     misfits = np.full(40, 0.2)
     misfits[:10] = 0.02
-    hidden = find_reasons(np.ones(40, bool), np.zeros(40, bool), misfits) == OCCLUDED
+    hidden = find_reasons(np.ones(40, bool), np.zeros(40, bool), misfits, np.zeros(40)) == OCCLUDED
     assert hidden.tolist() == [False] * 10 + [True] * 30
+
+
+def test_light_that_the_learnt_colours_cannot_be_brought_into_is_a_reason() -> None:
+    misfits, errors = np.full(40, 0.2), np.full(40, 0.05)
+    errors[10:] = 0.3
+    found, turned = np.ones(40, bool), np.zeros(40, bool)
+    found[30] = False
+    expected = reasons((10, OCCLUDED), (20, OTHER_LIGHT), (1, NO_FACE), (9, OTHER_LIGHT))
+    assert find_reasons(found, turned, misfits, errors).tolist() == expected.tolist()
+
+
+def test_a_hand_over_the_mouth_is_no_other_light() -> None:
+    misfits, errors = np.full(40, 0.012), np.full(40, 0.05)
+    misfits[10:20], errors[10:20] = 0.2, 0.5
+    hidden = find_reasons(np.ones(40, bool), np.zeros(40, bool), misfits, errors)
+    assert hidden.tolist() == reasons((10, 0), (10, OCCLUDED), (20, 0)).tolist()
 
 
 @pytest.fixture(scope="module")
@@ -130,20 +146,53 @@ def bar(image: Image, box: NDArray[np.float64]) -> Image:
 def test_what_is_in_front_of_a_mouth_stands_out(
     speaker: SpeakerModel, footage: Footage, cover: Callable[[Image, NDArray[np.float64]], Image]
 ) -> None:
-    explainer, boxes = MouthExplainer(speaker, footage), mouth_boxes(speaker.face, footage.track)
+    boxes = mouth_boxes(speaker.face, footage.track)
     chosen = np.arange(0, len(footage.times), 10)
     images = [frame.image for frame in footage.frames()]
-    plain = explainer.misfits([images[index] for index in chosen], chosen)
-    covered = explainer.misfits([cover(images[index], boxes[index]) for index in chosen], chosen)
+    plain = misfits(speaker, footage, [images[index] for index in chosen], chosen)
+    covered = misfits(speaker, footage, [cover(images[index], boxes[index]) for index in chosen], chosen)
     assert covered.min() > 3.2 * max(float(np.median(plain)), 0.012)
-    dimmer = [(0.8 * images[index] + 10).astype(np.uint8) for index in chosen]
-    assert np.median(explainer.misfits(dimmer, chosen)) < 2 * np.median(plain)
+
+
+def misfits(
+    speaker: SpeakerModel, footage: Footage, images: list[Image], indices: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    explainer = MouthExplainer(speaker, footage)
+    return explainer.explain(explainer.look(images, indices), indices).misfits
+
+
+@pytest.mark.parametrize(
+    "look", [lambda image: 0.8 * image + 10, lambda image: 0.3 * image, lambda image: image[..., 1:2]]
+)
+def test_another_light_is_nothing_in_front_of_a_mouth(
+    speaker: SpeakerModel, footage: Footage, look: Callable[[Image], NDArray[np.float64]]
+) -> None:
+    chosen = np.arange(0, len(footage.times), 10)
+    images = [frame.image for frame in footage.frames()]
+    plain = misfits(speaker, footage, [images[index] for index in chosen], chosen)
+    others = [(np.ones(3) * look(images[index])).astype(np.uint8) for index in chosen]
+    assert np.median(misfits(speaker, footage, others, chosen)) < 2 * max(float(np.median(plain)), 0.012)
+
+
+def test_a_mouth_that_is_covered_for_two_seconds_in_another_light_stands_out(
+    speaker: SpeakerModel, footage: Footage
+) -> None:
+    explainer, boxes = MouthExplainer(speaker, footage), mouth_boxes(speaker.face, footage.track)
+    chosen = np.arange(100)
+    seen = []
+    for index, frame in zip(chosen, footage.frames(), strict=False):
+        image = (frame.image * [0.7, 0.6, 0.5]).astype(np.uint8)
+        image = bar(image, boxes[index]) if 30 <= index < 80 else image
+        seen.append(explainer.look([image], np.array([index])))
+    explained = explainer.explain(torch.cat(seen), chosen)
+    hidden = find_reasons(np.ones(100, bool), np.zeros(100, bool), explained.misfits, explained.light_errors)
+    assert hidden.tolist() == reasons((30, 0), (50, OCCLUDED), (20, 0)).tolist()
 
 
 def test_the_clip_itself_is_reliable(speaker: SpeakerModel, footage: Footage) -> None:
     indices = np.arange(len(footage.times))
-    judged = judge_frames(speaker, footage, indices, footage.info.rate, Report())
-    assert judged.untouched == []
+    judged, light = judge_frames(speaker, footage, indices, footage.info.rate, Report())
+    assert judged.untouched == [] and light.is_same
     assert judged.weights.tolist() == [1.0] * len(indices)
 
 
