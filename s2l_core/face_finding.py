@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from .errors import NoFace, NotAVideo
 from .events import Report
-from .face.mesh_detector import MeshDetector, Region
+from .face.blazeface import Region
+from .face.mesh_detector import MeshDetector
 from .face.mesh_models import bundled_models
 from .files import refusal
 from .jobs import Encoding, FacesJob, Media
