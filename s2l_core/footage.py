@@ -160,9 +160,10 @@ def _find_landmarks(media: Media, info: VideoInfo, landmarks: str, device: str, 
         last = None
         if len(found):
             detector.follow(earlier[found[-1]])  # where a chosen face was last seen
-            last = Sighting(next(read_frames(replace(media, start=times[found[-1]]))).image, earlier[found[-1]])
+            seen = next(read_frames(replace(media, start=times[found[-1]])))
+            last = Sighting(seen.time, seen.image, earlier[found[-1]])
         detector.follow(earlier[-1])
-        follower = FaceFollower(detector, last, bool(before["is_small"][-1]))
+        follower = FaceFollower(detector, last, bool(before["is_bystander"][-1]))
         frames = read_frames(replace(media, start=times[-1]))
         next(frames, None)
     end = info.duration if media.end is None else min(media.end, info.duration)
@@ -170,7 +171,7 @@ def _find_landmarks(media: Media, info: VideoInfo, landmarks: str, device: str, 
         rows.add(
             times=torch.from_numpy(stretch.times),
             points=torch.from_numpy(stretch.points),
-            is_small=torch.full((len(stretch.times),), stretch.is_small),
+            is_bystander=torch.full((len(stretch.times),), stretch.is_bystander),
         )
         now = min(float(stretch.times[-1]), end)
         report.progress("Find face", now - media.start, max(end - media.start, 1e-3))
