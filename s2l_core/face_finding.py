@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from .errors import NoFace, NotAVideo
 from .events import Report
+from .face.blazeface import Region
 from .face.identity import OTHER, SAME, distance, is_clear, is_still, measure_breadth
 from .face.layout import MESH468
-from .face.mesh_detector import MeshDetector, Region
+from .face.mesh_detector import MeshDetector, region_of
 from .face.mesh_models import bundled_models
 from .face.recognition import describe_face
 from .files import refusal
@@ -45,7 +46,7 @@ class _Person:
         return len(self.points) > 2 and is_still(np.stack(self.points), MESH468)
 
     def see(self, points: NDArray[np.float32], identity: NDArray[np.float64] | None, image: NDArray[np.uint8]) -> None:
-        region = Region.of(points)
+        region = region_of(points)
         if self.picture is None or region.side > max(before.side for before in self.regions):
             self.picture = _portrait(image, region)
         self.regions.append(region)
@@ -121,7 +122,7 @@ def faces(job: FacesJob, report: Report | None = None) -> dict[str, Any]:
 
 def _find(known: list[_Person], points: NDArray[np.float32], identity: NDArray[np.float64] | None) -> _Person | None:
     """Which of the people a face is: who was last there, unless surely somebody else, or else who surely is."""
-    region = Region.of(points)
+    region = region_of(points)
     apart = {number: person.distance(identity) for number, person in enumerate(known)}
     for number, person in enumerate(known):
         value = apart[number]

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from .casting import Somebody, tell_people_apart
 from .errors import BadJob, FootageTooShort, NoFace, NotAVideo, TooFewFaces
 from .events import Report
+from .face.following import FaceFollower, Sighting
 from .face.landmarks import open_detector
 from .face.layout import IBUG68, MESH468, LandmarkLayout, mouth_opening
 from .face.tracking import HeadTrack, KnownHead, find_shots, no_head, track_head
@@ -25,7 +26,7 @@ from .kept import FORGETFUL, Kept, Rows, Tensors
 from .media.sequence import files_of, is_sequence, rate_of, refuse_broken
 from .media.video import Frame, VideoInfo, probe, read_frames, slack
 
-_CACHE_VERSION = 6
+_CACHE_VERSION = 7
 _TIME_TOLERANCE = 1e-3
 _LAYOUTS = {layout.count: layout for layout in (MESH468, IBUG68)}
 _LEAST_FACE_SHARE = 0.5
@@ -231,24 +232,33 @@ def _find_landmarks(media: Media, info: VideoInfo, landmarks: str, device: str, 
     if not rows.count:
         refuse_broken(media, report)
     frames = read_frames(media)
+    follower = FaceFollower(detector)
     if rows.count:
         before = rows.all()
-        earlier = before["points"].numpy()
-        found = np.isfinite(earlier).all(axis=(1, 2))
-        if found.any():
-            detector.follow(earlier[found][-1])  # where a chosen face was last seen
+        times, earlier = before["times"].tolist(), before["points"].numpy()
+        found = np.flatnonzero(np.isfinite(earlier).all(axis=(1, 2)))
+        last = None
+        if len(found):
+            detector.follow(earlier[found[-1]])  # where a chosen face was last seen
+            seen = next(read_frames(replace(media, start=times[found[-1]])))
+            last = Sighting(seen.time, seen.image, earlier[found[-1]])
         detector.follow(earlier[-1])
-        frames = read_frames(replace(media, start=float(before["times"][-1])))
+        follower = FaceFollower(detector, last, bool(before["is_bystander"][-1]))
+        frames = read_frames(replace(media, start=times[-1]))
         next(frames, None)
     end = info.duration if media.end is None else min(media.end, info.duration)
-    for frame in frames:
-        face = detector.detect(frame.image)
-        points = np.full((detector.layout.count, 3), np.nan, np.float32) if face is None else face.points
-        rows.add(times=torch.tensor([frame.time], dtype=torch.float64), points=torch.from_numpy(points)[None])
-        report.progress("Find face", min(frame.time, end) - media.start, max(end - media.start, 1e-3))
+    for stretch in follower.follow(frames, rows.count):
+        rows.add(
+            times=torch.from_numpy(stretch.times),
+            points=torch.from_numpy(stretch.points),
+            is_bystander=torch.full((len(stretch.times),), stretch.is_bystander),
+        )
+        now = min(float(stretch.times[-1]), end)
+        report.progress("Find face", now - media.start, max(end - media.start, 1e-3))
     if not rows.count:
         raise NotAVideo(f"{media.path} has no picture after {media.start:g} s.", "Check the trim of the strip.")
-    return rows.all()
+    found_in_all = rows.all()
+    return {name: found_in_all[name] for name in ("times", "points")}
 
 
 def _around(media: Media) -> Media:

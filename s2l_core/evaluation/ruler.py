@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..canonical import CanonicalFace
 from ..events import Report
-from ..face.landmarks import open_detector
+from ..face.landmarks import Face, LandmarkDetector, open_detector
 from ..face.layout import mouth_opening
 from ..footage import Footage
 from ..kept import FORGETFUL, Kept, Rows
@@ -205,7 +205,7 @@ class Ruler:
             detector.follow(rows.all()["landmarks"][-1].numpy())
         for batch, images in self._batches(rows.count):
             generated = driver.render(images, batch)
-            faces = [detector.detect(image) for image in generated]
+            faces = [self._find(detector, image, index) for image, index in zip(generated, batch, strict=True)]
             found = {"landmarks": np.stack([nothing if face is None else face.points for face in faces])}
             if self._expert is not None:
                 found["lips"] = (observe(generated, batch) * 255).round().to(torch.uint8).cpu().numpy()
@@ -224,6 +224,14 @@ class Ruler:
         shown = Showing(landmarks, lips, {name: values.numpy() for name, values in columns.items()})
         self._last = driver, shown
         return shown
+
+    def _find(self, detector: LandmarkDetector, image: NDArray[np.uint8], index: np.int64) -> Face | None:
+        """The face in a generated picture; where it is too small to be found, it is where the real one is."""
+        face = detector.detect(image)
+        if face is None:
+            detector.follow(self._footage.landmarks[index])
+            face = detector.detect(image)
+        return face
 
     def _score(
         self, new: NDArray[np.uint8], old: NDArray[np.uint8], index: int, mask: NDArray[np.uint8]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,6 +79,29 @@ class LandmarkDetector(ABC):
         Returns:
             None where there is no face.
         """
+
+    def track(self, image: np.ndarray) -> Face | None:
+        """The face in a picture, uint8 (H, W, 3) RGB, that was found in the picture before; None also where the
+        back-end looks at each picture anew.
+        """
+        return None
+
+    def faces(self, image: np.ndarray) -> Iterator[Face]:
+        """The faces that a picture, uint8 (H, W, 3) RGB, shows at first sight, the largest first, or the chosen one."""
+        face = self.detect(image)
+        return iter(()) if face is None else iter((face,))
+
+    def small_faces(self, image: np.ndarray) -> Iterator[Face]:
+        """Those that are too small for :meth:`faces` in a large picture, uint8 (H, W, 3) RGB: none where the back-end
+        overlooks none. It takes longer by several times.
+        """
+        return iter(())
+
+    def locate(self, image: np.ndarray, points: np.ndarray) -> Face | None:
+        """The face in a picture, uint8 (H, W, 3) RGB, that lies about where the points (P, 3) of a face do in a picture
+        shortly before or after it; None also where the back-end looks at each picture anew.
+        """
+        return None
 
     def choose(self, x: float, y: float) -> None:
         """Look for the face at this place, in pixels, and not for the largest; from then on, where it was last seen."""
