@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import bpy
@@ -29,7 +28,7 @@ class S2L_OT_measure_offset(QuickOperator, bpy.types.Operator):
     def disabled_reason(cls, context: bpy.types.Context) -> str:
         scene = sequencer_scene(context)
         movie = strips.footage(scene)
-        return strips.unsteady(movie, "Select the movie strip of the speaker") or strips.unsteady(
+        return strips.unsteady(movie, strips.missing_footage(scene)) or strips.unsteady(
             strips.own_sound(scene, movie), "Select the sound strip with the speaker's own voice"
         )
 
@@ -44,8 +43,7 @@ class S2L_OT_measure_offset(QuickOperator, bpy.types.Operator):
         first, end = max(picture.first, voice.first), min(picture.end, voice.end)
         if first >= end:
             raise BadJob(f"{movie.name} and {sound.name} do not play at the same time.")
-        media = dataclasses.replace(picture.media(first), face=strips.chosen_face(movie))
-        return OffsetJob(media, voice.media(first), device=settings(context).device)
+        return OffsetJob(picture.media(first), voice.media(first), device=settings(context).device)
 
     def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
         scene = bpy.data.scenes.get(self._scene)

@@ -18,7 +18,8 @@ class S2L_OT_check_footage(QueueOperator, bpy.types.Operator):
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
-        return strips.obstacle(strips.footage(sequencer_scene(context)), "Select the movie strip of the speaker")
+        scene = sequencer_scene(context)
+        return strips.obstacle(strips.footage(scene), strips.missing_footage(scene))
 
     def gather(self, context: bpy.types.Context) -> CheckJob:
         scene = sequencer_scene(context)

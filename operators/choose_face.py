@@ -23,7 +23,8 @@ class S2L_OT_find_faces(QuickOperator, bpy.types.Operator):
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
-        return strips.obstacle(strips.footage(sequencer_scene(context)), "Select the movie strip of the speaker")
+        scene = sequencer_scene(context)
+        return strips.obstacle(strips.footage(scene), strips.missing_footage(scene))
 
     def gather(self, context: bpy.types.Context) -> FacesJob:
         scene = sequencer_scene(context)

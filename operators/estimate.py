@@ -55,7 +55,8 @@ class S2L_OT_estimate_training(EstimateOperator, bpy.types.Operator):
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
-        return strips.obstacle(strips.footage(sequencer_scene(context)), "Select the movie strip of the speaker")
+        scene = sequencer_scene(context)
+        return strips.obstacle(strips.footage(scene), strips.missing_footage(scene))
 
     def planned(self, context: bpy.types.Context, scene: bpy.types.Scene) -> tuple[str, TrainJob]:
         movie = strips.footage(scene)

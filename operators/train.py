@@ -50,7 +50,7 @@ class S2L_OT_train_speaker(QueueOperator, bpy.types.Operator):
         scene = sequencer_scene(context)
         if not scene.s2l.train.speaker_name.strip():
             return "Name the speaker"
-        return strips.obstacle(strips.footage(scene), "Select the movie strip of the speaker")
+        return strips.obstacle(strips.footage(scene), strips.missing_footage(scene))
 
     def gather(self, context: bpy.types.Context) -> TrainJob:
         scene = sequencer_scene(context)

@@ -10,7 +10,7 @@ import bpy
 
 from ..s2l_core.errors import SceneNotOpen
 from ..s2l_core.jobs import CheckJob, DubJob, TrainJob
-from . import results, speakers, strips
+from . import placing, results, speakers, strips
 from .entries import Entry, Target, output_of
 
 
@@ -71,7 +71,7 @@ def _train(scene: bpy.types.Scene, job: TrainJob, result: dict[str, Any]) -> str
 
 
 def _insert(scene: bpy.types.Scene, job: DubJob, target: Target, placement: strips.Placement) -> bpy.types.Strip:
-    strip = strips.insert_result(dataclasses.replace(placement, scene=scene.name), job.output_path, job.encoding)
+    strip = placing.insert_result(dataclasses.replace(placement, scene=scene.name), job.output_path, job.encoding)
     assert strip is not None, "the scene was there a moment ago"
     results.retire(scene, target.earlier, target.existing, strip)
     return strip

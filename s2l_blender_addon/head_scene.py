@@ -141,6 +141,8 @@ def _make_empty(head: HeadFile, source: Source, frames: list[int], rows: list[in
     settings.is_head = True
     settings.speaker_path, settings.movie_path = source.speaker_path, source.media.path
     settings.start, settings.end = source.media.start, source.media.end
+    if source.media.face:
+        settings.has_face, settings.face = True, source.media.face
     settings.origin, settings.seconds_per_frame = source.origin, source.seconds_per_frame
     settings.first, settings.end_frame = source.first, source.first + len(source.frames)
     view = head.view

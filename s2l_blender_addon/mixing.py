@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import bpy
@@ -9,8 +10,7 @@ import numpy as np
 
 from ..s2l_core.errors import BadJob, FileMissing
 from ..s2l_core.jobs import Mix, Sound
-from . import timing
-from .compat import fcurve
+from . import curves, timing
 
 
 def is_muted(scene: bpy.types.Scene, strip: bpy.types.Strip) -> bool:
@@ -41,7 +41,7 @@ def mix(scene: bpy.types.Scene, strips: list[bpy.types.Strip], frames: range) ->
         names = ", ".join(strip.name for strip in strips)
         raise BadJob(f"Nothing is heard of {names}.", "Unmute the strip or its channel, or move its handles.")
     at = frames.start / float(timing.frame_rate(scene))
-    placed = tuple(_moved(sound, -at) for sound in sounds)
+    placed = tuple(dataclasses.replace(sound, at=max(0.0, sound.at - at)) for sound in sounds)
     return Mix(len(frames) / float(timing.frame_rate(scene)), placed)
 
 
@@ -62,22 +62,21 @@ def _sound(scene: bpy.types.Scene, strip: bpy.types.Strip, frames: range) -> Sou
         at=frames.start / rate,
         seconds=len(frames) / rate,
         moments=tuple(timing.heard_seconds(scene, strip, np.array(ends, np.float64)).tolist()),
-        volumes=_curve(scene, strip, "volume", frames),
-        pans=_curve(scene, strip, "pan", frames) if strip.sound.use_mono else (0.0,),
+        volumes=_curve(strip, "volume", frames),
+        pans=_curve(strip, "pan", frames),
+        mono=strip.sound.use_mono,
     )
 
 
-def _curve(scene: bpy.types.Scene, strip: bpy.types.Strip, name: str, frames: range) -> tuple[float, ...]:
-    """A property of a strip over these frames: one value, or where it is animated, one at each edge of them."""
-    path = f'sequence_editor.strips_all["{bpy.utils.escape_identifier(strip.name)}"].{name}'
-    curve = fcurve(scene, path)
+def _curve(strip: bpy.types.Strip, name: str, frames: range) -> tuple[float, ...]:
+    """A property of a strip over these frames: one value, or where it is animated, one at each edge of them.
+
+    Blender hears animation one frame late.
+    """
+    curve = curves.find(strip, name)
     if curve is None:
         return (float(getattr(strip, name)),)
-    return tuple(float(curve.evaluate(frame)) for frame in range(frames.start, frames.stop + 1))
-
-
-def _moved(sound: Sound, seconds: float) -> Sound:
-    return Sound(sound.path, max(0.0, sound.at + seconds), sound.seconds, sound.moments, sound.volumes, sound.pans)
+    return tuple(float(curve.evaluate(frame - 1)) for frame in range(frames.start, frames.stop + 1))
 
 
 def _common(one: range, other: range) -> range:
