@@ -36,7 +36,7 @@ def deliver(entry: Entry) -> str:
             strip = _insert(scene, job, target, target.placement)
             results.label(strip, entry.job_text, result)
             strips.mark_untouched(strip, result.get("untouched", []))
-            text, step = _dubbed(job, result), "Dub Strip"
+            text, step = _dubbed(job, result, strip), "Dub Strip"
         case _:
             raise SceneNotOpen(f"There is no place for the result of {job.verb}.")
     _push_undo(step)
@@ -77,9 +77,11 @@ def _insert(scene: bpy.types.Scene, job: DubJob, target: Target, placement: stri
     return strip
 
 
-def _dubbed(job: DubJob, result: dict[str, Any]) -> str:
-    frames = result.get("frames_written")
-    return f"Dubbed {f'{frames} frames into ' if frames else ''}{job.output_path}."
+def _dubbed(job: DubJob, result: dict[str, Any], strip: bpy.types.Strip) -> str:
+    frames, meta = result.get("frames_written"), strip.parent_meta()
+    where = f" The strip is in the meta strip {meta.name}." if meta else ""
+    state = " It is muted, as its footage is." if strip.mute else ""
+    return f"Dubbed {f'{frames} frames into ' if frames else ''}{job.output_path}.{where}{state}"
 
 
 def _push_undo(message: str) -> None:

@@ -29,7 +29,7 @@ def insert_result(placement: Placement, path: str, encoding: Encoding) -> bpy.ty
         return None
     editor = scene.sequence_editor or scene.sequence_editor_create()
     frames = range(placement.first, placement.end)
-    source = movie_of_name(scene, placement.footage)
+    source = movie_of_name(scene, placement.footage) or next(iter(_results(editor, placement.footage, frames)), None)
     if source is None:
         strip = _new_strip(editor, placement, path, encoding, _lowest_channel(editor, frames))
     else:

@@ -82,7 +82,7 @@ def names(scene: bpy.types.Scene, kind: str) -> list[str]:
 def footage(scene: bpy.types.Scene) -> bpy.types.Strip | None:
     """The movie strip of the speaker: the one that the scene names, or else the active one, or else the only one.
 
-    A dubbed strip stands for the footage that it was made from.
+    A dubbed strip stands for the footage that it was made from, and a meta strip for the footage in it.
     """
     if name := scene.s2l.footage_strip:
         return _find(scene, MOVIE, name)
@@ -337,6 +337,9 @@ def _active(scene: bpy.types.Scene, kind: str) -> bpy.types.Strip | None:
     strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
     if strip is not None and (source := strip.get(SOURCES[kind])):
         return _find(scene, kind, source)
+    if strip is not None and strip.type == "META":
+        filmed = [inner for inner in strip.strips if inner.type == kind and SOURCES[kind] not in inner]
+        return filmed[0] if len(filmed) == 1 else None
     return strip if strip is not None and strip.type == kind else None
 
 

@@ -23,17 +23,20 @@ MOUTH = (slice(6, 16), slice(14, 34))
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory) -> dict[str, Path]:
-    """Folders of the same pictures as they were filmed, and twice with another mouth."""
-    folders = {name: tmp_path_factory.mktemp(name) for name in ("filmed", "dubbed", "again", "mouth")}
+    """Folders of the same pictures as they were filmed, and twice with another mouth; and soft at their border."""
+    names = ("filmed", "dubbed", "again", "mouth", "filmed_soft", "dubbed_soft", "again_soft")
+    folders = {name: tmp_path_factory.mktemp(name) for name in names}
     rows, columns = np.mgrid[:SIZE, :SIZE] / SIZE
     for number in range(LENGTH):
         phase = number / LENGTH
         picture = np.dstack([(rows + phase) % 1.0, columns * (1.0 - phase), 0.3 + 0.4 * rows * columns, rows * 0 + 1.0])
-        save(picture, folders["filmed"] / f"{number:04}.png")
-        for name, colour in (("dubbed", (0.9, 0.1, 0.2)), ("again", (0.1, 0.9, 0.8))):
+        for name, colour in (("filmed", ()), ("dubbed", (0.9, 0.1, 0.2)), ("again", (0.1, 0.9, 0.8))):
             painted = picture.copy()
-            painted[MOUTH][..., :3] = colour
+            if colour:
+                painted[MOUTH][..., :3] = colour
             save(painted, folders[name] / f"{number:04}.png")
+            painted[..., 3] = np.clip(2.5 - 5.0 * np.hypot(rows - 0.5, columns - 0.5), 0.0, 1.0)
+            save(painted, folders[f"{name}_soft"] / f"{number:04}.png", "RGBA")
         mouth = np.zeros((SIZE, SIZE, 4))
         mouth[MOUTH] = (0.9, 0.1, 0.2, 1.0)
         save(mouth, folders["mouth"] / f"{number:04}.png", "RGBA")
@@ -53,22 +56,24 @@ def save(picture: np.ndarray, path: Path, mode: str = "RGB") -> None:
 @pytest.fixture(scope="module")
 def takes(pictures) -> dict[str, Path]:
     """Those pictures as movies without any loss."""
-    return {name: film(pictures[name]) for name in ("filmed", "dubbed", "again")}
+    return {name: film(folder, "RGBA" if "soft" in name else "RGB") for name, folder in pictures.items()}
 
 
-def film(folder: Path) -> Path:
+def film(folder: Path, mode: str) -> Path:
     scene = bpy.data.scenes.new("Film")
     arrange_render(scene)
     scene.frame_start, scene.frame_end = 1, LENGTH
     strips = scene.sequence_editor_create().strips
     files = sorted(folder.iterdir())
     strip = strips.new_image("Pictures", str(files[0]), 1, 1)
+    strip.blend_type = "REPLACE"
     for file in files[1:]:
         strip.elements.append(file.name)
     if bpy.app.version >= (5, 0):
         scene.render.image_settings.media_type = "VIDEO"
     scene.render.image_settings.file_format = "FFMPEG"
     scene.render.ffmpeg.format, scene.render.ffmpeg.codec = "MKV", "PNG"
+    scene.render.image_settings.color_mode = mode
     scene.render.filepath, scene.render.use_file_extension = str(folder.with_suffix(".mkv")), False
     bpy.ops.render.render(animation=True, scene=scene.name)
     bpy.data.scenes.remove(scene)
@@ -95,7 +100,7 @@ class Edit:
         self.module = module
         self.scene, self.takes, self.pictures, self.sound = scene, takes, pictures, sound
         self.monkeypatch, self.folder = monkeypatch, folder
-        self.strips = scene.sequence_editor.strips
+        self.strips, self.kind = scene.sequence_editor.strips, ""
         dub = scene.s2l.dub
         dub.speaker_path, dub.folder, dub.format = str(folder / "Ada.s2l"), str(folder), "png"
 
@@ -118,7 +123,7 @@ class Edit:
     def dub(self, footage, first: int, end: int, take: str = "dubbed", existing: str = "KEEP"):
         """Dub frames of a footage with a fake worker that hands out the pictures of a take."""
         voice = self.voice(first, end)
-        self.monkeypatch.setenv("S2L_FAKE_PICTURES", str(self.pictures[take]))
+        self.monkeypatch.setenv("S2L_FAKE_PICTURES", str(self.pictures[take + self.kind]))
         self.scene.s2l.footage_strip, self.scene.s2l.dub.sound_strip = footage.name, voice.name
         assert bpy.ops.s2l.dub_strip(existing=existing) == {"FINISHED"}
         self.strips.remove(voice)
@@ -141,9 +146,9 @@ class Edit:
 
     def expected(self, footage, frame: int, take: str) -> np.ndarray:
         """The render of a frame in which the footage itself shows another take."""
-        footage.filepath = str(self.takes[take])
+        filmed, footage.filepath = footage.filepath, str(self.takes[take + self.kind])
         picture = self.look(frame)
-        footage.filepath = str(self.takes["filmed"])
+        footage.filepath = filmed
         return picture
 
 
@@ -159,28 +164,30 @@ def assert_looks(edit: Edit, truth: dict[int, np.ndarray]) -> None:
     assert max(differences.values()) <= TOLERANCE, differences
 
 
+ONE = ["GAUSSIAN_BLUR", "GLOW"] + (["TRANSFORM"] if bpy.app.version < (5, 0) else [])
+TWO = ["CROSS", "CROSS", "GAMMA_CROSS", "WIPE", "WIPE", "MULTIPLY", "ADD", "SUBTRACT", "ALPHA_OVER", "COLORMIX"]
+
+
 def random_stack(edit: Edit, choose: random.Random):
     """A stack as an editor builds one; returns its footage."""
     for number in range(1, 12):
         channel = edit.scene.sequence_editor.channels[number]
         channel.lock, channel.mute = choose.random() < 0.15, choose.random() < 0.1
-    channels = iter(sorted(choose.sample(range(1, 12), 8)))
+    channels = iter(sorted(choose.sample(range(1, 12), 9)))
     strips = edit.strips
     edit.effect("Back", "COLOR", next(channels)).color = (0.1, 0.3, 0.8)
     other = edit.movie("Other", next(channels), choose.choice([-20, 31, 46]), "again")
-    footage = edit.movie("Interview", next(channels))
+    edit.kind = choose.choice(["", "", "", "_soft"])
+    footage = edit.movie("Interview", next(channels), take=f"filmed{edit.kind}")
     if choose.random() < 0.2:
         other.channel, footage.channel = 30, other.channel
         other.channel = 29 if choose.random() < 0.5 else other.channel
     with bpy.context.temp_override(sequencer_scene=edit.scene):
-        decorate(footage, choose)
-    kind = choose.choice(["", "", "CROSS", "CROSS", "GAMMA_CROSS", "WIPE", "GAUSSIAN_BLUR", "GLOW", "MULTIPLY"])
-    on = next(channels)
-    if kind in ("CROSS", "GAMMA_CROSS", "WIPE", "MULTIPLY"):
-        both = (footage, other) if choose.random() < 0.7 else (other, footage)
-        edit.effect("Transition", kind, on, 1, LENGTH, *both)
-    elif kind:
-        edit.effect("Effect", kind, on, 1, LENGTH, footage)
+        decorate(edit, footage, choose)
+    taken, effects = footage, choose.choice([[], [], [choose.choice(TWO + ONE)], [choose.choice(TWO + ONE), "GLOW"]])
+    for kind in effects if footage.blend_type != "REPLACE" else []:  # what that then hides follows no rule in Blender
+        both = (taken, other) if choose.random() < 0.7 else (other, taken)
+        taken = edit.effect("Effect", kind, next(channels), 1, LENGTH, *(both if kind in TWO else [taken]))
     above = {
         "TEXT": lambda channel: title(edit, channel),
         "ADJUSTMENT": lambda channel: setattr(edit.effect("Grade", "ADJUSTMENT", channel), "color_saturation", 0.3),
@@ -201,7 +208,7 @@ def random_stack(edit: Edit, choose: random.Random):
     return footage
 
 
-def decorate(strip, choose: random.Random) -> None:
+def decorate(edit: Edit, strip, choose: random.Random) -> None:
     """Fade, grade and move a strip."""
 
     def may(chance: float) -> bool:
@@ -224,6 +231,10 @@ def decorate(strip, choose: random.Random) -> None:
     if may(0.2):
         strip.modifiers.new("Grade", "BRIGHT_CONTRAST").bright = 20
         key(strip.modifiers["Grade"], "contrast", at_1=0.0, at_60=40.0)
+    if may(0.1):
+        mask = strip.modifiers.new("Mask", "MASK")
+        mask.input_mask_strip = edit.effect("Half", "COLOR", 60)
+        mask.input_mask_strip.color, mask.input_mask_strip.mute = (0.5, 0.5, 0.5), True
     if may(0.15):
         strip.strobe = 4
     if may(0.15):
@@ -392,6 +403,58 @@ def test_footage_inside_a_meta_strip_is_dubbed_inside_it(edit) -> None:
     dubbed = edit.dub(footage, 10, 40)
     assert (dubbed.parent_meta(), dubbed.channel) == (meta, 2)
     assert list(edit.strips) == [meta]
+
+
+def test_both_sides_of_a_transition_can_be_dubbed(edit) -> None:
+    one, other = edit.movie("Interview", 1), edit.movie("Answer", 2, 46)
+    transition = edit.effect("Cross", "CROSS", 3, 46, 61, one, other)
+    one.filepath = other.filepath = str(edit.takes["dubbed"])
+    truth = {frame: edit.look(frame) for frame in (30, 50, 60, 70)}
+    one.filepath = other.filepath = str(edit.takes["filmed"])
+    both = edit.dub(one, 20, 61), edit.dub(other, 46, 90)
+    assert (transition.input_1, transition.input_2) == both
+    assert_looks(edit, truth)
+
+
+def test_a_meta_strip_stands_for_the_footage_in_it(edit, module) -> None:
+    footage = edit.movie("Interview", 1)
+    edit.movie("Other", 5)
+    key(footage, "blend_alpha", at_1=0.0, at_20=1.0)
+    meta = edit.dub(footage, 1, 30).parent_meta()
+    edit.scene.s2l.footage_strip, edit.scene.sequence_editor.active_strip = "", meta
+    assert module("s2l_blender_addon.strips").footage(edit.scene) == footage
+
+
+def test_a_new_version_takes_the_place_of_a_result_whose_footage_is_gone(edit) -> None:
+    footage = edit.movie("Interview", 1)
+    footage.color_saturation = 0.5
+    title, first = edit.effect("Title", "TEXT", 2), edit.dub(footage, 1, 30)
+    edit.strips.remove(footage)
+    edit.scene.sequence_editor.active_strip = first
+    assert bpy.ops.s2l.redo() == {"FINISHED"}
+    again = edit.scene.sequence_editor.active_strip
+    assert [strip.channel for strip in (first, again, title)] == [2, 3, 4]
+    assert (first.mute, again.mute, again.color_saturation) == (True, False, 0.5)
+
+
+def test_one_undo_takes_a_dub_back(edit) -> None:
+    footage = edit.movie("Interview", 1)
+    edit.effect("Blur", "GAUSSIAN_BLUR", 2, 1, 61, footage)
+    edit.effect("Title", "TEXT", 3)
+
+    def stack() -> list:
+        return [(s.name, s.channel, s.type, s.blend_type) for s in bpy.context.scene.sequence_editor.strips_all]
+
+    voice = edit.voice(10, 40)
+    edit.monkeypatch.setenv("S2L_FAKE_PICTURES", str(edit.pictures["dubbed"]))
+    edit.scene.s2l.footage_strip, edit.scene.s2l.dub.sound_strip = footage.name, voice.name
+    with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
+        bpy.ops.ed.undo_push(message="Edit")
+        before = stack()
+        assert bpy.ops.s2l.dub_strip() == {"FINISHED"}
+        assert stack() != before
+        bpy.ops.ed.undo()
+    assert stack() == before
 
 
 @pytest.mark.parametrize("change", ["fade", "blur", "cross", "tint", "plain"])
