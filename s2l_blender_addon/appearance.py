@@ -128,7 +128,7 @@ def is_opaque(strip: bpy.types.Strip) -> bool:
         return not _has_alpha(bpy.path.abspath(strip.filepath, library=strip.id_data.library))
     if strip.type == "IMAGE":
         folder = Path(bpy.path.abspath(strip.directory, library=strip.id_data.library))
-        return not any(_has_alpha(str(folder / name)) for name in {strip.elements[0].filename})
+        return not _has_alpha(str(folder / strip.elements[0].filename))
     return False
 
 
@@ -151,3 +151,7 @@ def _carry_modifiers(source: bpy.types.Strip, target: bpy.types.Strip) -> None:
     for modifier in source.modifiers:
         copied = new_modifier(target, modifier.name, modifier.type)
         copy_properties(modifier, copied, skip=("name",))
+        later = round(target.frame_start - source.frame_start)
+        if later and modifier.mask_time == "RELATIVE" and modifier.input_mask_id:  # it begins where the strip does
+            copied.input_mask_id = modifier.input_mask_id.copy()
+            copied.input_mask_id.frame_start += later

@@ -33,7 +33,7 @@ def insert_result(placement: Placement, path: str, encoding: Encoding) -> bpy.ty
     if source is None:
         strip = _new_strip(editor, placement, path, encoding, _lowest_channel(editor, frames))
     else:
-        if _must_be_grouped(source, frames, encoding):
+        if _is_covered(source, frames) and _must_be_grouped(source, frames, encoding):
             _group(source, encoding)
         strip = _insert_above(source, placement, path, encoding)
     for other in editor.strips_all:
@@ -49,10 +49,21 @@ def _results(level: stacking.Level, footage: str, frames: range) -> list[bpy.typ
     ]
 
 
+def _is_covered(source: bpy.types.Strip, frames: range) -> bool:
+    """Whether a result on these frames shows what its footage shows now, and no frame beside."""
+    return _anchor(source, frames) == source and stacking.is_inside(frames, stacking.span(source))
+
+
+def _anchor(source: bpy.types.Strip, frames: range) -> bpy.types.Strip:
+    """What a result lies above: its footage, or the meta strip over that where it ends before the result does."""
+    anchor = source
+    while (meta := anchor.parent_meta()) is not None and not stacking.is_inside(frames, stacking.span(meta)):
+        anchor = meta
+    return anchor
+
+
 def _must_be_grouped(source: bpy.types.Strip, frames: range, encoding: Encoding) -> bool:
     """Whether a strip above the footage would change more than the mouth."""
-    if not stacking.is_inside(frames, stacking.span(source)):
-        return False
     effects = _effects(source, frames)
     if encoding.layer == "mouth":
         return bool(effects) or not appearance.is_full(source, frames)
@@ -97,12 +108,10 @@ def _group(source: bpy.types.Strip, encoding: Encoding) -> None:
 
 def _insert_above(source: bpy.types.Strip, placement: Placement, path: str, encoding: Encoding) -> bpy.types.Strip:
     frames = range(placement.first, placement.end)
-    anchor = source
-    while (meta := anchor.parent_meta()) is not None and not stacking.is_inside(frames, stacking.span(meta)):
-        anchor = meta  # dubbed where its meta strip has ended
+    anchor = _anchor(source, frames)
     level = stacking.level_of(anchor)
     earlier = _results(level, source.name, frames)
-    effects = _effects(source, frames) if stacking.is_inside(frames, stacking.span(source)) else []
+    effects = _effects(source, frames) if _is_covered(source, frames) else []
     is_hidden = all(stacking.is_hidden(level, strip) for strip in [anchor, *earlier])
     top = anchor.channel
     while any(strip.channel == top + 1 for strip in earlier):

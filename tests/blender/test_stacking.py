@@ -369,6 +369,29 @@ def test_it_has_the_look_of_its_footage(edit) -> None:
     assert len(points) == 3
 
 
+def test_a_mask_that_moves_with_its_footage_does_so_in_the_dub(edit) -> None:
+    edit.effect("Back", "COLOR", 1).color = (0.1, 0.3, 0.8)
+    footage, mask = edit.movie("Interview", 2), bpy.data.masks.new("Window")
+    layer = mask.layers.new(name="Window")
+    spline = layer.splines.new()
+    spline.points.add(3)
+    for point, place in zip(spline.points, ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)), strict=True):
+        point.co, point.handle_type = place, "VECTOR"
+    spline.use_cyclic = True
+    for frame, alpha in ((0, 0.0), (60, 1.0)):
+        layer.alpha = alpha
+        layer.keyframe_insert("alpha", frame=frame)
+    with bpy.context.temp_override(sequencer_scene=edit.scene):
+        modifier = footage.modifiers.new("Window", "MASK")
+    modifier.input_mask_type, modifier.input_mask_id = "ID", mask
+    assert modifier.mask_time == "RELATIVE"
+    truth = {frame: edit.expected(footage, frame, "dubbed") for frame in (25, 40)}
+    assert np.abs(truth[25] - truth[40]).max() > 0.1
+    edit.dub(footage, 20, 50)
+    for frame, picture in truth.items():  # Blender draws a mask with a pixel that is not always the same
+        assert np.abs(edit.look(frame) - picture).mean() < 1e-3
+
+
 @pytest.mark.parametrize("kind", ["CROSS", "GAMMA_CROSS", "WIPE"])
 def test_it_takes_the_place_of_its_footage_in_a_transition_that_it_covers(edit, kind) -> None:
     footage, other = edit.movie("Interview", 1), edit.movie("Other", 2, 46, "again")
