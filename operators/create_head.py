@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,8 @@ class S2L_OT_create_head(JobOperator, bpy.types.Operator):
 
 def _single_precision(media: Media) -> Media:
     """A span that an object's properties can hold: with the very same one the engine knows the footage again."""
-    return Media(media.path, *np.array([media.start, media.end], np.float32).tolist())
+    start, end = np.array([media.start, media.end], np.float32).tolist()
+    return dataclasses.replace(media, start=start, end=end)
 
 
 def _select_only(context: bpy.types.Context, chosen: bpy.types.Object) -> None:

@@ -10,6 +10,7 @@ import bpy
 
 from ..s2l_blender_addon import results
 from ..s2l_blender_addon.compat import sequencer_scene
+from ..s2l_blender_addon.dub_job import restore
 from ..s2l_blender_addon.outputs import unused_path
 from ..s2l_core.errors import Speech2LipError
 from ..s2l_core.jobs import DubJob
@@ -58,13 +59,7 @@ class S2L_OT_redo_with_changes(bpy.types.Operator):
         except Speech2LipError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        placement = results.placement_of(scene, strip)
-        scene.s2l.footage_strip, dub = placement.footage, scene.s2l.dub
-        dub.speaker_path, dub.sound_strip, dub.folder = (
-            job.speaker_path,
-            placement.sound,
-            str(Path(job.output_path).parent),
-        )
+        restore(scene, job, results.placement_of(scene, strip))
         self.report({"INFO"}, "Change what you like, then press Dub Strip.")
         return {"FINISHED"}
 

@@ -16,6 +16,12 @@ def stream_index(strip: bpy.types.Strip) -> int:
     return int(getattr(strip, "stream_index", 0))
 
 
+def new_modifier(strip: bpy.types.Strip, name: str, kind: str) -> bpy.types.StripModifier:
+    """Add a modifier to a strip. Blender 5.0 crashes where the context has no scene for its sequencer."""
+    with bpy.context.temp_override(sequencer_scene=strip.id_data):
+        return strip.modifiers.new(name, kind)
+
+
 def is_sequencer_busy() -> bool:
     """Whether a render, or an operator that is in the middle of moving strips, must not be disturbed."""
     if any(map(bpy.app.is_job_running, ("RENDER", "COMPOSITE", "OBJECT_BAKE"))):
@@ -30,12 +36,22 @@ RETIMING_SHARE_OFFSET = 12 if RETIMING_COUNTS_FRAMES else 16
 
 
 def fcurve(owner: bpy.types.ID, path: str) -> bpy.types.FCurve | None:
-    """The curve that animates a property; since 5.0 actions keep curves in the bag of a slot."""
+    """The curve that animates a property."""
     animation = owner.animation_data
-    action = animation.action if animation else None
-    if action is None:
-        return None
-    if bpy.app.version < (5, 0):
-        return action.fcurves.find(path)
-    bag = anim_utils.action_get_channelbag_for_slot(action, animation.action_slot)
+    bag = _bag(animation.action, animation.action_slot) if animation else None
     return bag.fcurves.find(path) if bag else None
+
+
+def fcurve_collections(owner: bpy.types.ID) -> list[bpy.types.bpy_prop_collection]:
+    """Everything that holds curves that animate properties: the action, and those in tracks of the NLA."""
+    animation = owner.animation_data
+    if animation is None:
+        return []
+    parts = [animation, *(strip for track in animation.nla_tracks for strip in track.strips)]
+    bags = [_bag(part.action, part.action_slot) for part in parts]
+    return [bag.fcurves for bag in bags if bag]
+
+
+def _bag(action: bpy.types.Action | None, slot: bpy.types.ActionSlot | None) -> bpy.types.ActionChannelbag | None:
+    """What an action keeps the curves of a slot in."""
+    return anim_utils.action_get_channelbag_for_slot(action, slot) if action and slot else None

@@ -10,7 +10,7 @@ import bpy
 
 from ..s2l_core.errors import SceneNotOpen
 from ..s2l_core.jobs import CheckJob, DubJob, TrainJob
-from . import results, speakers, strips
+from . import placing, results, speakers, strips
 from .entries import Entry, Target, output_of
 
 
@@ -36,7 +36,7 @@ def deliver(entry: Entry) -> str:
             strip = _insert(scene, job, target, target.placement)
             results.label(strip, entry.job_text, result)
             strips.mark_untouched(strip, result.get("untouched", []))
-            text, step = _dubbed(job, result), "Dub Strip"
+            text, step = _dubbed(job, result, strip), "Dub Strip"
         case _:
             raise SceneNotOpen(f"There is no place for the result of {job.verb}.")
     _push_undo(step)
@@ -75,16 +75,19 @@ def _train(scene: bpy.types.Scene, job: TrainJob, result: dict[str, Any]) -> str
 
 
 def _insert(scene: bpy.types.Scene, job: DubJob, target: Target, placement: strips.Placement) -> bpy.types.Strip:
-    strip = strips.insert_result(dataclasses.replace(placement, scene=scene.name), job.output_path, job.encoding)
+    strip = placing.insert_result(dataclasses.replace(placement, scene=scene.name), job.output_path, job.encoding)
     assert strip is not None, "the scene was there a moment ago"
     results.retire(scene, target.earlier, target.existing, strip)
     return strip
 
 
-def _dubbed(job: DubJob, result: dict[str, Any]) -> str:
+def _dubbed(job: DubJob, result: dict[str, Any], strip: bpy.types.Strip) -> str:
     summary, track = result.get("summary") or "Dubbed the strip.", result.get("voice_track")
     heard = f" Sound track {track} was heard." if track else ""
-    return f"{summary} The result is {job.output_path}.{heard}"
+    meta = strip.parent_meta()
+    where = f" The strip is in the meta strip {meta.name}." if meta else ""
+    state = " It is muted, as its footage is." if strip.mute else ""
+    return f"{summary} The result is {job.output_path}.{heard}{where}{state}"
 
 
 def _push_undo(message: str) -> None:

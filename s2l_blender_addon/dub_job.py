@@ -9,7 +9,7 @@ import bpy
 from ..s2l_core.errors import BadJob
 from ..s2l_core.jobs import DubJob, Encoding, Format, Media
 from . import mixing, strips, timing
-from .compat import fcurve
+from .compat import fcurve, fcurve_collections
 from .outputs import unused_path
 from .preferences import settings
 
@@ -22,16 +22,16 @@ SUFFIXES = {"h264": ".mp4", "prores": ".mov", "ffv1": ".mkv", "png": "", "exr": 
 def disabled_reason(scene: bpy.types.Scene) -> str:
     """Why nothing can be dubbed now, as a sentence without its period; empty where it can."""
     movie = strips.footage(scene)
-    if reason := strips.obstacle(movie, strips.missing_footage(scene)):
+    if reason := strips.obstacle(movie, strips.missing_footage(scene)) or timing.obstacle(movie):
         return reason
     if not speaker_path(scene, movie):
         return "Choose a speaker file, or train a speaker"
     sounds = strips.voices(scene)
     if not sounds:
         return "Choose the sound strip with the new words"
-    if reason := next(filter(None, (strips.obstacle(sound, "") for sound in sounds)), ""):
+    if reason := next(filter(None, (strips.obstacle(sound, "") or timing.obstacle(sound) for sound in sounds)), ""):
         return reason
-    return _colour_obstacle(movie)
+    return _colour_obstacle(movie, scene.s2l.dub.format)
 
 
 def speaker_path(scene: bpy.types.Scene, movie: bpy.types.Strip) -> str:
@@ -50,10 +50,8 @@ def dub_job(
     Raises:
         Speech2LipError: Something about the strips is wrong.
     """
-    for strip in (movie, *sounds):
-        if reason := strips.obstacle(strip, "There is no strip"):
-            raise BadJob(f"{reason}.", "Then start the job again.")
-    if reason := _colour_obstacle(movie):
+    reasons = [strips.obstacle(strip, "There is no strip") or timing.obstacle(strip) for strip in (movie, *sounds)]
+    if reason := next(filter(None, [*reasons, _colour_obstacle(movie, scene.s2l.dub.format)]), ""):
         raise BadJob(f"{reason}.", "Then start the job again.")
     heard = [timing.sounding(scene, sound) for sound in mixing.audible(scene, sounds)]
     if not heard:
@@ -114,12 +112,51 @@ def _has_alpha(path: str) -> bool:
         bpy.data.images.remove(image)
 
 
-def _colour_obstacle(movie: bpy.types.Strip) -> str:
-    """Why a result would have other colours than its footage; empty where it has the same."""
+def restore(scene: bpy.types.Scene, job: DubJob, placement: strips.Placement) -> None:
+    """Let a scene ask for a job again: the opposite of :func:`dub_job`."""
+    dub, movie = scene.s2l.dub, strips.movie_of_name(scene, placement.footage)
+    scene.s2l.footage_strip, dub.speaker_path = placement.footage, job.speaker_path
+    if movie is not None:
+        strips.choose_face(scene, movie.name, job.footage.face)
+        if movie.s2l.speaker_path:
+            movie.s2l.speaker_path = job.speaker_path
+    sounds = strips.sound_names(placement.sound)
+    dub.sound_strip = placement.sound if len(sounds) == 1 else ""
+    if len(sounds) > 1:
+        strips.let_drive(scene, placement.footage, sounds)
+    dub.folder = str(Path(job.output_path).parent)
+    dub.layer, dub.format, dub.crf = job.encoding.layer, job.encoding.format, job.encoding.crf
+    frames = range(placement.first, placement.end)
+    dub.use_silence_level = bool(job.silence_db)
+    if job.silence_db:
+        _restore_curve(scene, "silence_db", job.silence_db, frames)
+    _restore_curve(scene, "rest_strength", job.rest_strength, frames)
+
+
+def _colour_obstacle(movie: bpy.types.Strip, form: str) -> str:
+    """Why a result in a format would have other colours than its footage; empty where it has the same."""
     space = movie.colorspace_settings.name
-    if strips.has_linear_pictures(movie) and space != _LINEAR_SPACE:
+    if strips.has_linear_pictures(movie):
+        if space == _LINEAR_SPACE:
+            return ""
         return f"The colours of the strip {movie.name} are {space}: only {_LINEAR_SPACE} is known for its pictures"
+    if form == "exr" and space != "sRGB":
+        return f"EXR pictures are linear, and the colours of the strip {movie.name} are {space}: choose another format"
     return ""
+
+
+def _restore_curve(scene: bpy.types.Scene, name: str, values: tuple[float, ...], frames: range) -> None:
+    """Let a property of dubbing be what it was over these frames."""
+    if _curve(scene, name, frames) == values:
+        return
+    path = f"s2l.dub.{name}"
+    for curves in fcurve_collections(scene):
+        if curve := curves.find(path):
+            curves.remove(curve)
+    setattr(scene.s2l.dub, name, values[0])
+    for frame, value in zip(frames, values if len(values) > 1 else (), strict=False):
+        setattr(scene.s2l.dub, name, value)
+        scene.keyframe_insert(path, frame=frame)
 
 
 def _curve(scene: bpy.types.Scene, name: str, frames: range) -> tuple[float, ...]:

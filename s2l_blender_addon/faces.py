@@ -51,7 +51,7 @@ def choose(group: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
     """Let the strip name the chosen face."""
     if _found:
         number = int(group.face)
-        strips.choose_face(group.id_data, _strip[1], _place(number), _found[number]["since"])
+        strips.choose_face(group.id_data, _strip[1], (*_place(number), _found[number]["since"]))
 
 
 def _place(number: int) -> tuple[float, float]:

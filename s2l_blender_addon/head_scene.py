@@ -21,6 +21,7 @@ from ..s2l_core.errors import FileMissing, NoFace
 from ..s2l_core.jobs import CameraView, Media
 from . import actions, cameras, head_mesh
 from .head_file import HeadFile
+from .strips import keep_face
 
 TRACKED_POSE, EXPRESSION = "Tracked Pose", "Expression"  # groups of F-curves
 EMPTY_SIZE = 0.1
@@ -141,6 +142,7 @@ def _make_empty(head: HeadFile, source: Source, frames: list[int], rows: list[in
     settings.is_head = True
     settings.speaker_path, settings.movie_path = source.speaker_path, source.media.path
     settings.start, settings.end = source.media.start, source.media.end
+    keep_face(empty, source.media.face)
     settings.origin, settings.seconds_per_frame = source.origin, source.seconds_per_frame
     settings.first, settings.end_frame = source.first, source.first + len(source.frames)
     view = head.view

@@ -10,8 +10,8 @@ import numpy as np
 
 from ..s2l_core.errors import BadJob, FileMissing
 from ..s2l_core.jobs import Mix, Sound
-from . import timing
-from .compat import fcurve, stream_index
+from . import curves, timing
+from .compat import stream_index
 
 
 def is_muted(scene: bpy.types.Scene, strip: bpy.types.Strip) -> bool:
@@ -69,19 +69,22 @@ def _sound(scene: bpy.types.Scene, strip: bpy.types.Strip, frames: range) -> Sou
         at=frames.start / rate,
         seconds=len(frames) / rate,
         moments=tuple(timing.heard_seconds(scene, strip, np.array(ends, np.float64)).tolist()),
-        volumes=_curve(scene, strip, "volume", frames),
-        pans=_curve(scene, strip, "pan", frames) if strip.sound.use_mono else (0.0,),
+        volumes=_curve(strip, "volume", frames),
+        pans=_curve(strip, "pan", frames),
+        mono=strip.sound.use_mono,
         track=sound_track(strip),
     )
 
 
-def _curve(scene: bpy.types.Scene, strip: bpy.types.Strip, name: str, frames: range) -> tuple[float, ...]:
-    """A property of a strip over these frames: one value, or where it is animated, one at each edge of them."""
-    path = f'sequence_editor.strips_all["{bpy.utils.escape_identifier(strip.name)}"].{name}'
-    curve = fcurve(scene, path)
+def _curve(strip: bpy.types.Strip, name: str, frames: range) -> tuple[float, ...]:
+    """A property of a strip over these frames: one value, or where it is animated, one at each edge of them.
+
+    Blender hears animation one frame late.
+    """
+    curve = curves.find(strip, name)
     if curve is None:
         return (float(getattr(strip, name)),)
-    return tuple(float(curve.evaluate(frame)) for frame in range(frames.start, frames.stop + 1))
+    return tuple(float(curve.evaluate(frame - 1)) for frame in range(frames.start, frames.stop + 1))
 
 
 def _common(one: range, other: range) -> range:

@@ -239,6 +239,13 @@ class S2L_PG_head(bpy.types.PropertyGroup):
     is_head: BoolProperty(name="Head", description="Whether this object is the pose of a head")
     speaker_path: StringProperty(name="Speaker", description="The trained speaker file (.s2l)", subtype="FILE_PATH")
     movie_path: StringProperty(name="Footage", description="The movie on the head", subtype="FILE_PATH")
+    has_face: BoolProperty(name="Has Face", description="Whether a face was chosen", options={"HIDDEN"})
+    face: FloatVectorProperty(
+        name="Face", description="Where the speaker is first seen, from 0 to 1 across and down", size=2
+    )
+    face_since: FloatProperty(
+        name="Face Since", description="Second of the movie at which the speaker is first seen", options={"HIDDEN"}
+    )
     start: FloatProperty(name="Start", description="First second of the movie that is used", subtype="TIME_ABSOLUTE")
     end: FloatProperty(name="End", description="Second of the movie at which its use ends", subtype="TIME_ABSOLUTE")
     origin: FloatProperty(name="Origin", description="Frame of the timeline on which second 0 of the movie falls")

@@ -12,6 +12,7 @@ from ..s2l_core.jobs import CameraView, Media, RenderJob
 from .cameras import camera_from_head
 from .head_scene import footage_camera_world
 from .preferences import settings
+from .strips import chosen_face
 
 
 class Head(NamedTuple):
@@ -53,7 +54,7 @@ def render_job(head: Head, scene: bpy.types.Scene, camera_world: Matrix, view: C
     last = max(source.start, source.end - source.seconds_per_frame / 2)  # the end is the moment after the last frame
     return RenderJob(
         speaker_path=_absolute(source.speaker_path, head.object),
-        footage=Media(_absolute(source.movie_path, head.object), source.start, source.end),
+        footage=Media(_absolute(source.movie_path, head.object), source.start, source.end, chosen_face(head.object)),
         moment=min(max(moment, source.start), last),
         camera=view,
         pose=camera_from_head(camera_world, head.matrix),

@@ -10,6 +10,7 @@ import bpy
 
 from ..s2l_core.errors import BadJob
 from ..s2l_core.jobs import DubJob, from_json
+from . import stacking
 from .entries import Existing
 from .records import versions
 from .strips import Placement
@@ -41,15 +42,36 @@ def retire(scene: bpy.types.Scene, names: tuple[str, ...], existing: Existing, h
     """Let earlier strips give way to a new result: they are muted, or it takes their place. Files stay in any case."""
     if existing == "KEEP":
         return
-    editor = scene.sequence_editor
-    for strip in [strip for strip in editor.strips_all if strip.name in names and JOB in strip and strip != heir]:
-        if existing == "VERSION":
-            strip.mute = True
-            continue
-        channel, owner = strip.channel, strip.parent_meta()
-        (owner or editor).strips.remove(strip)
-        if owner is None:
-            heir.channel = min(channel, heir.channel)
+    for strip in [strip for strip in scene.sequence_editor.strips_all if strip.name in names and JOB in strip]:
+        if strip != heir:
+            _give_back(strip)
+            if existing == "VERSION":
+                strip.mute = True
+            else:
+                _remove(strip, heir)
+
+
+def is_mouth(strip: bpy.types.Strip) -> bool:
+    """Whether a result shows a mouth only."""
+    return JOB in strip and job_of(strip).encoding.layer == "mouth"
+
+
+def _give_back(strip: bpy.types.Strip) -> None:
+    """Let the effects that take a result, where its heir has not taken its place, take the footage again."""
+    level = stacking.level_of(strip)
+    footage = next((other for other in level.strips if other.name == strip.get(_FOOTAGE)), None)
+    for effect in stacking.effects_of(level, [strip]):
+        if footage is not None:
+            stacking.take_over(effect, [strip], footage)
+
+
+def _remove(strip: bpy.types.Strip, heir: bpy.types.Strip) -> None:
+    """Remove a result, and let its heir have the channel if it lay below it."""
+    level, channel = stacking.level_of(strip), strip.channel
+    level.strips.remove(strip)
+    is_beside = stacking.level_of(heir) == level and channel < heir.channel
+    if is_beside and stacking.is_free(level, channel, stacking.span(heir)):
+        heir.channel = channel
 
 
 def label(strip: bpy.types.Strip, job_text: str, result: dict[str, Any]) -> None:

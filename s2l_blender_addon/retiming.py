@@ -41,6 +41,15 @@ class Retiming:
         return np.interp(indices, self.indices, self.shares) * whole
 
 
+def obstacle(strip: bpy.types.Strip) -> str:
+    """Why the retiming of a strip cannot be followed, as a sentence without its period; empty where it can."""
+    try:
+        read(strip)
+    except BadJob as error:
+        return f"{error.message.removesuffix('.')}: {error.hint[0].lower()}{error.hint[1:].removesuffix('.')}"
+    return ""
+
+
 def read(strip: bpy.types.Strip) -> Retiming | None:
     """The retiming of a movie or sound strip; None without keys.
 

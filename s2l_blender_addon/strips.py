@@ -1,4 +1,4 @@
-"""Finding the strips that the user means, and inserting results.
+"""Finding the strips that the user means.
 
 How strips play their media is told by ``timing.py`` and ``mixing.py``.
 """
@@ -15,13 +15,13 @@ from typing import Any
 import bpy
 
 from ..s2l_core.errors import BadJob, FileMissing
-from ..s2l_core.jobs import Encoding, Media
+from ..s2l_core.jobs import Media
 from .mixing import sound_path, sound_track
 from .timing import frame_rate, media_rate, media_speed, shown_frames, visible
 
-HIGHEST_CHANNEL = 128
 _SPEED_TOLERANCE = 2e-3
 MOVIE, SOUND = "MOVIE", "SOUND"  # kinds of strips: those with moving pictures, and those with sound
+SOURCES = {MOVIE: "s2l_footage", SOUND: "s2l_sound"}  # custom properties of a dubbed strip: names of its sources
 _IMAGE = "IMAGE"
 _LINEAR_SUFFIXES = {".exr", ".dpx"}
 _ADVICE = {
@@ -30,18 +30,6 @@ _ADVICE = {
     "META": "Open the meta strip {} and select the movie or image strip of the speaker in it",
     "IMAGE": "The strip {} is a single picture: select a movie, or a sequence of pictures",
 }
-_SOURCES = {MOVIE: "s2l_footage", SOUND: "s2l_sound"}  # custom properties of a dubbed strip: names of its sources
-_APPEARANCE = (
-    "blend_type",
-    "blend_alpha",
-    "color_multiply",
-    "color_saturation",
-    "multiply_alpha",
-    "use_flip_x",
-    "use_flip_y",
-)
-_TRANSFORM = ("scale_x", "scale_y", "offset_x", "offset_y", "rotation", "origin", "filter")
-_CROP = ("min_x", "max_x", "min_y", "max_y")
 
 
 @dataclass(frozen=True)
@@ -55,6 +43,7 @@ class Playback:
         end: Frame after the last one.
         origin: Frame, also between two, on which the media would start if nothing were trimmed.
         seconds_per_frame: Media seconds that pass in one frame of the timeline.
+        face: Which of the faces in it is meant, see :class:`s2l_core.jobs.Media`.
     """
 
     strip: str
@@ -72,7 +61,15 @@ class Playback:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where the result of a job goes: names and numbers only, since strips may vanish while a job runs."""
+    """Where the result of a job goes: names and numbers only, since strips may vanish while a job runs.
+
+    Attributes:
+        scene: Name of the scene.
+        footage: Name of the movie strip.
+        sound: Names of the sound strips, one a line.
+        first: First frame of the timeline.
+        end: Frame after the last one.
+    """
 
     scene: str
     footage: str
@@ -90,7 +87,7 @@ def footage(scene: bpy.types.Scene) -> bpy.types.Strip | None:
     """The movie or image strip of the speaker: the one that the scene names, or else the active one, or else the only
     one.
 
-    A dubbed strip stands for the footage that it was made from.
+    A dubbed strip stands for the footage that it was made from, and a meta strip for the footage in it.
     """
     if name := scene.s2l.footage_strip:
         return _find(scene, MOVIE, name)
@@ -100,7 +97,7 @@ def footage(scene: bpy.types.Scene) -> bpy.types.Strip | None:
 def missing_footage(scene: bpy.types.Scene) -> str:
     """What to do where there is no footage, as a sentence without its period."""
     strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
-    if strip is None or strip.type not in _ADVICE or _SOURCES[MOVIE] in strip:
+    if strip is None or strip.type not in _ADVICE or SOURCES[MOVIE] in strip:
         return "Select the movie or image strip of the speaker"
     return _ADVICE[strip.type].format(strip.name)
 
@@ -110,7 +107,7 @@ def screened(scene: bpy.types.Scene) -> bpy.types.Strip | None:
     itself.
     """
     strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
-    is_dubbed = strip is not None and _is_of_kind(strip, MOVIE) and _SOURCES[MOVIE] in strip
+    is_dubbed = strip is not None and _is_of_kind(strip, MOVIE) and SOURCES[MOVIE] in strip
     return strip if is_dubbed else footage(scene)
 
 
@@ -125,8 +122,8 @@ def voices(scene: bpy.types.Scene) -> list[bpy.types.Strip]:
     if driving := driving_strips(scene, footage(scene)):
         return driving
     strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
-    if strip is not None and (sources := strip.get(_SOURCES[SOUND])):
-        return list(filter(None, (_find(scene, SOUND, source) for source in _split(sources))))
+    if strip is not None and (sources := strip.get(SOURCES[SOUND])):
+        return list(filter(None, (_find(scene, SOUND, source) for source in sound_names(str(sources)))))
     if strip is None or strip.type != SOUND:
         return []
     return [other for other in _of_kind(scene, SOUND) if other.select or other == strip]
@@ -152,7 +149,7 @@ def pairs(scene: bpy.types.Scene) -> list[tuple[bpy.types.Strip, list[bpy.types.
 
 def sources(scene: bpy.types.Scene) -> list[bpy.types.Strip]:
     """The movie and image strips that were filmed, not dubbed."""
-    return [strip for strip in _of_kind(scene, MOVIE) if _SOURCES[MOVIE] not in strip]
+    return [strip for strip in _of_kind(scene, MOVIE) if SOURCES[MOVIE] not in strip]
 
 
 def driven(sound: bpy.types.Strip) -> str:
@@ -178,6 +175,20 @@ def give_voice(movie: bpy.types.Strip, name: str) -> None:
     movie.s2l.voice_identifier = identify(sound) if sound else ""
 
 
+def let_drive(scene: bpy.types.Scene, movie: str, sounds: list[str]) -> None:
+    """Let these sound strips, and no others, drive the movie strip of a name."""
+    for sound in _of_kind(scene, SOUND):
+        if sound.name in sounds:
+            drive(sound, movie)
+        elif driven(sound) == movie:
+            drive(sound, "")
+
+
+def sound_names(text: str) -> list[str]:
+    """The names of sound strips that a placement holds."""
+    return text.splitlines()
+
+
 def owner_of(group: bpy.types.PropertyGroup) -> bpy.types.Strip:
     """The strip that a group of properties belongs to."""
     strips = group.id_data.sequence_editor.strips_all
@@ -197,15 +208,22 @@ def movie_of_name(scene: bpy.types.Scene, name: str) -> bpy.types.Strip | None:
     return _find(scene, MOVIE, name)
 
 
-def choose_face(scene: bpy.types.Scene, name: str, place: tuple[float, float], since: float) -> None:
+def choose_face(scene: bpy.types.Scene, name: str, face: tuple[float, ...]) -> None:
     """Tell which of the faces in a movie strip is the speaker's, see :class:`s2l_core.jobs.Media`."""
     if strip := _find(scene, MOVIE, name):
-        strip.s2l.has_face, strip.s2l.face, strip.s2l.face_since = True, place, since
+        keep_face(strip, face)
 
 
-def chosen_face(strip: bpy.types.Strip) -> tuple[float, ...]:
-    """Which of the faces in a movie strip is the speaker's; empty for the largest."""
-    return (*strip.s2l.face, strip.s2l.face_since) if strip.s2l.has_face else ()
+def keep_face(owner: bpy.types.Strip | bpy.types.Object, face: tuple[float, ...]) -> None:
+    """Let a strip, or a head, tell which of the faces in its movie is the speaker's; nothing for the largest."""
+    owner.s2l.has_face = bool(face)
+    if face:
+        owner.s2l.face, owner.s2l.face_since = face[:2], face[2] if len(face) > 2 else 0.0
+
+
+def chosen_face(owner: bpy.types.Strip | bpy.types.Object) -> tuple[float, ...]:
+    """Which of the faces in the movie of a strip, or of a head, is the speaker's; empty for the largest."""
+    return (*owner.s2l.face, owner.s2l.face_since) if owner.s2l.has_face else ()
 
 
 def own_sound(scene: bpy.types.Scene, movie: bpy.types.Strip | None) -> bpy.types.Strip | None:
@@ -403,56 +421,12 @@ def media_frames(strip: bpy.types.Strip, playback: Playback) -> list[int]:
     return [math.floor((frame - playback.origin) * step + 0.5) for frame in range(playback.first, playback.end)]
 
 
-def insert_result(placement: Placement, path: str, encoding: Encoding) -> bpy.types.Strip | None:
-    """Show a dubbed movie, or folder of pictures, on the frames of a placement, above its footage and looking like it.
-
-    Returns:
-        The new strip, made active; None where the scene is gone.
-
-    Raises:
-        BadJob: Every channel above the footage is taken.
-    """
-    scene = bpy.data.scenes.get(placement.scene)
-    if scene is None:
-        return None
-    editor = scene.sequence_editor or scene.sequence_editor_create()
-    source = _find(scene, MOVIE, placement.footage)
-    channel = _free_channel(editor, _channel(source) + 1 if source else 1, placement)
-    name = f"{placement.footage} {'Mouth' if encoding.layer == 'mouth' else 'Dubbed'}"
-    strip = _new_strip(editor, name, path, channel, placement.first)
-    strip.frame_final_duration = placement.end - placement.first
-    strip[_SOURCES[MOVIE]], strip[_SOURCES[SOUND]] = placement.footage, placement.sound
-    if source:
-        _copy_appearance(source, strip)
-    if encoding.layer == "mouth":
-        strip.blend_type = "ALPHA_OVER"
-        strip.alpha_mode = "PREMUL" if encoding.format == "exr" else "STRAIGHT"
-    for other in editor.strips_all:
-        other.select = other == strip
-    editor.active_strip = strip
-    return strip
-
-
 def mark_untouched(strip: bpy.types.Strip, spans: list[dict[str, Any]]) -> None:
     """Set a marker at every span of a result that kept its own mouth, named after the reason."""
     scene = strip.id_data
     first = round(strip.frame_start)
     for span in spans:
         scene.timeline_markers.new(str(span["reason"]).capitalize(), frame=first + int(span["first"]))
-
-
-def _new_strip(editor: bpy.types.SequenceEditor, name: str, path: str, channel: int, first: int) -> bpy.types.Strip:
-    if not Path(path).is_dir():
-        return editor.strips.new_movie(name, path, channel, first)
-    pictures = sorted(file.name for file in Path(path).iterdir() if file.suffix in {".png", ".exr"})
-    strip = editor.strips.new_image(name, str(Path(path) / pictures[0]), channel, first)
-    for picture in pictures[1:]:
-        strip.elements.append(picture)
-    return strip
-
-
-def _split(names: str) -> list[str]:
-    return str(names).splitlines()
 
 
 def _of_kind(scene: bpy.types.Scene, kind: str) -> list[bpy.types.Strip]:
@@ -476,13 +450,16 @@ def _of_identifier(scene: bpy.types.Scene, kind: str, identifier: str) -> bpy.ty
 
 def _active(scene: bpy.types.Scene, kind: str) -> bpy.types.Strip | None:
     strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
-    if strip is not None and (source := strip.get(_SOURCES[kind])):
+    if strip is not None and (source := strip.get(SOURCES[kind])):
         return _find(scene, kind, source)
+    if strip is not None and strip.type == "META":
+        filmed = [inner for inner in strip.strips if _is_of_kind(inner, kind) and SOURCES[kind] not in inner]
+        return filmed[0] if len(filmed) == 1 else None
     return strip if strip is not None and _is_of_kind(strip, kind) else None
 
 
 def _only(scene: bpy.types.Scene, kind: str) -> bpy.types.Strip | None:
-    candidates = [strip for strip in _of_kind(scene, kind) if _SOURCES[kind] not in strip]
+    candidates = [strip for strip in _of_kind(scene, kind) if SOURCES[kind] not in strip]
     return candidates[0] if len(candidates) == 1 else None
 
 
@@ -496,33 +473,3 @@ def _sound_clock(scene: bpy.types.Scene, strip: bpy.types.Strip) -> tuple[float,
     """``origin`` and ``seconds_per_frame`` of a sound strip's playback."""
     rate = float(frame_rate(scene))
     return strip.frame_start - strip.animation_offset_start + strip.sound_offset * rate, 1 / rate
-
-
-def _channel(strip: bpy.types.Strip) -> int:
-    """The channel of a strip, or of the outermost meta strip that holds it."""
-    while (parent := strip.parent_meta()) is not None:
-        strip = parent
-    return int(strip.channel)
-
-
-def _free_channel(editor: bpy.types.SequenceEditor, lowest: int, placement: Placement) -> int:
-    taken = {
-        strip.channel
-        for strip in editor.strips
-        if strip.frame_final_start < placement.end and strip.frame_final_end > placement.first
-    }
-    for channel in range(lowest, HIGHEST_CHANNEL + 1):
-        if channel not in taken:
-            return channel
-    raise BadJob("Every channel above the footage is taken.", "Free one and add the dubbed movie to it.")
-
-
-def _copy_appearance(source: bpy.types.Strip, target: bpy.types.Strip) -> None:
-    owners = (
-        (source, target, _APPEARANCE),
-        (source.transform, target.transform, _TRANSFORM),
-        (source.crop, target.crop, _CROP),
-    )
-    for old, new, attributes in owners:
-        for attribute in attributes:
-            setattr(new, attribute, getattr(old, attribute))

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..s2l_core.errors import BadJob
-from . import retiming
+from . import retiming, stacking
 
 _TOLERANCE = 1e-3  # Blender keeps positions in single precision
 
@@ -57,6 +57,18 @@ def sounding(scene: bpy.types.Scene, strip: bpy.types.Strip) -> range:
     return range(max(inside.start, math.floor(strip.frame_start + _TOLERANCE)), min(inside.stop, end))
 
 
+def obstacle(strip: bpy.types.Strip) -> str:
+    """Why nobody can tell what a strip shows or sounds at a moment, as a sentence without its period; empty where one
+    can.
+    """
+    holder = strip
+    while holder is not None:
+        if any(effect.type == "SPEED" and not effect.mute for effect in stacking.fed_by(holder)):
+            return f"A Speed Control effect bends the time of the strip {holder.name}: retime the strip instead"
+        holder = holder.parent_meta()
+    return retiming.obstacle(strip)
+
+
 def shown_frames(scene: bpy.types.Scene, strip: bpy.types.Strip, path: str, frames: range) -> NDArray[np.int64]:
     """Which frame of its media, counted from 0, a movie or image strip shows on each of these frames of the timeline.
 
@@ -80,8 +92,10 @@ def shown_frames(scene: bpy.types.Scene, strip: bpy.types.Strip, path: str, fram
     indices = np.maximum(positions, 0.0) * speed
     if bent:
         indices = bent.shown(indices, length)
-    nearest = np.floor(indices.clip(0, length - 1) + 0.5).astype(np.int64)
-    return nearest + strip.animation_offset_start
+    indices = indices.clip(0, length - 1)
+    if strip.strobe > 1.0:
+        indices -= np.fmod(indices, strip.strobe)
+    return np.floor(indices + 0.5).astype(np.int64) + strip.animation_offset_start
 
 
 def media_speed(scene: bpy.types.Scene, strip: bpy.types.Strip, path: str) -> Fraction:

@@ -61,6 +61,17 @@ def answer(request: dict[str, Any]) -> None:
         answer(json.loads(line))
 
 
+def dub_pictures(request: dict[str, Any]) -> None:
+    """Dub into a folder of pictures: those of a folder at 25 frames per second that the environment names."""
+    job = request["params"]
+    pictures, output = sorted(Path(os.environ["S2L_FAKE_PICTURES"]).iterdir()), Path(job["output_path"])
+    output.mkdir()
+    moments = job["moments"] or [frame / 25 for frame in range(round(25 * job["voice"]["seconds"]))]
+    for number, moment in enumerate(moments, 1):
+        shutil.copy(pictures[round(moment * 25)], output / f"{number:06}.png")
+    send(id=request["id"], result={"output_path": str(output), "frames_written": len(moments), "job": job})
+
+
 def hand_out_head(job: dict[str, Any]) -> None:
     """Leave the head that the environment names, with its plate where it has one, and the job beside it."""
     head, output = Path(os.environ["S2L_FAKE_HEAD"]), Path(job["output_path"])

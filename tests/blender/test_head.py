@@ -277,6 +277,14 @@ def test_dubbed_strip_gives_the_head_its_own_movie(scene, strips, create, make_m
     assert Path(bpy.path.abspath(texture.image.filepath)).samefile(dubbed.filepath)
 
 
+def test_head_is_that_of_the_chosen_face(module, scene, create, footage, tmp_path) -> None:
+    module("s2l_blender_addon.strips").choose_face(scene, footage.name, (0.75, 0.3))
+    head = create()
+    job = json.loads((tmp_path / "speech2lip/Ada_head.json").read_text())
+    assert job["footage"]["face"] == pytest.approx([0.75, 0.3])
+    assert module("s2l_blender_addon.strips").chosen_face(head) == tuple(job["footage"]["face"])
+
+
 def test_plate_fills_the_footage_behind_the_head(scene, hand_out, create) -> None:
     hand_out(WIDE)
     create()

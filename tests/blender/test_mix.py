@@ -23,14 +23,10 @@ TOLERANCE = 0.03
 MOST_LATE = RATE // 20
 """Samples by which Blender plays a retimed sound early or late, at most."""
 MIX = """
-import json, sys, numpy
-from s2l_core.jobs import Mix, Sound
+import sys, numpy, pathlib
+from s2l_core.jobs import from_json
 from s2l_core.media.mix import mix
-sounds = [
-    Sound(**{key: tuple(value) if isinstance(value, list) else value for key, value in sound.items()})
-    for sound in json.loads(sys.argv[1])
-]
-numpy.save(sys.argv[2], mix(Mix(3.0, tuple(sounds))))
+numpy.save(sys.argv[2], mix(from_json(pathlib.Path(sys.argv[1]).read_text()).voice))
 """
 
 
@@ -63,48 +59,45 @@ def sequencer_override(scene):
     return bpy.context.temp_override(window=window, area=area, region=region, scene=scene)
 
 
-def overlap(strips, voices) -> list[dict]:
+def overlap(strips, voices) -> None:
     first, second = strips.new_sound("A", voices[2], 1, 1), strips.new_sound("B", voices[1], 2, 26)
     first.volume, second.volume = 0.5, 0.8
-    return [
-        {"path": voices[2], "at": 0.0, "seconds": 3.0, "moments": (0.0, 3.0), "volumes": (0.5,)},
-        {"path": voices[1], "at": 1.0, "seconds": 2.0, "moments": (0.0, 2.0), "volumes": (0.8,)},
-    ]
 
 
-def trimmed(strips, voices) -> list[dict]:
+def trimmed(strips, voices) -> None:
     strip = strips.new_sound("A", voices[2], 1, 1)
     strip.frame_offset_start, strip.frame_offset_end = 10, 100 - 60
-    return [{"path": voices[2], "at": 0.4, "seconds": 2.0, "moments": (0.4, 2.4)}]
 
 
-def faded(strips, voices) -> list[dict]:
+def faded(strips, voices) -> None:
     strip = strips.new_sound("A", voices[2], 1, 1)
     for frame, volume in ((1, 0.0), (26, 1.0), (51, 0.2), (76, 0.6)):
         strip.volume = volume
         strip.keyframe_insert("volume", frame=frame)
-    volumes = []
-    for frame in range(LENGTH + 1):  # Blender hears animation one frame late
-        bpy.context.scene.frame_set(frame)
-        volumes.append(strip.volume)
-    return [{"path": voices[2], "at": 0.0, "seconds": 3.0, "moments": (0.0, 3.0), "volumes": volumes}]
 
 
-def panned(pan: float, channels: int = 1, mono: bool = False) -> Callable[..., list[dict]]:
-    def panned(strips, voices) -> list[dict]:
+def moved_across(strips, voices) -> None:
+    strip = strips.new_sound("A", voices[1], 1, 1)
+    for frame, pan in ((1, -1.0), (76, 1.0)):
+        strip.pan = pan
+        strip.keyframe_insert("pan", frame=frame)
+
+
+def panned(pan: float, channels: int = 1, mono: bool = False) -> Callable[..., None]:
+    def panned(strips, voices) -> None:
         strip = strips.new_sound("A", voices[channels], 1, 1)
         strip.pan, strip.sound.use_mono, strip.volume = pan, mono, 0.5
-        return [
-            {"path": voices[channels], "at": 0.0, "seconds": 3.0, "moments": (0.0, 3.0)}
-            | {"pans": (pan,), "mono": mono, "volumes": (0.5,)}
-        ]
 
     return panned
 
 
-def shifted(strips, voices) -> list[dict]:
+def shifted(strips, voices) -> None:
     strips.new_sound("A", voices[2], 1, 1).sound_offset = 0.1
-    return [{"path": voices[2], "at": 0.1, "seconds": 2.9, "moments": (0.0, 2.9)}]
+
+
+def late(strips, voices) -> None:
+    strip = strips.new_sound("A", voices[2], 1, 20)
+    strip.pan, strip.sound.use_mono = -0.5, True
 
 
 def mixdown(scene, path: Path) -> np.ndarray:
@@ -117,9 +110,20 @@ def difference(own: np.ndarray, truth: np.ndarray) -> float:
     return float(np.sqrt(np.mean((own - truth) ** 2) / np.mean(truth**2)))
 
 
-def own_mix(sounds: list[dict], path: Path) -> np.ndarray:
-    subprocess.run([os.environ["S2L_WORKER_PYTHON"], "-c", MIX, json.dumps(sounds), path], cwd=ROOT, check=True)
-    return np.load(path)
+@pytest.fixture
+def own_mix(module, scene, tmp_path) -> Callable[[], np.ndarray]:
+    """What the engine hears of a job with the scene's sound strips."""
+
+    def own_mix() -> np.ndarray:
+        jobs, mixing = module("s2l_core.jobs"), module("s2l_blender_addon.mixing")
+        voice = mixing.mix(scene, list(scene.sequence_editor.strips), range(1, LENGTH + 1))
+        job = jobs.DubJob("speaker.s2l", jobs.Media("movie.mp4"), voice, "out.mp4")
+        document, result = tmp_path / "job.json", tmp_path / "own.npy"
+        document.write_text(json.dumps(jobs.to_document(job)))
+        subprocess.run([os.environ["S2L_WORKER_PYTHON"], "-c", MIX, document, result], cwd=ROOT, check=True)
+        return np.load(result)
+
+    return own_mix
 
 
 @pytest.mark.skipif("S2L_WORKER_PYTHON" not in os.environ, reason="needs a Python with the library")
@@ -133,11 +137,15 @@ def own_mix(sounds: list[dict], path: Path) -> np.ndarray:
         *(pytest.param(panned(pan), id=f"pan {pan}") for pan in (-2, -1, -0.3, 0, 0.5, 1, 2)),
         pytest.param(panned(0.5, channels=2), id="pan of two channels"),
         pytest.param(panned(0.5, channels=2, mono=True), id="pan of two channels summed"),
+        pytest.param(panned(0.0, channels=2, mono=True), id="two channels summed"),
+        pytest.param(panned(-0.7, channels=1, mono=True), id="pan of one channel summed"),
+        pytest.param(moved_across, id="animated pan"),
+        pytest.param(late, id="late, summed, to the left"),
     ],
 )
-def test_sounds_are_mixed_as_blender_mixes_them(scene, strips, voices, tmp_path, arrange) -> None:
-    sounds = arrange(strips, voices)
-    truth, own = mixdown(scene, tmp_path / "truth.wav"), own_mix(sounds, tmp_path / "own.npy")
+def test_sounds_are_mixed_as_blender_mixes_them(scene, strips, voices, tmp_path, own_mix, arrange) -> None:
+    arrange(strips, voices)
+    truth, own = mixdown(scene, tmp_path / "truth.wav"), own_mix()
     assert own.shape == truth.shape
     heard = truth.any(axis=1)  # Blender begins within blocks of samples, up to 20 ms late
     assert (own.any(axis=1) & ~heard).sum() < RATE // 50
@@ -145,7 +153,7 @@ def test_sounds_are_mixed_as_blender_mixes_them(scene, strips, voices, tmp_path,
 
 
 @pytest.mark.skipif("S2L_WORKER_PYTHON" not in os.environ, reason="needs a Python with the library")
-def test_a_retimed_sound_is_mixed_as_blender_mixes_it(scene, strips, voices, tmp_path) -> None:
+def test_a_retimed_sound_is_mixed_as_blender_mixes_it(scene, strips, voices, tmp_path, own_mix) -> None:
     """Twice as fast for one second, then slower to the old end; Blender 5.0 keeps the pitch unless told otherwise."""
     strip = strips.new_sound("A", voices[2], 1, 1)
     if hasattr(strip, "pitch_correction"):
@@ -155,9 +163,7 @@ def test_a_retimed_sound_is_mixed_as_blender_mixes_it(scene, strips, voices, tmp
         bpy.ops.sequencer.retiming_key_add(timeline_frame=51)
     strip.retiming_keys[1].timeline_frame = 26
     truth = mixdown(scene, tmp_path / "truth.wav")
-    last = strip.retiming_keys[2].timeline_frame
-    moments = [float(np.interp(frame, [1, 26, last], [0.0, 2.0, 2.0 + (last - 51) / 25])) for frame in range(1, 77)]
-    own = own_mix([{"path": voices[2], "at": 0.0, "seconds": 3.0, "moments": moments}], tmp_path / "own.npy")
+    own = own_mix()
     for part in (slice(RATE // 10, RATE - RATE // 10), slice(RATE + RATE // 10, 3 * RATE - RATE // 10)):
         lags = range(-MOST_LATE, MOST_LATE)
         late = min(lags, key=lambda lag: difference(np.roll(own[:, 0], lag)[part][:4800], truth[part, 0][:4800]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -324,16 +325,80 @@ def test_redo_runs_the_same_job_where_the_strip_is_now(queue, press, ready_to_du
     assert first.mute
 
 
+def change_everything(scene, footage, folder) -> None:
+    dub = scene.s2l.dub
+    dub.layer, dub.format, dub.crf = "mouth", "prores", 30
+    dub.silence_db, dub.rest_strength = -40.0, 0.25
+    dub.folder, footage.s2l.speaker_path = str(folder), "/nowhere/own.s2l"
+    footage.s2l.has_face, footage.s2l.face = True, (0.25, 0.5)
+
+
+def forget_everything(scene, footage) -> None:
+    dub = scene.s2l.dub
+    dub.layer, dub.format, dub.crf, dub.silence_db, dub.rest_strength = "picture", "h264", 17, -25.0, 1.0
+    dub.folder, dub.sound_strip, dub.speaker_path, scene.s2l.footage_strip = "", "", "/nowhere/scene.s2l", ""
+    footage.s2l.speaker_path, footage.s2l.has_face = "/nowhere/other.s2l", False
+
+
+def job_that_the_panels_ask_for(module, scene):
+    strips, dub_job = module("s2l_blender_addon.strips"), module("s2l_blender_addon.dub_job").dub_job
+    job, _ = dub_job(bpy.context, scene, strips.footage(scene), strips.voices(scene))
+    return job
+
+
+def assert_redo_with_changes_restores(module, scene, footage) -> None:
+    (dubbed,) = dubbed_strips()
+    forget_everything(scene, footage)
+    scene.sequence_editor.active_strip = dubbed
+    assert bpy.ops.s2l.redo_with_changes() == {"FINISHED"}
+    before = module("s2l_blender_addon.results").job_of(dubbed)
+    now = job_that_the_panels_ask_for(module, scene)
+    assert Path(now.output_path).parent == Path(before.output_path).parent
+    assert dataclasses.replace(now, output_path=before.output_path) == before
+
+
 def test_redo_with_changes_puts_the_settings_back_into_the_panels(
-    scene, queue, press, ready_to_dub, fake_worker, tmp_path
+    module, scene, queue, press, ready_to_dub, footage, fake_worker, tmp_path
+) -> None:
+    change_everything(scene, footage, tmp_path / "results")
+    press(DUB)
+    queue.finish()
+    assert_redo_with_changes_restores(module, scene, footage)
+
+
+def test_redo_with_changes_puts_animated_settings_back(
+    module, scene, queue, press, ready_to_dub, footage, fake_worker
+) -> None:
+    for frame, value in ((125, -60.0), (150, -20.0)):
+        scene.s2l.dub.silence_db = value
+        scene.keyframe_insert("s2l.dub.silence_db", frame=frame)
+    press(DUB)
+    queue.finish()
+    scene.animation_data_clear()
+    assert_redo_with_changes_restores(module, scene, footage)
+
+
+def test_redo_with_changes_takes_animation_off_settings_that_had_none(
+    module, scene, queue, press, ready_to_dub, footage, fake_worker
 ) -> None:
     press(DUB)
     queue.finish()
-    dub = scene.s2l.dub
-    before = (scene.s2l.footage_strip, dub.sound_strip, dub.speaker_path, dub.folder)
-    scene.s2l.footage_strip, dub.sound_strip, dub.speaker_path, dub.folder = "", "", "/nowhere.s2l", ""
-    assert bpy.ops.s2l.redo_with_changes() == {"FINISHED"}
-    assert (scene.s2l.footage_strip, dub.sound_strip, dub.speaker_path, dub.folder) == before
+    scene.keyframe_insert("s2l.dub.rest_strength", frame=130)
+    assert_redo_with_changes_restores(module, scene, footage)
+
+
+def test_redo_with_changes_puts_several_sounds_back(
+    module, scene, strips, sound, queue, press, ready_to_dub, footage, speech, fake_worker
+) -> None:
+    others = [strips.new_sound(name, str(sound), channel, 120) for channel, name in ((6, "Answer"), (7, "Noise"))]
+    scene.s2l.dub.sound_strip = ""
+    for strip in (speech, others[0]):
+        strip.s2l.drives = footage.name
+    press(DUB)
+    queue.finish()
+    speech.s2l.drives, others[1].s2l.drives = "", footage.name
+    assert_redo_with_changes_restores(module, scene, footage)
+    assert [strip.s2l.drives for strip in (speech, *others)] == ["Interview", "Interview", ""]
 
 
 def test_redo_needs_a_dubbed_strip(module, scene, ready_to_dub) -> None:

@@ -72,6 +72,13 @@ def break_off(stage, module, monkeypatch):
     return break_off
 
 
+def test_the_chosen_face_is_rendered(stage, render, asked) -> None:
+    render()
+    stage.head.s2l.has_face, stage.head.s2l.face = True, (0.75, 0.25)
+    render()
+    assert [job["footage"]["face"] for job in asked()] == [[], [0.75, 0.25]]
+
+
 def test_passes_are_colours_with_alpha_depth_and_mask(render) -> None:
     passes = render()
     alpha, blue, green, red = np.moveaxis(passes["Combined"], -1, 0)

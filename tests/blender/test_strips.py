@@ -173,56 +173,10 @@ def test_footage_is_the_named_strip_or_the_active_one_or_the_only_one(module, sc
 def test_dubbed_strip_stands_for_its_sources(module, scene, strips, movie, sound) -> None:
     footage, speech = add_movie(strips, movie), strips.new_sound("Speech", str(sound), 2, 1)
     library = module("s2l_blender_addon.strips")
-    dubbed = library.insert_result(
+    dubbed = module("s2l_blender_addon.placing").insert_result(
         library.Placement(scene.name, footage.name, speech.name, 1, 31), str(movie), module("s2l_core.jobs").Encoding()
     )
     assert scene.sequence_editor.active_strip == dubbed
     assert (library.footage(scene), library.voices(scene)) == (footage, [speech])
     scene.sequence_editor.active_strip = None
     assert library.footage(scene) == footage
-
-
-def test_movie_is_inserted_above_its_footage_and_looks_like_it(module, scene, strips, movie) -> None:
-    footage = add_movie(strips, movie, channel=2)
-    footage.transform.scale_x, footage.crop.min_x, footage.blend_alpha, footage.use_flip_x = 0.5, 3, 0.75, True
-    title = add_movie(strips, movie, start=21, channel=3)
-    later = add_movie(strips, movie, start=60, channel=4)
-    library = module("s2l_blender_addon.strips")
-    strip = library.insert_result(
-        library.Placement(scene.name, footage.name, "Speech", 11, 41), str(movie), module("s2l_core.jobs").Encoding()
-    )
-    assert (strip.channel, strip.frame_final_start, strip.frame_final_end) == (4, 11, 41)
-    assert (strip.transform.scale_x, strip.crop.min_x, strip.blend_alpha, strip.use_flip_x) == (0.5, 3, 0.75, True)
-    assert scene.sequence_editor.active_strip == strip
-    assert [other.frame_final_start for other in (footage, title, later)] == [1, 21, 60]
-
-
-def test_footage_inside_a_meta_strip_is_dubbed_above_the_meta_strip(module, scene, strips, movie) -> None:
-    footage = add_movie(strips, movie, channel=1)
-    meta = strips.new_meta("Meta", 5, 1)
-    footage.move_to_meta(meta)
-    library = module("s2l_blender_addon.strips")
-    assert library.footage(scene) == footage
-    strip = library.insert_result(
-        library.Placement(scene.name, footage.name, "Speech", 1, 31), str(movie), module("s2l_core.jobs").Encoding()
-    )
-    assert strip.channel == 6
-    assert strip.parent_meta() is None
-
-
-def test_movie_is_inserted_although_its_footage_is_gone(module, scene, movie) -> None:
-    library = module("s2l_blender_addon.strips")
-    strip = library.insert_result(
-        library.Placement(scene.name, "Gone", "Gone", 5, 25), str(movie), module("s2l_core.jobs").Encoding()
-    )
-    assert (strip.channel, strip.frame_final_start, strip.frame_final_end) == (1, 5, 25)
-
-
-def test_full_sequencer_gets_a_sentence(module, scene, strips, movie) -> None:
-    library = module("s2l_blender_addon.strips")
-    for channel in range(1, library.HIGHEST_CHANNEL + 1):
-        add_movie(strips, movie, channel=channel)
-    placement = library.Placement(scene.name, strips[0].name, "Speech", 1, 31)
-    with pytest.raises(module("s2l_core.errors").BadJob, match="channel"):
-        library.insert_result(placement, str(movie), module("s2l_core.jobs").Encoding())
-    assert len(strips) == library.HIGHEST_CHANNEL
