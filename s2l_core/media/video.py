@@ -295,8 +295,8 @@ def _decode_from(path: str, start: float) -> Iterator[_Decoded]:
                 time = float(index / rate)
             elif moment is not None:
                 time = float(moment - zero)
-            else:
-                continue
+            else:  # as the last frame of some streams: it follows the one before
+                time = previous + float(1 / rate)
             if time > previous:
                 aspect = upright_aspect(frame, stream.sample_aspect_ratio)
                 yield _Decoded(time, max(end, time + float(1 / rate)), slack(tick), frame, aspect)
