@@ -48,6 +48,8 @@ from .sequence import (
 _TIME_TOLERANCE = 0.001
 _ROUNDING = 5e-5
 """Seconds by which a moment may be off that Blender has kept in single precision."""
+_NOT_SOUGHT = "mpeg"
+"""The container in which times come out wrong after seeking: program streams, where not every frame has a time."""
 _SEEK_BEFORE = (Fraction(1, 5), Fraction(2), Fraction(10))
 """Seconds before a span at which reading may begin: transport streams are not sought by key frames."""
 _FIRST_FRAMES = 5
@@ -285,7 +287,7 @@ def _decode_from(path: str, start: float) -> Iterator[_Decoded]:
             raise NotAVideo(f"{path} holds no moving pictures.")
         zero, rate, tick = stream_start(stream), _constant_rate(stream), Fraction(stream.time_base or VideoInfo.tick)
         end = float((stream.duration or 0) * tick)
-        if start > 0 and zero is not None:
+        if start > 0 and zero is not None and container.format.name != _NOT_SOUGHT:
             container.seek(int((zero + Fraction(start)) / tick), stream=stream)
         previous = -math.inf
         for index, frame in enumerate(decode_video(container, stream)):

@@ -16,6 +16,7 @@ import numpy as np
 from make_counter import picture
 
 FRAMES = 100
+SPAN = 1.64
 RATE = 25
 H264 = {"crf": "4", "g": "40", "bf": "3"}
 OPEN_H264 = {"crf": "4", "x264-params": "open-gop=1:keyint=20:min-keyint=20:bframes=3:b-adapt=0:scenecut=0"}
@@ -103,16 +104,19 @@ def write_all(folder: Path) -> None:
 
 
 def numbers_of(path: Path) -> dict[str, list[float]]:
-    """When the frames of a movie begin, as the library reads them, and their numbers."""
+    """When the frames of a movie begin, as the library reads them, and their numbers; those from second SPAN on too."""
     from s2l_core.jobs import Media
-    from s2l_core.media.video import probe, read_frames, slack
+    from s2l_core.media.video import Frame, probe, read_frames, slack
+
+    def number(frame: Frame) -> int:
+        return sum(1 << bit for bit, is_set in enumerate(frame.image[32, 4::8, 1] > 127) if is_set)
 
     frames = list(read_frames(Media(str(path))))
-    rows = [frame.image[32, 4::8, 1] > 127 for frame in frames]
     return {
         "times": [frame.time for frame in frames],
-        "numbers": [int(sum(1 << bit for bit, is_set in enumerate(row) if is_set)) for row in rows],
+        "numbers": [number(frame) for frame in frames],
         "slack": [slack(probe(str(path)).tick)],
+        "span": [number(frame) for frame in read_frames(Media(str(path), SPAN))],
     }
 
 

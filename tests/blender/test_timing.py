@@ -251,6 +251,8 @@ def test_media_frames_are_those_that_blender_plays(scene, strips, streams, tmp_p
     moments = np.arange(strip.frame_duration) / float(Fraction(strip.fps).limit_denominator(1001))
     places = (np.searchsorted(times, moments + slack, side="right") - 1).clip(0)
     assert [read[name]["numbers"][place] for place in places] == shown
+    first = max(int(np.searchsorted(times, 1.64 + slack, side="right")) - 1, 0)
+    assert read[name]["span"] == read[name]["numbers"][first:]  # also where the library seeks
 
 
 def played_numbers(scene: Any, count: int, folder: Path) -> list[int]:
