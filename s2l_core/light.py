@@ -55,6 +55,7 @@ _SLOPES = (0.02, 0.035)
 """Differences that slopes make, as shares of the level: a mouth's own shadow, and light from another side."""
 _BLACK, _WHITE = 0.02, 0.98
 """Cells beyond these are clipped."""
+_LEAST_CLEAR = 0.3
 _FITTED = 0.7
 """Share of the cells that the light must explain; the others may be covered, or moved."""
 _NEGATIVE = -0.5
@@ -198,8 +199,9 @@ def _without_outliers(source: Tensor, target: Tensor, weights: Tensor, positions
 
 
 def _is_clear(cells: Tensor) -> Tensor:
-    """Where channels of cells are not clipped."""
-    return (cells > _BLACK) & (cells < _WHITE)
+    """Where channels of cells (N, 3, m) are not clipped, or nearly all are: then there is nothing else to go by."""
+    clear = (cells > _BLACK) & (cells < _WHITE)
+    return clear | (clear.float().mean(dim=2, keepdim=True) < _LEAST_CLEAR)
 
 
 def _fit(source: Tensor, target: Tensor, weights: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:

@@ -111,6 +111,16 @@ def test_small_differences_are_the_look_of_one_light() -> None:
     assert torch.equal(relight(learnt, light.of(np.array([2])).to_footage, POSITIONS), learnt)
 
 
+@pytest.mark.parametrize("channel", range(3))
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_a_channel_that_is_clipped_everywhere_is_so_in_the_lips(channel: int, level: float) -> None:
+    seen = 0.7 * skin()
+    seen[:, channel] = level
+    light, errors = fit_light(seen, skin(), EVERY, POSITIONS)
+    assert (relight(skin(), light.to_footage, POSITIONS) - seen).abs().max() < 0.02
+    assert errors < 0.05
+
+
 def test_a_negative_is_no_light() -> None:
     assert fit_light(1 - skin(), skin(), EVERY, POSITIONS)[1] == 1.0
 
