@@ -90,7 +90,7 @@ def tell_people_apart(
         media: The span; its ``face`` says who is meant.
         info: The video stream that it is taken from.
         times: (N,) seconds of the frames.
-        points: (N, P, 3) landmarks that follow whoever is the largest, NaN in frames without a face.
+        points: (N, P, 3) landmarks that follow anybody, NaN in frames without a face.
         layout: Which landmark is which.
         landmarks: Back-end that follows the chosen one where these follow others.
         device: Where it runs.
