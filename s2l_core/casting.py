@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from .events import Report
+from .face.identity import SAME, distance
 from .face.landmarks import open_detector
 from .face.layout import LandmarkLayout
 from .face.mesh_detector import MeshDetector
@@ -126,6 +127,8 @@ def tell_people_apart(
     chosen = usual if identity is None else choose_by_identity(people, identity)
     key = "" if chosen == usual else f"-{chosen}"
     numbers, uncertain = number_frames(people, strands, chosen, len(times))
+    if identity is not None and chosen != NOBODY and distance(people[chosen].identity, identity) > SAME:
+        uncertain |= numbers == chosen
     gaps = overlooked(strands, numbers, shots, chosen) if chosen != NOBODY else []
 
     def follow() -> Tensors:

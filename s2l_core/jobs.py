@@ -57,7 +57,7 @@ class Media:
         if self.end is not None and not (math.isfinite(self.end) and self.end > self.start):
             raise BadJob(f"The end of {self.path} is {self.end} s; it must lie after its start at {self.start} s.")
         if self.face and not (len(self.face) in (2, 3) and all(0.0 <= place <= 1.0 for place in self.face[:2])):
-            raise BadJob(f"The face in {self.path} is not at a place of the picture.", "Write two numbers from 0 to 1, and a second or none.")
+            raise BadJob(f"The face in {self.path} is not at a place of the picture.", "Write two numbers from 0 to 1.")
         if len(self.face) == 3 and not (math.isfinite(self.face[2]) and self.face[2] >= 0.0):
             raise BadJob(f"The face in {self.path} is not at a second from 0 on.")
 
