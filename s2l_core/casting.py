@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from .events import Report
+from .face.identity import SAME, distance
 from .face.landmarks import open_detector
 from .face.layout import LandmarkLayout
 from .face.mesh_detector import MeshDetector
@@ -90,7 +91,7 @@ def tell_people_apart(
         media: The span; its ``face`` says who is meant.
         info: The video stream that it is taken from.
         times: (N,) seconds of the frames.
-        points: (N, P, 3) landmarks that follow whoever is the largest, NaN in frames without a face.
+        points: (N, P, 3) landmarks that follow anybody, NaN in frames without a face.
         layout: Which landmark is which.
         landmarks: Back-end that follows the chosen one where these follow others.
         device: Where it runs.
@@ -126,6 +127,8 @@ def tell_people_apart(
     chosen = usual if identity is None else choose_by_identity(people, identity)
     key = "" if chosen == usual else f"-{chosen}"
     numbers, uncertain = number_frames(people, strands, chosen, len(times))
+    if identity is not None and chosen != NOBODY and distance(people[chosen].identity, identity) > SAME:
+        uncertain |= numbers == chosen
     gaps = overlooked(strands, numbers, shots, chosen) if chosen != NOBODY else []
 
     def follow() -> Tensors:

@@ -132,10 +132,9 @@ def _judge_pictures(footage: Footage, face_width: float, yaw: float, blur: float
     except (FootageTooShort, TooFewFaces) as refusal:
         yield Finding("poor", str(refusal))
     else:
-        if footage.seconds < 60:
-            yield Finding(
-                "usable", f"{footage.seconds:.0f} s are enough for a try; one to four minutes give good lips."
-            )
+        seconds = float((~footage.somebody_else).mean()) * footage.seconds
+        if seconds < 60:
+            yield Finding("usable", f"{seconds:.0f} s are enough for a try; one to four minutes give good lips.")
         share = float((footage.track.found | footage.somebody_else).mean())
         if share < 0.95:
             yield Finding("usable", f"{1 - share:.0%} of the frames show no face; trim them away if you can.")

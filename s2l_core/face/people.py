@@ -20,10 +20,10 @@ Pictures = Callable[[int], Iterator[NDArray[np.uint8]]]
 """Gives the pictures of a clip from a frame on."""
 
 NOBODY = -1
-_EVERY = 0.5
+_EVERY = 1.0
 _LEAST_LOOKS = 3
 """A face that is followed is looked at every so many seconds, and this often at least."""
-_ALL_EVERY = 1.5
+_ALL_EVERY = 2.0
 """Seconds after which all faces in a picture are looked for."""
 _STILL_SECONDS = 2.0
 """A face that does not move for so long is taken for a photograph where others do."""
@@ -115,7 +115,7 @@ def look_at_faces(
     find_all: Callable[[NDArray[np.uint8]], list[Face]],
     report: Report,
 ) -> Sights:
-    """Look at the face that the landmarks follow every half a second, and at all others now and then. Between two looks
+    """Look at the face that the landmarks follow every second, and at all others now and then. Between two looks
     at what seem to be two people without a cut, the frame is searched in which one takes the place of the other.
 
     Args:
