@@ -5,6 +5,7 @@ The truth is Blender's own render of the same stack, in which the footage itself
 
 from __future__ import annotations
 
+import ctypes
 import os
 import random
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
+from test_strips import sequencer_override
 
 SIZE, LENGTH = 48, 60
 TOLERANCE = 2.5 / 255
@@ -538,6 +540,15 @@ def speed_up_its_meta(edit, footage) -> None:
     edit.effect("Faster", "SPEED", 6, 1, 61, meta)
 
 
+def change_its_speed_smoothly(edit, footage) -> None:
+    """Set the flag that marks the end of a transition: without a window no operator selects keys to add one."""
+    edit.scene.sequence_editor.active_strip = footage
+    with sequencer_override(edit.scene):
+        bpy.ops.sequencer.retiming_key_add(timeline_frame=30)
+    flag_offset = edit.module("s2l_blender_addon.retiming")._FLAG_OFFSET
+    ctypes.c_int.from_address(footage.retiming_keys[1].as_pointer() + flag_offset).value |= 1
+
+
 def change_its_colours(edit, footage) -> None:
     edit.scene.s2l.dub.format, footage.colorspace_settings.name = "exr", "Non-Color"
 
@@ -560,6 +571,7 @@ def show_a_clip(edit, footage) -> None:
     [
         (speed_up, "Speed Control"),
         (speed_up_its_meta, "Speed Control"),
+        (change_its_speed_smoothly, "changes smoothly: remove the transition"),
         (change_its_colours, "EXR pictures are linear"),
         (show_a_scene, "shows a scene: render it to a movie"),
         (show_a_clip, "shows a movie clip: add its file as a movie strip"),

@@ -82,6 +82,10 @@ def reverse(strip) -> None:
     strip.use_reverse_frames = True
 
 
+def strobe(strip) -> None:
+    strip.strobe = 3.5
+
+
 def reverse_trimmed(strip) -> None:
     trim(strip)
     reverse(strip)
@@ -131,7 +135,7 @@ def freeze(strip) -> None:
 RATES = ["24000/1001", "24", "25", "30000/1001", "30", "50", "60", "varied"]
 CHANGES: list[Change] = [
     nothing, trim, trim_for_good, hold_beyond_the_ends, move, reverse, reverse_trimmed, put_into_meta,
-    retime(50.0), retime(200.0), trim_and_retime, freeze,
+    retime(50.0), retime(200.0), trim_and_retime, freeze, strobe,
 ]  # fmt: skip
 SCENES = [(25, 1.0), (24, 1.001), (30, 1.001), (60, 1.0), (24, 1.0), (30, 1.0), (50, 1.0)]
 # Every rate of media with every change, the timeline's rate and "Adjust Playback Rate" going round beside them.

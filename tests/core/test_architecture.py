@@ -108,6 +108,9 @@ def test_the_add_on_imports_only_documents_reports_and_errors() -> None:
     }
 
 
+_STRIP_FILES = ("strips", "timing", "mixing", "results", "placing", "stacking", "curves")
+
+
 def test_few_files_touch_the_strips_of_the_sequencer() -> None:
     words = ("sequence_editor", "frame_final_", ".sequences", "new_movie", "new_sound")
     knowing = {
@@ -115,7 +118,7 @@ def test_few_files_touch_the_strips_of_the_sequencer() -> None:
         for path in modules("s2l_blender_addon", "operators", "panels")
         if any(word in path.read_text(encoding="utf-8") for word in words)
     }
-    assert knowing == {f"s2l_blender_addon/{name}.py" for name in ("strips", "timing", "mixing", "results")}
+    assert knowing == {f"s2l_blender_addon/{name}.py" for name in _STRIP_FILES}
 
 
 def test_only_one_file_asks_for_blenders_version() -> None:
