@@ -30,6 +30,7 @@ _LOOK = (
 )
 _COVERING = ("ALPHA_OVER", "CROSS", "GAMMA_CROSS")  # with an opaque picture nothing is seen of what is below
 _DEPTHS_WITH_ALPHA = (32, 64, 128)
+"""Bits of a pixel as Blender tells them, of four channels."""
 _ALPHA_MODIFIERS = ("MASK", "COMPOSITOR")
 _OF_THE_FILE = ("filepath", "use_proxy_custom_file")  # of a proxy: it is one of another movie
 
@@ -126,20 +127,23 @@ def is_opaque(strip: bpy.types.Strip) -> bool:
     if strip.type in TRANSITIONS:
         return all(map(is_opaque, stacking.inputs(strip)))
     if strip.type == "MOVIE":
-        return not _has_alpha(bpy.path.abspath(strip.filepath, library=strip.id_data.library))
+        return not has_alpha(bpy.path.abspath(strip.filepath, library=strip.id_data.library))
     if strip.type == "IMAGE":
         folder = Path(bpy.path.abspath(strip.directory, library=strip.id_data.library))
-        return not _has_alpha(str(folder / strip.elements[0].filename))
+        return not has_alpha(str(folder / strip.elements[0].filename))
     return False
 
 
-def _has_alpha(path: str) -> bool:
-    if not Path(path).is_file():
+def has_alpha(path: str) -> bool:
+    """Whether Blender sees alpha in a movie or picture; of one that it cannot read, the engine says what is wrong."""
+    try:
+        image = bpy.data.images.load(path)
+    except RuntimeError:
         return False
-    image = bpy.data.images.load(path)
-    depth = image.depth
-    bpy.data.images.remove(image)
-    return depth in _DEPTHS_WITH_ALPHA
+    try:
+        return image.depth in _DEPTHS_WITH_ALPHA
+    finally:
+        bpy.data.images.remove(image)
 
 
 def _carry_proxy(source: bpy.types.Strip, target: bpy.types.Strip) -> None:

@@ -8,13 +8,11 @@ import bpy
 
 from ..s2l_core.errors import BadJob
 from ..s2l_core.jobs import DubJob, Encoding, Format, Media
-from . import mixing, strips, timing
+from . import appearance, mixing, strips, timing
 from .compat import fcurve, fcurve_collections
 from .outputs import unused_path
 from .preferences import settings
 
-_DEPTHS_WITH_ALPHA = (32, 128)
-"""Bits of a pixel as Blender tells them, of four channels: 8 bits each, and more, which it reads as floats."""
 _LINEAR_SPACE = "Linear Rec.709"
 SUFFIXES = {"h264": ".mp4", "prores": ".mov", "ffv1": ".mkv", "png": "", "exr": ""}
 
@@ -97,19 +95,7 @@ def written_format(dub: bpy.types.PropertyGroup, path: str) -> Format:
     if dub.format != "auto":
         chosen: Format = dub.format
         return chosen
-    return "prores" if dub.layer == "mouth" or _has_alpha(path) else "h264"
-
-
-def _has_alpha(path: str) -> bool:
-    """Whether Blender sees alpha in a movie; one that it cannot read is left to the engine, which says why."""
-    try:
-        image = bpy.data.images.load(path)
-    except RuntimeError:
-        return False
-    try:
-        return image.depth in _DEPTHS_WITH_ALPHA
-    finally:
-        bpy.data.images.remove(image)
+    return "prores" if dub.layer == "mouth" or appearance.has_alpha(path) else "h264"
 
 
 def restore(scene: bpy.types.Scene, job: DubJob, placement: strips.Placement) -> None:
