@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..media.video import Frame
 from .landmarks import Face, LandmarkDetector
 
-SEARCH_INTERVAL = 8
+SEARCH_INTERVAL = 12
 """Frames from one that may be searched in tiles to the next. As many are held, to follow a face backwards."""
 _COMPARISON_INTERVAL = 4
 """Frames from one in which a larger face is looked for to the next."""

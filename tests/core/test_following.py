@@ -129,7 +129,7 @@ AWAY: list[Place] = []
         pytest.param([[LARGE]] * 2 + [[SMALL]] * 7, [240] * 2 + [42] * 7, id="cut from near to far"),
         pytest.param([[SMALL]] * 2 + [[LARGE]] * 2, [42] * 2 + [240] * 2, id="cut from far to near"),
         pytest.param([AWAY] * 2 + [[SMALL]] * 3, [None] * 2 + [42] * 3, id="in the last frames"),
-        pytest.param([[SMALL, LARGE]] * 2 + [[SMALL]] * 7 + [[LARGE]], [240] * 2 + [None] * 7 + [240], id="bystander"),
+        pytest.param([[SMALL, LARGE]] * 2 + [[SMALL]] * 11 + [[LARGE]], [240] * 2 + [None] * 11 + [240], id="other"),
         pytest.param([[SMALL]] * 4 + [[SMALL, LARGE]] * 2, [42] * 4 + [240] * 2, id="a larger one takes over"),
         pytest.param([[SMALLER, SMALL]] * 2 + [[SMALLER]] * 7, [42] * 2 + [None] * 7, id="the larger of two"),
         pytest.param([AWAY] * 3, [None] * 3, id="nobody"),
@@ -145,9 +145,9 @@ def test_whose_face_is_found(
 def test_who_stays_after_somebody_left_is_found_after_some_seconds_and_gives_way(
     detector: LandmarkDetector, heads: list[Picture], left: Place
 ) -> None:
-    frames = scenes(heads, [left, LARGE], *[[left]] * 11, [left, LARGE])
+    frames = scenes(heads, [left, LARGE], *[[left]] * 12, *[[left, LARGE]] * 4)
     slow = [Shown(frame.time * 12, frame.image) for frame in frames]
-    assert widths(follow(detector, slow)) == about(240, *[left[2]] * 11, 240)
+    assert widths(follow(detector, slow)) == about(240, *[left[2]] * 15, 240)
 
 
 def test_a_small_face_is_seen_in_tiles_only(detector: LandmarkDetector, heads: list[Picture]) -> None:
@@ -182,7 +182,7 @@ def test_an_interrupted_look_at_a_small_face_ends_bit_equal(
 ) -> None:
     path = tmp_path / "far.mp4"
     with VideoWriter(str(path), WIDTH, HEIGHT, Fraction(25)) as writer:
-        for frame in scenes(heads, *[AWAY] * 3, *[[SMALL]] * 7, *[AWAY] * 4, *[[SMALL]] * 2):
+        for frame in scenes(heads, *[AWAY] * 3, *[[SMALL]] * 11, *[AWAY] * 2, *[[SMALL]] * 2):
             writer.write(frame.image)
     monkeypatch.setattr("s2l_core.kept.SAVE_SECONDS", -1.0)
     looks = []
@@ -192,7 +192,7 @@ def test_an_interrupted_look_at_a_small_face_ends_bit_equal(
             with pytest.raises(Cancelled):
                 prepare(Media(str(path)), report=cancel_after(cut))
         looks.append(prepare(Media(str(path))).landmarks)
-    assert widths(looks[0]) == about(*[None] * 3, *[42] * 7, *[None] * 4, *[42] * 2)
+    assert widths(looks[0]) == about(*[None] * 3, *[42] * 11, *[None] * 2, *[42] * 2)
     assert np.array_equal(looks[0], looks[1], equal_nan=True)
 
 
