@@ -72,7 +72,7 @@ LOOKS: dict[str, Look] = {
     "warm": lambda image: image * [1.1, 0.95, 0.7],
     "cold": lambda image: image * [0.75, 0.95, 1.2],
     "crushed blacks": lambda image: (image - 0.1) / 0.9,
-    "contrast": lambda image: 1 / (1 + np.exp(-4 * (image - 0.5))),
+    "contrast": lambda image: 0.8 / (1 + np.exp(-5 * (image - 0.5))),
     "gel": gel,
 }
 
