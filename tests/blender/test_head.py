@@ -281,7 +281,7 @@ def test_head_is_that_of_the_chosen_face(module, scene, create, footage, tmp_pat
     module("s2l_blender_addon.strips").choose_face(scene, footage.name, (0.75, 0.3))
     head = create()
     job = json.loads((tmp_path / "speech2lip/Ada_head.json").read_text())
-    assert job["footage"]["face"] == pytest.approx([0.75, 0.3])
+    assert job["footage"]["face"] == pytest.approx([0.75, 0.3, 0.0])
     assert module("s2l_blender_addon.strips").chosen_face(head) == tuple(job["footage"]["face"])
 
 

@@ -254,8 +254,8 @@ def _shown(scene, folder: Path) -> np.ndarray:
 
 
 def test_faces_are_chosen_in_image_strips(module, scene, take, speech, jobs_of) -> None:
-    module("s2l_blender_addon.strips").choose_face(scene, "Take", (0.25, 0.5))
-    assert jobs_of.dub()[0].footage.face == (0.25, 0.5)
+    module("s2l_blender_addon.strips").choose_face(scene, "Take", (0.25, 0.5, 1.5))
+    assert jobs_of.dub()[0].footage.face == (0.25, 0.5, 1.5)
 
 
 def test_two_takes_in_one_folder_are_told_apart(module, scene, take, add_pictures, speech, fake_worker) -> None:

@@ -113,17 +113,18 @@ def difference(own: np.ndarray, truth: np.ndarray) -> float:
 @pytest.fixture
 def own_mix(module, scene, tmp_path) -> Callable[[], np.ndarray]:
     """What the engine hears of a job with the scene's sound strips."""
+    return lambda: engine_mix(module, scene, list(scene.sequence_editor.strips), tmp_path)
 
-    def own_mix() -> np.ndarray:
-        jobs, mixing = module("s2l_core.jobs"), module("s2l_blender_addon.mixing")
-        voice = mixing.mix(scene, list(scene.sequence_editor.strips), range(1, LENGTH + 1))
-        job = jobs.DubJob("speaker.s2l", jobs.Media("movie.mp4"), voice, "out.mp4")
-        document, result = tmp_path / "job.json", tmp_path / "own.npy"
-        document.write_text(json.dumps(jobs.to_document(job)))
-        subprocess.run([os.environ["S2L_WORKER_PYTHON"], "-c", MIX, document, result], cwd=ROOT, check=True)
-        return np.load(result)
 
-    return own_mix
+def engine_mix(module, scene, strips, folder: Path) -> np.ndarray:
+    """What the engine hears of a job with these sound strips."""
+    jobs, mixing = module("s2l_core.jobs"), module("s2l_blender_addon.mixing")
+    voice = mixing.mix(scene, strips, range(1, LENGTH + 1))
+    job = jobs.DubJob("speaker.s2l", jobs.Media("movie.mp4"), voice, "out.mp4")
+    document, result = folder / "job.json", folder / "own.npy"
+    document.write_text(json.dumps(jobs.to_document(job)))
+    subprocess.run([os.environ["S2L_WORKER_PYTHON"], "-c", MIX, document, result], cwd=ROOT, check=True)
+    return np.load(result)
 
 
 @pytest.mark.skipif("S2L_WORKER_PYTHON" not in os.environ, reason="needs a Python with the library")

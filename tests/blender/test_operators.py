@@ -99,7 +99,7 @@ def test_training_uses_the_trimmed_footage_and_offers_its_speaker_for_dubbing(
     assert bpy.ops.s2l.train_speaker() == {"FINISHED"}
     preferences.device = "auto"
     job = json.loads(scene.s2l.train.result)["job"]
-    expected = {"path": footage.filepath, "start": 12 / 25, "end": 2.0}
+    expected = {"path": footage.filepath, "start": 12 / 25, "end": 2.0, "clock": "picture"}
     assert expected.items() <= job["footage"].items()
     assert (job["name"], job["preset"], job["device"]) == ("Ada", "draft", "cpu")
     assert scene.s2l.dub.speaker_path == job["speaker_path"] == str(tmp_path / "speakers/Ada.s2l")

@@ -109,6 +109,7 @@ def test_train_and_dub_panels_show_what_they_need(draw, scene, strips, sound) ->
     assert draw("S2L_PT_train") == [
         "Speaker: Speaker",
         "Training: balanced",
+        "Any Sound: ",
         "Folder: Beside the .blend file",
         "Train Speaker",
         "Estimate Training",

@@ -74,9 +74,9 @@ def break_off(stage, module, monkeypatch):
 
 def test_the_chosen_face_is_rendered(stage, render, asked) -> None:
     render()
-    stage.head.s2l.has_face, stage.head.s2l.face = True, (0.75, 0.25)
+    stage.head.s2l.has_face, stage.head.s2l.face, stage.head.s2l.face_since = True, (0.75, 0.25), 1.5
     render()
-    assert [job["footage"]["face"] for job in asked()] == [[], [0.75, 0.25]]
+    assert [job["footage"]["face"] for job in asked()] == [[], [0.75, 0.25, 1.5]]
 
 
 def test_passes_are_colours_with_alpha_depth_and_mask(render) -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import bpy
 import numpy as np
 import pytest
-from test_mix import LENGTH, RATE, mixdown, own_mix
+from test_mix import RATE, engine_mix, mixdown
 
 MOVIES = [
     "both.mkv",
@@ -35,12 +33,6 @@ def movies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def mixed(module: Any, scene: Any, strip: Any, path: Path) -> np.ndarray:
-    """What the add-on asks the engine to mix, mixed by it."""
-    mix = module("s2l_blender_addon.mixing").mix(scene, [strip], range(1, LENGTH + 1))
-    return own_mix([dataclasses.asdict(sound) for sound in mix.sounds], path)
-
-
 def onsets(samples: np.ndarray) -> np.ndarray:
     """Seconds at which the bursts of a mix begin, and their frequencies: (n, 2)."""
     loud = np.flatnonzero(np.abs(samples[:, 0]) > 0.1)
@@ -59,7 +51,7 @@ def test_the_sound_of_a_movie_begins_where_blender_begins_it(
 ) -> None:
     strip = strips.new_sound("A", str(movies / name), 1, 1)
     strip.frame_offset_start = trim
-    truth, own = mixdown(scene, tmp_path / "truth.wav"), mixed(module, scene, strip, tmp_path / "own.npy")
+    truth, own = mixdown(scene, tmp_path / "truth.wav"), engine_mix(module, scene, [strip], tmp_path)
     assert len(onsets(truth)) >= 1
     assert onsets(own)[:, 0] == pytest.approx(onsets(truth)[:, 0], abs=0.01)
     assert onsets(own)[:, 1] == pytest.approx(onsets(truth)[:, 1], abs=30)
@@ -72,9 +64,9 @@ def test_a_track_is_chosen_by_its_strip_and_a_silent_one_is_passed_over(
 ) -> None:
     strip = strips.new_sound("A", str(movies / "quiet_first.mkv"), 1, 1)
     strip.s2l.track = 2
-    assert np.abs(mixed(module, scene, strip, tmp_path / "own.npy")).max() == pytest.approx(0.7 / 2**0.5, abs=0.03)
+    assert np.abs(engine_mix(module, scene, [strip], tmp_path)).max() == pytest.approx(0.7 / 2**0.5, abs=0.03)
     strip = strips.new_sound("B", str(movies / "silent_first.mkv"), 2, 1)
-    assert np.abs(mixed(module, scene, strip, tmp_path / "own.npy")).max() == pytest.approx(0.7 / 2**0.5, abs=0.03)
+    assert np.abs(engine_mix(module, scene, [strip], tmp_path)).max() == pytest.approx(0.7 / 2**0.5, abs=0.03)
 
 
 def test_the_track_of_a_movie_strip_goes_into_its_jobs(module, scene, footage) -> None:
