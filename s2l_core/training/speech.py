@@ -126,7 +126,8 @@ def fit_speech(lip: LipModel, clip: Clip, targets: Tensor, told: Tensor) -> None
     encoder.kernel.fit(torch.cat([heard, pauses]), torch.cat([targets, rest.expand(len(pauses), -1)]))
     predictable = max(float(torch.corrcoef(torch.stack([told, openings]))[0, 1]), 1 / _MOST_GAIN)
     encoder.kernel_share.fill_((1 - predictable) / 2)  # what speech does not tell, the convolutions learn by heart
-    encoder.articulation.fit(targets, openings, 1 / predictable)
+    tells_something = predictable > 1 / _MOST_GAIN  # else what the encoder answers is learnt by heart, and not timid
+    encoder.articulation.fit(targets, openings, 1 / predictable if tells_something else 1.0)
     encoder.articulation.limit(_answers_to_unknown_words(clip, encoder).to(targets), targets)
 
 
