@@ -20,6 +20,7 @@ from ..events import Report
 from ..jobs import Media, Mix, Sound
 from .audio import read_audio, read_blocks, read_speech, resample, to_speech, weights_of_speech
 from .downmix import Weights, plain_mean
+from .sequence import refuse_pictures
 from .tracks import Track, choose_track
 
 MIX_RATE = 48_000
@@ -80,6 +81,7 @@ def tell_tracks(voice: Media | Mix, report: Report) -> int | None:
         The number of the first of them, from 1; None where no file has several.
     """
     if isinstance(voice, Media):
+        refuse_pictures(voice)
         chosen = {voice.path: choose_track(voice.path, voice.track)}
     else:
         chosen = {sound.path: _track(sound) for sound in voice.sounds}

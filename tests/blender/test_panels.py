@@ -129,7 +129,7 @@ def test_train_and_dub_panels_show_what_they_need(draw, scene, strips, sound) ->
         "Rate Factor: 17",
         "Folder: Beside the .blend file",
     ]
-    assert draw("S2L_PT_silence") == ["Silence: -25.0", "Rest Pose: 1.0"]
+    assert draw("S2L_PT_silence") == ["Close Below Level: ", "Silence: -25.0", "Rest Pose: 1.0"]
 
 
 def test_running_job_is_shown_with_its_progress_and_a_way_out(module, draw, fake_worker, preferences) -> None:

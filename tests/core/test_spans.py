@@ -19,6 +19,7 @@ from s2l_core.jobs import DubJob, Encoding, Media, TrainJob, from_document
 from s2l_core.media.video import read_frames
 from s2l_core.model.speaker import SpeakerModel
 from s2l_core.regions import mouth_boxes
+from s2l_core.rendering import BATCH
 
 DEMO = Path(__file__).resolve().parents[2] / "demo" / "speaker.mp4"
 SECONDS = 20.0
@@ -37,7 +38,7 @@ def distances(footage: Footage, face: CanonicalFace, span: Footage) -> np.ndarra
     return np.abs(mouth_boxes(face, span.track) - boxes).max(axis=1)
 
 
-@pytest.mark.parametrize(("start", "seconds"), [(0.0, 1.0), (7.3, 1.0), (12.0, 2.0), (18.0, 2.0), (5.0, 5.0)])
+@pytest.mark.parametrize(("start", "seconds"), [(0.0, 1.0), (7.32, 1.0), (12.0, 2.0), (18.0, 2.0), (5.0, 5.0)])
 def test_mouths_lie_in_a_span_where_they_lie_in_the_whole_clip(start: float, seconds: float) -> None:
     footage, face = whole(str(DEMO))
     span = prepare(Media(str(DEMO), start, start + seconds), known=footage.known_head)
@@ -73,7 +74,9 @@ def test_what_is_measured_is_what_dub_writes(hasty_speaker: str, tmp_path: Path)
     span, output = Media(str(DEMO), start, end), str(tmp_path / "dub.mkv")
     result = s2l_core.dub(DubJob(hasty_speaker, span, span, output, encoding=Encoding("ffv1")))
     assert result["frames_written"] == len(footage.times)
-    for index, (source, written) in enumerate(zip(footage.frames(), read_frames(Media(output)), strict=True)):
-        (measured,) = driver.render([source.image], np.array([index]))
-        assert np.array_equal(measured, written.image)
-        assert not np.array_equal(measured, source.image)
+    sources, written = ([frame.image for frame in frames] for frames in (footage.frames(), read_frames(Media(output))))
+    for first in range(0, len(sources), BATCH):
+        batch = slice(first, first + BATCH)
+        measured = driver.render(sources[batch], np.arange(len(sources))[batch])
+        assert np.array_equal(measured, written[batch])
+        assert not np.array_equal(measured, sources[batch])
