@@ -86,8 +86,9 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     resumed = written
     for chunk in missing:
         with chunks.writer(chunk, info.width, info.height, rate, info.colour) as writer:
-            for picture in frames.read(chunk):
-                report.progress("Dub", written, count)
+            for number, picture in enumerate(frames.read(chunk)):
+                if number % BATCH == 0:
+                    report.progress("Dub", written, count)
                 writer.write(picture)
                 written += 1
     report.progress("Dub", count, count)

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import numpy as np
@@ -201,8 +200,6 @@ def read_blocks(path: str, track: int | None = None, clock: Clock = "picture") -
     It always decodes from the beginning: seeking in MP3 and other packet streams is only as exact as their bit rate.
     Errors are those of :func:`read_audio`, but for spans.
     """
-    if Path(path).is_file() and Path(path).stat().st_size == 0:
-        raise AudioEmpty(f"{path} is an empty file.")
     chosen = choose_track(path, track)
     zero = picture_start(path, AudioUnreadable) if clock == "picture" else None
     position = 0

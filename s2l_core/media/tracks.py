@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from av.audio.frame import AudioFrame
@@ -12,7 +13,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition
 
-from ..errors import AudioUnreadable, BadJob
+from ..errors import AudioEmpty, AudioUnreadable, BadJob
 from ..files import state_of
 from .container import decode_audio, open_container
 
@@ -50,6 +51,7 @@ def choose_track(path: str, wanted: int | None = None, first: bool = False) -> T
 
     Raises:
         FileMissing: There is no such file.
+        AudioEmpty: It is empty.
         AudioUnreadable: It is neither sound nor video.
         BadJob: It has fewer tracks than the wanted one.
     """
@@ -59,6 +61,8 @@ def choose_track(path: str, wanted: int | None = None, first: bool = False) -> T
 @lru_cache(maxsize=256)
 def _choose(path: str, state: tuple[int, int] | None, wanted: int | None, first: bool) -> Track:
     """As :func:`choose_track`, for a file that was last changed as its state tells."""
+    if Path(path).is_file() and Path(path).stat().st_size == 0:
+        raise AudioEmpty(f"{path} is an empty file.")
     with open_container(path, AudioUnreadable) as container:
         defaults = [bool(stream.disposition & Disposition.default) for stream in find_tracks(container)]
     count = len(defaults)
