@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 
 import s2l_core
+import s2l_core.execution  # sets the threads of numeric libraries, before these are imported
 from s2l_core.canonical import choose_canonical
 from s2l_core.events import Report
 from s2l_core.footage import prepare

@@ -111,7 +111,9 @@ def test_finding_a_face_goes_on_and_ends_bit_equal(
         prepare(media, report=Report(heard.append, is_far))
     again: list[Event] = []
     footage = prepare(media, report=Report(again.append))
-    assert sum(isinstance(event, Progress) and event.phase == "Find face" for event in again) < 35
+    assert (
+        sum(isinstance(event, Progress) and event.phase == "Find face" for event in again) < 90
+    )  # of a hundred frames
     assert np.array_equal(footage.times, whole.times)
     assert np.array_equal(footage.landmarks, whole.landmarks)
     assert np.array_equal(footage.track.poses, whole.track.poses)
