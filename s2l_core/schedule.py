@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -39,11 +40,11 @@ def forth_and_back(footage: Footage, count: int, rate: Fraction) -> NDArray[np.i
     """Which frame of the footage each of ``count`` output frames shows: to its end, back to its beginning, and so on,
     so that there is never a jump.
     """
-    span = footage.times[-1] - footage.times[0]
-    moments = np.arange(count) / float(rate)
-    if span > 0:
-        moments = span - np.abs(span - moments % (2 * span))
-    return shown_at(footage.times, footage.times[0] + moments)
+    last = max(0, math.ceil((footage.seconds - _TIME_TOLERANCE) * rate) - 1)
+    numbers = np.arange(count)
+    if last > 0:
+        numbers = last - np.abs(last - numbers % (2 * last))
+    return shown_at(footage.times, footage.times[0] + numbers / float(rate))
 
 
 def rest_of(footage: Footage, count: int, rate: Fraction) -> NDArray[np.int64]:

@@ -53,6 +53,13 @@ def test_at_the_footages_own_rate_every_frame_is_shown_once_on_the_way() -> None
     assert order.tolist() == [0, 1, 2, 3, 4, 3, 2, 1, 0, 1, 2, 3]
 
 
+def test_a_span_that_begins_within_a_frame_shows_its_last_one_too() -> None:
+    footage = clip(5)
+    footage.times[0] += 0.01
+    footage.seconds -= 0.01  # type: ignore[misc]
+    assert forth_and_back(footage, 7, Fraction(25)).tolist() == [0, 1, 2, 3, 4, 3, 2]
+
+
 @pytest.mark.parametrize("rate", RATES)
 def test_the_picture_on_screen_is_the_one_that_has_last_begun(rate: Fraction) -> None:
     order = forth_and_back(clip(50), 40, rate)
