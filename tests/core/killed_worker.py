@@ -60,7 +60,7 @@ class Training:
 
 
 def choose_marks(first: dict[tuple[str, float], int], chance: random.Random) -> list[int]:
-    """Ten random moments, one in each phase among them, by where they come first."""
+    """At least ten random moments, one in each phase among them, by where they come first."""
     phases = dict.fromkeys(phase for phase, _ in first)
     marks = {chance.choice([place for (phase, _), place in first.items() if phase == wanted]) for wanted in phases}
     while len(marks) < KILLS:
