@@ -137,7 +137,7 @@ class Chunks:
             pictures: VideoStream | None = None
             soundtrack: Soundtrack | None = None
             for first in range(0, self._count, self._size):
-                with av.open(str(self._mark(first))) as chunk:
+                with av.open(f"file:{self._mark(first)}") as chunk:  # a name such as 12:30.mp4 is no address
                     source = chunk.streams.video[0]
                     if pictures is None or soundtrack is None:
                         pictures = output.add_stream_from_template(source)

@@ -123,6 +123,12 @@ def test_interrupted_result_has_the_same_bytes(tmp_path: Path, kind: Format) -> 
     assert content(paths[0]) == content(paths[1])
 
 
+def test_a_name_may_hold_a_colon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(Path("12:30.mp4"), Encoding())
+    assert len(content(Path("12:30.mp4"))) > 0
+
+
 def test_only_what_is_missing_is_written_again(tmp_path: Path) -> None:
     path = str(tmp_path / "dubbed.mp4")
     chunks = Chunks(path, COUNT, SIZE, Encoding(), {"job": 1})
