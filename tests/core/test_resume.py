@@ -263,7 +263,8 @@ def test_another_training_does_not_go_on_from_it(
 
 
 def test_what_stops_early_is_watched_on_footage_of_its_own() -> None:
-    footage = cast(Footage, SimpleNamespace(times=np.arange(0, 100, 0.04) + 5, seconds=100.0))
+    times = np.arange(0, 100, 0.04) + 5
+    footage = cast(Footage, SimpleNamespace(times=times, seconds=100.0, somebody_else=np.zeros(len(times), bool)))
     split = training.split_footage(footage, early_stopping=True)
     assert split["train"][1] + 1.0 <= split["watched"][0]
     assert split["watched"][1] + 1.0 <= split["held_out"][0]
