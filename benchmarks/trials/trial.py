@@ -177,7 +177,8 @@ class Trial:
     def by_movie(self, speaker: SpeakerModel, speaker_path: str) -> Contender:
         """The same, read from the movie that ``dub`` writes with its default encoding."""
         path = str(self.folder / "dub.mp4")
-        dub(DubJob(speaker_path, self.held_out, self.held_out, path, device=self.device), self.report)
+        moments = tuple(self.test.times.tolist())
+        dub(DubJob(speaker_path, self.held_out, self.held_out, path, moments=moments, device=self.device), self.report)
         return Contender(written(speaker.face, path, self.test))
 
     def by_dub_of_whole(self, speaker: SpeakerModel) -> Contender:

@@ -68,8 +68,8 @@ def dub_driver(
 
 
 def written(face: CanonicalFace, path: str, footage: Footage) -> Driver:
-    """The frames of a dub of the footage, as they are read from its file."""
-    reader = FrameReader(Media(path), footage.times - footage.times[0])
+    """The frames of a dub that shows each frame of the footage once, as they are read from its file."""
+    reader = FrameReader(Media(path), np.arange(len(footage.times)) / float(footage.info.rate))
     return Driver(face, lambda images, indices: [reader.read(int(index)) for index in indices])
 
 

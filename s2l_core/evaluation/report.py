@@ -81,7 +81,8 @@ def evaluate(job: EvaluateJob, report: Report | None = None) -> dict[str, Any]:
     driven = measure_driving(ruler, drive, sounds)
     with TemporaryDirectory() as folder:
         movie, line = str(Path(folder) / "dub.mp4"), _part(voice, media, split["held_out"])
-        dub(DubJob(job.speaker_path, footage.media, line, movie, device=job.device), report)
+        moments = tuple(footage.times.tolist())
+        dub(DubJob(job.speaker_path, footage.media, line, movie, moments=moments, device=job.device), report)
         encoded = ruler.measure(written(speaker.face, movie, footage), said)
     in_whole = Ruler(whole, speaker.face, split["held_out"], perception=perception, report=report)
     return {
