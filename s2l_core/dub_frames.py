@@ -14,11 +14,14 @@ from .events import Report
 from .footage import Footage
 from .jobs import DubJob, parse_rate
 from .media.audio import SPEECH_RATE
+from .media.mix import CONTEXT_SECONDS, Context
 from .media.raster import Picture, with_change
 from .model.speaker import SpeakerModel
 from .reliability import REASONS, Reliability, judge_frame, judge_frames
 from .rendering import BATCH, MouthRenderer, rest_in_silence, speech_track
 from .schedule import frames_in_order, frames_to_show
+from .speech.encoder import CODE_SECONDS
+from .speech.features import speech_level
 
 
 class DubFrames:
@@ -29,7 +32,7 @@ class DubFrames:
         speaker: Of the job, on the device to compute on.
         footage: Of the job, with the head tracked as the speaker's.
         speech: (s,) the voice of the job, mono at 16 kHz.
-        level_db: Its level, see :func:`s2l_core.speech.features.speech_level`.
+        context: What the files of the voice hold around it.
 
     Attributes:
         footage: As given.
@@ -39,7 +42,7 @@ class DubFrames:
     """
 
     def __init__(
-        self, job: DubJob, speaker: SpeakerModel, footage: Footage, speech: NDArray[np.float32], level_db: float
+        self, job: DubJob, speaker: SpeakerModel, footage: Footage, speech: NDArray[np.float32], context: Context
     ) -> None:
         self.footage = footage
         self.rate: Fraction = parse_rate(job.rate) if job.rate else footage.info.rate
@@ -48,8 +51,12 @@ class DubFrames:
         self._renderer = MouthRenderer(speaker, footage)
         self._weights = np.ones(self.voiced, np.float32)
         last = (self.voiced - 1) / float(self.rate)
-        track = speech_track(speaker, speech, level_db)
-        self._codes = rest_in_silence(speaker, track, speech, level_db, job.silence_db, job.rest_strength, last)
+        level_db = speech_level(speech, context.around)
+        heard = np.concatenate([context.before, speech, context.after])
+        track = speech_track(speaker, heard, level_db)
+        curves = job.silence_db, job.rest_strength
+        codes = rest_in_silence(speaker, track, heard, level_db, *curves, last, begin=CONTEXT_SECONDS)
+        self._codes = codes[round(CONTEXT_SECONDS / CODE_SECONDS) :]
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -22,12 +22,11 @@ from .jobs import DubJob, Media, to_document
 from .media.audio import SPEECH_RATE, convert, read_audio
 from .media.chunks import Chunks
 from .media.encodings import codec_of, refuse_loss
-from .media.mix import read_around, read_voice, sources, tell_tracks
+from .media.mix import read_context, read_voice, sources, tell_tracks
 from .media.sequence import files_of
 from .media.video import probe, raster_of_span
 from .model.speaker import SpeakerModel
 from .rendering import BATCH
-from .speech.features import speech_level
 from .version import VERSION
 
 CHUNK = 16 * BATCH
@@ -75,7 +74,7 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     )
     prepared = time.monotonic()
 
-    frames = DubFrames(job, speaker, footage, speech, speech_level(speech, read_around(job.voice)))
+    frames = DubFrames(job, speaker, footage, speech, read_context(job.voice))
     rate, count, voiced = frames.rate, len(frames), frames.voiced
     samples = _fit_sound(sound, job.footage if count > voiced else None, voiced, count, rate)
     judged = frames.look(report)

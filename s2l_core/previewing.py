@@ -14,11 +14,10 @@ from .events import Report
 from .files import refuse_unwritable
 from .footage import is_prepared, prepare
 from .jobs import Encoding, Media, PreviewJob
-from .media.mix import read_around, read_voice, sources
+from .media.mix import read_context, read_voice, sources
 from .media.pictures import write_picture
 from .media.sequence import files_of
 from .model.speaker import SpeakerModel
-from .speech.features import speech_level
 
 _AROUND_SECONDS = 0.4
 _PICTURE = Encoding("png")
@@ -55,8 +54,7 @@ def preview(job: PreviewJob, report: Report | None = None) -> dict[str, Any]:
         known=speaker.known_head,
         identity=speaker.identity,
     )
-    level_db = speech_level(speech, read_around(dub.voice))
-    frames = DubFrames(replace(dub, encoding=_PICTURE), speaker, footage, speech, level_db)
+    frames = DubFrames(replace(dub, encoding=_PICTURE), speaker, footage, speech, read_context(dub.voice))
     if job.frame >= len(frames):
         raise BadJob(f"There is no frame {job.frame} to preview: the dub has {len(frames)}.")
 

@@ -61,6 +61,7 @@ def rest_in_silence(
     silence_db: Sequence[float],
     strength: Sequence[float],
     last: float,
+    begin: float = 0.0,
 ) -> Tensor:
     """Codes of speech that are drawn to the resting mouth where nobody speaks.
 
@@ -72,18 +73,20 @@ def rest_in_silence(
         silence_db: Curve of levels, relative to that, under which the mouth closes; where it has no values, the
             mouth does in pauses what the speaker's does.
         strength: Curve from 0, which leaves the codes as they are, to 1.
-        last: Second at which both curves end; they begin with the track.
+        last: Seconds from the beginning of both curves to their end.
+        begin: Second of the track at which they begin.
     """
     times = CODE_SECONDS * np.arange(len(track))
+    moments = times - begin
     pauses = speaker.pauses
     if silence_db:
-        shares = resting(speech, times, level_db + curve_at(silence_db, times, last))
+        shares = resting(speech, times, level_db + curve_at(silence_db, moments, last))
     else:
         in_pauses, in_silence = (np.full(len(times), level_db + db) for db in (pauses.level_db, pauses.silence_db))
         shares = np.maximum(
             resting(speech, times, in_pauses, pauses.closing), resting(speech, times, in_silence, IN_SILENCE)
         )
-    shares *= curve_at(strength, times, last)
+    shares *= curve_at(strength, moments, last)
     encoder = speaker.lip.speech
     rest = encoder.articulation(encoder.rest()) if isinstance(encoder, SpeechEncoder) else encoder.rest()
     return torch.lerp(track, rest.to(track), torch.from_numpy(shares).to(track)[:, None])

@@ -22,11 +22,11 @@ from s2l_core.events import Report
 from s2l_core.footage import Footage, prepare
 from s2l_core.jobs import Device, DubJob, Media, TrainJob
 from s2l_core.media.audio import SPEECH_RATE, read_speech
-from s2l_core.media.mix import read_around
+from s2l_core.media.mix import read_context
 from s2l_core.model.perception import Lpips
 from s2l_core.model.speaker import SpeakerModel
 from s2l_core.model.sync import JUDGE, SyncExpert, train_expert
-from s2l_core.speech.features import HOP_SECONDS, log_mel, normalise_loudness, speech_level
+from s2l_core.speech.features import HOP_SECONDS, log_mel, normalise_loudness
 from s2l_core.training import split_footage, train
 from s2l_core.training.presets import Preset
 
@@ -96,7 +96,7 @@ class Trial:
         self.held_out = Media(self.path, start, end)
         self.test = prepare(self.held_out, "bundled", device.type, self.report, known=self.footage.known_head)
         self.test_speech = read_speech(self.held_out)
-        self.test_level_db = speech_level(self.test_speech, read_around(self.held_out))
+        self.test_context = read_context(self.held_out)
 
         self.indices = np.flatnonzero(usable & self.footage.track.found)
         self.times = self.footage.times[self.indices] - self.footage.media.start
@@ -171,7 +171,7 @@ class Trial:
                 return speaker_driver(speaker, self.test, sound, audio_only)
             return dub_driver(speaker, self.test, sound, self.report)
 
-        driver = dub_driver(speaker, self.test, self.test_speech, self.report, self.test_level_db)
+        driver = dub_driver(speaker, self.test, self.test_speech, self.report, self.test_context)
         return Contender(driver, drive, train_seconds)
 
     def by_movie(self, speaker: SpeakerModel, speaker_path: str) -> Contender:

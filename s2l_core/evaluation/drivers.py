@@ -16,12 +16,12 @@ from ..events import Report
 from ..footage import Footage
 from ..jobs import DubJob, Media
 from ..media.frames import FrameReader
+from ..media.mix import Context
 from ..model.lip.base import SPOKEN_SIZE
 from ..model.speaker import SpeakerModel
 from ..regions import Observer
 from ..rendering import LipPaster, MouthRenderer, speech_track
 from ..speech.encoder import codes_at
-from ..speech.features import speech_level
 
 Images = Sequence[NDArray[np.uint8]]
 Indices = NDArray[np.int64]
@@ -50,7 +50,7 @@ def dub_driver(
     footage: Footage,
     speech: NDArray[np.float32],
     report: Report,
-    level_db: float | None = None,
+    context: Context | None = None,
 ) -> Driver:
     """What ``dub`` makes of all frames of the footage with its defaults, before encoding.
 
@@ -59,10 +59,10 @@ def dub_driver(
         footage: The clip, with the head tracked as the speaker's.
         speech: (n,) at 16 kHz from the start of the footage's span.
         report: Told the phase ``"Look for the mouth"``.
-        level_db: Of the speech, see :func:`s2l_core.speech.features.speech_level`; None measures it.
+        context: What is heard around the speech; None for nothing.
     """
     job = DubJob("", footage.media, footage.media, "", moments=tuple(footage.times.tolist()))
-    frames = DubFrames(job, speaker, footage, speech, speech_level(speech) if level_db is None else level_db)
+    frames = DubFrames(job, speaker, footage, speech, context or Context.silent(speech))
     frames.look(report)
     return Driver(speaker.face, frames.dubbed)
 

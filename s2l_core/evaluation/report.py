@@ -21,11 +21,10 @@ from ..events import Report
 from ..footage import Footage, prepare
 from ..jobs import DubJob, EvaluateJob, Media, TrainJob, from_document
 from ..media.audio import SPEECH_RATE, read_speech
-from ..media.mix import read_around, read_voice
+from ..media.mix import Context, read_context, read_voice
 from ..model.look import evenly
 from ..model.perception import Lpips, load_lpips
 from ..model.speaker import SpeakerModel
-from ..speech.features import speech_level
 from .drivers import Driver, canonical_lips, dub_driver, painted, speaker_driver, written
 from .ruler import Ruler
 
@@ -66,10 +65,10 @@ def evaluate(job: EvaluateJob, report: Report | None = None) -> dict[str, Any]:
     if whole.fingerprint != speaker.origin.get("fingerprint"):
         raise BadJob(f"{media.path} is not the footage that {job.speaker_path} was trained on.")
     split = speaker.origin["split"]
-    footage, said, level_db = open_span(trained, speaker, split["held_out"], report)
+    footage, said, context = open_span(trained, speaker, split["held_out"], report)
     perception = available_lpips(device, report)
     ruler = Ruler(footage, speaker.face, split["held_out"], perception=perception, report=report)
-    columns = measure(ruler, speaker, footage, said, level_db, mean_lips(speaker.face, whole, split["train"]))
+    columns = measure(ruler, speaker, footage, said, context, mean_lips(speaker.face, whole, split["train"]))
 
     def drive(sound: NDArray[np.float32], audio_only: bool) -> Driver:
         if audio_only:
@@ -96,8 +95,8 @@ def evaluate(job: EvaluateJob, report: Report | None = None) -> dict[str, Any]:
 
 def open_span(
     job: TrainJob, speaker: SpeakerModel, span: tuple[float, float], report: Report
-) -> tuple[Footage, NDArray[np.float32], float]:
-    """A span of a speaker's training footage, its speech (n,) at 16 kHz and the level of that in dB, as ``dub`` opens
+) -> tuple[Footage, NDArray[np.float32], Context]:
+    """A span of a speaker's training footage, its speech (n,) at 16 kHz and what is heard around that, as ``dub`` opens
     them when it gets no more.
 
     Args:
@@ -111,7 +110,7 @@ def open_span(
     footage = prepare(media, job.landmarks, device, report, known=speaker.known_head, identity=speaker.identity)
     voice = _part(job.voice or job.footage, job.footage, span)
     speech, _ = read_voice(voice)
-    return footage, speech, speech_level(speech, read_around(voice))
+    return footage, speech, read_context(voice)
 
 
 def _part(voice: Media, footage: Media, span: tuple[float, float]) -> Media:
@@ -125,7 +124,7 @@ def measure(
     speaker: SpeakerModel,
     footage: Footage,
     speech: NDArray[np.float32],
-    level_db: float,
+    context: Context,
     average: Tensor,
 ) -> dict[str, Any]:
     """Compare what ``dub`` makes of held-out frames, driven by their own sound, with the real ones, before encoding.
@@ -135,7 +134,7 @@ def measure(
         speaker: On the device to compute on.
         footage: The ruler's.
         speech: (n,) at 16 kHz from the start of the footage's span.
-        level_db: Its level, see :func:`s2l_core.speech.features.speech_level`.
+        context: What is heard around it.
         average: (3, h, w) the mean of the training lips, which whoever moves the mouth must beat.
 
     Returns:
@@ -143,7 +142,7 @@ def measure(
         training lips; ``opening_ratio``, another name of ``articulation``; ``frames``; ``mouth_box_px``, the mean width
         and height of the mouth box.
     """
-    columns = ruler.measure(dub_driver(speaker, footage, speech, Report(), level_db), speech)
+    columns = ruler.measure(dub_driver(speaker, footage, speech, Report(), context), speech)
     still = painted(speaker.face, footage, lambda seen, times: average.expand_as(seen))
     return {
         **columns,

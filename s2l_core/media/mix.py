@@ -9,8 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +17,21 @@ from numpy.typing import NDArray
 from ..errors import AudioEmpty
 from ..events import Report
 from ..jobs import Media, Mix, Sound
-from .audio import read_audio, read_blocks, read_speech, resample, to_speech, weights_of_speech
+from .audio import SPEECH_RATE, read_audio, read_blocks, read_speech, resample, to_speech, weights_of_speech
 from .downmix import Weights, plain_mean
 from .sequence import refuse_pictures
 from .tracks import Track, choose_track
 
 MIX_RATE = 48_000
+CONTEXT_SECONDS = 0.2
+"""How much of what comes before and after a voice is heard with it: lips move on their way from and to it."""
 
 Samples = NDArray[np.float32]
 
 _AROUND_SECONDS = 60.0
+_CONTEXT = round(CONTEXT_SECONDS * SPEECH_RATE)
+_TOLERANCE = 0.02
+"""Seconds by which a sound may miss the ends of its mix, and share by which it may miss its own speed."""
 _BLOCK = 8192
 """Samples of a mix that are computed together."""
 _LOBES = 8
@@ -48,6 +52,27 @@ _PLACES: dict[int, tuple[float | None, ...]] = {
     8: (*_FRONT, None, *_SIDES, -5 / 3, 5 / 3),
 }
 """Where the channels of files lie, as pans; None is the one of low frequencies, which Blender does not mix."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the files of a voice hold around it, mono at 16 kHz.
+
+    Attributes:
+        around: float32 (n,) up to a minute before and after the voice and itself, file after file, at the mean volumes
+            of a mix.
+        before: float32 (m,) the 0.2 s before the voice; silence where the files hold nothing.
+        after: float32 (m,) the 0.2 s after it.
+    """
+
+    around: Samples
+    before: Samples
+    after: Samples
+
+    @classmethod
+    def silent(cls, speech: Samples) -> Context:
+        """That of speech (n,) with nothing around it."""
+        return cls(speech, *(np.zeros(_CONTEXT, np.float32) for _ in range(2)))
 
 
 def read_voice(voice: Media | Mix) -> tuple[Samples, tuple[Samples, int]]:
@@ -91,23 +116,49 @@ def tell_tracks(voice: Media | Mix, report: Report) -> int | None:
     return next((track.number for track in several.values()), None)
 
 
-def read_around(voice: Media | Mix) -> Samples:
-    """What the files of a voice hold up to a minute before and after it: float32 (n,) mono at 16 kHz, file after file,
-    at the mean volumes of a mix.
+def read_context(voice: Media | Mix) -> Context:
+    """What the files of a voice hold before and after it.
 
     Raises:
         FileMissing, NoSound, AudioUnreadable: See :func:`s2l_core.media.audio.read_audio`.
         AudioEmpty: There is not one sample in the span.
     """
     if isinstance(voice, Media):
-        return read_speech(_widened(voice, voice.start, voice.end))
-    heard = [np.zeros(0, np.float32)]
+        around = read_speech(_widened(voice, voice.start, voice.end))
+        first, last = (_place_in(around, moment, voice.start) for moment in (voice.start, voice.end))
+        return Context(around, _samples(around, first - _CONTEXT, first), _samples(around, last, last + _CONTEXT))
+    heard, before, after = [np.zeros(0, np.float32)], *(np.zeros(_CONTEXT, np.float32) for _ in range(2))
     for sound in voice.sounds:
-        span = Media(sound.path, track=_track(sound).number, clock="sound")
-        with suppress(AudioEmpty):  # only silence before the file or after it is heard
-            span = _widened(span, min(sound.moments), max(sound.moments))
-            heard.append(np.float32(np.mean(sound.volumes)) * read_speech(span))
-    return np.concatenate(heard)
+        start, end = min(sound.moments), max(sound.moments)
+        span = _widened(Media(sound.path, track=_track(sound).number, clock="sound"), start, end)
+        try:
+            around = read_speech(span)
+        except AudioEmpty:  # only silence before the file or after it is heard
+            continue
+        heard.append(np.float32(np.mean(sound.volumes)) * around)
+        if abs(sound.moments[-1] - sound.moments[0] - sound.seconds) > _TOLERANCE * sound.seconds:
+            continue  # it is played at another speed
+        if sound.at < _TOLERANCE:
+            first = _place_in(around, start, start)
+            before += np.float32(sound.volumes[0]) * _samples(around, first - _CONTEXT, first)
+        if sound.at + sound.seconds > voice.seconds - _TOLERANCE:
+            last = _place_in(around, end, start)
+            after += np.float32(sound.volumes[-1]) * _samples(around, last, last + _CONTEXT)
+    return Context(np.concatenate(heard), before, after)
+
+
+def _place_in(around: Samples, moment: float | None, start: float) -> int:
+    """The sample at a moment of a file in what was read around a span that begins at ``start``."""
+    return len(around) if moment is None else round((moment - max(0.0, start - _AROUND_SECONDS)) * SPEECH_RATE)
+
+
+def _samples(recording: Samples, first: int, end: int) -> Samples:
+    """Samples from the first to the end, (end - first,); silence beyond both ends of the recording."""
+    places = np.arange(first, end)
+    held = (places >= 0) & (places < len(recording))
+    samples = np.zeros(end - first, np.float32)
+    samples[held] = recording[places[held]]
+    return samples
 
 
 def _widened(media: Media, start: float, end: float | None) -> Media:

@@ -109,9 +109,9 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
     }
     speaker.identity = next((somebody.identity for somebody in footage.people if somebody.is_chosen), None)
     speaker.portrait = take_portrait(face, footage, canonical_frame(footage, usable))
-    held_out, said, level_db = open_span(job, speaker, split["held_out"], report)
+    held_out, said, context = open_span(job, speaker, split["held_out"], report)
     ruler = Ruler(held_out, face, split["held_out"], report=report, kept=kept)
-    speaker.metrics = measure(ruler, speaker, held_out, said, level_db, principal.mean)
+    speaker.metrics = measure(ruler, speaker, held_out, said, context, principal.mean)
     speaker.save(job.speaker_path)
     kept.forget()
     return {

@@ -12,7 +12,7 @@ import pytest
 from s2l_core.errors import FileMissing
 from s2l_core.jobs import Media, Mix, Sound
 from s2l_core.media.audio import SPEECH_RATE, read_audio, read_speech
-from s2l_core.media.mix import MIX_RATE, mix, read_voice
+from s2l_core.media.mix import MIX_RATE, mix, read_context, read_voice
 
 Write = Callable[..., str]
 
@@ -136,3 +136,21 @@ def test_a_voice_is_a_file_or_a_mix(write: Write) -> None:
 def test_a_sound_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileMissing, match="gone"):
         mix(Mix(1.0, (Sound(str(tmp_path / "gone.wav"), 0.0, 1.0, (0.0, 1.0)),)))
+
+
+@pytest.mark.parametrize("mixed", [False, True], ids=["file", "mix"])
+def test_around_a_trimmed_voice_is_what_its_file_holds_there(write: Write, mixed: bool) -> None:
+    path = write(noise(2.0, 1), SPEECH_RATE)
+    whole = read_speech(Media(path))
+    voice = Mix(1.0, (Sound(path, 0.0, 1.0, (0.5, 1.5)),)) if mixed else Media(path, 0.5, 1.5)
+    context = read_context(voice)
+    before, after = SPEECH_RATE // 2, 3 * SPEECH_RATE // 2
+    assert np.allclose(context.before, whole[before - len(context.before) : before], atol=1e-4)
+    assert np.allclose(context.after, whole[after : after + len(context.after)], atol=1e-4)
+
+
+def test_beyond_the_ends_of_a_file_there_is_silence(write: Write) -> None:
+    path = write(noise(0.5, 1), SPEECH_RATE)
+    for voice in Media(path), Media(path, 0.0, 30.0), Mix(2.0, (Sound(path, 0.0, 2.0, (0.0, 2.0)),)):
+        context = read_context(voice)
+        assert not context.before.any() and not context.after.any()

@@ -68,8 +68,8 @@ def test_what_is_measured_is_what_dub_writes(hasty_speaker: str, tmp_path: Path)
     job = from_document(speaker.origin["job"])
     assert isinstance(job, TrainJob)
     start, end = speaker.origin["split"]["held_out"]
-    footage, speech, level_db = open_span(job, speaker, (start, end), Report())
-    driver = dub_driver(speaker, footage, speech, Report(), level_db)
+    footage, speech, context = open_span(job, speaker, (start, end), Report())
+    driver = dub_driver(speaker, footage, speech, Report(), context)
 
     span, output = Media(str(DEMO), start, end), str(tmp_path / "dub.mkv")
     result = s2l_core.dub(DubJob(hasty_speaker, span, span, output, encoding=Encoding("ffv1")))
