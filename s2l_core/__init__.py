@@ -19,7 +19,7 @@ _HOMES = {
     "offset": ".measuring",
     "faces": ".face_finding",
     "evaluate": ".evaluation.report",
-    "heatmap": ".heatmap",
+    "heatmap": ".mouth_heatmap",
     "head": ".head_export",
     "pose": ".posing",
     "render": ".posing",
