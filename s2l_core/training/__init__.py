@@ -140,13 +140,13 @@ def split_footage(footage: Footage, early_stopping: bool = False) -> dict[str, t
 
 
 def _moment_before(footage: Footage, share: float) -> float:
-    """The second of the medium after which this share of what the footage shows of the speaker comes: others, who are
-    not learnt, do not count.
+    """Where the frame begins from which on this share of what the footage shows of the speaker comes, in seconds of the
+    medium: others, who are not learnt, do not count.
     """
     counted = ~footage.somebody_else
     ends = np.append(footage.times, footage.times[0] + footage.seconds)
     passed = np.concatenate([[0.0], np.cumsum(counted * np.diff(ends))])
-    return float(np.interp((1.0 - share) * passed[-1], passed, ends))
+    return float(ends[np.searchsorted(passed, (1.0 - share) * passed[-1])])
 
 
 def _open_footage(job: TrainJob, device: torch.device, report: Report) -> tuple[Footage, NDArray[np.float32]]:

@@ -269,3 +269,4 @@ def test_what_stops_early_is_watched_on_footage_of_its_own() -> None:
     assert split["train"][1] + 1.0 <= split["watched"][0]
     assert split["watched"][1] + 1.0 <= split["held_out"][0]
     assert split["held_out"] == training.split_footage(footage)["held_out"]
+    assert split["held_out"][0] in footage.times
