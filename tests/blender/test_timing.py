@@ -284,10 +284,16 @@ def cut_before_the_click(strip) -> None:
     strip.frame_offset_start = 15
 
 
+MIXES_RETIMED_SOUNDS = pytest.mark.skipif(
+    bpy.app.version < (5, 0), reason="Blender 4.5 divides by zero now and then where it mixes down a retimed sound"
+)
+RETIMED_SOUNDS = [pytest.param(retime(speed), marks=MIXES_RETIMED_SOUNDS) for speed in (50.0, 200.0)]
+
+
 @pytest.mark.skipif(bpy.app.version >= (5, 2), reason="since Blender 5.2 a mixdown returns before it is written")
 @pytest.mark.parametrize(
     "change",
-    [nothing, cut_before_the_click, trim_for_good, delay, move, put_into_meta, retime(50.0), retime(200.0)],
+    [nothing, cut_before_the_click, trim_for_good, delay, move, put_into_meta, *RETIMED_SOUNDS],
     ids=lambda change: change.__name__.replace("_", " "),
 )
 @pytest.mark.parametrize("scene_rate", [(25, 1.0), (30, 1.001), (50, 1.0)], ids=str)
