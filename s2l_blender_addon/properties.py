@@ -164,7 +164,7 @@ class S2L_PG_dub(bpy.types.PropertyGroup):
     crf: IntProperty(name="Rate Factor", description="Of H.264: lower is better and bigger", default=17, min=0, max=51)
     use_silence_level: BoolProperty(
         name="Close Below Level",
-        description="Close the mouth wherever the voice is below a level, not as the speaker does",
+        description="Close the mouth wherever the voice is below a level, instead of as this speaker does in pauses",
         default=False,
     )
     silence_db: FloatProperty(
@@ -176,7 +176,7 @@ class S2L_PG_dub(bpy.types.PropertyGroup):
     )
     rest_strength: FloatProperty(
         name="Rest Pose",
-        description="How much of the closing in pauses and in silence takes place",
+        description="How far the mouth closes in pauses and in silence: not at all at 0, to its rest at 1",
         default=1.0,
         min=0.0,
         max=1.0,

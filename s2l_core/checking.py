@@ -112,7 +112,9 @@ def _judge_people(footage: Footage) -> Iterator[Finding]:
         )
     uncertain = float(footage.uncertain.sum() / footage.info.rate)
     if uncertain > _LEAST_SECONDS:
-        yield Finding("usable", f"In {uncertain:.0f} s it is uncertain whether they show the same person; look there.")
+        yield Finding(
+            "usable", f"For {uncertain:.0f} s it is uncertain whether the same person is shown; look at them."
+        )
 
 
 def _to_document(somebody: Somebody, footage: Footage) -> dict[str, Any]:
@@ -154,7 +156,7 @@ def _judge_pictures(footage: Footage, face_width: float, yaw: float, blur: float
 
 def _judge_track(track: int | None, voice: Media) -> Iterator[Finding]:
     if track is not None and voice.track is None:
-        yield Finding("good", f"Sound track {track} was heard; choose another one if the speaker is on that.")
+        yield Finding("good", f"Sound track {track} was used; choose another one if the speaker is on that.")
 
 
 def _judge_sound(level: SpeechLevel, voice: Media) -> Iterator[Finding]:
@@ -188,7 +190,7 @@ def _judge_offset(offset: Offset | None, footage: Footage, speech: NDArray[np.fl
             "poor", "The lips do not move with this sound; choose the recording that was made with these pictures."
         )
     elif seen < JUDGED_SECONDS:
-        yield Finding("usable", f"In {seen:.0f} s it cannot be told whether the lips move with this sound.")
+        yield Finding("usable", f"{seen:.0f} s are too short to tell whether the lips move with this sound.")
     elif footage.seconds >= 30:
         yield Finding(
             "usable",

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from .compositing import lift
 from .events import Report
-from .footage import Footage
-from .jobs import DubJob, parse_rate
+from .footage import Footage, prepare
+from .jobs import DubJob, Media, parse_rate
 from .media.audio import SPEECH_RATE
 from .media.mix import CONTEXT_SECONDS, Context
 from .media.raster import Picture, with_change
@@ -22,6 +23,15 @@ from .rendering import BATCH, MouthRenderer, rest_in_silence, speech_track
 from .schedule import frames_in_order, frames_to_show
 from .speech.encoder import CODE_SECONDS
 from .speech.features import speech_level
+
+
+def open_footage(media: Media, landmarks: str, speaker: SpeakerModel, device: torch.device, report: Report) -> Footage:
+    """Footage to be dubbed: the speaker alone is followed in it, with the head that is known from training. It may show
+    no face at all; errors and phases as :func:`s2l_core.footage.prepare`.
+    """
+    return prepare(
+        media, landmarks, device.type, report, faceless=True, known=speaker.known_head, identity=speaker.identity
+    )
 
 
 class DubFrames:

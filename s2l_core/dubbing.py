@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .device import choose_device
-from .dub_frames import DubFrames
+from .dub_frames import DubFrames, open_footage
 from .errors import AudioEmpty, BadJob, NoSound
 from .events import Report
 from .files import refuse_unwritable
-from .footage import Footage, fingerprint_file, prepare
+from .footage import Footage, fingerprint_file
 from .jobs import DubJob, Media, to_document
 from .media.audio import SPEECH_RATE, convert, read_audio
 from .media.chunks import Chunks
@@ -63,15 +63,7 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     speaker = SpeakerModel.load(job.speaker_path, device)
     voice_track = tell_tracks(job.voice, report)
     speech, sound = read_voice(job.voice)
-    footage = prepare(
-        job.footage,
-        job.landmarks,
-        device.type,
-        report,
-        faceless=True,
-        known=speaker.known_head,
-        identity=speaker.identity,
-    )
+    footage = open_footage(job.footage, job.landmarks, speaker, device, report)
     prepared = time.monotonic()
 
     frames = DubFrames(job, speaker, footage, speech, read_context(job.voice))

@@ -180,7 +180,7 @@ def refuse_untrainable(footage: Footage) -> None:
         raise TooFewFaces(f"Only {share:.0%} of the frames of {path} show a face.")
     seconds = float(found.mean()) * footage.seconds
     if seconds < _SHORTEST_SECONDS and footage.somebody_else.any():
-        raise FootageTooShort(f"{path} gives only {seconds:.1f} s of the chosen person.")
+        raise FootageTooShort(f"{path} shows the chosen person for only {seconds:.1f} s.")
 
 
 def shown_at(times: NDArray[np.float64], moments: ArrayLike, slack: float = _TIME_TOLERANCE) -> NDArray[np.int64]:

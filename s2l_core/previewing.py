@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from .device import choose_device
-from .dub_frames import DubFrames
+from .dub_frames import DubFrames, open_footage
 from .errors import BadJob
 from .events import Report
 from .files import refuse_unwritable
-from .footage import is_prepared, prepare
+from .footage import is_prepared
 from .jobs import Encoding, Media, PreviewJob
 from .media.mix import read_context, read_voice, sources
 from .media.pictures import write_picture
@@ -45,15 +45,7 @@ def preview(job: PreviewJob, report: Report | None = None) -> dict[str, Any]:
     device = choose_device(dub.device)
     speaker = SpeakerModel.load(dub.speaker_path, device)
     speech, _ = read_voice(dub.voice)
-    footage = prepare(
-        _part_to_look_at(job, speaker),
-        dub.landmarks,
-        device.type,
-        report,
-        faceless=True,
-        known=speaker.known_head,
-        identity=speaker.identity,
-    )
+    footage = open_footage(_part_to_look_at(job, speaker), dub.landmarks, speaker, device, report)
     frames = DubFrames(replace(dub, encoding=_PICTURE), speaker, footage, speech, read_context(dub.voice))
     if job.frame >= len(frames):
         raise BadJob(f"There is no frame {job.frame} to preview: the dub has {len(frames)}.")

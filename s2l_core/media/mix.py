@@ -112,7 +112,7 @@ def tell_tracks(voice: Media | Mix, report: Report) -> int | None:
         chosen = {sound.path: _track(sound) for sound in voice.sounds}
     several = {path: track for path, track in chosen.items() if track.count > 1}
     for path, track in several.items():
-        report.log("info", f"Of {path}, sound track {track.number} of {track.count} is heard.")
+        report.log("info", f"Sound track {track.number} of {track.count} in {path} is used.")
     return next((track.number for track in several.values()), None)
 
 

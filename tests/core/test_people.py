@@ -116,7 +116,7 @@ def test_of_people_at_one_place_the_one_who_is_there_at_a_moment_is_chosen(inter
 
 def test_too_little_of_the_chosen_person_is_refused_for_training(footage: Footage) -> None:
     slow = replace(footage, times=4 * footage.times)
-    with pytest.raises(FootageTooShort, match=r"only 9\.5 s of the chosen person"):
+    with pytest.raises(FootageTooShort, match=r"the chosen person for only 9\.5 s"):
         refuse_untrainable(slow)
 
 
