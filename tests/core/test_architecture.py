@@ -46,7 +46,7 @@ ROWS = [
         "face_finding",
         "evaluation",
         "head_export",
-        "heatmap",
+        "mouth_heatmap",
         "information",
         "measuring",
         "posing",
