@@ -116,7 +116,7 @@ class Rows:
         self._kept, self._name = kept, name
         self._parts: list[Tensors] = []
         self.count = 0
-        while part := kept.recall(f"{name}-{self.count}"):
+        while (part := kept.recall(f"{name}-{self.count}")) and self._is_continued_by(part):
             self._append(part)
         self._written, self._unwritten = self.count, len(self._parts)
         self._saved = time.monotonic()
@@ -132,6 +132,12 @@ class Rows:
         self._write()
         names = sorted(self._parts[0]) if self._parts else []
         return {name: torch.cat([part[name] for part in self._parts]) for name in names}
+
+    def _is_continued_by(self, part: Tensors) -> bool:
+        """Whether a part that was read from a file fits the others: the same names and, in each, as many rows."""
+        names = self._parts[0].keys() if self._parts else part.keys()
+        counts = {tensor.shape[0] if tensor.dim() else 0 for tensor in part.values()}
+        return part.keys() == names and len(counts) == 1 and min(counts) > 0
 
     def _append(self, part: Tensors) -> None:
         self._parts.append(part)

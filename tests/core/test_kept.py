@@ -47,6 +47,24 @@ def test_what_cannot_be_read_is_computed_again(here: Kept, damage: bytes) -> Non
     assert here.recall("depth") is None
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"number": torch.zeros(0)},
+        {"number": torch.tensor(1)},
+        {"number": torch.zeros(2), "place": torch.zeros(3)},
+        {"place": torch.zeros(2)},
+    ],
+    ids=["no rows", "no dimension", "unequal", "another name"],
+)
+def test_rows_that_do_not_fit_the_others_are_found_again(
+    here: Kept, saving_at_once: None, part: dict[str, torch.Tensor]
+) -> None:
+    Rows(here, "frames").add(number=torch.arange(2))
+    here.remember("frames-2", part)
+    assert Rows(here, "frames").count == 2
+
+
 def test_rows_go_on_after_the_last_that_were_written(here: Kept, saving_at_once: None) -> None:
     rows = Rows(here, "frames")
     for first in (0, 2, 4):
