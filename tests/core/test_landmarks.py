@@ -157,6 +157,19 @@ def test_files_that_are_no_face_landmarker_are_refused(tmp_path: Path) -> None:
             open_detector(str(path))
 
 
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damaged_compressed_landmarkers_are_refused(tmp_path: Path, compression: int) -> None:
+    path = tmp_path / "damaged.task"
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name in ("face_detector.tflite", "face_landmarks_detector.tflite"):
+            archive.writestr(name, bundled_models().detector[:20_000])
+    content = bytearray(path.read_bytes())
+    content[60:110] = bytes(byte ^ 0x5A for byte in content[60:110])
+    path.write_bytes(content)
+    with pytest.raises(LandmarksUnavailable, match="damaged"):
+        open_detector(str(path))
+
+
 def test_missing_bundled_models_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("s2l_core.face.mesh_models._PACKAGE", "no-such-package")
     with pytest.raises(LandmarksUnavailable, match="no-such-package"):
