@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import torch
+
 from ..errors import BadJob
 from ..jobs import Encoding, Format
 from .raster import ORDINARY, Raster
@@ -101,7 +103,7 @@ def encoder_options(encoding: Encoding, raster: Raster = ORDINARY) -> dict[str, 
     codec = codec_of(encoding)
     options = codec.options_of_444 if "444" in pixel_format(encoding, raster) else codec.options
     if encoding.format == "h264":
-        options = options | {"crf": str(encoding.crf)}
+        options = options | {"crf": str(encoding.crf)} | _repeatable()
     if raster.fields != "progressive":
         options = options | {"flags": "+ildct+ilme", "field_order": _ORDERS[raster.fields]}
     return options
@@ -125,3 +127,13 @@ def refuse_loss(encoding: Encoding, path: str, raster: Raster) -> None:
     if is_folder(encoding) and raster.fields != "progressive":
         hint = "Choose H.264, ProRes or FFV1, or deinterlace the footage first."
         raise BadJob(f"{name} pictures cannot say that {path} is interlaced.", hint)
+
+
+def _repeatable() -> dict[str, str]:
+    """Options with which libx264 writes the same bytes each time.
+
+    Its AVX-512 code for macroblock trees does not. Of encodings of the same 16 pictures of 64 x 48 pixels, 7 in 3000
+    differed, without weighted prediction 223 in 2000; with AVX2 none in 10 000, at the same speed. To name instructions
+    that a processor lacks would crash it, so AVX2 is named only where there is AVX-512.
+    """
+    return {"x264-params": "asm=avx2"} if torch.backends.cpu.get_cpu_capability() == "AVX512" else {}
