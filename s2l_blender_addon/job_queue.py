@@ -227,8 +227,11 @@ def _start(entry: Entry) -> None:
 
 
 def _has_ended(client: WorkerClient) -> bool:
-    """See how the running job fares."""
-    has_ended = client.poll()
+    """See how the running job fares.
+
+    One with a result counts as ended once no thread of its client runs any more, see ``deliveries._push_undo``.
+    """
+    has_ended = client.poll() and (client.result is None or client.is_over)
     if client.preview_path:
         preview.show(client.preview_path)
     return has_ended

@@ -23,6 +23,7 @@ from ..s2l_core.events import Progress
 from ..s2l_core.jobs import Job, to_document
 
 CANCEL_GRACE_SECONDS = 0.6  # so that a cancelled job is gone within a second
+EXIT_SECONDS = 5.0  # torch needs some tenths to leave; what hangs then is not waited for
 LAST_WORDS_SECONDS = 1.0  # a program that the worker started may keep its stderr open
 _LOG_LINES = 200
 _LIBRARY_FOLDER = Path(__file__).parent.parent
@@ -68,14 +69,23 @@ class WorkerProcess:
             ) from error
         assert self._process.stdin and self._process.stdout and self._process.stderr
         self._log_reader = threading.Thread(target=self._read_log, args=[self._process.stderr], daemon=True)
-        self._log_reader.start()
-        threading.Thread(target=self._read_messages, args=[self._process.stdout], daemon=True).start()
-        threading.Thread(target=self._write_messages, args=[self._process.stdin], daemon=True).start()
+        self._threads = [
+            self._log_reader,
+            threading.Thread(target=self._read_messages, args=[self._process.stdout], daemon=True),
+            threading.Thread(target=self._write_messages, args=[self._process.stdin], daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def is_open(self) -> bool:
         """Whether it takes jobs."""
         return self._process.poll() is None and not self._is_closed
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, and all threads that served it."""
+        return not any(thread.is_alive() for thread in self._threads)
 
     @property
     def is_busy(self) -> bool:
@@ -247,9 +257,16 @@ class WorkerClient(Request):
 
     def __init__(self, python: str, job: Job) -> None:
         super().__init__(WorkerProcess(python), job)
+        self._exit_time: float | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the job has ended, and its process and the threads that served it, or they take too long."""
+        return self._exit_time is not None and (self._process.is_over or time.monotonic() > self._exit_time)
 
     def poll(self, patience: float = 0.0) -> bool:
-        if super().poll(patience):
+        if super().poll(patience) and self._exit_time is None:
+            self._exit_time = time.monotonic() + EXIT_SECONDS
             # With a result it ends by itself; otherwise nothing is left to do, and the next job wants the memory.
             self._process.close() if self.error is None else self._process.kill()
         return self.has_ended

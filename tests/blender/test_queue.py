@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
 from pathlib import Path
 
 import bpy
@@ -251,6 +252,23 @@ def test_cancel_takes_its_turn_from_a_waiting_job(queue, press, ready_to_dub, fa
     queue.finish()
     assert queue.statuses() == ["cancelled", "done"]
     assert dubbed_strips() == []
+
+
+def test_no_thread_of_a_job_runs_when_its_result_is_delivered(
+    queue, module, press, ready_to_dub, fake_worker, monkeypatch
+) -> None:
+    before, at_delivery = set(threading.enumerate()), []
+    deliveries = module("s2l_blender_addon.deliveries")
+    deliver = deliveries.deliver
+
+    def watch(entry):
+        at_delivery.append(set(threading.enumerate()) - before)
+        return deliver(entry)
+
+    monkeypatch.setattr(deliveries, "deliver", watch)
+    press(DUB)
+    queue.finish()
+    assert at_delivery == [set()]
 
 
 def test_removing_forgets_an_entry_and_only_what_has_a_result_keeps_its_record(
