@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from contextlib import nullcontext
 from typing import Any
 
 import bpy
@@ -93,18 +94,12 @@ def _dubbed(job: DubJob, result: dict[str, Any], strip: bpy.types.Strip) -> str:
 def _push_undo(message: str) -> None:
     """Make an undo step, which needs a window in the context; a timer has none.
 
-    While an operator of Blender 4.5 looks into a context that is overridden, another thread of Python that gives up the
-    interpreter crashes it (``BPY_context_member_get`` reads a dictionary without holding the interpreter's lock).
-    Therefore the context is overridden only in timers, and the queue delivers when the threads of a job have ended.
+    Blender 4.5 reads an overridden context without holding Python's lock if another thread happens to hold it at that
+    moment, and crashes when that thread releases it (``BPY_context_member_get``). Therefore the context is overridden
+    only where it has no window, and the queue delivers a result after the threads of its job have ended.
     """
     windows = bpy.context.window_manager.windows
-    if bpy.context.window or not windows:
-        _undo_push(message)
-        return
-    with bpy.context.temp_override(window=windows[0]):
-        _undo_push(message)
-
-
-def _undo_push(message: str) -> None:
-    if bpy.ops.ed.undo_push.poll():
-        bpy.ops.ed.undo_push(message=message)
+    is_in_timer = windows and not bpy.context.window
+    with bpy.context.temp_override(window=windows[0]) if is_in_timer else nullcontext():
+        if bpy.ops.ed.undo_push.poll():
+            bpy.ops.ed.undo_push(message=message)

@@ -166,10 +166,12 @@ def test_new_file_is_not_taken_for_the_unsaved_one_before(queue, press, ready_to
     assert queue.statuses() == ["ready"]
 
 
-def test_delivery_is_one_undo_step(queue, press, ready_to_dub, fake_worker) -> None:
+@pytest.mark.parametrize("context", [{}, {"window": None}], ids=["with a window", "as in a timer"])
+def test_delivery_is_one_undo_step(queue, press, ready_to_dub, fake_worker, context) -> None:
     bpy.ops.ed.undo_push(message="Before")
     press(DUB)
-    queue.finish()
+    with bpy.context.temp_override(**context):
+        queue.finish()
     bpy.ops.ed.undo()
     assert dubbed_strips() == []
     assert len(bpy.context.scene.sequence_editor.strips) == 2
