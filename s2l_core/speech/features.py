@@ -15,9 +15,9 @@ _FFT_SIZE = 512
 _LOWEST_HZ, _HIGHEST_HZ = 55.0, 7600.0
 _ACTIVE_LEVEL_DB = -20.0
 """Level that :func:`normalise_loudness` gives to the parts in which somebody speaks."""
-_DEVIATION_DB = 4.0
+_DEVIATION_DB = 12.0
 """By how much the level of one second of speech may differ from that of the whole recording; of t seconds, by this over
-the root of t (measured: 90 % of spans of 2 to 20 s of five recordings deviate by less)."""
+the root of t (measured: 98 % of spans of half a second to 20 s of five recordings deviate by less)."""
 _PAUSE_DB = 18.0
 """A span that is quieter than its surroundings by more than this holds a pause, whose room tone is no quiet speech
 (measured: of spans of a second of six recordings, those with speech are quieter by up to 15 dB, pauses by 21 to 37)."""
