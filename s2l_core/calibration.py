@@ -7,6 +7,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
@@ -189,7 +190,7 @@ def _seconds_of(work: Callable[[], None]) -> float:
 
 
 def _path(device: str) -> Path:
-    return user_cache_path("speech2lip", ensure_exists=True) / f"calibration-{device}.json"
+    return user_cache_path("speech2lip") / f"calibration-{device}.json"
 
 
 def _load(device: str) -> Calibration | None:
@@ -198,7 +199,7 @@ def _load(device: str) -> Calibration | None:
 
 
 def _save(calibration: Calibration) -> None:
-    try:
-        write_whole(str(_path(calibration.device)), to_json(calibration).encode(), lasting=False)
-    except Speech2LipError:  # it is measured again
-        return
+    path = _path(calibration.device)
+    with suppress(OSError, Speech2LipError):  # it is measured again
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(str(path), to_json(calibration).encode(), lasting=False)

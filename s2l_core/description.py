@@ -10,7 +10,7 @@ import numpy as np
 
 from .errors import BadJob, SpeakerFileBroken
 from .events import Report
-from .files import refuse_unwritable, write_whole
+from .files import reserved, write_whole
 from .jobs import DescribeJob, TrainJob, from_document
 from .model.speaker import read_header, read_portrait
 
@@ -81,7 +81,11 @@ def _write_picture(job: DescribeJob) -> str:
     """Write the speaker's portrait, if that is wanted and there is one; its path."""
     if not job.picture_path:
         return ""
-    refuse_unwritable(job.picture_path, job.speaker_path)
+    with reserved(job.picture_path, job.speaker_path):
+        return _write_portrait(job)
+
+
+def _write_portrait(job: DescribeJob) -> str:
     encoded = read_portrait(job.speaker_path)
     picture = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR) if encoded else None
     if picture is None:

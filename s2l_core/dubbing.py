@@ -16,11 +16,10 @@ from .device import choose_device
 from .dub_frames import DubFrames, open_footage
 from .errors import AudioEmpty, BadJob, NoSound
 from .events import Report
-from .files import refuse_unwritable
 from .footage import Footage, fingerprint_file
 from .jobs import DubJob, Media, to_document
 from .media.audio import SPEECH_RATE, convert, read_audio
-from .media.chunks import Chunks
+from .media.chunks import Chunks, reserved_result
 from .media.encodings import codec_of, refuse_loss
 from .media.mix import read_context, read_voice, sources, tell_tracks
 from .media.sequence import files_of
@@ -52,10 +51,14 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     Raises:
         Speech2LipError: What is wrong with the files; see :mod:`s2l_core.errors`.
     """
-    report = report or Report()
-    started = time.monotonic()
-    refuse_unwritable(job.output_path, *files_of(job.footage), *sources(job.voice), job.speaker_path)
     _refuse_other_name(job)
+    read = (*files_of(job.footage), *sources(job.voice), job.speaker_path, job.landmarks)
+    with reserved_result(job.output_path, job.encoding, *read):
+        return _dub(job, report or Report())
+
+
+def _dub(job: DubJob, report: Report) -> dict[str, Any]:
+    started = time.monotonic()
     info = probe(job.footage)
     raster = raster_of_span(job.footage, info)
     refuse_loss(job.encoding, job.footage.path, raster)

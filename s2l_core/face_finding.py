@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import NoFace, NotAVideo
+from .errors import CannotWrite, NoFace, NotAVideo
 from .events import Report
 from .face.blazeface import Region
 from .face.identity import OTHER, SAME, distance, is_clear, is_still, measure_breadth
@@ -19,11 +20,13 @@ from .face.layout import MESH468
 from .face.mesh_detector import MeshDetector, region_of
 from .face.mesh_models import bundled_models
 from .face.recognition import describe_face
-from .files import refusal
+from .files import folder_for_results, reserved, write_together
 from .jobs import Encoding, FacesJob, Media
-from .media.pictures import write_picture
+from .media.pictures import encode_picture
+from .media.sequence import files_of
 from .media.video import Frame, probe, read_frames
 
+_PICTURE_NAME = re.compile(r"face_\d+\.png", re.IGNORECASE)
 _MOST_FRAMES = 24
 _PICTURE_SIDE = 128
 _LEAST_SHARE = 0.1
@@ -39,6 +42,12 @@ class _Person:
     points: list[NDArray[np.float32]] = field(default_factory=list)
     identities: list[NDArray[np.float64]] = field(default_factory=list)
     picture: NDArray[np.uint8] | None = None
+
+    @property
+    def encoded(self) -> bytes:
+        """The picture as a PNG file."""
+        assert self.picture is not None
+        return encode_picture(self.picture, Encoding("png"))
 
     @property
     def is_still(self) -> bool:
@@ -80,7 +89,16 @@ def faces(job: FacesJob, report: Report | None = None) -> dict[str, Any]:
         RecognitionUnavailable: People cannot be told apart.
         CannotWrite, DiskFull: The pictures cannot be written.
     """
-    report = report or Report()
+    folder = Path(job.output_path)
+    first = str(_picture_path(folder, 1))
+    sources = [Path(path).resolve() for path in files_of(job.footage)]
+    with folder_for_results(job.output_path), reserved(first):
+        if any(path.parent == folder.resolve() and _PICTURE_NAME.fullmatch(path.name) for path in sources):
+            raise CannotWrite(f"{folder} holds the footage.", "Name another folder for the pictures.")
+        return _faces(job, report or Report())
+
+
+def _faces(job: FacesJob, report: Report) -> dict[str, Any]:
     info = probe(job.footage)
     width, height = info.true_size
     detector = MeshDetector(bundled_models())
@@ -105,6 +123,8 @@ def faces(job: FacesJob, report: Report | None = None) -> dict[str, Any]:
     if not seen:
         raise NoFace(f"No frame of {job.footage.path} shows a face.")
     seen.sort(key=lambda person: (person.is_still, -len(person.regions), -person.regions[0].side))
+    paths = [str(_picture_path(Path(job.output_path), number)) for number in range(1, len(seen) + 1)]
+    write_together({path: person.encoded for path, person in zip(paths, seen, strict=True)}, lasting=False)
     return {
         "faces": [
             {
@@ -113,9 +133,9 @@ def faces(job: FacesJob, report: Report | None = None) -> dict[str, Any]:
                 "since": person.since,
                 "share": len(person.regions) / count,
                 "width_px": float(np.median([region.face_side for region in person.regions])),
-                "picture": _write(person, Path(job.output_path) / f"face_{number}.png"),
+                "picture": path,
             }
-            for number, person in enumerate(seen, start=1)
+            for path, person in zip(paths, seen, strict=True)
         ]
     }
 
@@ -154,11 +174,5 @@ def _portrait(image: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
     )
 
 
-def _write(person: _Person, path: Path) -> str:
-    assert person.picture is not None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise refusal(path, error) from error
-    write_picture(path, person.picture, Encoding("png"))
-    return str(path)
+def _picture_path(folder: Path, number: int) -> Path:
+    return folder / f"face_{number}.png"

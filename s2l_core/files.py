@@ -1,57 +1,188 @@
-"""Writing files so that a name always stands for something whole."""
+"""Writing files so that a name always stands for something whole, and is written by one job at a time."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import re
+import secrets
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from .errors import CannotWrite, DiskFull, Speech2LipError
+from .locks import Taken, locked
+
+TEMPORARY = r"\.[0-9a-f]{8}\.partial"
+"""What a regular expression finds at the end of the names of files that are being written."""
 
 _DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_HINTS = {
+    errno.ENAMETOOLONG: "Choose a shorter name.",
+    errno.EINVAL: "Choose a name without special characters.",
+    errno.EILSEQ: "Choose a name without special characters.",
+}
+_LONGEST_NAME = 255  # bytes, on nearly every file system
+_NOT_IN_WINDOWS = frozenset('<>:"|?*')
+_LOCK, _UNFINISHED = ".s2l-lock", ".partial"
 
 
-def write_whole(path: str, content: bytes, lasting: bool = True) -> None:
-    """Write beside the destination and rename; a failure leaves what was there before.
+@contextmanager
+def reserved(path: str, *sources: str, folder: bool = False) -> Iterator[None]:
+    """Hold a destination for one job, from before its work until its result is there.
+
+    A link is replaced, and what it points to is left alone.
 
     Args:
-        path: The destination.
-        content: All of it.
-        lasting: Whether it must survive a loss of power from now on, which takes as long as the disk does.
+        path: The file that the job writes.
+        sources: Files that it reads.
+        folder: Whether it is a new folder instead.
+
+    Raises:
+        CannotWrite: Another job writes it. It is one of the sources, or something that is not replaced: a folder, a
+            device, a pipe, a socket or a write-protected file; for a new folder, whatever has its name. Or its folder
+            is missing or not writable, or the name is none that a file can have.
+        DiskFull: There is no room for a directory entry.
+    """
+    _refuse_taken_name(path) if folder else _refuse_irreplaceable(path, sources)
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(companion(Path(path), _LOCK, hidden=True)))
+        except Taken:
+            hint = "Wait until it has ended, or name another output."
+            raise CannotWrite(f"Another job is writing {path}.", hint) from None
+        except OSError as error:
+            raise refusal(path, error) from error
+        yield
+
+
+@contextmanager
+def whole_file(path: str | Path, place: Path | None = None, lasting: bool = False) -> Iterator[BinaryIO]:
+    """A file to write and read, which takes its destination's name when the context is left without an exception.
+
+    Args:
+        path: The destination. What was there stays until then.
+        place: The folder in which it is written, on the same disk; beside its destination unless it is named.
+        lasting: Whether it must survive a loss of power from then on, which takes as long as the disk does.
 
     Raises:
         CannotWrite: The folder is missing or not writable, or the path is a folder.
         DiskFull: There is no room.
     """
-    partial = _partial(path)
+    path = Path(path)
+    if path.is_dir():
+        raise CannotWrite(f"{path} is a folder.", "Name a file to write.")
+    partial = companion((place or path.parent) / path.name, f".{secrets.token_hex(4)}{_UNFINISHED}")
     try:
-        with partial.open("wb") as file:
-            file.write(content)
-            if lasting:
-                file.flush()
-                os.fsync(file.fileno())
-        partial.replace(path)
+        file = partial.open("x+b")  # neither a file nor a link that is there is opened
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise refusal(path, error) from error
+    try:
+        yield file
+        try:
+            file.flush()
+            if lasting:
+                os.fsync(file.fileno())
+            file.close()
+            partial.replace(path)
+        except OSError as error:
+            raise refusal(path, error) from error
+    except BaseException:
+        with suppress(OSError):  # on a full disk, what is held back cannot be written either
+            file.close()
+        partial.unlink(missing_ok=True)
+        raise
 
 
-def refuse_unwritable(path: str, *sources: str) -> None:
-    """Raise before the work where its result could not be written, or would take the place of one of its sources.
+def write_whole(path: str, content: bytes, lasting: bool = True) -> None:
+    """Write one file as :func:`whole_file` does.
+
+    Args:
+        path: The destination.
+        content: All of it.
+        lasting: Whether it must survive a loss of power from now on.
 
     Raises:
-        CannotWrite: As :func:`write_whole`, or the path is one of ``sources``.
-        DiskFull: There is no room for a directory entry.
+        CannotWrite, DiskFull: As :func:`whole_file`.
     """
-    if Path(path).is_dir():
-        raise CannotWrite(f"{path} is a folder.", "Name a file to write.")
-    if any(Path(path).exists() and Path(source).exists() and Path(path).samefile(source) for source in sources):
-        raise CannotWrite(f"{path} is a source of this job.", "Name another file to write.")
+    write_together({path: content}, lasting)
+
+
+def write_together(contents: Mapping[str, bytes], lasting: bool = True) -> None:
+    """Write several files as :func:`whole_file` does; what was there stays until there is room for all of them.
+
+    Args:
+        contents: Of each destination.
+        lasting: Whether they must survive a loss of power from now on.
+
+    Raises:
+        CannotWrite, DiskFull: As :func:`whole_file`.
+    """
+    with ExitStack() as files:
+        for path, content in contents.items():
+            file = files.enter_context(whole_file(path, lasting=lasting))
+            try:
+                file.write(content)
+                file.flush()
+            except OSError as error:
+                raise refusal(path, error) from error
+
+
+@contextmanager
+def folder_for_results(path: str) -> Iterator[None]:
+    """See that there is a folder; one that is made for it and stays empty is removed.
+
+    Raises:
+        CannotWrite: It cannot be made.
+        DiskFull: There is no room.
+    """
+    made = [parent for parent in (Path(path), *Path(path).parents) if not os.path.lexists(parent)]
     try:
-        _partial(path).open("wb").close()
-        _partial(path).unlink()
-    except OSError as error:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
         raise refusal(path, error) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            for folder in made:
+                folder.rmdir()
+
+
+def remove_files(folder: Path, ours: str) -> None:
+    """Remove the files of a folder whose whole names a regular expression fits, and the folder if that leaves it empty.
+
+    Whatever else is in it stays, and so does everything behind a link.
+    """
+    with suppress(OSError):
+        if not stat.S_ISDIR(folder.lstat().st_mode):
+            return
+        for path in list(folder.iterdir()):
+            if re.fullmatch(ours, path.name) and not path.is_dir():
+                path.unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def is_regular(path: Path) -> bool:
+    """Whether there is a file, and no link, device or pipe."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def companion(path: Path, ending: str, hidden: bool = False) -> Path:
+    """A file beside another, with a name of which that of the other can be told, but no longer than a name may be."""
+    name = f".{path.name}" if hidden else path.name
+    encoded = os.fsencode(name)
+    if len(encoded) + len(ending) > _LONGEST_NAME:
+        digest = hashlib.blake2b(encoded, digest_size=8).hexdigest()
+        kept = encoded[: _LONGEST_NAME - len(ending) - len(digest) - 1].decode("utf-8", "ignore")
+        name = f"{kept}~{digest}"
+    return path.with_name(f"{name}{ending}")
 
 
 def state_of(path: str) -> tuple[int, int] | None:
@@ -64,10 +195,54 @@ def state_of(path: str) -> tuple[int, int] | None:
 
 def refusal(path: str | Path, error: Exception) -> Speech2LipError:
     """The error that tells a user why ``path`` could not be written."""
-    if getattr(error, "errno", None) in _DISK_FULL_ERRORS:
+    number = getattr(error, "errno", None)
+    if number in _DISK_FULL_ERRORS:
         return DiskFull(f"The disk is full: {path} could not be written.")
-    return CannotWrite(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}.")
+    reason = getattr(error, "strerror", None) or error
+    return CannotWrite(f"{path} cannot be written: {reason}.", _HINTS.get(number or 0, ""))
 
 
-def _partial(path: str) -> Path:
-    return Path(path).with_name(f"{Path(path).name}.{os.getpid()}.partial")
+def _refuse_irreplaceable(path: str, sources: tuple[str, ...]) -> None:
+    """Raise where a file at a path could not be written, or nobody would want it to take the place of what is there."""
+    there = _status(path)
+    if there is None:
+        return
+    if stat.S_ISDIR(there.st_mode):
+        raise CannotWrite(f"{path} is a folder.", "Name a file to write.")
+    if not stat.S_ISREG(there.st_mode):
+        raise CannotWrite(f"{path} is a device, a pipe or a socket.", "Name a file to write.")
+    for source in sources:
+        with suppress(OSError, ValueError):  # whether it can be read is another question
+            if os.path.samestat(Path(source).stat(), there):
+                raise CannotWrite(f"{path} is a source of this job.", "Name another file to write.")
+    if not os.access(path, os.W_OK):
+        raise CannotWrite(f"{path} is write-protected.", "Name another file to write, or remove the protection.")
+
+
+def _refuse_taken_name(path: str) -> None:
+    """Raise where something has the name of a new folder."""
+    there = _status(path)
+    if there is not None or Path(path).is_symlink():
+        kind = "folder" if there is not None and stat.S_ISDIR(there.st_mode) else "file"
+        raise CannotWrite(f"There is already a {kind} {path}.", "Name a folder that does not exist yet.")
+
+
+def _status(path: str) -> os.stat_result | None:
+    """Of what is at a path, also behind a link; None where nothing is.
+
+    Raises:
+        CannotWrite: There cannot be a file of such a name.
+    """
+    name = Path(path).name
+    if not name or (os.name == "nt" and _NOT_IN_WINDOWS & set(name)):
+        raise CannotWrite(f"{path!r} cannot be the name of a file.", "Choose another name.")
+    if name.endswith((_LOCK, _UNFINISHED)):
+        raise CannotWrite(f"{path} ends like something unfinished.", "Choose another name.")
+    try:
+        return Path(path).stat()
+    except FileNotFoundError:
+        return None
+    except ValueError:  # with a zero in it, or letters that are none
+        raise CannotWrite(f"{path!r} cannot be the name of a file.", "Choose another name.") from None
+    except OSError as error:
+        raise refusal(path, error) from error

@@ -22,7 +22,7 @@ from .face.tracking import HeadTrack, KnownHead, find_shots, no_head, track_head
 from .files import state_of
 from .geometry.camera import Intrinsics
 from .jobs import Media
-from .kept import FORGETFUL, Kept, Rows, Tensors
+from .kept import Kept, Rows, Tensors
 from .media.sequence import files_of, is_sequence, rate_of, refuse_broken
 from .media.video import Frame, VideoInfo, probe, read_frames, slack
 
@@ -297,10 +297,7 @@ def _kept(fingerprint: str, media: Media, landmarks: str) -> Kept:
     span = replace(media, path=fingerprint, track=None, clock="picture", pictures=(), rate=rate)
     if landmarks.lower().endswith(".task"):
         landmarks = fingerprint_file(landmarks) if Path(landmarks).is_file() else landmarks
-    try:
-        return Kept.of("footage", _CACHE_VERSION, span, landmarks)
-    except OSError:  # a cache that cannot be written costs time, nothing else
-        return FORGETFUL
+    return Kept.of("footage", _CACHE_VERSION, span, landmarks)
 
 
 def _to_tensors(track: HeadTrack) -> Tensors:

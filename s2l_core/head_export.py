@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .events import Report
 from .expression import CURVES, expression_curves
-from .files import refuse_unwritable, write_whole
+from .files import companion, reserved, write_together
 from .geometry.axes import MILLIMETRES, points_to_blender, poses_to_blender
 from .head_mesh import head_mesh
 from .jobs import HeadJob
@@ -49,16 +49,20 @@ def head(job: HeadJob, report: Report | None = None) -> dict[str, Any]:
     Raises:
         Speech2LipError: As :func:`s2l_core.scene.open_scene`, and what is wrong with the files.
     """
-    report = report or Report()
-    plate_path = str(Path(job.output_path).with_name(f"{Path(job.output_path).stem}_plate.png"))
-    for path in (job.output_path, plate_path):
-        refuse_unwritable(path, *files_of(job.footage), job.speaker_path)
+    read = (*files_of(job.footage), job.speaker_path, job.landmarks)
+    with reserved(job.output_path, *read):
+        plate_path = str(companion(Path(job.output_path).with_suffix(""), "_plate.png"))
+        with reserved(plate_path, *read):
+            return _head(job, plate_path, report or Report())
+
+
+def _head(job: HeadJob, plate_path: str, report: Report) -> dict[str, Any]:
     scene = open_scene(job, report)
     arrays = head_arrays(scene, report)
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
-    write_whole(plate_path, cv2.imencode(".png", scene.plate.picture[..., ::-1])[1].tobytes())
-    write_whole(job.output_path, content.getvalue())
+    plate = cv2.imencode(".png", scene.plate.picture[..., ::-1])[1]
+    write_together({plate_path: plate.tobytes(), job.output_path: content.getvalue()})
     mask = arrays["mask"]
     return {
         "output_path": job.output_path,

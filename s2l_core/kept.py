@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +21,12 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from .errors import Speech2LipError
-from .files import write_whole
+from .events import Report
+from .files import TEMPORARY, remove_files, write_whole
+from .locks import Taken, locked
 
 _KEPT_SECONDS = 30 * 24 * 3600.0
+_OUR_FILES = rf".*\.(safetensors|jpg)({TEMPORARY})?|lock"
 SAVE_SECONDS = 10.0
 """How much work may be lost where a process is killed."""
 
@@ -43,6 +47,8 @@ class Kept:
     def of(cls, kind: str, *identity: object) -> Kept:
         """What is kept of the work that ``identity`` tells apart from all others. Thirty days without it remove it.
 
+        Where the cache cannot be written, nothing is kept: that costs time, and nothing else.
+
         Args:
             kind: A word that names the work.
             identity: All that its result follows from, and nothing else: arrays, and what :func:`repr` shows whole.
@@ -50,12 +56,30 @@ class Kept:
         digest = hashlib.blake2b(digest_size=16)
         for part in identity:
             digest.update(part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode())
-        everything = user_cache_path("speech2lip", ensure_exists=True) / kind
+        everything = user_cache_path("speech2lip") / kind
         folder = everything / digest.hexdigest()
-        folder.mkdir(parents=True, exist_ok=True)
-        os.utime(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            os.utime(folder)
+        except OSError:
+            return FORGETFUL
         _forget_old(everything)
         return cls(folder)
+
+    @contextmanager
+    def alone(self, report: Report) -> Iterator[Kept]:
+        """Give one job at a time what is kept; nothing is kept of another one that does the same beside it."""
+        kept = self
+        with ExitStack() as held:
+            try:
+                if self.folder is not None:
+                    held.enter_context(locked(self.folder / "lock"))
+            except Taken:
+                report.log("warning", "Another job does the same work: if this one is interrupted, it starts anew.")
+                kept = FORGETFUL
+            except OSError:
+                kept = FORGETFUL
+            yield kept
 
     def path(self, name: str) -> Path | None:
         """Where the tensors of a name are kept."""
@@ -98,7 +122,7 @@ class Kept:
     def forget(self) -> None:
         """Remove everything."""
         if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            remove_files(self.folder, _OUR_FILES)
 
 
 class Rows:
@@ -157,6 +181,7 @@ FORGETFUL = Kept()
 
 
 def _forget_old(everything: Path) -> None:
-    for folder in everything.iterdir():
-        if time.time() - folder.stat().st_mtime > _KEPT_SECONDS:
-            shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        for folder in everything.iterdir():
+            if re.fullmatch("[0-9a-f]{32}", folder.name) and time.time() - folder.stat().st_mtime > _KEPT_SECONDS:
+                remove_files(folder, _OUR_FILES)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .canonical import canonical_frame, choose_canonical
 from .device import choose_device
 from .events import Report
-from .files import refuse_unwritable, write_whole
+from .files import reserved, write_whole
 from .footage import prepare
 from .jobs import HeatmapJob
 from .media.sequence import files_of
@@ -45,8 +45,11 @@ def heatmap(job: HeatmapJob, report: Report | None = None) -> dict[str, Any]:
         FileMissing, NotAVideo, NoFace, LandmarksUnavailable: See :func:`s2l_core.footage.prepare`.
         CannotWrite, DiskFull: See :func:`s2l_core.files.write_whole`.
     """
-    report = report or Report()
-    refuse_unwritable(job.output_path, *files_of(job.footage))
+    with reserved(job.output_path, *files_of(job.footage), job.landmarks):
+        return _heatmap(job, report or Report())
+
+
+def _heatmap(job: HeatmapJob, report: Report) -> dict[str, Any]:
     device = choose_device(job.device)
     footage = prepare(job.footage, job.landmarks, device.type, report)
     found = footage.track.found

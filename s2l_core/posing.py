@@ -14,7 +14,7 @@ from .camera_path import CameraPath, read_camera_path
 from .device import one_thread
 from .errors import AudioEmpty, HeadOutOfView, NoSound
 from .events import Report
-from .files import refuse_unwritable, state_of, write_whole
+from .files import reserved, state_of, write_whole
 from .footage import Footage, shown_at
 from .geometry.axes import MILLIMETRES
 from .geometry.camera import Array, Intrinsics, invert_pose
@@ -68,10 +68,14 @@ def pose(job: PoseJob, report: Report | None = None) -> dict[str, Any]:
         HeadOutOfView: From somewhere on the path the face cannot be seen.
         Speech2LipError: As :func:`s2l_core.scene.open_scene`, and what is wrong with the files.
     """
-    report = report or Report()
+    read = (*files_of(job.footage), job.speaker_path, job.camera_path, job.landmarks)
+    with reserved(job.output_path, *read):
+        return _pose(job, report or Report())
+
+
+def _pose(job: PoseJob, report: Report) -> dict[str, Any]:
     started = time.monotonic()
     path = read_camera_path(job.camera_path)
-    refuse_unwritable(job.output_path, *files_of(job.footage), job.speaker_path, job.camera_path)
     head = _open_once(job, report)
     footage, region = head.scene.footage, head.scene.region
     rate = footage.info.rate
@@ -123,10 +127,13 @@ def render(job: RenderJob, report: Report | None = None) -> dict[str, Any]:
         HeadOutOfView: From there the face cannot be seen.
         Speech2LipError: As :func:`s2l_core.scene.open_scene`, and what is wrong with the files.
     """
-    report = report or Report()
+    refuse_hidden_face(np.array(job.pose).reshape(4, 4))
+    with reserved(job.output_path, *files_of(job.footage), job.speaker_path, job.landmarks):
+        return _render(job, report or Report())
+
+
+def _render(job: RenderJob, report: Report) -> dict[str, Any]:
     wanted = np.array(job.pose).reshape(4, 4)
-    refuse_hidden_face(wanted)
-    refuse_unwritable(job.output_path, *files_of(job.footage), job.speaker_path)
     head = _open_once(job, report)
     footage, region, view = head.scene.footage, head.scene.region, job.camera
     index = int(footage.shown_in_blender(job.moment))

@@ -11,7 +11,7 @@ from .device import choose_device
 from .dub_frames import DubFrames, open_footage
 from .errors import BadJob
 from .events import Report
-from .files import refuse_unwritable
+from .files import reserved
 from .footage import is_prepared
 from .jobs import Encoding, Media, PreviewJob
 from .media.mix import read_context, read_voice, sources
@@ -38,10 +38,13 @@ def preview(job: PreviewJob, report: Report | None = None) -> dict[str, Any]:
         BadJob: The dub has fewer frames.
         Speech2LipError: What is wrong with the files, as in :func:`s2l_core.dubbing.dub`.
     """
-    report = report or Report()
-    started = time.monotonic()
     dub = job.dub
-    refuse_unwritable(job.output_path, *files_of(dub.footage), *sources(dub.voice), dub.speaker_path)
+    with reserved(job.output_path, *files_of(dub.footage), *sources(dub.voice), dub.speaker_path, dub.landmarks):
+        return _preview(job, report or Report())
+
+
+def _preview(job: PreviewJob, report: Report) -> dict[str, Any]:
+    started, dub = time.monotonic(), job.dub
     device = choose_device(dub.device)
     speaker = SpeakerModel.load(dub.speaker_path, device)
     speech, _ = read_voice(dub.voice)

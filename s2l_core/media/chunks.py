@@ -1,15 +1,13 @@
 """A result that is written in chunks, so that an interrupted run goes on after the last one that is finished.
 
-The chunks lie in a folder beside the result, ``NAME.partial``, with a document that tells what they belong to. A run
-with another document starts anew. Joining copies what was encoded, so the result does not tell where a run was
-interrupted.
+The chunks lie in the scratch folder of the result, with a document that tells what they belong to. A run with another
+document starts anew. Joining copies what was encoded, so the result does not tell where a run was interrupted.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -21,15 +19,32 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from ..errors import CannotWrite
-from ..files import refusal, write_whole
+from ..files import is_regular, refusal, reserved, whole_file, write_whole
 from ..jobs import Encoding
 from .encodings import codec_of, is_folder
 from .pictures import picture_name, write_picture
 from .raster import ORDINARY, ColourTags, Picture, Raster
+from .scratch import NOTICE, Scratch
 from .soundtrack import Soundtrack
 from .writing import VideoWriter, finish_output, open_output, set_pixel_aspect
 
-_DOCUMENT, _PICTURES, _NOTICE = "job.json", "pictures", "synthetic_media.txt"
+
+@contextmanager
+def reserved_result(path: str, encoding: Encoding, *sources: str) -> Iterator[None]:
+    """Hold the place of a result and of its chunks for one job, from before its work until the result is there.
+
+    Args:
+        path: Of the result: a file, or a folder of pictures.
+        encoding: How it is written.
+        sources: Files that the job reads.
+
+    Raises:
+        CannotWrite: As :func:`s2l_core.files.reserved`, or something else has the name of the scratch folder.
+        DiskFull: There is no room.
+    """
+    with reserved(path, *sources, folder=is_folder(encoding)):
+        Scratch(Path(path)).refuse_foreign(*sources)
+        yield
 
 
 class FrameWriter(Protocol):
@@ -45,11 +60,11 @@ class Chunks:
         count: Frames of the result.
         size: Frames of a chunk; the last one may be shorter.
         encoding: How the result is written.
-        document: JSON values that tell the work apart from all other: what is there of another is removed.
+        document: JSON values that tell the work apart from all other: chunks of another are removed.
         raster: How the source is stored, see :class:`s2l_core.media.writing.VideoWriter`.
 
     Raises:
-        CannotWrite: The folder cannot be made, or the result would take the place of a folder.
+        CannotWrite: The scratch folder cannot be made, or something else has its name.
         DiskFull: There is no room.
     """
 
@@ -63,19 +78,19 @@ class Chunks:
         raster: Raster = ORDINARY,
     ) -> None:
         self._path = Path(path)
-        self._folder = self._path.with_name(f"{self._path.name}.partial")
+        self._scratch = Scratch(self._path)
         self._count, self._size, self._encoding, self._raster = count, size, encoding, raster
-        if self._path.is_dir():
-            raise CannotWrite(f"There is already a folder {path}.", "Name another one.")
-        self._open(json.dumps(document, indent=2, sort_keys=True))
+        self._scratch.open(json.dumps(document, indent=2, sort_keys=True))
 
     @property
     def missing(self) -> list[range]:
         """The frames of the chunks that are not finished, in order."""
+        return [chunk for chunk in self._chunks if not is_regular(self._mark(chunk.start))]
+
+    @property
+    def _chunks(self) -> list[range]:
         starts = range(0, self._count, self._size)
-        return [
-            range(first, min(first + self._size, self._count)) for first in starts if not self._mark(first).exists()
-        ]
+        return [range(first, min(first + self._size, self._count)) for first in starts]
 
     @contextmanager
     def writer(
@@ -83,7 +98,7 @@ class Chunks:
     ) -> Iterator[FrameWriter]:
         """Write one chunk; it counts as finished once the context is left without an exception."""
         if is_folder(self._encoding):
-            yield _PictureWriter(self._folder / _PICTURES, frames.start, self._encoding, self._raster.aspect)
+            yield _PictureWriter(self._scratch.pictures, frames.start, self._encoding, self._raster.aspect)
             write_whole(str(self._mark(frames.start)), b"")
             return
         path = str(self._mark(frames.start))
@@ -97,54 +112,63 @@ class Chunks:
             rate: Frames per second.
             sound: Samples float32 (n, channels) in [-1, 1] and their rate; folders of pictures have none.
             comment: What the result says of its content.
+
+        Raises:
+            CannotWrite: There are more frames than the result has, or fewer: somebody has changed the scratch folder.
+            DiskFull: There is no room.
         """
         try:
             if is_folder(self._encoding):
-                whole = self._folder / _PICTURES
-                (whole / _NOTICE).write_text(f"{comment}.\n", encoding="utf-8")
+                self._refuse_lost_pictures()
+                write_whole(str(self._scratch.pictures / NOTICE), f"{comment}.\n".encode())
+                self._scratch.pictures.replace(self._path)
             else:
-                whole = self._folder / f"whole{codec_of(self._encoding).suffix}"
-                self._join_movies(whole, rate, sound, comment)
-            whole.replace(self._path)
+                with whole_file(self._path, self._scratch.folder) as file:
+                    self._copy_chunks(file, rate, sound, comment)
+                    finish_output(file, self._encoding, self._raster.aspect)
         except (OSError, av.FFmpegError) as error:
             raise refusal(self._path, error) from error
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _open(self, document: str) -> None:
-        known = self._folder / _DOCUMENT
-        try:
-            is_same = known.is_file() and known.read_text(encoding="utf-8") == document
-            if is_same and (not is_folder(self._encoding) or (self._folder / _PICTURES).is_dir()):
-                return
-            shutil.rmtree(self._folder, ignore_errors=True)
-            (self._folder / _PICTURES if is_folder(self._encoding) else self._folder).mkdir(parents=True)
-        except (OSError, UnicodeDecodeError) as error:
-            raise refusal(self._path, error) from error
-        write_whole(str(known), document.encode())
+        self._scratch.remove()
 
     def _mark(self, first: int) -> Path:
         """What is there once the chunk that begins with this frame is finished."""
         suffix = ".done" if is_folder(self._encoding) else codec_of(self._encoding).suffix
-        return self._folder / f"{first:07}{suffix}"
+        return self._scratch.folder / f"{first:07}{suffix}"
 
-    def _join_movies(self, whole: Path, rate: Fraction, sound: tuple[np.ndarray, int], comment: str) -> None:
-        with whole.open("w+b") as file:
-            self._copy_chunks(file, rate, sound, comment)
-            finish_output(file, self._encoding, self._raster.aspect)
+    def _refuse_lost_pictures(self) -> None:
+        wanted = [picture_name(number, self._encoding) for number in range(1, self._count + 1)]
+        found = self._scratch.numbered_pictures()
+        if found != set(wanted):
+            lost = [chunk for chunk in self._chunks if not found.issuperset(wanted[chunk.start : chunk.stop])]
+            self._refuse_changed(lost, len(found))
+
+    def _refuse_changed(self, lost: Iterable[range], found: int) -> None:
+        """Raise because frames are missing or too many; the chunks that lack some are made anew next time."""
+        for chunk in lost:
+            self._mark(chunk.start).unlink(missing_ok=True)
+        raise CannotWrite(
+            f"{self._scratch.folder} holds {found} frames in place of {self._count}: it was changed from outside.",
+            "Take out of it what is not part of it, and start the job again: what is missing is made anew.",
+        )
 
     def _copy_chunks(self, file: BinaryIO, rate: Fraction, sound: tuple[np.ndarray, int], comment: str) -> None:
         with open_output(file, self._encoding, rate, comment) as output:
             pictures: VideoStream | None = None
             soundtrack: Soundtrack | None = None
-            for first in range(0, self._count, self._size):
-                with av.open(f"file:{self._mark(first)}") as chunk:  # a name such as 12:30.mp4 is no address
-                    source = chunk.streams.video[0]
+            copied = 0
+            for chunk in self._chunks:
+                path = self._mark(chunk.start)
+                if (held := _count_frames(path)) != len(chunk):
+                    self._refuse_changed([chunk], copied + held)
+                with path.open("rb") as opened, av.open(opened, "r") as container:
+                    source = container.streams.video[0]
                     if pictures is None or soundtrack is None:
                         pictures = output.add_stream_from_template(source)
                         set_pixel_aspect(pictures, self._encoding, self._raster.aspect)
                         soundtrack = Soundtrack(output, *sound, self._encoding)
-                    _copy_packets(chunk.demux(source), output, pictures, first, rate)
-                soundtrack.write(until=min(first + self._size, self._count) / rate)
+                    _copy_packets(container.demux(source), output, pictures, chunk.start, rate)
+                copied += held
+                soundtrack.write(until=chunk.stop / rate)
             assert soundtrack is not None
             soundtrack.finish()
 
@@ -157,6 +181,15 @@ class _PictureWriter:
         self._next += 1
         path = self._folder / picture_name(self._next, self._encoding)
         write_picture(path, picture, self._encoding, self._aspect)
+
+
+def _count_frames(path: Path) -> int:
+    """How many frames a chunk has; none where it is missing or damaged."""
+    try:
+        with path.open("rb") as file, av.open(file, "r") as container:
+            return sum(packet.pts is not None for packet in container.demux(container.streams.video[0]))
+    except (OSError, IndexError, av.FFmpegError):
+        return 0
 
 
 def _copy_packets(

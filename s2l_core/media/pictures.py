@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from ..errors import CannotWrite
-from ..files import refusal
+from ..files import write_whole
 from ..jobs import Encoding
 from .encodings import encoder_options, pixel_format
 from .raster import Picture, Raster, to_frame
@@ -27,16 +27,24 @@ def picture_name(number: int, encoding: Encoding) -> str:
 
 
 def write_picture(path: Path, picture: Picture, encoding: Encoding, aspect: Fraction = Fraction(1)) -> None:
-    """Write one picture as PNG with as many bits as it has, or as half floats into an OpenEXR file.
+    """Write one picture as :func:`encode_picture` makes it.
+
+    Raises:
+        CannotWrite, DiskFull: As :func:`s2l_core.files.write_whole`.
+    """
+    write_whole(str(path), encode_picture(picture, encoding, aspect), lasting=False)
+
+
+def encode_picture(picture: Picture, encoding: Encoding, aspect: Fraction = Fraction(1)) -> bytes:
+    """A picture as a PNG file with as many bits as it has, or as an OpenEXR file of half floats.
 
     Args:
-        path: The file.
-        picture: To write. EXR becomes linear, and is multiplied by its alpha, as programs expect of it.
+        picture: To encode. EXR becomes linear, and is multiplied by its alpha, as programs expect of it.
         encoding: PNG or EXR.
         aspect: Width of a pixel over its height.
 
     Raises:
-        CannotWrite, DiskFull: As :func:`s2l_core.files.write_whole`.
+        CannotWrite: Libav cannot encode it.
     """
     height, width, channels = picture.shape
     raster = Raster(aspect, depth=8 * picture.itemsize, has_alpha=channels == 4)
@@ -50,10 +58,7 @@ def write_picture(path: Path, picture: Picture, encoding: Encoding, aspect: Frac
             plane.update(rows.tobytes())
     else:
         frame = to_frame(picture).reformat(format=pixels)
-    try:
-        path.write_bytes(_encode(frame, encoding, raster))
-    except OSError as error:
-        raise refusal(path, error) from error
+    return _encode(frame, encoding, raster)
 
 
 def _encode(frame: VideoFrame, encoding: Encoding, raster: Raster) -> bytes:

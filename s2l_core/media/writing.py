@@ -6,7 +6,6 @@ code values in the file.
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -20,8 +19,7 @@ from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from ..errors import CannotWrite
-from ..files import refusal
+from ..files import refusal, whole_file
 from ..jobs import Encoding
 from .encodings import codec_of, encoder_options, has_alpha, pixel_format
 from .matroska import ROOM, write_pixel_aspect
@@ -69,7 +67,6 @@ class VideoWriter:
         raster: Raster = ORDINARY,
     ) -> None:
         self._path = Path(path)
-        self._partial = self._path.with_name(f"{self._path.stem}.{os.getpid()}.partial{self._path.suffix}")
         self._size = (width, height)
         self._rate = rate.limit_denominator(1_000_000)  # libav counts in 32 bits
         self._source_tags = colour or ColourTags()
@@ -89,16 +86,9 @@ class VideoWriter:
         self._soundtrack: Soundtrack | None = None
 
     def __enter__(self) -> Self:
-        if self._path.is_dir():
-            raise CannotWrite(f"{self._path} is a folder.", "Name a file to write.")
         with ExitStack() as cleanup:
-            try:
-                # A Python file keeps the reason of a failed write, which libavformat would reduce to "I/O error".
-                self._file = self._partial.open("w+b")
-            except OSError as error:
-                raise refusal(self._path, error) from error
-            cleanup.callback(self._partial.unlink, missing_ok=True)
-            cleanup.callback(close_quietly, self._file)
+            # A Python file keeps the reason of a failed write, which libavformat would reduce to "I/O error".
+            self._file = cleanup.enter_context(whole_file(self._path))
             self._container = open_output(self._file, self._encoding, self._rate, self._comment)
             cleanup.callback(close_quietly, self._container)
             self._video = self._add_video()
@@ -130,17 +120,16 @@ class VideoWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        with self._cleanup:  # whatever happens, nothing stays under the provisional name
-            if kind is not None:
-                return
+        if kind is not None:
+            self._cleanup.__exit__(kind, error, traceback)
+            return
+        with self._cleanup:
             try:
                 self._container.mux(self._video.encode(None))
                 if self._soundtrack is not None:
                     self._soundtrack.finish()
                 self._container.close()
                 finish_output(self._file, self._encoding, self._raster.aspect)
-                self._file.close()
-                self._partial.replace(self._path)
             except (OSError, av.FFmpegError) as failure:
                 raise refusal(self._path, failure) from failure
 
@@ -215,6 +204,6 @@ def finish_output(file: BinaryIO, encoding: Encoding, aspect: Fraction) -> None:
         write_pixel_aspect(file, aspect)
 
 
-def close_quietly(file: BinaryIO | OutputContainer) -> None:
+def close_quietly(container: OutputContainer) -> None:
     with suppress(OSError, av.FFmpegError, ValueError):  # on a full disk, what is held back cannot be written either
-        file.close()
+        container.close()

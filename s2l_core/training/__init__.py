@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from ..errors import TooFewFaces
 from ..evaluation.report import measure, open_span
 from ..evaluation.ruler import Ruler
 from ..events import Report
-from ..files import refuse_unwritable
+from ..files import reserved
 from ..footage import Footage, prepare, refuse_untrainable
 from ..jobs import Architecture, TrainJob, to_document
 from ..kept import Kept
@@ -68,11 +69,19 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
     Raises:
         Speech2LipError: What is wrong with the files; see :mod:`s2l_core.errors`.
     """
-    report = report or Report()
+    network = Path(job.speech.partition("#")[0])
+    read = [*files_of(job.footage), *files_of(job.voice or job.footage), job.landmarks]
+    if network.is_dir():
+        read += map(str, network.iterdir())
+    with ExitStack() as held:
+        held.enter_context(reserved(job.speaker_path, *read))
+        return _train(job, report or Report(), preset or PRESETS[job.preset], held)
+
+
+def _train(job: TrainJob, report: Report, preset: Preset, held: ExitStack) -> dict[str, Any]:
+    """What :func:`train` returns; ``held`` is left when the training has ended."""
     started = time.monotonic()
-    refuse_unwritable(job.speaker_path, *files_of(job.footage), *files_of(job.voice or job.footage))
     device = choose_device(job.device)
-    preset = preset or PRESETS[job.preset]
     source = open_source(job.speech, device.type)
     footage, speech = _open_footage(job, device, report)
     split = split_footage(footage, preset.early_stopping)
@@ -86,6 +95,7 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
     architecture = preset.architecture if job.architecture is None else job.architecture
     learnt_from = (footage.fingerprint, split, footage.times, footage.landmarks, speech, source.silence)
     kept = Kept.of("trainings", VERSION, *learnt_from, architecture, preset, job.seed, device.type)
+    kept = held.enter_context(kept.alone(report))
     face = learn_depth(face, footage, usable, preset.depth_steps, report, kept)
     wanted = usable | (footage.times >= split["watched"][0])
     seen = observe(face, footage, speech, source, wanted, device, report, kept)
@@ -194,9 +204,7 @@ def _learn(
     offsets = (
         fit_look(speaker, clip, principal.codes, report, kept) if preset.look else torch.zeros_like(principal.codes)
     )
-    path = kept.path("stages")
-    assert path is not None
-    checkpoint = Checkpoint(path)
+    checkpoint = Checkpoint(kept.path("stages"))
     watch = Watch(speaker, watched, checkpoint.picture_path, report)
     loop = Loop(speaker.networks, seed, checkpoint, watch.look, report)
     teacher = learn_sync(clip, preset.sync_form, seed, report, kept) if preset.weights.sync else None

@@ -100,18 +100,25 @@ class Checkpoint:
     """A file for the state of one training, or of a fit in it.
 
     Attributes:
-        path: The file.
+        path: The file; None keeps nothing.
     """
 
-    path: Path
+    path: Path | None
 
     @property
-    def picture_path(self) -> Path:
+    def exists(self) -> bool:
+        """Whether there is something, be it readable or not."""
+        return self.path is not None and self.path.exists()
+
+    @property
+    def picture_path(self) -> Path | None:
         """Where a picture of the training lies beside it."""
-        return self.path.with_suffix(".jpg")
+        return None if self.path is None else self.path.with_suffix(".jpg")
 
     def load(self, networks: nn.Module) -> State | None:
         """What was saved; None if nothing was, or it cannot be read, or it is of other networks."""
+        if self.path is None:
+            return None
         try:
             with safetensors.safe_open(str(self.path), "pt") as file:
                 fields = json.loads(file.metadata()[_KEY])
@@ -125,6 +132,8 @@ class Checkpoint:
 
     def save(self, state: State) -> None:
         """Take the place of what was saved before; where it cannot be written, training goes on without."""
+        if self.path is None:
+            return
         fields = {name: value for name, value in vars(state).items() if name != "tensors"}
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}
         try:

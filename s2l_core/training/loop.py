@@ -82,7 +82,7 @@ class Loop:
             self._networks.load_state_dict(self._interrupted.part("network"))
             self._ready = self._interrupted.ready
             report.log("info", "This training was interrupted before; it goes on from there.")
-        elif checkpoint.path.exists():
+        elif checkpoint.exists:
             report.log("warning", "What was kept of this training cannot be used; it starts anew.")
 
     def run(self, stage: Stage) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 
 from ..compositing import paste, place
+from ..errors import Speech2LipError
 from ..evaluation.metrics import psnr
 from ..events import Report
 from ..files import write_whole
@@ -28,11 +30,11 @@ class Watch:
     Args:
         speaker: In training.
         clip: Frames that it does not learn from.
-        picture_path: The JPEG that shows the most open of their mouths, real and generated.
+        picture_path: The JPEG that shows the most open of their mouths, real and generated; None shows nothing.
         report: Told of the picture.
     """
 
-    def __init__(self, speaker: SpeakerModel, clip: Clip, picture_path: Path, report: Report) -> None:
+    def __init__(self, speaker: SpeakerModel, clip: Clip, picture_path: Path | None, report: Report) -> None:
         self._speaker = speaker
         self._clip = clip
         self._picture_path = picture_path
@@ -49,14 +51,15 @@ class Watch:
         clip, lip = self._clip, self._speaker.lip
         codes = lip.code(codes_at(lip.speech.track(self._heard), clip.times) + self._offsets)
         paint = lip.pixel_painter()
-        self._show(paint(codes[self._shown : self._shown + 1]))
+        if self._picture_path is not None:
+            self._show(paint(codes[self._shown : self._shown + 1]), self._picture_path)
         figures = []
         for chosen in self._chosen:
             lips = (paint(codes[chosen : chosen + 1])[0].clamp(0, 1) * 255).round().to(torch.uint8)
             figures.append(psnr(lips.cpu().numpy(), clip.lips[chosen].cpu().numpy()))
         return float(np.mean(figures))
 
-    def _show(self, lips: torch.Tensor) -> None:
+    def _show(self, lips: torch.Tensor, path: Path) -> None:
         clip, index = self._clip, self._shown
         grids = clip.observer.plan.grids(clip.indices[index : index + 1], lips.device)
         camera, view = clip.footage.track.intrinsics, clip.face.lips
@@ -68,5 +71,6 @@ class Watch:
         scale = _PREVIEW_HEIGHT / pair.shape[0]
         pair = cv2.resize(pair, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
         encoded = cv2.imencode(".jpg", cv2.cvtColor(pair, cv2.COLOR_RGB2BGR))[1]
-        write_whole(str(self._picture_path), encoded.tobytes())
-        self._report.preview(str(self._picture_path))
+        with suppress(Speech2LipError):  # a picture less is no reason to stop
+            write_whole(str(path), encoded.tobytes(), lasting=False)
+            self._report.preview(str(path))

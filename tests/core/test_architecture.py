@@ -16,6 +16,7 @@ LIBRARY = ROOT / "s2l_core"
 # The parts of the library from the bottom up: a part imports its own row and those above it, never those below.
 ROWS = [
     {"errors", "events", "jobs", "version"},
+    {"locks"},
     {"device", "estimates", "files", "losses"},
     {"kept"},
     {"media"},
@@ -57,7 +58,18 @@ ROWS = [
     {"terminal"},
     {"cli", "worker"},
 ]
-WITHOUT_DEPENDENCIES = {"__init__", "errors", "estimates", "events", "execution", "jobs", "version", "worker"}
+WITHOUT_DEPENDENCIES = {
+    "__init__",
+    "errors",
+    "estimates",
+    "events",
+    "execution",
+    "files",
+    "jobs",
+    "locks",
+    "version",
+    "worker",
+}
 
 
 def modules(*folders: str) -> list[Path]:
@@ -104,6 +116,7 @@ def test_the_add_on_imports_only_documents_reports_and_errors() -> None:
         "s2l_core.errors",
         "s2l_core.estimates",
         "s2l_core.events",
+        "s2l_core.files",
         "s2l_core.jobs",
     }
 

@@ -15,7 +15,7 @@ from s2l_core.compositing import lift
 from s2l_core.errors import BadJob, CannotWrite
 from s2l_core.jobs import Encoding, Format, Media
 from s2l_core.media.audio import read_audio
-from s2l_core.media.chunks import Chunks
+from s2l_core.media.chunks import Chunks, reserved_result
 from s2l_core.media.encodings import CODECS
 from s2l_core.media.raster import BT709, ColourTags
 from s2l_core.media.video import read_frames
@@ -140,8 +140,11 @@ def test_only_what_is_missing_is_written_again(tmp_path: Path) -> None:
 
 def test_folder_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "dubbed").mkdir()
-    with pytest.raises(CannotWrite, match="already"):
-        Chunks(str(tmp_path / "dubbed"), COUNT, SIZE, Encoding("png"), {})
+    with (
+        pytest.raises(CannotWrite, match=r"already a folder.*does not exist yet"),
+        reserved_result(str(tmp_path / "dubbed"), Encoding("png")),
+    ):
+        pass
 
 
 def test_folder_that_cannot_be_made_gets_a_sentence(tmp_path: Path) -> None:

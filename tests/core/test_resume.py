@@ -127,6 +127,7 @@ def test_a_broken_checkpoint_is_ignored_with_a_line_in_the_log(
 ) -> None:
     with pytest.raises(Cancelled):
         learn(checkpoint, report=cancel_at(SECOND, 5))
+    assert checkpoint.path is not None
     checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:keep])
     heard: list[Event] = []
     assert_equal(learn(checkpoint, report=Report(heard.append)), whole)

@@ -1,0 +1,107 @@
+"""The folder beside a result, ``NAME.partial``, in which its unfinished parts lie until it is whole.
+
+A note in it says whose it is. A folder without that note is somebody else's and stays as it is; of what is in one with
+it, only files that have names from here are removed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from ..errors import CannotWrite
+from ..files import TEMPORARY, companion, is_regular, refusal, remove_files, write_whole
+
+NOTICE = "synthetic_media.txt"
+"""What says, beside pictures, that they are synthetic media."""
+_NOTE, _DOCUMENT, _PICTURES = "made_by_speech2lip.txt", "job.json", "pictures"
+_OUR_FILES = rf"(\d{{7}}\.(done|mp4|mov|mkv)|{re.escape(_DOCUMENT)})|.*{TEMPORARY}"
+_OUR_PICTURES = rf"(\d{{6,}}\.(png|exr)|{re.escape(NOTICE)})({TEMPORARY})?"
+
+
+class Scratch:
+    """The scratch folder of one result, of which one job at a time makes use.
+
+    Args:
+        path: Of the result.
+
+    Attributes:
+        folder: The scratch folder.
+        pictures: The folder of pictures in it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.folder = companion(path, ".partial")
+        self.pictures = self.folder / _PICTURES
+        self._note = f"Speech2Lip keeps unfinished frames of {path.name!a} here, and removes them with the folder.\n"
+
+    def refuse_foreign(self, *sources: str) -> None:
+        """Raise before the work where the folder is not ours.
+
+        Args:
+            sources: Files that the job reads.
+
+        Raises:
+            CannotWrite: Something else has the name of the folder, or a source of the job lies in it.
+        """
+        if not os.path.lexists(self.folder):
+            return
+        if not self._is_ours():
+            hint = "Move it elsewhere, or name another output: unfinished frames are kept under that name."
+            raise CannotWrite(f"{self.folder} is there already, and was not made by Speech2Lip.", hint)
+        inside = self.folder.resolve()
+        if held := [source for source in sources if Path(source).resolve().is_relative_to(inside)]:
+            hint = "Move it elsewhere, or name another output."
+            raise CannotWrite(f"{held[0]} lies in {self.folder}, where the unfinished frames are kept.", hint)
+
+    def open(self, document: str) -> None:
+        """Make the folder, and clear it of what belongs to another document.
+
+        Raises:
+            CannotWrite: The folder is not ours, or cannot be made.
+            DiskFull: There is no room.
+        """
+        self.refuse_foreign()
+        try:
+            if not self._belongs_to(document.encode()):
+                self._remove_files()
+            self.folder.mkdir(exist_ok=True)
+            write_whole(str(self.folder / _NOTE), self._note.encode(), lasting=False)
+            self.pictures.mkdir(exist_ok=True)
+        except OSError as error:
+            raise refusal(self.folder, error) from error
+        write_whole(str(self.folder / _DOCUMENT), document.encode())
+
+    def remove(self) -> None:
+        """Remove what is ours, and the folder unless somebody has put something else into it."""
+        self._remove_files()
+        with suppress(OSError):
+            if [path.name for path in self.folder.iterdir()] == [_NOTE]:
+                remove_files(self.folder, re.escape(_NOTE))
+
+    def numbered_pictures(self) -> set[str]:
+        """Names of the pictures in the folder."""
+        return {path.name for path in self.pictures.iterdir() if re.fullmatch(_OUR_PICTURES, path.name)} - {NOTICE}
+
+    def _is_ours(self) -> bool:
+        note = self.folder / _NOTE
+        try:
+            if not stat.S_ISDIR(self.folder.lstat().st_mode) or self.pictures.is_symlink():
+                return False
+            if is_regular(note):
+                return note.stat().st_size == len(self._note) and note.read_bytes() == self._note.encode()
+            cut_off = re.escape(_NOTE) + TEMPORARY  # before the note had its name
+            return all(re.fullmatch(cut_off, path.name) for path in self.folder.iterdir())
+        except OSError:
+            return False
+
+    def _belongs_to(self, document: bytes) -> bool:
+        known = self.folder / _DOCUMENT
+        return is_regular(known) and known.stat().st_size == len(document) and known.read_bytes() == document
+
+    def _remove_files(self) -> None:
+        remove_files(self.pictures, _OUR_PICTURES)
+        remove_files(self.folder, _OUR_FILES)
