@@ -1,15 +1,14 @@
 """The verbs for a shell: ``s2l info | check | faces | offset | train | dub | preview | evaluate | describe |
 calibrate | heatmap | head | pose``.
 
-Exit status: 0 done, 1 failed or no frame was dubbed, 2 wrong usage, 130 cancelled (Ctrl-C). With ``--json`` stdout
-holds exactly one JSON object, the result or ``{"error": {"code", "message", "hint"}}``, and stderr one JSON object a
-line for each event, between whatever libraries print there.
+Exit status: 0 done, 1 failed, no frame was dubbed or the result could not be printed, 2 wrong usage, 130 cancelled
+(Ctrl-C). With ``--json`` stdout holds exactly one JSON object, the result or ``{"error": {"code", "message",
+"hint"}}``, and stderr one JSON object a line for each event, between whatever libraries print there.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 import threading
@@ -19,6 +18,7 @@ from dataclasses import replace
 from types import FrameType
 from typing import Any
 
+from . import standard_streams
 from .errors import BadJob, Cancelled, Speech2LipError
 from .events import Report
 from .execution import run_job
@@ -46,8 +46,7 @@ from .jobs import (
     Remainder,
     TrainJob,
 )
-from .terminal import describe as lines_of
-from .terminal import json_events, print_error, progress_bars
+from .terminal import json_events, print_error, print_result, progress_bars
 from .version import VERSION
 
 _VIDEO = "a movie file, a folder of numbered pictures, or a pattern such as FOLDER/shot.####.png"
@@ -55,7 +54,13 @@ DONE, FAILED, WRONG_USAGE, CANCELLED = 0, 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = build_parser().parse_args(arguments)
+    standard_streams.open_missing()
+    try:
+        options = build_parser().parse_args(arguments)
+    except SystemExit as end:
+        if standard_streams.settle() and end.code == DONE:  # help that nobody could read
+            return FAILED
+        raise
     try:
         job: Job = options.make_job(options)
     except BadJob as error:
@@ -68,8 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Speech2LipError as error:
         print_error(error, options.json)
         return CANCELLED if isinstance(error, Cancelled) else FAILED
-    print(json.dumps(result, indent=2) if options.json else "\n".join(lines_of(result)))
-    return FAILED if result.get("frames_dubbed") == 0 else DONE
+    is_printed = print_result(result, options.json)
+    return DONE if is_printed and result.get("frames_dubbed") != 0 else FAILED
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -13,6 +13,7 @@ from typing import Any
 from .errors import EngineIncomplete, InternalError, OutOfMemory, Speech2LipError
 from .events import Report
 from .jobs import Job
+from .plain_values import plain
 
 # OpenMP's threads spin while they wait, unless this is set before torch is imported. Beside Blender or another job
 # that made training on two cores up to eight times slower.
@@ -25,7 +26,7 @@ _ESTIMATED = ("check", "train", "dub")
 
 
 def run_job(job: Job, report: Report) -> dict[str, Any]:
-    """Do the work of a job and return its result, which holds JSON values only.
+    """Do the work of a job and return its result, which holds JSON values only: no number that is not finite.
 
     Raises:
         Speech2LipError: The only kind of exception that leaves here. The traceback of an unexpected one is reported
@@ -34,7 +35,7 @@ def run_job(job: Job, report: Report) -> dict[str, Any]:
     try:
         begun = time.monotonic()
         verb = getattr(importlib.import_module(".", __package__), job.verb)
-        result: dict[str, Any] = verb(job, report)
+        result: dict[str, Any] = plain(verb(job, report))
         _learn_from(job, result, time.monotonic() - begun)
         return result
     except Speech2LipError:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 import platformdirs
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
-from . import events
+from . import events, standard_streams
 from .errors import InternalError, Speech2LipError
+from .plain_values import plain, to_json
+from .standard_streams import Forgiving
 
 Listener = Callable[[events.Event], None]
 
@@ -23,10 +24,11 @@ Listener = Callable[[events.Event], None]
 @contextmanager
 def json_events() -> Iterator[Listener]:
     """Events as JSON lines on stderr."""
+    errors_to = Forgiving(sys.stderr)
 
     def tell(event: events.Event) -> None:
         line = {"event": type(event).__name__.lower(), **dataclasses.asdict(event)}
-        print(json.dumps(line), file=sys.stderr, flush=True)
+        print(to_json(line), file=errors_to, flush=True)
 
     yield tell
 
@@ -38,7 +40,7 @@ def progress_bars() -> Iterator[Listener]:
     columns = (texts[0], BarColumn(), TaskProgressColumn(), *texts[1:])
     tasks: dict[str, TaskID] = {}
     pictures: set[str] = set()
-    bars = Progress(*columns, console=Console(stderr=True))
+    bars = Progress(*columns, console=Console(file=cast(TextIO, Forgiving(sys.stderr))))
     with ExitStack() as shown:
 
         def tell(event: events.Event) -> None:
@@ -53,10 +55,10 @@ def progress_bars() -> Iterator[Listener]:
                 case events.Log("error", text):
                     write_log(text)
                 case events.Log(_, text):
-                    bars.console.print(text, markup=False)
+                    bars.console.print(plain(text), markup=False)
                 case events.Preview(path) if path not in pictures:
                     pictures.add(path)
-                    bars.console.print(f"Preview: {path}", markup=False)
+                    bars.console.print(f"Preview: {plain(path)}", markup=False)
 
         yield tell
 
@@ -73,17 +75,36 @@ def log_path() -> Path:
 
 
 def write_log(text: str) -> None:
-    with log_path().open("a", encoding="utf-8") as log:
-        log.write(text + "\n")
+    """Append to the log file; where it cannot be written, to stderr."""
+    try:
+        with log_path().open("a", encoding="utf-8", errors="backslashreplace") as log:
+            log.write(text + "\n")
+    except OSError:
+        print(plain(text), file=Forgiving(sys.stderr))
+
+
+def print_result(result: dict[str, Any], as_json: bool) -> bool:
+    """Print a result, or an error as JSON, to stdout; False where that is not possible, of which stderr is told."""
+    text = to_json(result, indent=2) if as_json else "\n".join(plain(list(describe(result))))
+    problem = standard_streams.print_result(text)
+    if problem is not None and not isinstance(problem, BrokenPipeError):  # whoever closed the pipe knows
+        say(f"The result cannot be printed: {problem.strerror}.")
+    return problem is None
 
 
 def print_error(error: Speech2LipError, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"error": {"code": error.code, "message": error.message, "hint": error.hint}}, indent=2))
-    else:
-        print(f"s2l: {error}", file=sys.stderr)
-        if isinstance(error, InternalError):
-            print(f"s2l: The log is {log_path()}", file=sys.stderr)
+        print_result({"error": {"code": error.code, "message": error.message, "hint": error.hint}}, as_json)
+        return
+    say(str(error))
+    with suppress(OSError):
+        if isinstance(error, InternalError) and (path := log_path()).is_file():
+            say(f"The log is {path}")
+
+
+def say(sentence: str) -> None:
+    """Print a sentence to stderr."""
+    print(f"s2l: {plain(sentence)}", file=Forgiving(sys.stderr), flush=True)
 
 
 def describe(result: dict[str, Any], indent: str = "") -> Iterator[str]:

@@ -15,17 +15,19 @@ import json
 import os
 import queue
 import signal
-import sys
 import threading
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from . import standard_streams
 from .errors import BadJob, Cancelled, InternalError, Speech2LipError
 from .events import Event, Report
 from .execution import run_job
 from .jobs import JOB_TYPES, from_document
+from .plain_values import to_json
 
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, JOB_FAILED = -32700, -32600, -32601, -32602, -32000
+_STDIN, _STDOUT, _STDERR = 0, 1, 2
 GRACE_SECONDS = 5.0  # a job that does not report for so long after the end of stdin is abandoned
 
 RequestId = int | str
@@ -59,10 +61,14 @@ class Channel:
         self._send({"id": request_id, "error": {"code": number, "message": error.message, "data": data}})
 
     def _send(self, message: dict[str, Any]) -> None:
-        line = json.dumps({"jsonrpc": "2.0", **message}, allow_nan=False).encode() + b"\n"
+        line = to_json({"jsonrpc": "2.0", **message}).encode() + b"\n"
         with self._lock, contextlib.suppress(OSError):
             self._stream.write(line)
             self._stream.flush()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # what could not be delivered before is tried once more
+            self._stream.close()
 
 
 class Worker:
@@ -151,11 +157,13 @@ class Worker:
 
 def main() -> None:
     # Libraries print to stdout; the protocol keeps the real one to itself and everything else goes to stderr.
-    protocol = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    standard_streams.open_missing()
+    channel = Channel(os.fdopen(os.dup(_STDOUT), "wb"))
+    os.dup2(_STDERR, _STDOUT)
     # Ctrl-C in a terminal reaches the whole process group; ending the worker is its caller's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Worker(sys.stdin.buffer, Channel(protocol)).run()
+    Worker(os.fdopen(_STDIN, "rb", closefd=False), channel).run()
+    channel.close()
 
 
 if __name__ == "__main__":
