@@ -13,6 +13,8 @@ from . import strips
 from .entries import record_beside
 
 FOLDER_NAME = "speech2lip"
+_LONGEST_STEM = 200
+"""Bytes: with a number, an ending and that of its record, a name may have 255."""
 
 
 def unused_path(folder: str, media_path: str, stem: str, suffix: str) -> str:
@@ -33,9 +35,9 @@ def unused_path(folder: str, media_path: str, stem: str, suffix: str) -> str:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CannotWrite(f"The folder {place} cannot be made: {error.strerror}.") from error
-    stem = bpy.path.clean_name(stem) or "untitled"
+    stem = (bpy.path.clean_name(stem) or "untitled").encode()[:_LONGEST_STEM].decode(errors="ignore")
     number, path = 0, place / f"{stem}{suffix}"
-    while path.exists() or record_beside(str(path)).exists():  # a job that waits has no output yet
+    while os.path.lexists(path) or record_beside(str(path)).exists():  # a job that waits has no output yet
         number += 1
         path = place / f"{stem}_{number:03}{suffix}"
     return str(path)

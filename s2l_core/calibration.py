@@ -4,7 +4,6 @@ user's cache, and what jobs will take on it.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,7 +22,7 @@ from .errors import BadJob, Speech2LipError
 from .estimates import Calibration, Estimate, load_calibration, to_json
 from .events import Report
 from .face.landmarks import open_detector
-from .files import write_whole
+from .files import temporary_folder, write_whole
 from .footage import is_prepared
 from .jobs import CalibrateJob, CheckJob, DubJob, EstimateJob, Job, Media, Mix, TrainJob, parse_rate
 from .media.video import probe, read_frames
@@ -132,8 +131,8 @@ def _detection_seconds() -> float:
 
 def _megapixel_seconds() -> float:
     ramp = np.linspace(0, 255, _WIDTH * _HEIGHT * 3).astype(np.uint8).reshape(_HEIGHT, _WIDTH, 3)
-    with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / "pictures.mp4")
+    with temporary_folder() as folder:
+        path = str(folder / "pictures.mp4")
 
         def pass_through() -> None:
             with VideoWriter(path, _WIDTH, _HEIGHT, Fraction(25)) as writer:

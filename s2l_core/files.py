@@ -8,9 +8,11 @@ import os
 import re
 import secrets
 import stat
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 from .errors import CannotWrite, DiskFull, Speech2LipError
@@ -26,7 +28,11 @@ _HINTS = {
     errno.EILSEQ: "Choose a name without special characters.",
 }
 _LONGEST_NAME = 255  # bytes, on nearly every file system
-_NOT_IN_WINDOWS = frozenset('<>:"|?*')
+_WINDOWS = sys.platform == "win32"
+_IMPOSSIBLE_IN_WINDOWS = re.compile(
+    r'.*([<>:"|?*\x00-\x1f].*|[. ])|(CON|PRN|AUX|NUL|(COM|LPT)[0-9¹²³])\s*(\..*)?', re.I | re.S
+)
+"""Names that Windows refuses, or takes for a stream of a file, for a device or for the name without its last dot."""
 _LOCK, _UNFINISHED = ".s2l-lock", ".partial"
 
 
@@ -152,6 +158,24 @@ def folder_for_results(path: str) -> Iterator[None]:
                 folder.rmdir()
 
 
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder that is removed with all that is in it.
+
+    Raises:
+        CannotWrite: There is no place for one.
+        DiskFull: There is no room.
+    """
+    with ExitStack() as held:
+        try:
+            folder = held.enter_context(TemporaryDirectory(prefix="speech2lip_", ignore_cleanup_errors=True))
+        except OSError as error:
+            problem = refusal("The folder of temporary files", error)
+            problem.hint = "Let the variable TMPDIR name a folder that you may write to."
+            raise problem from error
+        yield Path(folder)
+
+
 def remove_files(folder: Path, ours: str) -> None:
     """Remove the files of a folder whose whole names a regular expression fits, and the folder if that leaves it empty.
 
@@ -234,7 +258,7 @@ def _status(path: str) -> os.stat_result | None:
         CannotWrite: There cannot be a file of such a name.
     """
     name = Path(path).name
-    if not name or (os.name == "nt" and _NOT_IN_WINDOWS & set(name)):
+    if not name or (_WINDOWS and _IMPOSSIBLE_IN_WINDOWS.fullmatch(name)):
         raise CannotWrite(f"{path!r} cannot be the name of a file.", "Choose another name.")
     if name.endswith((_LOCK, _UNFINISHED)):
         raise CannotWrite(f"{path} ends like something unfinished.", "Choose another name.")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ from ..device import choose_device
 from ..dubbing import dub
 from ..errors import BadJob, PerceptionUnavailable
 from ..events import Report
+from ..files import temporary_folder
 from ..footage import Footage, prepare
 from ..jobs import DubJob, EvaluateJob, Media, TrainJob, from_document
 from ..media.audio import SPEECH_RATE, read_speech
@@ -78,8 +77,8 @@ def evaluate(job: EvaluateJob, report: Report | None = None) -> dict[str, Any]:
     speech = read_speech(voice)
     sounds = other_sounds(speech, split["train"][1] - media.start, ruler.seconds)
     driven = measure_driving(ruler, drive, sounds)
-    with TemporaryDirectory() as folder:
-        movie, line = str(Path(folder) / "dub.mp4"), _part(voice, media, split["held_out"])
+    with temporary_folder() as folder:
+        movie, line = str(folder / "dub.mp4"), _part(voice, media, split["held_out"])
         moments = tuple(footage.times.tolist())
         dub(DubJob(job.speaker_path, footage.media, line, movie, moments=moments, device=job.device), report)
         encoded = ruler.measure(written(speaker.face, movie, footage), said)

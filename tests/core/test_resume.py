@@ -121,6 +121,10 @@ def test_after_a_power_cut_it_goes_on_from_the_last_checkpoint(
     assert_equal(learn(checkpoint), whole)
 
 
+def test_where_nothing_can_be_kept_it_learns_the_same(whole: dict[str, Tensor]) -> None:
+    assert_equal(learn(Checkpoint(None)), whole)
+
+
 @pytest.mark.parametrize("keep", [0, 100, -1])
 def test_a_broken_checkpoint_is_ignored_with_a_line_in_the_log(
     checkpoint: Checkpoint, whole: dict[str, Tensor], keep: int
