@@ -75,13 +75,12 @@ def whole_file(path: str | Path, place: Path | None = None, lasting: bool = Fals
         lasting: Whether it must survive a loss of power from then on, which takes as long as the disk does.
 
     Raises:
-        CannotWrite: The folder is missing or not writable, or the path is a folder.
+        CannotWrite: The folder is missing or not writable, or what is there is not replaced, as in :func:`reserved`.
         DiskFull: There is no room.
     """
+    _refuse_irreplaceable(str(path), ())
     path = Path(path)
-    if path.is_dir():
-        raise CannotWrite(f"{path} is a folder.", "Name a file to write.")
-    partial = companion((place or path.parent) / path.name, f".{secrets.token_hex(4)}{_UNFINISHED}")
+    partial = temporary_name((place or path.parent) / path.name)
     try:
         file = partial.open("x+b")  # neither a file nor a link that is there is opened
     except OSError as error:
@@ -180,13 +179,16 @@ def remove_files(folder: Path, ours: str) -> None:
     """Remove the files of a folder whose whole names a regular expression fits, and the folder if that leaves it empty.
 
     Whatever else is in it stays, and so does everything behind a link.
+
+    Raises:
+        OSError: A file cannot be removed.
     """
+    if not os.path.lexists(folder) or not stat.S_ISDIR(folder.lstat().st_mode):
+        return
+    for path in list(folder.iterdir()):
+        if re.fullmatch(ours, path.name) and not path.is_dir():
+            path.unlink(missing_ok=True)
     with suppress(OSError):
-        if not stat.S_ISDIR(folder.lstat().st_mode):
-            return
-        for path in list(folder.iterdir()):
-            if re.fullmatch(ours, path.name) and not path.is_dir():
-                path.unlink(missing_ok=True)
         folder.rmdir()
 
 
@@ -196,6 +198,11 @@ def is_regular(path: Path) -> bool:
         return stat.S_ISREG(path.lstat().st_mode)
     except OSError:
         return False
+
+
+def temporary_name(path: Path) -> Path:
+    """A name beside a path that nobody can foretell, for what is being written."""
+    return companion(path, f".{secrets.token_hex(4)}{_UNFINISHED}")
 
 
 def companion(path: Path, ending: str, hidden: bool = False) -> Path:

@@ -116,13 +116,15 @@ class Kept:
     def forget_rows(self, name: str) -> None:
         """Remove the rows of a name, once what they were found for is remembered."""
         if self.folder is not None:
-            for path in self.folder.glob(f"{name}-*.safetensors"):
-                path.unlink(missing_ok=True)
+            with suppress(OSError):
+                for path in self.folder.glob(f"{name}-*.safetensors"):
+                    path.unlink(missing_ok=True)
 
     def forget(self) -> None:
         """Remove everything."""
         if self.folder is not None:
-            remove_files(self.folder, _OUR_FILES)
+            with suppress(OSError):
+                remove_files(self.folder, _OUR_FILES)
 
 
 class Rows:

@@ -13,13 +13,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import CannotWrite
-from ..files import TEMPORARY, companion, is_regular, refusal, remove_files, write_whole
+from ..files import TEMPORARY, companion, is_regular, refusal, remove_files, temporary_name, write_whole
 
 NOTICE = "synthetic_media.txt"
 """What says, beside pictures, that they are synthetic media."""
 _NOTE, _DOCUMENT, _PICTURES = "made_by_speech2lip.txt", "job.json", "pictures"
 _OUR_FILES = rf"(\d{{7}}\.(done|mp4|mov|mkv)|{re.escape(_DOCUMENT)})|.*{TEMPORARY}"
 _OUR_PICTURES = rf"(\d{{6,}}\.(png|exr)|{re.escape(NOTICE)})({TEMPORARY})?"
+_LEFTOVERS = rf".*{TEMPORARY}"
 
 
 class Scratch:
@@ -52,10 +53,10 @@ class Scratch:
         if not self._is_ours():
             hint = "Move it elsewhere, or name another output: unfinished frames are kept under that name."
             raise CannotWrite(f"{self.folder} is there already, and was not made by Speech2Lip.", hint)
-        inside = self.folder.resolve()
-        if held := [source for source in sources if Path(source).resolve().is_relative_to(inside)]:
-            hint = "Move it elsewhere, or name another output."
-            raise CannotWrite(f"{held[0]} lies in {self.folder}, where the unfinished frames are kept.", hint)
+        for source in sources:
+            if _lies_in(source, self.folder):
+                hint = "Move it elsewhere, or name another output."
+                raise CannotWrite(f"{source} lies in {self.folder}, where the unfinished frames are kept.", hint)
 
     def open(self, document: str) -> None:
         """Make the folder, and clear it of what belongs to another document.
@@ -66,10 +67,9 @@ class Scratch:
         """
         self.refuse_foreign()
         try:
-            if not self._belongs_to(document.encode()):
-                self._remove_files()
-            self.folder.mkdir(exist_ok=True)
-            write_whole(str(self.folder / _NOTE), self._note.encode(), lasting=False)
+            if not self.folder.exists():
+                self._make()
+            self._remove_files(leftovers_only=self._belongs_to(document.encode()))
             self.pictures.mkdir(exist_ok=True)
         except OSError as error:
             raise refusal(self.folder, error) from error
@@ -77,8 +77,8 @@ class Scratch:
 
     def remove(self) -> None:
         """Remove what is ours, and the folder unless somebody has put something else into it."""
-        self._remove_files()
         with suppress(OSError):
+            self._remove_files()
             if [path.name for path in self.folder.iterdir()] == [_NOTE]:
                 remove_files(self.folder, re.escape(_NOTE))
 
@@ -86,22 +86,41 @@ class Scratch:
         """Names of the pictures in the folder."""
         return {path.name for path in self.pictures.iterdir() if re.fullmatch(_OUR_PICTURES, path.name)} - {NOTICE}
 
-    def _is_ours(self) -> bool:
-        note = self.folder / _NOTE
+    def _make(self) -> None:
+        """Make the folder with its note in it, so that it is never there without."""
+        new = temporary_name(self.folder)
+        new.mkdir()
         try:
-            if not stat.S_ISDIR(self.folder.lstat().st_mode) or self.pictures.is_symlink():
-                return False
-            if is_regular(note):
-                return note.stat().st_size == len(self._note) and note.read_bytes() == self._note.encode()
-            cut_off = re.escape(_NOTE) + TEMPORARY  # before the note had its name
-            return all(re.fullmatch(cut_off, path.name) for path in self.folder.iterdir())
+            write_whole(str(new / _NOTE), self._note.encode())
+            new.rename(self.folder)
+        except BaseException:
+            with suppress(OSError):
+                remove_files(new, ".*")
+            raise
+
+    def _is_ours(self) -> bool:
+        try:
+            is_folder = stat.S_ISDIR(self.folder.lstat().st_mode) and not self.pictures.is_symlink()
+            return is_folder and _holds(self.folder / _NOTE, self._note.encode())
         except OSError:
             return False
 
     def _belongs_to(self, document: bytes) -> bool:
-        known = self.folder / _DOCUMENT
-        return is_regular(known) and known.stat().st_size == len(document) and known.read_bytes() == document
+        return _holds(self.folder / _DOCUMENT, document)
 
-    def _remove_files(self) -> None:
-        remove_files(self.pictures, _OUR_PICTURES)
-        remove_files(self.folder, _OUR_FILES)
+    def _remove_files(self, leftovers_only: bool = False) -> None:
+        """Remove all but the note, or only what a killed process was writing."""
+        remove_files(self.pictures, _LEFTOVERS if leftovers_only else _OUR_PICTURES)
+        remove_files(self.folder, _LEFTOVERS if leftovers_only else _OUR_FILES)
+
+
+def _lies_in(source: str, folder: Path) -> bool:
+    try:
+        return Path(source).resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError):  # it cannot be read either, which is said elsewhere
+        return False
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    """Whether a file has this content."""
+    return is_regular(path) and path.stat().st_size == len(content) and path.read_bytes() == content

@@ -160,6 +160,12 @@ def open_source(name: str, device: str = "cpu") -> SpeechSource:
     return PretrainedFeatures(network, f"{folder}{mark if layer else ''}{layer}", int(layer) if layer else None)
 
 
+def files_of_source(name: str) -> tuple[str, ...]:
+    """The files in the folder that a source is read from; none where it is no network."""
+    folders = (Path(path).expanduser() for path in (name, name.rpartition("#")[0]) if path and name != LOG_MEL)
+    return tuple(str(path) for folder in folders if folder.is_dir() for path in folder.glob("*"))
+
+
 def _load_network(folder: Path) -> Any:
     try:
         from transformers import AutoModel

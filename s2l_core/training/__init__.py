@@ -28,7 +28,7 @@ from ..media.video import probe
 from ..model.speaker import SpeakerModel
 from ..regions import lip_shape_size
 from ..speech.features import HOP_SECONDS
-from ..speech.sources import open_source
+from ..speech.sources import files_of_source, open_source
 from ..synchrony import refuse_foreign
 from ..version import VERSION
 from .appearance import appearance_stages
@@ -69,10 +69,7 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
     Raises:
         Speech2LipError: What is wrong with the files; see :mod:`s2l_core.errors`.
     """
-    network = Path(job.speech.partition("#")[0])
-    read = [*files_of(job.footage), *files_of(job.voice or job.footage), job.landmarks]
-    if network.is_dir():
-        read += map(str, network.iterdir())
+    read = (*files_of(job.footage), *files_of(job.voice or job.footage), job.landmarks, *files_of_source(job.speech))
     with ExitStack() as held:
         held.enter_context(reserved(job.speaker_path, *read))
         return _train(job, report or Report(), preset or PRESETS[job.preset], held)

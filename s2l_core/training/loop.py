@@ -46,7 +46,9 @@ class Stage:
     seconds: float = math.inf
 
     def share(self, step: int, seconds: float) -> float:
-        """How much of the stage is over after some steps that took so many seconds."""
+        """How much of the stage is over after some steps that took so many seconds: all of it where none are left."""
+        if self.steps <= 0 or self.seconds <= 0.0:
+            return 1.0
         return max(step / self.steps, seconds / self.seconds)
 
 

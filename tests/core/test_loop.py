@@ -41,6 +41,12 @@ def test_the_share_of_a_stage_is_that_of_its_steps_or_of_its_time() -> None:
     assert stage.share(50, 9.0) == pytest.approx(0.9)
 
 
+@pytest.mark.parametrize(("steps", "seconds"), [(100, 0.0), (100, -3.0), (0, 10.0)])
+def test_a_stage_for_which_nothing_is_left_is_over(steps: int, seconds: float) -> None:
+    stage = Stage("any", steps, [], lambda random: torch.zeros(()), seconds=seconds)
+    assert stage.share(0, 0.0) == 1.0
+
+
 def test_a_stage_with_patience_keeps_what_it_began_with_if_it_makes_things_worse(tmp_path: Path) -> None:
     network = nn.Linear(1, 1)
     before = {name: value.clone() for name, value in network.state_dict().items()}

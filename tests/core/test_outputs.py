@@ -226,6 +226,17 @@ def test_a_second_process_is_refused_until_the_first_is_killed(tmp_path: Path) -
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes that have names")
+@pytest.mark.parametrize("kind", ["folder", "pipe", "socket", "device", "link to a pipe", "loop"])
+def test_the_writer_itself_replaces_only_files(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_other(tmp_path / "a.json", kind)
+    before = (tmp_path / "a.json").lstat()
+    with pytest.raises(CannotWrite):
+        write_whole("a.json", b"new")
+    assert (tmp_path / "a.json").lstat() == before
+
+
 @pytest.mark.parametrize("other", ["link", "file", "folder"])
 def test_what_has_the_name_of_the_lock_stays(other: str, tmp_path: Path) -> None:
     path = tmp_path / ".a.mp4.s2l-lock"
@@ -265,6 +276,14 @@ def test_landmark_models_are_sources(tmp_path: Path) -> None:
     path.write_bytes(OLDER)
     with pytest.raises(CannotWrite, match="source of this job"):
         s2l_core.heatmap(HeatmapJob(Media(str(CLIP)), str(path), landmarks=str(path)))
+
+
+@pytest.mark.parametrize("layer", ["", "#9"])
+def test_the_network_that_speech_is_heard_with_is_a_source(layer: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(OLDER)
+    with pytest.raises(CannotWrite, match="source of this job"):
+        s2l_core.train(TrainJob(Media(str(CLIP)), str(path), speech=f"{tmp_path}{layer}", device="cpu"))
 
 
 def test_a_portrait_is_not_written_over_its_speaker(hasty_speaker: str) -> None:
@@ -366,14 +385,21 @@ def test_nothing_is_removed_behind_a_link(place: str, tmp_path: Path) -> None:
     assert content(elsewhere) == before
 
 
-def test_a_scratch_folder_that_was_cut_off_at_its_beginning_is_taken_up(tmp_path: Path) -> None:
-    for leftover in ((), ("made_by_speech2lip.txt.0123abcd.partial",)):
-        scratch = tmp_path / "out.mp4.partial"
-        scratch.mkdir()
-        for name in leftover:
-            (scratch / name).touch()
-        write_chunks(tmp_path / "out.mp4", Encoding()).join(RATE, SOUND, "synthetic")
-        assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+def test_a_users_own_empty_folder_stays(tmp_path: Path) -> None:
+    (tmp_path / "out.mp4.partial").mkdir()
+    with pytest.raises(CannotWrite, match="was not made by Speech2Lip"):
+        write_chunks(tmp_path / "out.mp4", Encoding())
+    assert (tmp_path / "out.mp4.partial").is_dir()
+
+
+@pytest.mark.parametrize("encoding", [Encoding(), Encoding("png")], ids=lambda encoding: encoding.format)
+def test_what_a_killed_process_was_writing_is_removed(encoding: Encoding, tmp_path: Path) -> None:
+    path, scratch = tmp_path / "out", tmp_path / "out.partial"
+    write_chunks(path, encoding)
+    for name in ("0000000.mp4", "job.json", "pictures/000002.png", "pictures/synthetic_media.txt"):
+        (scratch / f"{name}.0123abcd.partial").write_bytes(OLDER)
+    write_chunks(path, encoding).join(RATE, SOUND, "synthetic")
+    assert [each.name for each in tmp_path.iterdir()] == ["out"] and not list(path.glob("*.partial"))
 
 
 def lose_chunk(folder: Path) -> None:
