@@ -19,11 +19,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent
 DIST = ROOT / "dist"
+ZIPS = "speech2lip-*.zip"
+RESULTS = ROOT / "out"
+RESULT_FOLDERS = ("demo", "quality", "window")  # the rest of the folder is the user's own
 REQUIREMENTS = ROOT / "requirements"
 CONSTRAINTS = REQUIREMENTS / "constraints.txt"
 LAUNCHER = ROOT / "tests" / "blender" / "blender"  # stands in for Blender's program, over the bpy wheel
@@ -78,16 +82,14 @@ def gui(arguments: list[str]) -> int:
     """Train and dub in a real window of the newest Blender, with a mouse."""
     if zip_extension([]) != 0:
         return 1
-    (extension,) = DIST.glob("*.zip")
-    return run([MAIN.python, "-m", "walkthrough.run", "--extension", extension, *arguments])
+    return run([MAIN.python, "-m", "walkthrough.run", "--extension", built_extension(), *arguments])
 
 
 def run_in_blender(module: str, arguments: list[str]) -> int:
     """Run a module that takes the built extension into Blender."""
     if zip_extension([]) != 0:
         return 1
-    (extension,) = DIST.glob("*.zip")
-    program: list[str | Path] = [MAIN.python, "-P", "-m", module, "--extension", extension]
+    program: list[str | Path] = [MAIN.python, "-P", "-m", module, "--extension", built_extension()]
     return run([*program, *arguments], folder=Path.cwd(), PYTHONPATH=ROOT)  # paths are as the user sees them
 
 
@@ -141,10 +143,21 @@ def zip_extension(arguments: list[str]) -> int:
     """Build and validate the Blender extension in dist/."""
     prepare(MAIN)
     (program,) = MAIN.folder.glob("lib/python3.11/site-packages/bpy/*/scripts/addons_core/bl_pkg/cli/blender_ext.py")
-    shutil.rmtree(DIST, ignore_errors=True)
-    DIST.mkdir()
+    remove_zips()
+    DIST.mkdir(exist_ok=True)
     built = run([MAIN.python, program, "build", "--source-dir", ROOT, "--output-dir", DIST, *arguments])
-    return built or max(run([MAIN.python, program, "validate", path]) for path in DIST.glob("*.zip"))
+    return built or max(run([MAIN.python, program, "validate", path]) for path in DIST.glob(ZIPS))
+
+
+def built_extension() -> Path:
+    """The zip that :func:`zip_extension` has built."""
+    (extension,) = DIST.glob(ZIPS)
+    return extension
+
+
+def remove_zips() -> None:
+    for path in DIST.glob(ZIPS):
+        path.unlink()
 
 
 def pins(_: list[str]) -> int:
@@ -187,10 +200,15 @@ def bench(arguments: list[str]) -> int:
 
 def clean(_: list[str]) -> int:
     """Remove the environments and everything else that the other verbs made."""
-    made = [MAIN.folder, OLDEST_BLENDER.folder, DIST, ROOT / "out"]
+    environments = [each.folder for each in (MAIN, OLDEST_BLENDER) if (each.folder / "pyvenv.cfg").is_file()]
+    results = [RESULTS / name for name in RESULT_FOLDERS]
     caches = [ROOT / f".{tool}_cache" for tool in ("mypy", "pytest", "ruff")]
-    for folder in made + caches:
+    for folder in environments + results + caches:
         shutil.rmtree(folder, ignore_errors=True)
+    remove_zips()
+    for folder in (DIST, RESULTS):
+        with suppress(OSError):  # it holds something of the user's, or is not there
+            folder.rmdir()
     return 0
 
 

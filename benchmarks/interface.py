@@ -24,6 +24,7 @@ from rich.table import Table
 import build
 from s2l_core.files import write_whole
 
+from ._options import destination
 from .waiting.blender import Event, Kill, watch
 from .waiting.session_settings import Settings
 
@@ -38,11 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--killed", nargs="+", choices=("train", "dub"), default=["train", "dub"], help="jobs to kill")
     parser.add_argument("--seconds", type=float, default=12.0, help="of footage and of voice")
     parser.add_argument("--seed", type=int, default=0, help="of the moments at which is killed")
-    parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("--json", type=destination, help="also write the figures here")
     options = parser.parse_args(arguments)
     if build.zip_extension([]) != 0:
         return 1
-    (extension,) = build.DIST.glob("*.zip")
+    extension = build.built_extension()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         install(extension, folder)

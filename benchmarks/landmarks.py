@@ -21,8 +21,11 @@ from rich.table import Table
 
 from s2l_core.errors import LandmarksUnavailable, Speech2LipError
 from s2l_core.face.landmarks import LandmarkDetector, LandmarkLayout, mouth_opening, open_detector
+from s2l_core.files import write_whole
 from s2l_core.jobs import Media
 from s2l_core.media.video import read_frames
+
+from ._options import destination
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 BACK_ENDS = ("bundled", "face-alignment")
@@ -139,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=DATA, help="folder with speakers/*.mp4 and models/*.task")
     parser.add_argument("--every", type=int, default=5, help="measure every n-th frame (default: 5)")
     parser.add_argument("--limit", type=int, default=300, help="at most this many frames of a clip (default: 300)")
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--json", type=destination, help="also write the figures to this file")
     options = parser.parse_args(arguments)
     truth = options.data / "models" / "face_landmarker.task"
     clips = sorted((options.data / "speakers").glob("*.mp4"))
@@ -156,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     show(measurements)
     if options.json:
-        options.json.write_text(json.dumps([asdict(each) for each in measurements], indent=2))
+        write_whole(str(options.json), json.dumps([asdict(each) for each in measurements], indent=2).encode())
     return 0
 
 

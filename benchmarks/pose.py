@@ -39,6 +39,7 @@ from s2l_core.terminal import progress_bars
 from s2l_core.training.presets import PRESETS
 from s2l_core.version import VERSION
 
+from ._options import destination
 from .posing.camera_match import match_errors
 from .posing.clips import read_pairs
 from .posing.depth import DepthTruth, depth_errors
@@ -209,8 +210,8 @@ def shown_progress() -> Iterator[Report]:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="pose", description=__doc__)
     parser.add_argument("--clip", action="append", default=[], help="also footage of a real speaker; may be repeated")
-    parser.add_argument("--json", type=Path, help="write the figures into this file")
-    parser.add_argument("--strip", type=Path, help="draw the angles side by side into this PNG")
+    parser.add_argument("--json", type=destination, help="write the figures into this file")
+    parser.add_argument("--strip", type=destination, help="draw the angles side by side into this PNG")
     parser.add_argument("--preset", choices=PRESETS, default="balanced", help="how to train (default: balanced)")
     parser.add_argument("--speakers", type=Path, default=Path("out/quality"), help="where speakers are kept")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")

@@ -24,6 +24,7 @@ from s2l_core.files import write_whole
 from s2l_core.speech.features import log_mel, normalise_loudness
 from s2l_core.training.presets import PRESETS, Preset
 
+from ._options import destination
 from .trials.command import run_trials, trial_parser
 from .trials.results import Columns, Results
 from .trials.trial import Contender, Trial
@@ -115,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=60.0,
         help="of paper_converged (default: 60); with --again if it is in the JSON",
     )
-    parser.add_argument("--sheet", type=Path, help="draw the rows of the first seed side by side into this PNG")
+    parser.add_argument("--sheet", type=destination, help="draw the rows of the first seed side by side into this PNG")
     options = parser.parse_args(arguments)
     preset = PRESETS[options.preset]
 

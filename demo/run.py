@@ -22,6 +22,7 @@ from demo.in_blender import dub_in_blender
 from demo.sheet import Box, Moment, choose_moments, draw_sheet
 from s2l_core.errors import Speech2LipError
 from s2l_core.face.landmarks import mouth_opening, open_detector
+from s2l_core.files import reserved
 from s2l_core.jobs import Media
 from s2l_core.media.audio import SPEECH_RATE, read_audio, read_speech
 from s2l_core.media.video import VideoInfo, probe, read_frames
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], float]:
     started = time.monotonic()
     footage, voice, out = probe(str(options.video.resolve())), options.audio.resolve(), options.out.resolve()
     sound, sound_rate = read_audio(Media(str(voice)))
-    prepare_folder(out, Path(footage.path).stem)
+    prepare_folder(out, Path(footage.path).stem, footage.path, str(voice))
     with tempfile.TemporaryDirectory() as user_folder:
         extension = options.extension.resolve()
         trained, dubbed = dub_in_blender(extension, Path(user_folder), footage, voice, options.preset, out, say)
@@ -86,13 +87,21 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], float]:
     return report, float(500 / footage.rate)
 
 
-def prepare_folder(out: Path, speaker: str) -> None:
-    """Make the folder, without the results of an earlier run."""
+def prepare_folder(out: Path, speaker: str, *sources: str) -> None:
+    """Make the folder, without the results of an earlier run.
+
+    Raises:
+        CannotWrite: A source has the name of a result.
+    """
     out.mkdir(parents=True, exist_ok=True)
     results = (f"{speaker}.s2l", f"{speaker}_dubbed.mp4")
     records = (f"{name}.job.json" for name in results)
-    for name in ("dubbed.mp4", "sheet.png", "report.json", *results, *records):
-        (out / name).unlink(missing_ok=True)
+    paths = [out / name for name in ("dubbed.mp4", "sheet.png", "report.json", *results, *records)]
+    for path in paths:
+        with reserved(str(path), *sources):
+            pass
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def say(text: str) -> None:

@@ -28,8 +28,10 @@ def make() -> None:
     """Make the chroot unless it is there: some minutes, two gigabytes.
 
     Raises:
-        Unavailable: It needs root, debootstrap and a mirror of Debian.
+        Unavailable: It needs root, debootstrap and a mirror of Debian, and its place must not be somebody else's.
     """
+    if os.path.lexists(FOLDER) and (FOLDER.is_symlink() or FOLDER.stat().st_uid != os.geteuid()):
+        raise Unavailable(f"{FOLDER} belongs to somebody else")
     if (FOLDER / _READY).exists():
         return
     if os.geteuid() != 0:

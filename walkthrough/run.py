@@ -37,8 +37,8 @@ def main() -> int:
     except chroot.Unavailable as reason:
         print(f"\n*** The walk-through in a real window was SKIPPED: {reason}. ***\n", file=sys.stderr)
         return 0
-    shutil.rmtree(options.out, ignore_errors=True)
-    options.out.mkdir(parents=True)
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "not_seen.png").unlink(missing_ok=True)  # the others are replaced
     project = chroot.FOLDER / "project"
     shutil.rmtree(project, ignore_errors=True)
     project.mkdir()

@@ -16,6 +16,7 @@ from s2l_core.terminal import progress_bars
 from s2l_core.training.presets import PRESETS
 from s2l_core.version import VERSION
 
+from .._options import destination
 from .results import Results
 from .trial import Contender, Trial
 
@@ -29,7 +30,7 @@ def trial_parser(name: str, description: str | None, rows: Sequence[str]) -> arg
     parser.add_argument("--clip", required=True, help="the footage of one speaker")
     parser.add_argument("--rows", nargs="+", choices=rows, default=rows, metavar="ROW", help=", ".join(rows))
     parser.add_argument("--seeds", type=int, default=1, help="train each speaker so many times (default: 1)")
-    parser.add_argument("--json", type=Path, help="keep the figures in this file")
+    parser.add_argument("--json", type=destination, help="keep the figures in this file")
     parser.add_argument("--preset", choices=PRESETS, default="balanced", help="how to train (default: balanced)")
     parser.add_argument("--landmarks", default="bundled", help="what measures the lips; a .task file sees more")
     parser.add_argument("--voice", type=Path, nargs="+", default=[], help="also drive with these sounds")

@@ -19,6 +19,7 @@ from s2l_core.evaluation.drivers import Driver, canonical_lips, dub_driver, spea
 from s2l_core.evaluation.report import available_lpips, measure_driving, other_sounds
 from s2l_core.evaluation.ruler import Ruler
 from s2l_core.events import Report
+from s2l_core.files import write_whole
 from s2l_core.footage import Footage, prepare
 from s2l_core.jobs import Device, DubJob, Media, TrainJob
 from s2l_core.media.audio import SPEECH_RATE, read_speech
@@ -152,7 +153,7 @@ class Trial:
         if self.again or not (path.is_file() and note.is_file()):
             job = TrainJob(Media(self.path), str(path), name, device=self.device, seed=seed)
             seconds = train(job, self.report, preset)["train_seconds"]
-            note.write_text(json.dumps({"train_seconds": seconds}))
+            write_whole(str(note), json.dumps({"train_seconds": seconds}).encode())
         speaker = SpeakerModel.load(str(path), choose_device(self.device))
         return speaker, float(json.loads(note.read_text())["train_seconds"])
 

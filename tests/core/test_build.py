@@ -42,6 +42,23 @@ def test_the_manifest_is_the_one_place_of_the_version() -> None:
     assert f"## {VERSION}" in (ROOT / "CHANGELOG.md").read_text()
 
 
+def test_clean_removes_what_the_verbs_made_and_nothing_of_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [".venv/pyvenv.cfg", ".ruff_cache/tag", "dist/speech2lip-0.1.0.zip", "out/demo/sheet.png"]
+    own = [".venv-4.5/mine.txt", "dist/mine.zip", "out/take.mp4", "s2l_core/files.py"]
+    for name in made + own:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(build, "MAIN", build.MAIN._replace(folder=tmp_path / ".venv"))
+    monkeypatch.setattr(build, "OLDEST_BLENDER", build.OLDEST_BLENDER._replace(folder=tmp_path / ".venv-4.5"))
+    monkeypatch.setattr(build, "DIST", tmp_path / "dist")
+    monkeypatch.setattr(build, "RESULTS", tmp_path / "out")
+    assert build.clean([]) == 0
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == sorted(own)
+
+
 def test_the_licence_is_the_same_everywhere() -> None:
     assert PROJECT["license"] == "GPL-3.0-or-later"
     assert MANIFEST["license"] == ["SPDX:GPL-3.0-or-later"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import socket
@@ -19,6 +20,7 @@ import numpy as np
 import pytest
 
 import s2l_core
+from demo.run import prepare_folder
 from s2l_core import cli, files
 from s2l_core.errors import CannotWrite, DiskFull, Speech2LipError
 from s2l_core.events import Event, Log, Report
@@ -334,6 +336,25 @@ def test_a_folder_that_was_made_for_faces_that_are_not_there_is_removed(tmp_path
     assert list(tmp_path.iterdir()) == [movie]
 
 
+@pytest.mark.parametrize("name", ["dubbed.mp4", "clip.s2l", "clip_dubbed.mp4.job.json"])
+def test_the_demo_does_not_remove_its_footage(name: str, tmp_path: Path) -> None:
+    for each in (name, "sheet.png"):
+        (tmp_path / each).write_bytes(OLDER)
+    with pytest.raises(CannotWrite, match="source of this job"):
+        prepare_folder(tmp_path, "clip", str(tmp_path / name))
+    assert content(tmp_path) == {name: OLDER, "sheet.png": OLDER}
+
+
+def test_benchmarks_refuse_a_file_that_they_cannot_write_before_they_measure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("ablation", "interface", "landmarks", "pose", "quality"):
+        benchmark = importlib.import_module(f"benchmarks.{name}")
+        with pytest.raises(SystemExit) as end:
+            benchmark.main(["--json", str(tmp_path / "missing/figures.json")])
+        assert end.value.code == 2 and "folder that exists" in " ".join(capsys.readouterr().err.split())
+
+
 # ---- Scratch folders
 
 
@@ -545,6 +566,7 @@ def test_no_place_for_temporary_files_is_a_sentence(monkeypatch: pytest.MonkeyPa
 PROGRAM = """
 import sys
 import s2l_core
+from demo.run import prepare_folder
 from s2l_core import cli, errors
 
 def calibrate(job, report):
