@@ -22,7 +22,8 @@ _LOOK_SECONDS = 0.25
 def picture_path(speaker_path: str) -> str:
     """Where the picture of a speaker file lies: among the extension's own files."""
     folder = bpy.utils.extension_path_user(EXTENSION, path="thumbnails", create=True)
-    return str(Path(folder) / f"{hashlib.sha256(speaker_path.encode()).hexdigest()[:32]}.png")
+    digest = hashlib.sha256(speaker_path.encode(errors="surrogatepass")).hexdigest()
+    return str(Path(folder) / f"{digest[:32]}.png")
 
 
 def remember(scene: bpy.types.Scene, path: str, facts: dict[str, Any]) -> None:

@@ -51,9 +51,9 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
     Raises:
         Speech2LipError: What is wrong with the files; see :mod:`s2l_core.errors`.
     """
-    _refuse_other_name(job)
     read = (*files_of(job.footage), *sources(job.voice), job.speaker_path, job.landmarks)
     with reserved_result(job.output_path, job.encoding, *read):
+        _refuse_other_name(job)
         return _dub(job, report or Report())
 
 
