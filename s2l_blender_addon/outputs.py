@@ -37,10 +37,15 @@ def unused_path(folder: str, media_path: str, stem: str, suffix: str) -> str:
         raise CannotWrite(f"The folder {place} cannot be made: {error.strerror}.") from error
     stem = (bpy.path.clean_name(stem) or "untitled").encode()[:_LONGEST_STEM].decode(errors="ignore")
     number, path = 0, place / f"{stem}{suffix}"
-    while os.path.lexists(path) or record_beside(str(path)).exists():  # a job that waits has no output yet
+    while _is_taken(path):
         number += 1
         path = place / f"{stem}_{number:03}{suffix}"
     return str(path)
+
+
+def _is_taken(path: Path) -> bool:
+    """Whether something has that name, or a job that waits will write it, or its unfinished frames lie beside it."""
+    return os.path.lexists(path) or record_beside(str(path)).exists() or os.path.lexists(f"{path}.partial")
 
 
 def folders(scene: bpy.types.Scene) -> list[Path]:

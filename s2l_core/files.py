@@ -246,8 +246,16 @@ def _refuse_irreplaceable(path: str, sources: tuple[str, ...]) -> None:
         with suppress(OSError, ValueError):  # whether it can be read is another question
             if os.path.samestat(Path(source).stat(), there):
                 raise CannotWrite(f"{path} is a source of this job.", "Name another file to write.")
-    if not os.access(path, os.W_OK):
+    if not os.access(path, os.W_OK) or _is_protected_by_folder(Path(path), there):
         raise CannotWrite(f"{path} is write-protected.", "Name another file to write, or remove the protection.")
+
+
+def _is_protected_by_folder(path: Path, there: os.stat_result) -> bool:
+    """Whether the folder lets nobody but its owner replace the file, as folders do that all may write to."""
+    if sys.platform == "win32" or os.geteuid() == 0:
+        return False
+    folder = path.parent.stat()
+    return bool(folder.st_mode & stat.S_ISVTX) and os.geteuid() not in (there.st_uid, folder.st_uid)
 
 
 def _refuse_taken_name(path: str) -> None:

@@ -7,7 +7,7 @@ document starts anew. Joining copies what was encoded, so the result does not te
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -64,7 +64,8 @@ class Chunks:
         raster: How the source is stored, see :class:`s2l_core.media.writing.VideoWriter`.
 
     Raises:
-        CannotWrite: The scratch folder cannot be made, or something else has its name.
+        CannotWrite: The scratch folder cannot be made, something else has its name, or it holds pictures that are none
+            of the result.
         DiskFull: There is no room.
     """
 
@@ -81,11 +82,12 @@ class Chunks:
         self._scratch = Scratch(self._path)
         self._count, self._size, self._encoding, self._raster = count, size, encoding, raster
         self._scratch.open(json.dumps(document, indent=2, sort_keys=True))
+        self._refuse_strange_pictures()
 
     @property
     def missing(self) -> list[range]:
         """The frames of the chunks that are not finished, in order."""
-        return [chunk for chunk in self._chunks if not is_regular(self._mark(chunk.start))]
+        return [chunk for chunk in self._chunks if self._count_frames(chunk) != len(chunk)]
 
     @property
     def _chunks(self) -> list[range]:
@@ -114,12 +116,13 @@ class Chunks:
             comment: What the result says of its content.
 
         Raises:
-            CannotWrite: There are more frames than the result has, or fewer: somebody has changed the scratch folder.
+            CannotWrite: Somebody has removed frames from the scratch folder, damaged them or added some.
             DiskFull: There is no room.
         """
         try:
+            self._refuse_strange_pictures()
+            self._refuse_lost_frames()
             if is_folder(self._encoding):
-                self._refuse_lost_pictures()
                 write_whole(str(self._scratch.pictures / NOTICE), f"{comment}.\n".encode())
                 self._scratch.pictures.replace(self._path)
             else:
@@ -135,39 +138,42 @@ class Chunks:
         suffix = ".done" if is_folder(self._encoding) else codec_of(self._encoding).suffix
         return self._scratch.folder / f"{first:07}{suffix}"
 
-    def _refuse_lost_pictures(self) -> None:
-        wanted = [picture_name(number, self._encoding) for number in range(1, self._count + 1)]
-        found = self._scratch.numbered_pictures()
-        if found != set(wanted):
-            lost = [chunk for chunk in self._chunks if not found.issuperset(wanted[chunk.start : chunk.stop])]
-            self._refuse_changed(lost, len(found))
+    def _count_frames(self, chunk: range) -> int:
+        """How many frames there are of a chunk; none until it is finished, or where its file is damaged."""
+        mark = self._mark(chunk.start)
+        if not is_folder(self._encoding):
+            return _count_frames(mark)
+        if not is_regular(mark):
+            return 0
+        sizes = self._scratch.picture_sizes()
+        return sum(sizes.get(picture_name(1 + frame, self._encoding), 0) > 0 for frame in chunk)
 
-    def _refuse_changed(self, lost: Iterable[range], found: int) -> None:
-        """Raise because frames are missing or too many; the chunks that lack some are made anew next time."""
-        for chunk in lost:
-            self._mark(chunk.start).unlink(missing_ok=True)
-        raise CannotWrite(
-            f"{self._scratch.folder} holds {found} frames in place of {self._count}: it was changed from outside.",
-            "Take out of it what is not part of it, and start the job again: what is missing is made anew.",
-        )
+    def _refuse_strange_pictures(self) -> None:
+        wanted = {picture_name(number, self._encoding) for number in range(1, self._count + 1)}
+        if strange := sorted(self._scratch.picture_sizes().keys() - wanted):
+            raise CannotWrite(
+                f"{self._scratch.pictures / strange[0]} is no picture of this result.", "Take it out of that folder."
+            )
+
+    def _refuse_lost_frames(self) -> None:
+        if lost := sum(len(chunk) - self._count_frames(chunk) for chunk in self.missing):
+            raise CannotWrite(
+                f"{lost} of {self._count} frames in {self._scratch.folder} were removed or damaged by somebody else.",
+                "Start the job again: they are made anew.",
+            )
 
     def _copy_chunks(self, file: BinaryIO, rate: Fraction, sound: tuple[np.ndarray, int], comment: str) -> None:
         with open_output(file, self._encoding, rate, comment) as output:
             pictures: VideoStream | None = None
             soundtrack: Soundtrack | None = None
-            copied = 0
             for chunk in self._chunks:
-                path = self._mark(chunk.start)
-                if (held := _count_frames(path)) != len(chunk):
-                    self._refuse_changed([chunk], copied + held)
-                with path.open("rb") as opened, av.open(opened, "r") as container:
+                with self._mark(chunk.start).open("rb") as opened, av.open(opened, "r") as container:
                     source = container.streams.video[0]
                     if pictures is None or soundtrack is None:
                         pictures = output.add_stream_from_template(source)
                         set_pixel_aspect(pictures, self._encoding, self._raster.aspect)
                         soundtrack = Soundtrack(output, *sound, self._encoding)
                     _copy_packets(container.demux(source), output, pictures, chunk.start, rate)
-                copied += held
                 soundtrack.write(until=chunk.stop / rate)
             assert soundtrack is not None
             soundtrack.finish()

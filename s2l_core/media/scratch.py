@@ -82,9 +82,10 @@ class Scratch:
             if [path.name for path in self.folder.iterdir()] == [_NOTE]:
                 remove_files(self.folder, re.escape(_NOTE))
 
-    def numbered_pictures(self) -> set[str]:
-        """Names of the pictures in the folder."""
-        return {path.name for path in self.pictures.iterdir() if re.fullmatch(_OUR_PICTURES, path.name)} - {NOTICE}
+    def picture_sizes(self) -> dict[str, int]:
+        """Names of the pictures in the folder, and their bytes: 0 where a loss of power has left nothing of one."""
+        found = (path for path in self.pictures.iterdir() if re.fullmatch(_OUR_PICTURES, path.name))
+        return {path.name: path.lstat().st_size if is_regular(path) else 0 for path in found if path.name != NOTICE}
 
     def _make(self) -> None:
         """Make the folder with its note in it, so that it is never there without."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -302,6 +303,20 @@ def test_a_write_protected_file_is_not_replaced(tmp_path: Path, monkeypatch: pyt
         pass
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="folders there do not protect files")
+def test_a_file_of_somebody_else_in_a_folder_for_all_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.mp4").write_bytes(OLDER)
+    (tmp_path / "a.mp4").chmod(0o666)
+    tmp_path.chmod(0o1777)
+    with reserved(str(tmp_path / "a.mp4")):
+        pass
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(CannotWrite, match="write-protected"), reserved(str(tmp_path / "a.mp4")):
+        pass
+
+
 @pytest.mark.parametrize("kind", ["png", "exr"])
 @pytest.mark.parametrize(("other", "word"), [("folder", "folder"), ("file", "file"), ("link", "file")])
 def test_pictures_need_a_folder_that_does_not_exist_yet(kind: Any, other: str, word: str, tmp_path: Path) -> None:
@@ -436,8 +451,8 @@ def damage_chunk(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:600])
 
 
-def add_picture(folder: Path) -> None:
-    (folder / "pictures/000099.png").write_bytes(OLDER)
+def empty_picture(folder: Path) -> None:
+    (folder / "pictures/000002.png").write_bytes(b"")
 
 
 @pytest.mark.parametrize(
@@ -447,7 +462,7 @@ def add_picture(folder: Path) -> None:
         ("h264", damage_chunk),
         ("ffv1", damage_chunk),
         ("png", lose_picture),
-        ("png", add_picture),
+        ("png", empty_picture),
     ],
 )
 def test_joining_counts_the_frames_and_lost_ones_are_made_anew(
@@ -456,12 +471,36 @@ def test_joining_counts_the_frames_and_lost_ones_are_made_anew(
     path, scratch = tmp_path / "out", tmp_path / "out.partial"
     chunks = write_chunks(path, Encoding(kind))
     harm(scratch)
-    with pytest.raises(CannotWrite, match="frames in place of 6"):
+    with pytest.raises(CannotWrite, match=r"of 6 frames in .*out\.partial were removed or damaged"):
         chunks.join(RATE, SOUND, "synthetic")
     assert not path.exists()
-    (scratch / "pictures/000099.png").unlink(missing_ok=True)  # as the hint says
     write_chunks(path, Encoding(kind)).join(RATE, SOUND, "synthetic")
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_picture_that_somebody_adds_is_refused_and_stays(tmp_path: Path) -> None:
+    path, strange = tmp_path / "out", tmp_path / "out.partial/pictures/000099.png"
+    chunks = write_chunks(path, Encoding("png"))
+    strange.write_bytes(OLDER)
+    with pytest.raises(CannotWrite, match=r"000099\.png is no picture of this result"):
+        chunks.join(RATE, SOUND, "synthetic")
+    with pytest.raises(CannotWrite, match=r"000099\.png is no picture of this result"):
+        write_chunks(path, Encoding("png"))
+    strange.rename(tmp_path / "mine.png")
+    write_chunks(path, Encoding("png")).join(RATE, SOUND, "synthetic")
+    assert sorted(content(tmp_path)) == [
+        "mine.png",
+        *(f"out/{n:06}.png" for n in range(1, 7)),
+        "out/synthetic_media.txt",
+    ]
+
+
+def test_a_result_that_was_removed_is_made_again_from_a_scratch_folder_that_stayed(tmp_path: Path) -> None:
+    write_chunks(tmp_path / "out", Encoding("png"))
+    (tmp_path / "out.partial/pictures").rename(tmp_path / "out")  # killed before the scratch folder was removed
+    shutil.rmtree(tmp_path / "out")
+    write_chunks(tmp_path / "out", Encoding("png")).join(RATE, SOUND, "synthetic")
+    assert len(content(tmp_path)) == COUNT + 1
 
 
 # ---- Whole or absent
