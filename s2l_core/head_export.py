@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import CannotWrite
 from .events import Report
 from .expression import CURVES, expression_curves
 from .files import companion, reserved, write_together
@@ -47,13 +49,22 @@ def head(job: HeadJob, report: Report | None = None) -> dict[str, Any]:
         to the head; ``confidence``, its mean over them; ``plate_known_share``, what the head uncovered of the plate.
 
     Raises:
+        CannotWrite: The name of the plate is taken, and not by that of an earlier head of the same name.
         Speech2LipError: As :func:`s2l_core.scene.open_scene`, and what is wrong with the files.
     """
     read = (*files_of(job.footage), job.speaker_path, job.landmarks)
     with reserved(job.output_path, *read):
         plate_path = str(companion(Path(job.output_path).with_suffix(""), "_plate.png"))
         with reserved(plate_path, *read):
+            _refuse_strange_plate(job.output_path, plate_path)
             return _head(job, plate_path, report or Report())
+
+
+def _refuse_strange_plate(output_path: str, plate_path: str) -> None:
+    """Raise where the name of the plate, which the user did not choose, is taken by something else."""
+    if not os.path.lexists(output_path) and os.path.lexists(plate_path):
+        hint = "Move it elsewhere, or name another output: the plate is written under that name."
+        raise CannotWrite(f"There is already a file {plate_path}.", hint)
 
 
 def _head(job: HeadJob, plate_path: str, report: Report) -> dict[str, Any]:

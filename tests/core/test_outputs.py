@@ -289,6 +289,13 @@ def test_the_network_that_speech_is_heard_with_is_a_source(layer: str, tmp_path:
         s2l_core.train(TrainJob(Media(str(CLIP)), str(path), speech=f"{tmp_path}{layer}", device="cpu"))
 
 
+def test_a_plate_of_the_users_own_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "actor_plate.png").write_bytes(OLDER)
+    with pytest.raises(CannotWrite, match=r"already a file .*actor_plate\.png"):
+        s2l_core.head(HeadJob("none.s2l", Media(str(CLIP)), str(tmp_path / "actor.npz")))
+    assert content(tmp_path) == {"actor_plate.png": OLDER}
+
+
 def test_a_portrait_is_not_written_over_its_speaker(hasty_speaker: str) -> None:
     before = Path(hasty_speaker).read_bytes()
     with pytest.raises(CannotWrite, match="source of this job"):
