@@ -15,10 +15,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import s2l_core
 from demo.run import prepare_folder
@@ -146,6 +149,21 @@ def test_names_that_windows_can_have_are_not_refused(
     monkeypatch.setattr(files, "_WINDOWS", True)
     with reserved(str(tmp_path / name)):
         pass
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(exclude_characters="/\\"), max_size=300))
+def test_a_name_is_refused_before_the_work_or_will_do(name: str) -> None:
+    with TemporaryDirectory() as folder:
+        path = str(Path(folder) / name)
+        try:
+            with reserved(path):
+                pass
+        except CannotWrite:
+            assert not list(Path(folder).iterdir())
+        else:
+            write_whole(path, b"new", lasting=False)
+            assert [each.name for each in Path(folder).iterdir()] == [name]
 
 
 # ---- What is there already
