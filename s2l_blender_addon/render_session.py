@@ -118,6 +118,11 @@ class RenderSession:
         self._wait_for_idleness()
         return Request(self._process, job)
 
+    @property
+    def is_warm(self) -> bool:
+        """Whether its process runs."""
+        return self._process is not None and self._process.is_open
+
     def end(self) -> None:
         """End the process at once, and remove its files."""
         if self._idling is not None:
@@ -188,6 +193,11 @@ def current(python: str) -> RenderSession:
         end()
         _current = RenderSession(python)
     return _current
+
+
+def warm(python: str) -> RenderSession | None:
+    """The session of this Blender where its process runs already."""
+    return _current if _current is not None and _current.python == python and _current.is_warm else None
 
 
 def end() -> None:
