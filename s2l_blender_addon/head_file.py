@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import math
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +15,11 @@ from numpy.typing import NDArray
 
 from ..s2l_core.errors import BadJob, FileMissing, HeadFileBroken, HeadFileNewer
 from ..s2l_core.jobs import CameraView
+from . import regular_files
 
 VERSION = 1
+_LARGEST = 512 * 1024 * 1024  # bytes, packed or not; a head has a few million
+_ZIP_FAULTS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, MemoryError)
 # The shape of every array; letters are sizes that agree wherever they stand, and text is an array of names.
 _SHAPES: dict[str, tuple[str | int, ...]] = {
     "vertices": ("h", "w", 3),
@@ -100,12 +106,29 @@ def read(path: Path) -> HeadFile:
 
 def _load(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        content = io.BytesIO(regular_files.read(path, _LARGEST))
+        with zipfile.ZipFile(content) as archive:
+            _refuse_bombs(archive)
+        content.seek(0)
+        with np.load(content, allow_pickle=False) as file:
             return {name: file[name] for name in ("version", *_SHAPES) if name in file}
     except FileNotFoundError as error:
         raise FileMissing(f"The head {path} is missing.", "Create the head again.") from error
-    except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, TypeError, AttributeError, *_ZIP_FAULTS) as error:
         raise HeadFileBroken(f"{path} cannot be read: it is cut short or no head.") from error
+
+
+def _refuse_bombs(archive: zipfile.ZipFile) -> None:
+    """Raise ValueError where unpacking would take more memory than a head: arrays are made before they are read."""
+    if sum(member.file_size for member in archive.infolist()) > _LARGEST:
+        raise ValueError
+    for member in archive.infolist():
+        with archive.open(member) as file:
+            major = np.lib.format.read_magic(file)[0]
+            read_header = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+            shape, _, dtype = read_header(file)
+            if math.prod(shape) * dtype.itemsize != member.file_size - file.tell():
+                raise ValueError
 
 
 def _fault(arrays: dict[str, NDArray[Any]]) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
+import os
 import re
 import shutil
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -585,3 +588,24 @@ def test_camera_beside_the_head_is_warned_of(scene, create) -> None:
     head.scale = (0, 0, 0)
     with pytest.raises(RuntimeError, match="scaled to nothing"):
         bpy.ops.s2l.check_view()
+
+
+def claim_a_huge_array(path: Path) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (1 << 40,)})
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("vertices.npy", header.getvalue())
+
+
+def unpack_to_a_gigabyte(path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("vertices.npy", "w") as file:
+        for _ in range(1024):
+            file.write(bytes(1 << 20))
+
+
+@pytest.mark.parametrize("spoil", [claim_a_huge_array, unpack_to_a_gigabyte, os.mkfifo])
+def test_head_file_is_measured_before_anything_is_allocated(module, tmp_path, spoil) -> None:
+    path = tmp_path / "head.npz"
+    spoil(path)
+    with pytest.raises(module("s2l_core.errors").HeadFileBroken):
+        module("s2l_blender_addon.head_file").read(path)
