@@ -18,7 +18,7 @@ from ..evaluation.ruler import Ruler
 from ..events import Report
 from ..files import refuse_unwritable
 from ..footage import Footage, prepare, refuse_untrainable
-from ..jobs import Architecture, TrainJob, to_document
+from ..jobs import Architecture, TrainJob, refuse_without_consent, to_document
 from ..kept import Kept
 from ..media.audio import measure_level, read_sample_rate, read_speech, refuse_unusable
 from ..media.mix import tell_tracks
@@ -66,10 +66,12 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
         ``held_out`` as :func:`s2l_core.evaluation.report.evaluate` measures it.
 
     Raises:
+        ConsentMissing: The job does not say that the speaker agreed.
         Speech2LipError: What is wrong with the files; see :mod:`s2l_core.errors`.
     """
     report = report or Report()
     started = time.monotonic()
+    refuse_without_consent(job)
     refuse_unwritable(job.speaker_path, *files_of(job.footage), *files_of(job.voice or job.footage))
     device = choose_device(job.device)
     preset = preset or PRESETS[job.preset]
