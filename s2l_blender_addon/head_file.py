@@ -19,6 +19,7 @@ from . import regular_files
 
 VERSION = 1
 _LARGEST = 512 * 1024 * 1024  # bytes, packed or not; a head has a few million
+_MOST_CORNERS = 1000
 _ZIP_FAULTS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, MemoryError)
 # The shape of every array; letters are sizes that agree wherever they stand, and text is an array of names.
 _SHAPES: dict[str, tuple[str | int, ...]] = {
@@ -33,7 +34,8 @@ _SHAPES: dict[str, tuple[str | int, ...]] = {
     "curve_names": ("k",),
     "curves": ("n", "k"),
     "plate_depth": (),
-    "trusted": (3, 2),
+    "directions": ("c", 2),
+    "margin": (),
 }
 _DTYPES = {"mask": "b", "found": "b", "curve_names": "U"}  # the others are numbers
 _WITH_GAPS = {"poses": "found", "curves": "found", "vertices": "mask", "uv": "mask", "confidence": "mask"}
@@ -54,7 +56,8 @@ class HeadFile:
         view: The footage's camera.
         curves: Expression by name, (n,) each.
         plate_depth: Metres from the footage's camera to the background plate.
-        trusted: (3, 2) least and greatest yaw, pitch and roll in degrees.
+        directions: (c, 2) corners of the convex hull of the trusted directions, yaw and pitch in degrees.
+        margin: Degrees around that hull which are trusted too.
         plate_path: Picture of the background; there may be none.
     """
 
@@ -68,7 +71,8 @@ class HeadFile:
     view: CameraView
     curves: dict[str, NDArray[Any]]
     plate_depth: float
-    trusted: NDArray[Any]
+    directions: NDArray[Any]
+    margin: float
     plate_path: Path
 
 
@@ -94,12 +98,13 @@ def read(path: Path) -> HeadFile:
     except BadJob as error:
         raise HeadFileBroken(f"{path} is broken: {error.message}") from error
     names = map(str, arrays["curve_names"])
-    own = ("vertices", "mask", "confidence", "uv", "times", "found", "poses", "trusted")
+    own = ("vertices", "mask", "confidence", "uv", "times", "found", "poses", "directions")
     return HeadFile(
         **{name: arrays[name] for name in own},
         view=view,
         curves=dict(zip(names, arrays["curves"].T, strict=True)),
         plate_depth=float(arrays["plate_depth"]),
+        margin=float(arrays["margin"]),
         plate_path=path.with_name(f"{path.stem}_plate.png"),
     )
 
@@ -147,6 +152,8 @@ def _fault(arrays: dict[str, NDArray[Any]]) -> str:
                 return f"{name} has the shape {array.shape}"
     if not (arrays["found"].any() and arrays["mask"].any()):
         return "it shows no head"
+    if not 1 <= sizes["c"] <= _MOST_CORNERS:
+        return f"directions has the shape {arrays['directions'].shape}"
     for name in _SHAPES:
         gaps = _WITH_GAPS.get(name)
         values = arrays[name][arrays[gaps]] if gaps else arrays[name]

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from ..s2l_core.errors import InternalError, WorkerLost
 from ..s2l_core.events import Progress
 from ..s2l_core.jobs import Job, RenderJob
+from . import trust
 from .worker_client import Request, WorkerProcess
 
 IDLE_SECONDS = 300.0
 ATTEMPTS = 2
-LEAST_DEGREES = 0.5
 _POLL_SECONDS = 0.05
 _PLANES = 6
 
@@ -52,7 +52,7 @@ class Picture(NamedTuple):
         """Why the picture cannot be trusted, in a line; empty where it can."""
         if self.without_face:
             return "There is no face in the footage"
-        if self.degrees_outside >= LEAST_DEGREES:
+        if self.degrees_outside >= trust.LEAST_DEGREES:
             return f"The head is turned {self.degrees_outside:.0f}° outside of what the footage shows"
         return ""
 
