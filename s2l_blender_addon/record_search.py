@@ -6,6 +6,7 @@ Anyone may have put files into these folders. Therefore a search is bounded in f
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 import time
@@ -67,7 +68,7 @@ def is_running() -> bool:
 def _open_records(folders: list[Path]) -> Iterator[Path]:
     """Records of jobs that are not over, by their first lines: most are, and reading all of them takes a while."""
     names = (path for folder in folders if folder.is_dir() for path in folder.glob(f"*{RECORD_SUFFIX}"))
-    for path in sorted(itertools.islice(names, _MOST_NAMES)):
+    for path in itertools.islice(names, _MOST_NAMES):
         try:
             head = regular_files.read(path, _HEAD, is_head=True).decode(errors="replace")
         except OSError:
@@ -77,17 +78,17 @@ def _open_records(folders: list[Path]) -> Iterator[Path]:
 
 
 def _within_bounds(paths: Iterator[Path]) -> Iterator[Path]:
-    """Files until they are too many, or too much, for one search."""
-    count = total = 0
-    for path in paths:
-        try:
-            size = regular_files.size(path)
-        except OSError:
-            continue
-        if size > records.LARGEST:
-            continue
-        count, total = count + 1, total + size
-        if count > _MOST_READ or total > _MOST_BYTES:
+    """Files, the smallest first, until they are too many, or too much, for one search."""
+    left = _MOST_BYTES
+    for number, (size, path) in enumerate(sorted(_with_sizes(paths))):
+        left -= size
+        if number >= _MOST_READ or left < 0:
             print(f"Speech2Lip: There are too many unfinished jobs in {path.parent}; not all were looked at.")
             return
         yield path
+
+
+def _with_sizes(paths: Iterator[Path]) -> Iterator[tuple[int, Path]]:
+    for path in paths:
+        with contextlib.suppress(OSError):  # it has gone meanwhile
+            yield regular_files.size(path), path

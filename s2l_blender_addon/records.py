@@ -7,6 +7,7 @@ it says, so that no record can make a job write over something else.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import secrets
 import tomllib
@@ -24,10 +25,10 @@ from .entries import RECORD_SUFFIX, Entry, Failure, Status, Target, output_of
 from .strips import Placement
 
 VERSION = 1
-LARGEST = 16 * 1024 * 1024  # bytes; a job of hours has a few million
+LARGEST = 64 * 1024 * 1024  # bytes; the animated settings of an hour's dub have a few million
 _LONGEST_TEXT = 1_000_000  # characters: the log of a job that failed
 _LONGEST_LINE = 2_000
-_DEEPEST = 20  # objects and lists within each other
+_DEEPEST, _MOST_VALUES = 20, 200_000  # objects within each other, and values on one level, beside the job
 
 
 def write(entry: Entry) -> None:
@@ -119,22 +120,27 @@ def read(path: Path) -> tuple[Entry, str]:
     raise BadJob(f"{path} is no record of a job.")
 
 
-def _refuse_unfit(value: Any, depth: int = _DEEPEST) -> None:
-    """Raise ValueError where JSON values hold what Blender cannot show or keep, or are nested too deep."""
+def _refuse_unfit(document: dict[str, Any]) -> None:
+    """Raise ValueError where JSON holds what Blender cannot show or keep, too many values, or is nested too deep."""
+    layer: list[Any] = [document]
+    for _ in range(_DEEPEST):
+        if len(layer) > _MOST_VALUES or not all(map(_is_fit, layer)):
+            raise ValueError
+        objects = [value for value in layer if isinstance(value, dict)]
+        lists = [value for value in layer if isinstance(value, list)]
+        layer = list(itertools.chain(*objects, *map(dict.values, objects), *lists))
+    if layer:
+        raise ValueError
+
+
+def _is_fit(value: Any) -> bool:
     match value:
         case str():
             value.encode("utf-8", "surrogateescape")  # names of files may hold any bytes; other surrogates fail
-            is_fit = len(value) <= _LONGEST_TEXT and "\0" not in value
+            return len(value) <= _LONGEST_TEXT and "\0" not in value
         case int() | float():
-            is_fit = abs(value) < 2**63  # NaN is not
-        case dict() | list():
-            is_fit = depth > 0
-            for inner in (*value, *value.values()) if isinstance(value, dict) else value:
-                _refuse_unfit(inner, depth - 1)
-        case _:
-            is_fit = True
-    if not is_fit:
-        raise ValueError
+            return abs(value) < 2**63  # NaN is not
+    return True
 
 
 @cache

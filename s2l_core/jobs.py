@@ -6,7 +6,9 @@ Blender, kept beside its output and run anywhere else. Times are seconds from th
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import json
 import math
 import operator
@@ -34,9 +36,11 @@ Layer = Literal["picture", "mouth"]
 Clock = Literal["picture", "sound"]
 
 _LARGEST_SIDE = 8192
-_MOST_PICTURES, _LONGEST_NAME = 1_000_000, 255
+_MOST_PICTURES = 1_000_000
+_FILE_NAME = re.compile(r"[^/\\\0]{1,255}")
 _LONGEST_DOCUMENT, _LONGEST_TEXT = 64 * 1024 * 1024, 4096  # characters; no path of a system is longer than the second
 _MOST_VALUES = 4_000_000  # of a list: a curve of 18 hours at 60 frames per second
+_MOST_OBJECTS = 10_000  # of a list
 _RATE = re.compile(r"[0-9]{1,12}(\.[0-9]{0,18}|/[0-9]{1,12})?")
 _RIGID_TOLERANCE = 1e-3
 
@@ -590,7 +594,11 @@ def _refuse_track(path: str, track: int | None) -> None:
 
 def _is_file_name(name: str) -> bool:
     """Whether a text names a file, and says nothing about its folder."""
-    return 0 < len(name) <= _LONGEST_NAME and name == Path(name).name != ".." and not set(name) & set("/\\\0")
+    return (
+        _FILE_NAME.fullmatch(name) is not None
+        and name not in (".", "..")
+        and (":" not in name or name == Path(name).name)
+    )
 
 
 def to_document(job: Job) -> dict[str, Any]:
@@ -650,13 +658,15 @@ def _build_job(kinds: Iterable[type[Job]], document: dict[str, Any]) -> Job:
 
 
 def _build(kind: type, values: dict[str, Any], where: str) -> Any:
-    hints = typing.get_type_hints(kind)
-    names = {field.name for field in dataclasses.fields(kind)}
+    hints, names = _hints(kind), {field.name for field in dataclasses.fields(kind)}
     if unknown := sorted(set(values) - names):
         raise BadJob(f"{where} has no field {_short(unknown[0])}.")
     if missing := [name for name in _required(kind) if name not in values]:
         raise BadJob(f"{where} lacks the field {missing[0]!r}.")
     return kind(**{name: _convert(hints[name], value, f"{where}.{name}") for name, value in values.items()})
+
+
+_hints = functools.cache(typing.get_type_hints)
 
 
 def _required(kind: type) -> list[str]:
@@ -708,9 +718,15 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
 def _convert_list(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
         raise BadJob(f"{where} must be a list.")
-    if len(value) > _MOST_VALUES:
-        raise BadJob(f"{where} holds {len(value)} values; {_MOST_VALUES} are the most.")
-    if hint is float and all(type(item) is float for item in value):  # curves of hours: ten times as fast
+    most = _MOST_OBJECTS if dataclasses.is_dataclass(hint) else _MOST_VALUES
+    if len(value) > most:
+        raise BadJob(f"{where} holds {len(value)} values; {most} are the most.")
+    kinds = set(map(type, value))  # numbers and texts of one kind, as long lists hold them, go together
+    if hint is float and kinds <= {float, int}:
+        with contextlib.suppress(OverflowError):
+            return tuple(map(float, value))
+    if hint is str and kinds == {str} and max(map(len, value)) <= _LONGEST_TEXT:
+        _refuse_characters("".join(value), where)
         return tuple(value)
     return tuple(_convert(hint, item, f"{where}[{place}]") for place, item in enumerate(value))
 
@@ -719,6 +735,10 @@ def _refuse_unfit(text: str, where: str) -> None:
     """Raise BadJob for a text that is no name of a file, or of anything else."""
     if len(text) > _LONGEST_TEXT:
         raise BadJob(f"{where} has {len(text)} characters; {_LONGEST_TEXT} are the most.")
+    _refuse_characters(text, where)
+
+
+def _refuse_characters(text: str, where: str) -> None:
     try:
         text.encode("utf-8", "surrogateescape")  # names of files may hold any bytes
     except UnicodeEncodeError:
