@@ -57,9 +57,8 @@ def _read(job_text: str, result_text: str, made_text: str) -> Provenance:
     ]
     spans = result.get("untouched")
     sentences = [_untouched(span) for span in spans] if isinstance(spans, list) else []
-    return Provenance(
-        tuple((name, _drawable(value)) for name, value in facts if value), tuple(map(_drawable, filter(None, sentences)))
-    )
+    shown = [(name, _drawable(value)) for name, value in facts if value]
+    return Provenance(tuple(shown), tuple(map(_drawable, filter(None, sentences))))
 
 
 def _drawable(text: str) -> str:
