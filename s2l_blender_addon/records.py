@@ -25,7 +25,8 @@ from .entries import RECORD_SUFFIX, Entry, Failure, Status, Target, output_of
 from .strips import Placement
 
 VERSION = 1
-LARGEST = 64 * 1024 * 1024  # bytes; the animated settings of an hour's dub have a few million
+LARGEST = 32 * 1024 * 1024  # bytes; the animated settings of an hour's dub have a few million
+_MOST_OBJECTS = 100_000  # and lists: small ones take a hundred times as much memory as text
 _LONGEST_TEXT = 1_000_000  # characters: the log of a job that failed
 _LONGEST_LINE = 2_000
 _DEEPEST, _MOST_VALUES = 20, 200_000  # objects within each other, and values on one level, beside the job
@@ -83,7 +84,10 @@ def read(path: Path) -> tuple[Entry, str]:
         BadJob: It is no record, or not of a job that a queue does.
     """
     try:
-        document = json.loads(regular_files.read(path, LARGEST))
+        content = regular_files.read(path, LARGEST)
+        if content.count(b"{") + content.count(b"[") > _MOST_OBJECTS:
+            raise ValueError
+        document = json.loads(content)
         _refuse_unfit({name: value for name, value in dict(document).items() if name != "job"})
     except (OSError, TypeError, ValueError, RecursionError):
         raise BadJob(f"{path} cannot be read.") from None
