@@ -8,7 +8,7 @@ from pathlib import Path
 
 import bpy
 
-from . import job_queue, outputs, record_search
+from . import job_queue, outputs, record_search, screen
 from .entries import Entry
 
 WORKER_GRACE_SECONDS = 6.0  # the worker of a Blender that has vanished ends within five seconds
@@ -78,8 +78,8 @@ def _take_up() -> float | None:
     global _search
     if _search is not None and _search.is_alive():
         return _SEARCH_SECONDS
-    if _search is not None:
-        _restore(_search.found)
+    if _search is not None and _restore(_search.found):
+        screen.redraw(bpy.context.window_manager)
     _search = None
     return None
 
