@@ -60,7 +60,7 @@ def dub_in_blender(
     settings.train.speaker_name = Path(footage.path).stem
     settings.train.preset = preset
     settings.train.folder = settings.dub.folder = str(out)
-    bpy.ops.s2l.train_speaker()
+    bpy.ops.s2l.train_speaker(consent=True)
 
     say(f"Dubbing with {voice}")
     settings.dub.sound_strip = strips.new_sound("Voice", str(voice), channel=4, frame_start=1).name

@@ -7,8 +7,6 @@ import bpy
 from ..s2l_blender_addon import cameras, head_scene, trust
 from ..s2l_core.errors import Speech2LipError
 
-LEAST_DEGREES = 0.5
-
 
 class S2L_OT_check_view(bpy.types.Operator):
     bl_idname = "s2l.check_view"
@@ -30,11 +28,11 @@ class S2L_OT_check_view(bpy.types.Operator):
         depsgraph = context.evaluated_depsgraph_get()
         worlds = [item.evaluated_get(depsgraph).matrix_world for item in (scene.camera, head)]
         try:
-            degrees = trust.degrees_outside(cameras.camera_from_head(*worlds), tuple(head.s2l.trusted))
+            degrees = trust.degrees_outside(cameras.camera_from_head(*worlds), head.s2l)
         except Speech2LipError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        if degrees < LEAST_DEGREES:
+        if degrees < trust.LEAST_DEGREES:
             head.s2l.warning = ""
             self.report({"INFO"}, f"The footage shows how the head looks from {scene.camera.name}.")
         else:

@@ -8,7 +8,7 @@ import bpy
 from ..s2l_blender_addon import strips
 from ..s2l_blender_addon.compat import sequencer_scene
 from ..s2l_blender_addon.snapshots import train_job
-from ..s2l_core.jobs import TrainJob
+from ..s2l_core.jobs import TrainJob, refuse_without_consent
 from .queue_operator import QueueOperator
 
 
@@ -39,10 +39,8 @@ class S2L_OT_train_speaker(QueueOperator, bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         if not self._is_asked:
             return QueueOperator.execute(self, context)
-        if not self.consent:
-            self.report({"ERROR"}, "Training needs the consent of the speaker.")
-            return {"CANCELLED"}
-        sequencer_scene(context).s2l.train.consent = self.subject(context)
+        if self.consent:
+            sequencer_scene(context).s2l.train.consent = self.subject(context)
         return self.enqueue(context)
 
     @classmethod
@@ -54,7 +52,9 @@ class S2L_OT_train_speaker(QueueOperator, bpy.types.Operator):
 
     def gather(self, context: bpy.types.Context) -> TrainJob:
         scene = sequencer_scene(context)
-        return train_job(context, scene, strips.footage(scene), self.subject(context), self.consent)
+        job = train_job(context, scene, strips.footage(scene), self.subject(context), self.consent)
+        refuse_without_consent(job)
+        return job
 
     def subject(self, context: bpy.types.Context) -> str:
         return str(sequencer_scene(context).s2l.train.speaker_name.strip())

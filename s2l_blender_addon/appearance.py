@@ -136,6 +136,8 @@ def is_opaque(strip: bpy.types.Strip) -> bool:
 
 def has_alpha(path: str) -> bool:
     """Whether Blender sees alpha in a movie or picture; of one that it cannot read, the engine says what is wrong."""
+    if not Path(path).is_file():  # a named pipe would be waited for
+        return False
     try:
         image = bpy.data.images.load(path)
     except RuntimeError:

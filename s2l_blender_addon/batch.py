@@ -14,6 +14,7 @@ from pathlib import Path
 import bpy
 
 from ..s2l_core.errors import BadJob, Speech2LipError
+from ..s2l_core.jobs import refuse_without_consent
 from . import job_queue, recovery, strips
 from .compat import sequencer_scene
 from .dub_job import speaker_path
@@ -132,13 +133,12 @@ def _entry(scene: bpy.types.Scene, name: str, options: argparse.Namespace) -> En
     if options.verb == "check":
         return snapshot(name, check_job(bpy.context, scene, movie), target_of(scene))
     if options.verb == "train":
-        if not options.consent:
-            raise BadJob("Training needs the consent of the speaker.", "Say --consent where it was given.")
-        return snapshot(name, train_job(bpy.context, scene, movie, name, consent=True), target_of(scene))
+        job = train_job(bpy.context, scene, movie, name, options.consent)
+        refuse_without_consent(job)
+        return snapshot(name, job, target_of(scene))
     if not speaker_path(scene, movie):
         raise BadJob(f"The strip {name} has no speaker.", "Choose one in the sidebar, or train one.")
-    scene.s2l.footage_strip = name
-    if not (sounds := strips.driving_strips(scene, movie) or strips.voices(scene)):
+    if not (sounds := strips.driving_strips(scene, movie) or strips.voices(scene, movie)):
         raise BadJob(f"No sound drives the strip {name}.", "Let a sound strip name it in the sidebar.")
     return dub_entry(bpy.context, scene, movie, sounds)
 

@@ -31,6 +31,7 @@ def is_sequencer_busy() -> bool:
 
 
 # Of a retiming key: where its share of the media lies in memory, and whether that counts frames or steps between them.
+RETIMING_IS_KNOWN = bpy.app.version[:2] in ((4, 5), (5, 0))  # the versions whose layout is tested
 RETIMING_COUNTS_FRAMES = bpy.app.version >= (5, 0)
 RETIMING_SHARE_OFFSET = 12 if RETIMING_COUNTS_FRAMES else 16
 

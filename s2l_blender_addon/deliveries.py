@@ -96,7 +96,8 @@ def _push_undo(message: str) -> None:
 
     Blender 4.5 reads an overridden context without holding Python's lock if another thread happens to hold it at that
     moment, and crashes when that thread releases it (``BPY_context_member_get``). Therefore the context is overridden
-    only where it has no window, and the queue delivers a result after the threads of its job have ended.
+    only where it has no window, and the queue delivers a result after the threads of its job, and a search for records,
+    have ended.
     """
     windows = bpy.context.window_manager.windows
     is_in_timer = windows and not bpy.context.window

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import math
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +15,12 @@ from numpy.typing import NDArray
 
 from ..s2l_core.errors import BadJob, FileMissing, HeadFileBroken, HeadFileNewer
 from ..s2l_core.jobs import CameraView
+from . import regular_files
 
 VERSION = 1
+_LARGEST = 512 * 1024 * 1024  # bytes, packed or not; a head has a few million
+_MOST_CORNERS = 1000
+_ZIP_FAULTS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, MemoryError)
 # The shape of every array; letters are sizes that agree wherever they stand, and text is an array of names.
 _SHAPES: dict[str, tuple[str | int, ...]] = {
     "vertices": ("h", "w", 3),
@@ -27,7 +34,8 @@ _SHAPES: dict[str, tuple[str | int, ...]] = {
     "curve_names": ("k",),
     "curves": ("n", "k"),
     "plate_depth": (),
-    "trusted": (3, 2),
+    "directions": ("c", 2),
+    "margin": (),
 }
 _DTYPES = {"mask": "b", "found": "b", "curve_names": "U"}  # the others are numbers
 _WITH_GAPS = {"poses": "found", "curves": "found", "vertices": "mask", "uv": "mask", "confidence": "mask"}
@@ -48,7 +56,8 @@ class HeadFile:
         view: The footage's camera.
         curves: Expression by name, (n,) each.
         plate_depth: Metres from the footage's camera to the background plate.
-        trusted: (3, 2) least and greatest yaw, pitch and roll in degrees.
+        directions: (c, 2) corners of the convex hull of the trusted directions, yaw and pitch in degrees.
+        margin: Degrees around that hull which are trusted too.
         plate_path: Picture of the background; there may be none.
     """
 
@@ -62,7 +71,8 @@ class HeadFile:
     view: CameraView
     curves: dict[str, NDArray[Any]]
     plate_depth: float
-    trusted: NDArray[Any]
+    directions: NDArray[Any]
+    margin: float
     plate_path: Path
 
 
@@ -88,24 +98,42 @@ def read(path: Path) -> HeadFile:
     except BadJob as error:
         raise HeadFileBroken(f"{path} is broken: {error.message}") from error
     names = map(str, arrays["curve_names"])
-    own = ("vertices", "mask", "confidence", "uv", "times", "found", "poses", "trusted")
+    own = ("vertices", "mask", "confidence", "uv", "times", "found", "poses", "directions")
     return HeadFile(
         **{name: arrays[name] for name in own},
         view=view,
         curves=dict(zip(names, arrays["curves"].T, strict=True)),
         plate_depth=float(arrays["plate_depth"]),
+        margin=float(arrays["margin"]),
         plate_path=path.with_name(f"{path.stem}_plate.png"),
     )
 
 
 def _load(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        content = io.BytesIO(regular_files.read(path, _LARGEST))
+        with zipfile.ZipFile(content) as archive:
+            _refuse_bombs(archive)
+        content.seek(0)
+        with np.load(content, allow_pickle=False) as file:
             return {name: file[name] for name in ("version", *_SHAPES) if name in file}
     except FileNotFoundError as error:
         raise FileMissing(f"The head {path} is missing.", "Create the head again.") from error
-    except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, TypeError, AttributeError, *_ZIP_FAULTS) as error:
         raise HeadFileBroken(f"{path} cannot be read: it is cut short or no head.") from error
+
+
+def _refuse_bombs(archive: zipfile.ZipFile) -> None:
+    """Raise ValueError where unpacking would take more memory than a head: arrays are made before they are read."""
+    if sum(member.file_size for member in archive.infolist()) > _LARGEST:
+        raise ValueError
+    for member in archive.infolist():
+        with archive.open(member) as file:
+            major = np.lib.format.read_magic(file)[0]
+            read_header = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+            shape, _, dtype = read_header(file)
+            if math.prod(shape) * dtype.itemsize != member.file_size - file.tell():
+                raise ValueError
 
 
 def _fault(arrays: dict[str, NDArray[Any]]) -> str:
@@ -124,6 +152,8 @@ def _fault(arrays: dict[str, NDArray[Any]]) -> str:
                 return f"{name} has the shape {array.shape}"
     if not (arrays["found"].any() and arrays["mask"].any()):
         return "it shows no head"
+    if not 1 <= sizes["c"] <= _MOST_CORNERS:
+        return f"directions has the shape {arrays['directions'].shape}"
     for name in _SHAPES:
         gaps = _WITH_GAPS.get(name)
         values = arrays[name][arrays[gaps]] if gaps else arrays[name]

@@ -147,7 +147,9 @@ def _make_empty(head: HeadFile, source: Source, frames: list[int], rows: list[in
     settings.first, settings.end_frame = source.first, source.first + len(source.frames)
     view = head.view
     settings.intrinsics = (view.fx, view.fy, view.cx, view.cy, view.width, view.height)
-    settings.trusted = head.trusted.ravel()
+    for angles in head.directions:
+        settings.directions.add().angles = angles
+    settings.margin = head.margin
     return empty
 
 

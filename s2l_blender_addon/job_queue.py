@@ -16,7 +16,7 @@ import bpy
 
 from ..s2l_core.errors import Cancelled, CannotWrite, Speech2LipError
 from ..s2l_core.jobs import CheckJob, DubJob, EstimateJob, TrainJob
-from . import compat, deliveries, jobs, preview, records, render_session, screen, session
+from . import compat, deliveries, jobs, preview, record_search, records, render_session, screen, session
 from .entries import Entry, Failure, Status, output_of
 from .preferences import find_worker_python
 from .worker_client import WorkerClient
@@ -96,7 +96,7 @@ def advance() -> None:
     """Do what is due now: this is what the timer calls."""
     entry = running()
     if entry and entry.client:
-        if _has_ended(entry.client) and not compat.is_sequencer_busy():
+        if _has_ended(entry.client) and not (compat.is_sequencer_busy() or record_search.is_running()):
             _finish(entry, entry.client)
         else:
             _estimate()
@@ -192,14 +192,14 @@ def _next() -> Entry | None:
 
 
 def _estimate() -> None:
-    """Ask the warm worker what the entries behind the running one will take, each once and one at a time."""
+    """Ask the warm worker, where there is one, what the entries that wait will take, each once and one at a time."""
     for entry in _entries:
         if entry.status != "waiting" or not isinstance(entry.job, CheckJob | TrainJob | DubJob):
             continue
         if entry.estimating is None:
             with contextlib.suppress(Speech2LipError):  # it will be told when the entry starts
-                warm = render_session.current(find_worker_python(bpy.context))
-                entry.estimating = warm.ask(EstimateJob(entry.job, measure=False))
+                if warm := render_session.warm(find_worker_python(bpy.context)):
+                    entry.estimating = warm.ask(EstimateJob(entry.job, measure=False))
             return
         if not entry.estimating.poll():
             return

@@ -5,6 +5,7 @@ It is loaded where a timer calls :func:`show`, never while a panel is drawn.
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import bpy.utils.previews
@@ -29,9 +30,12 @@ def show(path: str) -> None:
     """Load a picture if there is one and it is new or was written again; otherwise the last one stays."""
     global _shown
     try:
-        version = (path, Path(path).stat().st_mtime_ns)
-    except OSError:
+        status = Path(path).stat()
+    except (OSError, ValueError):
         return
+    if not stat.S_ISREG(status.st_mode):
+        return
+    version = (path, status.st_mtime_ns)
     if version != _shown:
         clear()
         _icons.load(_NAME, path, "IMAGE", True)

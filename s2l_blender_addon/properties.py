@@ -230,6 +230,12 @@ class S2L_PG_scene(bpy.types.PropertyGroup):
     render: PointerProperty(type=S2L_PG_render)
 
 
+class S2L_PG_direction(bpy.types.PropertyGroup):
+    """A corner of the convex hull of the directions from which the footage tells how a head looks."""
+
+    angles: FloatVectorProperty(name="Direction", description="Yaw and pitch in degrees", size=2)
+
+
 class S2L_PG_head(bpy.types.PropertyGroup):
     """On the Empty of a head: what it was made from.
 
@@ -257,11 +263,8 @@ class S2L_PG_head(bpy.types.PropertyGroup):
     intrinsics: FloatVectorProperty(
         name="Camera", description="The camera of the footage in pixels: fx, fy, cx, cy, width, height", size=6
     )
-    trusted: FloatVectorProperty(
-        name="Trusted Poses",
-        description="Least and greatest yaw, pitch and roll in degrees from which the footage tells the head's looks",
-        size=6,
-    )
+    directions: CollectionProperty(type=S2L_PG_direction)
+    margin: FloatProperty(name="Margin", description="Degrees around the trusted directions that are trusted too")
     warning: StringProperty(
         name="Warning", description="What was wrong with the view when it was checked", options={"HIDDEN", "SKIP_SAVE"}
     )
@@ -279,6 +282,7 @@ CLASSES = (
     S2L_PG_speaker,
     S2L_PG_render,
     S2L_PG_scene,
+    S2L_PG_direction,
     S2L_PG_head,
 )
 

@@ -20,6 +20,7 @@ _FIGURES = {
     "speaker_mouth_psnr": ("Held-Out", "{:.1f} dB"),
 }
 """Of a result: the label, and how the number is written."""
+_LARGEST, _LONGEST = 1e15, 500
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,18 @@ def _read(job_text: str, result_text: str, made_text: str) -> Provenance:
         *(
             (label, form.format(result[key]))
             for key, (label, form) in _FIGURES.items()
-            if isinstance(result.get(key), int | float)
+            if isinstance(result.get(key), int | float) and abs(result[key]) < _LARGEST
         ),
     ]
     spans = result.get("untouched")
     sentences = [_untouched(span) for span in spans] if isinstance(spans, list) else []
-    return Provenance(tuple((name, value) for name, value in facts if value), tuple(filter(None, sentences)))
+    shown = [(name, _drawable(value)) for name, value in facts if value]
+    return Provenance(tuple(shown), tuple(map(_drawable, filter(None, sentences))))
+
+
+def _drawable(text: str) -> str:
+    """A text that Blender can draw, whoever wrote it: lone surrogates raise an error."""
+    return text[:_LONGEST].encode(errors="replace").decode()
 
 
 def _sound(voice: Any) -> str:

@@ -7,10 +7,11 @@ it says, so that no record can make a job write over something else.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
+import secrets
 import tomllib
 import typing
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,16 @@ import bpy
 
 from ..s2l_core.errors import BadJob
 from ..s2l_core.jobs import CheckJob, DubJob, Job, TrainJob, from_document
-from . import session
+from . import regular_files, session
 from .entries import RECORD_SUFFIX, Entry, Failure, Status, Target, output_of
 from .strips import Placement
 
 VERSION = 1
-_LARGEST = 64 * 1024 * 1024  # bytes; a job of hours has a few million
+LARGEST = 32 * 1024 * 1024  # bytes; the animated settings of an hour's dub have a few million
+_MOST_OBJECTS = 100_000  # and lists: small ones take a hundred times as much memory as text
+_LONGEST_TEXT = 1_000_000  # characters: the log of a job that failed
+_LONGEST_LINE = 2_000
+_DEEPEST, _MOST_VALUES = 20, 200_000  # objects within each other, and values on one level, beside the job
 
 
 def write(entry: Entry) -> None:
@@ -46,11 +51,16 @@ def write(entry: Entry) -> None:
         "result": entry.result,
         "failure": entry.failure and dataclasses.asdict(entry.failure),
     }
-    partial = entry.record_path.with_name(f"{entry.record_path.name}.partial")
+    partial = entry.record_path.with_name(f".{secrets.token_hex(8)}.partial")
     texts = {name: json.dumps(value) for name, value in document.items()} | {"job": entry.job_text}
     lines = ",\n".join(f'"{name}": {text}' for name, text in texts.items())
-    partial.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
-    partial.replace(entry.record_path)
+    try:
+        with partial.open("x", encoding="utf-8") as file:  # never through a link that somebody has put there
+            file.write(f"{{\n{lines}\n}}\n")
+        partial.replace(entry.record_path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def forget(entry: Entry) -> None:
@@ -67,22 +77,6 @@ def is_taken(entry: Entry) -> bool:
     return owner != session.token() and session.is_alive(owner)
 
 
-def unfinished(folders: list[Path]) -> Iterator[Entry]:
-    """Entries in folders whose Blender has ended before their result was put into its file, the oldest first."""
-    paths = sorted(path for folder in folders if folder.is_dir() for path in folder.glob(f"*{RECORD_SUFFIX}"))
-    found = []
-    for path in paths:
-        if _is_over(path):
-            continue
-        try:
-            entry, owner = read(path)
-        except BadJob:
-            continue
-        if entry.status in ("waiting", "running", "interrupted", "ready") and not session.is_alive(owner):
-            found.append(entry)
-    yield from sorted(found, key=lambda entry: entry.added)
-
-
 def read(path: Path) -> tuple[Entry, str]:
     """The entry that a record keeps, and the run of Blender that wrote it.
 
@@ -90,14 +84,16 @@ def read(path: Path) -> tuple[Entry, str]:
         BadJob: It is no record, or not of a job that a queue does.
     """
     try:
-        if path.stat().st_size > _LARGEST:
-            raise BadJob(f"{path} is too large to be the record of a job.")
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        content = regular_files.read(path, LARGEST)
+        if content.count(b"{") + content.count(b"[") > _MOST_OBJECTS:
+            raise ValueError
+        document = json.loads(content)
+        _refuse_unfit({name: value for name, value in dict(document).items() if name != "job"})
+    except (OSError, TypeError, ValueError, RecursionError):
         raise BadJob(f"{path} cannot be read.") from None
     match document:
         case {
-            "record": int(version),
+            "record": int() as version,
             "session": str(owner),
             "status": str(status),
             "name": str(name),
@@ -108,7 +104,11 @@ def read(path: Path) -> tuple[Entry, str]:
             "job": job,
             "result": dict() | None as result,
             "failure": dict() | None as failure,
-        } if version <= VERSION and status in typing.get_args(Status):
+        } if (
+            version == VERSION
+            and status in typing.get_args(Status)
+            and max(map(len, (name, added, estimate, outcome))) <= _LONGEST_LINE
+        ):
             return Entry(
                 name=name,
                 job=_at_home(from_document(job), path),
@@ -124,14 +124,27 @@ def read(path: Path) -> tuple[Entry, str]:
     raise BadJob(f"{path} is no record of a job.")
 
 
-def _is_over(path: Path) -> bool:
-    """Whether a record says so in its first lines: most do, and reading all of them would take a while."""
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            head = file.read(1000)
-    except OSError:
-        return True
-    return any(f'"status": "{status}"' in head for status in ("done", "failed", "cancelled"))
+def _refuse_unfit(document: dict[str, Any]) -> None:
+    """Raise ValueError where JSON holds what Blender cannot show or keep, too many values, or is nested too deep."""
+    layer: list[Any] = [document]
+    for _ in range(_DEEPEST):
+        if len(layer) > _MOST_VALUES or not all(map(_is_fit, layer)):
+            raise ValueError
+        objects = [value for value in layer if isinstance(value, dict)]
+        lists = [value for value in layer if isinstance(value, list)]
+        layer = list(itertools.chain(*objects, *map(dict.values, objects), *lists))
+    if layer:
+        raise ValueError
+
+
+def _is_fit(value: Any) -> bool:
+    match value:
+        case str():
+            value.encode("utf-8", "surrogateescape")  # names of files may hold any bytes; other surrogates fail
+            return len(value) <= _LONGEST_TEXT and "\0" not in value
+        case int() | float():
+            return abs(value) < 2**63  # NaN is not
+    return True
 
 
 @cache
@@ -186,6 +199,9 @@ def _fitting(hint: Any, value: Any) -> Any:
     elif origin is tuple:
         if isinstance(value, list):
             return tuple(_fitting(options[0], item) for item in value)
-    elif isinstance(value, hint) or (hint is float and type(value) is int):
+    elif hint is int:
+        if type(value) is int and abs(value) < 2**31:
+            return value
+    elif isinstance(value, hint):
         return value
     raise ValueError

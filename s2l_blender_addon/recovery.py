@@ -8,10 +8,11 @@ from pathlib import Path
 
 import bpy
 
-from . import job_queue, outputs, records
+from . import job_queue, outputs, record_search, screen
 from .entries import Entry
 
 WORKER_GRACE_SECONDS = 6.0  # the worker of a Blender that has vanished ends within five seconds
+_SEARCH_SECONDS = 0.1
 
 
 def register() -> None:
@@ -25,6 +26,8 @@ def unregister() -> None:
     bpy.app.handlers.load_post.remove(_after_loading)
     if bpy.app.timers.is_registered(_find_everywhere):
         bpy.app.timers.unregister(_find_everywhere)
+    if bpy.app.timers.is_registered(_take_up):
+        bpy.app.timers.unregister(_take_up)
 
 
 def find_interrupted(scene: bpy.types.Scene) -> list[Entry]:
@@ -33,8 +36,11 @@ def find_interrupted(scene: bpy.types.Scene) -> list[Entry]:
     Returns:
         The new entries, which wait for the user's word.
     """
+    return _restore(record_search.unfinished(outputs.folders(scene)))
+
+
+def _restore(found: list[Entry]) -> list[Entry]:
     known = {entry.record_path for entry in job_queue.entries()}
-    found = records.unfinished(outputs.folders(scene))
     new = [entry for entry in found if entry.record_path not in known and _belongs_here(entry)]
     for entry in new:
         entry.has_started = entry.status != "waiting"
@@ -53,8 +59,29 @@ def _belongs_here(entry: Entry) -> bool:
 
 
 def _find_everywhere() -> None:
-    for scene in bpy.data.scenes:
-        find_interrupted(scene)
+    """Look through the folders of all scenes: where there is a window, in a thread that a timer waits for."""
+    global _search
+    folders = list(dict.fromkeys(folder for scene in bpy.data.scenes for folder in outputs.folders(scene)))
+    if bpy.app.background:  # no timer would run
+        _restore(record_search.unfinished(folders))
+        return
+    _search = record_search.Search(folders)
+    if not bpy.app.timers.is_registered(_take_up):
+        bpy.app.timers.register(_take_up, first_interval=_SEARCH_SECONDS)
+
+
+_search: record_search.Search | None = None
+
+
+def _take_up() -> float | None:
+    """Put what the last search has found into the queue, once it has ended."""
+    global _search
+    if _search is not None and _search.is_alive():
+        return _SEARCH_SECONDS
+    if _search is not None and _restore(_search.found):
+        screen.redraw(bpy.context.window_manager)
+    _search = None
+    return None
 
 
 @bpy.app.handlers.persistent

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from ..s2l_core.errors import InternalError, WorkerLost
 from ..s2l_core.events import Progress
 from ..s2l_core.jobs import Job, RenderJob
+from . import trust
 from .worker_client import Request, WorkerProcess
 
 IDLE_SECONDS = 300.0
 ATTEMPTS = 2
-LEAST_DEGREES = 0.5
 _POLL_SECONDS = 0.05
 _PLANES = 6
 
@@ -52,7 +52,7 @@ class Picture(NamedTuple):
         """Why the picture cannot be trusted, in a line; empty where it can."""
         if self.without_face:
             return "There is no face in the footage"
-        if self.degrees_outside >= LEAST_DEGREES:
+        if self.degrees_outside >= trust.LEAST_DEGREES:
             return f"The head is turned {self.degrees_outside:.0f}° outside of what the footage shows"
         return ""
 
@@ -117,6 +117,11 @@ class RenderSession:
             self._process = WorkerProcess(self.python)
         self._wait_for_idleness()
         return Request(self._process, job)
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether its process runs."""
+        return self._process is not None and self._process.is_open
 
     def end(self) -> None:
         """End the process at once, and remove its files."""
@@ -188,6 +193,11 @@ def current(python: str) -> RenderSession:
         end()
         _current = RenderSession(python)
     return _current
+
+
+def warm(python: str) -> RenderSession | None:
+    """The session of this Blender where its process runs already."""
+    return _current if _current is not None and _current.python == python and _current.is_warm else None
 
 
 def end() -> None:

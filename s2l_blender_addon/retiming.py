@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..s2l_core.errors import BadJob
-from .compat import RETIMING_COUNTS_FRAMES, RETIMING_SHARE_OFFSET
+from .compat import RETIMING_COUNTS_FRAMES, RETIMING_IS_KNOWN, RETIMING_SHARE_OFFSET
 
 _INDEX_OFFSET, _FLAG_OFFSET = 0, 8
 _TRANSITION = 0b11  # the flags of the ends of a smooth change of speed
@@ -54,11 +54,16 @@ def read(strip: bpy.types.Strip) -> Retiming | None:
     """The retiming of a movie or sound strip; None without keys.
 
     Raises:
-        BadJob: The speed changes smoothly, or what was read cannot be right.
+        BadJob: This version of Blender is untested, the speed changes smoothly, or what was read cannot be right.
     """
     keys = list(strip.retiming_keys)
     if not keys:
         return None
+    if not RETIMING_IS_KNOWN:
+        raise BadJob(
+            f"The retiming of the strip {strip.name} is not read in the untested Blender {bpy.app.version_string}.",
+            "Render it to a file first.",
+        )
     addresses = [key.as_pointer() for key in keys]
     if any(ctypes.c_int.from_address(address + _FLAG_OFFSET).value & _TRANSITION for address in addresses):
         raise BadJob(

@@ -1,8 +1,13 @@
-"""This run of Blender: it holds a lock for as long as its process lives, so that others can tell."""
+"""This run of Blender: it holds a lock for as long as its process lives, so that others can tell.
+
+The lock file lies in the user's own folder for states, which no cleaner of temporary files visits, or in the temporary
+folder where that cannot be written to.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sys
 import tempfile
@@ -27,12 +32,22 @@ _file: IO[str] | None = None
 
 
 def token() -> str:
-    """The name of this run, the same until :func:`end`."""
+    """The name of this run, the same until :func:`end`.
+
+    Raises:
+        OSError: Its lock can be kept nowhere.
+    """
     global _token, _file
     if _file is None:
-        _token = uuid.uuid4().hex
-        _file = _path(_token).open("w")
+        name = uuid.uuid4().hex
+        states, temporary = _paths(name)
+        try:
+            states.parent.mkdir(parents=True, exist_ok=True)
+            _file = states.open("x")
+        except OSError:
+            _file = temporary.open("x")
         _lock(_file)
+        _token = name
     return _token
 
 
@@ -41,7 +56,7 @@ def end() -> None:
     global _file
     if _file is not None:
         _file.close()
-        _path(_token).unlink(missing_ok=True)
+        Path(_file.name).unlink(missing_ok=True)
         _file = None
 
 
@@ -49,17 +64,33 @@ def is_alive(other: str) -> bool:
     """Whether the run of that name goes on, on this machine; nothing in the name is trusted."""
     if other == _token and _file is not None:
         return True
-    if not re.fullmatch("[0-9a-f]{32}", other) or not _path(other).is_file():
+    return bool(re.fullmatch("[0-9a-f]{32}", other)) and any(map(_is_locked, _paths(other)))
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a process holds this lock; one that is left behind is removed."""
+    if not path.is_file():
         return False
     try:
-        with _path(other).open() as file:
+        with path.open() as file:
             _lock(file)
     except OSError:
         return True
     with contextlib.suppress(OSError):  # it may be another user's
-        _path(other).unlink()
+        path.unlink()
     return False
 
 
-def _path(name: str) -> Path:
-    return Path(tempfile.gettempdir()) / f"speech2lip_{name}.lock"
+def _paths(name: str) -> tuple[Path, Path]:
+    """Where the lock of a run is kept, and where else."""
+    return _states_folder() / f"{name}.lock", Path(tempfile.gettempdir()) / f"speech2lip_{name}.lock"
+
+
+def _states_folder() -> Path:
+    if sys.platform == "win32":
+        states = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        states = Path.home() / "Library" / "Application Support"
+    else:
+        states = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(states) / "speech2lip" / "sessions"

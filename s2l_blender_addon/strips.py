@@ -111,15 +111,15 @@ def screened(scene: bpy.types.Scene) -> bpy.types.Strip | None:
     return strip if is_dubbed else footage(scene)
 
 
-def voices(scene: bpy.types.Scene) -> list[bpy.types.Strip]:
+def voices(scene: bpy.types.Scene, movie: bpy.types.Strip | None = None) -> list[bpy.types.Strip]:
     """The sound strips with the new words: the one that the scene names, or else those that drive the footage, or else
     the active one and those selected with it.
 
-    A dubbed strip stands for the sounds that it says.
+    A dubbed strip stands for the sounds that it says. ``movie`` is asked for instead of the scene's footage.
     """
     if name := scene.s2l.dub.sound_strip:
         return list(filter(None, [_find(scene, SOUND, name)]))
-    if driving := driving_strips(scene, footage(scene)):
+    if driving := driving_strips(scene, movie or footage(scene)):
         return driving
     strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
     if strip is not None and (sources := strip.get(SOURCES[SOUND])):

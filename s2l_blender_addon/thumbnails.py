@@ -6,6 +6,8 @@ from pathlib import Path
 
 import bpy.utils.previews
 
+_LARGEST = 64 * 1024 * 1024  # bytes
+
 _icons: bpy.utils.previews.ImagePreviewCollection
 
 
@@ -22,7 +24,7 @@ def load(path: str) -> None:
     """Make the picture of a file known, anew where it was written again; a file that is not there is none."""
     if path in _icons:
         del _icons[path]
-    if Path(path).is_file():
+    if Path(path).is_file() and Path(path).stat().st_size <= _LARGEST:
         _icons.load(path, path, "IMAGE", True)
 
 

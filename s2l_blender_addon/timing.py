@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
 
 import aud
 import bpy
@@ -120,10 +122,17 @@ def media_length(strip: bpy.types.Strip, path: str) -> int:
     if strip.type == "IMAGE":
         length = len(strip.elements)
     else:
-        clip = bpy.data.movieclips.load(path)
-        length = clip.frame_duration
-        bpy.data.movieclips.remove(clip)
+        length = _movie_length(path, Path(path).stat().st_mtime_ns if Path(path).is_file() else 0)
     return max(1, int(length - strip.animation_offset_start - strip.animation_offset_end))
+
+
+@lru_cache(maxsize=64)  # panels and jobs ask several times for each movie
+def _movie_length(path: str, changed: int) -> int:
+    """Frames of a movie that was last written at that moment."""
+    clip = bpy.data.movieclips.load(path)
+    length = int(clip.frame_duration)
+    bpy.data.movieclips.remove(clip)
+    return length
 
 
 def heard_seconds(scene: bpy.types.Scene, strip: bpy.types.Strip, moments: NDArray[np.float64]) -> NDArray[np.float64]:

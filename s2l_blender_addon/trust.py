@@ -1,24 +1,39 @@
-"""Whether a camera sees a head from where its footage tells how it looks."""
+"""Whether a camera sees a head from where its footage tells how it looks, as :mod:`s2l_core.trust` tells it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
+import bpy
+import numpy as np
 from mathutils import Matrix, Vector
 
+LEAST_DEGREES = 0.5
+"""Degrees outside of what the footage shows from which on the user is warned."""
 
-def degrees_outside(pose: Sequence[float], trusted: Sequence[float]) -> float:
-    """How far a pose lies outside of the trusted ones; 0 inside.
+
+def degrees_outside(pose: Sequence[float], head: bpy.types.PropertyGroup) -> float:
+    """How far a head is seen from outside of the trusted directions; 0 inside.
 
     The head's yaw and pitch count as a camera would see them that looks straight at the head's origin.
 
     Args:
         pose: camera_from_head as 16 numbers row by row, OpenCV's axes.
-        trusted: Least and greatest degrees of yaw, of pitch and of roll.
+        head: What the head's object knows, ``Object.s2l``.
     """
     matrix = Matrix([pose[row : row + 4] for row in (0, 4, 8, 12)])
     towards = Vector((0.0, 0.0, 1.0)).rotation_difference(matrix.translation).to_matrix()
-    pitch, yaw, roll = (math.degrees(angle) for angle in (towards.inverted() @ matrix.to_3x3()).to_euler("YXZ"))
-    limits = zip(trusted[0::2], (yaw, pitch, roll), trusted[1::2], strict=True)
-    return math.hypot(*(max(least - angle, 0.0, angle - greatest) for least, angle, greatest in limits))
+    pitch, yaw, _ = (towards.inverted() @ matrix.to_3x3()).to_euler("YXZ")
+    return max(0.0, _degrees_beyond_hull(math.degrees(yaw), math.degrees(pitch), head.directions) - head.margin)
+
+
+def _degrees_beyond_hull(yaw: float, pitch: float, corners: Sequence[bpy.types.PropertyGroup]) -> float:
+    """How far a direction lies outside of a convex polygon, whose corners go round it one way or the other."""
+    starts = np.array([corner.angles[:] for corner in corners])
+    edges, offsets = np.roll(starts, -1, axis=0) - starts, (yaw, pitch) - starts
+    sides = edges[:, 0] * offsets[:, 1] - edges[:, 1] * offsets[:, 0]
+    if len(starts) > 2 and (np.all(sides >= 0.0) or np.all(sides <= 0.0)):
+        return 0.0
+    along = (offsets * edges).sum(axis=1) / np.maximum(np.square(edges).sum(axis=1), 1e-12)
+    return float(np.linalg.norm(offsets - along.clip(0.0, 1.0)[:, None] * edges, axis=1).min())

@@ -17,7 +17,7 @@ from collections import deque
 from pathlib import Path
 from typing import IO, Any
 
-from ..s2l_core.errors import Cancelled, EngineIncomplete, Speech2LipError, WorkerLost
+from ..s2l_core.errors import Cancelled, EngineIncomplete, InternalError, Speech2LipError, WorkerLost
 from ..s2l_core.events import Progress
 from ..s2l_core.jobs import Job, to_document
 from . import child_process
@@ -25,7 +25,8 @@ from . import child_process
 CANCEL_GRACE_SECONDS = 0.6  # so that a cancelled job is gone within a second
 EXIT_SECONDS = 5.0  # torch needs some tenths to leave; what hangs then is not waited for
 LAST_WORDS_SECONDS = 1.0  # a program that the worker started may keep its stderr open
-_LOG_LINES = 200
+_LOG_LINES, _LOG_LINE = 200, 2_000  # the second in characters
+_LONGEST_MESSAGE = 16 * 1024 * 1024  # characters; the result of hours has some hundred thousand
 _LIBRARY_FOLDER = Path(__file__).parent.parent
 # An isolated Python finds the library of this add-on, and no other, where this puts it.
 _START = "import sys; sys.path.insert(0, sys.argv.pop()); from s2l_core.worker import main; main()"
@@ -139,16 +140,20 @@ class WorkerProcess:
                 stdin.flush()
 
     def _read_messages(self, stdout: IO[str]) -> None:
-        for line in stdout:
+        while line := stdout.readline(_LONGEST_MESSAGE):
+            if len(line) == _LONGEST_MESSAGE and not line.endswith("\n"):
+                self.log.append("it wrote a line without an end")
+                self._process.kill()
+                break
             try:
                 message = json.loads(line)
             except (ValueError, RecursionError):
                 message = None
             match message:
-                case {"id": int(number)} | {"params": {"id": int(number)}}:
+                case {"id": int() as number} | {"params": {"id": int() as number}} if type(number) is int:
                     self._deliver(number, message)
                 case _:
-                    self.log.append(line.rstrip())
+                    self.log.append(line[:_LOG_LINE].rstrip())
         self._process.wait()
         self._log_reader.join(LAST_WORDS_SECONDS)
         with self._lock:
@@ -164,7 +169,7 @@ class WorkerProcess:
             inbox.put(message)
 
     def _read_log(self, stderr: IO[str]) -> None:
-        for line in stderr:
+        while line := stderr.readline(_LOG_LINE):
             self.log.append(line.rstrip())
 
 
@@ -237,17 +242,27 @@ class Request:
         match message:
             case {
                 "method": "progress",
-                "params": {"phase": str(phase), "done": done, "total": total, "eta_seconds": eta, "note": str(note)},
+                "params": {
+                    "phase": str(phase),
+                    "done": int() | float() as done,
+                    "total": int() | float() as total,
+                    "eta_seconds": int() | float() | None as eta,
+                    "note": str(note),
+                },
             }:
                 self.progress = Progress(phase, done, total, eta, note)
             case {"method": "preview", "params": {"path": str(path)}}:
                 self.preview_path = path
-            case {"method": "log", "params": {"level": level, "text": text}}:
+            case {"method": "log", "params": {"level": str(level), "text": str(text)}}:
                 self.log.append(f"{level}: {text}")
             case {"result": dict(result)}:
                 self.result = result
-            case {"error": {"message": str(text), "data": {"code": code, "hint": str(hint)}}}:
+            case {"error": {"message": str(text), "data": {"code": str(code), "hint": str(hint)}}}:
                 self.error = _ERRORS.get(code, Speech2LipError)(text, hint)
+            case {"result": _} | {"error": _}:
+                self.error = InternalError("The worker's answer is no JSON-RPC response.")
+            case _:
+                self.log.append(str(message)[:_LOG_LINE])
 
 
 class WorkerClient(Request):

@@ -64,6 +64,7 @@ def estimate(job: EstimateJob, report: Report | None = None) -> dict[str, Any]:
         DeviceUnavailable: The job asks for CUDA and there is none.
         BadJob: The machine was not measured, and shall not be now.
     """
+    probe(job.job.footage)  # what is no video is refused before its content is hashed, and the machine measured
     device = choose_device(job.job.device)
     known = _load(device.type)
     if known is None and not job.measure:

@@ -181,7 +181,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="'log-mel' (default), or the folder of a HuBERT or wav2vec 2.0 network: FOLDER or FOLDER#LAYER",
     )
     train.add_argument("--seed", type=int, default=0, help="the same seed gives the same speaker on the CPU")
-    train.add_argument("--consent", action="store_true", help="keep in the file that the person agreed to it")
+    train.add_argument("--consent", action="store_true", help="the person in the footage agreed to it; required")
     train.add_argument("--any-sound", action="store_true", help="train although the lips do not move with the sound")
 
     faces = add_verb("faces", _faces_job, "Find the people in a video, to choose one with --face.", span)

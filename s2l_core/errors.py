@@ -39,6 +39,14 @@ class BadJob(Speech2LipError):
     hint = "Check the values of the job."
 
 
+class ConsentMissing(Speech2LipError):
+    code = "consent_missing"
+    hint = (
+        "If the person agreed, say so with The Speaker Agreed in Blender, --consent on the command line, or "
+        "consent=True in Python."
+    )
+
+
 class FileMissing(Speech2LipError):
     code = "file_missing"
     hint = "Check the path, or find the file again in Blender with File > External Data > Find Missing Files."

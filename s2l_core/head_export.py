@@ -41,7 +41,8 @@ def head(job: HeadJob, report: Report | None = None) -> dict[str, Any]:
     curve_names    str (k,)              see :data:`s2l_core.expression.CURVES`
     curves         float32 (n, k)        see :func:`s2l_core.expression.expression_curves`
     plate_depth    float64               metres in front of the footage's camera at which the plate stands
-    trusted        float32 (3, 2)        least and greatest degrees of yaw, pitch and roll that are trusted
+    directions     float32 (c, 2)        corners of the convex hull of the trusted directions, yaw and pitch in degrees
+    margin         float64               degrees around that hull which are trusted too, see :mod:`s2l_core.trust`
     =============  ====================  =========================================================================
 
     Returns:
@@ -102,5 +103,6 @@ def head_arrays(scene: HeadScene, report: Report) -> dict[str, NDArray[Any]]:
         "curve_names": np.array(CURVES),
         "curves": expression_curves(footage, report),
         "plate_depth": np.array(scene.plate.depth_mm / MILLIMETRES),
-        "trusted": scene.region.bounds,
+        "directions": scene.region.hull.astype(np.float32),
+        "margin": np.array(scene.region.margin),
     }

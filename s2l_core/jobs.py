@@ -6,19 +6,24 @@ Blender, kept beside its output and run anywhere else. Times are seconds from th
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import json
 import math
 import operator
+import re
+import reprlib
 import types
 import typing
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import filterfalse
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from .errors import BadJob
+from .errors import BadJob, ConsentMissing
 
 SCHEMA_VERSION = 1
 
@@ -31,7 +36,12 @@ Layer = Literal["picture", "mouth"]
 Clock = Literal["picture", "sound"]
 
 _LARGEST_SIDE = 8192
-_MOST_PICTURES, _LONGEST_NAME = 1_000_000, 255
+_MOST_PICTURES = 1_000_000
+_FILE_NAME = re.compile(r"[^/\\\0]{1,255}")
+_LONGEST_DOCUMENT, _LONGEST_TEXT = 64 * 1024 * 1024, 4096  # characters; no path of a system is longer than the second
+_MOST_VALUES = 4_000_000  # of a list: a curve of 18 hours at 60 frames per second
+_MOST_OBJECTS = 10_000  # of a list
+_RATE = re.compile(r"[0-9]{1,12}(\.[0-9]{0,18}|/[0-9]{1,12})?")
 _RIGID_TOLERANCE = 1e-3
 
 
@@ -236,7 +246,7 @@ class TrainJob:
         speech: What is heard of speech: ``"log-mel"``, or the folder of a HuBERT or wav2vec 2.0 network, and after a
             ``#`` the number of one of its layers.
         seed: The same job with the same seed gives the same speaker on the CPU.
-        consent: Whether the person in the footage agreed to it; kept in the file.
+        consent: Whether the person in the footage agreed to it; without it nothing is trained. Kept in the file.
         any_sound: Whether to train although the lips do not move with the sound.
     """
 
@@ -537,6 +547,19 @@ Job = (
 JOB_TYPES: dict[str, type[Job]] = {job_type.verb: job_type for job_type in typing.get_args(Job)}
 
 
+def refuse_without_consent(job: TrainJob) -> None:
+    """Refuse a training whose job does not say that the person in the footage agreed.
+
+    This is the one policy of consent. The verb asks it, whoever made the job; so do those that add a job to a queue,
+    before it waits.
+
+    Raises:
+        ConsentMissing: The job does not say so.
+    """
+    if not job.consent:
+        raise ConsentMissing(f"Training {job.name[:80]} needs the consent of the person in {job.footage.path}.")
+
+
 def is_rigid(matrix: tuple[float, ...]) -> bool:
     """Whether 16 numbers, row by row, are a 4x4 matrix that rotates and translates, and does nothing else."""
     if len(matrix) != 16 or not all(map(math.isfinite, matrix)):
@@ -556,9 +579,9 @@ def parse_rate(text: str) -> Fraction:
         BadJob: The text is not a frame rate between 1 and 1000.
     """
     try:
-        rate = Fraction(text)
+        rate = Fraction(text if _RATE.fullmatch(text) else "")  # no exponents: 1e99999999 would be computed for ever
     except (ValueError, ZeroDivisionError):
-        raise BadJob(f"{text!r} is not a frame rate.", "Write it like 25 or 30000/1001.") from None
+        raise BadJob(f"{_short(text)} is not a frame rate.", "Write it like 25 or 30000/1001.") from None
     if not 1 <= rate <= 1000:
         raise BadJob(f"A frame rate of {text} is not between 1 and 1000.")
     return rate
@@ -571,29 +594,39 @@ def _refuse_track(path: str, track: int | None) -> None:
 
 def _is_file_name(name: str) -> bool:
     """Whether a text names a file, and says nothing about its folder."""
-    return 0 < len(name) <= _LONGEST_NAME and name == Path(name).name != ".." and not set(name) & set("/\\\0")
+    return (
+        _FILE_NAME.fullmatch(name) is not None
+        and name not in (".", "..")
+        and (":" not in name or name == Path(name).name)
+    )
 
 
 def to_document(job: Job) -> dict[str, Any]:
     """The job as plain JSON values, with its verb and schema version."""
-    return {"schema": SCHEMA_VERSION, "verb": job.verb, **dataclasses.asdict(job)}
+    document = {"schema": SCHEMA_VERSION, "verb": job.verb, **dataclasses.asdict(job)}
+    if isinstance(job, EstimateJob):
+        document["job"] = {"verb": job.job.verb, **document["job"]}
+    return document
 
 
 def from_document(document: Any) -> Job:
     """The job that a document describes; nothing in the document is trusted.
 
+    Texts, lists and numbers are measured before anything is made of them, and messages repeat them shortened.
+
     Raises:
-        BadJob: Unknown verb or field, missing field, wrong type, or a schema newer than this version reads.
+        BadJob: Unknown verb or field, missing field, wrong type, a value that is too long or too large, or a schema
+            newer than this version reads.
     """
     if not isinstance(document, dict):
         raise BadJob("A job must be a JSON object.")
     fields = dict(document)
-    schema, verb = fields.pop("schema", SCHEMA_VERSION), fields.pop("verb", None)
-    if not isinstance(schema, int) or schema > SCHEMA_VERSION:
-        raise BadJob(f"The job has schema {schema!r}; this version reads up to {SCHEMA_VERSION}.", "Update Speech2Lip.")
-    if not isinstance(verb, str) or verb not in JOB_TYPES:
-        raise BadJob(f"There is no verb {verb!r}.", f"Use one of {', '.join(JOB_TYPES)}.")
-    return typing.cast(Job, _build(JOB_TYPES[verb], fields, verb))
+    schema = fields.pop("schema", SCHEMA_VERSION)
+    if type(schema) is not int or not 1 <= schema <= SCHEMA_VERSION:
+        raise BadJob(
+            f"The job has schema {_short(schema)}; this version reads up to {SCHEMA_VERSION}.", "Update Speech2Lip."
+        )
+    return _build_job(JOB_TYPES.values(), fields)
 
 
 def to_json(job: Job) -> str:
@@ -606,38 +639,47 @@ def from_json(text: str) -> Job:
     Raises:
         BadJob: As :func:`from_document`, or the text is not JSON.
     """
+    if len(text) > _LONGEST_DOCUMENT:
+        raise BadJob(f"A job of {len(text)} characters is not read; {_LONGEST_DOCUMENT} are the most.")
     try:
-        return from_document(json.loads(text))
-    except (json.JSONDecodeError, RecursionError):
+        document = json.loads(text)
+    except (ValueError, RecursionError):  # also of integers with thousands of digits
         raise BadJob("The job is not valid JSON.") from None
+    return from_document(document)
+
+
+def _build_job(kinds: Iterable[type[Job]], document: dict[str, Any]) -> Job:
+    """A job of one of these kinds, which its verb names."""
+    fields, by_verb = dict(document), {kind.verb: kind for kind in kinds}
+    verb = fields.pop("verb", None)
+    if not isinstance(verb, str) or verb not in by_verb:
+        raise BadJob(f"There is no verb {_short(verb)}.", f"Use one of {', '.join(by_verb)}.")
+    return typing.cast(Job, _build(by_verb[verb], fields, verb))
 
 
 def _build(kind: type, values: dict[str, Any], where: str) -> Any:
-    hints = typing.get_type_hints(kind)
-    names = {field.name for field in dataclasses.fields(kind)}
+    hints, names = _hints(kind), {field.name for field in dataclasses.fields(kind)}
     if unknown := sorted(set(values) - names):
-        raise BadJob(f"{where} has no field {unknown[0]!r}.")
-    arguments = {name: _convert(hints[name], value, f"{where}.{name}") for name, value in values.items()}
-    try:
-        return kind(**arguments)
-    except TypeError:
-        required = [
-            field.name
-            for field in dataclasses.fields(kind)
-            if field.default is dataclasses.MISSING and field.name not in arguments
-        ]
-        raise BadJob(f"{where} lacks the field {required[0]!r}.") from None
+        raise BadJob(f"{where} has no field {_short(unknown[0])}.")
+    if missing := [name for name in _required(kind) if name not in values]:
+        raise BadJob(f"{where} lacks the field {missing[0]!r}.")
+    return kind(**{name: _convert(hints[name], value, f"{where}.{name}") for name, value in values.items()})
 
 
-def _matching(options: list[Any], value: Any) -> Any:
-    """The option that a value is meant for: of several kinds of objects, the one that shares most fields with it, and
-    of those the one with fewest others.
-    """
-    if len(options) == 1:
-        return options[0]
-    given = set(value) if isinstance(value, dict) else set()
-    fields = {kind: {field.name for field in dataclasses.fields(kind)} for kind in options}
-    return max(options, key=lambda kind: (len(given & fields[kind]), -len(fields[kind])))
+_hints = functools.cache(typing.get_type_hints)
+
+
+def _required(kind: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(kind) if field.default is dataclasses.MISSING]
+
+
+def _build_one_of(kinds: list[Any], value: Any, where: str) -> Any:
+    """A job by its verb; of other kinds of objects the first whose required fields are given."""
+    if not isinstance(value, dict):
+        raise BadJob(f"{where} must be an object.")
+    if set(kinds) <= set(JOB_TYPES.values()):
+        return _build_job(kinds, value)
+    return _build(next((kind for kind in kinds if value.keys() >= set(_required(kind))), kinds[0]), value, where)
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
@@ -646,15 +688,15 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         options = typing.get_args(hint)
         if value is None and type(None) in options:
             return None
-        return _convert(_matching([option for option in options if option is not type(None)], value), value, where)
+        kinds = [option for option in options if option is not type(None)]
+        return _convert(kinds[0], value, where) if len(kinds) == 1 else _build_one_of(kinds, value, where)
     if origin is Literal:
         if value not in typing.get_args(hint):
-            raise BadJob(f"{where} is {value!r}; it must be one of {', '.join(map(repr, typing.get_args(hint)))}.")
+            choices = ", ".join(map(repr, typing.get_args(hint)))
+            raise BadJob(f"{where} is {_short(value)}; it must be one of {choices}.")
         return value
     if origin is tuple:
-        if not isinstance(value, list | tuple):
-            raise BadJob(f"{where} must be a list.")
-        return tuple(_convert(typing.get_args(hint)[0], item, f"{where}[{place}]") for place, item in enumerate(value))
+        return _convert_list(typing.get_args(hint)[0], value, where)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         if not isinstance(value, dict):
             raise BadJob(f"{where} must be an object.")
@@ -666,4 +708,48 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             raise BadJob(f"{where} is too large a number.") from None
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         raise BadJob(f"{where} must be {hint.__name__}, not {type(value).__name__}.")
+    if hint is int and abs(value) >= 2**63:
+        raise BadJob(f"{where} is too large a number.")
+    if hint is str:
+        _refuse_unfit(value, where)
     return value
+
+
+def _convert_list(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise BadJob(f"{where} must be a list.")
+    most = _MOST_OBJECTS if dataclasses.is_dataclass(hint) else _MOST_VALUES
+    if len(value) > most:
+        raise BadJob(f"{where} holds {len(value)} values; {most} are the most.")
+    kinds = set(map(type, value))  # numbers and texts of one kind, as long lists hold them, go together
+    if hint is float and kinds <= {float, int}:
+        with contextlib.suppress(OverflowError):
+            return tuple(map(float, value))
+    if hint is str and kinds == {str} and max(map(len, value)) <= _LONGEST_TEXT:
+        _refuse_characters("".join(value), where)
+        return tuple(value)
+    return tuple(_convert(hint, item, f"{where}[{place}]") for place, item in enumerate(value))
+
+
+def _refuse_unfit(text: str, where: str) -> None:
+    """Raise BadJob for a text that is no name of a file, or of anything else."""
+    if len(text) > _LONGEST_TEXT:
+        raise BadJob(f"{where} has {len(text)} characters; {_LONGEST_TEXT} are the most.")
+    _refuse_characters(text, where)
+
+
+def _refuse_characters(text: str, where: str) -> None:
+    try:
+        text.encode("utf-8", "surrogateescape")  # names of files may hold any bytes
+    except UnicodeEncodeError:
+        raise BadJob(f"{where} holds a character that is none.") from None
+    if "\0" in text:
+        raise BadJob(f"{where} holds a character NUL.")
+
+
+def _short(value: Any) -> str:
+    """A value that was not expected, for a message; it may be of any kind and size."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python writes no integer of thousands of digits
+        return "a huge number"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.spatial.transform import Rotation
 
 from .geometry.camera import Array, head_angles
@@ -36,12 +36,6 @@ class TrustRegion:
 
     hull: Array
     margin: float
-
-    @property
-    def bounds(self) -> NDArray[np.float32]:
-        """Least and greatest degrees of yaw, pitch and roll, (3, 2)."""
-        least, greatest = self.hull.min(axis=0) - self.margin, self.hull.max(axis=0) + self.margin
-        return np.array([*np.stack([least, greatest], axis=1), [-180.0, 180.0]], np.float32)
 
     def degrees_outside(self, pose: ArrayLike) -> float:
         """How far a pose camera_from_head lies outside of the region; 0 inside."""

@@ -14,10 +14,12 @@ import dataclasses
 import json
 import os
 import queue
+import reprlib
 import signal
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeGuard
 
 from . import standard_streams
 from .errors import BadJob, Cancelled, InternalError, Speech2LipError
@@ -28,6 +30,8 @@ from .plain_values import to_json
 
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, JOB_FAILED = -32700, -32600, -32601, -32602, -32000
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
+_LONGEST_LINE = 64 * 1024 * 1024  # bytes; the job of an hour's dub has a few million
+_LONGEST_ID = 200  # characters; it is repeated in every answer
 GRACE_SECONDS = 5.0  # a job that does not report for so long after the end of stdin is abandoned
 
 RequestId = int | str
@@ -88,7 +92,7 @@ class Worker:
             self._work(request)
 
     def _listen(self) -> None:
-        for line in self._requests:
+        for line in _lines(self._requests):
             if line.strip() and not self._accept(line):
                 break
         self._ending.set()
@@ -106,7 +110,7 @@ class Worker:
             return True
         fields = message if isinstance(message, dict) else {}
         request_id, method, params = fields.get("id"), fields.get("method"), fields.get("params", {})
-        known_id = request_id if isinstance(request_id, int | str) else None
+        known_id = request_id if _is_id(request_id) else None
         if not isinstance(method, str) or not isinstance(params, dict):
             self._channel.refuse(known_id, INVALID_REQUEST, BadJob("The line is not a JSON-RPC request."))
         elif method == "shutdown":
@@ -116,7 +120,7 @@ class Worker:
         elif method == "cancel":
             self._cancel(params.get("id"), known_id)
         elif method not in JOB_TYPES:
-            self._channel.refuse(known_id, METHOD_NOT_FOUND, BadJob(f"There is no method {method!r}."))
+            self._channel.refuse(known_id, METHOD_NOT_FOUND, BadJob(f"There is no method {reprlib.repr(method)}."))
         elif known_id is None:
             self._channel.refuse(None, INVALID_REQUEST, BadJob(f"The request to {method} has no id."))
         else:
@@ -124,7 +128,7 @@ class Worker:
         return True
 
     def _cancel(self, job_id: Any, request_id: RequestId | None) -> None:
-        if isinstance(job_id, int | str):
+        if _is_id(job_id):
             self._cancelled.add(job_id)
         if request_id is not None:
             self._channel.answer(request_id, None)
@@ -153,6 +157,19 @@ class Worker:
             self._channel.refuse(request.id, JOB_FAILED, InternalError(f"The result cannot be sent: {error}."))
         finally:
             self._cancelled.discard(request.id)
+
+
+def _lines(requests: BinaryIO) -> Iterator[bytes]:
+    """The lines of a stream; of one that is too long only its beginning, which is no JSON then."""
+    while line := requests.readline(_LONGEST_LINE):
+        yield line
+        while len(line) == _LONGEST_LINE and not line.endswith(b"\n"):
+            line = requests.readline(_LONGEST_LINE)
+
+
+def _is_id(value: Any) -> TypeGuard[RequestId]:
+    """Whether a request may be called so; ``true`` is no number, and equals 1 in Python."""
+    return (type(value) is int and abs(value) < 2**63) or (isinstance(value, str) and len(value) <= _LONGEST_ID)
 
 
 def main() -> None:

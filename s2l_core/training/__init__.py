@@ -19,7 +19,7 @@ from ..evaluation.ruler import Ruler
 from ..events import Report
 from ..files import reserved
 from ..footage import Footage, prepare, refuse_untrainable
-from ..jobs import Architecture, TrainJob, to_document
+from ..jobs import Architecture, TrainJob, refuse_without_consent, to_document
 from ..kept import Kept
 from ..media.audio import measure_level, read_sample_rate, read_speech, refuse_unusable
 from ..media.mix import tell_tracks
@@ -67,8 +67,10 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
         ``held_out`` as :func:`s2l_core.evaluation.report.evaluate` measures it.
 
     Raises:
+        ConsentMissing: The job does not say that the speaker agreed.
         Speech2LipError: What is wrong with the files; see :mod:`s2l_core.errors`.
     """
+    refuse_without_consent(job)
     read = (*files_of(job.footage), *files_of(job.voice or job.footage), job.landmarks, *files_of_source(job.speech))
     with ExitStack() as held:
         held.enter_context(reserved(job.speaker_path, *read))

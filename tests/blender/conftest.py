@@ -34,6 +34,7 @@ USER_FOLDER = "BLENDER_USER_RESOURCES"
 if not IS_INSIDE_BLENDER:
     collect_ignore_glob = ["test_*.py"]
     os.environ[USER_FOLDER] = tempfile.mkdtemp(prefix="s2l_blender_")
+    os.environ["XDG_STATE_HOME"] = os.environ[USER_FOLDER]
     atexit.register(shutil.rmtree, os.environ[USER_FOLDER], ignore_errors=True)
 elif USER_FOLDER not in os.environ:
     raise pytest.UsageError(

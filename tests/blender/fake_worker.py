@@ -178,6 +178,23 @@ def babble(request: dict[str, Any]) -> None:
     answer(request)
 
 
+def say_nonsense(request: dict[str, Any]) -> None:
+    """Tell things of unknown shapes, then end with an answer that is none."""
+    for params in (
+        {"id": 1, "phase": 3},
+        {"id": 1, "phase": "a", "done": "b", "total": [], "eta_seconds": 1, "note": ""},
+    ):
+        send(method="progress", params=params)
+    send(method="dance", params={"id": 1})
+    print(os.environ["S2L_FAKE_LAST"], flush=True)
+    sys.stdin.read()
+
+
+def never_end_a_line(request: dict[str, Any]) -> None:
+    while True:
+        sys.stdout.write("x" * 1_000_000)
+
+
 if __name__ == "__main__":
     assert "from s2l_core.worker import main" in sys.argv[-2], sys.argv
     globals()[os.environ["S2L_FAKE_BEHAVIOUR"]](json.loads(sys.stdin.readline()))

@@ -37,6 +37,12 @@ def test_dub_all_puts_the_result_into_the_file(run, edit, fake_worker) -> None:
     assert len(dubbed_in(edit)) == 1
 
 
+def test_dubbing_leaves_the_choices_in_the_file_as_they_are(run, edit, fake_worker) -> None:
+    assert run(["dub", "--strip", "Interview"]) == 0
+    dubbed_in(edit)
+    assert (bpy.context.scene.s2l.footage_strip, bpy.context.scene.s2l.dub.sound_strip) == ("", "")
+
+
 def test_strip_can_be_named(run, edit, fake_worker, capsys) -> None:
     assert run(["dub", "--strip", "Interview", "--json"]) == 0
     *_, last = (json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{"))
@@ -60,7 +66,7 @@ def test_dry_run_changes_nothing_and_tells_what_would_be_done(run, edit, fake_wo
         (["sing", "--all"], 2, ""),
         (["check", "--all", "--render", "/tmp/x"], 2, "--render goes with dub only"),
         (["dub", "--strip", "Gone"], 1, "There is no movie or image strip Gone."),
-        (["train", "--all"], 1, "needs the consent of the speaker"),
+        (["train", "--all"], 1, "needs the consent of the person"),
         (["dub", "--all", "gone.blend"], 1, "gone.blend"),
     ],
 )

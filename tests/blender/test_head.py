@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
+import os
 import re
 import shutil
+import subprocess
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +20,7 @@ import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Euler, Matrix, Vector
 
+ROOT = Path(__file__).resolve().parents[2]
 FRAMES, RATE = 50, 25
 ROWS, COLUMNS = 14, 12
 RADIUS = 0.09
@@ -44,7 +49,8 @@ def head_arrays(intrinsics: tuple[float, ...] = SQUARE) -> dict[str, Any]:
         "curve_names": np.array(["jaw_open", "eye_open_left", "lip_shape_1"]),
         "curves": np.stack([np.sin(time) ** 2, np.cos(time), 6 * np.sin(3 * time)], axis=1).astype(np.float32),
         "plate_depth": np.array(1.5),
-        "trusted": np.array([[-25, 25], [-15, 15], [-180, 180]], np.float32),
+        "directions": np.array([[-40, -20], [40, -20], [0, 30]], np.float32),
+        "margin": np.array(5.0),
     }  # fmt: skip
 
 
@@ -262,7 +268,8 @@ def test_head_remembers_what_it_was_made_from(scene, create, footage, tmp_path) 
     assert (settings.start, settings.end) == (job["start"], job["end"])  # the engine knows the span again
     assert (settings.origin, settings.seconds_per_frame) == pytest.approx((1.0, 1 / 25))
     assert (settings.first, settings.end_frame) == (11, 46)
-    assert list(settings.trusted) == [-25, 25, -15, 15, -180, 180]
+    assert [tuple(corner.angles) for corner in settings.directions] == [(-40, -20), (40, -20), (0, 30)]
+    assert settings.margin == 5.0
     assert (tmp_path / "speech2lip/Ada_head.npz").is_file()
 
 
@@ -489,6 +496,9 @@ def pickle_something(path: Path) -> None:
         ({"times": np.zeros(FRAMES)}, "times do not rise"),
         ({"times": np.arange(FRAMES) + 100.0}, "No frame of .* has a face"),
         ({"intrinsics": np.array([0.0, 1, 1, 1, 64, 64])}, "focal lengths"),
+        ({"directions": np.zeros((0, 2), np.float32)}, "directions has the shape"),
+        ({"directions": np.zeros((100_000, 2), np.float32)}, "directions has the shape"),
+        ({"margin": np.array(np.nan)}, "margin holds values that are no numbers"),
     ],
 )
 def test_head_file_with_nonsense_gets_a_sentence_and_makes_nothing(scene, footage, hand_out, changes, sentence) -> None:
@@ -554,23 +564,51 @@ def test_scene_that_vanishes_meanwhile_loses_no_file(module, scene, footage, han
     assert json.loads(module("s2l_core.jobs").to_json(job))["verb"] == "head"
 
 
-@pytest.mark.parametrize(
-    ("angles", "expected"), [((0, 0, 0), 0.0), ((10, 24, 90), 0.0), ((0, 32, 0), 7.0), ((-18, 29, 0), 5.0)]
-)
-def test_view_is_as_far_outside_as_it_leaves_the_trusted_poses(module, angles, expected) -> None:
-    pitch, yaw, roll = (math.radians(angle) for angle in angles)
-    turned = Matrix.Rotation(roll, 4, "Z") @ Matrix.Rotation(pitch, 4, "X") @ Matrix.Rotation(yaw, 4, "Y")
-    pose = Matrix.Translation((0, 0, 700)) @ turned
-    trust = module("s2l_blender_addon.trust")
-    degrees = trust.degrees_outside([value for row in pose for value in row], (-25, 25, -15, 15, -180, 180))
-    assert degrees == pytest.approx(expected, abs=1e-3)
+def remembered(corners: list[tuple[float, float]], margin: float) -> SimpleNamespace:
+    """What a head's object knows of its trusted directions."""
+    return SimpleNamespace(directions=[SimpleNamespace(angles=corner) for corner in corners], margin=margin)
+
+
+def as_row(pose: Matrix) -> list[float]:
+    return [value for row in pose for value in row]
+
+
+RENDERER = """
+import json, sys
+import numpy as np
+from s2l_core.trust import trust_region
+poses = np.reshape(json.load(sys.stdin), (-1, 4, 4))
+cases = []
+for count in (1, 2, 3, 40):
+    region = trust_region(np.random.default_rng(count).normal(0.0, (12.0, 6.0), (count, 2)), 0.5)
+    cases.append((region.hull.tolist(), region.margin, [region.degrees_outside(pose) for pose in poses]))
+json.dump(cases, sys.stdout)
+"""
+
+
+@pytest.mark.skipif("S2L_WORKER_PYTHON" not in os.environ, reason="needs a Python with the library")
+def test_view_is_as_far_outside_as_the_renderer_says(module) -> None:
+    """A box around the footage's directions contradicts the renderer, which knows their convex hull."""
+    rng = np.random.default_rng(0)
+    poses = [
+        as_row(Matrix.Translation((x, y, 700)) @ Euler((0.3 * pitch, 0.6 * yaw, roll), "YXZ").to_matrix().to_4x4())
+        for (x, y), (pitch, yaw, roll) in zip(rng.normal(0, 200, (50, 2)), rng.normal(0, 1, (50, 3)), strict=True)
+    ]
+    ended = subprocess.run(
+        [os.environ["S2L_WORKER_PYTHON"], "-c", RENDERER], input=json.dumps(poses), cwd=ROOT, check=True,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    degrees_outside = module("s2l_blender_addon.trust").degrees_outside
+    for corners, margin, expected in json.loads(ended.stdout):
+        found = [degrees_outside(pose, remembered(corners, margin)) for pose in poses]
+        assert found == pytest.approx(expected, abs=1e-3)
+        assert 0.0 in found and max(found) > 10.0
 
 
 def test_head_at_the_edge_of_the_picture_is_seen_from_its_side(module) -> None:
     pose = Matrix.Translation((700, 0, 700))  # half a right angle to the right, and not turned with the view
-    trust = module("s2l_blender_addon.trust")
-    degrees = trust.degrees_outside([value for row in pose for value in row], (-25, 25, -15, 15, -180, 180))
-    assert degrees == pytest.approx(20, abs=1e-3)
+    head = remembered([(-25, -15), (25, -15), (25, 15), (-25, 15)], 0.0)
+    assert module("s2l_blender_addon.trust").degrees_outside(as_row(pose), head) == pytest.approx(20, abs=1e-3)
 
 
 def test_camera_beside_the_head_is_warned_of(scene, create) -> None:
@@ -585,3 +623,24 @@ def test_camera_beside_the_head_is_warned_of(scene, create) -> None:
     head.scale = (0, 0, 0)
     with pytest.raises(RuntimeError, match="scaled to nothing"):
         bpy.ops.s2l.check_view()
+
+
+def claim_a_huge_array(path: Path) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (1 << 40,)})
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("vertices.npy", header.getvalue())
+
+
+def unpack_to_a_gigabyte(path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("vertices.npy", "w") as file:
+        for _ in range(1024):
+            file.write(bytes(1 << 20))
+
+
+@pytest.mark.parametrize("spoil", [claim_a_huge_array, unpack_to_a_gigabyte, os.mkfifo])
+def test_head_file_is_measured_before_anything_is_allocated(module, tmp_path, spoil) -> None:
+    path = tmp_path / "head.npz"
+    spoil(path)
+    with pytest.raises(module("s2l_core.errors").HeadFileBroken):
+        module("s2l_blender_addon.head_file").read(path)

@@ -96,7 +96,7 @@ def test_training_uses_the_trimmed_footage_and_offers_its_speaker_for_dubbing(
     scene.s2l.train.speaker_name, scene.s2l.train.preset = "Ada", "draft"
     scene.s2l.train.folder = str(tmp_path / "speakers")
     preferences.device = "cpu"
-    assert bpy.ops.s2l.train_speaker() == {"FINISHED"}
+    assert bpy.ops.s2l.train_speaker(consent=True) == {"FINISHED"}
     preferences.device = "auto"
     job = json.loads(scene.s2l.train.result)["job"]
     expected = {"path": footage.filepath, "start": 12 / 25, "end": 2.0, "clock": "picture"}
@@ -105,10 +105,19 @@ def test_training_uses_the_trimmed_footage_and_offers_its_speaker_for_dubbing(
     assert scene.s2l.dub.speaker_path == job["speaker_path"] == str(tmp_path / "speakers/Ada.s2l")
 
 
+def test_training_without_consent_is_refused_before_it_waits(module, scene, footage, fake_worker, press) -> None:
+    with pytest.raises(RuntimeError, match="needs the consent of the person"):
+        bpy.ops.s2l.train_speaker()
+    scene.s2l.train.consent = "Somebody Else"
+    operator = press("S2L_OT_train_speaker")
+    assert operator.questions == ["Train Speaker"]
+    assert not module("s2l_blender_addon.job_queue").entries()
+
+
 def test_training_again_keeps_the_first_speaker(scene, footage, fake_worker, tmp_path) -> None:
     scene.s2l.train.folder = str(tmp_path)
     for _ in range(3):
-        bpy.ops.s2l.train_speaker()
+        bpy.ops.s2l.train_speaker(consent=True)
     assert {path.name for path in tmp_path.glob("*.s2l")} == {"Speaker.s2l", "Speaker_001.s2l", "Speaker_002.s2l"}
 
 
@@ -123,7 +132,7 @@ def test_results_go_beside_the_blend_file_or_else_beside_the_footage(module, sce
 def test_folder_that_cannot_be_made_gets_a_sentence(module, scene, footage, fake_worker) -> None:
     scene.s2l.train.folder = str(Path(__file__) / "below a file")
     with pytest.raises(RuntimeError, match="cannot be made"):
-        bpy.ops.s2l.train_speaker()
+        bpy.ops.s2l.train_speaker(consent=True)
 
 
 @pytest.mark.parametrize(("fps", "fps_base", "rate"), [(25, 1.0, "25"), (30, 1.001, "30000/1001")])

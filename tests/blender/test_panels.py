@@ -218,6 +218,16 @@ def test_panels_tell_that_no_frame_was_dubbed(draw, queue, press, ready_to_dub, 
     assert "Frames 1 to 30: occluded" in texts
 
 
+def test_result_panel_draws_whatever_a_strip_says_of_itself(draw, scene, strips, movie) -> None:
+    strip = strips.new_movie("Dubbed", str(movie), 1, 1)
+    strip["s2l_job"] = '{"speaker_path": "\\ud800.s2l", "voice": {"path": "%s"}}' % ("x" * 10_000)
+    strip["s2l_result"] = '{"speaker_seed": NaN, "speaker_mouth_psnr": 1%s, "frames_written": true}' % ("0" * 400)
+    scene.sequence_editor.active_strip = strip
+    texts = draw("S2L_PT_result")
+    assert "Held-Out" not in texts
+    assert all(len(text.encode()) <= 500 for text in texts)
+
+
 def test_result_panel_tells_how_its_speaker_was_trained(draw, scene, strips, movie) -> None:
     strip = strips.new_movie("Dubbed", str(movie), 1, 1)
     strip["s2l_job"], strip["s2l_result"] = "{}", '{"speaker_seed": 7, "speaker_mouth_psnr": 31.62}'

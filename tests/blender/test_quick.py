@@ -126,6 +126,7 @@ def test_estimates_of_training_and_dub_are_said_in_words(scene, ready_to_dub, as
 
 
 def test_entries_that_wait_behind_another_are_estimated(ready_to_dub, queue, press, fake_worker, asked) -> None:
+    bpy.ops.s2l.estimate_dub()  # so that the engine is warm
     fake_worker("wait")
     press("S2L_OT_check_footage")
     queue.until(lambda: queue.statuses() == ["running"])

@@ -37,7 +37,7 @@ def test_movie_strip_becomes_a_dubbed_strip_and_that_a_head_that_renders(scene, 
     footage = strips.new_movie("Speaker", str(DEMO / "speaker.mp4"), 2, 1)
     footage.frame_offset_end = footage.frame_duration - 25 * 12
     scene.s2l.train.preset, scene.s2l.train.folder, scene.s2l.dub.folder = "draft", str(tmp_path), str(tmp_path)
-    assert bpy.ops.s2l.train_speaker() == {"FINISHED"}
+    assert bpy.ops.s2l.train_speaker(consent=True) == {"FINISHED"}
     assert scene.s2l.dub.speaker_path == str(tmp_path / "Speaker.s2l")
 
     speech = strips.new_sound("Line", str(DEMO / "line.flac"), 1, 101)

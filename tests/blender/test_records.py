@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import bpy
 import pytest
@@ -198,3 +201,132 @@ def test_record_cannot_make_its_job_write_elsewhere(queue, left_behind, tmp_path
     queue.finish()
     assert precious.read_bytes() == b"precious"
     assert Path(entry.job.output_path) != precious
+
+
+def plant_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def plant_endless_device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def plant_large_file(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
+@pytest.mark.parametrize("plant", [plant_pipe, plant_endless_device, plant_large_file, Path.mkdir])
+def test_only_regular_files_of_bounded_size_are_read(queue, left_behind, plant) -> None:
+    plant(left_behind.with_name("a.mp4.job.json"))
+    assert [entry.record_path for entry in reopen(queue)] == [left_behind]
+
+
+def test_a_link_that_waits_under_a_temporary_name_is_not_followed(module, queue, left_behind, monkeypatch) -> None:
+    (entry,) = reopen(queue)
+    precious = left_behind.with_name("precious")
+    precious.write_text("precious")
+    records = module("s2l_blender_addon.records")
+    monkeypatch.setattr(records.secrets, "token_hex", lambda count: "guessed")
+    left_behind.with_name(".guessed.partial").symlink_to(precious)
+    with pytest.raises(FileExistsError):
+        records.write(entry)
+    assert precious.read_text() == "precious"
+
+
+def test_a_thread_searches_where_there_is_a_window(module, queue, left_behind) -> None:
+    recovery, record_search = module("s2l_blender_addon.recovery"), module("s2l_blender_addon.record_search")
+    queue.module.abandon()
+    recovery._search = record_search.Search([left_behind.parent])
+    recovery._search.join()
+    assert queue.entries() == []
+    assert recovery._take_up() is None
+    assert queue.statuses() == ["interrupted"]
+
+
+def test_nothing_is_delivered_while_a_thread_searches(
+    module, queue, press, ready_to_dub, fake_worker, monkeypatch
+) -> None:
+    is_running = [True]
+    monkeypatch.setattr(module("s2l_blender_addon.record_search"), "is_running", lambda: is_running[0])
+    press(DUB)
+    queue.until(lambda: queue.entries()[0].client is not None and queue.entries()[0].client.is_over)
+    queue.module.advance()
+    assert (queue.statuses(), dubbed_strips()) == (["running"], [])
+    is_running[0] = False
+    queue.finish()
+    assert len(dubbed_strips()) == 1
+
+
+VALUES = [
+    None, True, -1, 2**31, 10**400, float("nan"), float("inf"), "", "\0", "\ud800", "x" * 100_000, "1e99999999",
+    "../../elsewhere", [], [[]], {}, {"a": {}}, ["x"] * 10_000,
+]  # fmt: skip
+
+
+def mutated(document: dict, rng: random.Random) -> dict:
+    """A copy in which one value, at any depth, is another one."""
+    document = json.loads(json.dumps(document))
+    place: Any = document
+    while True:
+        key = rng.choice(list(place) if isinstance(place, dict) else range(len(place)))
+        if not (isinstance(place[key], dict | list) and place[key]) or rng.random() < 0.2:
+            place[key] = rng.choice(VALUES)
+            return document
+        place = place[key]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_mutated_records_are_read_or_refused_and_nothing_is_written(module, queue, left_behind, seed) -> None:
+    records, errors = module("s2l_blender_addon.records"), module("s2l_core.errors")
+    rng, document = random.Random(seed), json.loads(left_behind.read_text())
+    before = sorted(left_behind.parent.iterdir())
+    for _ in range(100):
+        text = json.dumps(mutated(document, rng))
+        left_behind.write_text(text[: rng.randrange(len(text))] if rng.random() < 0.1 else text)
+        try:
+            entry, _ = records.read(left_behind)
+        except errors.BadJob as error:
+            assert len(error.message) < 1000
+        else:
+            assert entry.job.output_path == str(left_behind).removesuffix(".job.json")
+        reopen(queue)
+        queue.module.abandon()
+    assert sorted(left_behind.parent.iterdir()) == before
+
+
+def test_a_search_ends_at_its_bounds_and_says_so(module, queue, left_behind, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(module("s2l_blender_addon.record_search"), "_MOST_READ", 3)
+    for number in range(5):
+        left_behind.with_name(f"a{number}.mp4.job.json").write_bytes(left_behind.read_bytes())
+    assert len(reopen(queue)) == 3
+    assert "not all were looked at" in capsys.readouterr().out
+
+
+@pytest.fixture
+def new_session(module, monkeypatch, tmp_path):
+    """The module of sessions, with folders of its own for states and for what is temporary."""
+    session = module("s2l_blender_addon.session")
+    session.end()
+    monkeypatch.setattr(session, "_states_folder", lambda: tmp_path / "states")
+    monkeypatch.setattr(session.tempfile, "tempdir", str(tmp_path))
+    yield session
+    session.end()
+
+
+def test_session_outlives_the_cleaning_of_the_temporary_folder(new_session, tmp_path) -> None:
+    token = new_session.token()
+    assert [path.name for path in tmp_path.rglob("*.lock")] == [f"{token}.lock"]
+    assert (tmp_path / "states" / f"{token}.lock").is_file()
+
+
+def test_session_is_kept_in_the_temporary_folder_where_states_cannot_be(new_session, tmp_path) -> None:
+    (tmp_path / "states").write_text("")
+    token = new_session.token()
+    assert token == new_session.token()
+    assert new_session.is_alive(token)
+    assert (tmp_path / f"speech2lip_{token}.lock").is_file()
+    new_session.end()
+    assert not new_session.is_alive(token)
+    assert not list(tmp_path.rglob("*.lock"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import wave
 from fractions import Fraction
 from pathlib import Path
@@ -140,6 +141,28 @@ def test_strip_that_does_not_play_as_it_is_gets_a_sentence(module, scene, strips
     change(strip)
     with pytest.raises(module("s2l_core.errors").BadJob, match=word):
         module("s2l_blender_addon.strips").playback(scene, strip)
+
+
+def test_retiming_is_read_in_tested_versions_of_blender_only(module, scene, strips, movie, monkeypatch) -> None:
+    library, strip = module("s2l_blender_addon.strips"), add_movie(strips, movie)
+    retime(strip)
+    assert library.moments(scene, strip, range(1, 3)) == (0.0, 1 / 25)
+    assert module("s2l_blender_addon.timing").obstacle(strip) == ""
+    monkeypatch.setattr(module("s2l_blender_addon.retiming"), "RETIMING_IS_KNOWN", False)
+    with pytest.raises(module("s2l_core.errors").BadJob, match="not read in the untested Blender"):
+        library.moments(scene, strip, range(1, 3))
+    assert "render it to a file first" in module("s2l_blender_addon.timing").obstacle(strip)
+
+
+def test_length_of_a_movie_is_asked_once_until_the_movie_changes(module, strips, movie, make_movie, tmp_path) -> None:
+    timing = module("s2l_blender_addon.timing")
+    strip = add_movie(strips, Path(shutil.copy(movie, tmp_path / "take.mp4")))
+    length = timing.media_length(strip, strip.filepath)
+    before = timing._movie_length.cache_info().hits
+    assert timing.media_length(strip, strip.filepath) == length
+    assert timing._movie_length.cache_info().hits == before + 1
+    shutil.copy(make_movie(25, 1.0, length + 7), tmp_path / "take.mp4")
+    assert timing.media_length(strip, strip.filepath) == length + 7
 
 
 def test_packed_sound_gets_a_sentence(module, scene, strips, sound) -> None:

@@ -95,3 +95,26 @@ def test_killed_job_is_cancelled_and_its_result_forgotten(module, start) -> None
 def test_progress_reads_as_a_line(module, progress, text) -> None:
     event = progress and module("s2l_core.events").Progress(*progress)
     assert module("s2l_blender_addon.jobs").describe(event) == text
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        '"result": [1]',
+        '"result": null',
+        '"error": null',
+        '"error": {"message": 1}',
+        '"error": {"message": "", "data": 1}',
+    ],
+)
+def test_a_last_message_that_makes_no_sense_is_an_error(start, monkeypatch, last) -> None:
+    monkeypatch.setenv("S2L_FAKE_LAST", f'{{"jsonrpc": "2.0", "id": 1, {last}}}')
+    client = run(start("say_nonsense"))
+    assert (client.error.code, client.progress) == ("internal_error", None)
+    assert any("dance" in line for line in client.log)
+
+
+def test_a_line_without_an_end_ends_the_worker(start) -> None:
+    client = run(start("never_end_a_line"))
+    assert client.error.code == "worker_lost"
+    assert "a line without an end" in client.error.message

@@ -46,5 +46,5 @@ def hasty_speaker(tmp_path_factory: pytest.TempPathFactory, own_cache: None) -> 
     """The path of a speaker that has hardly learnt anything: enough to be rendered."""
     path = tmp_path_factory.mktemp("speaker") / "hasty.s2l"
     preset = replace(PRESETS["draft"], appearance_steps=1, depth_steps=0, head_steps=1, speech_factor=0.02)
-    s2l_core.train(TrainJob(Media(str(CLIP), 0.0, 12.0), str(path), preset="draft"), preset=preset)
+    s2l_core.train(TrainJob(Media(str(CLIP), 0.0, 12.0), str(path), preset="draft", consent=True), preset=preset)
     return str(path)

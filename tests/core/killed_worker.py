@@ -31,7 +31,7 @@ class Training:
     def __init__(self, footage: str, speaker: str) -> None:
         reader, self._requests = os.pipe()
         answers, writer = os.pipe()
-        job = TrainJob(Media(footage, 0.0, 10.5), speaker, preset="draft", device="cpu")
+        job = TrainJob(Media(footage, 0.0, 10.5), speaker, preset="draft", device="cpu", consent=True)
         self.process = os.fork()
         if self.process == 0:
             Worker(os.fdopen(reader, "rb"), Channel(os.fdopen(writer, "wb"))).run()

@@ -54,23 +54,32 @@ class Row:
 
 
 TABLE = [
-    Row("no such file", "train {in}/nothing.mp4 {out}/a.s2l", errors.FileMissing),
-    Row("not a video", "train {in}/text.mp4 {out}/a.s2l", errors.NotAVideo),
-    Row("a sound instead of a video", "train {in}/voice.wav {out}/a.s2l", errors.NotAVideo),
-    Row("video without sound", "train {in}/mute.mp4 {out}/a.s2l", errors.NoSound),
-    Row("no face at all", "train {in}/faceless.mp4 {out}/a.s2l", errors.NoFace),
-    Row("face in a third of the frames", "train {in}/third.mp4 {out}/a.s2l", errors.TooFewFaces),
-    Row("face gone before the end", "train {in}/gone.mp4 {out}/a.s2l", errors.TooFewFaces),
-    Row("two seconds of footage", "train {in}/speaker.mp4 {out}/a.s2l --end 2", errors.FootageTooShort),
-    Row("trim after the end", "train {in}/speaker.mp4 {out}/a.s2l --start 9000", errors.AudioEmpty),
-    Row("empty sound", "train {in}/speaker.mp4 {out}/a.s2l --voice {in}/empty.wav", errors.AudioEmpty),
-    Row("sound file of no bytes", "train {in}/speaker.mp4 {out}/a.s2l --voice {in}/zero.wav", errors.AudioEmpty),
-    Row("text instead of sound", "train {in}/speaker.mp4 {out}/a.s2l --voice {in}/text.wav", errors.AudioUnreadable),
-    Row("silent sound", "train {in}/speaker.mp4 {out}/a.s2l --voice {in}/silent.wav", errors.AudioSilent),
-    Row("clipped sound", "train {in}/speaker.mp4 {out}/a.s2l --voice {in}/clipped.wav", errors.AudioClipped),
-    Row("8 kHz sound", "train {in}/speaker.mp4 {out}/a.s2l --voice {in}/narrow.wav", errors.AudioNarrow),
-    Row("unwritable speaker file", "train {in}/speaker.mp4 {in}/text.mp4/a.s2l", errors.CannotWrite),
-    Row("missing folder", "train {in}/speaker.mp4 {out}/no/such/folder/a.s2l", errors.CannotWrite),
+    Row("nobody agreed", "train {in}/speaker.mp4 {out}/a.s2l", errors.ConsentMissing),
+    Row("no such file", "train {in}/nothing.mp4 {out}/a.s2l --consent", errors.FileMissing),
+    Row("not a video", "train {in}/text.mp4 {out}/a.s2l --consent", errors.NotAVideo),
+    Row("a sound instead of a video", "train {in}/voice.wav {out}/a.s2l --consent", errors.NotAVideo),
+    Row("video without sound", "train {in}/mute.mp4 {out}/a.s2l --consent", errors.NoSound),
+    Row("no face at all", "train {in}/faceless.mp4 {out}/a.s2l --consent", errors.NoFace),
+    Row("face in a third of the frames", "train {in}/third.mp4 {out}/a.s2l --consent", errors.TooFewFaces),
+    Row("face gone before the end", "train {in}/gone.mp4 {out}/a.s2l --consent", errors.TooFewFaces),
+    Row("two seconds of footage", "train {in}/speaker.mp4 {out}/a.s2l --end 2 --consent", errors.FootageTooShort),
+    Row("trim after the end", "train {in}/speaker.mp4 {out}/a.s2l --start 9000 --consent", errors.AudioEmpty),
+    Row("empty sound", "train {in}/speaker.mp4 {out}/a.s2l --voice {in}/empty.wav --consent", errors.AudioEmpty),
+    Row(
+        "sound file of no bytes",
+        "train {in}/speaker.mp4 {out}/a.s2l --voice {in}/zero.wav --consent",
+        errors.AudioEmpty,
+    ),
+    Row(
+        "text instead of sound",
+        "train {in}/speaker.mp4 {out}/a.s2l --voice {in}/text.wav --consent",
+        errors.AudioUnreadable,
+    ),
+    Row("silent sound", "train {in}/speaker.mp4 {out}/a.s2l --voice {in}/silent.wav --consent", errors.AudioSilent),
+    Row("clipped sound", "train {in}/speaker.mp4 {out}/a.s2l --voice {in}/clipped.wav --consent", errors.AudioClipped),
+    Row("8 kHz sound", "train {in}/speaker.mp4 {out}/a.s2l --voice {in}/narrow.wav --consent", errors.AudioNarrow),
+    Row("unwritable speaker file", "train {in}/speaker.mp4 {in}/text.mp4/a.s2l --consent", errors.CannotWrite),
+    Row("missing folder", "train {in}/speaker.mp4 {out}/no/such/folder/a.s2l --consent", errors.CannotWrite),
     Row("landmarks that are not there", "check {in}/speaker.mp4 --landmarks {in}/none.task", errors.FileMissing),
     Row("unknown landmarks", "check {in}/speaker.mp4 --landmarks magic", errors.LandmarksUnavailable),
     Row("check of no video", "check {in}/text.mp4", errors.NotAVideo),
@@ -83,7 +92,7 @@ TABLE = [
     Row("older speaker", "dub {in}/older.s2l {in}/speaker.mp4 {in}/voice.wav {out}/b.mp4", errors.SpeakerFileOlder),
     Row(
         "a folder without speech features",
-        "train {in}/speaker.mp4 {out}/a.s2l --speech {in}",
+        "train {in}/speaker.mp4 {out}/a.s2l --speech {in} --consent",
         errors.SpeechFeaturesUnavailable,
     ),
     Row("foreign speaker", "dub {in}/text.mp4 {in}/speaker.mp4 {in}/voice.wav {out}/b.mp4", errors.SpeakerFileForeign),
@@ -270,7 +279,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def training_worker(media: Path, speaker: Path) -> Iterator[subprocess.Popen[str]]:
-    job = TrainJob(Media(str(media / "speaker.mp4")), str(speaker), preset="draft", device="cpu")
+    job = TrainJob(Media(str(media / "speaker.mp4")), str(speaker), preset="draft", device="cpu", consent=True)
     request = {"jsonrpc": "2.0", "id": 1, "method": "train", "params": to_document(job)}
     with subprocess.Popen(
         [sys.executable, "-m", "s2l_core.worker"],

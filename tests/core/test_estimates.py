@@ -12,7 +12,7 @@ import pytest
 
 import s2l_core
 from s2l_core import calibration as measuring
-from s2l_core.errors import BadJob
+from s2l_core.errors import BadJob, NotAVideo
 from s2l_core.estimates import (
     PRESET_WORK,
     Calibration,
@@ -133,3 +133,15 @@ def test_the_engine_tells_what_a_job_will_take_once_the_machine_is_measured(
     assert 0 < once["disk_bytes"] < long["disk_bytes"] and once["memory_bytes"] > 100e6
     monkeypatch.setattr(measuring, "is_prepared", lambda media, landmarks: True)
     assert s2l_core.estimate(EstimateJob(short))["seconds"] < once["seconds"]
+
+
+def test_what_is_no_video_is_refused_before_anything_is_measured_or_hashed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for name in ("is_prepared", "_measure"):
+        monkeypatch.setattr(measuring, name, lambda *_: pytest.fail("this takes long"))
+    text = tmp_path / "take.mp4"
+    text.write_text("no video")
+    with pytest.raises(NotAVideo):
+        s2l_core.estimate(EstimateJob(CheckJob(Media(str(text)), device="cpu")))

@@ -61,7 +61,8 @@ def test_numpy_alone_reads_what_was_promised(arrays: Arrays, result: dict[str, A
         "intrinsics": ("float64", (6,)),
         "curves": ("float32", (frames, curves)),
         "plate_depth": ("float64", ()),
-        "trusted": ("float32", (3, 2)),
+        "directions": ("float32", (len(arrays["directions"]), 2)),
+        "margin": ("float64", ()),
     }
     assert min(height, width) >= 256
     assert frames == result["frames"] == 200
@@ -146,7 +147,9 @@ def test_the_plate_lies_beside_the_file(result: dict[str, Any], arrays: Arrays) 
 
 
 def test_poses_of_the_footage_are_trusted(arrays: Arrays) -> None:
-    assert (arrays["trusted"][:2, 0] < 0).all() and (arrays["trusted"][:2, 1] > 0).all()
+    assert (arrays["directions"].min(axis=0) - arrays["margin"] < 0).all()
+    assert (arrays["directions"].max(axis=0) + arrays["margin"] > 0).all()
+    assert 10.0 <= arrays["margin"] <= 25.0
 
 
 def test_a_speaker_without_depth_is_refused(embedded_head: EmbeddedHead, tmp_path: Path) -> None:

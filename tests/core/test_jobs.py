@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from s2l_core.errors import BadJob
+import s2l_core
+from s2l_core.errors import BadJob, ConsentMissing
 from s2l_core.jobs import (
     JOB_TYPES,
     SCHEMA_VERSION,
@@ -105,6 +108,13 @@ def test_whole_numbers_are_taken_for_seconds() -> None:
         ({"preset": "hasty"}, "must be one of"),
         ({"preset": ["final"]}, "must be one of"),
         ({"colour": "red"}, "no field 'colour'"),
+        ({"schema": True}, "schema"),
+        ({"schema": 0}, "schema"),
+        ({"seed": 10**30}, "train.seed is too large"),
+        ({"name": "a\0b"}, "train.name holds a character NUL"),
+        ({"name": "\ud800"}, "train.name holds a character that is none"),
+        ({"footage": {"path": "x" * 5000}}, "train.footage.path has 5000 characters"),
+        ({"footage": {"path": "take", "face": [0.5] * 5_000_000}}, "train.footage.face holds 5000000 values"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(change: dict[str, Any], complaint: str) -> None:
@@ -162,7 +172,46 @@ def test_a_missing_field_is_named() -> None:
         from_document({"verb": "train", "footage": {"path": "take.mp4"}})
 
 
-@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "null", "[]", '"train"'])
+@pytest.mark.parametrize("place", ["schema", "verb", "preset", "footage", "seed", "name", "\ud800" * 1000])
+@pytest.mark.parametrize("value", ["x" * 30_000_000, 10**5000, [[]] * 1000, {"x" * 1000: 1}], ids=lambda value: "")
+def test_a_wrong_value_is_not_repeated_at_length(place: str, value: Any) -> None:
+    document = {**to_document(TrainJob(Media("take.mp4"), "anna.s2l")), place: value}
+    with pytest.raises(BadJob) as caught:
+        from_document(document)
+    assert len(str(caught.value)) < 400
+    assert str(caught.value).isprintable()
+
+
+def test_names_of_files_may_hold_any_bytes() -> None:
+    path = os.fsdecode(b"take\xff.mp4")
+    assert from_json(to_json(CheckJob(Media(path)))) == CheckJob(Media(path))
+
+
+def test_the_job_to_estimate_is_known_by_its_verb() -> None:
+    document = to_document(EstimateJob(CheckJob(Media("take.mp4"))))
+    assert document["job"]["verb"] == "check"
+    del document["job"]["verb"]
+    with pytest.raises(BadJob, match="no verb None"):
+        from_document(document)
+
+
+@pytest.mark.parametrize(
+    ("voice", "complaint"),
+    [
+        ({"sounds": [], "seconds": 1.0}, "holds no sound"),
+        ({"sounds": [], "seconds": 1.0, "path": "line.wav"}, "dub.voice has no field 'seconds'"),
+        ({"seconds": 1.0}, "dub.voice has no field 'seconds'"),
+        ({}, "dub.voice lacks the field 'path'"),
+        ([], "dub.voice must be an object"),
+    ],
+)
+def test_a_voice_is_a_medium_or_a_mix(voice: Any, complaint: str) -> None:
+    document = to_document(DubJob("anna.s2l", Media("take.mp4"), Media("line.wav"), "dubbed.mp4"))
+    with pytest.raises(BadJob, match=complaint):
+        from_document({**document, "voice": voice})
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "null", "[]", '"train"', '{"seed": ' + "1" * 5000 + "}"])
 def test_text_that_is_no_job_is_refused(text: str) -> None:
     with pytest.raises(BadJob):
         from_json(text)
@@ -191,7 +240,20 @@ def test_rates_are_exact_fractions(text: str, rate: Fraction | None) -> None:
     assert parse_rate(text) == (rate or Fraction(24000, 1001))
 
 
-@pytest.mark.parametrize("text", ["", "fast", "25/0", "0", "-25", "1e9", "nan"])
+@pytest.mark.parametrize("text", ["", "fast", "25/0", "0", "-25", "1e9", "nan", "1_0", "٢٥", " 25", "25/"])
 def test_what_is_no_rate_is_refused(text: str) -> None:
     with pytest.raises(BadJob):
         parse_rate(text)
+
+
+@pytest.mark.parametrize("rate", ["1e99999999", "1" * 10_000, "25/" + "1" * 100])
+def test_a_rate_is_bounded_before_it_is_computed(rate: str) -> None:
+    with pytest.raises(BadJob) as caught:
+        parse_rate(rate)
+    assert len(caught.value.message) < 200
+
+
+def test_nobody_is_trained_without_consent(tmp_path: Path) -> None:
+    job = TrainJob(Media("gone.mp4"), str(tmp_path / "anna.s2l"))
+    with pytest.raises(ConsentMissing, match=r"Speaker Agreed.*--consent.*consent=True"):
+        s2l_core.train(job)  # before the footage is looked for

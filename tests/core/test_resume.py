@@ -222,7 +222,7 @@ def seen_once() -> Iterator[None]:
 
 
 def train(path: Path, report: Report | None = None, preset: Preset = TINY, **changes: Any) -> dict[str, Tensor]:
-    job = TrainJob(Media(str(SPEAKER), 0.0, 20.0), str(path), device="cpu", preset="draft")
+    job = TrainJob(Media(str(SPEAKER), 0.0, 20.0), str(path), device="cpu", preset="draft", consent=True)
     training.train(replace(job, **changes), report, preset)
     return safetensors.torch.load_file(path)
 

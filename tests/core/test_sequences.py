@@ -305,7 +305,7 @@ def test_a_picture_is_a_name_in_its_folder(name: str) -> None:
 
 def test_pictures_have_no_sound(folder: Path, tmp_path: Path) -> None:
     media = Media(str(folder))
-    for job in (CheckJob(media), TrainJob(media, str(tmp_path / "anna.s2l"))):
+    for job in (CheckJob(media), TrainJob(media, str(tmp_path / "anna.s2l"), consent=True)):
         with pytest.raises(NoSound, match="have no sound") as caught:
             getattr(s2l_core, job.verb)(job)
         assert caught.value.hint == "Name a recording of the speaker's voice."

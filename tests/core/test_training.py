@@ -27,7 +27,7 @@ SECONDS = 20.0
 
 
 def training(path: Path, seed: int = 0) -> TrainJob:
-    return TrainJob(Media(str(SPEAKER), 0.0, SECONDS), str(path), "Demo", preset="draft", seed=seed)
+    return TrainJob(Media(str(SPEAKER), 0.0, SECONDS), str(path), "Demo", preset="draft", seed=seed, consent=True)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_held_out_lips_follow_speech_and_nothing_else_changes(trained: dict[str,
 def test_other_lip_models_go_the_same_way(architecture: Architecture, tmp_path: Path) -> None:
     name: PresetName = "paper" if architecture == "paper" else "draft"
     preset = replace(PRESETS[name], appearance_steps=1, depth_steps=0, architecture=architecture)
-    job = TrainJob(Media(str(SPEAKER), 0.0, 12.0), str(tmp_path / "demo.s2l"), preset=name)
+    job = TrainJob(Media(str(SPEAKER), 0.0, 12.0), str(tmp_path / "demo.s2l"), preset=name, consent=True)
     phases: list[str] = []
 
     def listen(event: Event) -> None:

@@ -80,4 +80,3 @@ def test_a_head_that_never_turned_has_a_region_too() -> None:
     region = trust_region(np.zeros((5, 3)), 0.0)
     assert region.degrees_outside(facing(0.0)) == 0.0
     assert region.degrees_outside(facing(region.margin + 4.0)) == pytest.approx(4.0, abs=1e-3)
-    np.testing.assert_allclose(region.bounds[:2], [[-region.margin, region.margin]] * 2)

@@ -179,17 +179,33 @@ def test_cancel_reaches_a_job_that_waits(engine: Engine) -> None:
         ('{"jsonrpc": "2.0", "id": 1, "method": 5}', -32600),
         ('{"jsonrpc": "2.0", "id": 1, "method": "check", "params": [1]}', -32600),
         ('{"jsonrpc": "2.0", "method": "check", "params": {}}', -32600),
+        ('{"jsonrpc": "2.0", "id": true, "method": "check", "params": {}}', -32600),
+        (f'{{"jsonrpc": "2.0", "id": "{"x" * 30_000_000}", "method": "check", "params": {{}}}}', -32600),
+        (f'{{"jsonrpc": "2.0", "id": {"1" * 5000}, "method": "check", "params": {{}}}}', -32700),
+        ('"' + "x" * (64 * 1024 * 1024 + 10) + '"', -32700),
         ('{"jsonrpc": "2.0", "id": 1, "method": "fly"}', -32601),
+        (f'{{"jsonrpc": "2.0", "id": 1, "method": "{"x" * 30_000_000}"}}', -32601),
+        (f'{{"jsonrpc": "2.0", "id": 1, "method": "check", "params": {{"{"x" * 30_000_000}": 1}}}}', -32602),
         ('{"jsonrpc": "2.0", "id": 1, "method": "__getattr__"}', -32601),
         ('{"jsonrpc": "2.0", "id": 1, "method": "check", "params": {"footage": 3}}', -32602),
         ('{"jsonrpc": "2.0", "id": 1, "method": "check", "params": {"verb": "info"}}', -32602),
     ],
+    ids=lambda value: str(value)[:60],
 )
 def test_a_wrong_line_is_refused_and_the_worker_goes_on(engine: Engine, line: str, number: int) -> None:
     engine.send_line(line)
-    assert engine.receive()["error"]["code"] == number
+    error = engine.receive()["error"]
+    assert error["code"] == number
+    assert len(error["message"]) < 200
     engine.send(id=9, method="check", params=FOOTAGE)
     assert engine.receive_answer()["id"] == 9
+
+
+def test_true_cancels_nothing(engine: Engine) -> None:
+    engine.send(id=1, method="train", params=TRAINING)
+    engine.send(id=2, method="cancel", params={"id": True})
+    assert engine.receive_answer() == {"id": 2, "result": None}
+    assert engine.receive()["method"] == "progress"
 
 
 @pytest.mark.parametrize(
