@@ -15,8 +15,8 @@ LIBRARY = ROOT / "s2l_core"
 
 # The parts of the library from the bottom up: a part imports its own row and those above it, never those below.
 ROWS = [
-    {"errors", "events", "jobs", "version"},
-    {"device", "estimates", "files", "losses"},
+    {"errors", "events", "jobs", "json_text", "version"},
+    {"device", "estimates", "files", "losses", "tensor_file"},
     {"kept"},
     {"media"},
     {"face", "geometry", "speech", "synchrony", "camera_path", "trust", "light"},
@@ -57,7 +57,7 @@ ROWS = [
     {"terminal"},
     {"cli", "worker"},
 ]
-WITHOUT_DEPENDENCIES = {"__init__", "errors", "estimates", "events", "execution", "jobs", "version", "worker"}
+WITHOUT_DEPENDENCIES = {"__init__", "errors", "estimates", "events", "execution", "jobs", "json_text", "version", "worker"}
 
 
 def modules(*folders: str) -> list[Path]:
