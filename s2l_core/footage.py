@@ -124,11 +124,13 @@ def prepare(
     """
     report = report or Report()
     info = probe(media)
-    if known is not None and len(known.shape) != open_detector(landmarks, device).layout.count:
-        raise BadJob(
-            f"The speaker was trained with a different landmark model than {landmarks!r}.",
-            "Select the one it was trained with.",
-        )
+    if known is not None:
+        layout = open_detector(landmarks, device).layout
+        if (len(known.shape), len(known.noise_px)) != (layout.count, len(layout.rigid)):
+            raise BadJob(
+                f"The speaker was trained with a different landmark model than {landmarks[:200]!r}.",
+                "Select the one it was trained with.",
+            )
     fingerprint = fingerprint_media(media, report)
     kept = _kept(fingerprint, media, landmarks)
     found = kept.once("landmarks", lambda: _find_landmarks(_around(media), info, landmarks, device, kept, report))

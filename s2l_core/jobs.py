@@ -33,6 +33,8 @@ Clock = Literal["picture", "sound"]
 _LARGEST_SIDE = 8192
 _MOST_PICTURES, _LONGEST_NAME = 1_000_000, 255
 _RIGID_TOLERANCE = 1e-3
+_LARGEST_SEED = 2**63 - 1
+"""What a seed may be, for PyTorch as for NumPy."""
 
 
 @dataclass(frozen=True)
@@ -235,7 +237,7 @@ class TrainJob:
         landmarks: As in :class:`CheckJob`.
         speech: What is heard of speech: ``"log-mel"``, or the folder of a HuBERT or wav2vec 2.0 network, and after a
             ``#`` the number of one of its layers.
-        seed: The same job with the same seed gives the same speaker on the CPU.
+        seed: From 0 to 2**63 - 1. The same job with the same seed gives the same speaker on the CPU.
         consent: Whether the person in the footage agreed to it; kept in the file.
         any_sound: Whether to train although the lips do not move with the sound.
     """
@@ -253,6 +255,10 @@ class TrainJob:
     seed: int = 0
     consent: bool = False
     any_sound: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed <= _LARGEST_SEED:
+            raise BadJob(f"A seed must be a whole number from 0 to {_LARGEST_SEED}.")
 
 
 @dataclass(frozen=True)
@@ -275,6 +281,8 @@ class DubJob:
             speech. Empty means that the mouth does in pauses what the speaker's does, and closes in silence.
         rest_strength: Curve over the output: how much of that closing takes place, from 0 to 1.
         landmarks: As in :class:`CheckJob`; of the kind that the speaker was trained with.
+        speech_network: Folder of the network by which the speaker hears, for a speaker file of another machine; once
+            named it is remembered. Empty means that it is log-mel, or was named on this machine before.
 
     A curve is one value, or values evenly spaced from the first frame to the last, linear between.
     """
@@ -292,6 +300,7 @@ class DubJob:
     rest_strength: tuple[float, ...] = (1.0,)
     landmarks: str = "bundled"
     device: Device = "auto"
+    speech_network: str = ""
 
     def __post_init__(self) -> None:
         if self.rate:
@@ -379,6 +388,9 @@ class EvaluateJob:
         speaker_path: The ``.s2l`` file.
         footage: The training footage, where it has moved; None means where it was.
         voice: Its sound, where that has moved.
+        landmarks: The ``.task`` file that the speaker was trained with, which is not opened because a speaker file
+            names it; empty for landmarks that are installed.
+        speech_network: As in :class:`DubJob`.
     """
 
     verb: ClassVar[str] = "evaluate"
@@ -386,6 +398,8 @@ class EvaluateJob:
     footage: Media | None = None
     voice: Media | None = None
     device: Device = "auto"
+    landmarks: str = ""
+    speech_network: str = ""
 
 
 @dataclass(frozen=True)

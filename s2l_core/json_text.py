@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ def read(path: str | Path, most: int) -> Any:
         OSError: The file is missing or cannot be read.
         ValueError: As :func:`parse`, or it is no regular file, or too large.
     """
-    if not stat.S_ISREG(os.stat(path).st_mode):
+    if not stat.S_ISREG(Path(path).stat().st_mode):
         raise ValueError("it is no regular file")
     with Path(path).open("rb") as file:
         content = file.read(most + 1)

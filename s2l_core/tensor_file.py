@@ -1,4 +1,4 @@
-"""Tensors in safetensors files: with JSON fields and a checksum in their header, and looked at before they are loaded."""
+"""Safetensors files with JSON fields and a checksum in their header, which is looked at before tensors are loaded."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def are_finite(tensors: Iterable[Tensor]) -> bool:
         if tensor.dtype not in _EXPONENTS or not tensor.numel():
             continue
         integers, exponent = _EXPONENTS[tensor.dtype]
-        if int((tensor.contiguous().view(integers) & exponent).max()) == exponent:
+        if int((tensor.detach().contiguous().view(integers) & exponent).max()) == exponent:
             return False
     return True
 
@@ -190,5 +190,5 @@ def _checksum(text: str, tensors: Mapping[str, Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name]
         value = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), value)
-        value = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy(), value)
+        value = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, value)
     return f"{value:08x}"

@@ -55,7 +55,9 @@ def read_origin(values: Any) -> Origin:
         )
     except (BadJob, AttributeError, KeyError, TypeError, OverflowError) as error:
         raise ValueError("it is no training") from error
-    if not isinstance(job, TrainJob) or not all(is_text(word, _LONGEST_WORD) for word in (origin.version, origin.device)):
+    if not isinstance(job, TrainJob) or not all(
+        is_text(word, _LONGEST_WORD) for word in (origin.version, origin.device)
+    ):
         raise ValueError("it is no training")
     if not 0.0 < origin.seconds < _LONGEST_SECONDS:
         raise ValueError("it has no length")

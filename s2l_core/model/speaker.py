@@ -113,15 +113,16 @@ class SpeakerModel:
             architecture: Of the lip model.
             bands: Numbers in a row of features of speech. Others than log-mel are heard in the same way by every
                 architecture.
+            device: Of the networks; on ``"meta"`` they have sizes, and no memory yet.
         """
-        box = face.lips.rectangle
-        lip = ARCHITECTURES[architecture](box.width, box.height)
-        if bands != MEL_BANDS:
-            lip.speech = SpeechEncoder(SPOKEN_SIZE, bands)
-        pixels = LookPixels.of(face)
+        box, pixels = face.lips.rectangle, LookPixels.of(face)
         surroundings, border = (3 * int(mask.sum()) for mask in (pixels.around, pixels.border))
-        look = LookModel(surroundings, border, lip_shape_size, SPOKEN_SIZE)
-        return cls(name, face, architecture, lip, look, BlendNet(), BlendNet(), known_head)
+        with torch.device(device):
+            lip = ARCHITECTURES[architecture](box.width, box.height)
+            if bands != MEL_BANDS:
+                lip.speech = SpeechEncoder(SPOKEN_SIZE, bands)
+            look = LookModel(surroundings, border, lip_shape_size, SPOKEN_SIZE)
+            return cls(name, face, architecture, lip, look, BlendNet(), BlendNet(), known_head)
 
     @property
     def networks(self) -> dict[str, nn.Module]:

@@ -59,7 +59,9 @@ def refuse_misfits(tensors: Mapping[str, Tensor], wanted: Mapping[str, Kind]) ->
     """
     found = {name: kind_of(tensor) for name, tensor in tensors.items()}
     identity = found.pop(IDENTITY, Kind(torch.float32, (IDENTITY_SIZE,)))
-    if not is_portrait(found.pop(PORTRAIT, Kind(torch.uint8, (0,)))) or identity != Kind(torch.float32, (IDENTITY_SIZE,)):
+    if not is_portrait(found.pop(PORTRAIT, Kind(torch.uint8, (0,)))) or identity != Kind(
+        torch.float32, (IDENTITY_SIZE,)
+    ):
         raise ValueError("what tells of the face is something else")
     if found != wanted:
         raise ValueError("the tensors are others than the header asks for")

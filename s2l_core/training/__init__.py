@@ -27,7 +27,8 @@ from ..media.video import probe
 from ..model.speaker import SpeakerModel
 from ..regions import lip_shape_size
 from ..speech.features import HOP_SECONDS
-from ..speech.sources import open_source
+from ..speech.named_networks import name_network
+from ..speech.sources import LOG_MEL, open_source, split_source
 from ..synchrony import refuse_foreign
 from ..version import VERSION
 from .appearance import appearance_stages
@@ -74,6 +75,9 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
     device = choose_device(job.device)
     preset = preset or PRESETS[job.preset]
     source = open_source(job.speech, device.type)
+    if source.name != LOG_MEL:
+        folder, _ = split_source(source.name)
+        name_network(folder, folder)
     footage, speech = _open_footage(job, device, report)
     split = split_footage(footage, preset.early_stopping)
     measured = (footage.times >= split["held_out"][0]) & ~footage.somebody_else

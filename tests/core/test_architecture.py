@@ -57,7 +57,17 @@ ROWS = [
     {"terminal"},
     {"cli", "worker"},
 ]
-WITHOUT_DEPENDENCIES = {"__init__", "errors", "estimates", "events", "execution", "jobs", "json_text", "version", "worker"}
+WITHOUT_DEPENDENCIES = {
+    "__init__",
+    "errors",
+    "estimates",
+    "events",
+    "execution",
+    "jobs",
+    "json_text",
+    "version",
+    "worker",
+}
 
 
 def modules(*folders: str) -> list[Path]:
