@@ -13,18 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import safetensors.torch
 import torch
 from platformdirs import user_cache_path
-from safetensors import SafetensorError
 from torch import Tensor
 
+from . import tensor_file
 from .errors import Speech2LipError
 from .files import write_whole
 
 _KEPT_SECONDS = 30 * 24 * 3600.0
 SAVE_SECONDS = 10.0
 """How much work may be lost where a process is killed."""
+
+_KEY = "kept"
 
 Tensors = dict[str, Tensor]
 
@@ -65,8 +66,8 @@ class Kept:
         """Tensors that were remembered, or None."""
         path = self.path(name)
         try:
-            return None if path is None else safetensors.torch.load(path.read_bytes())
-        except (OSError, SafetensorError, ValueError):
+            return None if path is None else tensor_file.unpack(path.read_bytes(), _KEY)[1]
+        except (OSError, ValueError):
             return None
 
     def remember(self, name: str, tensors: Tensors) -> None:
@@ -74,7 +75,7 @@ class Kept:
         stored = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
         try:
             if path is not None:
-                write_whole(str(path), safetensors.torch.save(stored), lasting=False)
+                write_whole(str(path), tensor_file.pack(stored, _KEY, {}), lasting=False)
         except Speech2LipError:
             return
 

@@ -95,7 +95,9 @@ def unpack(content: bytes, key: str) -> tuple[dict[str, Any], Tensors]:
     except SafetensorError as error:
         raise ValueError(str(error)) from error
     refuse_damage(text, tensors, is_optional=False)
-    return dict(json_text.parse(text)), tensors
+    fields = json_text.parse(text)
+    del fields[_CHECKSUM]
+    return fields, tensors
 
 
 def read_header(file: BinaryIO, key: str, longest: int) -> Header:

@@ -38,7 +38,8 @@ ORIGIN = {
     "split": {"train": (0.0, 50.0), "watched": (51.0, 57.0), "held_out": (51.0, 57.0)},
     "fingerprint": "0" * 32,
 }
-Fields, Tensors = dict[str, Any], dict[str, Tensor]
+Fields = dict[str, Any]
+Tensors = dict[str, Tensor]
 
 
 @pytest.fixture(scope="module")
