@@ -16,7 +16,6 @@ where the footage has it. A head with an identity rotation looks along +z, towar
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
 
+from . import json_text
 from .errors import BadJob, CameraPathUnreadable, FileMissing
 from .geometry.axes import poses_from_blender
 from .geometry.camera import Array, Intrinsics, invert_pose
@@ -85,10 +85,10 @@ def read_camera_path(path: str) -> CameraPath:
     try:
         if Path(path).stat().st_size > _LARGEST_FILE:
             raise CameraPathUnreadable(f"{path} is too large to be a camera path.")
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
+        document = json_text.read(path, _LARGEST_FILE)
     except OSError as error:
         raise FileMissing(f"{path} cannot be read: {error.strerror}.", "Check the permissions of the file.") from error
-    except (ValueError, RecursionError):
+    except ValueError:
         raise CameraPathUnreadable(f"{path} is not valid JSON.") from None
     try:
         return parse_camera_path(document)

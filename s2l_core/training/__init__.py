@@ -140,6 +140,9 @@ def split_footage(footage: Footage, early_stopping: bool = False) -> dict[str, t
     if not early_stopping:
         return {"train": (start, last), "watched": (held_out, end), "held_out": (held_out, end)}
     watched = _moment_before(footage, _HELD_OUT_SHARE + _WATCHED_SHARE) - _GAP_SECONDS
+    shown = footage.times[footage.track.found & (footage.times < last)]
+    if not (shown >= watched).any():  # then it is as many frames as that, before the face is gone
+        watched = float(shown[-max(1, round(_WATCHED_SHARE * len(shown)))])
     return {"train": (start, watched - _GAP_SECONDS), "watched": (watched, last), "held_out": (held_out, end)}
 
 
