@@ -8,15 +8,15 @@ import stat
 from pathlib import Path
 from typing import Any
 
-_MOST_DIGITS = 40
-"""Of a whole number: those of the state of a random generator have 39."""
+_MOST_DIGITS = 1000
+"""Of a whole number, which takes time that grows with their square."""
 
 
 def parse(text: str | bytes) -> Any:
     """The values of a JSON text. Numbers that are not finite, which JSON does not have, are None.
 
     Raises:
-        ValueError: It is no JSON, is nested deeper than Python reads, or holds a whole number of more than 40 digits.
+        ValueError: It is no JSON, is nested deeper than Python reads, or holds a whole number of more than 1000 digits.
     """
     try:
         return json.loads(text, parse_int=_whole_number, parse_float=_number, parse_constant=lambda name: None)

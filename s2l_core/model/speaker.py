@@ -44,6 +44,7 @@ from .speaker_fields import (
 )
 
 SCHEMA_VERSION = 5
+_LATEST_SCHEMA = 999
 _KEY = "speech2lip"
 _LARGEST_FILE, _LONGEST_HEADER = 256_000_000, 16_000_000
 """In bytes. A file has 5 to 15 MB, and a long header where it names all pictures of its footage."""
@@ -273,7 +274,7 @@ def _read_header(path: str) -> tuple[dict[str, Any], str]:
         schema = fields["schema"]
     except (KeyError, TypeError, ValueError) as error:
         raise _broken(path) from error
-    if type(schema) is not int:
+    if type(schema) is not int or not 0 < schema <= _LATEST_SCHEMA:
         raise _broken(path)
     if schema > SCHEMA_VERSION:
         raise SpeakerFileNewer(f"{path} has schema {schema}; this version reads {SCHEMA_VERSION}.")

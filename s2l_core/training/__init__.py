@@ -83,6 +83,7 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
     measured = (footage.times >= split["held_out"][0]) & ~footage.somebody_else
     if footage.track.found[measured].mean() < _LEAST_HELD_OUT_SHARE:
         raise TooFewFaces(f"The last tenth of {job.footage.path}, on which the speaker is measured, shows no face.")
+    split = watch_faces(split, footage)
     prepared = time.monotonic()
 
     usable = footage.times < split["train"][1]
@@ -140,10 +141,19 @@ def split_footage(footage: Footage, early_stopping: bool = False) -> dict[str, t
     if not early_stopping:
         return {"train": (start, last), "watched": (held_out, end), "held_out": (held_out, end)}
     watched = _moment_before(footage, _HELD_OUT_SHARE + _WATCHED_SHARE) - _GAP_SECONDS
-    shown = footage.times[footage.track.found & (footage.times < last)]
-    if not (shown >= watched).any():  # then it is as many frames as that, before the face is gone
-        watched = float(shown[-max(1, round(_WATCHED_SHARE * len(shown)))])
     return {"train": (start, watched - _GAP_SECONDS), "watched": (watched, last), "held_out": (held_out, end)}
+
+
+def watch_faces(split: dict[str, tuple[float, float]], footage: Footage) -> dict[str, tuple[float, float]]:
+    """A split of footage, watched where a face is to be seen: if there is none in that part, from earlier on, so that as
+    many frames show one.
+    """
+    begin, end = split["watched"]
+    shown = footage.times[footage.track.found & (footage.times < end)]
+    if (shown >= begin).any():
+        return split
+    begin = float(shown[-max(1, round(_WATCHED_SHARE * len(shown)))])
+    return {**split, "train": (split["train"][0], begin - _GAP_SECONDS), "watched": (begin, end)}
 
 
 def _moment_before(footage: Footage, share: float) -> float:

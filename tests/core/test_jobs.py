@@ -195,3 +195,10 @@ def test_rates_are_exact_fractions(text: str, rate: Fraction | None) -> None:
 def test_what_is_no_rate_is_refused(text: str) -> None:
     with pytest.raises(BadJob):
         parse_rate(text)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 10**400])
+def test_a_seed_that_no_generator_takes_is_refused_at_once(seed: int) -> None:
+    with pytest.raises(BadJob, match="seed"):
+        TrainJob(Media("take.mp4"), "ada.s2l", seed=seed)
+    assert TrainJob(Media("take.mp4"), "ada.s2l", seed=2**63 - 1).seed == 2**63 - 1
