@@ -158,11 +158,11 @@ def _matrices(entries: list[dict[str, Any]], name: str) -> Array:
     """The matrices of that name, in the library's axes."""
     for place, entry in enumerate(entries):
         values = entry.get(name)
-        if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
+        if not isinstance(values, list) or not all(value is None or type(value) in (int, float) for value in values):
             raise CameraPathUnreadable(f"Camera {place} must have {name}, a list of 16 numbers.")
         try:
             rigid = is_rigid(tuple(map(float, values)))
-        except OverflowError:
+        except (OverflowError, TypeError):  # a number that is not finite is None
             rigid = False
         if not rigid:
             raise CameraPathUnreadable(f"{name} of camera {place} is not a rigid 4 x 4 matrix, row by row.")

@@ -145,8 +145,8 @@ def split_footage(footage: Footage, early_stopping: bool = False) -> dict[str, t
 
 
 def watch_faces(split: dict[str, tuple[float, float]], footage: Footage) -> dict[str, tuple[float, float]]:
-    """A split of footage, watched where a face is to be seen: if there is none in that part, from earlier on, so that as
-    many frames show one.
+    """A split of footage with a face to be watched: if there is none in that part, it begins earlier, so that as many
+    frames show one.
     """
     begin, end = split["watched"]
     shown = footage.times[footage.track.found & (footage.times < end)]
