@@ -18,7 +18,9 @@ from . import json_text
 
 Tensors = dict[str, Tensor]
 
-_CHECKSUM = "checksum"
+CHECKSUM = "checksum"
+"""The field that :func:`pack` adds."""
+
 _MOST_DIMENSIONS = 8
 _DTYPES = {
     "BOOL": torch.bool,
@@ -77,7 +79,7 @@ def pack(tensors: Mapping[str, Tensor], key: str, fields: Mapping[str, Any]) -> 
         key: Under which the header has the fields.
         fields: JSON values, to which ``"checksum"`` is added; numbers that are not finite become None.
     """
-    empty = json.dumps({**json_text.parse(json.dumps(fields)), _CHECKSUM: ""})
+    empty = json.dumps({**json_text.parse(json.dumps(fields)), CHECKSUM: ""})
     text = _with_checksum(empty, "", _checksum(empty, tensors))
     return bytes(safetensors.torch.save(dict(tensors), {key: text}))
 
@@ -91,12 +93,10 @@ def unpack(content: bytes, key: str) -> tuple[dict[str, Any], Tensors]:
     length = int.from_bytes(content[:8], "little")
     text = parse_header(content[8 : 8 + length], key, 8 + length).text
     try:
-        tensors = safetensors.torch.load(content)
-    except SafetensorError as error:
-        raise ValueError(str(error)) from error
-    refuse_damage(text, tensors, is_optional=False)
-    fields = json_text.parse(text)
-    del fields[_CHECKSUM]
+        fields, tensors = dict(json_text.parse(text)), safetensors.torch.load(content)
+    except (KeyError, RuntimeError, SafetensorError, TypeError) as error:
+        raise ValueError("it holds no fields or no tensors") from error
+    refuse_damage(text, fields.pop(CHECKSUM, None), tensors)
     return fields, tensors
 
 
@@ -138,23 +138,17 @@ def parse_header(text: bytes, key: str, start: int) -> Header:
     return Header(fields, listing)
 
 
-def refuse_damage(text: str, tensors: Mapping[str, Tensor], is_optional: bool = True) -> None:
+def refuse_damage(text: str, checksum: Any, tensors: Mapping[str, Tensor]) -> None:
     """Raise where fields and tensors are not those that the checksum was taken of.
 
     Args:
         text: The JSON object with the fields.
+        checksum: The field :data:`CHECKSUM`.
         tensors: All tensors of the file, contiguous, on the CPU.
-        is_optional: Whether there may be no checksum, as in files of earlier versions.
 
     Raises:
-        ValueError: The checksum is another one or missing, or the text is no JSON object.
+        ValueError: The checksum is another one, or none.
     """
-    fields = json_text.parse(text)
-    if not isinstance(fields, dict):
-        raise ValueError("its fields are none")
-    if is_optional and _CHECKSUM not in fields:
-        return
-    checksum = fields.get(_CHECKSUM)
     if not isinstance(checksum, str) or _checksum(_with_checksum(text, checksum, ""), tensors) != checksum:
         raise ValueError("its checksum is another one")
 
@@ -182,8 +176,8 @@ def _listed(values: Any, start: int) -> Listed:
 
 def _with_checksum(text: str, before: str, after: str) -> str:
     """Fields with another checksum: their last."""
-    front, mark, back = text.rpartition(f'"{_CHECKSUM}": "{before}"')
-    return f'{front}"{_CHECKSUM}": "{after}"{back}' if mark else text
+    front, mark, back = text.rpartition(f'"{CHECKSUM}": "{before}"')
+    return f'{front}"{CHECKSUM}": "{after}"{back}' if mark else text
 
 
 def _checksum(text: str, tensors: Mapping[str, Tensor]) -> str:

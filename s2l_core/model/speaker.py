@@ -188,7 +188,8 @@ class SpeakerModel:
             wanted = {name: stored_kind_of(tensor) for name, tensor in speaker._states().items()}
             wanted |= {name: kind_of(tensor) for name, tensor in speaker._others().items()}
             refuse_misfits(tensors, wanted)
-            tensor_file.refuse_damage(text, tensors)
+            if tensor_file.CHECKSUM in fields:  # files of earlier versions have none
+                tensor_file.refuse_damage(text, fields[tensor_file.CHECKSUM], tensors)
             speaker._take(tensors)
         except _DAMAGES as error:
             raise _broken(path) from error

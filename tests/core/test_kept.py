@@ -59,7 +59,9 @@ def test_a_bit_that_was_lost_is_noticed(here: Kept, place: int) -> None:
     assert here.recall("depth") is None
 
 
-@pytest.mark.parametrize("metadata", [None, {"kept": "{}"}, {"kept": '{"checksum": ""}'}, {"state": "{}"}])
+@pytest.mark.parametrize(
+    "metadata", [None, {"kept": "{}"}, {"kept": "3"}, {"kept": "["}, {"kept": '{"checksum": ""}'}, {"state": "{}"}]
+)
 def test_what_somebody_else_has_put_there_is_computed_again(here: Kept, metadata: dict[str, str] | None) -> None:
     path = here.path("depth")
     assert path is not None
