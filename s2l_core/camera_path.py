@@ -16,7 +16,6 @@ where the footage has it. A head with an identity rotation looks along +z, towar
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
 
+from . import json_text
 from .errors import BadJob, CameraPathUnreadable, FileMissing
 from .geometry.axes import poses_from_blender
 from .geometry.camera import Array, Intrinsics, invert_pose
@@ -85,10 +85,10 @@ def read_camera_path(path: str) -> CameraPath:
     try:
         if Path(path).stat().st_size > _LARGEST_FILE:
             raise CameraPathUnreadable(f"{path} is too large to be a camera path.")
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
+        document = json_text.read(path, _LARGEST_FILE)
     except OSError as error:
         raise FileMissing(f"{path} cannot be read: {error.strerror}.", "Check the permissions of the file.") from error
-    except (ValueError, RecursionError):
+    except ValueError:
         raise CameraPathUnreadable(f"{path} is not valid JSON.") from None
     try:
         return parse_camera_path(document)
@@ -158,11 +158,11 @@ def _matrices(entries: list[dict[str, Any]], name: str) -> Array:
     """The matrices of that name, in the library's axes."""
     for place, entry in enumerate(entries):
         values = entry.get(name)
-        if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
+        if not isinstance(values, list) or not all(value is None or type(value) in (int, float) for value in values):
             raise CameraPathUnreadable(f"Camera {place} must have {name}, a list of 16 numbers.")
         try:
             rigid = is_rigid(tuple(map(float, values)))
-        except OverflowError:
+        except (OverflowError, TypeError):  # a number that is not finite is None
             rigid = False
         if not rigid:
             raise CameraPathUnreadable(f"{name} of camera {place} is not a rigid 4 x 4 matrix, row by row.")

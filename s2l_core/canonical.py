@@ -13,6 +13,7 @@ from .face.mesh import fill_depth, rasterise_depth, round_depth, skull_depth, tr
 from .footage import Footage
 from .geometry.camera import Intrinsics, Rectangle, head_angles, project, transform
 from .geometry.mapping import CanonicalView
+from .jobs import is_rigid
 
 _WIDEST_LIPS = 160
 """Pixels that the lip rectangle is wide at most; finer detail is lost to compression in most footage."""
@@ -23,6 +24,8 @@ _AROUND_FACE = {"left": 0.25, "right": 0.25, "top": 0.6, "bottom": 0.15}
 _LONGEST_HEAD = 192
 """Pixels that the longer side of the head has at most."""
 _CALM_SHARE = 0.3
+_LARGEST_SIDE, _FARTHEST_PIXEL, _FARTHEST_MM = 1024, 1e6, 1e5
+"""Bounds of what a file may describe: sides of a rectangle, places in an image, and depths."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,12 @@ class CanonicalFace:
     mouth_box: tuple[float, float, float, float]
 
     def to(self, device: torch.device | str) -> CanonicalFace:
-        head = CanonicalHead(_to(self.head.view, device), self.head.mask.to(device), self.head.confidence.to(device))
+        head = replace(
+            self.head,
+            view=_to(self.head.view, device),
+            mask=self.head.mask.to(device),
+            confidence=self.head.confidence.to(device),
+        )
         return replace(self, lips=_to(self.lips, device), surroundings=_to(self.surroundings, device), head=head)
 
 
@@ -168,29 +176,55 @@ def from_description(description: dict[str, Any], tensors: dict[str, torch.Tenso
     """The inverse of :func:`to_description` and :func:`to_tensors`.
 
     Raises:
-        KeyError, TypeError, ValueError: The description is not one, or the tensors do not belong to it.
+        KeyError, TypeError, ValueError, OverflowError: The description is not one, or the tensors do not belong to it.
     """
 
     def build(name: str) -> CanonicalView:
         values = description[name]
-        fx, fy, cx, cy, width, height = (float(value) for value in values["intrinsics"])
-        rectangle = Rectangle(*(int(value) for value in values["rectangle"]))
-        pose = torch.tensor(values["pose"], dtype=torch.float32).reshape(4, 4)
-        depth = layer(f"{name}.depth", rectangle)
-        return CanonicalView(depth, rectangle, Intrinsics(fx, fy, cx, cy, int(width), int(height)), pose)
+        rectangle, pose = _rectangle(values["rectangle"]), torch.tensor(values["pose"], dtype=torch.float32)
+        if pose.shape != (4, 4) or not is_rigid(tuple(pose.flatten().tolist())):
+            raise ValueError(f"the pose of {name} is not rigid")
+        return CanonicalView(layer(f"{name}.depth", rectangle), rectangle, read_camera(values["intrinsics"]), pose)
 
     def layer(name: str, rectangle: Rectangle) -> torch.Tensor:
         values = tensors[name].float()
-        if values.shape != (rectangle.height, rectangle.width) or not values.isfinite().all():
+        if values.shape != (rectangle.height, rectangle.width) or not values.abs().max() < _FARTHEST_MM:
             raise ValueError(f"{name} does not fit its rectangle")
         return values
 
     left, top, right, bottom = (float(value) for value in description["mouth_box"])
+    if not (-_FARTHEST_PIXEL < left < right < _FARTHEST_PIXEL and -_FARTHEST_PIXEL < top < bottom < _FARTHEST_PIXEL):
+        raise ValueError("the mouth box is none")
     head = build("head")
     mask, confidence = (layer(f"head.{name}", head.rectangle) for name in ("mask", "confidence"))
     return CanonicalFace(
         build("lips"), build("surroundings"), CanonicalHead(head, mask > 0.5, confidence), (left, top, right, bottom)
     )
+
+
+def read_camera(values: list[Any]) -> Intrinsics:
+    """A camera from what a file says: fx, fy, cx, cy, width, height.
+
+    Raises:
+        TypeError, ValueError, OverflowError: The values are no camera.
+    """
+    fx, fy, cx, cy = (float(value) for value in values[:4])
+    width, height = (_whole(value, 1, _FARTHEST_PIXEL) for value in values[4:])
+    if not (0.0 < fx < _FARTHEST_PIXEL and 0.0 < fy < _FARTHEST_PIXEL and max(abs(cx), abs(cy)) < _FARTHEST_PIXEL):
+        raise ValueError("the camera is none")
+    return Intrinsics(fx, fy, cx, cy, width, height)
+
+
+def _rectangle(values: list[Any]) -> Rectangle:
+    left, top = (_whole(value, -_FARTHEST_PIXEL, _FARTHEST_PIXEL) for value in values[:2])
+    width, height = (_whole(value, 1, _LARGEST_SIDE) for value in values[2:])
+    return Rectangle(left, top, width, height)
+
+
+def _whole(value: Any, least: float, most: float) -> int:
+    if type(value) is not int or not least <= value <= most:
+        raise ValueError("a number of pixels is none")
+    return value
 
 
 def with_tensors(face: CanonicalFace, tensors: dict[str, torch.Tensor]) -> CanonicalFace:

@@ -116,6 +116,14 @@ def build_parser() -> argparse.ArgumentParser:
     dubbing.add_argument("speaker", help="the speaker's .s2l file")
     dubbing.add_argument("footage", help=f"video of that speaker: {_VIDEO}")
     dubbing.add_argument("voice", help="the words to say: a sound file, or a video with sound")
+    hearing = argparse.ArgumentParser(add_help=False)
+    hearing.add_argument(
+        "--speech-network",
+        default="",
+        metavar="FOLDER",
+        help="the network by which the speaker hears, for a speaker file of another machine: named once, it is "
+        "remembered",
+    )
     dubbing.add_argument("--voice-start", type=float, default=0.0, metavar="S", help="first second of the voice to use")
     dubbing.add_argument(
         "--voice-end", type=float, metavar="S", help="second at which to end (default: the voice's end)"
@@ -192,7 +200,7 @@ def build_parser() -> argparse.ArgumentParser:
     offset.add_argument("footage", help=f"the speaker's video: {_VIDEO}")
     add_voice(offset)
 
-    dub = add_verb("dub", _dub_job, "Put new words into a speaker's mouth.", dubbing, sight, span)
+    dub = add_verb("dub", _dub_job, "Put new words into a speaker's mouth.", dubbing, hearing, sight, span)
     dub.add_argument("output", help="the .mp4, .mov or .mkv file, or the folder of pictures, to write")
     add_track(dub)
     dub.add_argument("--format", choices=_choices(Format), default="h264", help="how to write it (default: h264)")
@@ -201,15 +209,18 @@ def build_parser() -> argparse.ArgumentParser:
         "--layer", choices=_choices(Layer), default="picture", help="whole pictures, or the mouth alone with alpha"
     )
 
-    preview = add_verb("preview", _preview_job, "Dub one frame only.", dubbing, sight, span)
+    preview = add_verb("preview", _preview_job, "Dub one frame only.", dubbing, hearing, sight, span)
     preview.add_argument("picture", help="the PNG file to write")
     add_track(preview)
     preview.add_argument("--frame", type=int, default=0, metavar="N", help="of the dub (default: 0, the first)")
 
-    evaluate = add_verb("evaluate", _evaluate_job, "Measure a speaker on the footage that it did not see.")
+    evaluate = add_verb("evaluate", _evaluate_job, "Measure a speaker on the footage that it did not see.", hearing)
     evaluate.add_argument("speaker", help="the speaker's .s2l file")
     evaluate.add_argument("--footage", help="the training footage, where it has moved")
     evaluate.add_argument("--voice", help="its sound, where it is not in the video")
+    evaluate.add_argument(
+        "--landmarks", default="", metavar="TASK", help="the .task file that it was trained with, if it was with one"
+    )
 
     describe = add_verb("describe", _describe_job, "Tell what a speaker file says about itself.")
     describe.add_argument("speaker", help="the speaker's .s2l file")
@@ -294,6 +305,7 @@ def _dub(options: argparse.Namespace, output_path: str, encoding: Encoding) -> D
         encoding=encoding,
         landmarks=options.landmarks,
         device=options.device,
+        speech_network=options.speech_network,
     )
 
 
@@ -308,7 +320,9 @@ def _offset_job(options: argparse.Namespace) -> Job:
 
 def _evaluate_job(options: argparse.Namespace) -> Job:
     footage, voice = _media(options.footage), _media(options.voice)
-    return EvaluateJob(options.speaker, footage, voice, options.device)
+    return EvaluateJob(
+        options.speaker, footage, voice, options.device, options.landmarks, speech_network=options.speech_network
+    )
 
 
 def _describe_job(options: argparse.Namespace) -> Job:

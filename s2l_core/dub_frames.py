@@ -11,13 +11,16 @@ import torch
 from numpy.typing import NDArray
 
 from .compositing import lift
+from .errors import BadJob
 from .events import Report
+from .face.layout import LAYOUTS
 from .footage import Footage, prepare
 from .jobs import DubJob, Media, parse_rate
 from .media.audio import SPEECH_RATE
 from .media.mix import CONTEXT_SECONDS, Context
 from .media.raster import Picture, with_change
 from .model.speaker import SpeakerModel
+from .regions import lip_shape_size
 from .reliability import REASONS, Reliability, judge_frame, judge_frames
 from .rendering import BATCH, MouthRenderer, rest_in_silence, speech_track
 from .schedule import frames_in_order, frames_to_show
@@ -29,6 +32,8 @@ def open_footage(media: Media, landmarks: str, speaker: SpeakerModel, device: to
     """Footage to be dubbed: the speaker alone is followed in it, with the head that is known from training. It may show
     no face at all; errors and phases as :func:`s2l_core.footage.prepare`.
     """
+    if lip_shape_size(LAYOUTS[len(speaker.known_head.shape)]) != len(speaker.look.shape.mean):
+        raise BadJob("The speaker's lips were seen with a different landmark model than the head.", "Train it anew.")
     return prepare(
         media, landmarks, device.type, report, faceless=True, known=speaker.known_head, identity=speaker.identity
     )

@@ -24,8 +24,9 @@ from .media.encodings import codec_of, refuse_loss
 from .media.mix import read_context, read_voice, sources, tell_tracks
 from .media.sequence import files_of
 from .media.video import probe, raster_of_span
+from .model.origin import Origin, as_figure, read_origin
 from .model.speaker import SpeakerModel
-from .rendering import BATCH
+from .rendering import BATCH, open_hearing
 from .version import VERSION
 
 CHUNK = 16 * BATCH
@@ -64,6 +65,7 @@ def _dub(job: DubJob, report: Report) -> dict[str, Any]:
     refuse_loss(job.encoding, job.footage.path, raster)
     device = choose_device(job.device)
     speaker = SpeakerModel.load(job.speaker_path, device)
+    open_hearing(speaker, job.speech_network)
     voice_track = tell_tracks(job.voice, report)
     speech, sound = read_voice(job.voice)
     footage = open_footage(job.footage, job.landmarks, speaker, device, report)
@@ -108,12 +110,14 @@ def _dub(job: DubJob, report: Report) -> dict[str, Any]:
 
 
 def _training_of(speaker: SpeakerModel) -> dict[str, Any]:
-    """What a result tells of how its speaker was trained."""
-    job = speaker.origin.get("job")
+    """What a result tells of how its speaker was trained; None where the file does not say it."""
+    origin: Origin | None = None
+    with suppress(ValueError):
+        origin = read_origin(speaker.origin)
     return {
-        "speaker_seed": job.get("seed") if isinstance(job, dict) else None,
-        "speaker_version": speaker.origin.get("version"),
-        "speaker_mouth_psnr": speaker.metrics.get("mouth_psnr"),
+        "speaker_seed": origin and origin.job.seed,
+        "speaker_version": origin and origin.version,
+        "speaker_mouth_psnr": as_figure(speaker.metrics.get("mouth_psnr")),
     }
 
 

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from . import json_text
 from .jobs import CheckJob, DubJob, PresetName, TrainJob
 
 _MOST_SECONDS_OF_A_PIECE = 100.0
 _CORRECTIONS = (0.1, 10.0)
+_LARGEST = 1e9
+"""Whatever is measured is smaller."""
+_LONGEST_WORD, _MOST_CORRECTIONS, _LARGEST_FILE = 100, 100, 100_000
 _NEWEST = 0.3
 """What the newest job counts in a correction."""
 
@@ -91,7 +94,7 @@ class Calibration:
         before = self.corrections.get(verb, 1.0)
         ratio = before * max(taken, 1e-3) / max(estimated, 1e-3)
         after = math.exp((1 - _NEWEST) * math.log(before) + _NEWEST * math.log(_bounded(ratio)))
-        return Calibration(**{**asdict(self), "corrections": {**self.corrections, verb: _bounded(after)}})
+        return replace(self, corrections={**self.corrections, verb: _bounded(after)})
 
 
 @dataclass(frozen=True)
@@ -158,8 +161,8 @@ def to_json(calibration: Calibration) -> str:
 def from_json(text: str) -> Calibration | None:
     """A calibration that :func:`to_json` wrote; None if the text is anything else."""
     try:
-        return from_values(json.loads(text))
-    except (ValueError, RecursionError):
+        return from_values(json_text.parse(text))
+    except ValueError:
         return None
 
 
@@ -168,7 +171,9 @@ def from_values(values: Any) -> Calibration | None:
     if not isinstance(values, dict) or {each.name for each in fields(Calibration)} != set(values):
         return None
     corrections = values["corrections"]
-    if not isinstance(corrections, dict) or not all(isinstance(values[name], str) for name in ("version", "device")):
+    if not isinstance(corrections, dict) or len(corrections) > _MOST_CORRECTIONS:
+        return None
+    if not all(json_text.is_text(values[name], _LONGEST_WORD) for name in ("version", "device")):
         return None
     pieces = {name: value for name, value in values.items() if name.endswith("_seconds")}
     if not all(_is_number(value) and 0.0 < value < _MOST_SECONDS_OF_A_PIECE for value in pieces.values()):
@@ -181,7 +186,7 @@ def from_values(values: Any) -> Calibration | None:
 def load_calibration(path: str) -> Calibration | None:
     """A calibration from a file; None where there is none."""
     try:
-        return from_json(Path(path).read_text(encoding="utf-8"))
+        return from_values(json_text.read(path, _LARGEST_FILE))
     except (OSError, ValueError):
         return None
 
@@ -209,7 +214,7 @@ def _between(value: float, places: tuple[float, ...], values: tuple[float, ...])
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST
 
 
 def _bounded(correction: float) -> float:

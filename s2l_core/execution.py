@@ -13,7 +13,7 @@ from typing import Any
 from .errors import EngineIncomplete, InternalError, OutOfMemory, Speech2LipError
 from .events import Report
 from .jobs import Job
-from .plain_values import plain
+from .json_text import plain
 
 # OpenMP's threads spin while they wait, unless this is set before torch is imported. Beside Blender or another job
 # that made training on two cores up to eight times slower.

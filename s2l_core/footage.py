@@ -17,7 +17,7 @@ from .errors import BadJob, FootageTooShort, NoFace, NotAVideo, TooFewFaces
 from .events import Report
 from .face.following import FaceFollower, Sighting
 from .face.landmarks import open_detector
-from .face.layout import IBUG68, MESH468, LandmarkLayout, mouth_opening
+from .face.layout import LAYOUTS, LandmarkLayout, mouth_opening
 from .face.tracking import HeadTrack, KnownHead, find_shots, no_head, track_head
 from .files import state_of
 from .geometry.camera import Intrinsics
@@ -28,7 +28,6 @@ from .media.video import Frame, VideoInfo, probe, read_frames, slack
 
 _CACHE_VERSION = 7
 _TIME_TOLERANCE = 1e-3
-_LAYOUTS = {layout.count: layout for layout in (MESH468, IBUG68)}
 _LEAST_FACE_SHARE = 0.5
 _SHORTEST_SECONDS = 10.0
 _READ_BLOCK = 1 << 20
@@ -125,17 +124,19 @@ def prepare(
     """
     report = report or Report()
     info = probe(media)
-    if known is not None and len(known.shape) != open_detector(landmarks, device).layout.count:
-        raise BadJob(
-            f"The speaker was trained with a different landmark model than {landmarks!r}.",
-            "Select the one it was trained with.",
-        )
+    if known is not None:
+        layout = open_detector(landmarks, device).layout
+        if (len(known.shape), len(known.noise_px)) != (layout.count, len(layout.rigid)):
+            raise BadJob(
+                f"The speaker was trained with a different landmark model than {landmarks[:200]!r}.",
+                "Select the one it was trained with.",
+            )
     fingerprint = fingerprint_media(media, report)
     kept = _kept(fingerprint, media, landmarks)
     found = kept.once("landmarks", lambda: _find_landmarks(_around(media), info, landmarks, device, kept, report))
     kept.forget_rows("found")
     times, points = found["times"].numpy(), found["points"].numpy()
-    layout = _LAYOUTS[points.shape[1]]
+    layout = LAYOUTS[points.shape[1]]
     around = _around(media)
     cast = tell_people_apart(around, info, times, points, layout, landmarks, device, identity, kept, report)
     points = cast.points

@@ -43,6 +43,8 @@ _MOST_VALUES = 4_000_000  # of a list: a curve of 18 hours at 60 frames per seco
 _MOST_OBJECTS = 10_000  # of a list
 _RATE = re.compile(r"[0-9]{1,12}(\.[0-9]{0,18}|/[0-9]{1,12})?")
 _RIGID_TOLERANCE = 1e-3
+_LARGEST_SEED = 2**63 - 1
+"""What a seed may be, for PyTorch as for NumPy."""
 
 
 @dataclass(frozen=True)
@@ -245,7 +247,7 @@ class TrainJob:
         landmarks: As in :class:`CheckJob`.
         speech: What is heard of speech: ``"log-mel"``, or the folder of a HuBERT or wav2vec 2.0 network, and after a
             ``#`` the number of one of its layers.
-        seed: The same job with the same seed gives the same speaker on the CPU.
+        seed: From 0 to 2**63 - 1. The same job with the same seed gives the same speaker on the CPU.
         consent: Whether the person in the footage agreed to it; without it nothing is trained. Kept in the file.
         any_sound: Whether to train although the lips do not move with the sound.
     """
@@ -263,6 +265,10 @@ class TrainJob:
     seed: int = 0
     consent: bool = False
     any_sound: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed <= _LARGEST_SEED:
+            raise BadJob(f"A seed must be a whole number from 0 to {_LARGEST_SEED}.")
 
 
 @dataclass(frozen=True)
@@ -285,6 +291,8 @@ class DubJob:
             speech. Empty means that the mouth does in pauses what the speaker's does, and closes in silence.
         rest_strength: Curve over the output: how much of that closing takes place, from 0 to 1.
         landmarks: As in :class:`CheckJob`; of the kind that the speaker was trained with.
+        speech_network: Folder of the network by which the speaker hears, for a speaker file of another machine; once
+            named it is remembered. Empty means that it is log-mel, or was named on this machine before.
 
     A curve is one value, or values evenly spaced from the first frame to the last, linear between.
     """
@@ -302,6 +310,7 @@ class DubJob:
     rest_strength: tuple[float, ...] = (1.0,)
     landmarks: str = "bundled"
     device: Device = "auto"
+    speech_network: str = ""
 
     def __post_init__(self) -> None:
         if self.rate:
@@ -389,6 +398,9 @@ class EvaluateJob:
         speaker_path: The ``.s2l`` file.
         footage: The training footage, where it has moved; None means where it was.
         voice: Its sound, where that has moved.
+        landmarks: The ``.task`` file that the speaker was trained with, which is not opened because a speaker file
+            names it; empty for landmarks that are installed.
+        speech_network: As in :class:`DubJob`.
     """
 
     verb: ClassVar[str] = "evaluate"
@@ -396,6 +408,8 @@ class EvaluateJob:
     footage: Media | None = None
     voice: Media | None = None
     device: Device = "auto"
+    landmarks: str = ""
+    speech_network: str = ""
 
 
 @dataclass(frozen=True)

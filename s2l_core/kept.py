@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import safetensors.torch
 import torch
 from platformdirs import user_cache_path
-from safetensors import SafetensorError
 from torch import Tensor
 
+from . import tensor_file
 from .errors import Speech2LipError
 from .events import Report
 from .files import TEMPORARY, remove_files, write_whole
@@ -29,6 +28,8 @@ _KEPT_SECONDS = 30 * 24 * 3600.0
 _OUR_FILES = rf".*\.(safetensors|jpg)({TEMPORARY})?|lock"
 SAVE_SECONDS = 10.0
 """How much work may be lost where a process is killed."""
+
+_KEY = "kept"
 
 Tensors = dict[str, Tensor]
 
@@ -89,8 +90,8 @@ class Kept:
         """Tensors that were remembered, or None."""
         path = self.path(name)
         try:
-            return None if path is None else safetensors.torch.load(path.read_bytes())
-        except (OSError, SafetensorError, ValueError):
+            return None if path is None else tensor_file.unpack(path.read_bytes(), _KEY)[1]
+        except (OSError, ValueError):
             return None
 
     def remember(self, name: str, tensors: Tensors) -> None:
@@ -98,7 +99,7 @@ class Kept:
         stored = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
         try:
             if path is not None:
-                write_whole(str(path), safetensors.torch.save(stored), lasting=False)
+                write_whole(str(path), tensor_file.pack(stored, _KEY, {}), lasting=False)
         except Speech2LipError:
             return
 

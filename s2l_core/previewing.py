@@ -18,6 +18,7 @@ from .media.mix import read_context, read_voice, sources
 from .media.pictures import write_picture
 from .media.sequence import files_of
 from .model.speaker import SpeakerModel
+from .rendering import open_hearing
 
 _AROUND_SECONDS = 0.4
 _PICTURE = Encoding("png")
@@ -47,6 +48,7 @@ def _preview(job: PreviewJob, report: Report) -> dict[str, Any]:
     started, dub = time.monotonic(), job.dub
     device = choose_device(dub.device)
     speaker = SpeakerModel.load(dub.speaker_path, device)
+    open_hearing(speaker, dub.speech_network)
     speech, _ = read_voice(dub.voice)
     footage = open_footage(_part_to_look_at(job, speaker), dub.landmarks, speaker, device, report)
     frames = DubFrames(replace(dub, encoding=_PICTURE), speaker, footage, speech, read_context(dub.voice))

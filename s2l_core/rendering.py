@@ -21,13 +21,43 @@ from .model.speaker import SpeakerModel
 from .regions import Observer, lip_shapes, regions_to_tensor
 from .speech.encoder import CODE_SECONDS, SpeechEncoder, codes_at
 from .speech.features import normalise_loudness
+from .speech.named_networks import name_network, named_network
 from .speech.silence import IN_SILENCE, curve_at, resting
-from .speech.sources import open_source
+from .speech.sources import LOG_MEL, SpeechSource, open_source, split_source
 
 BATCH = 8
 """Frames that are rendered together: more is no faster on a CPU and takes memory."""
 
 _LEAST_SPEECH = SPEECH_RATE // 10
+
+
+def open_hearing(speaker: SpeakerModel, folder: str = "") -> SpeechSource:
+    """What gives a speaker's features of speech.
+
+    A speaker file names the folder of a network, and may come from anybody: it is opened only if the user has named it
+    on this machine.
+
+    Args:
+        speaker: On the device to compute on.
+        folder: Where the network that the file names is on this machine, as the user says now; it is remembered. Empty
+            means that it was named before.
+
+    Raises:
+        FileMissing, SpeechFeaturesUnavailable: What gives the speaker's features of speech is not there.
+        BadJob: It was not named on this machine, or is another one than the speaker was trained with.
+    """
+    name = speaker.source
+    if name == LOG_MEL and folder:
+        raise BadJob(f"{speaker.name} hears by log-mel, not by the network in {folder}.", "Name no network.")
+    if name != LOG_MEL:
+        named, layer = split_source(name)
+        if folder:
+            name_network(named, folder)
+        name = f"{named_network(named)}{layer}"
+    source = open_source(name, next(speaker.lip.parameters()).device.type)
+    if source.bands != len(speaker.lip.speech.silence):
+        raise BadJob(f"{name} is not what the speaker was trained with.", "Put that in its place.")
+    return source
 
 
 def speech_track(speaker: SpeakerModel, speech: NDArray[np.float32], level_db: float | None = None) -> Tensor:
@@ -39,13 +69,10 @@ def speech_track(speaker: SpeakerModel, speech: NDArray[np.float32], level_db: f
         level_db: Its level, see :func:`s2l_core.speech.features.speech_level`; None measures it.
 
     Raises:
-        FileMissing, SpeechFeaturesUnavailable: What gives the speaker's features of speech is not there.
-        BadJob: It is another one than the speaker was trained with.
+        Speech2LipError: As :func:`open_hearing`.
     """
     device = next(speaker.lip.parameters()).device
-    source = open_source(speaker.source, device.type)
-    if source.bands != len(speaker.lip.speech.silence):
-        raise BadJob(f"{speaker.source} is not what the speaker was trained with.", "Put that in its place.")
+    source = open_hearing(speaker)
     padded = np.pad(speech, (0, max(0, _LEAST_SPEECH - len(speech))))
     features = torch.from_numpy(source.features(normalise_loudness(padded, level_db))).to(device)
     encoder = speaker.lip.speech

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 
 from . import events, standard_streams
 from .errors import InternalError, Speech2LipError
-from .plain_values import plain, to_json
+from .json_text import plain, to_json
 from .standard_streams import Forgiving
 
 Listener = Callable[[events.Event], None]

@@ -26,7 +26,7 @@ from .errors import BadJob, Cancelled, InternalError, Speech2LipError
 from .events import Event, Report
 from .execution import run_job
 from .jobs import JOB_TYPES, from_document
-from .plain_values import to_json
+from .json_text import to_json
 
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, JOB_FAILED = -32700, -32600, -32601, -32602, -32000
 _STDIN, _STDOUT, _STDERR = 0, 1, 2

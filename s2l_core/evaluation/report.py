@@ -16,14 +16,18 @@ from ..device import choose_device
 from ..dubbing import dub
 from ..errors import BadJob, PerceptionUnavailable
 from ..events import Report
+from ..face.landmarks import INSTALLED
 from ..files import temporary_folder
-from ..footage import Footage, prepare
-from ..jobs import DubJob, EvaluateJob, Media, TrainJob, from_document
+from ..footage import Footage, fingerprint_media, prepare
+from ..jobs import DubJob, EvaluateJob, Media, TrainJob
 from ..media.audio import SPEECH_RATE, read_speech
 from ..media.mix import Context, read_context, read_voice
+from ..media.video import probe
 from ..model.look import evenly
+from ..model.origin import Origin, read_origin
 from ..model.perception import Lpips, load_lpips
 from ..model.speaker import SpeakerModel
+from ..rendering import open_hearing
 from .drivers import Driver, canonical_lips, dub_driver, painted, speaker_driver, written
 from .ruler import Ruler
 
@@ -48,9 +52,54 @@ def evaluate(job: EvaluateJob, report: Report | None = None) -> dict[str, Any]:
     report = report or Report()
     device = choose_device(job.device)
     speaker = SpeakerModel.load(job.speaker_path, device)
-    trained = from_document(speaker.origin.get("job"))
-    if not isinstance(trained, TrainJob):
-        raise BadJob(f"{job.speaker_path} does not say what it was trained on.")
+    origin = _origin(job, speaker)
+    trained = origin.job
+    open_hearing(speaker, job.speech_network)
+    media, voice = trained.footage, trained.voice or trained.footage
+    probe(media)
+    if fingerprint_media(media, report) != speaker.origin.get("fingerprint"):
+        raise BadJob(f"{media.path} is not the footage that {job.speaker_path} was trained on.")
+    whole = prepare(media, trained.landmarks, device.type, report, known=speaker.known_head, identity=speaker.identity)
+    footage, said, context = open_span(trained, speaker, origin.held_out, report)
+    perception = available_lpips(device, report)
+    ruler = Ruler(footage, speaker.face, origin.held_out, perception=perception, report=report)
+    columns = measure(ruler, speaker, footage, said, context, mean_lips(speaker.face, whole, origin.train))
+
+    def drive(sound: NDArray[np.float32], audio_only: bool) -> Driver:
+        if audio_only:
+            return speaker_driver(speaker, footage, sound, audio_only)
+        return dub_driver(speaker, footage, sound, report)
+
+    speech = read_speech(voice)
+    sounds = other_sounds(speech, origin.train[1] - media.start, ruler.seconds)
+    driven = measure_driving(ruler, drive, sounds)
+    with temporary_folder() as folder:
+        movie, line = str(folder / "dub.mp4"), _part(voice, media, origin.held_out)
+        moments = tuple(footage.times.tolist())
+        dubbed = DubJob(job.speaker_path, footage.media, line, movie, moments=moments, device=job.device)
+        dub(replace(dubbed, landmarks=trained.landmarks), report)
+        encoded = ruler.measure(written(speaker.face, movie, footage), said)
+    in_whole = Ruler(whole, speaker.face, origin.held_out, perception=perception, report=report)
+    return {
+        **columns,
+        **driven,
+        "h264": encoded,
+        "whole_clip": in_whole.measure(dub_driver(speaker, whole, speech, report), speech),
+        "renderer_alone": in_whole.measure(speaker_driver(speaker, whole, speech), speech),
+    }
+
+
+def _origin(job: EvaluateJob, speaker: SpeakerModel) -> Origin:
+    """What the file of a speaker says of its training, with footage and sound where the user says that they are.
+
+    Raises:
+        BadJob: It says nothing of it, or names a landmark model that the user did not name.
+    """
+    try:
+        origin = read_origin(speaker.origin)
+    except ValueError as error:
+        raise BadJob(f"{job.speaker_path} does not say what it was trained on.") from error
+    trained = origin.job
     if job.footage is not None:
         given = job.footage
         media = replace(
@@ -59,37 +108,14 @@ def evaluate(job: EvaluateJob, report: Report | None = None) -> dict[str, Any]:
         trained = replace(trained, footage=media)
     if job.voice is not None:
         trained = replace(trained, voice=job.voice)
-    media, voice = trained.footage, trained.voice or trained.footage
-    whole = prepare(media, trained.landmarks, device.type, report, known=speaker.known_head, identity=speaker.identity)
-    if whole.fingerprint != speaker.origin.get("fingerprint"):
-        raise BadJob(f"{media.path} is not the footage that {job.speaker_path} was trained on.")
-    split = speaker.origin["split"]
-    footage, said, context = open_span(trained, speaker, split["held_out"], report)
-    perception = available_lpips(device, report)
-    ruler = Ruler(footage, speaker.face, split["held_out"], perception=perception, report=report)
-    columns = measure(ruler, speaker, footage, said, context, mean_lips(speaker.face, whole, split["train"]))
-
-    def drive(sound: NDArray[np.float32], audio_only: bool) -> Driver:
-        if audio_only:
-            return speaker_driver(speaker, footage, sound, audio_only)
-        return dub_driver(speaker, footage, sound, report)
-
-    speech = read_speech(voice)
-    sounds = other_sounds(speech, split["train"][1] - media.start, ruler.seconds)
-    driven = measure_driving(ruler, drive, sounds)
-    with temporary_folder() as folder:
-        movie, line = str(folder / "dub.mp4"), _part(voice, media, split["held_out"])
-        moments = tuple(footage.times.tolist())
-        dub(DubJob(job.speaker_path, footage.media, line, movie, moments=moments, device=job.device), report)
-        encoded = ruler.measure(written(speaker.face, movie, footage), said)
-    in_whole = Ruler(whole, speaker.face, split["held_out"], perception=perception, report=report)
-    return {
-        **columns,
-        **driven,
-        "h264": encoded,
-        "whole_clip": in_whole.measure(dub_driver(speaker, whole, speech, report), speech),
-        "renderer_alone": in_whole.measure(speaker_driver(speaker, whole, speech), speech),
-    }
+    if job.landmarks:
+        trained = replace(trained, landmarks=job.landmarks)
+    elif trained.landmarks not in INSTALLED:
+        raise BadJob(
+            f"{job.speaker_path} was trained with the landmark model {trained.landmarks}.",
+            "If you trust that file, name it with --landmarks.",
+        )
+    return replace(origin, job=trained)
 
 
 def open_span(

@@ -85,6 +85,9 @@ class Network:
     Attributes:
         size: Side of the picture in pixels.
         sizes: Number of values in each output.
+
+    Raises:
+        LandmarksUnavailable: LiteRT is missing, or the model is damaged or another one.
     """
 
     def __init__(self, model: bytes) -> None:
@@ -100,18 +103,30 @@ class Network:
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise LandmarksUnavailable(f"A landmark model cannot be loaded: {error}.") from error
-        (picture,) = self._interpreter.get_input_details()
-        self._input = picture["index"]
-        self.size = int(picture["shape"][1])
-        outputs = self._interpreter.get_output_details()
+        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        shapes = [tuple(map(int, each["shape"])) for each in inputs]
+        self.size = shapes[0][1] if shapes and len(shapes[0]) == 4 else 0
+        if shapes != [(1, self.size, self.size, 3)] or {each["dtype"] for each in [*inputs, *outputs]} != {np.float32}:
+            raise LandmarksUnavailable("A landmark model does not take a picture.")
+        self._input = inputs[0]["index"]
         self._outputs = [output["index"] for output in outputs]
         self.sizes = [int(np.prod(output["shape"])) for output in outputs]
 
     def run(self, picture: np.ndarray) -> list[np.ndarray]:
-        """Outputs for a picture float32 (size, size, 3)."""
-        self._interpreter.set_tensor(self._input, picture[None])
-        self._interpreter.invoke()
-        return [self._interpreter.get_tensor(index) for index in self._outputs]
+        """Outputs for a picture float32 (size, size, 3).
+
+        Raises:
+            LandmarksUnavailable: The model is damaged: it cannot be run, or gives no numbers.
+        """
+        try:
+            self._interpreter.set_tensor(self._input, picture[None])
+            self._interpreter.invoke()
+            results = [self._interpreter.get_tensor(index) for index in self._outputs]
+        except (ValueError, RuntimeError) as error:
+            raise LandmarksUnavailable(f"A landmark model cannot be run: {error}.") from error
+        if not all(np.isfinite(result).all() for result in results):
+            raise LandmarksUnavailable("A landmark model gives values that are no numbers.")
+        return results
 
 
 class BlazeFace:

@@ -113,6 +113,10 @@ class LandmarkDetector(ABC):
         """
 
 
+INSTALLED = ("bundled", "face-alignment")
+"""The back-ends that are no file of the user's."""
+
+
 def open_detector(name: str, device: str = "cpu") -> LandmarkDetector:
     """The back-end of a name.
 
@@ -140,5 +144,5 @@ def open_detector(name: str, device: str = "cpu") -> LandmarkDetector:
 
         return MeshDetector(task_models(name))
     raise LandmarksUnavailable(
-        f"There are no landmarks called {name!r}.", "Use 'bundled', 'face-alignment' or the path of a .task file."
+        f"There are no landmarks called {name[:200]!r}.", "Use 'bundled', 'face-alignment' or the path of a .task file."
     )

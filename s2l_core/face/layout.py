@@ -93,6 +93,9 @@ IBUG68 = LandmarkLayout(
     face_top=_indices(27),
 )
 
+LAYOUTS = {layout.count: layout for layout in (MESH468, IBUG68)}
+"""By their numbers of landmarks."""
+
 
 def mouth_opening(points: np.ndarray, layout: LandmarkLayout) -> np.ndarray:
     """How far the mouth is open: inner-lip distance over face height (eye line to chin).

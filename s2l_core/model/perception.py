@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import PerceptionUnavailable
+from ..tensor_file import are_finite
 
 Trunk = Literal["alexnet", "vgg16"]
 
@@ -36,12 +37,14 @@ _NUMBERS = {
 }
 """Which of torchvision's numbered layers are convolutions."""
 _TROUBLE = (
+    AssertionError,
     AttributeError,
     EOFError,
     IndexError,
     KeyError,
     MemoryError,
     OSError,
+    OverflowError,
     RuntimeError,
     SafetensorError,
     TypeError,
@@ -50,6 +53,8 @@ _TROUBLE = (
 )
 """What reading a file may raise whose content nobody vouches for."""
 
+_LARGEST_FILE = 1_000_000_000
+"""Of the user's own weights in bytes; those of a whole VGG have 550 million."""
 _SHIFT = (0.485, 0.456, 0.406)
 _SCALE = (0.229, 0.224, 0.225)
 """Mean and deviation of the colours that the trunks were trained on."""
@@ -126,6 +131,8 @@ def load_lpips(trunk: Trunk = "alexnet") -> Lpips:
         weights = _from_torch(_read_state(own), trunk) if own else _from_flax(_read_package(trunk), trunk)
         model = Lpips(trunk)
         model.load_state_dict(weights)
+        if not are_finite(model.state_dict().values()):
+            raise ValueError("values that are no numbers")
     except metadata.PackageNotFoundError as error:
         raise PerceptionUnavailable(f"The weights of LPIPS are missing: {_PACKAGE} is not installed.") from error
     except _TROUBLE as error:
@@ -204,6 +211,8 @@ def _tensor(array: Any) -> Tensor:
 
 
 def _read_state(path: Path) -> Mapping[str, Tensor]:
+    if path.stat().st_size > _LARGEST_FILE:
+        raise ValueError("it is too large")
     if path.suffix == ".safetensors":
         return safetensors.torch.load_file(path)
     state = torch.load(path, map_location="cpu", weights_only=True)

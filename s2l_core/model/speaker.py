@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import safetensors.torch
@@ -14,33 +13,47 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from .. import json_text, tensor_file
 from ..canonical import CanonicalFace, from_description, to_description, to_tensors
 from ..errors import FileMissing, SpeakerFileBroken, SpeakerFileForeign, SpeakerFileNewer, SpeakerFileOlder
-from ..face.identity import IDENTITY_SIZE
+from ..face.layout import LAYOUTS
 from ..face.tracking import KnownHead
 from ..files import write_whole
-from ..geometry.camera import Intrinsics
 from ..jobs import Architecture
+from ..regions import lip_shape_size
 from ..speech.encoder import SpeechEncoder
 from ..speech.features import MEL_BANDS
-from ..speech.silence import Closing, PauseBehaviour
+from ..speech.silence import PauseBehaviour
 from ..speech.sources import LOG_MEL
 from ..version import VERSION
 from .blend import BlendNet
 from .lip import ARCHITECTURES, LipModel
 from .lip.base import SPOKEN_SIZE
 from .look import LookModel, LookPixels
+from .speaker_fields import (
+    IDENTITY,
+    KNOWN_HEAD,
+    PORTRAIT,
+    Kind,
+    is_portrait,
+    kind_of,
+    read_known_head,
+    read_pauses,
+    refuse_misfits,
+    stored_kind_of,
+)
 
 SCHEMA_VERSION = 5
+_LATEST_SCHEMA = 999
 _KEY = "speech2lip"
-_PORTRAIT = "portrait"
-_LONGEST_PAUSE, _LOWEST_DB = 10.0, -120.0
-_KNOWN_HEAD = ("shape", "noise_px", "acceleration")
-"""The arrays of a :class:`KnownHead`."""
-_IDENTITY = "identity"
-_LONGEST_HEADER = 16_000_000
-_HALF_PRECISION_FROM = 10_000
-"""Tensors of this many numbers are stored in 16 bits, which is finer than the 8 bits of a picture."""
+_LARGEST_FILE, _LONGEST_HEADER = 256_000_000, 16_000_000
+"""In bytes. A file has 5 to 15 MB, and a long header where it names all pictures of its footage."""
+_LONGEST_NAME, _LONGEST_SOURCE, _MOST_BANDS = 1000, 4096, 4096
+_DAMAGES = (
+    *(AttributeError, IndexError, KeyError, OSError, OverflowError, RuntimeError, TypeError, ValueError),
+    SafetensorError,
+)
+"""What is raised by a header that describes no speaker, and by tensors that are none."""
 
 
 @dataclass
@@ -89,6 +102,7 @@ class SpeakerModel:
         lip_shape_size: int,
         architecture: Architecture = "fast",
         bands: int = MEL_BANDS,
+        device: torch.device | str = "cpu",
     ) -> SpeakerModel:
         """Networks of the sizes that a canonical view asks for.
 
@@ -100,15 +114,16 @@ class SpeakerModel:
             architecture: Of the lip model.
             bands: Numbers in a row of features of speech. Others than log-mel are heard in the same way by every
                 architecture.
+            device: Of the networks; on ``"meta"`` they have sizes, and no memory yet.
         """
-        box = face.lips.rectangle
-        lip = ARCHITECTURES[architecture](box.width, box.height)
-        if bands != MEL_BANDS:
-            lip.speech = SpeechEncoder(SPOKEN_SIZE, bands)
-        pixels = LookPixels.of(face)
+        box, pixels = face.lips.rectangle, LookPixels.of(face)
         surroundings, border = (3 * int(mask.sum()) for mask in (pixels.around, pixels.border))
-        look = LookModel(surroundings, border, lip_shape_size, SPOKEN_SIZE)
-        return cls(name, face, architecture, lip, look, BlendNet(), BlendNet(), known_head)
+        with torch.device(device):
+            lip = ARCHITECTURES[architecture](box.width, box.height)
+            if bands != MEL_BANDS:
+                lip.speech = SpeechEncoder(SPOKEN_SIZE, bands)
+            look = LookModel(surroundings, border, lip_shape_size, SPOKEN_SIZE)
+            return cls(name, face, architecture, lip, look, BlendNet(), BlendNet(), known_head)
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -122,14 +137,11 @@ class SpeakerModel:
         return self
 
     def save(self, path: str) -> None:
-        """Write an ``.s2l`` file: safetensors with a JSON header.
+        """Write an ``.s2l`` file: safetensors with a JSON header, which has a checksum of everything.
 
         Raises:
             CannotWrite, DiskFull: See :func:`s2l_core.files.write_whole`.
         """
-        tensors: dict[str, Tensor] = {}
-        for prefix, network in self.networks.items():
-            tensors |= {f"{prefix}.{name}": tensor for name, tensor in network.state_dict().items()}
         header = {
             "schema": SCHEMA_VERSION,
             "name": self.name,
@@ -142,15 +154,15 @@ class SpeakerModel:
             "origin": self.origin,
             "metrics": self.metrics,
         }
-        stored = {name: _for_storage(tensor) for name, tensor in tensors.items()}
         # Half a millimetre, which is what 16 bits tell of a depth, would be seen as steps on a mesh.
-        stored |= {name: tensor.detach().cpu().contiguous() for name, tensor in to_tensors(self.face).items()}
-        stored |= {f"known_head.{name}": torch.from_numpy(getattr(self.known_head, name)) for name in _KNOWN_HEAD}
+        stored = self._others()
+        for name, tensor in self._states().items():
+            stored[name] = tensor.detach().cpu().contiguous().to(stored_kind_of(tensor).dtype)
         if self.identity is not None:
-            stored[_IDENTITY] = torch.from_numpy(np.asarray(self.identity, np.float32))
+            stored[IDENTITY] = torch.from_numpy(np.asarray(self.identity, np.float32))
         if self.portrait:
-            stored[_PORTRAIT] = torch.frombuffer(bytearray(self.portrait), dtype=torch.uint8)
-        write_whole(path, safetensors.torch.save(stored, {_KEY: json.dumps(header)}))
+            stored[PORTRAIT] = torch.frombuffer(bytearray(self.portrait), dtype=torch.uint8)
+        write_whole(path, tensor_file.pack(stored, _KEY, header))
 
     def synthetic_media(self, part: str) -> str:
         """What a file says of itself that shows a generated part of this speaker, e.g. ``"lips"``."""
@@ -167,27 +179,61 @@ class SpeakerModel:
             SpeakerFileOlder: An earlier version wrote it, whose networks were others.
             SpeakerFileBroken: It is cut short or damaged.
         """
-        header = read_header(path)
+        fields, text = _read_header(path)
         try:
-            tensors = safetensors.torch.load_file(path, device="cpu")
-            face = from_description(header["face"], tensors)
-            shape_size, architecture = int(header["lip_shape_size"]), header["architecture"]
-            bands = len(tensors["lip.speech.silence"])
-            known_head = _known_head(header["known_head"], tensors)
-            speaker = cls.untrained(str(header["name"]), face, known_head, shape_size, architecture, bands)
-            for prefix, network in speaker.networks.items():
-                length = len(prefix) + 1
-                state = {name[length:]: value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
-                network.load_state_dict(state)
-            speaker.pauses = _pauses(header["pauses"])
-            speaker.source = str(header["source"])
-            speaker.origin, speaker.metrics = dict(header["origin"]), dict(header["metrics"])
-            speaker.portrait = _to_bytes(tensors[_PORTRAIT]) if _PORTRAIT in tensors else b""
-            if _IDENTITY in tensors:
-                speaker.identity = tensors[_IDENTITY].double().numpy().reshape(IDENTITY_SIZE)
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
-            raise SpeakerFileBroken(f"{path} is cut short or damaged.") from error
+            if Path(path).stat().st_size > _LARGEST_FILE:
+                raise ValueError("it is too large")
+            tensors = safetensors.torch.load_file(path, device="cpu")  # mapped: what is not looked at takes no memory
+            speaker = cls._described(fields, tensors)
+            wanted = {name: stored_kind_of(tensor) for name, tensor in speaker._states().items()}
+            wanted |= {name: kind_of(tensor) for name, tensor in speaker._others().items()}
+            refuse_misfits(tensors, wanted)
+            if tensor_file.CHECKSUM in fields:  # files of earlier versions have none
+                tensor_file.refuse_damage(text, fields[tensor_file.CHECKSUM], tensors)
+            speaker._take(tensors)
+        except _DAMAGES as error:
+            raise _broken(path) from error
         return speaker.to(device)
+
+    @classmethod
+    def _described(cls, fields: dict[str, Any], tensors: dict[str, Tensor]) -> SpeakerModel:
+        """The speaker that a file describes, its networks without memory yet. Raises one of ``_DAMAGES``."""
+        (bands,) = tensors["lip.speech.silence"].shape
+        name, source, shape_size = fields["name"], fields["source"], fields["lip_shape_size"]
+        if not (json_text.is_text(name, _LONGEST_NAME) and json_text.is_text(source, _LONGEST_SOURCE)):
+            raise ValueError("a name is none")
+        if not 1 <= bands <= _MOST_BANDS or shape_size not in map(lip_shape_size, LAYOUTS.values()):
+            raise ValueError("a size is none")
+        face, known_head = from_description(fields["face"], tensors), read_known_head(fields["known_head"], tensors)
+        speaker = cls.untrained(name, face, known_head, shape_size, fields["architecture"], bands, device="meta")
+        speaker.pauses, speaker.source = read_pauses(fields["pauses"]), source
+        speaker.origin, speaker.metrics = dict(fields["origin"]), dict(fields["metrics"])
+        if PORTRAIT in tensors:
+            speaker.portrait = tensors[PORTRAIT].numpy().tobytes()
+        if IDENTITY in tensors:
+            speaker.identity = tensors[IDENTITY].double().numpy()
+        return speaker
+
+    def _states(self) -> dict[str, Tensor]:
+        """The tensors of the networks, by their names in a file."""
+        return {
+            f"{prefix}.{name}": tensor
+            for prefix, network in self.networks.items()
+            for name, tensor in network.state_dict(keep_vars=True).items()
+        }
+
+    def _others(self) -> dict[str, Tensor]:
+        """The tensors of a file that are those of no network."""
+        head = {f"known_head.{name}": torch.from_numpy(getattr(self.known_head, name)) for name in KNOWN_HEAD}
+        return head | {name: tensor.detach().cpu().contiguous() for name, tensor in to_tensors(self.face).items()}
+
+    def _take(self, tensors: dict[str, Tensor]) -> None:
+        """Give the networks memory, and what a file has for it."""
+        for prefix, network in self.networks.items():
+            begin = f"{prefix}."
+            network.to_empty(device="cpu")
+            state = {name.removeprefix(begin): value for name, value in tensors.items() if name.startswith(begin)}
+            network.load_state_dict(state)
 
 
 def read_header(path: str) -> dict[str, Any]:
@@ -195,74 +241,73 @@ def read_header(path: str) -> dict[str, Any]:
 
     Raises:
         FileMissing, SpeakerFileForeign, SpeakerFileNewer, SpeakerFileOlder: As :meth:`SpeakerModel.load`.
-        SpeakerFileBroken: The file ends inside its header.
+        SpeakerFileBroken: The file ends inside its header, or that is damaged.
     """
-    if not Path(path).is_file():
-        raise FileMissing(f"There is no file {path}.")
-    with Path(path).open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        text = file.read(min(length, _LONGEST_HEADER))
-    if not text.startswith(b'{"__metadata__":{"' + _KEY.encode()):
-        raise SpeakerFileForeign(f"{path} is not a speaker file.")
-    try:
-        header = json.loads(json.loads(text)["__metadata__"][_KEY])
-        schema = int(header["schema"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise SpeakerFileBroken(f"{path} is cut short or damaged.") from error
-    if schema > SCHEMA_VERSION:
-        raise SpeakerFileNewer(f"{path} has schema {schema}; this version reads {SCHEMA_VERSION}.")
-    if schema < SCHEMA_VERSION:
-        raise SpeakerFileOlder(f"{path} has schema {schema}; this version reads {SCHEMA_VERSION}.")
-    return dict(header)
+    return _read_header(path)[0]
 
 
 def read_portrait(path: str) -> bytes:
     """The JPEG of an ``.s2l`` file's speaker, without the rest of the file; nothing where there is none.
 
     Raises:
-        SpeakerFileBroken: The file is cut short or damaged.
+        FileMissing, SpeakerFileForeign, SpeakerFileBroken: As :func:`read_header`.
+    """
+    with _open(path) as file:
+        header = _header_of(file, path)
+        listed = header.listing.get(PORTRAIT)
+        if listed is None:
+            return b""
+        if not is_portrait(Kind(listed.dtype, listed.shape)):
+            raise _broken(path)
+        file.seek(listed.begin)
+        portrait = file.read(listed.end - listed.begin)
+    if len(portrait) != listed.end - listed.begin:
+        raise _broken(path)
+    return portrait
+
+
+def _read_header(path: str) -> tuple[dict[str, Any], str]:
+    """The fields of a header, and the text that they are in; errors as :func:`read_header`."""
+    with _open(path) as file:
+        text = _header_of(file, path).text
+    try:
+        fields = dict(json_text.parse(text))
+        schema = fields["schema"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise _broken(path) from error
+    if type(schema) is not int or not 0 < schema <= _LATEST_SCHEMA:
+        raise _broken(path)
+    if schema > SCHEMA_VERSION:
+        raise SpeakerFileNewer(f"{path} has schema {schema}; this version reads {SCHEMA_VERSION}.")
+    if schema < SCHEMA_VERSION:
+        raise SpeakerFileOlder(f"{path} has schema {schema}; this version reads {SCHEMA_VERSION}.")
+    return fields, text
+
+
+def _open(path: str) -> BinaryIO:
+    """Open a regular file: a pipe would keep its reader waiting.
+
+    Raises:
+        FileMissing: There is no such file, or it cannot be read.
     """
     try:
-        with safetensors.safe_open(path, "pt") as file:
-            return _to_bytes(file.get_tensor(_PORTRAIT)) if _PORTRAIT in file.keys() else b""  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise SpeakerFileBroken(f"{path} is cut short or damaged.") from error
+        if not Path(path).is_file():
+            raise FileMissing(f"There is no file {path}.")
+        return Path(path).open("rb")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise FileMissing(f"{path} cannot be read: {reason}.", "Check the permissions of the file.") from error
 
 
-def _pauses(description: dict[str, Any]) -> PauseBehaviour:
-    """The behaviour that a file describes.
-
-    Raises:
-        KeyError, TypeError, ValueError: The description is not one.
-    """
-    numbers = {name: float(value) for name, value in description["closing"].items()}
-    level_db, silence_db = float(description["level_db"]), float(description["silence_db"])
-    if not all(0.0 <= number <= _LONGEST_PAUSE for number in numbers.values()) or numbers["ramp"] == 0.0:
-        raise ValueError("the closing is not one")
-    if not (_LOWEST_DB <= level_db <= 0.0 and _LOWEST_DB <= silence_db <= 0.0):
-        raise ValueError("the levels are not ones")
-    return PauseBehaviour(level_db, Closing(**numbers), silence_db)
+def _header_of(file: BinaryIO, path: str) -> tensor_file.Header:
+    """The header of an open file; errors as :func:`read_header`."""
+    try:
+        return tensor_file.read_header(file, _KEY, _LONGEST_HEADER)
+    except tensor_file.ForeignFile as error:
+        raise SpeakerFileForeign(f"{path} is not a speaker file.") from error
+    except (OSError, ValueError) as error:
+        raise _broken(path) from error
 
 
-def _known_head(description: dict[str, Any], tensors: dict[str, Tensor]) -> KnownHead:
-    """The head that a file describes.
-
-    Raises:
-        KeyError, TypeError, ValueError: The description is not one, or the tensors do not belong to it.
-    """
-    shape, noise, acceleration = (tensors[f"known_head.{name}"].double() for name in _KNOWN_HEAD)
-    fx, fy, cx, cy, width, height = (float(value) for value in description["camera"])
-    numbers = torch.cat([shape.flatten(), noise.flatten(), acceleration.flatten(), torch.tensor([fx, fy, cx, cy])])
-    if shape.dim() != 2 or shape.shape[1] != 3 or acceleration.shape != (2,) or not numbers.isfinite().all():
-        raise ValueError("the head is not one")
-    camera = Intrinsics(fx, fy, cx, cy, int(width), int(height))
-    return KnownHead(shape.numpy(), noise.numpy(), acceleration.numpy(), camera, str(description["file"]))
-
-
-def _to_bytes(values: Tensor) -> bytes:
-    return values.to(torch.uint8).numpy().tobytes()
-
-
-def _for_storage(tensor: Tensor) -> Tensor:
-    tensor = tensor.detach().cpu().contiguous()
-    return tensor.half() if tensor.numel() >= _HALF_PRECISION_FROM else tensor
+def _broken(path: str) -> SpeakerFileBroken:
+    return SpeakerFileBroken(f"{path} is cut short or damaged.")

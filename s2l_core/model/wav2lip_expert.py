@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from ..errors import FileMissing, SyncExpertUnreadable
 from ..speech.features import SAMPLE_RATE
+from ..tensor_file import are_finite
 
 MEL_RATE = 80
 MEL_ROWS = 16
@@ -27,6 +28,8 @@ _PICTURES = 5
 _MEL_BANDS, _FFT_SIZE, _HOP = 80, 800, SAMPLE_RATE // MEL_RATE
 _LOWEST_HZ, _HIGHEST_HZ = 55.0, 7600.0
 _PRE_EMPHASIS = 0.97
+_LARGEST_FILE = 1_000_000_000
+"""Of weights in bytes; the public ones have 200 million with the state of their training."""
 _REFERENCE_DB, _FLOOR_DB, _RANGE = 20.0, -100.0, 4.0
 
 
@@ -97,18 +100,25 @@ def load_wav2lip_expert(path: str) -> Wav2LipExpert:
         raise FileMissing(f"There is no file {path}.")
     expert = Wav2LipExpert()
     try:
+        if Path(path).stat().st_size > _LARGEST_FILE:
+            raise ValueError("it is too large")
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
         state = {name.removeprefix("module."): value for name, value in content["state_dict"].items()}
         expert.load_state_dict(state)
+        if not are_finite(expert.state_dict().values()):
+            raise ValueError("it holds values that are no numbers")
     except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        OSError,
-        EOFError,
-        KeyError,
-        TypeError,
+        AssertionError,
         AttributeError,
+        EOFError,
+        IndexError,
+        KeyError,
+        OSError,
+        OverflowError,
+        RuntimeError,
+        TypeError,
         ValueError,
+        pickle.UnpicklingError,
     ) as error:
         raise SyncExpertUnreadable(
             f"{path} is damaged, or does not hold the weights of Wav2Lip's sync expert."

@@ -18,9 +18,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..errors import BadJob, FileMissing, SpeechFeaturesUnavailable
+from ..errors import BadJob, SpeechFeaturesUnavailable
 from ..events import Report
+from ..tensor_file import are_finite
 from .features import HOP_SECONDS, MEL_BANDS, SAMPLE_RATE, log_mel, silence_level
+from .named_networks import folder_at
 
 LOG_MEL = "log-mel"
 
@@ -28,6 +30,8 @@ _LOUDEST_NOISE, _NOISE_DEVIATION = 7.0, 0.7
 """Faint noise in log-mel, over digital silence: about 30 dB at most."""
 _PIECE_SECONDS, _CONTEXT_SECONDS = 20, 2
 """A network hears a recording in pieces, each with what comes before and after it: its memory grows with the square."""
+_MOST_DIGITS = 4
+"""Of the number of a layer."""
 _GAIN = 10.0
 """Brings speech of the normal loudness to an RMS of one, which these networks are trained with."""
 
@@ -150,14 +154,16 @@ def open_source(name: str, device: str = "cpu") -> SpeechSource:
     """
     if name == LOG_MEL:
         return LogMel()
-    path, mark, layer = name.rpartition("#")
-    if not (mark and layer.isdecimal()):
-        path, layer = name, ""
-    folder = Path(path).expanduser().resolve()
-    if not folder.is_dir():
-        raise FileMissing(f"There is no folder {folder} to take speech features from.", "Check its path.")
+    path, layer = split_source(name)
+    folder = folder_at(path)
     network = _load_network(folder).to(device)
-    return PretrainedFeatures(network, f"{folder}{mark if layer else ''}{layer}", int(layer) if layer else None)
+    return PretrainedFeatures(network, f"{folder}{layer}", int(layer[1:]) if layer else None)
+
+
+def split_source(name: str) -> tuple[str, str]:
+    """The folder of a network, and ``#`` with a layer, or nothing, of a name as :func:`open_source` takes it."""
+    path, mark, layer = name.rpartition("#")
+    return (path, mark + layer) if layer.isdecimal() and len(path) > 0 and len(layer) <= _MOST_DIGITS else (name, "")
 
 
 def files_of_source(name: str) -> tuple[str, ...]:
@@ -167,12 +173,19 @@ def files_of_source(name: str) -> tuple[str, ...]:
 
 
 def _load_network(folder: Path) -> Any:
+    """The network in a folder: of the kinds that transformers knows, for no program that lies there is run.
+
+    Raises:
+        SpeechFeaturesUnavailable: As :func:`open_source`, or its weights hold values that are no numbers.
+    """
     try:
         from transformers import AutoModel
     except ImportError as error:
         raise SpeechFeaturesUnavailable(f"The package transformers cannot be used: {error}.") from error
     try:
-        network = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
+        network = AutoModel.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, trust_remote_code=False
+        ).eval()
     except Exception as error:  # the package raises whatever its readers raise
         raise SpeechFeaturesUnavailable(
             f"{folder} cannot be read as a network: {error}.", "Choose a folder with config.json and model.safetensors."
@@ -181,5 +194,9 @@ def _load_network(folder: Path) -> Any:
         raise SpeechFeaturesUnavailable(
             f"{folder} holds a network of the kind {network.config.model_type}, which hears no sound.",
             "Choose HuBERT or wav2vec 2.0.",
+        )
+    if not are_finite(network.parameters()):
+        raise SpeechFeaturesUnavailable(
+            f"The weights in {folder} hold values that are no numbers.", "Copy the network again."
         )
     return network

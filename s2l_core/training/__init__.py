@@ -28,7 +28,8 @@ from ..media.video import probe
 from ..model.speaker import SpeakerModel
 from ..regions import lip_shape_size
 from ..speech.features import HOP_SECONDS
-from ..speech.sources import files_of_source, open_source
+from ..speech.named_networks import name_network
+from ..speech.sources import LOG_MEL, files_of_source, open_source, split_source
 from ..synchrony import refuse_foreign
 from ..version import VERSION
 from .appearance import appearance_stages
@@ -82,11 +83,15 @@ def _train(job: TrainJob, report: Report, preset: Preset, held: ExitStack) -> di
     started = time.monotonic()
     device = choose_device(job.device)
     source = open_source(job.speech, device.type)
+    if source.name != LOG_MEL:
+        folder, _ = split_source(source.name)
+        name_network(folder, folder)
     footage, speech = _open_footage(job, device, report)
     split = split_footage(footage, preset.early_stopping)
     measured = (footage.times >= split["held_out"][0]) & ~footage.somebody_else
     if footage.track.found[measured].mean() < _LEAST_HELD_OUT_SHARE:
         raise TooFewFaces(f"The last tenth of {job.footage.path}, on which the speaker is measured, shows no face.")
+    split = watch_faces(split, footage)
     prepared = time.monotonic()
 
     usable = footage.times < split["train"][1]
@@ -146,6 +151,18 @@ def split_footage(footage: Footage, early_stopping: bool = False) -> dict[str, t
         return {"train": (start, last), "watched": (held_out, end), "held_out": (held_out, end)}
     watched = _moment_before(footage, _HELD_OUT_SHARE + _WATCHED_SHARE) - _GAP_SECONDS
     return {"train": (start, watched - _GAP_SECONDS), "watched": (watched, last), "held_out": (held_out, end)}
+
+
+def watch_faces(split: dict[str, tuple[float, float]], footage: Footage) -> dict[str, tuple[float, float]]:
+    """A split of footage with a face to be watched: if there is none in that part, it begins earlier, so that as many
+    frames show one.
+    """
+    begin, end = split["watched"]
+    shown = footage.times[footage.track.found & (footage.times < end)]
+    if (shown >= begin).any():
+        return split
+    begin = float(shown[-max(1, round(_WATCHED_SHARE * len(shown)))])
+    return {**split, "train": (split["train"][0], begin - _GAP_SECONDS), "watched": (begin, end)}
 
 
 def _moment_before(footage: Footage, share: float) -> float:

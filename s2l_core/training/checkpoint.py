@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -10,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from .. import tensor_file
 from ..errors import Speech2LipError
 from ..files import write_whole
 from ..kept import SAVE_SECONDS, Kept
@@ -35,7 +33,7 @@ class State:
         seconds: That the steps of the stage took.
         random: State of the stage's NumPy generator.
         groups: Of the optimiser's parameters: learning rates and the like.
-        best_figure: The best figure that was seen in the stage, and at which step.
+        best_figure: The best figure that was seen in the stage, and at which step; None where none was a number.
     """
 
     tensors: dict[str, Tensor]
@@ -45,7 +43,7 @@ class State:
     seconds: float = 0.0
     random: dict[str, Any] = field(default_factory=dict)
     groups: list[dict[str, Any]] = field(default_factory=list)
-    best_figure: float = 0.0
+    best_figure: float | None = 0.0
     best_step: int = 0
 
     @classmethod
@@ -116,15 +114,13 @@ class Checkpoint:
         return None if self.path is None else self.path.with_suffix(".jpg")
 
     def load(self, networks: nn.Module) -> State | None:
-        """What was saved; None if nothing was, or it cannot be read, or it is of other networks."""
+        """What was saved; None if nothing was, or it is damaged, or it is of other networks."""
         if self.path is None:
             return None
         try:
-            with safetensors.safe_open(str(self.path), "pt") as file:
-                fields = json.loads(file.metadata()[_KEY])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            fields, tensors = tensor_file.unpack(self.path.read_bytes(), _KEY)
             state = State(tensors, **fields)
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+        except (OSError, TypeError, ValueError):
             return None
         saved, wanted = state.part("network"), networks.state_dict()
         alike = saved.keys() == wanted.keys() and all(saved[name].shape == wanted[name].shape for name in wanted)
@@ -137,7 +133,7 @@ class Checkpoint:
         fields = {name: value for name, value in vars(state).items() if name != "tensors"}
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}
         try:
-            write_whole(str(self.path), safetensors.torch.save(tensors, {_KEY: json.dumps(fields)}))
+            write_whole(str(self.path), tensor_file.pack(tensors, _KEY, fields))
         except Speech2LipError:
             return
 

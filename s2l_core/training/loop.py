@@ -109,7 +109,8 @@ class Loop:
         if state is not None and state.phase == stage.phase:
             averaged = _like(learnt, state.part("average"))
             best = _like(learnt, state.part("best")) or averaged
-            step, seconds, best_figure, best_step = state.step, state.seconds, state.best_figure, state.best_step
+            step, seconds, best_step = state.step, state.seconds, state.best_step
+            best_figure = -math.inf if state.best_figure is None else state.best_figure
             state.restore_optimiser(optimiser)
             state.restore_randomness(random)
 

@@ -15,8 +15,8 @@ LIBRARY = ROOT / "s2l_core"
 
 # The parts of the library from the bottom up: a part imports its own row and those above it, never those below.
 ROWS = [
-    {"errors", "events", "jobs", "locks", "plain_values", "standard_streams", "version"},
-    {"device", "estimates", "files", "losses"},
+    {"errors", "events", "jobs", "json_text", "locks", "standard_streams", "version"},
+    {"device", "estimates", "files", "losses", "tensor_file"},
     {"kept"},
     {"media"},
     {"face", "geometry", "speech", "synchrony", "camera_path", "trust", "light"},
@@ -65,8 +65,8 @@ WITHOUT_DEPENDENCIES = {
     "execution",
     "files",
     "jobs",
+    "json_text",
     "locks",
-    "plain_values",
     "standard_streams",
     "version",
     "worker",

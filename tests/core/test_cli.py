@@ -79,6 +79,14 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Verb], None]:
             "dub anna.s2l take.mp4 line.wav out.mp4 --voice-start 2 --rate 30000/1001 --remainder keep",
             DubJob("anna.s2l", Media("take.mp4"), Media("line.wav", 2.0), "out.mp4", "30000/1001", "keep"),
         ),
+        (
+            "dub anna.s2l take.mp4 line.wav out.mp4 --speech-network nets/hubert",
+            DubJob("anna.s2l", Media("take.mp4"), Media("line.wav"), "out.mp4", speech_network="nets/hubert"),
+        ),
+        (
+            "evaluate anna.s2l --landmarks face.task --speech-network hubert",
+            EvaluateJob("anna.s2l", landmarks="face.task", speech_network="hubert"),
+        ),
         ("train take.mp4 anna.s2l --consent", TrainJob(Media("take.mp4"), "anna.s2l", consent=True)),
         ("describe anna.s2l --picture anna.png", DescribeJob("anna.s2l", "anna.png")),
         (

@@ -257,3 +257,10 @@ def test_nobody_is_trained_without_consent(tmp_path: Path) -> None:
     job = TrainJob(Media("gone.mp4"), str(tmp_path / "anna.s2l"))
     with pytest.raises(ConsentMissing, match=r"Speaker Agreed.*--consent.*consent=True"):
         s2l_core.train(job)  # before the footage is looked for
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 10**400])
+def test_a_seed_that_no_generator_takes_is_refused_at_once(seed: int) -> None:
+    with pytest.raises(BadJob, match="seed"):
+        TrainJob(Media("take.mp4"), "ada.s2l", seed=seed)
+    assert TrainJob(Media("take.mp4"), "ada.s2l", seed=2**63 - 1).seed == 2**63 - 1

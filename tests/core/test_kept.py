@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
 from s2l_core.errors import Cancelled
@@ -45,6 +46,27 @@ def test_what_cannot_be_read_is_computed_again(here: Kept, damage: bytes) -> Non
     assert path is not None
     path.write_bytes(damage)
     assert here.recall("depth") is None
+
+
+@pytest.mark.parametrize("place", [20, 60, -1, -7])
+def test_a_bit_that_was_lost_is_noticed(here: Kept, place: int) -> None:
+    here.remember("depth", {"depth": torch.zeros(3)})
+    path = here.path("depth")
+    assert path is not None
+    damaged = bytearray(path.read_bytes())
+    damaged[place] ^= 1
+    path.write_bytes(damaged)
+    assert here.recall("depth") is None
+
+
+@pytest.mark.parametrize(
+    "metadata", [None, {"kept": "{}"}, {"kept": "3"}, {"kept": "["}, {"kept": '{"checksum": ""}'}, {"state": "{}"}]
+)
+def test_what_somebody_else_has_put_there_is_computed_again(here: Kept, metadata: dict[str, str] | None) -> None:
+    path = here.path("depth")
+    assert path is not None
+    path.write_bytes(safetensors.torch.save({"height": torch.zeros(3)}, metadata))
+    assert here.once("depth", lambda: {"depth": torch.ones(1)})["depth"].tolist() == [1.0]
 
 
 @pytest.mark.parametrize(

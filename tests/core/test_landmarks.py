@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 from s2l_core.errors import FileMissing, LandmarksUnavailable
+from s2l_core.face import model_trial
+from s2l_core.face.blazeface import Network
 from s2l_core.face.landmarks import IBUG68, MESH468, LandmarkDetector, LandmarkLayout, mouth_opening, open_detector
 from s2l_core.face.mesh_models import bundled_models
 from s2l_core.jobs import Media
@@ -168,6 +170,31 @@ def test_damaged_compressed_landmarkers_are_refused(tmp_path: Path, compression:
     path.write_bytes(content)
     with pytest.raises(LandmarksUnavailable, match="damaged"):
         open_detector(str(path))
+
+
+def test_models_that_nobody_knows_are_tried_before_they_are_run(tmp_path: Path) -> None:
+    known = bundled_models()
+    for name, mesh in (("whole", known.mesh + bytes(1)), ("damaged", known.mesh[:-60_000] + bytes(60_000))):
+        with zipfile.ZipFile(tmp_path / f"{name}.task", "w") as archive:
+            archive.writestr("face_detector.tflite", known.detector)
+            archive.writestr("face_landmarks_detector.tflite", mesh)
+    assert open_detector(str(tmp_path / "whole.task")).layout is MESH468
+    with pytest.raises(LandmarksUnavailable, match="damaged"):
+        open_detector(str(tmp_path / "damaged.task"))
+
+
+def test_a_crash_in_a_trial_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_trial, "_PROGRAM", "import os; os.abort()")
+    with pytest.raises(LandmarksUnavailable, match="damaged"):
+        model_trial.refuse_harmful(b"a model that crashes the library")
+
+
+def test_a_model_that_gives_no_numbers_is_refused() -> None:
+    model = bytearray(bundled_models().mesh)
+    middle = len(model) // 2  # of the weights
+    model[middle : middle + 40_000] = np.full(10_000, np.nan, np.float32).tobytes()
+    with pytest.raises(LandmarksUnavailable, match="no numbers"):
+        Network(bytes(model)).run(np.zeros((192, 192, 3), np.float32))
 
 
 def test_missing_bundled_models_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

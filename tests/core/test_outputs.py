@@ -43,13 +43,13 @@ from s2l_core.jobs import (
     PreviewJob,
     TrainJob,
 )
+from s2l_core.json_text import plain
 from s2l_core.kept import FORGETFUL, Kept
 from s2l_core.media.chunks import Chunks, reserved_result
 from s2l_core.media.pictures import write_picture
 from s2l_core.media.raster import ColourTags
 from s2l_core.media.video import probe
 from s2l_core.media.writing import VideoWriter
-from s2l_core.plain_values import plain
 
 from .conftest import CLIP
 

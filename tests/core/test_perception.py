@@ -119,7 +119,7 @@ class Malicious:
         return (Path.touch, (self.path,))
 
 
-@pytest.mark.parametrize("content", ["garbage", "malicious", "other weights", "a list"])
+@pytest.mark.parametrize("content", ["garbage", "malicious", "other weights", "a list", "no numbers"])
 def test_a_file_that_holds_no_weights_is_refused(
     lpips: Lpips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
 ) -> None:
@@ -128,7 +128,10 @@ def test_a_file_that_holds_no_weights_is_refused(
         path.write_bytes(b"garbage")
     else:
         other = {"lin0.model.1.weight": torch.zeros(1, 64, 1, 1)}
-        torch.save({"malicious": Malicious(tmp_path / "written"), "other weights": other}.get(content, [1]), path)
+        damaged = own_weights(lpips, "features")
+        damaged["features.3.bias"] = torch.full_like(damaged["features.3.bias"], torch.nan)
+        kinds = {"malicious": Malicious(tmp_path / "written"), "other weights": other, "no numbers": damaged}
+        torch.save(kinds.get(content, [1]), path)
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
     with pytest.raises(PerceptionUnavailable, match=r"alexnet\.pth"):
         load_lpips()

@@ -275,3 +275,18 @@ def test_what_stops_early_is_watched_on_footage_of_its_own() -> None:
     assert split["watched"][1] + 1.0 <= split["held_out"][0]
     assert split["held_out"] == training.split_footage(footage)["held_out"]
     assert split["held_out"][0] in footage.times
+
+
+@pytest.mark.parametrize(("gone_from", "gone_until"), [(0.0, 0.0), (80.0, 95.0), (60.0, 95.0)])
+def test_training_watches_a_part_that_shows_the_face(gone_from: float, gone_until: float) -> None:
+    times = np.arange(0, 100, 0.04)
+    track = SimpleNamespace(found=(times < gone_from) | (times >= gone_until))
+    nobody = np.zeros(len(times), bool)
+    footage = cast(Footage, SimpleNamespace(times=times, seconds=100.0, somebody_else=nobody, track=track))
+    before = training.split_footage(footage, early_stopping=True)
+    split = training.watch_faces(before, footage)
+    watched = (times >= split["watched"][0]) & (times < split["watched"][1])
+    assert track.found[watched].sum() >= 0.9 * 0.05 * track.found.sum()
+    assert split["train"][1] + 1.0 <= split["watched"][0]
+    assert split["held_out"] == before["held_out"]
+    assert gone_until or split == before

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from s2l_core.errors import BadJob, FileMissing, SpeechFeaturesUnavailable
 from s2l_core.jobs import Media
 from s2l_core.media.audio import read_speech
+from s2l_core.speech import named_networks
 from s2l_core.speech.encoder import SpeechEncoder
 from s2l_core.speech.features import SAMPLE_RATE, log_mel, normalise_loudness
 from s2l_core.speech.sources import LogMel, PretrainedFeatures, open_source
@@ -131,7 +132,7 @@ def test_weights_are_read_from_a_folder_and_never_fetched_or_unpickled(
     source = open_source(f"{folder.name}#1")
     assert source.name == f"{folder}#1"  # so that it is found from anywhere
     assert source.silence[0] == 1.0
-    assert package.options == {"local_files_only": True, "use_safetensors": True}
+    assert package.options == {"local_files_only": True, "use_safetensors": True, "trust_remote_code": False}
     assert open_source(folder.name).silence[0] == 2.0
     assert open_source("log-mel").name == "log-mel"
 
@@ -150,6 +151,72 @@ def test_what_is_missing_is_told(package: Package, tmp_path: Path, monkeypatch: 
     with pytest.raises(SpeechFeaturesUnavailable) as caught:
         open_source(str(tmp_path))
     assert "pip install transformers" in caught.value.hint
+
+
+def test_weights_that_are_no_numbers_are_refused(package: Package, tmp_path: Path) -> None:
+    package.network.weight.data[0] = float("nan")
+    with pytest.raises(SpeechFeaturesUnavailable, match="no numbers"):
+        open_source(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["~nobody-of-that-name/network", "a\0b", "n" * 300, "#1"])
+def test_a_name_that_no_folder_has_is_told(name: str) -> None:
+    with pytest.raises(FileMissing, match="no folder"):
+        open_source(name)
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A user who has named nothing yet, in a process that has just begun."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
+    monkeypatch.setattr(named_networks, "_named", {})
+    return tmp_path / "settings"
+
+
+def network_folder(path: Path) -> Path:
+    path.mkdir(parents=True)
+    (path / "config.json").write_text("{}")
+    (path / "model.safetensors").write_bytes(b"weights")
+    return path
+
+
+def test_a_network_is_known_once_it_is_named(settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = network_folder(tmp_path / "network")
+    with pytest.raises(BadJob, match="was not named on this machine") as caught:
+        named_networks.named_network("/theirs/network")
+    assert "--speech-network" in caught.value.hint
+    named_networks.name_network("/theirs/network", str(folder))
+    monkeypatch.setattr(named_networks, "_named", {})  # in the next process
+    assert named_networks.named_network("/theirs/network") == str(folder)
+    with pytest.raises(BadJob, match="was not named"):
+        named_networks.named_network(str(folder))
+
+
+def test_a_network_whose_files_have_changed_must_be_named_anew(settings: Path, tmp_path: Path) -> None:
+    folder = network_folder(tmp_path / "network")
+    named_networks.name_network("network", str(folder))
+    (folder / "model.safetensors").write_bytes(b"others, from somebody else")
+    with pytest.raises(BadJob, match="is not the one that was named"):
+        named_networks.named_network("network")
+    (folder / "config.json").unlink()
+    folder.rename(tmp_path / "elsewhere")
+    with pytest.raises(FileMissing):
+        named_networks.named_network("network")
+
+
+def test_where_the_list_cannot_be_written_the_process_still_knows(settings: Path, tmp_path: Path) -> None:
+    settings.write_text("a file where the folder of settings should be")
+    folder = network_folder(tmp_path / "network")
+    named_networks.name_network("network", str(folder))
+    assert named_networks.named_network("network") == str(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"network": 1}', b'{"network": ["a"]}', b"[" * 100_000, b"\xff"])
+def test_a_damaged_list_knows_nothing(settings: Path, content: bytes) -> None:
+    (settings / "speech2lip").mkdir(parents=True)
+    (settings / "speech2lip" / "speech_networks.json").write_bytes(content)
+    with pytest.raises(BadJob, match="was not named"):
+        named_networks.named_network("network")
 
 
 def test_an_encoder_hears_features_of_any_size_and_rests_in_their_silence() -> None:

@@ -86,6 +86,10 @@ def test_a_speaker_comes_back_as_it_was_saved(architecture: Architecture, tmp_pa
     for name, network in original.networks.items():
         for key, value in network.state_dict().items():
             assert torch.allclose(loaded.networks[name].state_dict()[key], value, atol=1e-3), f"{name}.{key}"
+    spoken = torch.zeros(1, 64)
+    with torch.no_grad():
+        read, saved = (speaker.lip.eval().pixel_painter()(speaker.lip.code(spoken)) for speaker in (loaded, original))
+    assert torch.allclose(read, saved, atol=1e-2)
 
 
 def test_the_source_of_its_speech_features_is_kept_and_must_fit(tmp_path: Path) -> None:

@@ -281,6 +281,7 @@ def test_what_is_no_expert_is_refused_with_a_sentence(tmp_path: Path) -> None:
         "no state": {"weights": 1},
         "foreign": {"state_dict": {"a.weight": torch.zeros(3)}},
         "no tensors": {"state_dict": [1, 2]},
+        "no numbers": {"state_dict": {name: value * torch.nan for name, value in random_weights().items()}},
     }
     for content in contents.values():
         torch.save(content, path)

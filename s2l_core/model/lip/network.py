@@ -114,17 +114,14 @@ class Entrance(nn.Module):
 class TimeEncoding(nn.Module):
     """Sines and cosines of the frame's number at 25 frames a second, and a learned code for frames without a time."""
 
-    frequencies: Tensor
-
     def __init__(self) -> None:
         super().__init__()
-        exponents = torch.arange(0, _TIME_SIZE, 2) / _TIME_SIZE
-        self.register_buffer("frequencies", _LONGEST_WAVE**-exponents, persistent=False)
         self.unknown = nn.Parameter(torch.zeros(_TIME_SIZE))
 
     def forward(self, times: Tensor) -> Tensor:
         """Codes (..., 20) of times (...) in seconds, or NaN."""
-        phase = (times.nan_to_num() / CODE_SECONDS)[..., None] * self.frequencies
+        frequencies = _LONGEST_WAVE ** -(torch.arange(0, _TIME_SIZE, 2) / _TIME_SIZE)
+        phase = (times.nan_to_num() / CODE_SECONDS)[..., None] * frequencies.to(times.device)
         known = torch.cat([phase.sin(), phase.cos()], dim=-1)
         return torch.where(times.isfinite()[..., None], known, self.unknown)
 

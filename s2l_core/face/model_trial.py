@@ -1,0 +1,57 @@
+"""Trying models in a process of their own, which alone ends where a damaged one crashes the library that runs it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from ..errors import LandmarksUnavailable
+
+_SECONDS = 60
+_PROGRAM = """
+import sys
+sys.path += sys.argv[1:]
+try:
+    import resource
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+except (ImportError, ValueError, OSError):
+    pass  # not every system has bounds for processes
+import numpy
+from ai_edge_litert.interpreter import Interpreter
+interpreter = Interpreter(model_content=sys.stdin.buffer.read(), num_threads=1)
+interpreter.allocate_tensors()
+for each in interpreter.get_input_details():
+    interpreter.set_tensor(each["index"], numpy.zeros(each["shape"], each["dtype"]))
+interpreter.invoke()
+"""
+
+
+@lru_cache(maxsize=8)
+def refuse_harmful(model: bytes) -> None:
+    """Raise where a TFLite model cannot be run without harm.
+
+    Args:
+        model: Its file, which is tried once in a process.
+
+    Raises:
+        LandmarksUnavailable: The trial has failed, or taken longer than a minute.
+    """
+    package = find_spec("ai_edge_litert")
+    if package is None or package.origin is None:
+        return  # nothing can run it
+    try:
+        trial = subprocess.run(
+            [sys.executable, "-I", "-c", _PROGRAM, str(Path(package.origin).parents[1])],
+            input=model,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise LandmarksUnavailable("A landmark model cannot be tried.") from error
+    if trial.returncode:
+        raise LandmarksUnavailable("A landmark model is damaged: it cannot be run.")

@@ -1,0 +1,77 @@
+"""What a speaker file says about the training that made it. Nothing in it is trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import BadJob
+from ..jobs import TrainJob, from_document
+from ..json_text import is_text
+
+_LONGEST_WORD = 100
+_LONGEST_SECONDS = 1e7
+_LARGEST_FIGURE = 1e300
+
+Span = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A training.
+
+    Attributes:
+        job: As it was asked for; its paths are those of the machine that trained.
+        version: Of Speech2Lip.
+        device: ``"cpu"`` or ``"cuda"``; empty where it is not known.
+        seconds: Length of the footage.
+        train: First and last second of the medium that was learnt from.
+        held_out: The same of what the speaker was measured on.
+    """
+
+    job: TrainJob
+    version: str
+    device: str
+    seconds: float
+    train: Span
+    held_out: Span
+
+
+def read_origin(values: Any) -> Origin:
+    """The training that JSON values describe, see :attr:`.speaker.SpeakerModel.origin`.
+
+    Raises:
+        ValueError: They describe none.
+    """
+    try:
+        job = from_document(values["job"])
+        origin = Origin(
+            job=job,  # type: ignore[arg-type]
+            version=values["version"],
+            device=values.get("device", ""),
+            seconds=float(values["seconds"]),
+            train=_span(values["split"]["train"]),
+            held_out=_span(values["split"]["held_out"]),
+        )
+    except (BadJob, AttributeError, KeyError, TypeError, OverflowError) as error:
+        raise ValueError("it is no training") from error
+    if not isinstance(job, TrainJob) or not all(
+        is_text(word, _LONGEST_WORD) for word in (origin.version, origin.device)
+    ):
+        raise ValueError("it is no training")
+    if not 0.0 < origin.seconds < _LONGEST_SECONDS:
+        raise ValueError("it has no length")
+    return origin
+
+
+def as_figure(value: Any) -> float | None:
+    """A figure that a file has; None where it is no finite number."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and abs(value) < _LARGEST_FIGURE else None
+
+
+def _span(values: Any) -> Span:
+    start, end = (float(moment) for moment in values)
+    if not 0.0 <= start < end < _LONGEST_SECONDS:
+        raise ValueError("a span is none")
+    return start, end

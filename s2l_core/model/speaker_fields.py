@@ -1,0 +1,107 @@
+"""What the header and the tensors of a speaker file may be. Nothing in one is trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from .. import tensor_file
+from ..canonical import read_camera
+from ..face.identity import IDENTITY_SIZE
+from ..face.layout import LAYOUTS
+from ..face.tracking import KnownHead
+from ..json_text import is_text
+from ..speech.silence import Closing, PauseBehaviour
+
+PORTRAIT, IDENTITY = "portrait", "identity"
+KNOWN_HEAD = ("shape", "noise_px", "acceleration")
+"""The arrays of a :class:`KnownHead`."""
+
+_LARGEST_PORTRAIT = 4_000_000
+_LONGEST_FINGERPRINT = 100
+_LONGEST_PAUSE, _LOWEST_DB = 10.0, -120.0
+_MOST_MILLIMETRES = 1e4
+_HALF_PRECISION_FROM = 10_000
+"""Tensors of this many numbers are stored in 16 bits, which is finer than the 8 bits of a picture."""
+
+
+class Kind(NamedTuple):
+    """What a tensor in a file is."""
+
+    dtype: torch.dtype | None
+    shape: tuple[int, ...]
+
+
+def kind_of(tensor: Tensor) -> Kind:
+    """The kind of a tensor that is stored as it is."""
+    return Kind(tensor.dtype, tuple(tensor.shape))
+
+
+def stored_kind_of(tensor: Tensor) -> Kind:
+    """What a float32 tensor of a network is stored as."""
+    return Kind(torch.float16 if tensor.numel() >= _HALF_PRECISION_FROM else tensor.dtype, tuple(tensor.shape))
+
+
+def is_portrait(kind: Kind) -> bool:
+    """Whether a tensor may be a small picture, encoded."""
+    return kind.dtype == torch.uint8 and len(kind.shape) == 1 and kind.shape[0] <= _LARGEST_PORTRAIT
+
+
+def refuse_misfits(tensors: Mapping[str, Tensor], wanted: Mapping[str, Kind]) -> None:
+    """Raise where the tensors of a file are others than its header asks for, beside portrait and identity, which may be
+    missing.
+
+    Raises:
+        ValueError: A tensor is missing or is one too many, or has another size or type, or values that are no numbers.
+    """
+    found = {name: kind_of(tensor) for name, tensor in tensors.items()}
+    identity = found.pop(IDENTITY, Kind(torch.float32, (IDENTITY_SIZE,)))
+    if not is_portrait(found.pop(PORTRAIT, Kind(torch.uint8, (0,)))) or identity != Kind(
+        torch.float32, (IDENTITY_SIZE,)
+    ):
+        raise ValueError("what tells of the face is something else")
+    if found != wanted:
+        raise ValueError("the tensors are others than the header asks for")
+    # The last number of an identity is none where landmarks have no depth, see identity.measure_breadth().
+    numbers = (tensor[:-1] if name == IDENTITY else tensor for name, tensor in tensors.items())
+    if not tensor_file.are_finite(numbers):
+        raise ValueError("a tensor holds values that are no numbers")
+
+
+def read_pauses(description: dict[str, Any]) -> PauseBehaviour:
+    """The behaviour that a header describes.
+
+    Raises:
+        AttributeError, KeyError, OverflowError, TypeError, ValueError: The description is not one.
+    """
+    numbers = {name: float(value) for name, value in description["closing"].items()}
+    level_db, silence_db = float(description["level_db"]), float(description["silence_db"])
+    if not all(0.0 <= number <= _LONGEST_PAUSE for number in numbers.values()) or numbers["ramp"] == 0.0:
+        raise ValueError("the closing is not one")
+    if not (_LOWEST_DB <= level_db <= 0.0 and _LOWEST_DB <= silence_db <= 0.0 and numbers["strength"] <= 1.0):
+        raise ValueError("the levels are not ones")
+    return PauseBehaviour(level_db, Closing(**numbers), silence_db)
+
+
+def read_known_head(description: dict[str, Any], tensors: Mapping[str, Tensor]) -> KnownHead:
+    """The head that a header describes.
+
+    Raises:
+        KeyError, OverflowError, TypeError, ValueError: The description is not one, or the tensors do not belong to it.
+    """
+    shape, noise, acceleration = (tensors[f"known_head.{name}"] for name in KNOWN_HEAD)
+    if any(tensor.dtype != torch.float64 for tensor in (shape, noise, acceleration)):
+        raise ValueError("the head is not one")
+    if shape.dim() != 2 or shape.shape[0] not in LAYOUTS or shape.shape[1] != 3:
+        raise ValueError("the head has no known landmarks")
+    if noise.dim() != 1 or not 1 <= len(noise) <= len(shape) or acceleration.shape != (2,):
+        raise ValueError("the head is not one")
+    if not (shape.abs().max() < _MOST_MILLIMETRES and noise.min() >= 0.0 and acceleration.min() >= 0.0):
+        raise ValueError("the head is not one")
+    if not is_text(description["file"], _LONGEST_FINGERPRINT):
+        raise ValueError("the head is of no file")
+    camera = read_camera(description["camera"])
+    return KnownHead(shape.numpy(), noise.numpy(), acceleration.numpy(), camera, description["file"])
