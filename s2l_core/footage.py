@@ -35,6 +35,8 @@ _READ_BLOCK = 1 << 20
 _AROUND_SECONDS = 1.0
 """What is looked at before and after a span, so that the head is tracked at its ends as in the middle."""
 _HASHED_PICTURES = 1 << 16
+_LATE_SECONDS = 3.0
+"""Of sound after the pictures that is heard with them."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,17 @@ def is_prepared(media: Media, landmarks: str = "bundled", known: KnownHead | Non
     """Whether :func:`prepare` of a clip would take everything from the cache."""
     folder = _kept(fingerprint_media(media), media, landmarks).folder
     return folder is not None and any(folder.glob(f"{_track_name(known)}*.safetensors"))
+
+
+def told_seconds(media: Media, info: VideoInfo) -> float:
+    """How long a span of a video is, as far as its file tells."""
+    return max(0.0, (info.duration if media.end is None else min(media.end, info.duration)) - media.start)
+
+
+def heard_beside(voice: Media, seconds: float) -> Media:
+    """The part of a voice that counts beside so many seconds of footage, and a little more, since it may come late."""
+    end = voice.start + seconds + _LATE_SECONDS
+    return replace(voice, end=end if voice.end is None else min(voice.end, end))
 
 
 def refuse_untrainable(footage: Footage) -> None:

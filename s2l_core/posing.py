@@ -19,9 +19,10 @@ from .footage import Footage, shown_at
 from .geometry.axes import MILLIMETRES
 from .geometry.camera import Array, Intrinsics, invert_pose
 from .jobs import PoseJob, RenderJob
-from .media.audio import read_audio
+from .media.audio import open_audio
 from .media.frames import FrameReader
 from .media.sequence import files_of
+from .media.waveform import Waveform
 from .media.writing import VideoWriter
 from .reposing import HeadRenderer, View
 from .scene import HeadScene, open_scene
@@ -201,16 +202,16 @@ def _follow(path: CameraPath, moments: Array, tracked: Array) -> tuple[Array, Ar
     return cameras, poses
 
 
-def _sound(footage: Footage, frames: int) -> tuple[NDArray[np.float32], int] | None:
+def _sound(footage: Footage, frames: int) -> Waveform | None:
     """What is heard of footage in its first frames, of exactly their length."""
     seconds = float(frames / footage.info.rate)
     start = float(footage.times[0])
     try:
-        samples, rate = read_audio(replace(footage.media, start=start, end=start + seconds))
+        sound = open_audio(replace(footage.media, start=start, end=start + seconds))
+        sound.refuse_broken()
     except (NoSound, AudioEmpty):
         return None
-    length = round(seconds * rate)
-    return np.pad(samples[:length], ((0, max(0, length - len(samples))), (0, 0))), rate
+    return sound.lasting(round(seconds * sound.rate))
 
 
 def _warning(frames: int, degrees: float, fade: bool) -> str:

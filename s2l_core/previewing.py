@@ -44,7 +44,7 @@ def preview(job: PreviewJob, report: Report | None = None) -> dict[str, Any]:
     refuse_unwritable(job.output_path, *files_of(dub.footage), *sources(dub.voice), dub.speaker_path)
     device = choose_device(dub.device)
     speaker = SpeakerModel.load(dub.speaker_path, device)
-    speech, _ = read_voice(dub.voice)
+    speech = read_voice(dub.voice)
     footage = open_footage(_part_to_look_at(job, speaker), dub.landmarks, speaker, device, report)
     frames = DubFrames(replace(dub, encoding=_PICTURE), speaker, footage, speech, read_context(dub.voice))
     if job.frame >= len(frames):

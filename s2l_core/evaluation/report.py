@@ -18,7 +18,7 @@ from ..device import choose_device
 from ..dubbing import dub
 from ..errors import BadJob, PerceptionUnavailable
 from ..events import Report
-from ..footage import Footage, prepare
+from ..footage import Footage, heard_beside, prepare
 from ..jobs import DubJob, EvaluateJob, Media, TrainJob, from_document
 from ..media.audio import SPEECH_RATE, read_speech
 from ..media.mix import Context, read_context, read_voice
@@ -75,7 +75,7 @@ def evaluate(job: EvaluateJob, report: Report | None = None) -> dict[str, Any]:
             return speaker_driver(speaker, footage, sound, audio_only)
         return dub_driver(speaker, footage, sound, report)
 
-    speech = read_speech(voice)
+    speech = read_speech(heard_beside(voice, whole.seconds))
     sounds = other_sounds(speech, split["train"][1] - media.start, ruler.seconds)
     driven = measure_driving(ruler, drive, sounds)
     with TemporaryDirectory() as folder:
@@ -109,8 +109,7 @@ def open_span(
     media = replace(job.footage, start=span[0], end=span[1])
     footage = prepare(media, job.landmarks, device, report, known=speaker.known_head, identity=speaker.identity)
     voice = _part(job.voice or job.footage, job.footage, span)
-    speech, _ = read_voice(voice)
-    return footage, speech, read_context(voice)
+    return footage, read_voice(voice), read_context(voice)
 
 
 def _part(voice: Media, footage: Media, span: tuple[float, float]) -> Media:

@@ -16,17 +16,18 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import av
-import numpy as np
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from ..errors import CannotWrite
+from ..events import checkpoint
 from ..files import refusal, write_whole
 from ..jobs import Encoding
 from .encodings import codec_of, is_folder
 from .pictures import picture_name, write_picture
 from .raster import ORDINARY, ColourTags, Picture, Raster
 from .soundtrack import Soundtrack
+from .waveform import Waveform
 from .writing import VideoWriter, finish_output, open_output, set_pixel_aspect
 
 _DOCUMENT, _PICTURES, _NOTICE = "job.json", "pictures", "synthetic_media.txt"
@@ -90,12 +91,12 @@ class Chunks:
         with VideoWriter(path, width, height, rate, colour, encoding=self._encoding, raster=self._raster) as writer:
             yield writer
 
-    def join(self, rate: Fraction, sound: tuple[np.ndarray, int], comment: str) -> None:
+    def join(self, rate: Fraction, sound: Waveform, comment: str) -> None:
         """Make the result of all chunks, which must be finished, and remove them.
 
         Args:
             rate: Frames per second.
-            sound: Samples float32 (n, channels) in [-1, 1] and their rate; folders of pictures have none.
+            sound: What is heard; folders of pictures have none.
             comment: What the result says of its content.
         """
         try:
@@ -127,12 +128,12 @@ class Chunks:
         suffix = ".done" if is_folder(self._encoding) else codec_of(self._encoding).suffix
         return self._folder / f"{first:07}{suffix}"
 
-    def _join_movies(self, whole: Path, rate: Fraction, sound: tuple[np.ndarray, int], comment: str) -> None:
+    def _join_movies(self, whole: Path, rate: Fraction, sound: Waveform, comment: str) -> None:
         with whole.open("w+b") as file:
             self._copy_chunks(file, rate, sound, comment)
             finish_output(file, self._encoding, self._raster.aspect)
 
-    def _copy_chunks(self, file: BinaryIO, rate: Fraction, sound: tuple[np.ndarray, int], comment: str) -> None:
+    def _copy_chunks(self, file: BinaryIO, rate: Fraction, sound: Waveform, comment: str) -> None:
         with open_output(file, self._encoding, rate, comment) as output:
             pictures: VideoStream | None = None
             soundtrack: Soundtrack | None = None
@@ -142,7 +143,7 @@ class Chunks:
                     if pictures is None or soundtrack is None:
                         pictures = output.add_stream_from_template(source)
                         set_pixel_aspect(pictures, self._encoding, self._raster.aspect)
-                        soundtrack = Soundtrack(output, *sound, self._encoding)
+                        soundtrack = Soundtrack(output, sound, self._encoding)
                     _copy_packets(chunk.demux(source), output, pictures, first, rate)
                 soundtrack.write(until=min(first + self._size, self._count) / rate)
             assert soundtrack is not None
@@ -164,6 +165,7 @@ def _copy_packets(
 ) -> None:
     """Append the packets of a chunk, whose times are whole frames of the result."""
     for packet in packets:
+        checkpoint()
         if packet.pts is None or packet.dts is None or packet.time_base is None:  # the end of the stream
             continue
         base = packet.time_base
