@@ -14,7 +14,8 @@ from .dub_frames import DubFrames, open_footage
 from .errors import AudioEmpty, BadJob, NoSound
 from .events import Report
 from .files import refuse_unwritable
-from .footage import Footage, fingerprint_file
+from .fingerprints import fingerprint_file
+from .footage import Footage
 from .jobs import DubJob, Media, to_document
 from .media.audio import SPEECH_RATE, open_audio
 from .media.chunks import Chunks

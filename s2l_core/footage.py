@@ -20,6 +20,7 @@ from .face.landmarks import open_detector
 from .face.layout import IBUG68, MESH468, LandmarkLayout, mouth_opening
 from .face.tracking import HeadTrack, KnownHead, find_shots, no_head, track_head
 from .files import state_of
+from .fingerprints import fingerprint_file, hash_file, remembered
 from .geometry.camera import Intrinsics
 from .jobs import Media
 from .kept import FORGETFUL, Kept, Rows, Tensors
@@ -31,7 +32,6 @@ _TIME_TOLERANCE = 1e-3
 _LAYOUTS = {layout.count: layout for layout in (MESH468, IBUG68)}
 _LEAST_FACE_SHARE = 0.5
 _SHORTEST_SECONDS = 10.0
-_READ_BLOCK = 1 << 20
 _AROUND_SECONDS = 1.0
 """What is looked at before and after a span, so that the head is tracked at its ends as in the middle."""
 _HASHED_PICTURES = 1 << 16
@@ -204,35 +204,29 @@ def shown_at(times: NDArray[np.float64], moments: ArrayLike, slack: float = _TIM
     return np.asarray(index.clip(0, len(times) - 1), np.int64)
 
 
-def fingerprint_file(path: str) -> str:
-    """Hash of a file's content."""
-    digest = hashlib.blake2b(digest_size=16)
-    with Path(path).open("rb") as file:
-        while block := file.read(_READ_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def fingerprint_media(media: Media, report: Report | None = None) -> str:
     """Hash of the content of a medium, of all pictures in their order where it is a sequence.
 
-    Pictures that are not there, outside of the span, count as empty. Those that were hashed before are not read again
-    in this process.
+    Pictures that are not there, outside of the span, count as empty. What was hashed before is not read again.
     """
     if not is_sequence(media):
         return fingerprint_file(media.path)
     report, files = report or Report(), files_of(media)
-    digest = hashlib.blake2b(digest_size=16)
-    for number, path in enumerate(files):
-        report.progress("Read pictures", number, len(files))
-        digest.update(_fingerprint_picture(path, state_of(path)).encode())
-    return digest.hexdigest()
+
+    def hash_all() -> str:
+        digest = hashlib.blake2b(digest_size=16)
+        for number, path in enumerate(files):
+            report.progress("Read pictures", number, len(files))
+            digest.update(_fingerprint_picture(path, state_of(path)).encode())
+        return digest.hexdigest()
+
+    return remembered(files, hash_all)
 
 
 @lru_cache(maxsize=_HASHED_PICTURES)
 def _fingerprint_picture(path: str, state: tuple[int, int] | None) -> str:
     """Hash of a picture that was last changed as its state tells; empty without one."""
-    return "" if state is None else fingerprint_file(path)
+    return "" if state is None else hash_file(path)
 
 
 def _find_landmarks(media: Media, info: VideoInfo, landmarks: str, device: str, kept: Kept, report: Report) -> Tensors:

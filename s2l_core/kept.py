@@ -49,7 +49,7 @@ class Kept:
         """
         digest = hashlib.blake2b(digest_size=16)
         for part in identity:
-            digest.update(np.ascontiguousarray(part) if isinstance(part, np.ndarray) else repr(part).encode())
+            digest.update(np.ascontiguousarray(part).data if isinstance(part, np.ndarray) else repr(part).encode())
         everything = user_cache_path("speech2lip", ensure_exists=True) / kind
         folder = everything / digest.hexdigest()
         folder.mkdir(parents=True, exist_ok=True)

@@ -106,7 +106,7 @@ def to_speech(rate: int, blocks: Iterable[np.ndarray], weights: Weights) -> Iter
 
 
 def powers(blocks: Iterable[np.ndarray]) -> NDArray[np.float64]:
-    """Mean squares (m,) of speech at 16 kHz over each 20 ms, given as blocks (n,); what is left at the end is left out."""
+    """Mean squares (m,) over each 20 ms of speech at 16 kHz, in blocks (n,); what is left at the end is left out."""
     found, rest = array("d"), np.zeros(0, np.float32)
     for block in blocks:
         held = np.concatenate([rest, block])

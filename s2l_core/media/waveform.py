@@ -104,12 +104,17 @@ def resample(blocks: Iterable[Samples], source_rate: int, rate: int) -> Iterator
         given += len(block)
         for piece in resampler.resample(frame):
             taken += piece.samples
-            yield piece.to_ndarray().reshape(piece.samples, -1)
+            yield _samples(piece)
     if resampler is not None:
         missing = round(given * rate / source_rate) - taken
         for piece in resampler.resample(None):
-            yield piece.to_ndarray().reshape(piece.samples, -1)[: max(missing, 0)]
+            yield _samples(piece)[: max(missing, 0)]
             missing -= piece.samples
+
+
+def _samples(frame: AudioFrame) -> Samples:
+    """Packed samples (n, channels) of a frame."""
+    return np.asarray(frame.to_ndarray().reshape(frame.samples, -1), np.float32)
 
 
 def _spread(samples: Samples, channels: int) -> Samples:

@@ -17,7 +17,7 @@ LIBRARY = ROOT / "s2l_core"
 ROWS = [
     {"errors", "events", "jobs", "version"},
     {"device", "estimates", "files", "losses"},
-    {"kept"},
+    {"kept", "fingerprints"},
     {"media"},
     {"face", "geometry", "speech", "synchrony", "camera_path", "trust", "light"},
     {"casting"},
