@@ -18,6 +18,7 @@ from .files import refuse_unwritable, state_of, write_whole
 from .footage import Footage, shown_at
 from .geometry.axes import MILLIMETRES
 from .geometry.camera import Array, Intrinsics, invert_pose
+from .geometry.splatting import in_bands
 from .jobs import PoseJob, RenderJob
 from .media.audio import open_audio
 from .media.frames import FrameReader
@@ -150,11 +151,15 @@ def render(job: RenderJob, report: Report | None = None) -> dict[str, Any]:
 
 def to_layers(view: View) -> NDArray[np.float32]:
     """The layers of :func:`render`, (6, h, w)."""
-    coded = view.colours
-    linear = np.where(coded <= 0.04045, coded / 12.92, ((np.maximum(coded, 0.0) + 0.055) / 1.055) ** 2.4)  # sRGB
-    depth = np.where(view.depth > 0, view.depth / MILLIMETRES, NOTHING)
-    layers = [*np.moveaxis(linear * view.alpha[..., None], -1, 0), view.alpha, depth, view.mask]
-    return np.stack(layers).astype(np.float32)
+    height, width = view.alpha.shape
+    layers = np.empty((6, height, width), np.float32)
+    for rows in in_bands(height, width):
+        coded, alpha, depth = view.colours[rows], view.alpha[rows], view.depth[rows]
+        linear = np.where(coded <= 0.04045, coded / 12.92, ((np.maximum(coded, 0.0) + 0.055) / 1.055) ** 2.4)  # sRGB
+        layers[:3, rows] = np.moveaxis(linear * alpha[..., None], -1, 0)
+        layers[3, rows], layers[5, rows] = alpha, view.mask[rows]
+        layers[4, rows] = np.where(depth > 0, depth / MILLIMETRES, NOTHING)
+    return layers
 
 
 def refuse_hidden_face(pose: Array) -> None:

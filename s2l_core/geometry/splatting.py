@@ -8,12 +8,14 @@ comes out as a hole of the shape that it really has.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..events import checkpoint
 from .camera import Intrinsics
 from .mapping import map_pixels, pixel_grid, relative_pose, sample
 
@@ -21,6 +23,8 @@ _COARSER = 2
 """Pixels of the picture in one cell of the z-buffer."""
 _LEAST_WEIGHT = 0.05
 """Bilinear weight from which a point counts for a cell."""
+_BAND_PIXELS = 1_000_000
+"""Pixels that are computed together, so that a job with many of them can be cancelled."""
 _EDGE = (0.25, 0.75)
 """Share of the cells around that the surface covers where the picture's edge begins and ends: it is soft, not in steps.
 """
@@ -123,26 +127,55 @@ def warp(
     sight = see(surface, camera, new_poses)
     places = surface.points(_coarser(observed), poses).places
     depth, coverage = _throw(places, places[:, :0], observed, poses).unbind(1)
-    pixels = pixel_grid(camera.rectangle, images.device)
-    old = map_pixels(pixels, sight.depth, camera, observed, relative_pose(poses, new_poses))
     around = functional.max_pool2d(coverage[:, None], 5, stride=1, padding=2)[:, 0]
     layers = torch.stack([depth * coverage, coverage, around, _depth_inside(coverage)], dim=1)
-    front, covered, near, within = sample(layers, old.pixels).unbind(1)
-    hidden = front * (1 + _THICKNESS) < old.depth * covered
-    inside = (near > 0.5 * sight.coverage) & (within > _depth_inside(sight.coverage) - _LOST)
-    before, now = (
-        facing(sight.normals, *view).clamp(min=0) + _LEAST_FACING
-        for view in ((old.pixels, observed, poses), (pixels[None], camera, new_poses))
-    )
-    stretched = ((before / now - _STRETCHED[0]) / (_STRETCHED[1] - _STRETCHED[0])).clamp(0, 1)
-    return Warped(sample(images, old.pixels), stretched * (old.valid & inside & ~hidden), sight, coverage)
+    inwards, relative = _depth_inside(sight.coverage), relative_pose(poses, new_poses)
+    pictures, seen = torch.empty_like(sight.colours), torch.empty_like(sight.depth)
+    for rows in in_bands(camera.height, camera.width):
+        part = Sight(*(plane[..., rows, :] for plane in sight))
+        pixels = pixel_grid(camera.rectangle, images.device)[rows]
+        old = map_pixels(pixels, part.depth, camera, observed, relative)
+        front, covered, near, within = sample(layers, old.pixels).unbind(1)
+        hidden = front * (1 + _THICKNESS) < old.depth * covered
+        inside = (near > 0.5 * part.coverage) & (within > inwards[:, rows] - _LOST)
+        before, now = (
+            facing(part.normals, *view).clamp(min=0) + _LEAST_FACING
+            for view in ((old.pixels, observed, poses), (pixels[None], camera, new_poses))
+        )
+        stretched = ((before / now - _STRETCHED[0]) / (_STRETCHED[1] - _STRETCHED[0])).clamp(0, 1)
+        seen[:, rows] = stretched * (old.valid & inside & ~hidden)
+        pictures[..., rows, :] = sample(images, old.pixels)
+    return Warped(pictures, seen, sight, coverage)
+
+
+def in_bands(length: int, across: int) -> Iterator[slice]:
+    """Consecutive parts of so many rows, each of at most a million pixels where a row has ``across`` of them; a job that
+    was cancelled stops between them.
+    """
+    size = max(1, _BAND_PIXELS // max(across, 1) // 2 * 2)
+    for first in range(0, length, size):
+        checkpoint()
+        yield slice(first, min(first + size, length))
 
 
 def _depth_inside(coverage: Tensor) -> Tensor:
     """How far inside of the outline pixels lie, (B, H, W): 0.5 on it, 1 a small share of the surface's size away."""
     reach = max(1, round(_UNSURE * float(coverage.sum(dim=(-2, -1)).mean()) ** 0.5))
-    rows = functional.avg_pool2d(coverage[:, None], (2 * reach + 1, 1), stride=1, padding=(reach, 0))
-    return functional.avg_pool2d(rows, (1, 2 * reach + 1), stride=1, padding=(0, reach))[:, 0]
+    columns = torch.empty_like(coverage)
+    for part in in_bands(coverage.shape[-1], coverage.shape[-2]):
+        columns[..., part] = _running_mean(coverage[..., part].mT, reach).mT
+    means = torch.empty_like(coverage)
+    for part in in_bands(coverage.shape[-2], coverage.shape[-1]):
+        means[..., part, :] = _running_mean(columns[..., part, :], reach)
+    return means
+
+
+def _running_mean(values: Tensor, reach: int) -> Tensor:
+    """The mean of values (..., n) over as many of them on either side as ``reach``; beyond the ends lie zeros."""
+    sums = functional.pad(values.double().cumsum(dim=-1), (1, 0))
+    places = torch.arange(values.shape[-1], device=values.device)
+    last, first = (places + reach + 1).clamp(max=values.shape[-1]), (places - reach).clamp(min=0)
+    return ((sums[..., last] - sums[..., first]) / (2 * reach + 1)).to(values)
 
 
 def facing(normals: Tensor, pixels: Tensor, camera: Intrinsics, poses: Tensor) -> Tensor:
@@ -187,6 +220,7 @@ def _nearest(pixels: Tensor, depth: Tensor, carried: Tensor, camera: Intrinsics)
     throws = []
     for right in (0, 1):
         for low in (0, 1):
+            checkpoint()
             weight = (across if right else 1 - across) * (down if low else 1 - down)
             column, row = x + right, y + low
             shown = (column >= 0) & (column < width) & (row >= 0) & (row < height) & (weight > _LEAST_WEIGHT)
@@ -195,6 +229,7 @@ def _nearest(pixels: Tensor, depth: Tensor, carried: Tensor, camera: Intrinsics)
             throws.append((place, weight * shown))
     sums = values.new_zeros(height * width, values.shape[1])
     for place, weight in throws:
+        checkpoint()
         front = weight * (depth < near[place] * (1 + _THICKNESS))
         sums.index_add_(0, place, values * front[:, None])
     x, y = pixels.long().unbind(-1)
@@ -226,18 +261,25 @@ def _enlarge(layers: Tensor, camera: Intrinsics) -> Tensor:
     far surface there is nothing to interpolate: there each pixel gets its own cell's depth.
     """
     covered = (layers[:, :1] > 0).to(layers)
+    checkpoint()
     around = functional.avg_pool2d(torch.cat([covered, layers], dim=1), 3, stride=1, padding=1)
+    checkpoint()
     grown = torch.where(covered > 0, layers, around[:, 1:] / around[:, :1].clamp(min=1e-6))
-
-    def enlarged(planes: Tensor, mode: str) -> Tensor:
-        return functional.interpolate(planes, scale_factor=_COARSER, mode=mode)[..., : camera.height, : camera.width]
-
     soft = functional.avg_pool2d(covered, 3, stride=1, padding=1, count_include_pad=False)
     soft = ((soft - _EDGE[0]) / (_EDGE[1] - _EDGE[0])).clamp(0, 1)
-    coverage, smooth, own = (
-        enlarged(soft, "bilinear"),
-        enlarged(grown, "bilinear"),
-        enlarged(grown[:, :1], "nearest"),
-    )
-    depth = torch.where((smooth[:, :1] - own).abs() < _THICKNESS * own, smooth[:, :1], own)
-    return torch.cat([depth * (coverage > 0), coverage, smooth[:, 1:]], dim=1)
+    planes = torch.cat([soft, grown], dim=1)
+    result = planes.new_empty(*planes.shape[:2], camera.height, camera.width)
+    for rows in in_bands(camera.height, camera.width):
+        coverage, smooth = _doubled(planes, rows, camera.width, "bilinear").tensor_split([1], dim=1)
+        own = _doubled(grown[:, :1], rows, camera.width, "nearest")
+        depth = torch.where((smooth[:, :1] - own).abs() < _THICKNESS * own, smooth[:, :1], own)
+        result[..., rows, :] = torch.cat([depth * (coverage > 0), coverage, smooth[:, 1:]], dim=1)
+    return result
+
+
+def _doubled(planes: Tensor, rows: slice, width: int, mode: str) -> Tensor:
+    """Some rows, of which the first is even, of planes (B, C, h, w) at twice their size."""
+    first, last = rows.start // _COARSER, -(-rows.stop // _COARSER)
+    begin, end = max(first - 1, 0), min(last + 1, planes.shape[-2])
+    enlarged = functional.interpolate(planes[..., begin:end, :], scale_factor=_COARSER, mode=mode)
+    return enlarged[..., rows.start - _COARSER * begin : rows.stop - _COARSER * begin, :width]
