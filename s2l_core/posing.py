@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .camera_path import CameraPath, read_camera_path
 from .device import one_thread
 from .errors import AudioEmpty, HeadOutOfView, NoSound
-from .events import Report
+from .events import Report, checkpoint
 from .files import refuse_unwritable, state_of, write_whole
 from .footage import Footage, shown_at
 from .geometry.axes import MILLIMETRES
@@ -137,9 +137,8 @@ def render(job: RenderJob, report: Report | None = None) -> dict[str, Any]:
     trusted = region.nearest_trusted(wanted) if job.fade else wanted
     moved = np.array(job.camera_from_footage).reshape(4, 4) if job.camera_from_footage else None
     camera_from_footage = wanted @ invert_pose(footage.track.poses[index]) if moved is None else moved
-    content = io.BytesIO()
-    np.save(content, to_layers(head.render(index, camera, trusted, camera_from_footage, job.background)))
-    write_whole(job.output_path, content.getvalue(), lasting=False)
+    layers = to_layers(head.render(index, camera, trusted, camera_from_footage, job.background))
+    write_whole(job.output_path, _npy(layers), lasting=False)
     report.progress("Render", 1, 1)
     return {
         "output_path": job.output_path,
@@ -160,6 +159,16 @@ def to_layers(view: View) -> NDArray[np.float32]:
         layers[3, rows], layers[5, rows] = alpha, view.mask[rows]
         layers[4, rows] = np.where(depth > 0, depth / MILLIMETRES, NOTHING)
     return layers
+
+
+def _npy(layers: NDArray[np.float32]) -> bytes:
+    """The content of a ``.npy`` file."""
+    content = io.BytesIO()
+    np.lib.format.write_array_header_1_0(content, np.lib.format.header_data_from_array_1_0(layers))
+    for layer in layers:
+        checkpoint()
+        content.write(layer.tobytes())
+    return content.getvalue()
 
 
 def refuse_hidden_face(pose: Array) -> None:

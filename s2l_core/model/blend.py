@@ -58,9 +58,12 @@ class BlendNet(nn.Module):
         coarse = self.bottom(middle)
         checkpoint()
         middle = self.rise(torch.cat([_double(coarse), middle], dim=1))
+        checkpoint()
         fine = self.leave(torch.cat([_double(middle), fine], dim=1))
         checkpoint()
-        return merged + mask * self.residual(self.detail(torch.cat([_double(self.narrow(fine)), whole], dim=1)))
+        detail = self.detail(torch.cat([_double(self.narrow(fine)), whole], dim=1))
+        checkpoint()
+        return merged + mask * self.residual(detail)
 
 
 def in_eights(blend: BlendNet, merged: Tensor, mask: Tensor) -> Tensor:
