@@ -87,7 +87,7 @@ def run_in_blender(module: str, arguments: list[str]) -> int:
     if zip_extension([]) != 0:
         return 1
     (extension,) = DIST.glob("*.zip")
-    program: list[str | Path] = [MAIN.python, "-m", module, "--extension", extension]
+    program: list[str | Path] = [MAIN.python, "-P", "-m", module, "--extension", extension]
     return run([*program, *arguments], folder=Path.cwd(), PYTHONPATH=ROOT)  # paths are as the user sees them
 
 
@@ -217,8 +217,8 @@ def prepare(environment: Environment) -> None:
     install: list[str | Path] = [environment.python, "-m", "pip", "install", "--disable-pip-version-check"]
     without_dependencies = [*install, "--no-deps", "--no-build-isolation"]  # source packages build with our setuptools
     steps: list[list[str | Path]] = [
-        [find_python(), "-m", "venv", environment.folder],
-        [*install, "--constraint", CONSTRAINTS, *(part for path in files for part in ("--requirement", path))],
+        [find_python(), "-I", "-m", "venv", environment.folder],
+        [*install, "--constraint", CONSTRAINTS, "pip", *(part for path in files for part in ("--requirement", path))],
     ]
     if environment.has_library:
         steps += [
@@ -235,7 +235,7 @@ def find_python() -> str:
     """A Python 3.11 that can make environments: the running one, or ``python3.11`` on the PATH."""
     test = "import sys, ensurepip, venv; sys.exit(sys.version_info[:2] != (3, 11))"
     for candidate in (sys.executable, shutil.which("python3.11")):
-        if candidate and subprocess.run([candidate, "-c", test], capture_output=True).returncode == 0:
+        if candidate and subprocess.run([candidate, "-I", "-c", test], capture_output=True).returncode == 0:
             return candidate
     raise SystemExit(
         "Speech2Lip needs Python 3.11 with venv (the version inside Blender), and this machine has none. "
@@ -249,10 +249,13 @@ def run(
 ) -> int:
     """Run a program in a folder to its end; past the limit it and its children are killed.
 
+    Of ``PYTHON*`` variables it gets only those that are given here.
+
     Returns:
         Its exit status, or 124 past the limit.
     """
-    environment = {**os.environ, **{name: str(value) for name, value in variables.items()}}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    environment = {**inherited, **{name: str(value) for name, value in variables.items()}}
     with subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True) as process:
         try:
             return process.wait(limit_seconds)

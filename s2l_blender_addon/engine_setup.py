@@ -2,7 +2,9 @@
 
 A thread runs pip and its like one after the other and hands on what they say; all else happens in the thread that calls
 :meth:`EngineSetup.poll`. The environment is made beside its place and verified there, so that one that works is
-replaced by one that works, or stays.
+replaced by one that works, or stays. Only a folder with the mark of this module is ever removed.
+
+Where packages come from is the user's choice: the settings of pip hold, and are told in the report and in errors.
 """
 
 from __future__ import annotations
@@ -22,12 +24,17 @@ from typing import Any
 
 from ..s2l_core.errors import Cancelled, EngineIncomplete, Speech2LipError
 from ..s2l_core.jobs import InfoJob
+from . import child_process, session
 from .worker_client import WorkerClient
 
 STEPS = ("Making the environment", "Installing packages", "Installing face models", "Checking the engine")
 REQUIREMENTS = Path(__file__).parent.parent / "requirements"
 _BY_HAND = "Try again, or run the commands by hand: Copy Command."
 _LOG_LINES = 200
+_MARK = "speech2lip-engine.txt"
+_MARK_TEXT = "Made by Set Up Engine of Speech2Lip, which may remove this folder."
+_SECTIONS = ("global", "install", ":env:")  # of pip's settings, those that hold for an installation, the last one first
+_DEFAULT_INDEX = "https://pypi.org"
 
 
 def python_in(environment: Path) -> Path:
@@ -36,15 +43,23 @@ def python_in(environment: Path) -> Path:
 
 
 def commands(base_python: str, environment: Path) -> list[list[str]]:
-    """The programs that make an environment with the engine's packages, all but the check of it."""
-    install = [str(python_in(environment)), "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
-    install += ["--progress-bar", "off", "--constraint", str(REQUIREMENTS / "constraints.txt")]
+    """The programs that make an environment with the engine's packages, all but the check of it.
+
+    pip comes with the environment, in some version, and with that only unpacks packages, the pinned pip among them;
+    that one and the pinned setuptools build what there is only as source.
+    """
+    install = [*_pip(environment), "install", "--no-input", "--progress-bar", "off"]
+    install += ["--constraint", str(REQUIREMENTS / "constraints.txt")]
     packages, models = str(REQUIREMENTS / "runtime.txt"), str(REQUIREMENTS / "bundled-models.txt")
     return [
-        [base_python, "-m", "venv", str(environment)],
-        [*install, "--only-binary", ":all:", "--requirement", packages, "setuptools"],
-        [*install, "--no-deps", "--no-build-isolation", "--requirement", models],  # builds with our setuptools
+        [*child_process.isolated(base_python), "-m", "venv", str(environment)],
+        [*install, "--only-binary", ":all:", "--requirement", packages, "pip", "setuptools"],
+        [*install, "--no-deps", "--no-build-isolation", "--requirement", models],
     ]
+
+
+def _pip(environment: Path) -> list[str]:
+    return [*child_process.isolated(str(python_in(environment))), "-m", "pip", "--disable-pip-version-check"]
 
 
 def as_text(lines: list[list[str]]) -> str:
@@ -68,7 +83,7 @@ class EngineSetup:
         log: The last lines that the programs wrote.
         has_ended: Whether it has succeeded, failed or been cancelled, and left nothing half-made.
         error: Why there is no new environment; None where there is one.
-        info: What the engine says of itself, once there is one.
+        info: What the engine says of itself, once there is one, and ``"pip"``, the settings that it was installed with.
     """
 
     def __init__(self, base_python: str, environment: Path) -> None:
@@ -79,7 +94,9 @@ class EngineSetup:
         self.info: dict[str, Any] = {}
         self._base_python, self._environment = base_python, environment
         self._partial = environment.with_name(f"{environment.name}.partial")
+        self._earlier = environment.with_name(f"{environment.name}.replaced")
         self._messages: queue.Queue[int | str | dict[str, Any] | Speech2LipError] = queue.Queue()
+        self._token = session.token()
         self._is_cancelled = False
         self._process: subprocess.Popen[str] | None = None
         self._lock = threading.Lock()
@@ -135,22 +152,51 @@ class EngineSetup:
             outcome = error
         except OSError as error:
             outcome = EngineIncomplete(f"The engine could not be set up: {error}.", _BY_HAND)
-        shutil.rmtree(self._partial, ignore_errors=True)
+        if _maker(self._partial) == self._token:
+            with contextlib.suppress(EngineIncomplete):
+                _remove(self._partial)
         self._messages.put(outcome)
 
     def _make(self) -> dict[str, Any]:
-        self._environment.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(self._partial, ignore_errors=True)
-        for step, command in enumerate(commands(self._base_python, self._partial)):
+        self._claim()
+        make, *installations = commands(self._base_python, self._partial)
+        self._messages.put(0)
+        self._do(make)
+        settings = pip_settings(self._do([*_pip(self._partial), "config", "list"]))
+        for step, command in enumerate(installations, start=1):
             self._messages.put(step)
-            self._do(command)
+            self._do(command, f"pip used {', '.join(settings)}. {_BY_HAND}")
         self._messages.put(len(STEPS) - 1)
         info = self._verify()
         self._replace()
-        return info
+        return {**info, "pip": settings}
 
-    def _do(self, command: list[str]) -> None:
-        """Run a program to its end.
+    def _claim(self) -> None:
+        """Make the folder in which the environment is made.
+
+        Raises:
+            EngineIncomplete: Something is in the way that is not ours to remove.
+        """
+        maker = _maker(self._partial)
+        if maker != self._token and session.is_alive(maker):
+            raise EngineIncomplete("Another Blender is setting up the engine.", "Wait until it has ended.")
+        if os.path.lexists(self._environment) and not _maker(self._environment):
+            raise _in_the_way(self._environment)
+        for leftover in (self._partial, self._earlier):
+            _remove(leftover)
+        self._partial.mkdir(parents=True)
+        with (self._partial / _MARK).open("x", encoding="utf-8") as file:
+            file.write(f"{_MARK_TEXT}\n{self._token}\n")
+
+    def _do(self, command: list[str], hint: str = _BY_HAND) -> list[str]:
+        """Run a program to its end, in the new environment's folder, in which nothing can be imported.
+
+        Args:
+            command: The program, a Python.
+            hint: What to try where it fails.
+
+        Returns:
+            The lines that it wrote.
 
         Raises:
             Cancelled: It was stopped.
@@ -164,17 +210,19 @@ class EngineSetup:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"},
+                cwd=self._partial,
+                env=child_process.environment(),
                 encoding="utf-8",
                 errors="replace",
                 start_new_session=True,
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
         assert process.stdout
-        complaint = ""
+        complaint, said = "", []
         with process.stdout as lines:
-            for line in map(str.strip, lines):
+            for line in map(without_secrets, map(str.strip, lines)):
                 self._messages.put(line)
+                said.append(line)
                 if line and not complaint.startswith("ERROR"):  # pip's first error tells more than what follows it
                     complaint = line
         status = process.wait()
@@ -184,7 +232,8 @@ class EngineSetup:
                 raise Cancelled("The engine was not set up.")
         if status != 0:
             reason = complaint.removeprefix("ERROR: ").rstrip(".") or f"{command[0]} ended with status {status}"
-            raise EngineIncomplete(f"The engine could not be set up: {reason}.", _BY_HAND)
+            raise EngineIncomplete(f"The engine could not be set up: {reason}.", hint)
+        return said
 
     def _verify(self) -> dict[str, Any]:
         """Ask the new engine what it is."""
@@ -201,17 +250,84 @@ class EngineSetup:
 
     def _replace(self) -> None:
         """Put the new environment into its place; the earlier one comes back where that fails."""
-        earlier = self._environment.with_name(f"{self._environment.name}.replaced")
-        shutil.rmtree(earlier, ignore_errors=True)
         if self._environment.exists():
-            self._environment.rename(earlier)
+            self._environment.rename(self._earlier)
         try:
             self._partial.rename(self._environment)
         except OSError:
-            if earlier.exists():
-                earlier.rename(self._environment)
+            if self._earlier.exists():
+                self._earlier.rename(self._environment)
             raise
-        shutil.rmtree(earlier, ignore_errors=True)
+        with contextlib.suppress(EngineIncomplete):  # the next setup removes what a program still has open
+            _remove(self._earlier)
+
+
+def _maker(folder: Path) -> str:
+    """The session whose setup made a folder; empty where it was none, or the folder is only a link to one."""
+    mark = folder / _MARK
+    if folder.is_symlink() or mark.is_symlink() or not mark.is_file():
+        return ""
+    with mark.open(encoding="utf-8", errors="replace") as file:
+        text, _, token = file.read(200).partition("\n")
+    return token.strip() if text == _MARK_TEXT else ""
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder that a setup made, or an empty one; the mark goes last, so that what is left remains ours.
+
+    Raises:
+        EngineIncomplete: It holds other things, or could not be removed.
+    """
+    if not os.path.lexists(folder):
+        return
+    with contextlib.suppress(OSError):
+        if _maker(folder):
+            for path in folder.iterdir():
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                elif path.name != _MARK:
+                    path.unlink()
+            (folder / _MARK).unlink()
+        folder.rmdir()
+    if os.path.lexists(folder):
+        raise _in_the_way(folder)
+
+
+def _in_the_way(path: Path) -> EngineIncomplete:
+    return EngineIncomplete(
+        f"{path} is in the way: it was not made by Set Up Engine, or a program is using it.", "Move it somewhere else."
+    )
+
+
+def pip_settings(lines: list[str]) -> list[str]:
+    """What decides where packages come from, out of what ``pip config list`` says.
+
+    Args:
+        lines: One setting each, such as ``"global.index-url='https://ada:secret@mirror.example/simple'"``.
+
+    Returns:
+        A phrase each, such as ``"index-url https://mirror.example"``: of an address only the host, since its user and
+        its path can be secrets.
+    """
+    found = [match for line in lines if (match := re.fullmatch(r"(:env:|\w+)\.([\w.-]+)='(.*)'", line))]
+    settings = {"index-url": _DEFAULT_INDEX}
+    for section in _SECTIONS:
+        settings |= {name: value for where, name, value in map(re.Match.groups, found) if where == section}
+    return [f"{name} {_host(value)}".strip() for name, value in settings.items()]
+
+
+def _host(value: str) -> str:
+    """The words of a setting, addresses without what stands before and behind the host."""
+    words = value.replace("\\n", " ").split()
+    return " ".join(
+        re.sub(r"(\w+://)(?:.*@)?([^/?#]*).*", r"\1\2", word) if "://" in word else word.rpartition("@")[2]
+        for word in words
+    )
+
+
+def without_secrets(line: str) -> str:
+    """A line of a program without the users and passwords of its addresses."""
+    return re.sub(r"(?<=://)[^/\s]*@", "", line)
 
 
 def told(line: str) -> str:
@@ -228,7 +344,8 @@ def told(line: str) -> str:
 def _kill_tree(process: subprocess.Popen[str]) -> None:
     """End a program that :meth:`EngineSetup._do` started, with its children."""
     if os.name == "nt":
-        subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False)
+        taskkill = str(Path(os.environ["SYSTEMROOT"], "System32", "taskkill.exe"))  # not one in the current folder
+        subprocess.run([taskkill, "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False)
     else:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import os
 import queue
 import subprocess
 import threading
@@ -21,12 +20,15 @@ from typing import IO, Any
 from ..s2l_core.errors import Cancelled, EngineIncomplete, Speech2LipError, WorkerLost
 from ..s2l_core.events import Progress
 from ..s2l_core.jobs import Job, to_document
+from . import child_process
 
 CANCEL_GRACE_SECONDS = 0.6  # so that a cancelled job is gone within a second
 EXIT_SECONDS = 5.0  # torch needs some tenths to leave; what hangs then is not waited for
 LAST_WORDS_SECONDS = 1.0  # a program that the worker started may keep its stderr open
 _LOG_LINES = 200
 _LIBRARY_FOLDER = Path(__file__).parent.parent
+# An isolated Python finds the library of this add-on, and no other, where this puts it.
+_START = "import sys; sys.path.insert(0, sys.argv.pop()); from s2l_core.worker import main; main()"
 _ERRORS = {kind.code: kind for kind in Speech2LipError.__subclasses__()}
 
 _Message = dict[str, Any]
@@ -52,12 +54,12 @@ class WorkerProcess:
         self._lock = threading.Lock()
         try:
             self._process = subprocess.Popen(
-                [python, "-m", "s2l_core.worker"],
+                [*child_process.isolated(python), "-c", _START, str(_LIBRARY_FOLDER)],
                 cwd=_LIBRARY_FOLDER,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env={**os.environ, "PYTHONUTF8": "1"},
+                env=child_process.environment(),
                 encoding="utf-8",
                 errors="replace",
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),

@@ -22,11 +22,14 @@ def venv(folder: str) -> None:
     if trouble == "venv":
         sys.exit("ensurepip is not available")
     program = Path(folder) / "bin/python"
-    program.parent.mkdir(parents=True)
+    program.parent.mkdir()
     shutil.copy(__file__, program)
 
 
-def pip(*arguments: str) -> None:
+def pip(option: str, verb: str, *arguments: str) -> None:
+    if verb == "config":
+        print(f"global.index-url={'https://ada:secret@mirror.example/t0ken/simple'!r}")
+        return
     print("Collecting torch==2.13.0 (from -c constraints.txt)")
     print("  Downloading torch-2.13.0-cp311-cp311-linux_x86_64.whl (888.1 MB)")
     if trouble == "pip":
@@ -49,5 +52,11 @@ def worker() -> None:
 
 if __name__ == "__main__":
     with Path(os.environ["S2L_FAKE_LOG"]).open("a") as log:
-        log.write(json.dumps(sys.argv[1:]) + "\n")
-    {"venv": venv, "pip": pip, "s2l_core.worker": worker}[sys.argv[2]](*sys.argv[3:])
+        log.write(
+            json.dumps({"command": sys.argv[1:], "folder": str(Path.cwd()), "variables": sorted(os.environ)}) + "\n"
+        )
+    assert sys.argv[1:4] == ["-I", "-X", "utf8"], sys.argv
+    if sys.argv[4] == "-c":
+        worker()
+    else:
+        {"venv": venv, "pip": pip}[sys.argv[5]](*sys.argv[6:])

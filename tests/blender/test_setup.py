@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import time
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ def setup_with(module, monkeypatch, tmp_path, preferences, scene) -> Iterator[Si
         environment=environment,
         engine=module("s2l_blender_addon.engine"),
         trouble=lambda name: monkeypatch.setenv("S2L_FAKE_SETUP", name),
-        commands=lambda: [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()],
+        runs=lambda: [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()],
     )
     module("s2l_blender_addon.engine").unregister()
     bpy.context.preferences.system.use_online_access = False
@@ -40,7 +41,8 @@ def setup_with(module, monkeypatch, tmp_path, preferences, scene) -> Iterator[Si
 def test_setup_makes_installs_checks_and_uses_the_engine(module, setup_with, preferences) -> None:
     preferences.worker_python = "/nowhere/python"
     assert bpy.ops.s2l.set_up_engine() == {"FINISHED"}
-    assert [arguments[1] for arguments in setup_with.commands()] == ["venv", "pip", "pip", "s2l_core.worker"]
+    assert [run["command"][3] for run in setup_with.runs()] == ["-m", "-m", "-m", "-m", "-c"]
+    assert [run["command"][4] for run in setup_with.runs()][:-1] == ["venv", "pip", "pip", "pip"]
     python = setup_with.environment / "bin/python"
     assert module("s2l_blender_addon.preferences").find_worker_python(bpy.context) == str(python)
     assert "landmarks: bundled" in preferences.engine_report
@@ -50,7 +52,7 @@ def test_setup_makes_installs_checks_and_uses_the_engine(module, setup_with, pre
 
 def test_packages_are_the_pinned_ones_and_come_with_the_extension(module, setup_with) -> None:
     bpy.ops.s2l.set_up_engine()
-    named = {Path(part) for command in setup_with.commands() for part in command if part.endswith(".txt")}
+    named = {Path(part) for run in setup_with.runs() for part in run["command"] if part.endswith(".txt")}
     assert {path.name for path in named} == {"constraints.txt", "runtime.txt", "bundled-models.txt"}
     assert {path.parent.parent for path in named} == {Path(module("s2l_blender_addon").__file__).parents[1]}
     assert all(path.is_file() for path in named)
@@ -60,7 +62,7 @@ def test_packages_are_the_pinned_ones_and_come_with_the_extension(module, setup_
     ("trouble", "sentence"),
     [
         ("venv", "could not be set up: ensurepip is not available. Try again"),
-        ("pip", "could not be set up: No matching distribution found for torch==2.13.0. Try again"),
+        ("pip", "could not be set up: No matching distribution found for torch==2.13.0. pip used"),
         ("crash", "torch is for another processor"),
         ("blind", "The new engine cannot find faces"),
     ],
@@ -136,9 +138,127 @@ def test_without_an_engine_the_page_lists_what_is_missing(setup_with, preference
 def test_commands_can_be_run_by_hand(module, setup_with) -> None:
     setup = module("s2l_blender_addon.engine_setup")
     lines = setup.as_text(setup.commands("/some where/python", setup_with.environment)).splitlines()
-    assert shlex.split(lines[0]) == ["/some where/python", "-m", "venv", str(setup_with.environment)]
-    assert [shlex.split(line)[2] for line in lines] == ["venv", "pip", "pip"]
+    venv = ["/some where/python", "-I", "-X", "utf8", "-m", "venv", str(setup_with.environment)]
+    assert shlex.split(lines[0]) == venv
+    assert [shlex.split(line)[5] for line in lines] == ["venv", "pip", "pip"]
     assert bpy.ops.s2l.copy_command() == {"FINISHED"}
+
+
+def test_nothing_of_blenders_folder_or_python_variables_reaches_the_setup(setup_with, monkeypatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/nowhere")
+    monkeypatch.setenv("PIP_INDEX_URL", "https://mirror.example")
+    bpy.ops.s2l.set_up_engine()
+    *setup, worker = setup_with.runs()
+    assert not [name for run in (*setup, worker) for name in run["variables"] if name.startswith("PYTHON")]
+    assert all("PIP_INDEX_URL" in run["variables"] for run in setup)
+    assert {Path(run["folder"]).name for run in setup} == {"environment.partial"}
+
+
+def test_report_and_errors_name_the_index_without_its_secrets(setup_with, preferences) -> None:
+    bpy.ops.s2l.set_up_engine()
+    assert "pip: index-url https://mirror.example\n" in f"{preferences.engine_report}\n"
+    setup_with.trouble("pip")
+    with pytest.raises(RuntimeError, match=r"pip used index-url https://mirror\.example\. Try again"):
+        bpy.ops.s2l.set_up_engine()
+
+
+@pytest.mark.parametrize(
+    ("lines", "settings"),
+    [
+        ([], ["index-url https://pypi.org"]),
+        (["global.index-url='http://a/x'", ":env:.index-url='http://b/x'"], ["index-url http://b"]),
+        (["install.index-url='http://u:p@a:8/x?t=1'", "global.index-url='http://b'"], ["index-url http://a:8"]),
+        (
+            ["global.extra-index-url='\\nhttp://t@a/x\\nhttp://b'"],
+            ["index-url https://pypi.org", "extra-index-url http://a http://b"],
+        ),
+        (["user.x", "global.proxy='u:p@host:3128'"], ["index-url https://pypi.org", "proxy host:3128"]),
+    ],
+)  # fmt: skip
+def test_settings_of_pip_are_told_in_the_order_in_which_they_hold(module, lines, settings) -> None:
+    assert module("s2l_blender_addon.engine_setup").pip_settings(lines) == settings
+
+
+@pytest.mark.parametrize("name", ["environment", "environment.partial", "environment.replaced"])
+@pytest.mark.parametrize("kind", ["folder", "link", "file"])
+def test_what_setup_did_not_make_is_never_removed(setup_with, tmp_path, name, kind) -> None:
+    path, precious = setup_with.environment.with_name(name), tmp_path / "footage"
+    path.parent.mkdir()
+    if kind == "folder":
+        path.mkdir()
+        (path / "footage").touch()
+    elif kind == "link":
+        precious.mkdir()
+        (precious / "speech2lip-engine.txt").write_text("Made by Set Up Engine")
+        path.symlink_to(precious)
+    else:
+        path.touch()
+    with pytest.raises(RuntimeError, match="is in the way"):
+        bpy.ops.s2l.set_up_engine()
+    assert os.path.lexists(path)
+    assert kind != "folder" or (path / "footage").exists()
+    assert kind != "link" or list(precious.iterdir())
+    assert not (tmp_path / "log").exists()  # no program was started
+
+
+def test_leftovers_of_a_killed_setup_are_removed(setup_with) -> None:
+    assert bpy.ops.s2l.set_up_engine() == {"FINISHED"}
+    setup_with.environment.rename(setup_with.environment.with_name("environment.partial"))
+    assert bpy.ops.s2l.set_up_engine() == {"FINISHED"}
+    assert [path.name for path in setup_with.environment.parent.iterdir()] == ["environment"]
+
+
+HOSTILE = [
+    "torch",
+    "json",
+    "numpy",
+    "encodings",
+    "sitecustomize",
+    "usercustomize",
+    "venv",
+    "ensurepip",
+    "pip",
+    "s2l_core",
+]
+
+
+@pytest.fixture
+def hostile_places(tmp_path, monkeypatch) -> Path:
+    """Lets Blender's current folder and PYTHONPATH offer modules; those that were run write their names into a file."""
+    executed = tmp_path / "executed"
+    for folder in (tmp_path / "current", tmp_path / "path"):
+        folder.mkdir()
+        for name in HOSTILE:
+            (folder / f"{name}.py").write_text(f"open({str(executed)!r}, 'a').write({name!r} + '\\n')\n")
+    monkeypatch.chdir(tmp_path / "current")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "path"))
+    monkeypatch.setenv("PYTHONSTARTUP", str(tmp_path / "path/json.py"))
+    monkeypatch.setenv("PYTHONHOME", str(tmp_path / "path"))
+    return executed
+
+
+@pytest.mark.skipif("S2L_WORKER_PYTHON" not in os.environ, reason="needs a Python with the library")
+def test_worker_runs_nothing_from_a_hostile_place(module, hostile_places) -> None:
+    client = module("s2l_blender_addon.worker_client").WorkerClient(
+        os.environ["S2L_WORKER_PYTHON"], module("s2l_core.jobs").InfoJob()
+    )
+    until(client.poll, 300.0)
+    assert client.error is None, client.error
+    assert client.result["torch"]
+    assert not hostile_places.exists(), hostile_places.read_text()
+
+
+@pytest.mark.skipif("S2L_WORKER_PYTHON" not in os.environ, reason="needs a Python with venv")
+def test_setup_runs_nothing_from_a_hostile_place(module, hostile_places, monkeypatch, tmp_path) -> None:
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    setup = module("s2l_blender_addon.engine_setup").EngineSetup(os.environ["S2L_WORKER_PYTHON"], tmp_path / "engine")
+    until(setup.poll, 300.0)
+    assert setup.error is not None
+    assert "no-index 1" in str(setup.error)
+    assert not hostile_places.exists(), hostile_places.read_text()
 
 
 @pytest.mark.parametrize(
@@ -161,7 +281,7 @@ def is_running(process: str) -> bool:
     return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-def until(has_come, limit: float = 10.0) -> None:
+def until(has_come, limit: float = 120.0) -> None:
     deadline = time.monotonic() + limit
     while not has_come():
         assert time.monotonic() < deadline

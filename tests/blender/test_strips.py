@@ -17,6 +17,9 @@ def add_movie(strips, path: Path, start: int = 1, channel: int = 1):
     return strips.new_movie("Footage", str(path), channel, start)
 
 
+PCM_16 = {"container": "WAV", "codec": "PCM", "format": "S16", "mixrate": 48000}
+
+
 def sequencer_override(scene):
     """The context of a sequencer that shows a scene."""
     window = bpy.context.window
@@ -101,7 +104,12 @@ def test_sound_strip_maps_to_the_samples_that_blender_plays(
 
 def heard_seconds(path: Path) -> float:
     """When the loudest sample comes in what Blender plays from the first frame of the scene on."""
-    bpy.ops.sound.mixdown(filepath=str(path), container="WAV", codec="PCM", format="S16", mixrate=48000)
+    bpy.ops.sound.mixdown(filepath=str(path), **PCM_16)
+    return loudest_seconds(path)
+
+
+def loudest_seconds(path: Path) -> float:
+    """When the loudest sample comes in a file of :data:`PCM_16`."""
     with wave.open(str(path)) as file:
         samples = memoryview(file.readframes(file.getnframes())).cast("h")[:: file.getnchannels()]
     return max(range(len(samples)), key=lambda index: abs(samples[index])) / 48000

@@ -13,7 +13,7 @@ from typing import Any
 import bpy
 import numpy as np
 import pytest
-from test_strips import add_movie_at_its_own_speed, heard_seconds, sequencer_override
+from test_strips import PCM_16, add_movie_at_its_own_speed, heard_seconds, loudest_seconds, sequencer_override
 
 FRAMES = 120
 STRIPES = 8
@@ -109,7 +109,7 @@ def retime(speed: float, key: int = 41) -> Change:
     def change(strip) -> None:
         strip.id_data.sequence_editor.active_strip = strip
         with sequencer_override(strip.id_data):
-            bpy.ops.sequencer.retiming_key_add(timeline_frame=START + key)
+            bpy.ops.sequencer.retiming_key_add(timeline_frame=int(strip.frame_final_start) + key)
             bpy.ops.sequencer.select_all(action="DESELECT")
             strip.select_right_handle = False
             strip.select = True
@@ -284,22 +284,23 @@ def cut_before_the_click(strip) -> None:
     strip.frame_offset_start = 15
 
 
-MIXES_RETIMED_SOUNDS = pytest.mark.skipif(
-    bpy.app.version < (5, 0), reason="Blender 4.5 divides by zero now and then where it mixes down a retimed sound"
-)
-RETIMED_SOUNDS = [pytest.param(retime(speed), marks=MIXES_RETIMED_SOUNDS) for speed in (50.0, 200.0)]
+# Blender 4.5 leaves the speed of a retimed sound unwritten for the frames before its strip, reads it nevertheless, and
+# divides by zero where chance has put a large number there. A strip on the first frame has none before it.
+SOUND_START = START if bpy.app.version >= (5, 0) else 1
 
 
 @pytest.mark.skipif(bpy.app.version >= (5, 2), reason="since Blender 5.2 a mixdown returns before it is written")
 @pytest.mark.parametrize(
     "change",
-    [nothing, cut_before_the_click, trim_for_good, delay, move, put_into_meta, *RETIMED_SOUNDS],
+    [nothing, cut_before_the_click, trim_for_good, delay, move, put_into_meta, retime(50.0), retime(200.0)],
     ids=lambda change: change.__name__.replace("_", " "),
 )
 @pytest.mark.parametrize("scene_rate", [(25, 1.0), (30, 1.001), (50, 1.0)], ids=str)
-def test_dub_hears_the_sound_when_blender_plays_it(module, scene, strips, sound, tmp_path, scene_rate, change) -> None:
+def test_dub_hears_the_sound_when_blender_plays_it(
+    module, scene, strips, sound, tmp_path, mixdown_apart, scene_rate, change
+) -> None:
     scene.render.fps, scene.render.fps_base = scene_rate
-    strip = strips.new_sound("Speech", str(sound), 1, START)
+    strip = strips.new_sound("Speech", str(sound), 1, SOUND_START)
     change(strip)
     mixing, timing = module("s2l_blender_addon.mixing"), module("s2l_blender_addon.timing")
     rate = float(timing.frame_rate(scene))
@@ -311,6 +312,10 @@ def test_dub_hears_the_sound_when_blender_plays_it(module, scene, strips, sound,
         for step, (before, after) in enumerate(zip(part.moments, part.moments[1:], strict=False))
         if before <= 1.2 < after
     )
-    is_blurred = bpy.app.version >= (5, 0) and len(strip.retiming_keys) > 0  # by the correction of its pitch
+    is_retimed, path = len(strip.retiming_keys) > 0, tmp_path / "mix.wav"
+    if is_retimed:
+        mixdown_apart(filepath=str(path), **PCM_16)
+    heard = loudest_seconds(path) if is_retimed else heard_seconds(path)
+    is_blurred = bpy.app.version >= (5, 0) and is_retimed  # by the correction of its pitch
     tolerance = 0.1 if is_blurred else 1.5 / rate
-    assert click == pytest.approx(heard_seconds(tmp_path / "mix.wav"), abs=tolerance)
+    assert click == pytest.approx(heard, abs=tolerance)

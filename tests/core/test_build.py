@@ -107,5 +107,15 @@ def test_a_program_past_its_limit_is_killed_with_its_children(tmp_path: Path) ->
     assert not list(tmp_path.iterdir())
 
 
+def test_nothing_is_run_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("venv", "ensurepip", "sitecustomize"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'w')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    build.find_python()
+    assert build.run([sys.executable, "-c", "import venv"]) == 0
+    assert not (tmp_path / "executed").exists()
+
+
 def test_a_program_gets_its_variables_and_gives_its_status() -> None:
     assert build.run(["sh", "-c", 'exit "$STATUS"'], STATUS="3") == 3
