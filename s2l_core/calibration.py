@@ -20,11 +20,12 @@ from . import estimates
 from .device import choose_device
 from .errors import BadJob, Speech2LipError
 from .estimates import Calibration, Estimate, load_calibration, to_json
-from .events import Report
+from .events import Report, checkpoint
 from .face.landmarks import open_detector
 from .files import temporary_folder, write_whole
-from .footage import is_prepared
-from .jobs import CalibrateJob, CheckJob, DubJob, EstimateJob, Job, Media, Mix, TrainJob, parse_rate
+from .footage import is_prepared, told_seconds
+from .jobs import CalibrateJob, CheckJob, DubJob, EstimateJob, Job, Media, TrainJob, parse_rate
+from .media.mix import voice_seconds
 from .media.video import probe, read_frames
 from .media.writing import VideoWriter
 from .model.blend import BlendNet
@@ -60,7 +61,7 @@ def estimate(job: EstimateJob, report: Report | None = None) -> dict[str, Any]:
         The values of :class:`s2l_core.estimates.Estimate`.
 
     Raises:
-        FileMissing, NotAVideo: What is wrong with the footage.
+        FileMissing, NotAVideo, NoSound, AudioUnreadable: What is wrong with the files.
         DeviceUnavailable: The job asks for CUDA and there is none.
         BadJob: The machine was not measured, and shall not be now.
     """
@@ -93,11 +94,15 @@ def _estimate(job: CheckJob | TrainJob | DubJob, known: Calibration, written: in
     return estimates.estimate(job, frames, info.width, info.height, known, float(info.rate), written, looked_at)
 
 
-def _frames_to_write(job: DubJob) -> int | None:
-    """Of a dub's output, where its job tells."""
-    if job.moments or not isinstance(job.voice, Mix):
-        return len(job.moments) or None
-    return round(job.voice.seconds * (parse_rate(job.rate) if job.rate else probe(job.footage).rate))
+def _frames_to_write(job: DubJob) -> int:
+    """Of a dub's output, as far as job and files tell."""
+    if job.moments:
+        return len(job.moments)
+    info = probe(job.footage)
+    seconds = voice_seconds(job.voice)
+    if job.remainder == "keep":
+        seconds = max(seconds, told_seconds(job.footage, info))
+    return round(seconds * (parse_rate(job.rate) if job.rate else info.rate))
 
 
 def _measure(device: torch.device, report: Report) -> Calibration:
@@ -183,6 +188,7 @@ def _seconds_of(work: Callable[[], None]) -> float:
     work()
     taken: list[float] = []
     while sum(taken) < _PIECE_SECONDS:
+        checkpoint()
         begun = time.perf_counter()
         work()
         taken.append(time.perf_counter() - begun)

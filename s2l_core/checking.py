@@ -14,7 +14,7 @@ from .device import choose_device
 from .errors import FootageTooShort, Speech2LipError, TooFewFaces
 from .events import Report
 from .face.sharpness import measure_blur
-from .footage import Footage, prepare, refuse_untrainable
+from .footage import Footage, heard_beside, prepare, refuse_untrainable, told_seconds
 from .geometry.camera import head_angles
 from .jobs import CheckJob, Media
 from .media.audio import SpeechLevel, measure_level, read_sample_rate, read_speech, refuse_unusable
@@ -62,12 +62,14 @@ def check(job: CheckJob, report: Report | None = None) -> dict[str, Any]:
         DeviceUnavailable: CUDA is asked for and there is none.
     """
     report = report or Report()
-    probe(job.footage)  # what is no video shall not be blamed for its sound
+    seconds = told_seconds(job.footage, probe(job.footage))  # what is no video shall not be blamed for its sound
     voice = job.voice or job.footage
     track = tell_tracks(voice, report)
-    speech = read_speech(voice)
-    level = measure_level(speech, read_sample_rate(voice.path, voice.track))
+    speech = read_speech(heard_beside(voice, seconds))
     footage = prepare(job.footage, job.landmarks, choose_device(job.device).type, report)
+    if footage.seconds > seconds:
+        speech = read_speech(heard_beside(voice, footage.seconds))
+    level = measure_level(speech, read_sample_rate(voice.path, voice.track))
     faces = footage.landmarks[footage.track.found]
     face_width = float(np.median(np.ptp(faces[..., 0], axis=1)))
     angles = np.percentile(head_angles(footage.track.poses[footage.track.found]), [1, 99], axis=0)

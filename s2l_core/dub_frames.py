@@ -66,7 +66,7 @@ class DubFrames:
         self._renderer = MouthRenderer(speaker, footage)
         self._weights = np.ones(self.voiced, np.float32)
         last = (self.voiced - 1) / float(self.rate)
-        level_db = speech_level(speech, context.around)
+        level_db = speech_level(speech, context.powers)
         heard = np.concatenate([context.before, speech, context.after])
         track = speech_track(speaker, heard, level_db)
         curves = job.silence_db, job.rest_strength

@@ -9,21 +9,20 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from .device import choose_device
 from .dub_frames import DubFrames, open_footage
 from .errors import AudioEmpty, BadJob, NoSound
 from .events import Report
-from .footage import Footage, fingerprint_file
+from .fingerprints import fingerprint_file
+from .footage import Footage
 from .jobs import DubJob, Media, to_document
-from .media.audio import SPEECH_RATE, convert, read_audio
+from .media.audio import SPEECH_RATE, open_audio
 from .media.chunks import Chunks, reserved_result
 from .media.encodings import codec_of, refuse_loss
-from .media.mix import read_context, read_voice, sources, tell_tracks
+from .media.mix import open_voice, read_context, read_voice, sources, tell_tracks
 from .media.sequence import files_of
 from .media.video import probe, raster_of_span
+from .media.waveform import Waveform
 from .model.origin import Origin, as_figure, read_origin
 from .model.speaker import SpeakerModel
 from .rendering import BATCH, open_hearing
@@ -67,13 +66,13 @@ def _dub(job: DubJob, report: Report) -> dict[str, Any]:
     speaker = SpeakerModel.load(job.speaker_path, device)
     open_hearing(speaker, job.speech_network)
     voice_track = tell_tracks(job.voice, report)
-    speech, sound = read_voice(job.voice)
+    speech, sound = read_voice(job.voice), open_voice(job.voice)
     footage = open_footage(job.footage, job.landmarks, speaker, device, report)
     prepared = time.monotonic()
 
     frames = DubFrames(job, speaker, footage, speech, read_context(job.voice))
     rate, count, voiced = frames.rate, len(frames), frames.voiced
-    samples = _fit_sound(sound, job.footage if count > voiced else None, voiced, count, rate)
+    heard = _fit_sound(sound, job.footage if count > voiced else None, voiced, count, rate)
     judged = frames.look(report)
 
     chunks = Chunks(job.output_path, count, CHUNK, job.encoding, _identity(job, footage, device.type), raster)
@@ -88,7 +87,7 @@ def _dub(job: DubJob, report: Report) -> dict[str, Any]:
                 writer.write(picture)
                 written += 1
     report.progress("Dub", count, count)
-    chunks.join(rate, samples, speaker.synthetic_media("lips"))
+    chunks.join(rate, heard, speaker.synthetic_media("lips"))
     finished = time.monotonic()
     seconds = len(speech) / SPEECH_RATE
     return {
@@ -134,22 +133,20 @@ def _identity(job: DubJob, footage: Footage, device: str) -> dict[str, Any]:
     return {"job": document | {"device": device}, "footage": footage.fingerprint, "files": files, "version": VERSION}
 
 
-def _fit_sound(
-    voice: tuple[NDArray[np.float32], int], footage: Media | None, voiced: int, total: int, rate: Fraction
-) -> tuple[NDArray[np.float32], int]:
+def _fit_sound(voice: Waveform, footage: Media | None, voiced: int, total: int, rate: Fraction) -> Waveform:
     """The voice at the exact length of its frames, followed by the footage's own sound where that goes on.
 
     Both are as they were, in the higher rate and the larger number of channels of the two; where one ends before its
     pictures, silence follows.
     """
-    parts = [voice]
+    own = None
     if footage is not None:
         with suppress(NoSound, AudioEmpty):
-            parts.append(read_audio(replace(footage, start=footage.start + float(voiced / rate))))
-    channels, sample_rate = max(samples.shape[1] for samples, _ in parts), max(each for _, each in parts)
-    begins = [0, round(voiced / rate * sample_rate), round(total / rate * sample_rate)]
-    result = np.zeros((begins[-1], channels), np.float32)
-    for (samples, own_rate), begin, end in zip(parts, begins, begins[1:], strict=False):
-        converted = convert(samples, own_rate, channels, sample_rate)[: end - begin]
-        result[begin : begin + len(converted)] = converted
-    return result, sample_rate
+            own = open_audio(replace(footage, start=footage.start + float(voiced / rate)))
+            own.refuse_broken()
+    if own is None:
+        return voice.lasting(round(total / rate * voice.rate))
+    channels, sample_rate = max(voice.channels, own.channels), max(voice.rate, own.rate)
+    middle, end = (round(frames / rate * sample_rate) for frames in (voiced, total))
+    said, kept = (part.converted(channels, sample_rate) for part in (voice, own))
+    return said.lasting(middle).then(kept.lasting(end - middle))

@@ -72,6 +72,11 @@ class AudioEmpty(Speech2LipError):
     hint = "Choose a recording, or a trim of it, that holds sound."
 
 
+class AudioTooLong(Speech2LipError):
+    code = "audio_too_long"
+    hint = "Trim the recording, or take it in parts."
+
+
 class AudioSilent(Speech2LipError):
     code = "audio_silent"
     hint = "Choose footage in which the speaker can be heard."

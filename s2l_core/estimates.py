@@ -41,7 +41,8 @@ _SYNC_SPEECH = 1.6
 """What the sync loss makes of a step in codes."""
 
 _TRAINING_BYTES, _FRAME_BYTES = 650e6, 700e3
-_DUBBING_BYTES, _HELD_PICTURES = 500e6, 64
+_DUBBING_BYTES, _HELD_PICTURES, _VOICE_BYTES = 580e6, 64, 110e3
+"""Of a dub: what it takes at least, how many pictures it holds, and what a second of its voice adds."""
 _KEPT_FRAME_BYTES, _SPEAKER_BYTES = 190e3, 12e6
 _LANDMARK_BYTES = 6e3
 _BYTES_PER_PIXEL = {"h264": 0.03, "prores": 0.6, "ffv1": 1.2, "png": 1.8, "exr": 4.0}
@@ -146,7 +147,7 @@ def estimate(
     elif isinstance(job, DubJob):
         written = frames if output_frames is None else output_frames
         seconds = looking + written * (2 * decoding + _RENDERINGS * calibration.render_seconds)
-        memory = _DUBBING_BYTES + _HELD_PICTURES * picture_bytes
+        memory = _DUBBING_BYTES + _HELD_PICTURES * picture_bytes + _VOICE_BYTES * written / max(rate, 1.0)
         disk = written * width * height * _BYTES_PER_PIXEL[job.encoding.format]
     else:
         seconds, memory, disk = looking + 40 * decoding, _DUBBING_BYTES, 0.0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,7 +51,7 @@ class Report:
 
     Args:
         listener: Called in the job's thread with each event.
-        is_cancelled: Asked at every progress report, which a job makes several times a second.
+        is_cancelled: Asked at every progress report and :func:`checkpoint`, which a job makes several times a second.
     """
 
     def __init__(
@@ -68,8 +70,7 @@ class Report:
         Raises:
             Cancelled: The caller asked the job to stop.
         """
-        if self._is_cancelled():
-            raise Cancelled("The job was cancelled.")
+        self.refuse_cancelled()
         now = time.monotonic()
         if phase != self._phase:
             self._phase, self._phase_start = phase, (now, done)
@@ -77,8 +78,40 @@ class Report:
         eta = (now - started) * (total - done) / (done - first) if done > first else None
         self._listener(Progress(phase, done, total, eta, note))
 
+    def refuse_cancelled(self) -> None:
+        """Raise where the caller asked the job to stop.
+
+        Raises:
+            Cancelled: The caller did.
+        """
+        if self._is_cancelled():
+            raise Cancelled("The job was cancelled.")
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Make this the report that :func:`checkpoint` asks, for as long as a job runs."""
+        token = _running.set(self)
+        try:
+            yield
+        finally:
+            _running.reset(token)
+
     def preview(self, path: str) -> None:
         self._listener(Preview(path))
 
     def log(self, level: Level, text: str) -> None:
         self._listener(Log(level, text))
+
+
+_running: ContextVar[Report | None] = ContextVar("running", default=None)
+
+
+def checkpoint() -> None:
+    """Stop here where the job that runs was cancelled; for what takes long and has no progress of its own to report.
+
+    Raises:
+        Cancelled: The caller asked the job to stop.
+    """
+    report = _running.get()
+    if report is not None:
+        report.refuse_cancelled()

@@ -35,7 +35,8 @@ def run_job(job: Job, report: Report) -> dict[str, Any]:
     try:
         begun = time.monotonic()
         verb = getattr(importlib.import_module(".", __package__), job.verb)
-        result: dict[str, Any] = plain(verb(job, report))
+        with report.running():
+            result: dict[str, Any] = plain(verb(job, report))
         _learn_from(job, result, time.monotonic() - begun)
         return result
     except Speech2LipError:

@@ -20,6 +20,7 @@ from .face.landmarks import open_detector
 from .face.layout import LAYOUTS, LandmarkLayout, mouth_opening
 from .face.tracking import HeadTrack, KnownHead, find_shots, no_head, track_head
 from .files import state_of
+from .fingerprints import fingerprint_file, hash_file, remembered
 from .geometry.camera import Intrinsics
 from .jobs import Media
 from .kept import Kept, Rows, Tensors
@@ -30,10 +31,11 @@ _CACHE_VERSION = 7
 _TIME_TOLERANCE = 1e-3
 _LEAST_FACE_SHARE = 0.5
 _SHORTEST_SECONDS = 10.0
-_READ_BLOCK = 1 << 20
 _AROUND_SECONDS = 1.0
 """What is looked at before and after a span, so that the head is tracked at its ends as in the middle."""
 _HASHED_PICTURES = 1 << 16
+_LATE_SECONDS = 3.0
+"""Of sound after the pictures that is heard with them."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,17 @@ def is_prepared(media: Media, landmarks: str = "bundled", known: KnownHead | Non
     return folder is not None and any(folder.glob(f"{_track_name(known)}*.safetensors"))
 
 
+def told_seconds(media: Media, info: VideoInfo) -> float:
+    """How long a span of a video is, as far as its file tells."""
+    return max(0.0, (info.duration if media.end is None else min(media.end, info.duration)) - media.start)
+
+
+def heard_beside(voice: Media, seconds: float) -> Media:
+    """The part of a voice that counts beside so many seconds of footage, and a little more, since it may come late."""
+    end = voice.start + seconds + _LATE_SECONDS
+    return replace(voice, end=end if voice.end is None else min(voice.end, end))
+
+
 def refuse_untrainable(footage: Footage) -> None:
     """Raise where a speaker cannot be learnt from the pictures.
 
@@ -192,35 +205,29 @@ def shown_at(times: NDArray[np.float64], moments: ArrayLike, slack: float = _TIM
     return np.asarray(index.clip(0, len(times) - 1), np.int64)
 
 
-def fingerprint_file(path: str) -> str:
-    """Hash of a file's content."""
-    digest = hashlib.blake2b(digest_size=16)
-    with Path(path).open("rb") as file:
-        while block := file.read(_READ_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def fingerprint_media(media: Media, report: Report | None = None) -> str:
     """Hash of the content of a medium, of all pictures in their order where it is a sequence.
 
-    Pictures that are not there, outside of the span, count as empty. Those that were hashed before are not read again
-    in this process.
+    Pictures that are not there, outside of the span, count as empty. What was hashed before is not read again.
     """
     if not is_sequence(media):
         return fingerprint_file(media.path)
     report, files = report or Report(), files_of(media)
-    digest = hashlib.blake2b(digest_size=16)
-    for number, path in enumerate(files):
-        report.progress("Read pictures", number, len(files))
-        digest.update(_fingerprint_picture(path, state_of(path)).encode())
-    return digest.hexdigest()
+
+    def hash_all() -> str:
+        digest = hashlib.blake2b(digest_size=16)
+        for number, path in enumerate(files):
+            report.progress("Read pictures", number, len(files))
+            digest.update(_fingerprint_picture(path, state_of(path)).encode())
+        return digest.hexdigest()
+
+    return remembered(files, hash_all)
 
 
 @lru_cache(maxsize=_HASHED_PICTURES)
 def _fingerprint_picture(path: str, state: tuple[int, int] | None) -> str:
     """Hash of a picture that was last changed as its state tells; empty without one."""
-    return "" if state is None else fingerprint_file(path)
+    return "" if state is None else hash_file(path)
 
 
 def _find_landmarks(media: Media, info: VideoInfo, landmarks: str, device: str, kept: Kept, report: Report) -> Tensors:

@@ -56,7 +56,7 @@ class Kept:
         """
         digest = hashlib.blake2b(digest_size=16)
         for part in identity:
-            digest.update(part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode())
+            digest.update(np.ascontiguousarray(part).data if isinstance(part, np.ndarray) else repr(part).encode())
         everything = user_cache_path("speech2lip") / kind
         folder = everything / digest.hexdigest()
         try:

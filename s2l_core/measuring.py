@@ -9,10 +9,11 @@ import numpy as np
 from .device import choose_device
 from .errors import FootageTooShort
 from .events import Report
-from .footage import prepare
+from .footage import heard_beside, prepare, told_seconds
 from .jobs import OffsetJob
 from .media.audio import SPEECH_RATE, read_speech
 from .media.mix import tell_tracks
+from .media.video import probe
 from .synchrony import SHORTEST_SECONDS, find_offset
 
 _CHANCE, _CERTAINTY = 3.1, 8.0
@@ -31,9 +32,12 @@ def offset(job: OffsetJob, report: Report | None = None) -> dict[str, Any]:
         Speech2LipError: What is wrong with the files, as in :func:`s2l_core.checking.check`.
     """
     report = report or Report()
+    seconds = told_seconds(job.footage, probe(job.footage))
     tell_tracks(job.voice, report)
-    speech = read_speech(job.voice)
+    speech = read_speech(heard_beside(job.voice, seconds))
     footage = prepare(job.footage, job.landmarks, choose_device(job.device).type, report)
+    if footage.seconds > seconds:
+        speech = read_speech(heard_beside(job.voice, footage.seconds))
     shared = min(footage.seconds, len(speech) / SPEECH_RATE)
     if shared <= SHORTEST_SECONDS:
         raise FootageTooShort(f"Picture and sound share only {shared:.1f} s.", "Show 20 seconds of speech or more.")

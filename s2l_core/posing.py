@@ -13,15 +13,17 @@ from numpy.typing import NDArray
 from .camera_path import CameraPath, read_camera_path
 from .device import one_thread
 from .errors import AudioEmpty, HeadOutOfView, NoSound
-from .events import Report
+from .events import Report, checkpoint
 from .files import reserved, state_of, write_whole
 from .footage import Footage, shown_at
 from .geometry.axes import MILLIMETRES
 from .geometry.camera import Array, Intrinsics, invert_pose
+from .geometry.splatting import in_bands
 from .jobs import PoseJob, RenderJob
-from .media.audio import read_audio
+from .media.audio import open_audio
 from .media.frames import FrameReader
 from .media.sequence import files_of
+from .media.waveform import Waveform
 from .media.writing import VideoWriter
 from .reposing import HeadRenderer, View
 from .scene import HeadScene, open_scene
@@ -142,9 +144,8 @@ def _render(job: RenderJob, report: Report) -> dict[str, Any]:
     trusted = region.nearest_trusted(wanted) if job.fade else wanted
     moved = np.array(job.camera_from_footage).reshape(4, 4) if job.camera_from_footage else None
     camera_from_footage = wanted @ invert_pose(footage.track.poses[index]) if moved is None else moved
-    content = io.BytesIO()
-    np.save(content, to_layers(head.render(index, camera, trusted, camera_from_footage, job.background)))
-    write_whole(job.output_path, content.getvalue(), lasting=False)
+    layers = to_layers(head.render(index, camera, trusted, camera_from_footage, job.background))
+    write_whole(job.output_path, _npy(layers), lasting=False)
     report.progress("Render", 1, 1)
     return {
         "output_path": job.output_path,
@@ -156,11 +157,25 @@ def _render(job: RenderJob, report: Report) -> dict[str, Any]:
 
 def to_layers(view: View) -> NDArray[np.float32]:
     """The layers of :func:`render`, (6, h, w)."""
-    coded = view.colours
-    linear = np.where(coded <= 0.04045, coded / 12.92, ((np.maximum(coded, 0.0) + 0.055) / 1.055) ** 2.4)  # sRGB
-    depth = np.where(view.depth > 0, view.depth / MILLIMETRES, NOTHING)
-    layers = [*np.moveaxis(linear * view.alpha[..., None], -1, 0), view.alpha, depth, view.mask]
-    return np.stack(layers).astype(np.float32)
+    height, width = view.alpha.shape
+    layers = np.empty((6, height, width), np.float32)
+    for rows in in_bands(height, width):
+        coded, alpha, depth = view.colours[rows], view.alpha[rows], view.depth[rows]
+        linear = np.where(coded <= 0.04045, coded / 12.92, ((np.maximum(coded, 0.0) + 0.055) / 1.055) ** 2.4)  # sRGB
+        layers[:3, rows] = np.moveaxis(linear * alpha[..., None], -1, 0)
+        layers[3, rows], layers[5, rows] = alpha, view.mask[rows]
+        layers[4, rows] = np.where(depth > 0, depth / MILLIMETRES, NOTHING)
+    return layers
+
+
+def _npy(layers: NDArray[np.float32]) -> bytes:
+    """The content of a ``.npy`` file."""
+    content = io.BytesIO()
+    np.lib.format.write_array_header_1_0(content, np.lib.format.header_data_from_array_1_0(layers))
+    for layer in layers:
+        checkpoint()
+        content.write(layer.tobytes())
+    return content.getvalue()
 
 
 def refuse_hidden_face(pose: Array) -> None:
@@ -208,16 +223,16 @@ def _follow(path: CameraPath, moments: Array, tracked: Array) -> tuple[Array, Ar
     return cameras, poses
 
 
-def _sound(footage: Footage, frames: int) -> tuple[NDArray[np.float32], int] | None:
+def _sound(footage: Footage, frames: int) -> Waveform | None:
     """What is heard of footage in its first frames, of exactly their length."""
     seconds = float(frames / footage.info.rate)
     start = float(footage.times[0])
     try:
-        samples, rate = read_audio(replace(footage.media, start=start, end=start + seconds))
+        sound = open_audio(replace(footage.media, start=start, end=start + seconds))
+        sound.refuse_broken()
     except (NoSound, AudioEmpty):
         return None
-    length = round(seconds * rate)
-    return np.pad(samples[:length], ((0, max(0, length - len(samples))), (0, 0))), rate
+    return sound.lasting(round(seconds * sound.rate))
 
 
 def _warning(frames: int, degrees: float, fade: bool) -> str:

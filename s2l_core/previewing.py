@@ -49,7 +49,7 @@ def _preview(job: PreviewJob, report: Report) -> dict[str, Any]:
     device = choose_device(dub.device)
     speaker = SpeakerModel.load(dub.speaker_path, device)
     open_hearing(speaker, dub.speech_network)
-    speech, _ = read_voice(dub.voice)
+    speech = read_voice(dub.voice)
     footage = open_footage(_part_to_look_at(job, speaker), dub.landmarks, speaker, device, report)
     frames = DubFrames(replace(dub, encoding=_PICTURE), speaker, footage, speech, read_context(dub.voice))
     if job.frame >= len(frames):

@@ -20,7 +20,7 @@ from .model.look import LookPixels
 from .model.speaker import SpeakerModel
 from .regions import Observer, lip_shapes, regions_to_tensor
 from .speech.encoder import CODE_SECONDS, SpeechEncoder, codes_at
-from .speech.features import normalise_loudness
+from .speech.features import loudness_gain, speech_level
 from .speech.named_networks import name_network, named_network
 from .speech.silence import IN_SILENCE, curve_at, resting
 from .speech.sources import LOG_MEL, SpeechSource, open_source, split_source
@@ -73,10 +73,11 @@ def speech_track(speaker: SpeakerModel, speech: NDArray[np.float32], level_db: f
     """
     device = next(speaker.lip.parameters()).device
     source = open_hearing(speaker)
-    padded = np.pad(speech, (0, max(0, _LEAST_SPEECH - len(speech))))
-    features = torch.from_numpy(source.features(normalise_loudness(padded, level_db))).to(device)
+    if len(speech) < _LEAST_SPEECH:
+        speech = np.pad(speech, (0, _LEAST_SPEECH - len(speech)))
+    gain = loudness_gain(speech_level(speech) if level_db is None else level_db)
     encoder = speaker.lip.speech
-    track = encoder.track(features)
+    track = encoder.track_pieces(torch.from_numpy(rows).to(device) for rows in source.pieces(speech, gain))
     return encoder.articulation(track) if isinstance(encoder, SpeechEncoder) else track
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from .events import Report
 from .footage import Footage
 from .geometry.camera import Array, Intrinsics, Rectangle, invert_pose
-from .geometry.splatting import Warped, warp
+from .geometry.splatting import Warped, in_bands, warp
 from .model.blend import in_eights
 from .model.speaker import SpeakerModel
 from .plate import Plate
@@ -105,8 +105,12 @@ class HeadRenderer:
         depth *= mask > 0
         if not background:
             return View(colours, mask, depth, mask)
-        behind = self._behind(image, silhouette, camera, camera_from_footage)
-        return View(behind + mask[..., None] * (colours - behind), np.ones_like(mask), depth, mask)
+        behind = self._behind(image, silhouette)
+        seen = _homography(self._footage.track.intrinsics, camera, camera_from_footage, self.plate.depth_mm)
+        for rows in in_bands(camera.height, camera.width):
+            shown = _warped(behind, seen, rows, camera.width)
+            colours[rows] = shown + mask[rows, :, None] * (colours[rows] - shown)
+        return View(colours, np.ones_like(mask), depth, mask)
 
     def _warp(self, frame: Tensor, index: int, camera: Intrinsics, pose: Array) -> Warped:
         track = self._footage.track
@@ -120,20 +124,22 @@ class HeadRenderer:
             return merged
         return in_eights(self._blend, merged, warped.holes[:, None]).clamp(0, 1)
 
-    def _behind(
-        self, image: NDArray[np.uint8], silhouette: NDArray[np.float32] | None, camera: Intrinsics, pose: Array | None
-    ) -> NDArray[np.float32]:
-        """What is behind the head: the frame, with the plate where the head is in it, on the plate's plane."""
+    def _behind(self, image: NDArray[np.uint8], silhouette: NDArray[np.float32] | None) -> NDArray[np.float32]:
+        """What is behind the head in a frame: the frame, with the plate where the head is in it."""
         picture = image.astype(np.float32) / 255
         if silhouette is not None:
             plate = self.plate.picture.astype(np.float32) / 255
             picture += _hidden(silhouette)[..., None] * (plate - picture)
-        seen = _homography(self._footage.track.intrinsics, camera, pose, self.plate.depth_mm)
-        size = (camera.width, camera.height)
-        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return np.asarray(
-            cv2.warpPerspective(picture, seen, size, flags=how, borderMode=cv2.BORDER_REPLICATE), np.float32
-        )
+        return picture
+
+
+def _warped(picture: NDArray[np.float32], seen: Array, rows: slice, width: int) -> NDArray[np.float32]:
+    """Some rows of a view whose pixels show those of a picture (H, W, 3) that ``seen`` (3, 3) takes them to."""
+    down = np.eye(3)
+    down[1, 2] = rows.start
+    size, how = (width, rows.stop - rows.start), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    warped = cv2.warpPerspective(picture, seen @ down, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(warped, np.float32)
 
 
 def _hidden(silhouette: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from torch.nn import functional
 from .canonical import CanonicalHead
 from .geometry.camera import Array, Intrinsics, Rectangle, invert_pose, project, transform, unproject
 from .geometry.mapping import pixel_grid
-from .geometry.splatting import Points
+from .geometry.splatting import Points, in_bands
 
 _OUTLINE = 0.4
 """Share of the smoothed mask from which a pixel is the head: a little outside, so that its soft rim is kept."""
@@ -78,10 +79,11 @@ class HeadSurface:
         nearest = float(poses[:, 2, 3].min()) - float(self.front.norm(dim=0)[self.inside > _OUTLINE].max())
         apart = camera.fx * self._spacing / max(nearest, 1.0)
         finer = max(1, math.ceil(apart / _SPACING))
-        front = _finer(torch.cat([self.front, self.front_normals, self.front_colours, self.inside[None]]), finer)
-        side = _finer(torch.cat([self.side, self.side_normals, self.side_colours]), finer).flatten(1)
-        kept = torch.cat([front[:9, front[9] > _OUTLINE], side], dim=1).T
-        return Points(*kept.split(3, dim=1))
+        front = torch.cat([self.front, self.front_normals, self.front_colours, self.inside[None]])
+        side = torch.cat([self.side, self.side_normals, self.side_colours])
+        kept = [part[:9, part[9] > _OUTLINE] for part in _finer(front, finer)]
+        kept += [part.flatten(1) for part in _finer(side, finer)]
+        return Points(*torch.cat(kept, dim=1).T.split(3, dim=1))
 
     def rectangle(self, camera: Intrinsics, pose: Array) -> Rectangle:
         """The part of a picture that shows the head in a pose camera_from_head (4, 4); it may be empty. It begins at
@@ -100,10 +102,14 @@ def _normals(grid: Tensor) -> Tensor:
     return functional.normalize(torch.linalg.cross(down, across, dim=0), dim=0)
 
 
-def _finer(grid: Tensor, factor: int) -> Tensor:
-    """A grid (C, h, w) with more points between its own."""
-    size = [(length - 1) * factor + 1 for length in grid.shape[1:]]
-    return functional.interpolate(grid[None], size, mode="bilinear", align_corners=True)[0]
+def _finer(grid: Tensor, factor: int) -> Iterator[Tensor]:
+    """A grid (C, h, w) with more points between its own, in parts of some rows."""
+    height, width = ((length - 1) * factor + 1 for length in grid.shape[1:])
+    for rows in in_bands(grid.shape[1] - 1, width * factor):
+        part = grid[:, rows.start : rows.stop + 1]
+        size = [(part.shape[1] - 1) * factor + 1, width]
+        finer = functional.interpolate(part[None], size, mode="bilinear", align_corners=True)[0]
+        yield finer if rows.stop * factor + 1 == height else finer[:, :-1]  # the next part begins with the last row
 
 
 def _radius(head: CanonicalHead) -> float:

@@ -18,7 +18,7 @@ from ..errors import BadJob, PerceptionUnavailable
 from ..events import Report
 from ..face.landmarks import INSTALLED
 from ..files import temporary_folder
-from ..footage import Footage, fingerprint_media, prepare
+from ..footage import Footage, fingerprint_media, heard_beside, prepare
 from ..jobs import DubJob, EvaluateJob, Media, TrainJob
 from ..media.audio import SPEECH_RATE, read_speech
 from ..media.mix import Context, read_context, read_voice
@@ -70,7 +70,7 @@ def evaluate(job: EvaluateJob, report: Report | None = None) -> dict[str, Any]:
             return speaker_driver(speaker, footage, sound, audio_only)
         return dub_driver(speaker, footage, sound, report)
 
-    speech = read_speech(voice)
+    speech = read_speech(heard_beside(voice, whole.seconds))
     sounds = other_sounds(speech, origin.train[1] - media.start, ruler.seconds)
     driven = measure_driving(ruler, drive, sounds)
     with temporary_folder() as folder:
@@ -134,8 +134,7 @@ def open_span(
     media = replace(job.footage, start=span[0], end=span[1])
     footage = prepare(media, job.landmarks, device, report, known=speaker.known_head, identity=speaker.identity)
     voice = _part(job.voice or job.footage, job.footage, span)
-    speech, _ = read_voice(voice)
-    return footage, speech, read_context(voice)
+    return footage, read_voice(voice), read_context(voice)
 
 
 def _part(voice: Media, footage: Media, span: tuple[float, float]) -> Media:

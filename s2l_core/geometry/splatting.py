@@ -8,12 +8,14 @@ comes out as a hole of the shape that it really has.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..events import checkpoint
 from .camera import Intrinsics
 from .mapping import map_pixels, pixel_grid, relative_pose, sample
 
@@ -21,6 +23,8 @@ _COARSER = 2
 """Pixels of the picture in one cell of the z-buffer."""
 _LEAST_WEIGHT = 0.05
 """Bilinear weight from which a point counts for a cell."""
+_BAND_PIXELS = 1_000_000
+"""Pixels that are computed together, so that a job with many of them can be cancelled."""
 _EDGE = (0.25, 0.75)
 """Share of the cells around that the surface covers where the picture's edge begins and ends: it is soft, not in steps.
 """
@@ -103,7 +107,7 @@ class Warped(NamedTuple):
 def see(surface: Surface, camera: Intrinsics, poses: Tensor) -> Sight:
     """What a camera sees of a surface under poses (B, 4, 4) camera_from_head."""
     points = surface.points(_coarser(camera), poses)
-    layers = _throw(points.places, torch.cat([points.normals, points.colours], dim=1), camera, poses)
+    layers = _throw(points.places, (points.normals, points.colours), camera, poses)
     return Sight(depth=layers[:, 0], normals=layers[:, 2:5], colours=layers[:, 5:], coverage=layers[:, 1])
 
 
@@ -122,27 +126,56 @@ def warp(
     """
     sight = see(surface, camera, new_poses)
     places = surface.points(_coarser(observed), poses).places
-    depth, coverage = _throw(places, places[:, :0], observed, poses).unbind(1)
-    pixels = pixel_grid(camera.rectangle, images.device)
-    old = map_pixels(pixels, sight.depth, camera, observed, relative_pose(poses, new_poses))
+    depth, coverage = _throw(places, (), observed, poses).unbind(1)
     around = functional.max_pool2d(coverage[:, None], 5, stride=1, padding=2)[:, 0]
     layers = torch.stack([depth * coverage, coverage, around, _depth_inside(coverage)], dim=1)
-    front, covered, near, within = sample(layers, old.pixels).unbind(1)
-    hidden = front * (1 + _THICKNESS) < old.depth * covered
-    inside = (near > 0.5 * sight.coverage) & (within > _depth_inside(sight.coverage) - _LOST)
-    before, now = (
-        facing(sight.normals, *view).clamp(min=0) + _LEAST_FACING
-        for view in ((old.pixels, observed, poses), (pixels[None], camera, new_poses))
-    )
-    stretched = ((before / now - _STRETCHED[0]) / (_STRETCHED[1] - _STRETCHED[0])).clamp(0, 1)
-    return Warped(sample(images, old.pixels), stretched * (old.valid & inside & ~hidden), sight, coverage)
+    inwards, relative = _depth_inside(sight.coverage), relative_pose(poses, new_poses)
+    pictures, seen = torch.empty_like(sight.colours), torch.empty_like(sight.depth)
+    for rows in in_bands(camera.height, camera.width):
+        part = Sight(*(plane[..., rows, :] for plane in sight))
+        pixels = pixel_grid(camera.rectangle, images.device)[rows]
+        old = map_pixels(pixels, part.depth, camera, observed, relative)
+        front, covered, near, within = sample(layers, old.pixels).unbind(1)
+        hidden = front * (1 + _THICKNESS) < old.depth * covered
+        inside = (near > 0.5 * part.coverage) & (within > inwards[:, rows] - _LOST)
+        before, now = (
+            facing(part.normals, *view).clamp(min=0) + _LEAST_FACING
+            for view in ((old.pixels, observed, poses), (pixels[None], camera, new_poses))
+        )
+        stretched = ((before / now - _STRETCHED[0]) / (_STRETCHED[1] - _STRETCHED[0])).clamp(0, 1)
+        seen[:, rows] = stretched * (old.valid & inside & ~hidden)
+        pictures[..., rows, :] = sample(images, old.pixels)
+    return Warped(pictures, seen, sight, coverage)
+
+
+def in_bands(length: int, across: int) -> Iterator[slice]:
+    """Consecutive parts of so many rows, each of at most a million pixels where a row has ``across`` of them; a
+    cancelled job stops between them.
+    """
+    size = max(1, _BAND_PIXELS // max(across, 1) // 2 * 2)
+    for first in range(0, length, size):
+        checkpoint()
+        yield slice(first, min(first + size, length))
 
 
 def _depth_inside(coverage: Tensor) -> Tensor:
     """How far inside of the outline pixels lie, (B, H, W): 0.5 on it, 1 a small share of the surface's size away."""
     reach = max(1, round(_UNSURE * float(coverage.sum(dim=(-2, -1)).mean()) ** 0.5))
-    rows = functional.avg_pool2d(coverage[:, None], (2 * reach + 1, 1), stride=1, padding=(reach, 0))
-    return functional.avg_pool2d(rows, (1, 2 * reach + 1), stride=1, padding=(0, reach))[:, 0]
+    columns = torch.empty_like(coverage)
+    for part in in_bands(coverage.shape[-1], coverage.shape[-2]):
+        columns[..., part] = _running_mean(coverage[..., part].mT, reach).mT
+    means = torch.empty_like(coverage)
+    for part in in_bands(coverage.shape[-2], coverage.shape[-1]):
+        means[..., part, :] = _running_mean(columns[..., part, :], reach)
+    return means
+
+
+def _running_mean(values: Tensor, reach: int) -> Tensor:
+    """The mean of values (..., n) over as many of them on either side as ``reach``; beyond the ends lie zeros."""
+    sums = functional.pad(values.double().cumsum(dim=-1), (1, 0))
+    places = torch.arange(values.shape[-1], device=values.device)
+    last, first = (places + reach + 1).clamp(max=values.shape[-1]), (places - reach).clamp(min=0)
+    return ((sums[..., last] - sums[..., first]) / (2 * reach + 1)).to(values)
 
 
 def facing(normals: Tensor, pixels: Tensor, camera: Intrinsics, poses: Tensor) -> Tensor:
@@ -161,46 +194,62 @@ def facing(normals: Tensor, pixels: Tensor, camera: Intrinsics, poses: Tensor) -
     return -along / (1 + x.square() + y.square()).sqrt() / outwards.square().sum(dim=1).sqrt().clamp(min=1e-6)
 
 
-def _throw(places: Tensor, carried: Tensor, camera: Intrinsics, poses: Tensor) -> Tensor:
-    """Depth and coverage, as in :class:`Sight`, and what points (n, 3) carry (n, C) at the size of a picture:
+def _throw(places: Tensor, carried: tuple[Tensor, ...], camera: Intrinsics, poses: Tensor) -> Tensor:
+    """Depth and coverage, as in :class:`Sight`, and what points (n, 3) carry (n, c) each at the size of a picture:
     (B, 2 + C, H, W).
     """
     coarse = _coarser(camera)
-    placed = places @ poses[:, :3, :3].transpose(1, 2) + poses[:, None, :3, 3]
-    depth = placed[..., 2].clamp(min=1.0)
-    focal, centre = depth.new_tensor([coarse.fx, coarse.fy]), depth.new_tensor([coarse.cx, coarse.cy])
-    pixels = placed[..., :2] / depth[..., None] * focal + centre
-    layers = torch.stack([_nearest(*each, carried, coarse) for each in zip(pixels, depth, strict=True)])
-    return _enlarge(layers, camera)
+    return _enlarge(torch.stack([_nearest(places, carried, coarse, pose) for pose in poses]), camera)
 
 
-def _nearest(pixels: Tensor, depth: Tensor, carried: Tensor, camera: Intrinsics) -> Tensor:
-    """The z-buffer (1 + C, H, W) of points at pixels (n, 2) with depths (n,): depth, and what the nearest of them
-    carry. Each counts for the four cells around it; the surface is where a cell holds one.
+def _nearest(places: Tensor, carried: tuple[Tensor, ...], camera: Intrinsics, pose: Tensor) -> Tensor:
+    """The z-buffer (1 + C, H, W) of points (n, 3) under a pose (4, 4): depth, and what the nearest of them carry. Each
+    counts for the four cells around it; the surface is where a cell holds one.
     """
     width, height = camera.width, camera.height
-    corner = (pixels - 0.5).floor()
-    across, down = (pixels - 0.5 - corner).unbind(-1)
-    x, y = corner.long().unbind(-1)
-    near = depth.new_full((height * width,), torch.inf)
-    values = torch.cat([torch.ones_like(depth)[:, None], depth[:, None], carried], dim=1)
-    throws = []
-    for right in (0, 1):
-        for low in (0, 1):
-            weight = (across if right else 1 - across) * (down if low else 1 - down)
-            column, row = x + right, y + low
-            shown = (column >= 0) & (column < width) & (row >= 0) & (row < height) & (weight > _LEAST_WEIGHT)
-            place = torch.where(shown, row * width + column, 0)
-            near.scatter_reduce_(0, place, torch.where(shown, depth, torch.inf), "amin")
-            throws.append((place, weight * shown))
-    sums = values.new_zeros(height * width, values.shape[1])
-    for place, weight in throws:
+    focal, centre = places.new_tensor([camera.fx, camera.fy]), places.new_tensor([camera.cx, camera.cy])
+
+    def project(part: slice) -> tuple[Tensor, Tensor]:
+        """Pixels (k, 2) and depths (k,)."""
+        placed = places[part] @ pose[:3, :3].T + pose[:3, 3]
+        depth = placed[:, 2].clamp(min=1.0)
+        return placed[:, :2] / depth[:, None] * focal + centre, depth
+
+    def throw() -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
+        """Which points, their depths (k,), and their place and weight in a cell; all of them in each of four cells."""
+        for right in (0, 1):
+            for low in (0, 1):
+                for part in in_bands(len(places), 1):
+                    pixels, depth = project(part)
+                    corner = (pixels - 0.5).floor()
+                    across, down = (pixels - 0.5 - corner).unbind(-1)
+                    x, y = corner.long().unbind(-1)
+                    weight = (across if right else 1 - across) * (down if low else 1 - down)
+                    column, row = x + right, y + low
+                    shown = (column >= 0) & (column < width) & (row >= 0) & (row < height) & (weight > _LEAST_WEIGHT)
+                    yield part, depth, torch.where(shown, row * width + column, 0), weight * shown
+
+    near = places.new_full((height * width,), torch.inf)
+    for _, depth, place, weight in throw():
+        near.scatter_reduce_(0, place, torch.where(weight > 0, depth, torch.inf), "amin")
+    sums = places.new_zeros(height * width, 2 + sum(each.shape[1] for each in carried))
+    for part, depth, place, weight in throw():
         front = weight * (depth < near[place] * (1 + _THICKNESS))
+        values = torch.cat([torch.ones_like(depth)[:, None], depth[:, None], *(each[part] for each in carried)], dim=1)
         sums.index_add_(0, place, values * front[:, None])
-    x, y = pixels.long().unbind(-1)
-    shown = (pixels >= 0).all(dim=-1) & (x < width) & (y < height)
-    held = torch.zeros_like(near).index_fill_(0, torch.where(shown, y * width + x, 0), 1.0)
-    return _close((sums * held[:, None]).T.reshape(-1, height, width))
+    held = torch.zeros_like(near)
+    for part in in_bands(len(places), 1):
+        pixels, _ = project(part)
+        x, y = pixels.long().unbind(-1)
+        shown = (pixels >= 0).all(dim=-1) & (x < width) & (y < height)
+        held.index_fill_(0, torch.where(shown, y * width + x, 0), 1.0)
+    layers = sums.new_empty(sums.shape[1] - 1, height, width)
+    for rows in in_bands(height, width):
+        begin, end = max(rows.start - 1, 0), min(rows.stop + 1, height)
+        cells = slice(begin * width, end * width)
+        around = (sums[cells] * held[cells, None]).T.reshape(-1, end - begin, width)
+        layers[:, rows] = _close(around)[:, rows.start - begin : rows.stop - begin]
+    return layers
 
 
 def _close(sums: Tensor) -> Tensor:
@@ -225,19 +274,31 @@ def _enlarge(layers: Tensor, camera: Intrinsics) -> Tensor:
     """Z-buffers (B, 1 + C, h, w) at the size of a picture, with their coverage: (B, 2 + C, H, W). Between a near and a
     far surface there is nothing to interpolate: there each pixel gets its own cell's depth.
     """
-    covered = (layers[:, :1] > 0).to(layers)
-    around = functional.avg_pool2d(torch.cat([covered, layers], dim=1), 3, stride=1, padding=1)
-    grown = torch.where(covered > 0, layers, around[:, 1:] / around[:, :1].clamp(min=1e-6))
+    height = layers.shape[-2]
+    result = layers.new_empty(len(layers), 1 + layers.shape[1], camera.height, camera.width)
+    for rows in in_bands(camera.height, camera.width):
+        first, last = rows.start // _COARSER, -(-rows.stop // _COARSER)
+        begin, end = max(first - 1, 0), min(last + 1, height)
+        grown, soft = _grown(layers, begin, end)
+        shown = slice(rows.start - _COARSER * begin, rows.stop - _COARSER * begin)
+        coverage, smooth, own = (
+            functional.interpolate(planes, scale_factor=_COARSER, mode=mode)[..., shown, : camera.width]
+            for planes, mode in ((soft, "bilinear"), (grown, "bilinear"), (grown[:, :1], "nearest"))
+        )
+        depth = torch.where((smooth[:, :1] - own).abs() < _THICKNESS * own, smooth[:, :1], own)
+        result[..., rows, :] = torch.cat([depth * (coverage > 0), coverage, smooth[:, 1:]], dim=1)
+    return result
 
-    def enlarged(planes: Tensor, mode: str) -> Tensor:
-        return functional.interpolate(planes, scale_factor=_COARSER, mode=mode)[..., : camera.height, : camera.width]
 
+def _grown(layers: Tensor, begin: int, end: int) -> tuple[Tensor, Tensor]:
+    """Some rows of z-buffers (B, 1 + C, h, w), carried on by a cell beyond the surface, and their coverage with a soft
+    edge (B, 1, rows, w).
+    """
+    top = max(begin - 1, 0)
+    part = layers[..., top : end + 1, :]
+    covered = (part[:, :1] > 0).to(part)
+    around = functional.avg_pool2d(torch.cat([covered, part], dim=1), 3, stride=1, padding=1)
+    grown = torch.where(covered > 0, part, around[:, 1:] / around[:, :1].clamp(min=1e-6))
     soft = functional.avg_pool2d(covered, 3, stride=1, padding=1, count_include_pad=False)
     soft = ((soft - _EDGE[0]) / (_EDGE[1] - _EDGE[0])).clamp(0, 1)
-    coverage, smooth, own = (
-        enlarged(soft, "bilinear"),
-        enlarged(grown, "bilinear"),
-        enlarged(grown[:, :1], "nearest"),
-    )
-    depth = torch.where((smooth[:, :1] - own).abs() < _THICKNESS * own, smooth[:, :1], own)
-    return torch.cat([depth * (coverage > 0), coverage, smooth[:, 1:]], dim=1)
+    return grown[..., begin - top : end - top, :], soft[..., begin - top : end - top, :]

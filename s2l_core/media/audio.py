@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import itertools
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
 import av
 import numpy as np
-from av.audio.frame import AudioFrame
+from numpy.typing import NDArray
 
-from ..errors import AudioClipped, AudioEmpty, AudioNarrow, AudioSilent, AudioUnreadable, NoSound
+from ..errors import AudioClipped, AudioEmpty, AudioNarrow, AudioSilent, AudioTooLong, AudioUnreadable, NoSound
+from ..events import checkpoint
 from ..jobs import Clock, Media
 from .container import decode_audio, find_video, open_container, picture_start, timestamp
 from .downmix import Weights, plain_mean, speech_weights
 from .sequence import refuse_pictures
 from .tracks import choose_track, find_tracks, to_float
+from .waveform import Waveform, resample, silence
 
 SPEECH_RATE = 16_000
+LONGEST_SECONDS = 3 * 3600.0
+"""Of sound in one job: an hour of speech takes 230 MB of memory, and what is longer is hardly meant."""
 
 # Containers round timestamps, so blocks are joined end to end until they are half a picture off.
 _CLOCK_TOLERANCE = 0.02
 _LONGEST_HOLE = 600.0
+"""Seconds that one hole in the timestamps may last, and by how much all of them may last longer than what is heard."""
 _BLOCK = SPEECH_RATE // 50
-_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+_PIECE = 500 * _BLOCK
+"""Samples of speech that are computed together: ten seconds."""
 
 
-def read_audio(media: Media) -> tuple[np.ndarray, int]:
-    """Sound at its own rate: float32 (n, channels) in [-1, 1], and samples per second.
+def open_audio(media: Media) -> Waveform:
+    """Sound at its own rate, read anew whenever its blocks are asked for.
 
     Sample 0 is heard at ``media.start`` on the clock of the medium, see :class:`s2l_core.jobs.Media`. Sound that begins
     late begins with silence; it ends where the file ends.
@@ -36,86 +43,88 @@ def read_audio(media: Media) -> tuple[np.ndarray, int]:
     Raises:
         FileMissing: There is no such file.
         NoSound: It is a video without sound.
-        AudioUnreadable: It is neither sound nor video, or its sound changes rate or channels midway.
+        AudioUnreadable: It is neither sound nor video, or its sound changes rate or channels midway. What comes later
+            in the file may raise it while blocks are read.
         AudioEmpty: There is not one sample in the span.
         BadJob: There is no such track.
     """
-    blocks = _span(media)
-    rate, first = next(blocks)
-    return np.concatenate([first, *(block for _, block in blocks)]), rate
+    rate, first = next(_span(media))
+    return Waveform(rate, first.shape[1], lambda: (block for _, block in _span(media)))
+
+
+def read_audio(media: Media) -> tuple[np.ndarray, int]:
+    """All samples of :func:`open_audio`, float32 (n, channels), and how many there are per second."""
+    sound = open_audio(media)
+    return sound.samples(), sound.rate
 
 
 def read_speech(media: Media) -> np.ndarray:
-    """Sound for the speech features: float32 (n,) mono at 16 kHz in [-1, 1]; time and errors as :func:`read_audio`.
+    """Sound for the speech features: float32 (n,) mono at 16 kHz in [-1, 1]; time and errors as :func:`open_audio`.
 
     Channels are averaged, or the better one is taken, see :mod:`s2l_core.media.downmix`. Only the result is held in
     memory.
+
+    Raises:
+        AudioTooLong: The span holds more sound than :data:`LONGEST_SECONDS`.
     """
-    weights = weights_of_speech(media)
-    blocks = _span(media)
-    rate, first = next(blocks)
-    return to_speech(rate, itertools.chain([first], (block for _, block in blocks)), weights)
+    _refuse_long(media)
+    return gather(speech_blocks(media), media.path)
+
+
+def speech_blocks(media: Media) -> Iterator[np.ndarray]:
+    """Consecutive blocks (n,) of what :func:`read_speech` gives."""
+    weights, sound = weights_of_speech(media), open_audio(media)
+    return to_speech(sound.rate, sound.blocks(), weights)
+
+
+def gather(blocks: Iterable[np.ndarray], name: str) -> np.ndarray:
+    """Blocks (n,) of speech one after the other, which are in memory only once.
+
+    Raises:
+        AudioTooLong: They last longer than :data:`LONGEST_SECONDS`; ``name`` says of what.
+    """
+    gathered = array("f")
+    for block in blocks:
+        gathered.frombytes(block.astype(np.float32, copy=False).tobytes())
+        if len(gathered) > LONGEST_SECONDS * SPEECH_RATE:
+            raise too_long(name)
+    return np.frombuffer(gathered, np.float32)
 
 
 def weights_of_speech(media: Media) -> Weights:
-    """How speech is made of the channels of a span; errors as :func:`read_audio`."""
-    blocks = _span(media)
-    rate, first = next(blocks)
-    channels = first.shape[1]
-    if channels == 1:
+    """How speech is made of the channels of a span; errors as :func:`open_audio`."""
+    sound = open_audio(media)
+    if sound.channels == 1:
         return plain_mean(1)
-    names = _channel_names(media, channels)
-    return speech_weights(rate, itertools.chain([first], (block for _, block in blocks)), names)
+    return speech_weights(sound.rate, sound.blocks(), _channel_names(media, sound.channels))
 
 
-def to_speech(rate: int, blocks: Iterable[np.ndarray], weights: Weights) -> np.ndarray:
-    """Blocks (n, channels) of sound, weighted and summed, as speech, see :func:`read_speech`."""
+def to_speech(rate: int, blocks: Iterable[np.ndarray], weights: Weights) -> Iterator[np.ndarray]:
+    """Blocks (n, channels) of sound, weighted and summed, as blocks of speech, see :func:`read_speech`."""
     mono = ((block @ weights)[:, None] for block in blocks)
-    return np.clip(np.concatenate(list(resample(mono, rate, SPEECH_RATE)))[:, 0], -1.0, 1.0)
+    return (np.clip(block[:, 0], -1.0, 1.0) for block in resample(mono, rate, SPEECH_RATE))
 
 
-def resample(blocks: Iterable[np.ndarray], source_rate: int, rate: int) -> Iterator[np.ndarray]:
-    """Blocks (n, channels) of sound with another number of samples per second, as many as it lasts; the same ones where
-    the rates are equal.
-    """
-    if rate == source_rate:
-        yield from blocks
-        return
-    resampler, given, taken = None, 0, 0
+def powers(blocks: Iterable[np.ndarray]) -> NDArray[np.float64]:
+    """Mean squares (m,) over each 20 ms of speech at 16 kHz, in blocks (n,); what is left at the end is left out."""
+    found, rest = array("d"), np.zeros(0, np.float32)
     for block in blocks:
-        layout = _LAYOUTS[block.shape[1]]
-        resampler = resampler or av.AudioResampler("flt", layout, rate)
-        frame = AudioFrame.from_ndarray(np.ascontiguousarray(block).reshape(1, -1), format="flt", layout=layout)
-        frame.sample_rate, frame.pts, frame.time_base = source_rate, given, Fraction(1, source_rate)
-        given += len(block)
-        for piece in resampler.resample(frame):
-            taken += piece.samples
-            yield piece.to_ndarray().reshape(piece.samples, -1)
-    if resampler is not None:
-        rest = [piece.to_ndarray().reshape(piece.samples, -1) for piece in resampler.resample(None)]
-        yield np.concatenate(rest)[: round(given * rate / source_rate) - taken]
+        held = np.concatenate([rest, block])
+        whole = len(held) // _BLOCK * _BLOCK
+        squares = np.square(held[:whole].reshape(-1, _BLOCK).astype(np.float64))
+        found.frombytes(squares.mean(axis=1).tobytes())
+        rest = held[whole:]
+    return np.frombuffer(found, np.float64)
 
 
-def convert(samples: np.ndarray, source_rate: int, channels: int, rate: int) -> np.ndarray:
-    """Sound (n, channels) with another rate, and in as many channels as it has or more: what has one is heard from all
-    of two or from the centre, what has two from the front.
-    """
-    own = samples.shape[1]
-    converted = np.concatenate([samples[:0], *resample([samples], source_rate, rate)])
-    if own == channels:
-        return converted
-    if own == 1 and channels == 2:
-        return np.repeat(converted, 2, axis=1)
-    spread = np.zeros((len(converted), channels), np.float32)
-    first = 2 if own == 1 else 0  # FFmpeg's third channel is the centre
-    spread[:, first : first + own] = converted
-    return spread
+def in_blocks(samples: np.ndarray) -> Iterator[np.ndarray]:
+    """Samples (n, ...) in blocks of ten seconds of speech, whole multiples of 20 ms but for the last."""
+    yield from (samples[first : first + _PIECE] for first in range(0, len(samples), _PIECE))
 
 
 def read_sample_rate(path: str, track: int | None = None) -> int:
     """Samples per second of the sound in a file, as it is decoded; errors as :func:`read_audio`."""
-    rate, _ = next(_span(Media(path, track=track)))
-    return rate
+    return open_audio(Media(path, track=track)).rate
 
 
 @dataclass(frozen=True)
@@ -139,16 +148,23 @@ class SpeechLevel:
 
 def measure_level(speech: np.ndarray, source_rate: int) -> SpeechLevel:
     """Measure speech (n,) at 16 kHz that was recorded with ``source_rate`` samples per second."""
-    blocks = np.pad(speech, (0, -len(speech) % _BLOCK)).reshape(-1, _BLOCK).astype(np.float64)
-    levels = _decibel((blocks**2).mean(axis=1))
-    loud = blocks[levels >= np.percentile(levels, 95) - 20]
-    spectrum = (np.abs(np.fft.rfft(loud * np.hanning(_BLOCK), axis=1)) ** 2).mean(axis=0)
+    padded = itertools.chain(in_blocks(speech), [np.zeros(-len(speech) % _BLOCK, np.float32)])
+    power = powers(padded)
+    levels = _decibel(power)
+    is_loud = levels >= np.percentile(levels, 95) - 20
+    spectrum, clipped = np.zeros(_BLOCK // 2 + 1), 0
+    for first, piece in zip(range(0, len(power), _PIECE // _BLOCK), in_blocks(speech), strict=True):
+        checkpoint()
+        blocks = np.pad(piece, (0, -len(piece) % _BLOCK)).reshape(-1, _BLOCK).astype(np.float64)
+        loud = blocks[is_loud[first : first + len(blocks)]]
+        spectrum += (np.abs(np.fft.rfft(loud * np.hanning(_BLOCK), axis=1)) ** 2).sum(axis=0)
+        clipped += int((np.abs(piece) >= 0.98).sum())
     high = np.fft.rfftfreq(_BLOCK, 1 / SPEECH_RATE) > 4500
     return SpeechLevel(
         source_rate=source_rate,
-        loudness_db=float(_decibel((loud**2).mean())),
+        loudness_db=float(_decibel(power[is_loud].mean())),
         noise_db=float(np.percentile(levels, 10)),
-        clipped_share=float((np.abs(speech) >= 0.98).mean()),
+        clipped_share=clipped / len(speech),
         high_band_db=float(_decibel(spectrum[high].sum() / (spectrum.sum() + 1e-12))),
     )
 
@@ -194,15 +210,51 @@ def _span(media: Media) -> Iterator[tuple[int, np.ndarray]]:
         raise AudioEmpty(f"{media.path} holds no sound between {media.start:g} s and {end}.")
 
 
+def sound_seconds(media: Media) -> float:
+    """How much sound a span holds as its container tells, without anything being decoded; 0 where that does not tell.
+    Errors as :func:`open_audio`.
+    """
+    track = choose_track(media.path, media.track)
+    with open_container(media.path, AudioUnreadable) as container:
+        stream = find_tracks(container)[track.number - 1] if track.count else None
+        told = Fraction(container.duration or 0, av.time_base)
+        if stream is not None and stream.duration and stream.time_base:
+            told = stream.duration * stream.time_base
+    return max(0.0, float(told) - media.start if media.end is None else min(float(told), media.end) - media.start)
+
+
+def _refuse_long(media: Media) -> None:
+    """Raise before anything is decoded where the packets of a span last too long; what a container tells of the whole
+    may be wrong, as after a wrap of the clock of a transport stream.
+    """
+    if sound_seconds(media) <= LONGEST_SECONDS:
+        return
+    last = media.start + LONGEST_SECONDS if media.end is None else min(media.end, media.start + LONGEST_SECONDS)
+    with open_container(media.path, AudioUnreadable) as container:
+        stream = find_tracks(container)[choose_track(media.path, media.track).number - 1]
+        seconds = Fraction(0)
+        for packet in container.demux(stream):
+            checkpoint()
+            seconds += (packet.duration or 0) * Fraction(packet.time_base or 0)
+            if seconds > last:
+                raise too_long(media.path)
+
+
+def too_long(name: str) -> AudioTooLong:
+    """The error that says that there is too much sound in what has a name."""
+    return AudioTooLong(f"{name} holds more than {LONGEST_SECONDS / 3600:g} hours of speech, which are the most.")
+
+
 def read_blocks(path: str, track: int | None = None, clock: Clock = "picture") -> Iterator[tuple[int, np.ndarray]]:
-    """Rate and consecutive blocks (n, channels) of a whole file, from time 0 of a clock on.
+    """Rate and consecutive blocks (n, channels) of a whole file, from time 0 of a clock on, none longer than what the
+    file stores together, or than a second.
 
     It always decodes from the beginning: seeking in MP3 and other packet streams is only as exact as their bit rate.
-    Errors are those of :func:`read_audio`, but for spans.
+    Errors are those of :func:`open_audio`, but for spans.
     """
     chosen = choose_track(path, track)
     zero = picture_start(path, AudioUnreadable) if clock == "picture" else None
-    position = 0
+    position, holes = 0, 0
     with open_container(path, AudioUnreadable) as container:
         if not chosen.count:
             if find_video(container) is None:
@@ -222,8 +274,13 @@ def read_blocks(path: str, track: int | None = None, clock: Clock = "picture") -
                     raise AudioUnreadable(f"The sound of {path} has a hole of {hole / rate:.0f} s.")
                 if position == 0 or abs(hole) > _CLOCK_TOLERANCE * rate:
                     if hole > 0:
+                        heard, holes = position - holes, holes + hole
+                        if holes > _LONGEST_HOLE * rate + heard:
+                            raise AudioUnreadable(f"The sound of {path} has holes of {holes / rate:.0f} s in all.")
                         position += hole
-                        yield rate, np.zeros((hole, samples.shape[1]), np.float32)
+                        for nothing in silence(hole, samples.shape[1]):
+                            checkpoint()
+                            yield rate, nothing
                     samples = samples[max(-hole, 0) :]
             if len(samples):
                 position += len(samples)

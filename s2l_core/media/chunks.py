@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import av
-import numpy as np
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from ..errors import CannotWrite
+from ..events import checkpoint
 from ..files import is_regular, refusal, reserved, whole_file, write_whole
 from ..jobs import Encoding
 from .encodings import codec_of, is_folder
@@ -26,6 +26,7 @@ from .pictures import picture_name, write_picture
 from .raster import ORDINARY, ColourTags, Picture, Raster
 from .scratch import NOTICE, Scratch
 from .soundtrack import Soundtrack
+from .waveform import Waveform
 from .writing import VideoWriter, finish_output, open_output, set_pixel_aspect
 
 
@@ -107,12 +108,12 @@ class Chunks:
         with VideoWriter(path, width, height, rate, colour, encoding=self._encoding, raster=self._raster) as writer:
             yield writer
 
-    def join(self, rate: Fraction, sound: tuple[np.ndarray, int], comment: str) -> None:
+    def join(self, rate: Fraction, sound: Waveform, comment: str) -> None:
         """Make the result of all chunks, which must be finished, and remove them.
 
         Args:
             rate: Frames per second.
-            sound: Samples float32 (n, channels) in [-1, 1] and their rate; folders of pictures have none.
+            sound: What is heard; folders of pictures have none.
             comment: What the result says of its content.
 
         Raises:
@@ -162,7 +163,7 @@ class Chunks:
                 "Start the job again: they are made anew.",
             )
 
-    def _copy_chunks(self, file: BinaryIO, rate: Fraction, sound: tuple[np.ndarray, int], comment: str) -> None:
+    def _copy_chunks(self, file: BinaryIO, rate: Fraction, sound: Waveform, comment: str) -> None:
         with open_output(file, self._encoding, rate, comment) as output:
             pictures: VideoStream | None = None
             soundtrack: Soundtrack | None = None
@@ -172,7 +173,7 @@ class Chunks:
                     if pictures is None or soundtrack is None:
                         pictures = output.add_stream_from_template(source)
                         set_pixel_aspect(pictures, self._encoding, self._raster.aspect)
-                        soundtrack = Soundtrack(output, *sound, self._encoding)
+                        soundtrack = Soundtrack(output, sound, self._encoding)
                     _copy_packets(container.demux(source), output, pictures, chunk.start, rate)
                 soundtrack.write(until=chunk.stop / rate)
             assert soundtrack is not None
@@ -203,6 +204,7 @@ def _copy_packets(
 ) -> None:
     """Append the packets of a chunk, whose times are whole frames of the result."""
     for packet in packets:
+        checkpoint()
         if packet.pts is None or packet.dts is None or packet.time_base is None:  # the end of the stream
             continue
         base = packet.time_base

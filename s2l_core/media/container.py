@@ -23,6 +23,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from ..errors import FileMissing, Speech2LipError
+from ..events import checkpoint
 
 _DECODERS_OF_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _GUESS_TIMES = cast(int, Flags.gen_pts.value)
@@ -77,6 +78,7 @@ def decode_video(container: InputContainer, stream: VideoStream) -> Iterator[Vid
     """Frames in presentation order from the container's position on; damaged packets are passed over."""
     decoder = _decoder_of_alpha(stream) or stream.codec_context
     for packet in container.demux(stream):
+        checkpoint()
         try:
             yield from decoder.decode(packet)
         except av.FFmpegError:
@@ -86,6 +88,7 @@ def decode_video(container: InputContainer, stream: VideoStream) -> Iterator[Vid
 def decode_audio(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
     """Blocks of sound in order from the container's position on; damaged packets are passed over."""
     for packet in container.demux(stream):
+        checkpoint()
         try:
             yield from packet.decode()
         except av.FFmpegError:

@@ -15,18 +15,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import AudioEmpty
-from ..events import Report
+from ..events import Report, checkpoint
 from ..jobs import Media, Mix, Sound
-from .audio import SPEECH_RATE, read_audio, read_blocks, read_speech, resample, to_speech, weights_of_speech
+from .audio import (
+    LONGEST_SECONDS,
+    SPEECH_RATE,
+    gather,
+    in_blocks,
+    open_audio,
+    powers,
+    read_blocks,
+    read_speech,
+    sound_seconds,
+    speech_blocks,
+    to_speech,
+    too_long,
+    weights_of_speech,
+)
 from .downmix import Weights, plain_mean
 from .sequence import refuse_pictures
 from .tracks import Track, choose_track
+from .waveform import Samples, Waveform, resample
 
 MIX_RATE = 48_000
 CONTEXT_SECONDS = 0.2
 """How much of what comes before and after a voice is heard with it: lips move on their way from and to it."""
-
-Samples = NDArray[np.float32]
 
 _AROUND_SECONDS = 60.0
 _CONTEXT = round(CONTEXT_SECONDS * SPEECH_RATE)
@@ -38,6 +51,8 @@ _LOBES = 8
 """Zero crossings on either side of the kernel that interpolates."""
 _FASTEST = 16.0
 """Speed beyond which what is heard is not kept free of aliases any more."""
+_WIDEST = 60 * MIX_RATE
+"""Samples of a file that are held in memory at once for a sound that runs through it faster still."""
 _SAME = 0.5
 """Samples that a retimed sound may be off to count as played at its own speed."""
 _FRONT = (-1 / 3, 1 / 3, 0.0)
@@ -56,47 +71,51 @@ _PLACES: dict[int, tuple[float | None, ...]] = {
 
 @dataclass(frozen=True)
 class Context:
-    """What the files of a voice hold around it, mono at 16 kHz.
+    """What the files of a voice hold around it.
 
     Attributes:
-        around: float32 (n,) up to a minute before and after the voice and itself, file after file, at the mean volumes
-            of a mix.
-        before: float32 (m,) the 0.2 s before the voice; silence where the files hold nothing.
+        powers: float64 (n,) mean squares over each 20 ms of up to a minute before and after the voice and of itself,
+            file after file, at the mean volumes of a mix, see :func:`s2l_core.media.audio.powers`.
+        before: float32 (m,) mono at 16 kHz, the 0.2 s before the voice; silence where the files hold nothing.
         after: float32 (m,) the 0.2 s after it.
     """
 
-    around: Samples
+    powers: NDArray[np.float64]
     before: Samples
     after: Samples
 
     @classmethod
     def silent(cls, speech: Samples) -> Context:
         """That of speech (n,) with nothing around it."""
-        return cls(speech, *(np.zeros(_CONTEXT, np.float32) for _ in range(2)))
+        return cls(powers(in_blocks(speech)), *(np.zeros(_CONTEXT, np.float32) for _ in range(2)))
 
 
-def read_voice(voice: Media | Mix) -> tuple[Samples, tuple[Samples, int]]:
-    """A voice as it is understood and as it is heard.
-
-    Returns:
-        Speech float32 (n,) mono at 16 kHz, and sound float32 (n, channels) with its samples per second; a mix has two
-        channels at 48 kHz. All lies in [-1, 1].
+def read_voice(voice: Media | Mix) -> Samples:
+    """A voice as it is understood: speech float32 (n,) mono at 16 kHz in [-1, 1].
 
     Raises:
-        FileMissing, NoSound, AudioUnreadable: See :func:`s2l_core.media.audio.read_audio`.
+        FileMissing, NoSound, AudioUnreadable, AudioTooLong: See :func:`s2l_core.media.audio.open_audio`.
         AudioEmpty: There is not one sample in the span.
         BadJob: A file has no such sound track.
     """
     if isinstance(voice, Media):
-        return read_speech(voice), read_audio(voice)
-    sound = np.zeros((_length(voice), 2), np.float32)
+        return read_speech(voice)
+    if voice.seconds > LONGEST_SECONDS:
+        raise too_long("The mix")
+    mixed = _mixed(voice, _weights_of_files(voice))
+    return gather(to_speech(MIX_RATE, (block[:, 2:] for _, block in mixed), plain_mean(1)), "The mix")
 
-    def speech() -> Iterator[Samples]:
-        for first, block in _mixed(voice):
-            sound[first : first + len(block)] = block[:, :2]
-            yield block[:, 2:]
 
-    return to_speech(MIX_RATE, speech(), plain_mean(1)), (sound, MIX_RATE)
+def open_voice(voice: Media | Mix) -> Waveform:
+    """A voice as it is heard, in [-1, 1], of a mix two channels at 48 kHz; errors as :func:`read_voice`."""
+    return open_audio(voice) if isinstance(voice, Media) else mix(voice)
+
+
+def voice_seconds(voice: Media | Mix) -> float:
+    """How long a voice lasts as job and container tell, without anything being decoded; errors as
+    :func:`s2l_core.media.audio.sound_seconds`.
+    """
+    return sound_seconds(voice) if isinstance(voice, Media) else voice.seconds
 
 
 def tell_tracks(voice: Media | Mix, report: Report) -> int | None:
@@ -120,45 +139,69 @@ def read_context(voice: Media | Mix) -> Context:
     """What the files of a voice hold before and after it.
 
     Raises:
-        FileMissing, NoSound, AudioUnreadable: See :func:`s2l_core.media.audio.read_audio`.
+        FileMissing, NoSound, AudioUnreadable: See :func:`s2l_core.media.audio.open_audio`.
         AudioEmpty: There is not one sample in the span.
     """
     if isinstance(voice, Media):
-        around = read_speech(_widened(voice, voice.start, voice.end))
-        first, last = (_place_in(around, moment, voice.start) for moment in (voice.start, voice.end))
-        return Context(around, _samples(around, first - _CONTEXT, first), _samples(around, last, last + _CONTEXT))
-    heard, before, after = [np.zeros(0, np.float32)], *(np.zeros(_CONTEXT, np.float32) for _ in range(2))
-    for sound in voice.sounds:
-        start, end = min(sound.moments), max(sound.moments)
-        span = _widened(Media(sound.path, track=_track(sound).number, clock="sound"), start, end)
-        try:
-            around = read_speech(span)
-        except AudioEmpty:  # only silence before the file or after it is heard
-            continue
-        heard.append(np.float32(np.mean(sound.volumes)) * around)
-        if abs(sound.moments[-1] - sound.moments[0] - sound.seconds) > _TOLERANCE * sound.seconds:
-            continue  # it is played at another speed
-        if sound.at < _TOLERANCE:
-            first = _place_in(around, start, start)
-            before += np.float32(sound.volumes[0]) * _samples(around, first - _CONTEXT, first)
-        if sound.at + sound.seconds > voice.seconds - _TOLERANCE:
-            last = _place_in(around, end, start)
-            after += np.float32(sound.volumes[-1]) * _samples(around, last, last + _CONTEXT)
-    return Context(np.concatenate(heard), before, after)
+        around = _Around(_widened(voice, voice.start, voice.end), voice.start, voice.end)
+        return Context(powers(around.blocks()), around.before, around.after)
+    before, after = (np.zeros(_CONTEXT, np.float32) for _ in range(2))
+
+    def heard() -> Iterator[Samples]:
+        nonlocal before, after
+        for sound in voice.sounds:
+            start, end = min(sound.moments), max(sound.moments)
+            span = _widened(Media(sound.path, track=_track(sound).number, clock="sound"), start, end)
+            around = _Around(span, start, end)
+            try:
+                yield from (np.float32(np.mean(sound.volumes)) * block for block in around.blocks())
+            except AudioEmpty:  # only silence before the file or after it is heard
+                continue
+            if abs(sound.moments[-1] - sound.moments[0] - sound.seconds) > _TOLERANCE * sound.seconds:
+                continue  # it is played at another speed
+            if sound.at < _TOLERANCE:
+                before += np.float32(sound.volumes[0]) * around.before
+            if sound.at + sound.seconds > voice.seconds - _TOLERANCE:
+                after += np.float32(sound.volumes[-1]) * around.after
+
+    return Context(powers(heard()), before, after)
 
 
-def _place_in(around: Samples, moment: float | None, start: float) -> int:
-    """The sample at a moment of a file in what was read around a span that begins at ``start``."""
-    return len(around) if moment is None else round((moment - max(0.0, start - _AROUND_SECONDS)) * SPEECH_RATE)
+class _Around:
+    """A span of speech that is widened, of which only what lies beside the span itself is held in memory.
+
+    Args:
+        widened: What is read.
+        start: Second at which the span begins.
+        end: Second at which it ends; None means the end of the file.
+
+    Attributes:
+        before: float32 (m,) the 0.2 s before the span, once the blocks have been read; silence beyond the file's ends.
+        after: float32 (m,) the 0.2 s after it.
+    """
+
+    def __init__(self, widened: Media, start: float, end: float | None) -> None:
+        self.before, self.after = (np.zeros(_CONTEXT, np.float32) for _ in range(2))
+        self._widened = widened
+        self._first = round((start - widened.start) * SPEECH_RATE)
+        self._last = None if end is None else round((end - widened.start) * SPEECH_RATE)
+
+    def blocks(self) -> Iterator[Samples]:
+        """Consecutive blocks (n,) of what is read; errors as :func:`s2l_core.media.audio.open_audio`."""
+        position = 0
+        for block in speech_blocks(self._widened):
+            _lay(self.before, self._first - _CONTEXT, block, position)
+            if self._last is not None:
+                _lay(self.after, self._last, block, position)
+            position += len(block)
+            yield block
 
 
-def _samples(recording: Samples, first: int, end: int) -> Samples:
-    """Samples from the first to the end, (end - first,); silence beyond both ends of the recording."""
-    places = np.arange(first, end)
-    held = (places >= 0) & (places < len(recording))
-    samples = np.zeros(end - first, np.float32)
-    samples[held] = recording[places[held]]
-    return samples
+def _lay(kept: Samples, begin: int, block: Samples, position: int) -> None:
+    """Put what a block at a position holds of samples that begin at ``begin`` where they are kept (m,)."""
+    first, end = max(begin, position), min(begin + len(kept), position + len(block))
+    if first < end:
+        kept[first - begin : end - begin] = block[first - position : end - position]
 
 
 def _widened(media: Media, start: float, end: float | None) -> Media:
@@ -170,31 +213,30 @@ def sources(voice: Media | Mix) -> list[str]:
     return [voice.path] if isinstance(voice, Media) else sorted({sound.path for sound in voice.sounds})
 
 
-def mix(sounds: Mix) -> Samples:
-    """The sounds of a mix, float32 (n, 2) at 48 kHz. Besides the result, a moment of each sound is held in memory.
-
-    Raises:
-        FileMissing, NoSound, AudioUnreadable: See :func:`s2l_core.media.audio.read_audio`.
+def mix(sounds: Mix) -> Waveform:
+    """The sounds of a mix in two channels at 48 kHz. A moment of each of them is held in memory; errors as
+    :func:`read_voice`.
     """
-    _, (result, _) = read_voice(sounds)
-    return result
+    return Waveform(MIX_RATE, 2, lambda: (block[:, :2] for _, block in _mixed(sounds, {})))
 
 
 def _length(sounds: Mix) -> int:
     return max(1, round(sounds.seconds * MIX_RATE))
 
 
-def _mixed(sounds: Mix) -> Iterator[tuple[int, Samples]]:
-    """Where consecutive blocks of a mix begin, and the blocks: (n, 3), left, right and the speech."""
+def _mixed(sounds: Mix, weights: dict[tuple[str, int], Weights | None]) -> Iterator[tuple[int, Samples]]:
+    """Where consecutive blocks of a mix begin, and the blocks: (n, 3), left, right and the speech, which is made of the
+    channels of each track by weights, see :func:`_weights_of_files`.
+    """
     count = _length(sounds)
     waiting = sorted(sounds.sounds, key=lambda sound: sound.at, reverse=True)
-    weights = _weights_of_files(sounds)
     playing: list[Iterator[tuple[int, Samples]]] = []
     for first in range(0, count, _BLOCK):
+        checkpoint()
         block = np.zeros((min(_BLOCK, count - first), 3), np.float32)
         while waiting and round(waiting[-1].at * MIX_RATE) < first + len(block):
             sound = waiting.pop()
-            playing.append(_heard(sound, weights[sound.path, _track(sound).number]))
+            playing.append(_heard(sound, weights.get((sound.path, _track(sound).number))))
         heard = [next(sound, None) for sound in playing]
         playing = [sound for sound, part in zip(playing, heard, strict=True) if part]
         for begin, samples in filter(None, heard):
@@ -262,6 +304,9 @@ def _interpolate(tape: _Tape, positions: NDArray[np.float64]) -> Samples:
 
     Where the sound is played faster, what would fold back into what is heard is left out.
     """
+    if np.ptp(positions) > _WIDEST:
+        halves = np.array_split(positions, 2)
+        return np.concatenate([_interpolate(tape, half) for half in halves])
     speed = float(np.clip(np.abs(np.gradient(positions)).max() if len(positions) > 1 else 1.0, 1.0, _FASTEST))
     reach = math.ceil(_LOBES * speed)
     first = math.floor(positions.min()) - reach

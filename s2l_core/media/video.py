@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from ..errors import BadJob, NotAVideo
+from ..events import checkpoint
 from ..jobs import Media
 from .container import decode_video, find_audio, find_video, open_container, stream_start, timestamp
 from .raster import (
@@ -320,9 +321,13 @@ def _measure_duration(path: str, rate: Fraction) -> float:
         stream = find_video(container)
         assert stream is not None and stream.time_base is not None
         zero = stream_start(stream)
-        packets = [packet for packet in container.demux(stream) if packet.size]
-        stamps = [packet.dts if packet.pts is None else packet.pts for packet in packets]
-        times = [stamp * stream.time_base for stamp in stamps if stamp is not None]
+        count, times = 0, []
+        for packet in container.demux(stream):
+            checkpoint()
+            if packet.size:
+                count += 1
+                stamp = packet.dts if packet.pts is None else packet.pts
+                times += [] if stamp is None else [stamp * stream.time_base]
         if not times:
-            return float(len(packets) / rate)
+            return float(count / rate)
         return float(max(times) - (min(times) if zero is None else zero) + 1 / rate)

@@ -25,6 +25,7 @@ from .encodings import codec_of, encoder_options, has_alpha, pixel_format
 from .matroska import ROOM, write_pixel_aspect
 from .raster import ACCURATE, FULL_RANGE, ORDINARY, RGB, ColourTags, Picture, Raster, convert_fields, to_frame
 from .soundtrack import Soundtrack
+from .waveform import Waveform
 
 DEFAULT_ENCODING = Encoding()
 
@@ -43,8 +44,7 @@ class VideoWriter:
         height: Pixels down of the images.
         rate: Frames per second.
         colour: Tags to encode with and to write: those of the source keep its code values.
-        sound: Samples float32 (n, channels) in [-1, 1] and their rate, written as they are: their length is the
-            caller's choice.
+        sound: What is heard, of whatever length; it is read while pictures are written.
         encoding: How to write; not as a folder of pictures.
         comment: What the container says of its content.
         raster: How the source is stored, which the file keeps as far as its format can.
@@ -61,7 +61,7 @@ class VideoWriter:
         height: int,
         rate: Fraction,
         colour: ColourTags | None = None,
-        sound: tuple[np.ndarray, int] | None = None,
+        sound: Waveform | None = None,
         encoding: Encoding = DEFAULT_ENCODING,
         comment: str = "",
         raster: Raster = ORDINARY,
@@ -93,7 +93,7 @@ class VideoWriter:
             cleanup.callback(close_quietly, self._container)
             self._video = self._add_video()
             if self._sound is not None:
-                self._soundtrack = Soundtrack(self._container, *self._sound, self._encoding)
+                self._soundtrack = Soundtrack(self._container, self._sound, self._encoding)
             self._cleanup = cleanup.pop_all()
         return self
 

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..events import checkpoint
+
 _WIDTH, _DETAIL_WIDTH = 16, 8
 _HOLED_SHARE = 0.5
 """Share of the training pictures that get holes, as in the paper."""
@@ -13,6 +15,8 @@ _SLIT_HALF_WIDTH, _BLOB_HEIGHT = 0.06, 2.2
 _BLOB_PIXELS, _SLIT_PIXELS, _SLIT_LENGTH = 16, 6, 24
 _MEAN_CELL = 4
 """Holes are closed by the mean over three times three cells of this many pixels a side."""
+_BAND_PIXELS, _REACH = 2_000_000, 96
+"""Pixels of a large picture that are joined at once, and rows beside them on which these depend at most."""
 _LEAST_MASK = 0.5
 """Where the mask is thinner, the residual could hardly fill a hole."""
 
@@ -48,20 +52,36 @@ class BlendNet(nn.Module):
         """
         merged = _close_holes(merged, mask)
         whole = torch.cat([merged, mask], dim=1)
+        checkpoint()
         fine = self.enter(functional.pixel_unshuffle(whole, 2))
         middle = self.down(fine)
         coarse = self.bottom(middle)
+        checkpoint()
         middle = self.rise(torch.cat([_double(coarse), middle], dim=1))
+        checkpoint()
         fine = self.leave(torch.cat([_double(middle), fine], dim=1))
-        return merged + mask * self.residual(self.detail(torch.cat([_double(self.narrow(fine)), whole], dim=1)))
+        checkpoint()
+        detail = self.detail(torch.cat([_double(self.narrow(fine)), whole], dim=1))
+        checkpoint()
+        return merged + mask * self.residual(detail)
 
 
 def in_eights(blend: BlendNet, merged: Tensor, mask: Tensor) -> Tensor:
-    """What Blend-Net makes of pictures (B, 3, h, w) of any size, whose borders are carried on to a multiple of 8."""
+    """What Blend-Net makes of pictures (B, 3, h, w) of any size, whose borders are carried on to a multiple of 8. Large
+    ones are joined in bands of rows with as much around them as a pixel depends on.
+    """
     height, width = merged.shape[-2:]
     sides = (0, -width % 8, 0, -height % 8)
-    padded = functional.pad(merged, sides, mode="replicate")
-    return blend(padded, functional.pad(mask, sides))[..., :height, :width]
+    padded, holes = functional.pad(merged, sides, mode="replicate"), functional.pad(mask, sides)
+    size = max(8, _BAND_PIXELS // padded.shape[-1] // 8 * 8)
+    if padded.shape[-2] <= size + 2 * _REACH:
+        return blend(padded, holes)[..., :height, :width]
+    bands = []
+    for first in range(0, padded.shape[-2], size):
+        begin, end = max(0, first - _REACH), first + size + _REACH
+        band = blend(padded[..., begin:end, :], holes[..., begin:end, :])
+        bands.append(band[..., first - begin : first - begin + size, :])
+    return torch.cat(bands, dim=-2)[..., :height, :width]
 
 
 def _close_holes(merged: Tensor, mask: Tensor) -> Tensor:

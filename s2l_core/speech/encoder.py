@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..events import checkpoint
 from .articulation import Articulation
 from .features import HOP_SECONDS, MEL_BANDS, silence_level
 from .kernel import KernelRegression
@@ -21,6 +23,9 @@ _DROPOUT = 0.3
 _BLOCKS = 3
 MEMBERS = 2
 """Networks that the speech encoder averages."""
+_HEARD_AT_ONCE, _AROUND_CODES = 6000, 12
+"""Rows of log-mel whose codes are computed together: a minute, which takes 70 MB; and codes on either side that any
+layer of an encoder reaches to."""
 CONTEXT_CODES = 4
 """Codes on either side that an output depends on; also how much an excerpt must be longer at both ends."""
 
@@ -69,9 +74,26 @@ class MelEncoder(nn.Module, ABC):
         Args:
             mel: Log-mel (m, 80), see :func:`s2l_core.speech.features.log_mel`.
         """
-        margin = 4 * CONTEXT_CODES
-        before, after = self.silence.expand(margin, -1), self.silence.expand(margin + -len(mel) % 4, -1)
-        return self(torch.cat([before, mel, after])[None])[0, CONTEXT_CODES:-CONTEXT_CODES]
+        return self.track_pieces([mel])
+
+    @torch.no_grad()
+    def track_pieces(self, mel: Iterable[Tensor]) -> Tensor:
+        """As :meth:`track`, of log-mel in consecutive pieces (k, 80): a minute of it is heard at once, with what lies
+        around it, so that memory grows with the codes alone.
+        """
+        silence, around = self.silence.expand(4 * CONTEXT_CODES, -1), 4 * _AROUND_CODES
+        held, ready, codes = silence, 4 * CONTEXT_CODES, []  # ready: row of those held whose code comes next
+        for piece in mel:
+            held = torch.cat([held, piece])
+            while len(held) >= ready + _HEARD_AT_ONCE + around:
+                checkpoint()
+                track = self(held[None, : ready + _HEARD_AT_ONCE + around])[0]
+                codes.append(track[ready // 4 : (ready + _HEARD_AT_ONCE) // 4])
+                held, ready = held[ready + _HEARD_AT_ONCE - around :], around
+        rest = -(len(held) - ready) % 4
+        held = torch.cat([held, self.silence.expand(rest, -1), silence])
+        codes.append(self(held[None])[0, ready // 4 : -CONTEXT_CODES])
+        return torch.cat(codes)
 
     @torch.no_grad()
     def rest(self) -> Tensor:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import stft
+
+from ..events import checkpoint
+from ..media.audio import in_blocks, powers
 
 SAMPLE_RATE = 16_000
 HOP_SECONDS = 0.01
@@ -23,20 +28,22 @@ _PAUSE_DB = 18.0
 (measured: of spans of a second of six recordings, those with speech are quieter by up to 15 dB, pauses by 21 to 37)."""
 _FLOOR = 1e-10
 """Mel power of silence: about 80 dB under the peaks of speech at the normal level."""
+_ROWS = 2000
+"""Rows that are computed together: their spectra take 8 MB."""
 _LARGEST_GAIN_DB = 30.0
 """A recording is lifted by 30 dB at most, so that the noise of a silent one is not taken for speech."""
 
 
-def speech_level(speech: NDArray[np.float32], around: NDArray[np.float32] | None = None) -> float:
+def speech_level(speech: NDArray[np.float32], around: NDArray[np.float64] | None = None) -> float:
     """Level in dB of those parts of a recording in which somebody speaks; -120 where there is no sound.
 
     Args:
         speech: (n,) mono samples at 16 kHz in [-1, 1].
-        around: (m,) more of the same recording. A short span says little about how loud its speaker speaks, so its
-            level is drawn to that of its surroundings, as far as spans of its length usually deviate from those;
-            that of a pause is theirs.
+        around: (m,) mean squares of more of the same recording, see :func:`s2l_core.media.audio.powers`. A short span
+            says little about how loud its speaker speaks, so its level is drawn to that of its surroundings, as far as
+            spans of its length usually deviate from those; that of a pause is theirs.
     """
-    level, seconds = _active(speech)
+    level, seconds = _active(powers(in_blocks(speech)))
     if around is None:
         return level
     usual = _active(around)[0]
@@ -44,6 +51,11 @@ def speech_level(speech: NDArray[np.float32], around: NDArray[np.float32] | None
         return usual
     tolerance = _DEVIATION_DB / np.sqrt(max(seconds, 1e-3))
     return float(np.clip(usual, level - tolerance, level + tolerance))
+
+
+def loudness_gain(level_db: float) -> np.float32:
+    """What samples with active parts of a level are multiplied with, so that these have a fixed RMS level."""
+    return np.float32(10.0 ** (min(_ACTIVE_LEVEL_DB - level_db, _LARGEST_GAIN_DB) / 20.0))
 
 
 def normalise_loudness(speech: NDArray[np.float32], level_db: float | None = None) -> NDArray[np.float32]:
@@ -56,16 +68,12 @@ def normalise_loudness(speech: NDArray[np.float32], level_db: float | None = Non
     Returns:
         (n,) samples. Silence stays silence.
     """
-    gain_db = _ACTIVE_LEVEL_DB - (speech_level(speech) if level_db is None else level_db)
-    return np.float32(10.0 ** (min(gain_db, _LARGEST_GAIN_DB) / 20.0)) * speech
+    return loudness_gain(speech_level(speech) if level_db is None else level_db) * speech
 
 
-def _active(speech: NDArray[np.float32]) -> tuple[float, float]:
-    """Level in dB and seconds of the parts in which somebody speaks."""
-    block = SAMPLE_RATE // 50
-    count = len(speech) // block
-    power = np.square(speech[: count * block].reshape(count, block).astype(np.float64)).mean(axis=1)
-    active = power[power > 0.05 * np.quantile(power, 0.95)] if count else power
+def _active(power: NDArray[np.float64]) -> tuple[float, float]:
+    """Level in dB and seconds of the parts in which somebody speaks, of mean squares (m,) every 20 ms."""
+    active = power[power > 0.05 * np.quantile(power, 0.95)] if len(power) else power
     return 10.0 * float(np.log10(max(active.mean(), 1e-12))) if len(active) else -120.0, len(active) / 50
 
 
@@ -78,19 +86,34 @@ def log_mel(speech: NDArray[np.float32]) -> NDArray[np.float32]:
     Returns:
         (m, 80) float32; row i is centred at i * 10 ms; m = n // 160 + 1. Silence is the lowest value that occurs.
     """
-    hop = round(HOP_SECONDS * SAMPLE_RATE)
-    window = round(_WINDOW_SECONDS * SAMPLE_RATE)
-    padded = np.pad(speech, (_FFT_SIZE // 2, _FFT_SIZE // 2 + hop))
+    return np.concatenate(list(log_mel_blocks(speech)))
+
+
+def log_mel_blocks(speech: NDArray[np.float32], gain: float | np.float32 = 1.0) -> Iterator[NDArray[np.float32]]:
+    """Consecutive rows (k, 80) of :func:`log_mel` of speech times ``gain``, the same to the bit, some at a time."""
+    hop, margin = round(HOP_SECONDS * SAMPLE_RATE), _FFT_SIZE // 2
+    count = len(speech) // hop + 1
+    filters = _mel_filters()
+    for first in range(0, count, _ROWS):
+        checkpoint()
+        last = min(first + _ROWS, count)
+        begin, end = first * hop - margin, (last - 1) * hop + margin
+        heard = np.float32(gain) * speech[max(begin, 0) : end]
+        yield _rows(np.pad(heard, (max(-begin, 0), end - max(begin, 0) - len(heard))), filters)
+
+
+def _rows(heard: NDArray[np.float32], filters: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Rows (k, 80) of what is heard (n,) from half a window before the first one to half a window after the last."""
+    hop, window = round(HOP_SECONDS * SAMPLE_RATE), round(_WINDOW_SECONDS * SAMPLE_RATE)
     _, _, spectrum = stft(
-        padded,
+        heard,
         window=np.pad(np.hanning(window + 1)[:-1], (_FFT_SIZE - window) // 2),
         nperseg=_FFT_SIZE,
         noverlap=_FFT_SIZE - hop,
         boundary=None,
         padded=False,
     )
-    power = np.square(np.abs(spectrum[:, : len(speech) // hop + 1]))
-    return np.log(np.maximum(_mel_filters() @ power, _FLOOR)).T.astype(np.float32)
+    return np.log(np.maximum(filters @ np.square(np.abs(spectrum)), _FLOOR)).T.astype(np.float32)
 
 
 def silence_level() -> float:

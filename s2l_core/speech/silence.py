@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_opening
 
+from ..events import checkpoint
 from .features import SAMPLE_RATE
 
 STEP_SECONDS = 0.01
 """Distance of the moments at which the level of a voice is measured."""
 _WINDOW_SECONDS = 0.03
+_BLOCK = 10 * SAMPLE_RATE
+"""Samples that are computed together."""
 _NOTHING_DB = -75.0
 """A level under which there is nothing to hear, however quiet the voice."""
 
@@ -108,12 +111,27 @@ def level_moments(speech: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def measure_levels(speech: NDArray[np.float32]) -> NDArray[np.float64]:
     """Level of speech (n,) at 16 kHz every 10 ms, (g,) in dB, -120 in digital silence."""
-    energy = np.concatenate([[0.0], np.cumsum(np.square(speech, dtype=np.float64))])
     middle = level_moments(speech) * SAMPLE_RATE
     half = _WINDOW_SECONDS * SAMPLE_RATE / 2
-    begin, end = (np.clip(np.round(middle + side), 0, len(speech)).astype(int) for side in (-half, half))
-    power = (energy[end] - energy[begin]) / np.maximum(end - begin, 1)
+    edges = [np.clip(np.round(middle + side), 0, len(speech)).astype(int) for side in (-half, half)]
+    begin, end = edges
+    energy = _energy_until(speech, edges)
+    power = (energy[1] - energy[0]) / np.maximum(end - begin, 1)
     return 10.0 * np.log10(np.maximum(power, 1e-12))
+
+
+def _energy_until(speech: NDArray[np.float32], edges: list[NDArray[np.int64]]) -> list[NDArray[np.float64]]:
+    """Sums of the squares of speech (n,) up to each of its samples ``edges``, which rise."""
+    sums, before = [np.zeros(len(places)) for places in edges], 0.0
+    for first in range(0, len(speech), _BLOCK):
+        checkpoint()
+        squares = np.square(speech[first : first + _BLOCK], dtype=np.float64)
+        energy = np.cumsum(np.concatenate([[before], squares]))
+        for places, known in zip(edges, sums, strict=True):
+            inside = slice(*np.searchsorted(places, [first, first + len(energy)]))
+            known[inside] = energy[places[inside] - first]
+        before = energy[-1]
+    return sums
 
 
 def _smooth(share: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ import itertools
 import math
 import operator
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from ..errors import BadJob, SpeechFeaturesUnavailable
 from ..events import Report
 from ..tensor_file import are_finite
-from .features import HOP_SECONDS, MEL_BANDS, SAMPLE_RATE, log_mel, silence_level
+from .features import HOP_SECONDS, MEL_BANDS, SAMPLE_RATE, log_mel_blocks, silence_level
 from .named_networks import folder_at
 
 LOG_MEL = "log-mel"
@@ -53,13 +54,21 @@ class SpeechSource(ABC):
         return len(self.silence)
 
     @abstractmethod
-    def features(self, speech: NDArray[np.float32], report: Report | None = None) -> NDArray[np.float32]:
-        """Rows (m, bands) of speech (n,) at 16 kHz and normal loudness; row i belongs to i * 10 ms, m = n // 160 + 1.
+    def pieces(
+        self, speech: NDArray[np.float32], gain: float | np.float32 = 1.0, report: Report | None = None
+    ) -> Iterator[NDArray[np.float32]]:
+        """Consecutive rows (k, bands) of speech (n,) at 16 kHz, some seconds at a time; row i of all m = n // 160 + 1
+        belongs to i * 10 ms.
 
         Args:
-            speech: As :func:`.features.normalise_loudness` gives it.
+            speech: What is heard.
+            gain: What it is multiplied with, see :func:`.features.loudness_gain`.
             report: Told the phase ``"Hear speech"`` by what takes long.
         """
+
+    def features(self, speech: NDArray[np.float32], report: Report | None = None) -> NDArray[np.float32]:
+        """All rows (m, bands) of speech (n,) at normal loudness, see :func:`.features.normalise_loudness`."""
+        return np.concatenate(list(self.pieces(speech, report=report)))
 
     def quiet(self, count: int, random: np.random.Generator) -> NDArray[np.float32]:
         """``count`` rows of a pause between words, to learn from."""
@@ -72,8 +81,10 @@ class LogMel(SpeechSource):
     name = LOG_MEL
     silence = np.full(MEL_BANDS, silence_level(), np.float32)
 
-    def features(self, speech: NDArray[np.float32], report: Report | None = None) -> NDArray[np.float32]:
-        return log_mel(speech)
+    def pieces(
+        self, speech: NDArray[np.float32], gain: float | np.float32 = 1.0, report: Report | None = None
+    ) -> Iterator[NDArray[np.float32]]:
+        return log_mel_blocks(speech, gain)
 
     def quiet(self, count: int, random: np.random.Generator) -> NDArray[np.float32]:
         """Digital silence, or as often the faint noise of a room."""
@@ -110,25 +121,33 @@ class PretrainedFeatures(SpeechSource):
         second = SAMPLE_RATE // self._stride
         self.silence = self._states(np.zeros(SAMPLE_RATE, np.float32), second)[second // 2].numpy()
 
-    def features(self, speech: NDArray[np.float32], report: Report | None = None) -> NDArray[np.float32]:
-        states = self._hear(speech, report or Report())
+    def pieces(
+        self, speech: NDArray[np.float32], gain: float | np.float32 = 1.0, report: Report | None = None
+    ) -> Iterator[NDArray[np.float32]]:
         hop = round(HOP_SECONDS * SAMPLE_RATE)
-        position = torch.arange(len(speech) // hop + 1) * (hop / self._stride)
-        before = position.floor().long().clamp(max=len(states) - 1)
-        after = (before + 1).clamp(max=len(states) - 1)
-        return torch.lerp(states[before], states[after], (position - before)[:, None]).numpy()
+        count, last = len(speech) // hop + 1, len(speech) // self._stride
+        held, first, row = torch.empty(0), 0, 0  # states from number ``first`` on, and the next row
+        for states in self._hear(speech, gain, report or Report()):
+            held = torch.cat([held, states]) if len(held) else states
+            known = first + len(held) - 1
+            end = count if known == last else max(row, known * self._stride // hop)
+            position = torch.arange(row, end) * (hop / self._stride)
+            before = position.floor().long().clamp(max=last)
+            after = (before + 1).clamp(max=last)
+            if end > row:
+                yield torch.lerp(held[before - first], held[after - first], (position - before)[:, None]).numpy()
+            row, needed = end, min(math.floor(end * hop / self._stride), known)
+            held, first = held[needed - first :], needed
 
-    def _hear(self, speech: NDArray[np.float32], report: Report) -> torch.Tensor:
-        """States (k, bands) of a whole recording; state i belongs to sample i * stride."""
+    def _hear(self, speech: NDArray[np.float32], gain: float | np.float32, report: Report) -> Iterator[torch.Tensor]:
+        """Consecutive states (k, bands) of a recording; state i of all belongs to sample i * stride."""
         piece, context = (seconds * SAMPLE_RATE // self._stride for seconds in (_PIECE_SECONDS, _CONTEXT_SECONDS))
         count = len(speech) // self._stride + 1
-        parts = []
         for first in range(0, count, piece):
             report.progress("Hear speech", first, count)
             start, end = max(0, first - context), min(count, first + piece + context)
-            states = self._states(speech[start * self._stride : end * self._stride], end - start)
-            parts.append(states[first - start :][:piece])
-        return torch.cat(parts)
+            heard = np.float32(gain) * speech[start * self._stride : end * self._stride]
+            yield self._states(heard, end - start)[first - start :][:piece]
 
     @torch.no_grad()
     def _states(self, speech: NDArray[np.float32], count: int) -> torch.Tensor:

@@ -18,7 +18,7 @@ from ..evaluation.report import measure, open_span
 from ..evaluation.ruler import Ruler
 from ..events import Report
 from ..files import reserved
-from ..footage import Footage, prepare, refuse_untrainable
+from ..footage import Footage, heard_beside, prepare, refuse_untrainable, told_seconds
 from ..jobs import Architecture, TrainJob, refuse_without_consent, to_document
 from ..kept import Kept
 from ..media.audio import measure_level, read_sample_rate, read_speech, refuse_unusable
@@ -177,13 +177,15 @@ def _moment_before(footage: Footage, share: float) -> float:
 
 def _open_footage(job: TrainJob, device: torch.device, report: Report) -> tuple[Footage, NDArray[np.float32]]:
     """The footage of a job and its speech (n,) at 16 kHz, fit to be trained on."""
-    probe(job.footage)  # what is no video shall not be blamed for its sound
+    seconds = told_seconds(job.footage, probe(job.footage))  # what is no video shall not be blamed for its sound
     voice = job.voice or job.footage
     tell_tracks(voice, report)
-    speech = read_speech(voice)
+    speech = read_speech(heard_beside(voice, seconds))
     refuse_unusable(measure_level(speech, read_sample_rate(voice.path, voice.track)), voice.path)
     footage = prepare(job.footage, job.landmarks, device.type, report)
     refuse_untrainable(footage)
+    if footage.seconds > seconds:
+        speech = read_speech(heard_beside(voice, footage.seconds))
     if not job.any_sound:
         refuse_foreign(footage.times - job.footage.start, footage.openings, speech, voice.path)
     return footage, speech

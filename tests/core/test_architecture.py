@@ -17,7 +17,7 @@ LIBRARY = ROOT / "s2l_core"
 ROWS = [
     {"errors", "events", "jobs", "json_text", "locks", "standard_streams", "version"},
     {"device", "estimates", "files", "losses", "tensor_file"},
-    {"kept"},
+    {"kept", "fingerprints"},
     {"media"},
     {"face", "geometry", "speech", "synchrony", "camera_path", "trust", "light"},
     {"casting"},

@@ -32,6 +32,7 @@ from s2l_core.footage import prepare
 from s2l_core.jobs import Media, TrainJob, to_document
 from s2l_core.media.audio import SPEECH_RATE, read_speech
 from s2l_core.media.video import read_frames
+from s2l_core.media.waveform import Waveform
 from s2l_core.media.writing import VideoWriter
 from s2l_core.model.speaker import SCHEMA_VERSION, SpeakerModel
 from s2l_core.regions import lip_shapes
@@ -253,7 +254,7 @@ def write_speaker(footage: Path, path: Path) -> None:
 
 def write_movie(path: Path, pictures: list[np.ndarray], speech: np.ndarray | None) -> None:
     height, width = pictures[0].shape[:2]
-    sound = None if speech is None else (speech[:, None], SPEECH_RATE)
+    sound = None if speech is None else Waveform.of(speech[:, None], SPEECH_RATE)
     with VideoWriter(str(path), width, height, RATE, sound=sound) as writer:
         for picture in pictures:
             writer.write(picture)

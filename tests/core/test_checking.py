@@ -20,6 +20,7 @@ from s2l_core.footage import Footage, prepare
 from s2l_core.jobs import CheckJob, Media, OffsetJob
 from s2l_core.measuring import offset
 from s2l_core.media.audio import read_speech
+from s2l_core.media.waveform import Waveform
 from s2l_core.media.writing import VideoWriter
 from s2l_core.synchrony import find_offset, is_foreign, refuse_foreign
 
@@ -194,7 +195,7 @@ def test_a_few_seconds_are_too_short(shared_data: Path) -> None:
 
 
 def write_clip(path: Path, sound: bool) -> Media:
-    voice = (np.zeros((16_000, 1), np.float32), 16_000) if sound else None
+    voice = Waveform.of(np.zeros((16_000, 1), np.float32), 16_000) if sound else None
     with VideoWriter(str(path), 64, 64, Fraction(25), sound=voice) as writer:
         for _ in range(25):
             writer.write(np.full((64, 64, 3), 90, np.uint8))

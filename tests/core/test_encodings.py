@@ -19,6 +19,7 @@ from s2l_core.media.chunks import Chunks, reserved_result
 from s2l_core.media.encodings import CODECS
 from s2l_core.media.raster import BT709, ColourTags
 from s2l_core.media.video import read_frames
+from s2l_core.media.waveform import Waveform
 
 RATE, COUNT, SIZE = Fraction(25), 50, 16
 COLOUR = ColourTags(1, BT709, BT709, BT709)
@@ -52,7 +53,7 @@ def write(path: Path, encoding: Encoding, interrupted_at: int | None = None, doc
                         writer.write(frames(encoding.layer)[number])
         except KeyboardInterrupt:
             continue
-        chunks.join(RATE, (np.full((2 * 48_000, 2), 0.25, np.float32), 48_000), COMMENT)
+        chunks.join(RATE, Waveform.of(np.full((2 * 48_000, 2), 0.25, np.float32), 48_000), COMMENT)
 
 
 def content(path: Path) -> dict[str, bytes]:

@@ -25,9 +25,10 @@ from s2l_core.errors import (
 from s2l_core.events import Event, Report
 from s2l_core.jobs import Media, Mix, Sound
 from s2l_core.media.audio import measure_level, read_audio, read_sample_rate, read_speech, refuse_unusable
-from s2l_core.media.mix import read_voice, tell_tracks
+from s2l_core.media.mix import open_voice, read_voice, tell_tracks
 from s2l_core.media.tracks import Track, choose_track
 from s2l_core.media.video import read_frames
+from s2l_core.media.waveform import Waveform
 from s2l_core.media.writing import VideoWriter
 
 
@@ -140,10 +141,10 @@ def test_channels_that_cancel_each_other_are_heard_one_at_a_time(tmp_path: Path,
     expected = samples.mean(axis=1) if alone is None else samples[:, alone]
     assert np.abs(read_speech(Media(path)) - expected).max() < 1e-3
     assert np.abs(read_audio(Media(path))[0] - samples).max() < 1e-3
-    speech, (sound, _) = read_voice(Mix(1.0, (Sound(path, 0.0, 1.0, (0.0, 1.0)),)))
+    voice = Mix(1.0, (Sound(path, 0.0, 1.0, (0.0, 1.0)),))
     if alone is not None:
-        assert np.corrcoef(speech, expected[:16_000])[0, 1] > 0.98
-        assert sound.shape[1] == 2
+        assert np.corrcoef(read_voice(voice), expected[:16_000])[0, 1] > 0.98
+        assert open_voice(voice).samples().shape[1] == 2
 
 
 def test_a_voice_is_heard_also_where_mono_cancels_it_and_beside_other_sounds(tmp_path: Path) -> None:
@@ -155,8 +156,8 @@ def test_a_voice_is_heard_also_where_mono_cancels_it_and_beside_other_sounds(tmp
         Sound(wrong, 1.0, 1.0, (0.0, 1.0)),
         Sound(right, 2.0, 1.0, (0.0, 1.0)),
     )
-    speech, (sound, rate) = read_voice(Mix(3.0, sounds))
-    assert np.abs(sound[: rate - 2000]).max() < 1e-3
+    speech, sound = read_voice(Mix(3.0, sounds)), open_voice(Mix(3.0, sounds))
+    assert np.abs(sound.samples()[: sound.rate - 2000]).max() < 1e-3
     for second in range(3):
         heard = speech[16_000 * second : 16_000 * (second + 1)]
         assert np.corrcoef(heard, VOICE[:16_000])[0, 1] > 0.98
@@ -187,7 +188,7 @@ def test_of_several_tracks_the_one_that_is_meant_is_heard(tmp_path: Path, case: 
     assert tell_tracks(mix, Report(logs.append)) == (mixed if len(loudness) > 1 else None)
     assert len(logs) == (len(loudness) > 1)
     expected = np.abs(loudness[mixed - 1] * VOICE[:16_000]).max()
-    assert np.abs(read_voice(mix)[1][0]).max() == pytest.approx(expected, rel=0.1)
+    assert np.abs(open_voice(mix).samples()).max() == pytest.approx(expected, rel=0.1)
 
 
 def test_a_track_that_is_not_there_is_refused_with_their_number(tmp_path: Path) -> None:
@@ -207,7 +208,7 @@ def test_sound_of_a_written_video_stays_in_step_with_its_pictures(tmp_path: Path
     click = int(moment * rate)
     sound[click : click + 200] = tone(200 / rate, rate, 1000.0, 0.9)[:, None]
     path = str(tmp_path / "flash.mp4")
-    with VideoWriter(path, 64, 64, frame_rate, sound=(sound, rate)) as writer:
+    with VideoWriter(path, 64, 64, frame_rate, sound=Waveform.of(sound, rate)) as writer:
         for index in range(60):
             writer.write(np.full((64, 64, 3), 255 * (index == 30), np.uint8))
     flashes = [frame.time for frame in read_frames(Media(path)) if frame.image.mean() > 128]
@@ -251,7 +252,7 @@ def test_sound_and_pictures_keep_step_where_the_first_pictures_are_missing(tmp_p
 
 def test_sound_at_rates_that_aac_lacks_is_resampled(tmp_path: Path) -> None:
     path = str(tmp_path / "clip.mp4")
-    with VideoWriter(path, 64, 64, Fraction(25), sound=(tone(1.0, 37_000)[:, None], 37_000)) as writer:
+    with VideoWriter(path, 64, 64, Fraction(25), sound=Waveform.of(tone(1.0, 37_000)[:, None], 37_000)) as writer:
         for _ in range(25):
             writer.write(np.zeros((64, 64, 3), np.uint8))
     sound, rate = read_audio(Media(path))

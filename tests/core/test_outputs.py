@@ -49,6 +49,7 @@ from s2l_core.media.chunks import Chunks, reserved_result
 from s2l_core.media.pictures import write_picture
 from s2l_core.media.raster import ColourTags
 from s2l_core.media.video import probe
+from s2l_core.media.waveform import Waveform
 from s2l_core.media.writing import VideoWriter
 
 from .conftest import CLIP
@@ -58,7 +59,7 @@ LINE = CLIP.with_name("line.flac")
 OLDER = b"an older result"
 COUNT, SIZE, RATE = 6, 4, Fraction(25)
 PICTURE = np.full((32, 48, 3), 90, np.uint8)
-SOUND = np.zeros((11_520, 1), np.float32), 48_000
+SOUND = Waveform.of(np.zeros((11_520, 1), np.float32), 48_000)
 
 NAMES = [
     "12:30.mp4",
@@ -196,7 +197,7 @@ class Writer:
 
 
 WRITERS = [
-    Writer("train", lambda path: TrainJob(Media(str(CLIP)), path, device="cpu")),
+    Writer("train", lambda path: TrainJob(Media(str(CLIP)), path, device="cpu", consent=True)),
     Writer("dub", lambda path: DubJob("none.s2l", Media(str(CLIP)), Media(str(LINE)), path, device="cpu")),
     Writer("preview", lambda path: PreviewJob(DubJob("none.s2l", Media(str(CLIP)), Media(str(LINE)), ""), 0, path)),
     Writer("heatmap", lambda path: HeatmapJob(Media(str(CLIP)), path)),
@@ -304,7 +305,7 @@ def test_the_network_that_speech_is_heard_with_is_a_source(layer: str, tmp_path:
     path = tmp_path / "model.safetensors"
     path.write_bytes(OLDER)
     with pytest.raises(CannotWrite, match="source of this job"):
-        s2l_core.train(TrainJob(Media(str(CLIP)), str(path), speech=f"{tmp_path}{layer}", device="cpu"))
+        s2l_core.train(TrainJob(Media(str(CLIP)), str(path), speech=f"{tmp_path}{layer}", device="cpu", consent=True))
 
 
 def test_a_plate_of_the_users_own_is_not_replaced(tmp_path: Path) -> None:

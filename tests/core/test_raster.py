@@ -21,13 +21,14 @@ from s2l_core.media.chunks import Chunks
 from s2l_core.media.encodings import CODECS, refuse_loss
 from s2l_core.media.raster import ColourTags, Raster, raster_of, resize, to_picture, true_size, with_change
 from s2l_core.media.video import probe, raster_of_span, read_frames
+from s2l_core.media.waveform import Waveform
 from s2l_core.media.writing import VideoWriter
 
 SPEAKER = Path(__file__).resolve().parents[2] / "demo" / "speaker.mp4"
 RATE, COUNT, SIZE = Fraction(25), 6, 4
 WIDTH, HEIGHT = 64, 48
 WIDE, NARROW = Fraction(4, 3), Fraction(8, 9)
-SOUND = (np.zeros((48_000 * COUNT // 25, 1), np.float32), 48_000)
+SOUND = Waveform.of(np.zeros((48_000 * COUNT // 25, 1), np.float32), 48_000)
 FORMATS: list[Format] = ["h264", "prores", "ffv1", "png", "exr"]
 LEAST_PSNR = {"h264": 33.0, "prores": 42.0}
 

@@ -1,0 +1,103 @@
+"""Hashes of what files hold, remembered in the user's cache until the files change: a film of 50 GB takes minutes to
+read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from .errors import Speech2LipError
+from .events import checkpoint
+from .files import write_whole
+
+_READ_BLOCK = 1 << 20
+_LEAST_BYTES = 1 << 20
+"""What is smaller is hashed sooner than looked up."""
+_SETTLED_NS = 2_000_000_000
+"""For how long files must have been left alone: two changes within one tick of a file system's clock look like one."""
+_MOST_REMEMBERED = 1000
+
+_State = tuple[int, ...] | None
+
+
+def fingerprint_file(path: str) -> str:
+    """Hash of a file's content."""
+    return remembered([path], lambda: hash_file(path))
+
+
+def hash_file(path: str) -> str:
+    """As :func:`fingerprint_file`, always read anew."""
+    digest = hashlib.blake2b(digest_size=16)
+    with Path(path).open("rb") as file:
+        while block := file.read(_READ_BLOCK):
+            checkpoint()
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def remembered(paths: Sequence[str], compute: Callable[[], str]) -> str:
+    """The hash that ``compute`` makes of the content of files, unless it is known and none of them has changed: neither
+    size nor times nor place on the disk. A cache that cannot be read or written costs time, nothing else.
+    """
+    before = [_state(path) for path in paths]
+    if sum(state[0] for state in before if state) < _LEAST_BYTES:
+        return compute()
+    name = _digest([Path(path).absolute() for path in paths])
+    if (known := _recall(name, _digest(before))) is not None:
+        return known
+    found = compute()
+    newest = max((max(state[1:3]) for state in before if state), default=0)
+    if time.time_ns() - newest > _SETTLED_NS and before == [_state(path) for path in paths]:
+        _remember(name, _digest(before), found)
+    return found
+
+
+def _state(path: str) -> _State:
+    """Size, times and place on the disk of a file; None without one."""
+    try:
+        status = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev
+
+
+def _digest(values: Sequence[object]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for value in values:
+        digest.update(repr(value).encode("utf-8", "surrogateescape") + b"\n")
+    return digest.hexdigest()
+
+
+def _folder() -> Path:
+    return user_cache_path("speech2lip") / "fingerprints"
+
+
+def _recall(name: str, state: str) -> str | None:
+    try:
+        entry = json.loads((_folder() / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(entry, dict) or entry.get("state") != state or not isinstance(entry.get("hash"), str):
+        return None
+    found: str = entry["hash"]
+    with suppress(OSError):
+        os.utime(_folder() / name)  # it is in use
+    return found
+
+
+def _remember(name: str, state: str, found: str) -> None:
+    with suppress(OSError, Speech2LipError):
+        folder = _folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(str(folder / name), json.dumps({"state": state, "hash": found}).encode(), lasting=False)
+        entries = sorted(folder.iterdir(), key=lambda entry: entry.stat().st_mtime)
+        for entry in entries[: max(0, len(entries) - _MOST_REMEMBERED)]:
+            entry.unlink(missing_ok=True)
