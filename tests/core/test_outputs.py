@@ -196,7 +196,7 @@ class Writer:
 
 
 WRITERS = [
-    Writer("train", lambda path: TrainJob(Media(str(CLIP)), path, device="cpu")),
+    Writer("train", lambda path: TrainJob(Media(str(CLIP)), path, device="cpu", consent=True)),
     Writer("dub", lambda path: DubJob("none.s2l", Media(str(CLIP)), Media(str(LINE)), path, device="cpu")),
     Writer("preview", lambda path: PreviewJob(DubJob("none.s2l", Media(str(CLIP)), Media(str(LINE)), ""), 0, path)),
     Writer("heatmap", lambda path: HeatmapJob(Media(str(CLIP)), path)),
@@ -304,7 +304,7 @@ def test_the_network_that_speech_is_heard_with_is_a_source(layer: str, tmp_path:
     path = tmp_path / "model.safetensors"
     path.write_bytes(OLDER)
     with pytest.raises(CannotWrite, match="source of this job"):
-        s2l_core.train(TrainJob(Media(str(CLIP)), str(path), speech=f"{tmp_path}{layer}", device="cpu"))
+        s2l_core.train(TrainJob(Media(str(CLIP)), str(path), speech=f"{tmp_path}{layer}", device="cpu", consent=True))
 
 
 def test_a_plate_of_the_users_own_is_not_replaced(tmp_path: Path) -> None:
