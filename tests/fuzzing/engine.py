@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SECOND = 1.0
 """Of the processor's time, which a busy machine does not lengthen: what a refusal, or giving up, may take."""
 MOST_MEMORY = 2_000_000_000
-LONGEST_WAIT = 60.0
+LONGEST_WAIT = 30.0
 """Seconds on the clock: for a process that waits for something that never comes."""
 _LOOK_SECONDS = 0.02
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -54,6 +54,8 @@ class Engine:
         self._module, self._log_path = module, log_path
         self._process: subprocess.Popen[bytes] | None = None
         self._unread = b""
+        self.starts = 0
+        """How often it was started."""
 
     def ask(self, lines: bytes, number: int, patience: float, may_end: bool = False) -> Outcome:
         """Send lines, and wait for the answer to a request; a job that takes longer is cancelled, as a user would.
@@ -100,7 +102,7 @@ class Engine:
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
             self.close()
-            self._unread = b""
+            self._unread, self.starts = b"", self.starts + 1
             with self._log_path.open("wb") as log:
                 self._process = subprocess.Popen(
                     [sys.executable, "-X", "faulthandler", "-m", self._module],
@@ -132,7 +134,9 @@ class Engine:
                 return
             if message.get("method") == "log" and message["params"]["level"] == "error":
                 outcome.log.append(message["params"]["text"])
-            elif message.get("error", {}).get("data", {}).get("code") == "internal_error" or message.get("id") == number:
+            elif (
+                message.get("error", {}).get("data", {}).get("code") == "internal_error" or message.get("id") == number
+            ):
                 outcome.answer = {"id": number, **{key: message[key] for key in ("result", "error") if key in message}}
 
     def _stack(self) -> str:

@@ -8,7 +8,6 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import safetensors
@@ -44,6 +43,9 @@ from .mutations import Mutator
 from .specimens import MOVIES, PICTURES, SOUNDS, Specimens
 
 WORKER, READER = "s2l_core.worker", "tests.fuzzing.reader"
+LISTENER = "listener"
+"""Another worker, which may be told to end."""
+MODULES = {WORKER: WORKER, LISTENER: WORKER, READER: READER}
 OUTPUT = "result"
 """The folder in which results may appear, beside older ones that may be replaced by whole ones only."""
 _POSE = (1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 600.0, 0.0, 0.0, 0.0, 1.0)
@@ -55,14 +57,14 @@ class Input:
 
     Attributes:
         lines: What to send; the last line is the request whose answer counts.
-        module: To which process.
-        may_end: Whether that may end by it.
+        may_end: Whether the process may end by it.
+        may_write: Whether it may write a result, whatever the answer that counts.
         is_damage: Whether nobody may accept it.
     """
 
     lines: bytes
-    module: str = WORKER
     may_end: bool = False
+    may_write: bool = False
     is_damage: bool = False
 
 
@@ -73,11 +75,13 @@ class Kind:
     Attributes:
         make: Writes one into a folder, whose input has a number.
         share: How many of a hundred inputs are of it.
+        process: Which gets it.
         is_bounded: Whether the good one takes as long as others may; otherwise each job is cancelled at once.
     """
 
     make: Callable[[Mutator, Specimens, Path, int], Input]
     share: int
+    process: str = WORKER
     is_bounded: bool = True
 
 
@@ -106,8 +110,9 @@ def _speaker(job: Callable[[str, Specimens, Path], Job]) -> Callable[[Mutator, S
             content = safetensors.numpy.save(tensors, {"speech2lip": text})
         path = folder / "anna.s2l"
         path.write_bytes(content)
-        damaged = dataclasses.replace(_request(job(str(path), specimens, folder / OUTPUT), number), is_damage=is_damage)
-        return damaged
+        wanted = job(str(path), specimens, folder / OUTPUT)
+        is_damage &= not isinstance(wanted, DescribeJob)  # which has no use for the networks
+        return dataclasses.replace(_request(wanted, number), is_damage=is_damage)
 
     return make
 
@@ -128,16 +133,16 @@ def _line(mutator: Mutator, specimens: Specimens, folder: Path, number: int) -> 
     """A line to the worker, and after it a request that is refused in its turn."""
     describe = {"speaker_path": specimens.path("speaker.s2l"), "picture_path": str(folder / OUTPUT / "portrait.png")}
     message = mutator.one_of(
+        {"jsonrpc": "2.0", "id": 2, "method": "shutdown"} if mutator.chance(0.05) else {},
         {"jsonrpc": "2.0", "id": 1, "method": "describe", "params": describe},
         {"jsonrpc": "2.0", "id": "a", "method": "check", "params": to_document(CheckJob(specimens.footage))},
         {"jsonrpc": "2.0", "method": "cancel", "params": {"id": "a"}},
-        {"jsonrpc": "2.0", "id": 2, "method": "shutdown"},
     )
     line = mutator.as_text(mutator.of_json(message)).encode("utf-8", "surrogatepass")
     if mutator.chance(0.4):
         line = mutator.of_bytes(line)
     end = _request(DescribeJob(str(folder / "no such file")), number)
-    return Input(line + b"\n" + end.lines, may_end=b"shutdown" in line)
+    return Input(line + b"\n" + end.lines, may_write=True, may_end=b"shutdown" in line)
 
 
 def _landmarks(mutator: Mutator, specimens: Specimens, folder: Path, number: int) -> Input:
@@ -170,7 +175,9 @@ def _sound(mutator: Mutator, specimens: Specimens, folder: Path, number: int) ->
     if mutator.chance(0.5):
         return _request(CheckJob(specimens.footage, Media(str(path))), number)
     output = str(folder / OUTPUT / "dub.mp4")
-    return _request(DubJob(specimens.path("speaker.s2l"), specimens.footage, Media(str(path), 0.0, 0.08), output), number)
+    return _request(
+        DubJob(specimens.path("speaker.s2l"), specimens.footage, Media(str(path), 0.0, 0.08), output), number
+    )
 
 
 def _pictures(mutator: Mutator, specimens: Specimens, folder: Path, number: int) -> Input:
@@ -197,7 +204,7 @@ def _head_file(mutator: Mutator, specimens: Specimens, folder: Path, number: int
     else:
         content = mutator.one_of(mutator.of_archive, mutator.of_bytes)(content)
     path.write_bytes(content)
-    return Input(request(number, "head", json.dumps({"path": str(path)})), READER)
+    return Input(request(number, "head", json.dumps({"path": str(path)})))
 
 
 def _record(mutator: Mutator, specimens: Specimens, folder: Path, number: int) -> Input:
@@ -226,13 +233,16 @@ def _record(mutator: Mutator, specimens: Specimens, folder: Path, number: int) -
     }
     content = mutator.as_text(mutator.of_json(record)).encode("utf-8", "surrogatepass")
     (folder / OUTPUT / "dub.mp4.job.json").write_bytes(mutator.of_bytes(content) if mutator.chance(0.2) else content)
-    return Input(request(number, "records", json.dumps({"folder": str(folder / OUTPUT)})), READER)
+    return Input(request(number, "records", json.dumps({"folder": str(folder / OUTPUT)})))
 
 
 def _answer(mutator: Mutator, specimens: Specimens, folder: Path, number: int) -> Input:
     """What a worker says, as the add-on hears it."""
     messages = (
-        {"method": "progress", "params": {"id": 1, "phase": "Dub", "done": 1, "total": 2, "eta_seconds": 1, "note": ""}},
+        {
+            "method": "progress",
+            "params": {"id": 1, "phase": "Dub", "done": 1, "total": 2, "eta_seconds": 1, "note": ""},
+        },
         {"method": "preview", "params": {"id": 1, "path": "mouth.png"}},
         {"method": "log", "params": {"id": 1, "level": "info", "text": "Hello."}},
         {"id": 1, "error": {"code": -32000, "message": "No.", "data": {"code": "no_face", "hint": "Look."}}},
@@ -242,7 +252,7 @@ def _answer(mutator: Mutator, specimens: Specimens, folder: Path, number: int) -
     content = "\n".join(lines[:3] + lines[mutator.one_of(4, 3) :]).encode("utf-8", "surrogatepass") + b"\n"
     path = folder / "answers.txt"
     path.write_bytes(mutator.of_bytes(content) if mutator.chance(0.2) else content)
-    return Input(request(number, "answers", json.dumps({"path": str(path)})), READER)
+    return Input(request(number, "answers", json.dumps({"path": str(path)})))
 
 
 def _words(mutator: Mutator, specimens: Specimens, folder: Path, number: int) -> Input:
@@ -253,11 +263,21 @@ def _words(mutator: Mutator, specimens: Specimens, folder: Path, number: int) ->
         ["describe", speaker, "--picture", str(folder / OUTPUT / "portrait.png")],
         ["dub", speaker, nothing, nothing, str(folder / OUTPUT / "dub.mp4"), "--voice-start", "1", "--rate", "25"],
         ["check", nothing, "--start", "1", "--end", "2", "--face", "0.5", "0.5", "--track", "1"],
-        ["pose", "--model", speaker, "--footage", nothing, "--camera", nothing, "--out", str(folder / OUTPUT / "a.mp4")],
+        [
+            "pose",
+            "--model",
+            speaker,
+            "--footage",
+            nothing,
+            "--camera",
+            nothing,
+            "--out",
+            str(folder / OUTPUT / "a.mp4"),
+        ],
     )
     damaged = [word if isinstance(word, str) else repr(word) for word in mutator.of_json(words)]
     usable = [word.replace("\x00", "").encode("utf-8", "replace").decode() for word in damaged]
-    return Input(request(number, "words", json.dumps({"words": [*usable, "--json"]})), READER)
+    return Input(request(number, "words", json.dumps({"words": [*usable, "--json"]})))
 
 
 def _request(job: Job, number: int) -> Input:
@@ -318,14 +338,14 @@ KINDS: dict[str, Kind] = {
         5,
     ),
     "job": Kind(_job, 20, is_bounded=False),
-    "line": Kind(_line, 10, is_bounded=False),
+    "line": Kind(_line, 10, LISTENER, is_bounded=False),
     "landmarks": Kind(_landmarks, 5),
     "camera-path": Kind(_camera_path, 4),
     "movie": Kind(_movie, 7),
     "sound": Kind(_sound, 5),
     "pictures": Kind(_pictures, 3),
-    "record": Kind(_record, 7),
-    "head-file": Kind(_head_file, 6),
-    "answer": Kind(_answer, 3),
-    "words": Kind(_words, 2),
+    "record": Kind(_record, 7, READER),
+    "head-file": Kind(_head_file, 6, READER),
+    "answer": Kind(_answer, 3, READER),
+    "words": Kind(_words, 2, READER),
 }

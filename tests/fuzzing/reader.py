@@ -66,8 +66,8 @@ def _hear(path: str) -> dict[str, Any]:
     module = _of_add_on("worker_client")
     jobs = importlib.import_module(f"{PACKAGE}.s2l_core.jobs")
     client = module.WorkerClient(str(worker), jobs.InfoJob())
-    while not client.poll(0.1):
-        pass
+    if not any(client.poll(0.1) for _ in range(100)):
+        raise AssertionError("The job never ends.")
     shown = f"{client.progress and client.progress.done / max(client.progress.total, 1)} {client.preview_path}"
     return {"shown": shown, "result": client.result, "error": client.error and str(client.error)}
 

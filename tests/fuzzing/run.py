@@ -20,15 +20,26 @@ from pathlib import Path
 import numpy as np
 
 from .engine import Engine, Outcome
-from .kinds import KINDS, OUTPUT, READER, WORKER, Input
+from .kinds import KINDS, MODULES, OUTPUT, Input
 from .mutations import Mutator
 from .specimens import Specimens
 
 PROCESSES = 2
 _OLDER = b"an older result"
-_OLDER_NAMES = ("portrait.png", "picture.npy", "dub.mp4", "posed.mp4", "preview.png", "heat.png", "anna.s2l", "head.npz")
-_FOREIGN = ("bystander.txt", f"{OUTPUT}/notes.txt", f"{OUTPUT}/dub.mp4.partial/take.mov")
-"""Files of somebody else's, also where the product has places of its own."""
+_OLDER_NAMES = (
+    "portrait.png",
+    "picture.npy",
+    "dub.mp4",
+    "posed.mp4",
+    "preview.png",
+    "heat.png",
+    "anna.s2l",
+    "head.npz",
+)
+_FOREIGN = ("bystander.txt", f"{OUTPUT}/notes.txt")
+"""Files of somebody else's."""
+_IN_THE_WAY = f"{OUTPUT}/dub.mp4.partial/take.mov"
+"""Another one, which lies where a dub has its chunks: it need not be possible then, but must not remove it."""
 _NO_REASONS = {"internal_error", "engine_incomplete", "out_of_memory", "error", "worker_lost"}
 """Codes that say nothing about the input."""
 _LEAST_SECONDS, _MARGIN_SECONDS = 0.3, 0.5
@@ -123,8 +134,9 @@ class Tester:
     def __init__(self, specimens: Specimens, folder: Path) -> None:
         folder.mkdir(parents=True)
         self._specimens, self._folder = specimens, folder
-        self._engines = {name: Engine(name, folder / f"{name}.log") for name in (WORKER, READER)}
+        self._engines = {name: Engine(module, folder / f"{name}.log") for name, module in MODULES.items()}
         self._patience: dict[str, float] = {}
+        self._warm: dict[str, int] = {}
 
     def close(self) -> None:
         for engine in self._engines.values():
@@ -133,8 +145,8 @@ class Tester:
     def try_out(self, number: int) -> tuple[Outcome, list[Fault]]:
         """What becomes of an input, and what must not."""
         kind = kind_of(number)
-        if kind not in self._patience:
-            self._patience[kind] = self._measure(kind)
+        if self._warm.get(kind) != self._starts(kind):
+            self._warm_up(kind)
         return self._give(number, kind, Mutator(random.Random(number)), self._patience[kind])
 
     def accept_good(self, kind: str) -> Outcome:
@@ -142,23 +154,36 @@ class Tester:
         outcome, _ = self._give(_GOOD, kind, Mutator(None), _WARM_UP_SECONDS)
         return outcome
 
-    def _measure(self, kind: str) -> float:
-        """Seconds after which a job of a kind is cancelled: what the good one takes once everything is imported."""
+    def _warm_up(self, kind: str) -> None:
+        """Let a process import what a kind needs; and measure, once, what its good input takes from then on."""
         self.accept_good(kind)
-        if not KINDS[kind].is_bounded:
-            return _LEAST_SECONDS
-        return max(self.accept_good(kind).seconds, _LEAST_SECONDS) + _MARGIN_SECONDS
+        if kind not in self._patience:
+            seconds = self.accept_good(kind).seconds if KINDS[kind].is_bounded else 0.0
+            self._patience[kind] = max(seconds, _LEAST_SECONDS) + _MARGIN_SECONDS
+        self._warm[kind] = self._starts(kind)
+
+    def _starts(self, kind: str) -> int:
+        return self._engines[KINDS[kind].process].starts
 
     def _give(self, number: int, kind: str, mutator: Mutator, patience: float) -> tuple[Outcome, list[Fault]]:
         folder = self._folder / f"{kind}-{number}"
-        for name in (*_FOREIGN, *(f"{OUTPUT}/{older}" for older in _OLDER_NAMES)):
+        in_the_way = [_IN_THE_WAY] if mutator.chance(0.1) else []
+        for name in (*_FOREIGN, *in_the_way, *(f"{OUTPUT}/{older}" for older in _OLDER_NAMES)):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(_OLDER)
         given = KINDS[kind].make(mutator, self._specimens, folder, number)
         before = _hashes(folder)
-        engine = self._engines[given.module]
+        engine = self._engines[KINDS[kind].process]
         outcome = engine.ask(given.lines, number, patience, given.may_end)
-        whats = [what for what in (outcome.fault, *_judge(outcome, given), *_lost(folder, before, outcome)) if what]
+        whats = [
+            what
+            for what in (
+                outcome.fault,
+                *_judge(outcome, given),
+                *_lost(folder, before, "result" in outcome.answer or given.may_write),
+            )
+            if what
+        ]
         if not whats:
             shutil.rmtree(folder)
         elif number != _GOOD:
@@ -186,7 +211,7 @@ def _judge(outcome: Outcome, given: Input) -> Iterator[str]:
         yield "gives a picture that is not finite"
 
 
-def _lost(folder: Path, before: dict[str, str], outcome: Outcome) -> Iterator[str]:
+def _lost(folder: Path, before: dict[str, str], may_write: bool) -> Iterator[str]:
     """What has become of files that are not the job's result."""
     after = _hashes(folder)
     for name in before:
@@ -194,13 +219,11 @@ def _lost(folder: Path, before: dict[str, str], outcome: Outcome) -> Iterator[st
             continue
         if name not in after:
             yield f"{name} is gone"
-        elif "result" not in outcome.answer or not name.startswith(f"{OUTPUT}/") or name in _FOREIGN:
+        elif not may_write or not name.startswith(f"{OUTPUT}/") or name in (*_FOREIGN, _IN_THE_WAY):
             yield f"{name} has changed"
     for name in after.keys() - before.keys():
         if not name.startswith(f"{OUTPUT}/") and name != "worker.sh":
             yield f"{name} has appeared"
-        elif name.endswith(".partial") and outcome.fault == "":
-            yield f"{name} is left"
 
 
 def _hashes(folder: Path) -> dict[str, str]:
