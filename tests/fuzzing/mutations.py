@@ -77,7 +77,7 @@ class Mutator:
         return document
 
     def as_text(self, document: Any) -> str:
-        """JSON text of values, now and then with a key twice, and with all that Python writes but JSON does not know."""
+        """JSON text of values, now and then with a key twice, and with what Python writes although JSON lacks it."""
         if self._random is None:
             return json.dumps(document)
         text = json.dumps(document, ensure_ascii=self._random.random() < 0.8)

@@ -13,6 +13,7 @@ import os
 import sys
 import traceback
 import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,12 @@ def _of_add_on(name: str) -> Any:
     return importlib.import_module(f"{PACKAGE}.s2l_blender_addon.{name}")
 
 
-READERS = {"head": _read_head, "records": _read_records, "answers": _hear, "words": _run_words}
+READERS: dict[str, Callable[..., dict[str, Any]]] = {
+    "head": _read_head,
+    "records": _read_records,
+    "answers": _hear,
+    "words": _run_words,
+}
 
 if __name__ == "__main__":
     main()

@@ -1,8 +1,8 @@
 """Runs inputs, a few processes at a time, and collects what must not happen.
 
-An input may be accepted or refused. It is refused with a code of its own, within a second of the processor's time; a job
-that is accepted ends within a second after it was cancelled. The process lives on, its memory is bounded, and no file
-but the job's own result has changed.
+An input may be accepted or refused. What is refused gets an error code that says why, within a second of the processor's
+time; a job that is accepted ends within a second after it was cancelled. The process lives on, its memory is bounded,
+and no file but the job's own result has changed.
 """
 
 from __future__ import annotations
@@ -184,11 +184,13 @@ class Tester:
             )
             if what
         ]
-        if not whats:
+        faults = [Fault(number, kind, what, folder, "\n".join(outcome.log)[-4000:]) for what in whats]
+        if not faults or number == _GOOD:
             shutil.rmtree(folder)
-        elif number != _GOOD:
+        else:
             (folder / "request.jsonl").write_bytes(given.lines)
-        return outcome, [Fault(number, kind, what, folder, "\n".join(outcome.log)[-4000:]) for what in whats]
+            (folder / "faults.txt").write_text("\n".join(map(str, faults)))
+        return outcome, faults
 
 
 def _judge(outcome: Outcome, given: Input) -> Iterator[str]:
