@@ -1,6 +1,6 @@
 """Runs inputs, a few processes at a time, and collects what must not happen.
 
-An input may be accepted or refused. What is refused gets an error code that says why, within a second of processor time;
+An input may be accepted or refused. What is refused gets an error code that says why, in a second of processor time;
 a job that is accepted ends within a second after it was cancelled. The process lives on, its memory is bounded, and no
 file but the job's own result has changed.
 """
