@@ -96,6 +96,7 @@ def _speaker(job: Callable[[str, Specimens, Path], Job]) -> Callable[[Mutator, S
         elif part != "nothing":
             tensors = safetensors.numpy.load(content)
             header = json.loads(_metadata(specimens.path("speaker.s2l"))["speech2lip"])
+            header.pop("checksum", None)  # which a forger would leave out, or write anew
             if part == "header":
                 header = mutator.of_json(header)
             else:
@@ -208,7 +209,7 @@ def _head_file(mutator: Mutator, specimens: Specimens, folder: Path, number: int
 
 
 def _record(mutator: Mutator, specimens: Specimens, folder: Path, number: int) -> Input:
-    """A record beside a result, as the add-on finds it when a file is opened."""
+    """A record beside a result, as the add-on reads it when a file is opened."""
     output = str(folder / OUTPUT / "dub.mp4")
     job = DubJob(specimens.path("speaker.s2l"), specimens.footage, specimens.voice, output)
     record = {
@@ -232,8 +233,9 @@ def _record(mutator: Mutator, specimens: Specimens, folder: Path, number: int) -
         "job": to_document(job),
     }
     content = mutator.as_text(mutator.of_json(record)).encode("utf-8", "surrogatepass")
-    (folder / OUTPUT / "dub.mp4.job.json").write_bytes(mutator.of_bytes(content) if mutator.chance(0.2) else content)
-    return Input(request(number, "records", json.dumps({"folder": str(folder / OUTPUT)})))
+    path = folder / OUTPUT / "dub.mp4.job.json"
+    path.write_bytes(mutator.of_bytes(content) if mutator.chance(0.2) else content)
+    return Input(request(number, "record", json.dumps({"path": str(path)})))
 
 
 def _answer(mutator: Mutator, specimens: Specimens, folder: Path, number: int) -> Input:

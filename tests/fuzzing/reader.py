@@ -50,13 +50,13 @@ def _read_head(path: str) -> dict[str, Any]:
     return {"frames": len(head.times)}
 
 
-def _read_records(folder: str) -> dict[str, Any]:
-    """As when a file is opened, and when its entries are shown."""
-    entries = list(_of_add_on("records").unfinished([Path(folder)]))
-    outputs = [_of_add_on("entries").output_of(entry.job) for entry in entries]
-    if any(output and Path(output).parent != Path(folder) for output in outputs):
-        raise AssertionError(f"A record writes elsewhere: {outputs}")
-    return {"entries": [[entry.name, entry.status, str(entry.failure)] for entry in entries]}
+def _read_record(path: str) -> dict[str, Any]:
+    """As when a file is opened, and when the entry is shown."""
+    entry, _ = _of_add_on("records").read(Path(path))
+    output = _of_add_on("entries").output_of(entry.job)
+    if output and f"{output}.job.json" != path:
+        raise AssertionError(f"The record writes {output}.")
+    return {"shown": [entry.name, entry.status, entry.outcome, str(entry.failure)]}
 
 
 def _hear(path: str) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def _of_add_on(name: str) -> Any:
 
 READERS: dict[str, Callable[..., dict[str, Any]]] = {
     "head": _read_head,
-    "records": _read_records,
+    "record": _read_record,
     "answers": _hear,
     "words": _run_words,
 }
