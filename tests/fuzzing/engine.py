@@ -57,14 +57,14 @@ class Engine:
         self.starts = 0
         """How often it was started."""
 
-    def ask(self, lines: bytes, number: int, patience: float, may_end: bool = False) -> Outcome:
+    def ask(self, lines: bytes, number: int, patience: float, is_batch: bool = False) -> Outcome:
         """Send lines, and wait for the answer to a request; a job that takes longer is cancelled, as a user would.
 
         Args:
             lines: The request, with whatever goes before it.
             number: The id of the request.
             patience: Seconds of the processor after which it is cancelled. A second later it hangs.
-            may_end: Whether the process may end instead.
+            is_batch: Whether others go before it, by which the process may also end.
         """
         process = self._running()
         _forget_peak(process)
@@ -73,9 +73,9 @@ class Engine:
         with contextlib.suppress(BrokenPipeError):
             self._send(lines)
         while not outcome.fault and "id" not in outcome.answer:
-            self._take(outcome, number)
+            self._take(outcome, {number} if is_batch else {number, None})
             if process.poll() is not None:
-                outcome.fault = "" if may_end and process.returncode == 0 else f"ended with {process.returncode}"
+                outcome.fault = "" if is_batch and process.returncode == 0 else f"ended with {process.returncode}"
                 outcome.log.append("\n".join(self._log_path.read_text(errors="replace").splitlines()[-40:]))
                 break
             outcome.seconds = _seconds(process) - begun
@@ -120,8 +120,8 @@ class Engine:
         while content:
             content = content[self._process.stdin.write(content) or 0 :]
 
-    def _take(self, outcome: Outcome, number: int) -> None:
-        """Take in what the process says within a moment."""
+    def _take(self, outcome: Outcome, numbers: set[int | None]) -> None:
+        """Take in what the process says within a moment, up to an answer; one without an id is to what is not JSON."""
         assert self._process and self._process.stdout
         if not select.select([self._process.stdout], [], [], _LOOK_SECONDS)[0]:
             return
@@ -134,10 +134,8 @@ class Engine:
                 return
             if message.get("method") == "log" and message["params"]["level"] == "error":
                 outcome.log.append(message["params"]["text"])
-            elif (
-                message.get("error", {}).get("data", {}).get("code") == "internal_error" or message.get("id") == number
-            ):
-                outcome.answer = {"id": number, **{key: message[key] for key in ("result", "error") if key in message}}
+            elif "method" not in message and (message["id"] in numbers or _is_internal(message)):
+                outcome.answer = message
 
     def _stack(self) -> str:
         """Where the process is, if it tells within a moment."""
@@ -146,7 +144,8 @@ class Engine:
             self._process.send_signal(6)  # faulthandler writes the stacks of all threads
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(2)
-        return self._log_path.read_text(errors="replace")[-4000:]
+        _, mark, stacks = self._log_path.read_text(errors="replace").rpartition("Fatal Python error")
+        return mark + stacks[:4000]
 
 
 def request(number: int, method: str, params: str) -> bytes:
@@ -157,6 +156,10 @@ def request(number: int, method: str, params: str) -> bytes:
 
 def _line(**message: Any) -> bytes:
     return json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n"
+
+
+def _is_internal(message: dict[str, Any]) -> bool:
+    return bool(message.get("error", {}).get("data", {}).get("code") == "internal_error")
 
 
 def _ids(lines: bytes) -> set[int | str]:

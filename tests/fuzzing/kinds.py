@@ -57,14 +57,12 @@ class Input:
 
     Attributes:
         lines: What to send; the last line is the request whose answer counts.
-        may_end: Whether the process may end by it.
-        may_write: Whether it may write a result, whatever the answer that counts.
+        is_batch: Whether other requests go before that, which may write results, or end the process.
         is_damage: Whether nobody may accept it.
     """
 
     lines: bytes
-    may_end: bool = False
-    may_write: bool = False
+    is_batch: bool = False
     is_damage: bool = False
 
 
@@ -143,7 +141,7 @@ def _line(mutator: Mutator, specimens: Specimens, folder: Path, number: int) -> 
     if mutator.chance(0.4):
         line = mutator.of_bytes(line)
     end = _request(DescribeJob(str(folder / "no such file")), number)
-    return Input(line + b"\n" + end.lines, may_write=True, may_end=b"shutdown" in line)
+    return Input(line + b"\n" + end.lines, is_batch=True)
 
 
 def _landmarks(mutator: Mutator, specimens: Specimens, folder: Path, number: int) -> Input:

@@ -174,13 +174,13 @@ class Tester:
         given = KINDS[kind].make(mutator, self._specimens, folder, number)
         before = _hashes(folder)
         engine = self._engines[KINDS[kind].process]
-        outcome = engine.ask(given.lines, number, patience, given.may_end)
+        outcome = engine.ask(given.lines, number, patience, given.is_batch)
         whats = [
             what
             for what in (
                 outcome.fault,
                 *_judge(outcome, given),
-                *_lost(folder, before, "result" in outcome.answer or given.may_write),
+                *_lost(folder, before, "result" in outcome.answer or given.is_batch),
             )
             if what
         ]
