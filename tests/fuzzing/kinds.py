@@ -147,7 +147,7 @@ def _line(mutator: Mutator, specimens: Specimens, folder: Path, number: int) -> 
 def _landmarks(mutator: Mutator, specimens: Specimens, folder: Path, number: int) -> Input:
     path = folder / "face.task"
     content = specimens.content("face.task")
-    path.write_bytes(mutator.one_of(mutator.of_archive, mutator.of_bytes)(content))
+    path.write_bytes(mutator.one_of(mutator.of_archive, mutator.of_archive, mutator.of_bytes)(content))
     return _request(HeatmapJob(specimens.footage, str(folder / OUTPUT / "heat.png"), str(path)), number)
 
 

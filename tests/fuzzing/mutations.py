@@ -100,7 +100,9 @@ class Mutator:
             return content
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = [(name, archive.read(name)) for name in archive.namelist()]
-        fault = self._random.choice(("member", "member", "drop", "twice", "rename", "compress", "sizes", "bytes"))
+        fault = self._random.choice(
+            ("member", "member", "member", "member", "drop", "twice", "rename", "compress", "sizes", "bytes")
+        )
         place = self._random.randrange(len(members))
         name, data = members[place]
         if fault == "member":
