@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from s2l_core.errors import FileMissing, LandmarksUnavailable
+from s2l_core.face.blazeface import Network
 from s2l_core.face.landmarks import IBUG68, MESH468, LandmarkDetector, LandmarkLayout, mouth_opening, open_detector
 from s2l_core.face.mesh_models import bundled_models
 from s2l_core.jobs import Media
@@ -115,6 +116,18 @@ def test_a_cut_to_another_shot_is_followed_at_once(shared_data: Path, detector: 
     assert np.abs(after_cut.points - fresh.points).mean() < 2
     assert detector.detect(np.zeros_like(near)) is None
     assert detector.detect(near) is not None
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1e30, 1e9, 3000.0, 1e-30, 0.0, -7.0])
+def test_a_model_that_gives_any_numbers_finds_no_face(monkeypatch: pytest.MonkeyPatch, value: float) -> None:
+    def run(network: Network, picture: np.ndarray) -> list[np.ndarray]:
+        return [np.full(size, value if number == 0 else 5.0, np.float32) for number, size in enumerate(network.sizes)]
+
+    monkeypatch.setattr(Network, "run", run)
+    detector = open_detector("bundled")
+    picture = np.zeros((40, 60, 3), np.uint8)
+    assert detector.detect(picture) is None
+    assert list(detector.small_faces(picture)) == []
 
 
 def test_small_faces_in_large_pictures_are_found(shared_data: Path) -> None:
