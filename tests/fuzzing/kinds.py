@@ -316,7 +316,7 @@ def _jobs(specimens: Specimens, output: Path) -> list[Job]:
 KINDS: dict[str, Kind] = {
     "speaker-describe": Kind(
         _speaker(lambda path, _, output: DescribeJob(path, str(output / "portrait.png"))),
-        14,
+        12,
     ),
     "speaker-render": Kind(
         _speaker(
