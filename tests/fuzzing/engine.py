@@ -18,7 +18,7 @@ SECOND = 1.0
 """Of the processor's time, which a busy machine does not lengthen: what a refusal, or giving up, may take."""
 MOST_MEMORY = 2_000_000_000
 LONGEST_WAIT = 30.0
-"""Seconds on the clock: for a process that waits for something that never comes."""
+"""Seconds on the clock without any of the processor: of a process that waits for something that never comes."""
 _LOOK_SECONDS = 0.02
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -69,7 +69,7 @@ class Engine:
         process = self._running()
         _forget_peak(process)
         outcome = Outcome()
-        begun, deadline, is_cancelled = _seconds(process), time.monotonic() + LONGEST_WAIT, False
+        begun, is_cancelled, awake = _seconds(process), False, time.monotonic()
         with contextlib.suppress(BrokenPipeError):
             self._send(lines)
         while not outcome.fault and "id" not in outcome.answer:
@@ -78,11 +78,12 @@ class Engine:
                 outcome.fault = "" if is_batch and process.returncode == 0 else f"ended with {process.returncode}"
                 outcome.log.append("\n".join(self._log_path.read_text(errors="replace").splitlines()[-40:]))
                 break
-            outcome.seconds = _seconds(process) - begun
+            before, outcome.seconds = outcome.seconds, _seconds(process) - begun
+            awake = time.monotonic() if outcome.seconds > before else awake
             outcome.memory = _peak(process)
             if outcome.memory > MOST_MEMORY:
                 outcome.fault = f"takes {outcome.memory / 1e9:.1f} GB"
-            elif outcome.seconds > patience + SECOND or time.monotonic() > deadline:
+            elif outcome.seconds > patience + SECOND or time.monotonic() > awake + LONGEST_WAIT:
                 outcome.fault = "hangs" if is_cancelled else "hangs without being cancelled"
                 outcome.log.append(self._stack())
             elif outcome.seconds > patience and not is_cancelled:
