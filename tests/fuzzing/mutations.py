@@ -144,9 +144,25 @@ class Mutator:
                 text = container[key]
                 cut = self._random.randrange(len(text))
                 container[key] = text[:cut] + self._random.choice(_TEXTS) + text[cut:]
+            case 5 | 6:
+                container[key] = self._alike(container[key])
             case _:
                 container[key] = self._extreme()
         return document
+
+    def _alike(self, value: Any) -> Any:
+        """Another value of the same kind, which is refused later, if at all."""
+        assert self._random is not None
+        match value:
+            case bool():
+                return not value
+            case int() | float():
+                return type(value)(self._random.choice((0, 1, 2, 3, 7, 100, 1e4, 1e5, 1e9, 1e15, value * 2, value + 1)))
+            case str():
+                return self._random.choice(_TEXTS)
+            case list() if value:
+                return value[: self._random.randrange(len(value))] + value
+        return value
 
     def _extreme(self) -> Any:
         assert self._random is not None
