@@ -94,8 +94,10 @@ def run_in_blender(module: str, arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Run linters, type checks and all tests; arguments go to pytest."""
+    """Run linters, type checks and all tests, or --fuzz N damaged inputs alone; arguments go to pytest."""
     prepare(MAIN)
+    if "--fuzz" in arguments:
+        return run([MAIN.python, "-m", "pytest", "tests/core/test_fuzzing.py", *arguments])
     prepare(OLDEST_BLENDER)
     python = MAIN.python
     steps: dict[str, Callable[[], int]] = {

@@ -32,8 +32,9 @@ from .jobs import CameraView, is_rigid
 
 _LARGEST_FILE = 64_000_000
 _MOST_CAMERAS = 100_000
-_LONGEST_SECONDS = 36_000.0
-_FASTEST = 1000.0
+_SECONDS = (1e-3, 36_000.0)
+_RATES = (1e-3, 1000.0)
+_FIELDS_OF_VIEW = (0.01, 179.9)
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def parse_camera_path(document: Any) -> CameraPath:
     if any(with_head) and not all(with_head):
         raise CameraPathUnreadable(f"Camera {with_head.index(False)} lacks head_to_world, which others have.")
     width, height = _size(document)
-    fields = [_number(entry, "fov", 180.0, f"Camera {place}: ") for place, entry in enumerate(entries)]
+    fields = [_number(entry, "fov", _FIELDS_OF_VIEW, f"Camera {place}: ") for place, entry in enumerate(entries)]
     times, seconds = _times(document, len(entries))
     return CameraPath(
         width=width,
@@ -142,15 +143,17 @@ def _times(document: dict[str, Any], count: int) -> tuple[Array, float]:
     """When each camera stands where it does, and when the path ends."""
     if "fps" not in document and "seconds" not in document:
         raise CameraPathUnreadable("It has neither fps nor seconds.")
-    seconds = _number(document, "seconds", _LONGEST_SECONDS) if "seconds" in document else None
-    rate = _number(document, "fps", _FASTEST) if "fps" in document else count / (seconds or 1.0)
-    return np.arange(count) / rate, seconds or count / rate
+    seconds = _number(document, "seconds", _SECONDS) if "seconds" in document else None
+    rate = _number(document, "fps", _RATES) if "fps" in document else count / (seconds or 1.0)
+    if (length := seconds or count / rate) > _SECONDS[1]:
+        raise CameraPathUnreadable(f"It lasts {length:g} s; {_SECONDS[1]:g} s are the most.")
+    return np.arange(count) / rate, length
 
 
-def _number(fields: dict[str, Any], name: str, largest: float, where: str = "") -> float:
-    value = fields.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < largest:
-        raise CameraPathUnreadable(f"{where}{name} must be a number between 0 and {largest:g}.")
+def _number(fields: dict[str, Any], name: str, bounds: tuple[float, float], where: str = "") -> float:
+    value, (least, largest) = fields.get(name), bounds
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= largest:
+        raise CameraPathUnreadable(f"{where}{name} must be a number between {least:g} and {largest:g}.")
     return float(value)
 
 

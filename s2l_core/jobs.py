@@ -42,9 +42,16 @@ _LONGEST_DOCUMENT, _LONGEST_TEXT = 64 * 1024 * 1024, 4096  # characters; no path
 _MOST_VALUES = 4_000_000  # of a list: a curve of 18 hours at 60 frames per second
 _MOST_OBJECTS = 10_000  # of a list
 _RATE = re.compile(r"[0-9]{1,12}(\.[0-9]{0,18}|/[0-9]{1,12})?")
-_RIGID_TOLERANCE = 1e-3
+_RIGID_TOLERANCE, _FARTHEST = 1e-3, 1e9
 _LARGEST_SEED = 2**63 - 1
 """What a seed may be, for PyTorch as for NumPy."""
+_LONGEST_SECONDS = 10_000_000.0
+"""From the start of a medium: 116 days, longer than Blender's timeline at one frame per second."""
+_LARGEST_VALUE = 1e6
+"""Of a curve, in either direction."""
+_AND_NO_MORE = f", and at most {_LONGEST_SECONDS:.0f} s"
+_FOCAL_LENGTHS = (1e-4, 1e4)
+"""In sides of a picture: fields of view from 0.006 degrees to nearly all that is in front of the camera."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +87,11 @@ class Media:
     def __post_init__(self) -> None:
         if not self.path:
             raise BadJob("A job names no media file.")
-        if not (math.isfinite(self.start) and self.start >= 0.0):
-            raise BadJob(f"The start of {self.path} is {self.start} s; it must be 0 or more.")
-        if self.end is not None and not (math.isfinite(self.end) and self.end > self.start):
-            raise BadJob(f"The end of {self.path} is {self.end} s; it must lie after its start at {self.start} s.")
+        if not _is_moment(self.start):
+            raise BadJob(f"The start of {self.path} is {self.start} s; it must be 0 or more{_AND_NO_MORE}.")
+        if self.end is not None and not (_is_moment(self.end) and self.end > self.start):
+            start = f"after its start at {self.start} s{_AND_NO_MORE}"
+            raise BadJob(f"The end of {self.path} is {self.end} s; it must lie {start}.")
         if self.face and not (len(self.face) in (2, 3) and all(0.0 <= place <= 1.0 for place in self.face[:2])):
             raise BadJob(f"The face in {self.path} is not at a place of the picture.", "Write two numbers from 0 to 1.")
         _refuse_track(self.path, self.track)
@@ -93,7 +101,7 @@ class Media:
             raise BadJob(f"{unfit[:80]!r} is not the name of a picture in {self.path}.", "Name files, without folders.")
         if self.rate:
             parse_rate(self.rate)
-        if len(self.face) == 3 and not (math.isfinite(self.face[2]) and self.face[2] >= 0.0):
+        if len(self.face) == 3 and not _is_moment(self.face[2]):
             raise BadJob(f"The face in {self.path} is not at a second from 0 on.")
 
 
@@ -126,12 +134,15 @@ class Sound:
     def __post_init__(self) -> None:
         if not self.path:
             raise BadJob("A mix names no sound file.")
-        if not (math.isfinite(self.at) and self.at >= 0.0 and math.isfinite(self.seconds) and self.seconds > 0.0):
-            raise BadJob(f"{self.path} is heard for {self.seconds} s from {self.at} s; both must be positive.")
+        if not (_is_moment(self.at) and _is_moment(self.seconds) and self.seconds > 0.0):
+            moments = f"for {self.seconds} s from {self.at} s"
+            raise BadJob(f"{self.path} is heard {moments}; both must be positive{_AND_NO_MORE}.")
         if len(self.moments) < 2 or not self.volumes or not self.pans:
             raise BadJob(f"A curve of {self.path} lacks values.", "Give two moments, a volume and a pan at least.")
-        if not all(map(math.isfinite, self.moments + self.volumes + self.pans)):
-            raise BadJob(f"A curve of {self.path} holds a value that is no number.")
+        if not all(abs(moment) <= _LONGEST_SECONDS for moment in self.moments):
+            raise BadJob(f"A moment of {self.path} that is heard is not a second of a file.")
+        if not all(abs(value) <= _LARGEST_VALUE for value in self.volumes + self.pans):
+            raise BadJob(f"A curve of {self.path} holds a value that is no number, or is too large.")
         _refuse_track(self.path, self.track)
 
 
@@ -148,8 +159,8 @@ class Mix:
     sounds: tuple[Sound, ...]
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.seconds) and self.seconds > 0.0):
-            raise BadJob(f"A mix lasts {self.seconds} s; it must last longer than 0 s.")
+        if not (_is_moment(self.seconds) and self.seconds > 0.0):
+            raise BadJob(f"A mix lasts {self.seconds} s; it must last longer than 0 s{_AND_NO_MORE}.")
         if not self.sounds:
             raise BadJob("A mix holds no sound.")
 
@@ -202,9 +213,10 @@ class CameraView:
             raise BadJob(
                 f"A picture of {size} pixels cannot be rendered.", f"Each side must have 1 to {_LARGEST_SIDE} pixels."
             )
-        if not all(math.isfinite(focal) and focal > 0.0 for focal in (self.fx, self.fy)):
+        side = max(self.width, self.height)
+        if not all(_FOCAL_LENGTHS[0] <= focal / side <= _FOCAL_LENGTHS[1] for focal in (self.fx, self.fy)):
             raise BadJob(f"A camera with focal lengths of {self.fx} and {self.fy} pixels cannot be rendered through.")
-        if not (math.isfinite(self.cx) and math.isfinite(self.cy)):
+        if not all(abs(place) <= _LARGEST_VALUE for place in (self.cx, self.cy)):
             raise BadJob(f"A camera with its principal point at ({self.cx}, {self.cy}) cannot be rendered through.")
 
 
@@ -315,10 +327,10 @@ class DubJob:
     def __post_init__(self) -> None:
         if self.rate:
             parse_rate(self.rate)
-        if not all(math.isfinite(moment) and moment >= 0.0 for moment in self.moments):
+        if not all(map(_is_moment, self.moments)):
             raise BadJob("A moment of the footage to dub is not a second from 0 on.")
-        if not all(map(math.isfinite, self.silence_db)):
-            raise BadJob("The level at which the mouth closes is not a number.")
+        if not all(abs(level) <= _LARGEST_VALUE for level in self.silence_db):
+            raise BadJob("The level at which the mouth closes is not a number, or is too large.")
         if not self.rest_strength or not all(0.0 <= strength <= 1.0 for strength in self.rest_strength):
             raise BadJob("The strength of the resting pose is not between 0 and 1.")
 
@@ -505,8 +517,8 @@ class RenderJob:
     device: Device = "auto"
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.moment) and self.moment >= 0.0):
-            raise BadJob(f"The moment to render is {self.moment} s; it must be 0 or more.")
+        if not _is_moment(self.moment):
+            raise BadJob(f"The moment to render is {self.moment} s; it must be 0 or more{_AND_NO_MORE}.")
         if not is_rigid(self.pose):
             raise BadJob("The pose to render is not a rigid 4 x 4 matrix.", "A pose turns and moves only.")
         if self.camera_from_footage and not is_rigid(self.camera_from_footage):
@@ -575,8 +587,11 @@ def refuse_without_consent(job: TrainJob) -> None:
 
 
 def is_rigid(matrix: tuple[float, ...]) -> bool:
-    """Whether 16 numbers, row by row, are a 4x4 matrix that rotates and translates, and does nothing else."""
-    if len(matrix) != 16 or not all(map(math.isfinite, matrix)):
+    """Whether 16 numbers, row by row, are a 4x4 matrix that rotates and translates, and does nothing else.
+
+    It translates by 1000 km at most, if its lengths are millimetres.
+    """
+    if len(matrix) != 16 or not all(abs(value) <= _FARTHEST for value in matrix):
         return False
     a, b, c = (matrix[start : start + 3] for start in (0, 4, 8))
     a_cross_b = (a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0])
@@ -599,6 +614,11 @@ def parse_rate(text: str) -> Fraction:
     if not 1 <= rate <= 1000:
         raise BadJob(f"A frame rate of {text} is not between 1 and 1000.")
     return rate
+
+
+def _is_moment(value: float) -> bool:
+    """Whether a number is a second of a medium or a timeline; False also where it is no number."""
+    return 0.0 <= value <= _LONGEST_SECONDS
 
 
 def _refuse_track(path: str, track: int | None) -> None:

@@ -29,3 +29,8 @@ def shared_data() -> Path:
         warnings.warn(f"There is no {SHARED_DATA}: the tests on real footage are skipped.", stacklevel=2)
         pytest.skip(f"needs {SHARED_DATA}")
     return SHARED_DATA
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fuzz", type=int, default=1000, metavar="N", help="try N damaged inputs (default: 1000)")
+    parser.addoption("--fuzz-seed", type=int, default=0, metavar="S", help="the first of them (default: 0)")

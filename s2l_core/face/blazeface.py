@@ -31,6 +31,8 @@ _MARGIN = _SMALLEST_FACE
 """Around the picture: what lies in the corner of a tile is found less surely."""
 _HEAD = 1.2
 """Height of what the network looks at, in widths of the face."""
+_FARTHEST = 100_000.0
+"""Pixels, beyond all pictures: a region that lies there comes from a model that is damaged, or another one."""
 _LARGEST_REDUCTION = 4
 """From one size of tiles to the next: the larger it is, the more neighbouring tiles must overlap."""
 
@@ -58,6 +60,11 @@ class Region:
     def face_side(self) -> float:
         """Of the face in it, in pixels."""
         return self.side / _REGION_SCALE
+
+    @property
+    def is_within_reach(self) -> bool:
+        """Whether a picture can show a face there; False also where a value is no number."""
+        return abs(self.x) < _FARTHEST and abs(self.y) < _FARTHEST and 1.0 <= self.side < _FARTHEST
 
     def to_image(self, size: int) -> np.ndarray:
         """Matrix (2, 3) from the pixels of the cut-out, ``size`` across, to those of the image."""
@@ -186,10 +193,12 @@ class BlazeFace:
         to_image = square.to_image(size)
         outputs = self._network.run(cut_out(image, to_image, size, border) / np.float32(127.5) - 1)
         scores = sigmoid(outputs[1].ravel())
-        likely = scores > least_score
-        boxes = outputs[0].reshape(-1, 8, 2)[likely]  # centre, extent, then six key points, the eyes first
+        boxes = outputs[0].reshape(-1, 8, 2)  # centre, extent, then six key points, the eyes first
+        likely = (scores > least_score) & _are_possible(boxes)
+        boxes = boxes[likely]
         boxes[:, [0, *range(2, 8)]] += self._anchors[likely][:, None]
-        return [_region_of_box(box, to_image) for box in _distinct(boxes, scores[likely])]
+        regions = (_region_of_box(box, to_image) for box in _distinct(boxes, scores[likely]))
+        return [region for region in regions if region.is_within_reach]
 
     def _tiles(self, height: int, width: int) -> Iterator[tuple[int, int, int]]:
         """Left, top and side of squares that cover a picture with its margins, in sizes from the whole, excluded, down
@@ -213,7 +222,7 @@ def cut_out(image: np.ndarray, to_image: np.ndarray, size: int, border: int = cv
     A region much larger than the picture is shrunk by averaging first: sampling alone would alias, and landmarks
     would jitter.
     """
-    factor = int(np.linalg.norm(to_image[:, 0]))
+    factor = min(int(np.linalg.norm(to_image[:, 0])), *image.shape[:2])
     if factor > 1:
         height, width = image.shape[0] // factor, image.shape[1] // factor
         image = cv2.resize(image[: height * factor, : width * factor], (width, height), interpolation=cv2.INTER_AREA)
@@ -245,6 +254,12 @@ def _anchors(size: int) -> np.ndarray:
     return np.concatenate(grids).astype(np.float32)
 
 
+def _are_possible(boxes: np.ndarray) -> np.ndarray:
+    """Which of the boxes (N, 8, 2) have an extent that a picture can have, and numbers throughout."""
+    extents = boxes[:, 1]
+    return (np.abs(boxes) < _FARTHEST).all(axis=(1, 2)) & (extents > 0).all(axis=1)
+
+
 def _distinct(boxes: np.ndarray, scores: np.ndarray) -> Iterator[np.ndarray]:
     """The faces among overlapping boxes (N, 8, 2), the largest first: each the mean, weighted by score, of the boxes
     that overlap the largest of those that are left.
@@ -255,6 +270,7 @@ def _distinct(boxes: np.ndarray, scores: np.ndarray) -> Iterator[np.ndarray]:
         shared = np.clip(np.minimum(high, high[best]) - np.maximum(low, low[best]), 0, None).prod(axis=1)
         union = boxes[:, 1].prod(axis=1) + boxes[best, 1].prod() - shared
         overlaps = shared > _OVERLAP * union
+        overlaps[best] = True  # also where a box is so small that its area is rounded to nothing
         weights = scores * overlaps
         yield np.einsum("n,nij->ij", weights / weights.sum(), boxes)
         boxes, scores = boxes[~overlaps], scores[~overlaps]

@@ -118,6 +118,8 @@ class MeshDetector(LandmarkDetector):
         return face
 
     def _place(self, image: np.ndarray, region: Region) -> Face | None:
+        if not region.is_within_reach:
+            return None
         size = self._mesh.size
         to_image = region.to_image(size)
         outputs = self._mesh.run(cut_out(image, to_image, size) / np.float32(255))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -129,12 +130,16 @@ def test_a_wrong_value_is_refused_by_name(change: dict[str, Any], complaint: str
         ({"moment": -0.1}, "0 or more"),
         ({"moment": float("inf")}, "0 or more"),
         ({"moment": 10**400}, "too large"),
+        ({"moment": 1e300}, "at most 10000000 s"),
         ({"background": 1}, "must be bool"),
         ({"camera": None}, "must be an object"),
         ({"camera": {"width": 0, "height": 0}}, "A picture of 0 x 0 pixels cannot be rendered"),
         ({"camera": {"width": 9000}}, "A picture of 9000 x 512 pixels cannot be rendered"),
         ({"camera": {"fx": 0.0}}, "focal lengths"),
         ({"camera": {"fy": float("nan")}}, "focal lengths"),
+        ({"camera": {"fx": 1e20}}, "focal lengths"),
+        ({"camera": {"fy": 1e-300}}, "focal lengths"),
+        ({"camera": {"cx": -1e300}}, "principal point"),
         ({"camera": {"cx": float("inf")}}, "principal point"),
         ({"pose": "front"}, "must be a list"),
         ({"pose": FRONTAL[:12]}, "not a rigid"),
@@ -264,3 +269,21 @@ def test_a_seed_that_no_generator_takes_is_refused_at_once(seed: int) -> None:
     with pytest.raises(BadJob, match="seed"):
         TrainJob(Media("take.mp4"), "ada.s2l", seed=seed)
     assert TrainJob(Media("take.mp4"), "ada.s2l", seed=2**63 - 1).seed == 2**63 - 1
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300, -1e300])
+@pytest.mark.parametrize("name", ["at", "seconds", "moments", "volumes", "pans"])
+def test_a_sound_has_values_that_can_be_heard(name: str, value: float) -> None:
+    sound = {"path": "line.wav", "at": 0.0, "seconds": 1.0, "moments": (0.0, 1.0)}
+    with pytest.raises(BadJob, match=r"line\.wav"):
+        Sound(**{**sound, name: value if name in ("at", "seconds") else (0.0, value)})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [float("nan"), 1e300])
+def test_a_dub_has_moments_and_levels_that_footage_and_speech_can_have(value: float) -> None:
+    dub = DubJob("anna.s2l", Media("take.mp4"), Media("line.wav"), "dubbed.mp4")
+    for name in ("moments", "silence_db", "rest_strength"):
+        with pytest.raises(BadJob):
+            replace(dub, **{name: (0.0, value)})  # type: ignore[arg-type]
+    with pytest.raises(BadJob, match="A mix lasts"):
+        Mix(value, (Sound("line.wav", 0.0, 1.0, (0.0, 1.0)),))

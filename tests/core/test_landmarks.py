@@ -119,6 +119,18 @@ def test_a_cut_to_another_shot_is_followed_at_once(shared_data: Path, detector: 
     assert detector.detect(near) is not None
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1e30, 1e9, 3000.0, 1e-30, 0.0, -7.0])
+def test_a_model_that_gives_any_numbers_finds_no_face(monkeypatch: pytest.MonkeyPatch, value: float) -> None:
+    def run(network: Network, picture: np.ndarray) -> list[np.ndarray]:
+        return [np.full(size, value if number == 0 else 5.0, np.float32) for number, size in enumerate(network.sizes)]
+
+    monkeypatch.setattr(Network, "run", run)
+    detector = open_detector("bundled")
+    picture = np.zeros((40, 60, 3), np.uint8)
+    assert detector.detect(picture) is None
+    assert list(detector.small_faces(picture)) == []
+
+
 def test_small_faces_in_large_pictures_are_found(shared_data: Path) -> None:
     face = first_image(shared_data, "cnn2_71s.mp4")[::3, ::3]
     picture = np.full((1080, 1920, 3), 90, np.uint8)

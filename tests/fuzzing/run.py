@@ -1,0 +1,241 @@
+"""Runs inputs, a few processes at a time, and collects what must not happen.
+
+An input may be accepted or refused. What is refused gets an error code that says why, in a second of processor time;
+a job that is accepted ends within a second after it was cancelled. The process lives on, its memory is bounded, and no
+file but the job's own result has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from .engine import Engine, Outcome
+from .kinds import KINDS, MODULES, OUTPUT, Input
+from .mutations import Mutator
+from .specimens import Specimens
+
+PROCESSES = 2
+_OLDER = b"an older result"
+_OLDER_NAMES = (
+    "portrait.png",
+    "picture.npy",
+    "dub.mp4",
+    "posed.mp4",
+    "preview.png",
+    "heat.png",
+    "anna.s2l",
+    "head.npz",
+)
+_FOREIGN = ("bystander.txt", f"{OUTPUT}/notes.txt")
+"""Files of somebody else's."""
+_IN_THE_WAY = f"{OUTPUT}/dub.mp4.partial/take.mov"
+"""Another one, which lies where a dub has its chunks: it need not be possible then, but must not remove it."""
+_NO_REASONS = {"internal_error", "engine_incomplete", "out_of_memory", "error", "worker_lost"}
+"""Codes that say nothing about the input."""
+_LEAST_SECONDS, _MARGIN_SECONDS = 0.3, 0.5
+_WARM_UP_SECONDS = 20.0
+_GOOD = -1
+"""In place of the number of an input: the good one."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What must not happen, and the input that it happens with."""
+
+    number: int
+    kind: str
+    what: str
+    folder: Path
+    log: str
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.kind}: {self.what}\n  {self.folder}\n{self.log}"
+
+
+@dataclass
+class Tally:
+    """What became of all inputs.
+
+    Attributes:
+        codes: How often each code was given, by kind; ``"accepted"`` where there was a result.
+        faults: What must not happen.
+        slowest: Seconds of the processor, and the input that took them.
+        largest: Bytes, likewise.
+    """
+
+    codes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    faults: list[Fault] = field(default_factory=list)
+    slowest: tuple[float, int] = (0.0, 0)
+    largest: tuple[int, int] = (0, 0)
+
+    def add(self, number: int, kind: str, outcome: Outcome) -> None:
+        code = outcome.answer.get("error", {}).get("data", {}).get("code", "accepted")
+        self.codes[kind, outcome.fault or code] += 1
+        self.slowest = max(self.slowest, (outcome.seconds, number))
+        self.largest = max(self.largest, (outcome.memory, number))
+
+
+def kind_of(number: int) -> str:
+    """The kind of an input."""
+    return random.Random(f"kind of {number}").choices(list(KINDS), [kind.share for kind in KINDS.values()])[0]
+
+
+def run(numbers: range, specimens: Specimens, folder: Path) -> Tally:
+    """Give inputs to the product.
+
+    Args:
+        numbers: Of the inputs.
+        specimens: What they are made from.
+        folder: For the inputs; those with faults stay there.
+    """
+    tally, waiting, lock = Tally(), iter(numbers), threading.Lock()
+    before = _hashes(specimens.folder)
+
+    def work(place: int) -> None:
+        tester = Tester(specimens, folder / f"process-{place}")
+        try:
+            while True:
+                with lock:
+                    number = next(waiting, None)
+                if number is None:
+                    return
+                outcome, faults = tester.try_out(number)
+                with lock:
+                    tally.add(number, kind_of(number), outcome)
+                    tally.faults += faults
+        finally:
+            tester.close()
+
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        list(pool.map(work, range(min(PROCESSES, len(numbers)))))
+    if _hashes(specimens.folder) != before:
+        tally.faults.append(Fault(-1, "all", "a source has changed", specimens.folder, ""))
+    return tally
+
+
+class Tester:
+    """Gives inputs to processes of its own.
+
+    Args:
+        specimens: What the inputs are made from.
+        folder: For the inputs.
+    """
+
+    def __init__(self, specimens: Specimens, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        self._specimens, self._folder = specimens, folder
+        self._engines = {name: Engine(module, folder / f"{name}.log") for name, module in MODULES.items()}
+        self._patience: dict[str, float] = {}
+        self._warm: dict[str, int] = {}
+
+    def close(self) -> None:
+        for engine in self._engines.values():
+            engine.close()
+
+    def try_out(self, number: int) -> tuple[Outcome, list[Fault]]:
+        """What becomes of an input, and what must not."""
+        kind = kind_of(number)
+        if self._warm.get(kind) != self._starts(kind):
+            self._warm_up(kind)
+        return self._give(number, kind, Mutator(random.Random(number)), self._patience[kind])
+
+    def accept_good(self, kind: str) -> Outcome:
+        """What becomes of the good input of a kind."""
+        outcome, _ = self._give(_GOOD, kind, Mutator(None), _WARM_UP_SECONDS)
+        return outcome
+
+    def _warm_up(self, kind: str) -> None:
+        """Let a process import what a kind needs; and measure, once, what its good input takes from then on."""
+        self.accept_good(kind)
+        if kind not in self._patience:
+            seconds = self.accept_good(kind).seconds if KINDS[kind].is_bounded else 0.0
+            self._patience[kind] = max(seconds, _LEAST_SECONDS) + _MARGIN_SECONDS
+        self._warm[kind] = self._starts(kind)
+
+    def _starts(self, kind: str) -> int:
+        return self._engines[KINDS[kind].process].starts
+
+    def _give(self, number: int, kind: str, mutator: Mutator, patience: float) -> tuple[Outcome, list[Fault]]:
+        folder = self._folder / f"{kind}-{number}"
+        in_the_way = [_IN_THE_WAY] if mutator.chance(0.1) else []
+        for name in (*_FOREIGN, *in_the_way, *(f"{OUTPUT}/{older}" for older in _OLDER_NAMES)):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(_OLDER)
+        given = KINDS[kind].make(mutator, self._specimens, folder, number)
+        before = _hashes(folder)
+        engine = self._engines[KINDS[kind].process]
+        outcome = engine.ask(given.lines, number, patience, given.is_batch)
+        whats = [
+            what
+            for what in (
+                outcome.fault,
+                *_judge(outcome, given),
+                *_lost(folder, before, "result" in outcome.answer or given.is_batch),
+            )
+            if what
+        ]
+        faults = [Fault(number, kind, what, folder, "\n".join(outcome.log)[-4000:]) for what in whats]
+        if not faults or number == _GOOD:
+            shutil.rmtree(folder)
+        else:
+            (folder / "request.jsonl").write_bytes(given.lines)
+            (folder / "faults.txt").write_text("\n".join(map(str, faults)))
+        return outcome, faults
+
+
+def _judge(outcome: Outcome, given: Input) -> Iterator[str]:
+    """What is wrong with an answer."""
+    if outcome.fault or not outcome.answer:
+        return
+    if "error" in outcome.answer:
+        error = outcome.answer["error"]
+        code = error["data"]["code"]
+        if code in _NO_REASONS:
+            outcome.log.append(error["message"])
+            yield f"has the code {code}"
+        if len(error["message"]) > 2000:
+            yield f"is refused in {len(error['message'])} letters"
+        return
+    if given.is_damage:
+        yield "is accepted"
+    picture = outcome.answer["result"].get("output_path") if isinstance(outcome.answer["result"], dict) else None
+    if picture and str(picture).endswith(".npy") and not np.isfinite(np.load(picture, allow_pickle=False)).all():
+        yield "gives a picture that is not finite"
+
+
+def _lost(folder: Path, before: dict[str, str], may_write: bool) -> Iterator[str]:
+    """What has become of files that are not the job's result."""
+    after = _hashes(folder)
+    for name in before:
+        if after.get(name) == before[name]:
+            continue
+        if name not in after:
+            yield f"{name} is gone"
+        elif not may_write or not name.startswith(f"{OUTPUT}/") or name in (*_FOREIGN, _IN_THE_WAY):
+            yield f"{name} has changed"
+    for name in after.keys() - before.keys():
+        if not name.startswith(f"{OUTPUT}/") and name != "worker.sh":
+            yield f"{name} has appeared"
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.blake2b(path.read_bytes()).hexdigest() for path in files}
+
+
+def report(tally: Tally) -> str:
+    """A table of what became of the inputs, and the faults."""
+    lines = [f"{count:6}  {kind:16} {code}" for (kind, code), count in sorted(tally.codes.items())]
+    lines += [f"slowest {tally.slowest[0]:.2f} s of the processor (input {tally.slowest[1]}), "]
+    lines += [f"largest {tally.largest[0] / 1e6:.0f} MB (input {tally.largest[1]})"]
+    return "\n".join([*lines, *map(str, tally.faults)])
