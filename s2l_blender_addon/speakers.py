@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,10 @@ _LOOK_SECONDS = 0.25
 
 
 def picture_path(speaker_path: str) -> str:
-    """Where the picture of a speaker file lies: among the extension's own files."""
+    """Where the picture of a speaker file lies, among the extension's own files; empty where nothing can be written."""
     folder = bpy.utils.extension_path_user(EXTENSION, path="thumbnails", create=True)
+    if not folder or not os.access(folder, os.W_OK):
+        return ""
     digest = hashlib.sha256(speaker_path.encode(errors="surrogatepass")).hexdigest()
     return str(Path(folder) / f"{digest[:32]}.png")
 

@@ -25,7 +25,8 @@ from .files import TEMPORARY, remove_files, write_whole
 from .locks import Taken, locked
 
 _KEPT_SECONDS = 30 * 24 * 3600.0
-_OUR_FILES = rf".*\.(safetensors|jpg)({TEMPORARY})?|lock"
+_OUR_FILES = rf".*\.(safetensors|jpg)({TEMPORARY})?"
+_LOCK = "lock"
 SAVE_SECONDS = 10.0
 """How much work may be lost where a process is killed."""
 
@@ -74,13 +75,16 @@ class Kept:
         with ExitStack() as held:
             try:
                 if self.folder is not None:
-                    held.enter_context(locked(self.folder / "lock"))
+                    held.enter_context(locked(self.folder / _LOCK))
             except Taken:
                 report.log("warning", "Another job does the same work: if this one is interrupted, it starts anew.")
                 kept = FORGETFUL
             except OSError:
                 kept = FORGETFUL
             yield kept
+        if kept.folder is not None:
+            with suppress(OSError):  # there is something to go on from
+                kept.folder.rmdir()
 
     def path(self, name: str) -> Path | None:
         """Where the tensors of a name are kept."""
@@ -187,4 +191,4 @@ def _forget_old(everything: Path) -> None:
     with suppress(OSError):
         for folder in everything.iterdir():
             if re.fullmatch("[0-9a-f]{32}", folder.name) and time.time() - folder.stat().st_mtime > _KEPT_SECONDS:
-                remove_files(folder, _OUR_FILES)
+                remove_files(folder, f"{_OUR_FILES}|{_LOCK}")

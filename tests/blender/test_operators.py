@@ -129,6 +129,18 @@ def test_results_go_beside_the_blend_file_or_else_beside_the_footage(module, sce
     assert Path(unused_path("//takes", str(movie), "Ada", ".s2l")) == tmp_path / "takes/Ada.s2l"
 
 
+@pytest.mark.parametrize("taken", ["take.mp4", "take.mp4.partial", "take.mp4.job.json"])
+def test_an_output_takes_no_name_that_a_job_would_be_refused(module, tmp_path, taken) -> None:
+    (tmp_path / taken).mkdir()
+    path = module("s2l_blender_addon.outputs").unused_path(str(tmp_path), "", "take", ".mp4")
+    assert path == str(tmp_path / "take_001.mp4")
+
+
+def test_an_output_with_a_long_name_leaves_room_for_that_of_its_record(module, tmp_path) -> None:
+    path = module("s2l_blender_addon.outputs").unused_path(str(tmp_path), "", "é" * 250, ".mp4")
+    module("s2l_blender_addon.entries").record_beside(path).touch()
+
+
 def test_folder_that_cannot_be_made_gets_a_sentence(module, scene, footage, fake_worker) -> None:
     scene.s2l.train.folder = str(Path(__file__) / "below a file")
     with pytest.raises(RuntimeError, match="cannot be made"):

@@ -65,3 +65,10 @@ def test_chosen_speaker_speaks_in_the_strip_of_the_footage(module, scene, footag
     assert bpy.ops.s2l.remove_speaker() == {"FINISHED"}
     assert len(scene.s2l.speakers) == 0
     assert not bpy.ops.s2l.use_speaker.poll()
+
+
+def test_a_speaker_needs_no_picture_where_none_can_be_written(module, scene, monkeypatch) -> None:
+    speakers = module("s2l_blender_addon.speakers")
+    monkeypatch.setattr(bpy.utils, "extension_path_user", lambda *_, **__: "")  # as Blender answers then
+    speakers.remember(scene, "/speakers/Ada.s2l", {"name": "Ada"})
+    assert scene.s2l.speakers[0].name == "Ada" and speakers.picture_path("/speakers/Ada.s2l") == ""

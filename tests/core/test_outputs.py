@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -602,8 +603,9 @@ def test_of_two_equal_trainings_one_keeps_its_steps(tmp_path: Path, monkeypatch:
     with ExitStack() as held:
         first, second = (held.enter_context(Kept.of("trainings", 1).alone(Report(told.append))) for _ in range(2))
         assert first.folder is not None and second == FORGETFUL
+        first.remember("a", {"b": torch.zeros(1)})
+        first.forget()
     assert [isinstance(event, Log) for event in told] == [True]
-    first.forget()
     assert not first.folder.exists()
 
 
