@@ -641,5 +641,5 @@ def test_head_file_is_measured_before_anything_is_allocated(module, tmp_path, mo
     monkeypatch.setattr(module("s2l_blender_addon.head_file"), "_LARGEST", 100_000)
     path = tmp_path / "head.npz"
     spoil(path)
-    with pytest.raises(module("s2l_core.errors").HeadFileBroken):
+    with pytest.raises(module("s2l_core.errors").HeadFileBroken, match="cannot be read"):
         module("s2l_blender_addon.head_file").read(path)
