@@ -233,7 +233,7 @@ class S2L_PG_scene(bpy.types.PropertyGroup):
 class S2L_PG_direction(bpy.types.PropertyGroup):
     """A corner of the convex hull of the directions from which the footage tells how a head looks."""
 
-    angles: FloatVectorProperty(name="Direction", description="Yaw and pitch in degrees", size=2)
+    angles: FloatVectorProperty(name="Direction", description="Yaw and pitch in degrees", size=2, options={"HIDDEN"})
 
 
 class S2L_PG_head(bpy.types.PropertyGroup):

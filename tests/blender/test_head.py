@@ -632,15 +632,14 @@ def claim_a_huge_array(path: Path) -> None:
         archive.writestr("vertices.npy", header.getvalue())
 
 
-def unpack_to_a_gigabyte(path: Path) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("vertices.npy", "w") as file:
-        for _ in range(1024):
-            file.write(bytes(1 << 20))
+def unpack_to_a_megabyte(path: Path) -> None:
+    np.savez_compressed(path, vertices=np.zeros(1 << 20, np.uint8))
 
 
-@pytest.mark.parametrize("spoil", [claim_a_huge_array, unpack_to_a_gigabyte, os.mkfifo])
-def test_head_file_is_measured_before_anything_is_allocated(module, tmp_path, spoil) -> None:
+@pytest.mark.parametrize("spoil", [claim_a_huge_array, unpack_to_a_megabyte, os.mkfifo])
+def test_head_file_is_measured_before_anything_is_allocated(module, tmp_path, monkeypatch, spoil) -> None:
+    monkeypatch.setattr(module("s2l_blender_addon.head_file"), "_LARGEST", 100_000)
     path = tmp_path / "head.npz"
     spoil(path)
-    with pytest.raises(module("s2l_core.errors").HeadFileBroken):
+    with pytest.raises(module("s2l_core.errors").HeadFileBroken, match="cannot be read"):
         module("s2l_blender_addon.head_file").read(path)

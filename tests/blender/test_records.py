@@ -282,7 +282,7 @@ def test_mutated_records_are_read_or_refused_and_nothing_is_written(module, queu
     records, errors = module("s2l_blender_addon.records"), module("s2l_core.errors")
     rng, document = random.Random(seed), json.loads(left_behind.read_text())
     before = sorted(left_behind.parent.iterdir())
-    for _ in range(100):
+    for _ in range(50):
         text = json.dumps(mutated(document, rng))
         left_behind.write_text(text[: rng.randrange(len(text))] if rng.random() < 0.1 else text)
         try:
