@@ -187,9 +187,11 @@ def from_description(description: dict[str, Any], tensors: dict[str, torch.Tenso
         return CanonicalView(layer(f"{name}.depth", rectangle), rectangle, read_camera(values["intrinsics"]), pose)
 
     def layer(name: str, rectangle: Rectangle) -> torch.Tensor:
-        values = tensors[name].float()
-        if values.shape != (rectangle.height, rectangle.width) or not values.abs().max() < _FARTHEST_MM:
+        if tensors[name].shape != (rectangle.height, rectangle.width):
             raise ValueError(f"{name} does not fit its rectangle")
+        values = tensors[name].float()
+        if not values.abs().max() < _FARTHEST_MM:
+            raise ValueError(f"{name} holds something else")
         return values
 
     left, top, right, bottom = (float(value) for value in description["mouth_box"])

@@ -208,10 +208,6 @@ class SpeakerModel:
         speaker = cls.untrained(name, face, known_head, shape_size, fields["architecture"], bands, device="meta")
         speaker.pauses, speaker.source = read_pauses(fields["pauses"]), source
         speaker.origin, speaker.metrics = dict(fields["origin"]), dict(fields["metrics"])
-        if PORTRAIT in tensors:
-            speaker.portrait = tensors[PORTRAIT].numpy().tobytes()
-        if IDENTITY in tensors:
-            speaker.identity = tensors[IDENTITY].double().numpy()
         return speaker
 
     def _states(self) -> dict[str, Tensor]:
@@ -228,7 +224,11 @@ class SpeakerModel:
         return head | {name: tensor.detach().cpu().contiguous() for name, tensor in to_tensors(self.face).items()}
 
     def _take(self, tensors: dict[str, Tensor]) -> None:
-        """Give the networks memory, and what a file has for it."""
+        """Give the networks memory, and take what a file has for it, with portrait and identity."""
+        if PORTRAIT in tensors:
+            self.portrait = tensors[PORTRAIT].numpy().tobytes()
+        if IDENTITY in tensors:
+            self.identity = tensors[IDENTITY].double().numpy()
         for prefix, network in self.networks.items():
             begin = f"{prefix}."
             network.to_empty(device="cpu")
