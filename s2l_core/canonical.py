@@ -187,14 +187,16 @@ def from_description(description: dict[str, Any], tensors: dict[str, torch.Tenso
         return CanonicalView(layer(f"{name}.depth", rectangle), rectangle, read_camera(values["intrinsics"]), pose)
 
     def layer(name: str, rectangle: Rectangle) -> torch.Tensor:
-        values = tensors[name].float()
-        if values.shape != (rectangle.height, rectangle.width) or not values.abs().max() < _FARTHEST_MM:
+        if tensors[name].shape != (rectangle.height, rectangle.width):
             raise ValueError(f"{name} does not fit its rectangle")
+        values = tensors[name].float()
+        if not values.abs().max() < _FARTHEST_MM:
+            raise ValueError(f"{name} holds something else")
         return values
 
     left, top, right, bottom = (float(value) for value in description["mouth_box"])
     if not (-_FARTHEST_PIXEL < left < right < _FARTHEST_PIXEL and -_FARTHEST_PIXEL < top < bottom < _FARTHEST_PIXEL):
-        raise ValueError("the mouth box is none")
+        raise ValueError("not a mouth box")
     head = build("head")
     mask, confidence = (layer(f"head.{name}", head.rectangle) for name in ("mask", "confidence"))
     return CanonicalFace(
@@ -206,12 +208,12 @@ def read_camera(values: list[Any]) -> Intrinsics:
     """A camera from what a file says: fx, fy, cx, cy, width, height.
 
     Raises:
-        TypeError, ValueError, OverflowError: The values are no camera.
+        TypeError, ValueError, OverflowError: The values do not describe a camera.
     """
     fx, fy, cx, cy = (float(value) for value in values[:4])
     width, height = (_whole(value, 1, _FARTHEST_PIXEL) for value in values[4:])
     if not (0.0 < fx < _FARTHEST_PIXEL and 0.0 < fy < _FARTHEST_PIXEL and max(abs(cx), abs(cy)) < _FARTHEST_PIXEL):
-        raise ValueError("the camera is none")
+        raise ValueError("not a camera")
     return Intrinsics(fx, fy, cx, cy, width, height)
 
 
@@ -223,7 +225,7 @@ def _rectangle(values: list[Any]) -> Rectangle:
 
 def _whole(value: Any, least: float, most: float) -> int:
     if type(value) is not int or not least <= value <= most:
-        raise ValueError("a number of pixels is none")
+        raise ValueError("not a number of pixels")
     return value
 
 

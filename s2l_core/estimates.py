@@ -17,7 +17,7 @@ from .jobs import CheckJob, DubJob, PresetName, TrainJob
 _MOST_SECONDS_OF_A_PIECE = 100.0
 _CORRECTIONS = (0.1, 10.0)
 _LARGEST = 1e9
-"""Whatever is measured is smaller."""
+"""A bound of all that is measured."""
 _LONGEST_WORD, _MOST_CORRECTIONS, _LARGEST_FILE = 100, 100, 100_000
 _NEWEST = 0.3
 """What the newest job counts in a correction."""

@@ -16,12 +16,12 @@ def parse(text: str | bytes) -> Any:
     """The values of a JSON text. Numbers that are not finite, which JSON does not have, are None.
 
     Raises:
-        ValueError: It is no JSON, is nested deeper than Python reads, or holds a whole number of more than 1000 digits.
+        ValueError: It is not JSON, is nested too deeply, or holds a whole number of more than 1000 digits.
     """
     try:
         return json.loads(text, parse_int=_whole_number, parse_float=_number, parse_constant=lambda name: None)
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise ValueError("nested too deeply") from None
 
 
 def read(path: str | Path, most: int) -> Any:
@@ -33,14 +33,14 @@ def read(path: str | Path, most: int) -> Any:
 
     Raises:
         OSError: The file is missing or cannot be read.
-        ValueError: As :func:`parse`, or it is no regular file, or too large.
+        ValueError: As :func:`parse`, or it is not a regular file, or too large.
     """
     if not stat.S_ISREG(Path(path).stat().st_mode):
-        raise ValueError("it is no regular file")
+        raise ValueError("not a regular file")
     with Path(path).open("rb") as file:
         content = file.read(most + 1)
     if len(content) > most:
-        raise ValueError("it is too large")
+        raise ValueError("too large")
     return parse(content)
 
 

@@ -34,7 +34,7 @@ _EXPONENTS = {
     torch.float32: (torch.int32, 0x7F80_0000),
     torch.float64: (torch.int64, 0x7FF0_0000_0000_0000),
 }
-"""The integers of the same size, and the bits that are all set where a number is infinite or none."""
+"""The integers of the same size, and the bits that are all set in infinity and NaN."""
 
 
 class ForeignFile(Exception):
@@ -95,7 +95,7 @@ def unpack(content: bytes, key: str) -> tuple[dict[str, Any], Tensors]:
     try:
         fields, tensors = dict(json_text.parse(text)), safetensors.torch.load(content)
     except (KeyError, RuntimeError, SafetensorError, TypeError) as error:
-        raise ValueError("it holds no fields or no tensors") from error
+        raise ValueError("neither fields nor tensors") from error
     refuse_damage(text, fields.pop(CHECKSUM, None), tensors)
     return fields, tensors
 
@@ -117,7 +117,7 @@ def read_header(file: BinaryIO, key: str, longest: int) -> Header:
     if text != beginning:
         raise ForeignFile(key)
     if length > longest:
-        raise ValueError("its header is too long")
+        raise ValueError("a header that is too long")
     return parse_header(text + file.read(length - len(text)), key, 8 + length)
 
 
@@ -125,16 +125,16 @@ def parse_header(text: bytes, key: str, start: int) -> Header:
     """The header whose JSON is given, of a file whose tensors begin at byte ``start``.
 
     Raises:
-        ValueError: It is no header, or not one with that key.
+        ValueError: It is not a header, or not one with that key.
     """
     header = json_text.parse(text)
     try:
         fields = header.pop("__metadata__")[key]
         listing = {name: _listed(values, start) for name, values in header.items()}
     except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError("it is no header") from error
+        raise ValueError("not a header") from error
     if not isinstance(fields, str):
-        raise ValueError("it is no header")
+        raise ValueError("not a header")
     return Header(fields, listing)
 
 
@@ -147,14 +147,14 @@ def refuse_damage(text: str, checksum: Any, tensors: Mapping[str, Tensor]) -> No
         tensors: All tensors of the file, contiguous, on the CPU.
 
     Raises:
-        ValueError: The checksum is another one, or none.
+        ValueError: The checksum is wrong or missing.
     """
     if not isinstance(checksum, str) or _checksum(_with_checksum(text, checksum, ""), tensors) != checksum:
-        raise ValueError("its checksum is another one")
+        raise ValueError("a wrong checksum")
 
 
 def are_finite(tensors: Iterable[Tensor]) -> bool:
-    """Whether tensors on the CPU hold neither infinite values nor such as are no numbers."""
+    """Whether tensors on the CPU hold neither infinity nor NaN."""
     for tensor in tensors:
         if tensor.dtype not in _EXPONENTS or not tensor.numel():
             continue
@@ -167,10 +167,10 @@ def are_finite(tensors: Iterable[Tensor]) -> bool:
 def _listed(values: Any, start: int) -> Listed:
     shape, (begin, end) = tuple(values["shape"]), values["data_offsets"]
     if len(shape) > _MOST_DIMENSIONS or not all(type(number) is int and number >= 0 for number in (*shape, begin, end)):
-        raise ValueError("a size is none")
+        raise ValueError("not a size")
     dtype = _DTYPES.get(values["dtype"])
     if dtype is not None and end - begin != math.prod(shape) * dtype.itemsize:
-        raise ValueError("a size is another one")
+        raise ValueError("sizes that contradict each other")
     return Listed(dtype, shape, start + begin, start + end)
 
 
@@ -181,7 +181,7 @@ def _with_checksum(text: str, before: str, after: str) -> str:
 
 
 def _checksum(text: str, tensors: Mapping[str, Tensor]) -> str:
-    """Of fields, names, types, shapes and numbers. It tells of damage, not of forgery, in half of SHA-256's time."""
+    """Of fields, names, types, shapes and numbers. It detects damage, not forgery, in half the time of SHA-256."""
     value = zlib.crc32(text.encode())
     for name in sorted(tensors):
         tensor = tensors[name]

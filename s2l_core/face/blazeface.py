@@ -123,7 +123,7 @@ class Network:
         """Outputs for a picture float32 (size, size, 3).
 
         Raises:
-            LandmarksUnavailable: The model is damaged: it cannot be run, or gives no numbers.
+            LandmarksUnavailable: The model is damaged: it cannot be run, or computes NaN or infinity.
         """
         try:
             self._interpreter.set_tensor(self._input, picture[None])
@@ -132,7 +132,7 @@ class Network:
         except (ValueError, RuntimeError) as error:
             raise LandmarksUnavailable(f"A landmark model cannot be run: {error}.") from error
         if not all(np.isfinite(result).all() for result in results):
-            raise LandmarksUnavailable("A landmark model gives values that are no numbers.")
+            raise LandmarksUnavailable("A landmark model computes values that are not numbers.")
         return results
 
 

@@ -41,7 +41,7 @@ def read_origin(values: Any) -> Origin:
     """The training that JSON values describe, see :attr:`.speaker.SpeakerModel.origin`.
 
     Raises:
-        ValueError: They describe none.
+        ValueError: They do not describe one.
     """
     try:
         job = from_document(values["job"])
@@ -54,13 +54,13 @@ def read_origin(values: Any) -> Origin:
             held_out=_span(values["split"]["held_out"]),
         )
     except (BadJob, AttributeError, KeyError, TypeError, OverflowError) as error:
-        raise ValueError("it is no training") from error
+        raise ValueError("not a training") from error
     if not isinstance(job, TrainJob) or not all(
         is_text(word, _LONGEST_WORD) for word in (origin.version, origin.device)
     ):
-        raise ValueError("it is no training")
+        raise ValueError("not a training")
     if not 0.0 < origin.seconds < _LONGEST_SECONDS:
-        raise ValueError("it has no length")
+        raise ValueError("no length")
     return origin
 
 
@@ -73,5 +73,5 @@ def as_figure(value: Any) -> float | None:
 def _span(values: Any) -> Span:
     start, end = (float(moment) for moment in values)
     if not 0.0 <= start < end < _LONGEST_SECONDS:
-        raise ValueError("a span is none")
+        raise ValueError("not a span")
     return start, end

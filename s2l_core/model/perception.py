@@ -132,7 +132,7 @@ def load_lpips(trunk: Trunk = "alexnet") -> Lpips:
         model = Lpips(trunk)
         model.load_state_dict(weights)
         if not are_finite(model.state_dict().values()):
-            raise ValueError("values that are no numbers")
+            raise ValueError("weights with NaN or infinity")
     except metadata.PackageNotFoundError as error:
         raise PerceptionUnavailable(f"The weights of LPIPS are missing: {_PACKAGE} is not installed.") from error
     except _TROUBLE as error:

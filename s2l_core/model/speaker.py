@@ -53,7 +53,7 @@ _DAMAGES = (
     *(AttributeError, IndexError, KeyError, OSError, OverflowError, RuntimeError, TypeError, ValueError),
     SafetensorError,
 )
-"""What is raised by a header that describes no speaker, and by tensors that are none."""
+"""What a header raises that does not describe a speaker, and tensors that cannot be read."""
 
 
 @dataclass
@@ -201,17 +201,13 @@ class SpeakerModel:
         (bands,) = tensors["lip.speech.silence"].shape
         name, source, shape_size = fields["name"], fields["source"], fields["lip_shape_size"]
         if not (json_text.is_text(name, _LONGEST_NAME) and json_text.is_text(source, _LONGEST_SOURCE)):
-            raise ValueError("a name is none")
+            raise ValueError("not a name")
         if not 1 <= bands <= _MOST_BANDS or shape_size not in map(lip_shape_size, LAYOUTS.values()):
-            raise ValueError("a size is none")
+            raise ValueError("not a size")
         face, known_head = from_description(fields["face"], tensors), read_known_head(fields["known_head"], tensors)
         speaker = cls.untrained(name, face, known_head, shape_size, fields["architecture"], bands, device="meta")
         speaker.pauses, speaker.source = read_pauses(fields["pauses"]), source
         speaker.origin, speaker.metrics = dict(fields["origin"]), dict(fields["metrics"])
-        if PORTRAIT in tensors:
-            speaker.portrait = tensors[PORTRAIT].numpy().tobytes()
-        if IDENTITY in tensors:
-            speaker.identity = tensors[IDENTITY].double().numpy()
         return speaker
 
     def _states(self) -> dict[str, Tensor]:
@@ -228,7 +224,11 @@ class SpeakerModel:
         return head | {name: tensor.detach().cpu().contiguous() for name, tensor in to_tensors(self.face).items()}
 
     def _take(self, tensors: dict[str, Tensor]) -> None:
-        """Give the networks memory, and what a file has for it."""
+        """Give the networks memory, and take what a file has for it, with portrait and identity."""
+        if PORTRAIT in tensors:
+            self.portrait = tensors[PORTRAIT].numpy().tobytes()
+        if IDENTITY in tensors:
+            self.identity = tensors[IDENTITY].double().numpy()
         for prefix, network in self.networks.items():
             begin = f"{prefix}."
             network.to_empty(device="cpu")

@@ -55,20 +55,20 @@ def refuse_misfits(tensors: Mapping[str, Tensor], wanted: Mapping[str, Kind]) ->
     missing.
 
     Raises:
-        ValueError: A tensor is missing or is one too many, or has another size or type, or values that are no numbers.
+        ValueError: A tensor is missing or is one too many, or has another size or type, or holds infinity or NaN.
     """
     found = {name: kind_of(tensor) for name, tensor in tensors.items()}
     identity = found.pop(IDENTITY, Kind(torch.float32, (IDENTITY_SIZE,)))
     if not is_portrait(found.pop(PORTRAIT, Kind(torch.uint8, (0,)))) or identity != Kind(
         torch.float32, (IDENTITY_SIZE,)
     ):
-        raise ValueError("what tells of the face is something else")
+        raise ValueError("not a portrait, or not an identity")
     if found != wanted:
-        raise ValueError("the tensors are others than the header asks for")
-    # The last number of an identity is none where landmarks have no depth, see identity.measure_breadth().
+        raise ValueError("other tensors than the header asks for")
+    # The last number of an identity is NaN where landmarks have no depth, see identity.measure_breadth().
     numbers = (tensor[:-1] if name == IDENTITY else tensor for name, tensor in tensors.items())
     if not tensor_file.are_finite(numbers):
-        raise ValueError("a tensor holds values that are no numbers")
+        raise ValueError("a tensor with infinity or NaN")
 
 
 def read_pauses(description: dict[str, Any]) -> PauseBehaviour:
@@ -80,9 +80,9 @@ def read_pauses(description: dict[str, Any]) -> PauseBehaviour:
     numbers = {name: float(value) for name, value in description["closing"].items()}
     level_db, silence_db = float(description["level_db"]), float(description["silence_db"])
     if not all(0.0 <= number <= _LONGEST_PAUSE for number in numbers.values()) or numbers["ramp"] == 0.0:
-        raise ValueError("the closing is not one")
+        raise ValueError("not a closing")
     if not (_LOWEST_DB <= level_db <= 0.0 and _LOWEST_DB <= silence_db <= 0.0 and numbers["strength"] <= 1.0):
-        raise ValueError("the levels are not ones")
+        raise ValueError("not levels")
     return PauseBehaviour(level_db, Closing(**numbers), silence_db)
 
 
@@ -94,14 +94,14 @@ def read_known_head(description: dict[str, Any], tensors: Mapping[str, Tensor]) 
     """
     shape, noise, acceleration = (tensors[f"known_head.{name}"] for name in KNOWN_HEAD)
     if any(tensor.dtype != torch.float64 for tensor in (shape, noise, acceleration)):
-        raise ValueError("the head is not one")
+        raise ValueError("not a head")
     if shape.dim() != 2 or shape.shape[0] not in LAYOUTS or shape.shape[1] != 3:
-        raise ValueError("the head has no known landmarks")
+        raise ValueError("a head without known landmarks")
     if noise.dim() != 1 or not 1 <= len(noise) <= len(shape) or acceleration.shape != (2,):
-        raise ValueError("the head is not one")
+        raise ValueError("not a head")
     if not (shape.abs().max() < _MOST_MILLIMETRES and noise.min() >= 0.0 and acceleration.min() >= 0.0):
-        raise ValueError("the head is not one")
+        raise ValueError("not a head")
     if not is_text(description["file"], _LONGEST_FINGERPRINT):
-        raise ValueError("the head is of no file")
+        raise ValueError("a head without a file")
     camera = read_camera(description["camera"])
     return KnownHead(shape.numpy(), noise.numpy(), acceleration.numpy(), camera, description["file"])

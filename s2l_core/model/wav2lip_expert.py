@@ -106,7 +106,7 @@ def load_wav2lip_expert(path: str) -> Wav2LipExpert:
         state = {name.removeprefix("module."): value for name, value in content["state_dict"].items()}
         expert.load_state_dict(state)
         if not are_finite(expert.state_dict().values()):
-            raise ValueError("it holds values that are no numbers")
+            raise ValueError("weights with NaN or infinity")
     except (
         AssertionError,
         AttributeError,

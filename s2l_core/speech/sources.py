@@ -195,7 +195,7 @@ def _load_network(folder: Path) -> Any:
     """The network in a folder: of the kinds that transformers knows, for no program that lies there is run.
 
     Raises:
-        SpeechFeaturesUnavailable: As :func:`open_source`, or its weights hold values that are no numbers.
+        SpeechFeaturesUnavailable: As :func:`open_source`, or its weights hold NaN or infinity.
     """
     try:
         from transformers import AutoModel
@@ -216,6 +216,6 @@ def _load_network(folder: Path) -> Any:
         )
     if not are_finite(network.parameters()):
         raise SpeechFeaturesUnavailable(
-            f"The weights in {folder} hold values that are no numbers.", "Copy the network again."
+            f"The weights in {folder} hold values that are not numbers.", "Copy the network again."
         )
     return network

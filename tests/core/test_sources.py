@@ -155,7 +155,7 @@ def test_what_is_missing_is_told(package: Package, tmp_path: Path, monkeypatch: 
 
 def test_weights_that_are_no_numbers_are_refused(package: Package, tmp_path: Path) -> None:
     package.network.weight.data[0] = float("nan")
-    with pytest.raises(SpeechFeaturesUnavailable, match="no numbers"):
+    with pytest.raises(SpeechFeaturesUnavailable, match="not numbers"):
         open_source(str(tmp_path))
 
 
