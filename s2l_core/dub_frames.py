@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from .compositing import lift
-from .events import Report
+from .events import Report, checkpoint
 from .footage import Footage, prepare
 from .jobs import DubJob, Media, parse_rate
 from .media.audio import SPEECH_RATE
@@ -109,7 +109,9 @@ class DubFrames:
                 pictures = [
                     lift(new, frame.picture, mask) for new, frame, mask in zip(pictures, batch, masks, strict=True)
                 ]
-            yield from pictures
+            for picture in pictures:
+                checkpoint()
+                yield picture
 
     def dubbed(self, images: Sequence[NDArray[np.uint8]], numbers: NDArray[np.integer]) -> list[NDArray[np.uint8]]:
         """B of the frames as pictures for looking at, uint8 (H, W, 3), see :attr:`s2l_core.media.video.Frame.image`.

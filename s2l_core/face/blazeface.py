@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from ..errors import LandmarksUnavailable
+from ..events import checkpoint
 
 _REGION_SCALE = 1.5
 _SCORE = 0.5
@@ -109,6 +110,7 @@ class Network:
 
     def run(self, picture: np.ndarray) -> list[np.ndarray]:
         """Outputs for a picture float32 (size, size, 3)."""
+        checkpoint()
         self._interpreter.set_tensor(self._input, picture[None])
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index) for index in self._outputs]

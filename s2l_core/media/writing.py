@@ -21,6 +21,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from ..errors import CannotWrite
+from ..events import checkpoint
 from ..files import refusal
 from ..jobs import Encoding
 from .encodings import codec_of, encoder_options, has_alpha, pixel_format
@@ -109,6 +110,7 @@ class VideoWriter:
 
     def write(self, picture: Picture) -> None:
         """Append a frame, with alpha where that is written."""
+        checkpoint()
         width, height = self._size
         channels = 4 if has_alpha(self._encoding, self._raster) else 3
         if picture.shape != (height, width, channels) or picture.dtype not in (np.uint8, np.uint16):
@@ -134,7 +136,10 @@ class VideoWriter:
             if kind is not None:
                 return
             try:
-                self._container.mux(self._video.encode(None))
+                for packet in self._video.codec_context.encode_lazy(None):  # what the encoder still holds
+                    checkpoint()
+                    packet.stream = self._video
+                    self._container.mux(packet)
                 if self._soundtrack is not None:
                     self._soundtrack.finish()
                 self._container.close()
