@@ -15,20 +15,19 @@ import numpy as np
 import pytest
 import torch
 
-from s2l_core import surface
 from s2l_core.errors import Cancelled
 from s2l_core.events import Report, checkpoint
 from s2l_core.execution import run_job
 from s2l_core.fingerprints import hash_file
+from s2l_core.geometry import splatting
 from s2l_core.geometry.camera import Intrinsics
-from s2l_core.geometry.splatting import warp
 from s2l_core.jobs import Encoding, FacesJob, Media, Mix, Sound
 from s2l_core.media.audio import SPEECH_RATE, measure_level, read_speech
 from s2l_core.media.mix import mix, read_context
 from s2l_core.media.video import read_frames
 from s2l_core.media.waveform import Waveform
 from s2l_core.media.writing import VideoWriter
-from s2l_core.model.blend import BlendNet, in_eights
+from s2l_core.model import blend
 from s2l_core.model.speaker import SpeakerModel
 from s2l_core.plate import fill
 from s2l_core.posing import to_layers
@@ -36,6 +35,7 @@ from s2l_core.reposing import View
 from s2l_core.speech.encoder import SpeechEncoder
 from s2l_core.speech.features import log_mel
 from s2l_core.speech.silence import measure_levels
+from s2l_core.surface import HeadSurface
 
 from .conftest import EmbeddedHead
 
@@ -122,33 +122,64 @@ def test_hashing_asks_for_each_megabyte(tmp_path: Path) -> None:
     assert questions(lambda: hash_file(str(path))) >= 20
 
 
-def test_a_render_asks_for_each_million_pixels_and_points(embedded_head: EmbeddedHead) -> None:
+@pytest.fixture
+def small_bands(monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many pixels are computed together: fewer than else, to have enough of them in a small picture."""
+    for module in (splatting, blend):
+        monkeypatch.setattr(module, "_BAND_PIXELS", 20_000)
+    return 20_000
+
+
+def test_a_render_asks_for_each_band_of_pixels_and_points(embedded_head: EmbeddedHead, small_bands: int) -> None:
     head = SpeakerModel.load(embedded_head.speaker_path, torch.device("cpu")).face.head
-    pose = head.view.pose[None].float()
-    shape = surface.HeadSurface(head)
-    side = 2048
+    shape, pose, side = HeadSurface(head), head.view.pose[None].float(), 384
     camera = Intrinsics(2.0 * side, 2.0 * side, side / 2, side / 2, side, side)
-    observed = Intrinsics(256.0, 256.0, 64.0, 64.0, 128, 128)
+    observed = Intrinsics(128.0, 128.0, 32.0, 32.0, 64, 64)
     with torch.no_grad():
-        asked = questions(lambda: warp(shape, torch.zeros(1, 3, 128, 128), observed, pose, camera, pose))
-    assert asked >= 4 * side * side / 1e6
+        asked = questions(lambda: splatting.warp(shape, torch.zeros(1, 3, 64, 64), observed, pose, camera, pose))
+    assert asked >= 4 * side * side / small_bands
 
 
-def test_what_is_painted_on_a_render_asks_for_each_two_million_pixels() -> None:
-    blend = BlendNet()
+def test_what_is_painted_on_a_render_asks_for_each_band(small_bands: int) -> None:
+    net = blend.BlendNet()
     with torch.no_grad():
-        asked = questions(lambda: in_eights(blend, torch.zeros(1, 3, 2048, 2048), torch.zeros(1, 1, 2048, 2048)))
-    assert asked >= 2048 * 2048 / 2e6
+        asked = questions(lambda: blend.in_eights(net, torch.zeros(1, 3, 400, 400), torch.zeros(1, 1, 400, 400)))
+    assert asked >= 400 * 400 / small_bands
 
 
-def test_layers_and_plates_ask_for_each_million_pixels() -> None:
-    side = 2048
+def test_layers_and_plates_ask_for_each_band(small_bands: int) -> None:
+    side = 400
     plane = np.zeros((side, side), np.float32)
     view = View(np.zeros((side, side, 3), np.float32), plane, plane, plane)
-    assert questions(lambda: to_layers(view)) >= side * side / 1e6
+    assert questions(lambda: to_layers(view)) >= side * side / small_bands
     known = np.ones((side, side), bool)
-    known[900:1100, 900:1100] = False
-    assert questions(lambda: fill(np.zeros((side, side, 3), np.uint8), known)) >= side * side / 1e6
+    known[190:210, 190:210] = False
+    assert questions(lambda: fill(np.zeros((side, side, 3), np.uint8), known)) >= side * side / small_bands
+
+
+def test_bands_change_no_number(embedded_head: EmbeddedHead, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a render, what is painted on it, and a plate."""
+    head = SpeakerModel.load(embedded_head.speaker_path, torch.device("cpu")).face.head
+    shape, pose = HeadSurface(head), head.view.pose[None].float()
+    camera, observed = Intrinsics(400.0, 400.0, 150.0, 90.0, 301, 181), Intrinsics(128.0, 128.0, 32.0, 32.0, 64, 64)
+    torch.manual_seed(0)
+    net, picture = blend.BlendNet(), torch.rand(1, 3, 64, 64)
+    torch.nn.init.normal_(net.residual.weight)
+    known = torch.rand(301, 181).numpy() > 0.5
+
+    def all_of_them() -> list[torch.Tensor]:
+        with torch.no_grad():
+            warped = splatting.warp(shape, picture, observed, pose, camera, pose)
+            painted = blend.in_eights(net, torch.rand(1, 3, 700, 40, generator=torch.Generator().manual_seed(1)), holes)
+        plate = fill((255 * torch.rand(301, 181, 3, generator=torch.Generator().manual_seed(2))).byte().numpy(), known)
+        return [warped.pictures, warped.seen, warped.source, *warped.sight, painted, torch.from_numpy(plate)]
+
+    holes = (torch.rand(1, 1, 700, 40) > 0.5).float()
+    whole = all_of_them()
+    for module in (splatting, blend):
+        monkeypatch.setattr(module, "_BAND_PIXELS", 2_000)
+    for one, other in zip(whole, all_of_them(), strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
 
 
 def test_a_job_that_was_cancelled_stops_at_its_first_checkpoint(movie: str, tmp_path: Path) -> None:
