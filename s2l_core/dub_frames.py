@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .compositing import lift
 from .errors import BadJob
-from .events import Report
+from .events import Report, checkpoint
 from .face.layout import LAYOUTS
 from .footage import Footage, prepare
 from .jobs import DubJob, Media, parse_rate
@@ -114,7 +114,9 @@ class DubFrames:
                 pictures = [
                     lift(new, frame.picture, mask) for new, frame, mask in zip(pictures, batch, masks, strict=True)
                 ]
-            yield from pictures
+            for picture in pictures:
+                checkpoint()
+                yield picture
 
     def dubbed(self, images: Sequence[NDArray[np.uint8]], numbers: NDArray[np.integer]) -> list[NDArray[np.uint8]]:
         """B of the frames as pictures for looking at, uint8 (H, W, 3), see :attr:`s2l_core.media.video.Frame.image`.

@@ -71,6 +71,8 @@ def _dub(job: DubJob, report: Report) -> dict[str, Any]:
     prepared = time.monotonic()
 
     frames = DubFrames(job, speaker, footage, speech, read_context(job.voice))
+    seconds = len(speech) / SPEECH_RATE
+    del speech  # half an hour of it takes 115 MB
     rate, count, voiced = frames.rate, len(frames), frames.voiced
     heard = _fit_sound(sound, job.footage if count > voiced else None, voiced, count, rate)
     judged = frames.look(report)
@@ -89,7 +91,6 @@ def _dub(job: DubJob, report: Report) -> dict[str, Any]:
     report.progress("Dub", count, count)
     chunks.join(rate, heard, speaker.synthetic_media("lips"))
     finished = time.monotonic()
-    seconds = len(speech) / SPEECH_RATE
     return {
         "output_path": job.output_path,
         "summary": judged.summary,

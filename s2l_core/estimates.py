@@ -41,7 +41,7 @@ _SYNC_SPEECH = 1.6
 """What the sync loss makes of a step in codes."""
 
 _TRAINING_BYTES, _FRAME_BYTES = 650e6, 700e3
-_DUBBING_BYTES, _HELD_PICTURES, _VOICE_BYTES = 580e6, 64, 110e3
+_DUBBING_BYTES, _HELD_PICTURES, _VOICE_BYTES = 580e6, 64, 140e3
 """Of a dub: what it takes at least, how many pictures it holds, and what a second of its voice adds."""
 _KEPT_FRAME_BYTES, _SPEAKER_BYTES = 190e3, 12e6
 _LANDMARK_BYTES = 6e3

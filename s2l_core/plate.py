@@ -8,13 +8,14 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.ndimage import distance_transform_edt, gaussian_filter1d
 
 from .canonical import CanonicalHead
-from .events import Report
+from .events import Report, checkpoint
 from .footage import Footage
 from .geometry.camera import Array, Intrinsics, project, unproject
 from .geometry.mapping import pixel_grid
+from .geometry.splatting import in_bands
 
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -73,6 +74,7 @@ def make_plate(footage: Footage, head: CanonicalHead, report: Report | None = No
 
     median, known = np.zeros_like(pictures[0]), np.zeros(hidden.shape[1:], bool)
     for top in range(0, camera.height, _ROWS):
+        checkpoint()
         rows = slice(top, top + _ROWS)
         median[rows], known[rows] = _median(pictures[:, rows], hidden[:, rows])
     return Plate(fill(median, known), known, _depth(footage, head))
@@ -89,10 +91,21 @@ def fill(picture: Picture, known: Mask) -> Picture:
         return picture
     distance, (rows, columns) = distance_transform_edt(~known, return_indices=True)
     reach = _CARRIED_ON * float(distance.max())
-    carried = gaussian_filter(picture[rows, columns].astype(np.float32), (0.2 * reach, 0.2 * reach, 0))
+    carried = _smooth(picture[rows, columns].astype(np.float32), 0.2 * reach)
     share = np.exp(-np.square(distance / reach))[..., None]
+    checkpoint()
     filled = share * carried + (1.0 - share) * _surroundings(picture, known)
     return np.where(known[..., None], picture, np.clip(filled.round(), 0, 255)).astype(np.uint8)
+
+
+def _smooth(picture: NDArray[np.float32], deviation: float) -> NDArray[np.float32]:
+    """A picture (H, W, 3) under a Gaussian of so many pixels, first down and then across, a part at a time."""
+    down, across = np.empty_like(picture), np.empty_like(picture)
+    for columns in in_bands(picture.shape[1], 4 * picture.shape[0]):
+        down[:, columns] = gaussian_filter1d(picture[:, columns], deviation, axis=0)
+    for rows in in_bands(picture.shape[0], 4 * picture.shape[1]):
+        across[rows] = gaussian_filter1d(down[rows], deviation, axis=1)
+    return across
 
 
 def _surroundings(picture: Picture, known: Mask) -> NDArray[np.float32]:
@@ -134,6 +147,7 @@ def _silhouettes(head: CanonicalHead, poses: Array, camera: Intrinsics) -> list[
     above_chin = np.nonzero(mask)[0] < rows[-1] - _CHIN * height
     silhouettes = []
     for pixels in project(points, poses, camera) * scale:
+        checkpoint()
         whole, upper = (_mark(marked, small) for marked in (pixels, pixels[above_chin]))
         silhouettes.append(_widen(whole, _MARGIN_AT_CHIN * height) | _widen(upper, _MARGIN * height))
     return silhouettes

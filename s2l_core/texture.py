@@ -9,7 +9,7 @@ from scipy.spatial import KDTree
 from torch import Tensor
 from torch.nn import functional
 
-from .events import Report
+from .events import Report, checkpoint
 from .footage import Footage
 from .geometry.camera import Intrinsics
 from .geometry.mapping import sample
@@ -29,6 +29,8 @@ _MARGIN = 2
 """Pixels from the head's outline in a picture within which its colours may be the background's."""
 _LEAST_FACING = 0.35
 """Cosine of the angle to the surface from which a picture tells its colours."""
+_ASKED_AT_ONCE = 50_000
+"""Points whose nearest known ones are looked for together."""
 _HIDDEN = 6.0
 """Millimetres behind what a picture shows at which a point is hidden in it."""
 
@@ -84,6 +86,7 @@ def _view(surface: HeadSurface, picture: Tensor, camera: Intrinsics, pose: Tenso
 
 def _take(grid: Tensor, normals: Tensor, view: Tensor, camera: Intrinsics, pose: Tensor) -> Tensor:
     """Colours (3, h, w) of a grid's points (3, h, w) in a view, NaN where it does not show them."""
+    checkpoint()
     x, y, z = (pose[:3, :3] @ grid.flatten(1) + pose[:3, 3:]).view_as(grid)
     pixels = torch.stack([x / z * camera.fx + camera.cx, y / z * camera.fy + camera.cy], dim=-1)
     found = sample(view, pixels[None])[0]
@@ -102,6 +105,9 @@ def _fill(colours: Tensor, places: Tensor) -> Tensor:
     if unknown.all():
         return torch.full_like(colours, _GREY)
     known = torch.nonzero(~unknown)[:, 0]
-    _, nearest = KDTree(places[:, known].T.cpu().numpy()).query(places[:, unknown].T.cpu().numpy())
-    colours[:, unknown] = colours[:, known[torch.from_numpy(nearest)]]
+    tree = KDTree(places[:, known].T.cpu().numpy())
+    for points in torch.nonzero(unknown)[:, 0].split(_ASKED_AT_ONCE):
+        checkpoint()
+        _, nearest = tree.query(places[:, points].T.cpu().numpy())
+        colours[:, points] = colours[:, known[torch.from_numpy(nearest)]]
     return colours

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..canonical import CanonicalFace
-from ..events import Report
+from ..events import Report, checkpoint
 from ..face.landmarks import Face, LandmarkDetector, open_detector
 from ..face.layout import mouth_opening
 from ..footage import Footage
@@ -227,6 +227,7 @@ class Ruler:
 
     def _find(self, detector: LandmarkDetector, image: NDArray[np.uint8], index: np.int64) -> Face | None:
         """The face in a generated picture; where it is too small to be found, it is where the real one is."""
+        checkpoint()
         face = detector.detect(image)
         if face is None:
             detector.follow(self._footage.landmarks[index])
@@ -236,6 +237,7 @@ class Ruler:
     def _score(
         self, new: NDArray[np.uint8], old: NDArray[np.uint8], index: int, mask: NDArray[np.uint8]
     ) -> dict[str, float]:
+        checkpoint()
         mouth, real_mouth = self._mouth(new, index), self._mouth(old, index)
         scores = {
             "mouth_psnr": metrics.psnr(mouth, real_mouth),

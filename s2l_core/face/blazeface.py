@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from ..errors import LandmarksUnavailable
+from ..events import checkpoint
 
 _REGION_SCALE = 1.5
 _SCORE = 0.5
@@ -125,6 +126,7 @@ class Network:
         Raises:
             LandmarksUnavailable: The model is damaged: it cannot be run, or computes NaN or infinity.
         """
+        checkpoint()
         try:
             self._interpreter.set_tensor(self._input, picture[None])
             self._interpreter.invoke()

@@ -185,6 +185,7 @@ class _PictureWriter:
         self._folder, self._next, self._encoding, self._aspect = folder, first, encoding, aspect
 
     def write(self, picture: Picture) -> None:
+        checkpoint()
         self._next += 1
         path = self._folder / picture_name(self._next, self._encoding)
         write_picture(path, picture, self._encoding, self._aspect)

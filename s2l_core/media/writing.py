@@ -19,6 +19,7 @@ from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from ..events import checkpoint
 from ..files import refusal, whole_file
 from ..jobs import Encoding
 from .encodings import codec_of, encoder_options, has_alpha, pixel_format
@@ -99,6 +100,7 @@ class VideoWriter:
 
     def write(self, picture: Picture) -> None:
         """Append a frame, with alpha where that is written."""
+        checkpoint()
         width, height = self._size
         channels = 4 if has_alpha(self._encoding, self._raster) else 3
         if picture.shape != (height, width, channels) or picture.dtype not in (np.uint8, np.uint16):
@@ -125,7 +127,10 @@ class VideoWriter:
             return
         with self._cleanup:
             try:
-                self._container.mux(self._video.encode(None))
+                for packet in self._video.codec_context.encode_lazy(None):  # what the encoder still holds
+                    checkpoint()
+                    packet.stream = self._video
+                    self._container.mux(packet)
                 if self._soundtrack is not None:
                     self._soundtrack.finish()
                 self._container.close()

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..events import checkpoint
 from ..speech.features import SAMPLE_RATE, speech_level
 from ..speech.silence import Closing, PauseBehaviour, closed_shares, level_moments, measure_levels
 
@@ -56,6 +57,7 @@ def learn_pauses(
     silence_db = float(np.clip(np.quantile(levels, _NOISE_SHARE) - _BELOW_NOISE_DB, *_SILENCE_DB))
     best, best_gain = PauseBehaviour(silence_db=silence_db), _GAIN
     for level_db, shortest, delay, ramp, lead in itertools.product(_LEVELS_DB, _SHORTEST, _DELAYS, _RAMPS, _LEADS):
+        checkpoint()
         fully = Closing(shortest, delay, ramp, lead, strength=1.0)
         shares = np.interp(times, grid, closed_shares(levels < level_db, fully))
         # as far as the mouth is closed on average: a mere reduction of the spread would favour a closed one

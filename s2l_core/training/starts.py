@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..canonical import CanonicalFace
-from ..events import Report
+from ..events import Report, checkpoint
 from ..kept import FORGETFUL, Kept, Tensors
 from ..model.lip.base import SPOKEN_SIZE
 from ..model.look import FIT_STEPS, evenly, principal_axes, speech_context
@@ -57,9 +57,12 @@ def _principal_lips(clip: Clip) -> PrincipalLips:
     mean = some.mean(dim=0)
     axes, deviations = principal_axes(some - mean, SPOKEN_SIZE)
     scale = deviations[0]
-    codes = torch.cat([(part.flatten(1).float() / 255 - mean) @ axes / scale for part in clip.lips.split(256)])
+    codes = []
+    for part in clip.lips.split(256):
+        checkpoint()
+        codes.append((part.flatten(1).float() / 255 - mean) @ axes / scale)
     shape = clip.lips.shape[1:]
-    return PrincipalLips(mean.unflatten(0, shape), (axes.T * scale).unflatten(1, shape), codes)
+    return PrincipalLips(mean.unflatten(0, shape), (axes.T * scale).unflatten(1, shape), torch.cat(codes))
 
 
 def fit_look(speaker: SpeakerModel, clip: Clip, codes: Tensor, report: Report, kept: Kept = FORGETFUL) -> Tensor:
