@@ -54,7 +54,7 @@ class FileMissing(Speech2LipError):
 
 class NotAVideo(Speech2LipError):
     code = "not_a_video"
-    hint = "Choose a movie file that holds a video stream, such as an MP4 or a MOV."
+    hint = "Choose a movie file, such as an MP4 or a MOV, with pictures of up to 8192 x 8192 pixels."
 
 
 class NoSound(Speech2LipError):

@@ -22,6 +22,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # in 30 s with two of them, and in 7 s with one.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# OpenCV refuses larger pictures; its own limit would fill the memory. FFmpeg has that of media/container.py.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(8192 * 8192))
+
 _ESTIMATED = ("check", "train", "dub")
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .canonical import CanonicalHead
+from .errors import HeadOutOfView
 from .geometry.camera import Array, Intrinsics, Rectangle, invert_pose, project, transform, unproject
 from .geometry.mapping import pixel_grid
 from .geometry.splatting import Points, in_bands
@@ -40,6 +41,10 @@ _MARGIN, _BLOCK = 8, 8
 _SPACING = 0.75
 """Pixels between points at most, where the surface faces the camera; where it turns away they come farther apart, which
 the z-buffer bears."""
+_CLOSE = 8
+"""Points between those of the head, in each direction, from which what is not in the picture is left out."""
+_MOST_POINTS, _POINTS_OF_PIXEL = 20_000_000, 16
+"""In a picture, beside those that each of its pixels may have."""
 
 
 class HeadSurface:
@@ -75,12 +80,22 @@ class HeadSurface:
         self._spacing = float((self.front[:, 1:, 1:] - self.front[:, :-1, :-1]).norm(dim=0).median()) / math.sqrt(2)
 
     def points(self, camera: Intrinsics, poses: Tensor) -> Points:
-        """See :class:`s2l_core.geometry.splatting.Surface`."""
+        """See :class:`s2l_core.geometry.splatting.Surface`. Of a head that is seen from very near, only the part that
+        the camera sees.
+
+        Raises:
+            HeadOutOfView: That part is so small that the head tells nothing of it.
+        """
         nearest = float(poses[:, 2, 3].min()) - float(self.front.norm(dim=0)[self.inside > _OUTLINE].max())
         apart = camera.fx * self._spacing / max(nearest, 1.0)
         finer = max(1, math.ceil(apart / _SPACING))
         front = torch.cat([self.front, self.front_normals, self.front_colours, self.inside[None]])
         side = torch.cat([self.side, self.side_normals, self.side_colours])
+        if finer > _CLOSE:
+            front, side = (_within_sight(grid, camera, poses, 2 * _SPACING * finer) for grid in (front, side))
+            points = (front[0].numel() + side[0].numel()) * finer**2
+            if points > _MOST_POINTS + _POINTS_OF_PIXEL * camera.width * camera.height:
+                raise HeadOutOfView("The camera shows too small a part of the head.", "Use a shorter focal length.")
         kept = [part[:9, part[9] > _OUTLINE] for part in _finer(front, finer)]
         kept += [part.flatten(1) for part in _finer(side, finer)]
         return Points(*torch.cat(kept, dim=1).T.split(3, dim=1))
@@ -110,6 +125,26 @@ def _finer(grid: Tensor, factor: int) -> Iterator[Tensor]:
         size = [(part.shape[1] - 1) * factor + 1, width]
         finer = functional.interpolate(part[None], size, mode="bilinear", align_corners=True)[0]
         yield finer if rows.stop * factor + 1 == height else finer[:, :-1]  # the next part begins with the last row
+
+
+def _within_sight(grid: Tensor, camera: Intrinsics, poses: Tensor, margin: float) -> Tensor:
+    """The rows and columns of a grid (C, h, w) of points that a camera may see in any of the poses (B, 4, 4).
+
+    Args:
+        grid: Its first three channels are the places, in head axes.
+        camera: The camera.
+        poses: camera_from_head.
+        margin: Pixels around the picture, more than points are apart.
+    """
+    x, y, depth = (poses[:, :3, :3] @ grid[:3].flatten(1) + poses[:, :3, 3:]).unbind(1)
+    depth = depth.clamp(min=1.0)
+    across, down = camera.fx * x / depth + camera.cx, camera.fy * y / depth + camera.cy
+    inside = (across > -margin) & (across < camera.width + margin) & (down > -margin) & (down < camera.height + margin)
+    seen = inside.any(dim=0).reshape(grid.shape[1:])
+    if not seen.any():
+        return grid[:, :2, :2]
+    (top, bottom), (left, right) = (seen.any(dim=axis).nonzero()[[0, -1], 0].tolist() for axis in (1, 0))
+    return grid[:, max(0, top - 1) : bottom + 2, max(0, left - 1) : right + 2]
 
 
 def _radius(head: CanonicalHead) -> float:

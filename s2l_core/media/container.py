@@ -25,7 +25,10 @@ from av.video.stream import VideoStream
 from ..errors import FileMissing, Speech2LipError
 from ..events import checkpoint
 
+MOST_PIXELS = 8192 * 8192
+"""Of a picture, also where a file of some kilobytes says that it holds a larger one."""
 _DECODERS_OF_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+_LIMITS = {"max_pixels": str(MOST_PIXELS)}
 _GUESS_TIMES = cast(int, Flags.gen_pts.value)
 """The flag of PyAV's that fills in presentation times: wrong ones in AVI, and none that Blender has."""
 _TEXT_AND_STILL_FORMATS = ("tty", "image2", "ico", "bin", "xbin", "idf", "adf")
@@ -49,7 +52,7 @@ def open_container(path: str, refusal: type[Speech2LipError]) -> Iterator[InputC
         raise FileMissing(f"{path} cannot be read: {error.strerror}.", "Check the permissions of the file.") from error
     try:
         with av.open(
-            f"file:{path}", "r", options={"protocol_whitelist": "file"}, metadata_errors="ignore"
+            f"file:{path}", "r", options={"protocol_whitelist": "file", **_LIMITS}, metadata_errors="ignore"
         ) as container:
             container.flags &= ~_GUESS_TIMES
             yield container
@@ -65,6 +68,7 @@ def find_video(container: InputContainer) -> VideoStream | None:
     for stream in container.streams.video:
         if stream.codec_context is not None and not stream.disposition & Disposition.attached_pic:
             stream.thread_type = "AUTO"
+            stream.codec_context.options = _LIMITS
             return stream
     return None
 
@@ -102,6 +106,7 @@ def _decoder_of_alpha(stream: VideoStream) -> VideoCodecContext | None:
         return None
     decoder = CodecContext.create(name, "r")
     assert isinstance(decoder, VideoCodecContext)
+    decoder.options = _LIMITS
     return decoder
 
 

@@ -20,6 +20,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from ..errors import FileMissing, NotAVideo
+from .container import MOST_PIXELS
 
 SUFFIXES = frozenset([".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".dpx", ".webp", ".bmp", ".jp2", ".j2c"])
 """Of the files that count as pictures."""
@@ -43,8 +44,9 @@ _JPEG, _EXR = b"\xff\xd8\xff", b"v/1\x01"
 _JPEG_END, _TRAILER = b"\xff\xd9", 1024
 _EXR_HAS_PARTS_OR_TILES = 0x1A00
 _DEEP = 65535
+_LARGEST_FILE = 1 << 30
 _HINT = "Write the picture again, or leave it out with a trim."
-_FORMATS = "PNG, JPEG, TIFF, OpenEXR, DPX, WebP, BMP and JPEG 2000 are known."
+_FORMATS = "PNG, JPEG, TIFF, OpenEXR, DPX, WebP, BMP and JPEG 2000 of up to 8192 x 8192 pixels are known."
 
 
 def decode_picture(path: Path) -> VideoFrame:
@@ -77,8 +79,17 @@ def without_alpha(frame: VideoFrame) -> VideoFrame:
 
 
 def read_picture(path: Path) -> bytes:
-    """The content of a file; raises :class:`FileMissing` where it cannot be read."""
+    """The content of a picture's file.
+
+    Raises:
+        FileMissing: It cannot be read, or is no regular file.
+        NotAVideo: It is too large.
+    """
     try:
+        if not path.is_file():
+            raise FileMissing(f"There is no picture {path}.")
+        if path.stat().st_size > _LARGEST_FILE:
+            raise NotAVideo(f"The picture {path} is larger than any that is read.", _HINT)
         return path.read_bytes()
     except OSError as error:
         raise FileMissing(f"The picture {path} cannot be read: {error.strerror}.") from error
@@ -93,8 +104,9 @@ def _decode(content: bytes) -> VideoFrame:
         return _decode_with_opencv(content)
     context = CodecContext.create(decoder, "r")
     assert isinstance(context, VideoCodecContext)
+    context.options = {"max_pixels": str(MOST_PIXELS)}
     if decoder == "exr" and (layer := re.search(rb"([^\0]*\bCombined)\.R\0", content[: 1 << 16])):
-        context.options = {"layer": layer[1].decode("utf-8", "replace")}  # of a render in layers: what Blender shows
+        context.options |= {"layer": layer[1].decode("utf-8", "replace")}  # of a render in layers: what Blender shows
     frames = context.decode(av.Packet(content)) + context.decode(None)
     if not frames:
         raise ValueError("no picture")

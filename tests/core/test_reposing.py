@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from s2l_core import surface
 from s2l_core.canonical import CanonicalHead
+from s2l_core.errors import HeadOutOfView
 from s2l_core.footage import Footage, prepare
 from s2l_core.geometry.camera import Intrinsics, make_pose, project, transform
 from s2l_core.media.video import read_frames
@@ -144,3 +146,30 @@ def test_a_larger_picture_shows_the_same(renderer: HeadRenderer, footage: Footag
     large = renderer.render(picture, FRAME, twice, pose).colours
     halved = large.reshape(camera.height, 2, camera.width, 2, 3).mean(axis=(1, 3))
     assert np.median(np.abs(halved - small)) < 0.01
+
+
+def close_up(footage: Footage, zoom: float) -> Intrinsics:
+    """A small picture of the tip of the nose, ``zoom`` times as large as in the footage."""
+    camera = footage.track.intrinsics
+    left, top = zoom * project(footage.track.shape[4:5], footage.track.poses[FRAME], camera)[0] - 24
+    return Intrinsics(zoom * camera.fx, zoom * camera.fy, zoom * camera.cx - left, zoom * camera.cy - top, 48, 48)
+
+
+def test_a_close_up_is_made_of_what_it_shows(
+    renderer: HeadRenderer, footage: Footage, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera, pose = close_up(footage, 5.0), footage.track.poses[FRAME]
+    monkeypatch.setattr(surface, "_CLOSE", 1000)
+    whole = renderer.render(picture, FRAME, camera, pose)
+    monkeypatch.setattr(surface, "_CLOSE", 1)
+    part = renderer.render(picture, FRAME, camera, pose)
+    for one, other in zip(whole, part, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4, rtol=1e-5)
+
+
+def test_a_close_up_has_as_many_points_as_it_needs(head: CanonicalHead, footage: Footage) -> None:
+    poses = torch.tensor(footage.track.poses[FRAME], dtype=torch.float32)[None]
+    counts = [len(HeadSurface(head).points(close_up(footage, zoom), poses).places) for zoom in (1.0, 20.0, 100.0)]
+    assert max(counts) < 10_000_000  # of the whole head there would be thirty times as many
+    with pytest.raises(HeadOutOfView, match="too small a part"):
+        HeadSurface(head).points(close_up(footage, 1e5), poses)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import av
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 from av.codec.context import CodecContext
 from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
 
 import s2l_core
 from s2l_core.calibration import _estimate
@@ -34,7 +37,14 @@ SPEAKER = ROOT / "demo" / "speaker.mp4"
 LINE = str(ROOT / "demo" / "line.flac")
 COUNT = 12
 
+
 Write = Callable[[Path, np.ndarray], None]
+
+
+@cache
+def huge_picture(suffix: str) -> bytes:
+    """A file of some kilobytes."""
+    return cv2.imencode(suffix, np.zeros((9000, 9000), np.uint8))[1].tobytes()
 
 
 def picture(number: int = 0, width: int = 48, height: int = 32) -> np.ndarray:
@@ -284,6 +294,43 @@ def test_a_picture_that_is_cut_short_is_found(tmp_path: Path, suffix: str, write
     with pytest.raises(NotAVideo, match=rf"shot\.1002\.{suffix} (is cut short|cannot be decoded)"):
         refuse_broken(Media(str(folder)), Report())
     refuse_broken(Media(str(folder), end=0.04), Report())
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+def test_a_small_file_that_holds_a_huge_picture_is_refused(own_folder: Path, suffix: str) -> None:
+    for number, path in enumerate(sorted(own_folder.iterdir())):
+        path.unlink()
+        with_suffix = path.with_suffix(suffix)
+        with_suffix.write_bytes(huge_picture(suffix) if number == 1 else cv2.imencode(suffix, picture())[1].tobytes())
+    with pytest.raises(NotAVideo, match="cannot be decoded"):
+        refuse_broken(Media(str(own_folder)), Report())
+
+
+@pytest.mark.parametrize("size", [(9000, 9000), (48, 32)])
+def test_a_movie_of_huge_pictures_is_refused_whatever_it_says_of_their_size(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    path = tmp_path / "huge.mov"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("png", rate=25)
+        assert isinstance(stream, VideoStream)
+        (stream.width, stream.height), stream.pix_fmt = size, "gray"
+        for number in range(2):
+            packet = av.Packet(huge_picture(".png"))
+            packet.stream, packet.pts, packet.dts, packet.time_base = stream, number, number, Fraction(1, 25)
+            container.mux(packet)
+    with pytest.raises(NotAVideo, match="holds no moving pictures") as caught:
+        probe(str(path))
+    assert "8192" in caught.value.hint
+
+
+def test_a_pipe_among_the_pictures_keeps_nobody_waiting(folder: Path, own_folder: Path) -> None:
+    names = sorted(path.name for path in own_folder.iterdir())
+    (own_folder / names[0]).unlink()
+    os.mkfifo(own_folder / names[0])
+    with pytest.raises(FileMissing, match=r"shot\.1001\.png"):
+        probe(Media(str(own_folder), pictures=tuple(names)))
+    assert probe(Media(str(own_folder), 0.2, pictures=tuple(names))).width == 48  # which does not show it
 
 
 def test_a_single_picture_says_how_to_name_its_sequence(folder: Path) -> None:

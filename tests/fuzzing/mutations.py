@@ -92,7 +92,10 @@ class Mutator:
         """An array with numbers that are none or extreme, another shape, or of another kind."""
         if self._random is None:
             return array
-        return self._random.choice(_ARRAY_FAULTS)(array, self._random)
+        if array.dtype.kind not in "biuf":  # names
+            array = self._random.choice((array, np.zeros(array.shape)))
+        faults = _ARRAY_FAULTS if array.dtype.kind in "biuf" else (_reshaped, _resized)
+        return self._random.choice(faults)(array, self._random)
 
     def of_archive(self, content: bytes) -> bytes:
         """A zip archive with a damaged member, one missing or twice, a compression of its own, or false sizes."""
