@@ -97,7 +97,7 @@ def read_known_head(description: dict[str, Any], tensors: Mapping[str, Tensor]) 
         raise ValueError("not a head")
     if shape.dim() != 2 or shape.shape[0] not in LAYOUTS or shape.shape[1] != 3:
         raise ValueError("a head without known landmarks")
-    if noise.dim() != 1 or not 1 <= len(noise) <= len(shape) or acceleration.shape != (2,):
+    if noise.dim() != 1 or not 1 <= len(noise) <= max(LAYOUTS) or acceleration.shape != (2,):
         raise ValueError("not a head")
     if not (shape.abs().max() < _MOST_MILLIMETRES and noise.min() >= 0.0 and acceleration.min() >= 0.0):
         raise ValueError("not a head")

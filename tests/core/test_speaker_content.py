@@ -21,7 +21,9 @@ from torch import Tensor
 
 import s2l_core
 from s2l_core import tensor_file
+from s2l_core.dub_frames import open_footage
 from s2l_core.errors import BadJob, FileMissing, SpeakerFileBroken, SpeakerFileForeign, Speech2LipError
+from s2l_core.events import Report
 from s2l_core.jobs import DescribeJob, EvaluateJob, Media, TrainJob, to_document
 from s2l_core.model.speaker import SpeakerModel, read_header, read_portrait
 from s2l_core.rendering import open_hearing
@@ -310,6 +312,15 @@ def test_a_figure_that_is_no_number_is_not_known(whole: bytes, tmp_path: Path, v
     facts = s2l_core.describe(DescribeJob(path))
     assert facts["mouth_psnr"] == (1e39 if value == 10**39 and value is not True else None)
     json.dumps(facts, allow_nan=False)
+
+
+def test_lips_and_head_of_different_landmarks_are_refused_before_footage_is_looked_at(
+    whole: bytes, tmp_path: Path
+) -> None:
+    other = {"known_head.shape": torch.zeros(68, 3, dtype=torch.float64)}
+    path = change(whole, tmp_path, lambda fields, tensors: tensors.update(other))
+    with pytest.raises(BadJob, match="different landmark model"):
+        open_footage(Media("nowhere.mp4"), "bundled", SpeakerModel.load(path), torch.device("cpu"), Report())
 
 
 def test_a_landmark_model_that_only_the_file_names_is_not_opened(whole: bytes, tmp_path: Path) -> None:
