@@ -6,6 +6,7 @@ import json
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -75,7 +76,6 @@ class Entry:
         is_safe: Whether the file that holds its result has been saved since then.
         client: Its worker while it runs.
         estimating: The question what it will take.
-        job_text: The job as JSON.
     """
 
     name: str
@@ -94,12 +94,13 @@ class Entry:
     is_safe: bool = False
     client: WorkerClient | None = None
     estimating: Request | None = None
-    job_text: str = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def job_text(self) -> str:
+        """The job as JSON, made when its record is first written."""
         # As to_document, in a third of its time, which counts for the curves of an hour's dub.
         document = {"schema": SCHEMA_VERSION, "verb": self.job.verb, **vars(self.job)}
-        self.job_text = json.dumps(document, default=vars)
+        return json.dumps(document, default=vars)
 
     @property
     def has_ended(self) -> bool:
