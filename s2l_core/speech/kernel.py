@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..events import checkpoint
+
 BLOCK_ROWS = 4
 """Rows of log-mel, one every 10 ms, whose mean is one input."""
 BLOCKS = 8
@@ -54,6 +56,7 @@ class KernelRegression(nn.Module):
 
     def fit(self, heard: Tensor, codes: Tensor) -> None:
         """Fit to what is heard around N moments (N, 8, bands) and their codes (N, size)."""
+        checkpoint()
         heard = heard.flatten(1)
         chosen = torch.linspace(0, len(heard) - 1, min(_CENTRES, len(heard)), device=heard.device).round().long()
         self.mean.copy_(heard.mean(dim=0))
@@ -65,11 +68,13 @@ class KernelRegression(nn.Module):
 
         inputs = centred @ self.axes
         count = len(chosen)
+        checkpoint()
         self.centres.zero_()
         self.centres[:count] = inputs[chosen]
         kernel = self._kernel(inputs)[:, :count].double()
         squares = kernel.T @ kernel + _PENALTY * kernel[chosen]
         squares += _JITTER * len(inputs) * torch.eye(count, dtype=squares.dtype, device=squares.device)
+        checkpoint()
         self.weights.zero_()
         self.weights[:count] = torch.linalg.solve(squares, kernel.T @ (codes - self.offset).double()).float()
 
