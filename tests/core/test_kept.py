@@ -39,6 +39,12 @@ def test_a_result_is_computed_once(here: Kept) -> None:
     assert int(FORGETFUL.once("depth", lambda: {"depth": torch.tensor([next(counts)])})["depth"]) == 1
 
 
+def test_that_nothing_was_found_is_kept(here: Kept) -> None:
+    nothing = torch.empty_strided((0,), (0,), dtype=torch.int64)  # as NumPy's empty arrays come to PyTorch
+    here.remember("faces", {"frames": nothing})
+    assert (recalled := here.recall("faces")) is not None and recalled["frames"].shape == nothing.shape
+
+
 @pytest.mark.parametrize("damage", [b"", b"nonsense", b"\xff" * 100])
 def test_what_cannot_be_read_is_computed_again(here: Kept, damage: bytes) -> None:
     here.remember("depth", {"depth": torch.zeros(3)})
