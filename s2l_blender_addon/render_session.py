@@ -165,7 +165,7 @@ def read(request: Request) -> Picture:
         upwards = planes[:, ::-1]
         combined, depth, mask = map(np.array, (np.moveaxis(upwards[:4], 0, -1), upwards[4], upwards[5]))
         del planes, upwards  # Windows removes no file that is mapped
-    except (OSError, ValueError) as error:
+    except Exception as error:  # NumPy reads headers as Python text, whose faults have no class in common
         raise InternalError(f"The picture that the worker rendered cannot be read: {error}.") from error
     finally:
         with contextlib.suppress(OSError):
