@@ -26,7 +26,7 @@ MIX = """
 import sys, numpy, pathlib
 from s2l_core.jobs import from_json
 from s2l_core.media.mix import mix
-numpy.save(sys.argv[2], mix(from_json(pathlib.Path(sys.argv[1]).read_text()).voice))
+numpy.save(sys.argv[2], mix(from_json(pathlib.Path(sys.argv[1]).read_text()).voice).samples())
 """
 
 
