@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import random
@@ -170,7 +171,7 @@ class Mutator:
     def _extreme(self) -> Any:
         assert self._random is not None
         values = self._random.choice((_NUMBERS, _NO_NUMBERS, _TEXTS, _CONTAINERS, (True, False, None)))
-        return self._random.choice(values)
+        return copy.deepcopy(self._random.choice(values))  # the next fault may change a container
 
     def _with_false_sizes(self, content: bytes) -> bytes:
         """False sizes of one member in the central directory, whose entries have them at byte 20 and 24."""
