@@ -235,7 +235,10 @@ def test_the_second_job_of_an_output_is_refused_before_its_work(writer: Writer, 
 
 def test_a_second_process_is_refused_until_the_first_is_killed(tmp_path: Path) -> None:
     path = str(tmp_path / "a.mp4")
-    program = "import sys; from s2l_core.files import reserved\nwith reserved(sys.argv[1]): print(); sys.stdin.read()"
+    program = (
+        "import sys; from s2l_core.files import reserved\n"
+        "with reserved(sys.argv[1]): print(flush=True); sys.stdin.read()"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", program, path], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as first:
