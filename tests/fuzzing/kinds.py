@@ -129,12 +129,14 @@ def _job(mutator: Mutator, specimens: Specimens, folder: Path, number: int) -> I
 
 
 def _line(mutator: Mutator, specimens: Specimens, folder: Path, number: int) -> Input:
-    """A line to the worker, and after it a request that is refused in its turn."""
+    """A line to the worker, and after it a request that is refused in its turn. The good line is a check, so that the
+    worker has imported what jobs need.
+    """
     describe = {"speaker_path": specimens.path("speaker.s2l"), "picture_path": str(folder / OUTPUT / "portrait.png")}
     message = mutator.one_of(
+        {"jsonrpc": "2.0", "id": "a", "method": "check", "params": to_document(CheckJob(specimens.footage))},
         {"jsonrpc": "2.0", "id": 2, "method": "shutdown"} if mutator.chance(0.05) else {},
         {"jsonrpc": "2.0", "id": 1, "method": "describe", "params": describe},
-        {"jsonrpc": "2.0", "id": "a", "method": "check", "params": to_document(CheckJob(specimens.footage))},
         {"jsonrpc": "2.0", "method": "cancel", "params": {"id": "a"}},
     )
     line = mutator.as_text(mutator.of_json(message)).encode("utf-8", "surrogatepass")
@@ -296,7 +298,7 @@ def _jobs(specimens: Specimens, output: Path) -> list[Job]:
         InfoJob(),
         CheckJob(footage, voice),
         CheckJob(pictures, voice),
-        TrainJob(footage, str(output / "anna.s2l")),
+        TrainJob(footage, str(output / "anna.s2l"), consent=True),
         dub,
         dataclasses.replace(dub, voice=mix, encoding=Encoding("png"), output_path=str(output / "pictures")),
         dataclasses.replace(dub, moments=(0.0, 0.04, 0.08), silence_db=(-40.0,), rate="25"),
