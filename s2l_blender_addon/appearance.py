@@ -6,6 +6,7 @@ from pathlib import Path
 
 import bpy
 
+from ..s2l_core import regular_files
 from ..s2l_core.jobs import Encoding
 from . import curves, stacking
 from .compat import new_modifier
@@ -136,7 +137,7 @@ def is_opaque(strip: bpy.types.Strip) -> bool:
 
 def has_alpha(path: str) -> bool:
     """Whether Blender sees alpha in a movie or picture; of one that it cannot read, the engine says what is wrong."""
-    if not Path(path).is_file():  # a named pipe would be waited for
+    if not regular_files.is_file(path):  # a named pipe would be waited for
         return False
     try:
         image = bpy.data.images.load(path)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..s2l_core import regular_files
 from ..s2l_core.errors import BadJob, FileMissing, HeadFileBroken, HeadFileNewer
 from ..s2l_core.jobs import CameraView
-from . import regular_files
 
 VERSION = 1
 _LARGEST = 512 * 1024 * 1024  # bytes, packed or not; a head has a few million

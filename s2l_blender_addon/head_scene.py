@@ -9,7 +9,6 @@ is moved, in every render engine.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import bpy
@@ -17,6 +16,7 @@ import numpy as np
 from mathutils import Matrix, Quaternion
 from numpy.typing import NDArray
 
+from ..s2l_core import regular_files
 from ..s2l_core.errors import FileMissing, NoFace
 from ..s2l_core.jobs import CameraView, Media
 from . import actions, cameras, head_mesh
@@ -69,7 +69,7 @@ def create(scene: bpy.types.Scene, name: str, head: HeadFile, source: Source) ->
         FileMissing: The movie is not there.
         NoFace: No frame of the source shows the head.
     """
-    if not Path(source.media.path).is_file():
+    if not regular_files.is_file(source.media.path):
         raise FileMissing(f"The movie {source.media.path} is missing.")
     tracked = _tracked(head, source)
     collection = bpy.data.collections.new(f"Head {name}")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import bpy
 import numpy as np
 
+from ..s2l_core import regular_files
 from ..s2l_core.errors import BadJob, FileMissing
 from ..s2l_core.jobs import Mix, Sound
 from . import curves, timing
@@ -60,7 +60,7 @@ def sound_track(strip: bpy.types.Strip) -> int | None:
 def _sound(scene: bpy.types.Scene, strip: bpy.types.Strip, frames: range) -> Sound:
     """A sound strip on these frames, on a timeline that starts at frame 0."""
     path = sound_path(strip)
-    if not Path(path).is_file():
+    if not regular_files.is_file(path):
         raise FileMissing(f"The file of the strip {strip.name} is missing: {path}.")
     rate = float(timing.frame_rate(scene))
     ends = [frames.start, frames.stop] if not len(strip.retiming_keys) else range(frames.start, frames.stop + 1)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import bpy
 
+from ..s2l_core import regular_files
 from ..s2l_core.errors import CannotWrite
 from . import strips
 from .entries import record_beside
@@ -53,7 +54,7 @@ def folders(scene: bpy.types.Scene) -> list[Path]:
     movie = strips.footage(scene)
     chosen = [Path(bpy.path.abspath(folder)) for folder in (scene.s2l.train.folder, scene.s2l.dub.folder) if folder]
     default = [_default_folder(strips.media_path(movie) if movie else "")] if movie or bpy.data.filepath else []
-    return [folder for folder in dict.fromkeys(chosen + default) if folder.is_dir()]
+    return [folder for folder in dict.fromkeys(chosen + default) if regular_files.is_folder(folder)]
 
 
 def _default_folder(media_path: str) -> Path:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import bpy
 
+from ..s2l_core import regular_files
 from ..s2l_core.jobs import Encoding
 from . import appearance, results, stacking
 from .strips import MOVIE, SOUND, SOURCES, Placement, chosen_face, keep_face, movie_of_name
@@ -137,7 +138,7 @@ def _new_strip(
     level: stacking.Level, placement: Placement, path: str, encoding: Encoding, channel: int
 ) -> bpy.types.Strip:
     name = f"{placement.footage} {'Mouth' if encoding.layer == 'mouth' else 'Dubbed'}"
-    if Path(path).is_dir():
+    if regular_files.is_folder(path):
         pictures = sorted(file.name for file in Path(path).iterdir() if file.suffix in {".png", ".exr"})
         strip = level.strips.new_image(name, str(Path(path) / pictures[0]), channel, placement.first)
         for picture in pictures[1:]:

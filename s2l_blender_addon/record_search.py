@@ -13,8 +13,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..s2l_core import regular_files
 from ..s2l_core.errors import BadJob
-from . import records, regular_files, session
+from . import records, session
 from .entries import RECORD_SUFFIX, Entry
 
 _MOST_NAMES, _MOST_READ, _MOST_BYTES = 20_000, 500, 64 * 1024 * 1024  # of one search
@@ -67,7 +68,7 @@ def is_running() -> bool:
 
 def _open_records(folders: list[Path]) -> Iterator[Path]:
     """Records of jobs that are not over, by their first lines: most are, and reading all of them takes a while."""
-    names = (path for folder in folders if folder.is_dir() for path in folder.glob(f"*{RECORD_SUFFIX}"))
+    names = (path for folder in folders if regular_files.is_folder(folder) for path in folder.glob(f"*{RECORD_SUFFIX}"))
     for path in itertools.islice(names, _MOST_NAMES):
         try:
             head = regular_files.read(path, _HEAD, is_head=True).decode(errors="replace")

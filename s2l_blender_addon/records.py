@@ -18,9 +18,10 @@ from typing import Any
 
 import bpy
 
+from ..s2l_core import regular_files
 from ..s2l_core.errors import BadJob
 from ..s2l_core.jobs import CheckJob, DubJob, Job, TrainJob, from_document
-from . import regular_files, session
+from . import session
 from .entries import RECORD_SUFFIX, Entry, Failure, Status, Target, output_of
 from .strips import Placement
 

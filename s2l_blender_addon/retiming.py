@@ -61,7 +61,7 @@ def read(strip: bpy.types.Strip) -> Retiming | None:
         return None
     if not RETIMING_IS_KNOWN:
         raise BadJob(
-            f"The retiming of the strip {strip.name} is not read in the untested Blender {bpy.app.version_string}.",
+            f"The retiming of {strip.name} cannot be read in Blender {bpy.app.version_string}, not read in the untested Blender.",
             "Render it to a file first.",
         )
     addresses = [key.as_pointer() for key in keys]

@@ -12,6 +12,7 @@ from typing import Any
 import bpy
 from bpy.app.handlers import persistent
 
+from ..s2l_core import regular_files
 from ..s2l_core.errors import Speech2LipError
 from ..s2l_core.jobs import DescribeJob
 from . import render_session, thumbnails
@@ -85,7 +86,7 @@ def _lines(path: str, facts: dict[str, Any]) -> list[str]:
         f"Learnt from {facts['trained_seconds']:.0f} s of footage" if "trained_seconds" in facts else "",
         f"Held-out mouths: {facts['mouth_psnr']:.1f} dB" if facts.get("mouth_psnr") else "",
         f"Preset {facts['preset']}, on {str(facts['device']).upper()}" if facts.get("device") else "",
-        f"{datetime.fromtimestamp(Path(path).stat().st_mtime):%d %B %Y}" if Path(path).is_file() else "",
+        f"{datetime.fromtimestamp(Path(path).stat().st_mtime):%d %B %Y}" if regular_files.is_file(path) else "",
         "The speaker agreed" if facts.get("consent") else "Consent was not recorded",
     ]
     return [line for line in lines if line]

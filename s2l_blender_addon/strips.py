@@ -14,6 +14,7 @@ from typing import Any
 
 import bpy
 
+from ..s2l_core import regular_files
 from ..s2l_core.errors import BadJob, FileMissing
 from ..s2l_core.jobs import Media
 from .mixing import sound_path, sound_track
@@ -314,9 +315,9 @@ def existing_path(strip: bpy.types.Strip) -> str:
         FileMissing: It is not there.
     """
     path = media_path(strip)
-    if strip.type == _IMAGE and not Path(path).is_dir():
+    if strip.type == _IMAGE and not regular_files.is_folder(path):
         raise FileMissing(f"The folder of the strip {strip.name} is missing: {path}.")
-    if strip.type != _IMAGE and not Path(path).is_file():
+    if strip.type != _IMAGE and not regular_files.is_file(path):
         raise FileMissing(f"The file of the strip {strip.name} is missing: {path}.")
     return path
 
@@ -351,7 +352,7 @@ def shown_media(strip: bpy.types.Strip, seconds: tuple[float, ...]) -> Media:
     rate = float(media_rate(strip))
     media = dataclasses.replace(whole_media(strip), start=min(seconds), end=max(seconds) + 1.0 / rate)
     shown = media.pictures[round(min(seconds) * rate) : round(max(seconds) * rate) + 1]
-    if missing := [name for name in shown if not (Path(media.path) / name).is_file()]:
+    if missing := [name for name in shown if not regular_files.is_file(Path(media.path) / name)]:
         raise FileMissing(f"{len(missing)} pictures of the strip {strip.name} are missing, such as {missing[0]}.")
     return media
 

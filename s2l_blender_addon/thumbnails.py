@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import bpy.utils.previews
+
+from ..s2l_core import regular_files
 
 _LARGEST = 64 * 1024 * 1024  # bytes
 
@@ -24,7 +24,7 @@ def load(path: str) -> None:
     """Make the picture of a file known, anew where it was written again; a file that is not there is none."""
     if path in _icons:
         del _icons[path]
-    if Path(path).is_file() and Path(path).stat().st_size <= _LARGEST:
+    if regular_files.is_file(path) and regular_files.size(path) <= _LARGEST:
         _icons.load(path, path, "IMAGE", True)
 
 

@@ -18,6 +18,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ..s2l_core import regular_files
 from ..s2l_core.errors import BadJob
 from . import retiming, stacking
 
@@ -122,7 +123,7 @@ def media_length(strip: bpy.types.Strip, path: str) -> int:
     if strip.type == "IMAGE":
         length = len(strip.elements)
     else:
-        length = _movie_length(path, Path(path).stat().st_mtime_ns if Path(path).is_file() else 0)
+        length = _movie_length(path, Path(path).stat().st_mtime_ns if regular_files.is_file(path) else 0)
     return max(1, int(length - strip.animation_offset_start - strip.animation_offset_end))
 
 

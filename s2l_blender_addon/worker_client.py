@@ -17,6 +17,7 @@ from collections import deque
 from pathlib import Path
 from typing import IO, Any
 
+from ..s2l_core import json_text
 from ..s2l_core.errors import Cancelled, EngineIncomplete, InternalError, Speech2LipError, WorkerLost
 from ..s2l_core.events import Progress
 from ..s2l_core.jobs import Job, to_document
@@ -27,6 +28,7 @@ EXIT_SECONDS = 5.0  # torch needs some tenths to leave; what hangs then is not w
 LAST_WORDS_SECONDS = 1.0  # a program that the worker started may keep its stderr open
 _LOG_LINES, _LOG_LINE = 200, 2_000  # the second in characters
 _LONGEST_MESSAGE = 16 * 1024 * 1024  # characters; the result of hours has some hundred thousand
+_LARGEST_NUMBER = 1e15  # of a progress: what is larger cannot be divided, or told in minutes
 _LIBRARY_FOLDER = Path(__file__).parent.parent
 # An isolated Python finds the library of this add-on, and no other, where this puts it.
 _START = "import sys; sys.path.insert(0, sys.argv.pop()); from s2l_core.worker import main; main()"
@@ -146,8 +148,8 @@ class WorkerProcess:
                 self._process.kill()
                 break
             try:
-                message = json.loads(line)
-            except (ValueError, RecursionError):
+                message = json_text.parse(line)
+            except ValueError:
                 message = None
             match message:
                 case {"id": int() as number} | {"params": {"id": int() as number}} if type(number) is int:
@@ -249,7 +251,7 @@ class Request:
                     "eta_seconds": int() | float() | None as eta,
                     "note": str(note),
                 },
-            }:
+            } if max(abs(done), abs(total), abs(eta or 0)) < _LARGEST_NUMBER:
                 self.progress = Progress(phase, done, total, eta, note)
             case {"method": "preview", "params": {"path": str(path)}}:
                 self.preview_path = path

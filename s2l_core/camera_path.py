@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
 
-from . import json_text
+from . import json_text, regular_files
 from .errors import BadJob, CameraPathUnreadable, FileMissing
 from .geometry.axes import poses_from_blender
 from .geometry.camera import Array, Intrinsics, invert_pose
@@ -81,7 +81,7 @@ def read_camera_path(path: str) -> CameraPath:
         FileMissing: There is no such file.
         CameraPathUnreadable: It is something else, or lacks something.
     """
-    if not Path(path).is_file():
+    if not regular_files.is_file(path):
         raise FileMissing(f"There is no file {path}.")
     try:
         if Path(path).stat().st_size > _LARGEST_FILE:

@@ -121,8 +121,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--speech-network",
         default="",
         metavar="FOLDER",
-        help="the network by which the speaker hears, for a speaker file of another machine: named once, it is "
-        "remembered",
+        help="the speech network of a speaker file from another machine, which is remembered once it was named",
     )
     dubbing.add_argument("--voice-start", type=float, default=0.0, metavar="S", help="first second of the voice to use")
     dubbing.add_argument(

@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
+from . import regular_files
 from .errors import CannotWrite, DiskFull, Speech2LipError
 from .locks import Taken, locked
 
@@ -218,7 +219,7 @@ def companion(path: Path, ending: str, hidden: bool = False) -> Path:
 
 def state_of(path: str) -> tuple[int, int] | None:
     """What changes when a file does: when it was last written, and its size; None where there is no such file."""
-    if not Path(path).is_file():
+    if not regular_files.is_file(path):
         return None
     status = Path(path).stat()
     return status.st_mtime_ns, status.st_size

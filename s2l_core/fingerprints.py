@@ -14,6 +14,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from . import json_text
 from .errors import Speech2LipError
 from .events import checkpoint
 from .files import write_whole
@@ -23,7 +24,7 @@ _LEAST_BYTES = 1 << 20
 """What is smaller is hashed sooner than looked up."""
 _SETTLED_NS = 2_000_000_000
 """For how long files must have been left alone: two changes within one tick of a file system's clock look like one."""
-_MOST_REMEMBERED = 1000
+_MOST_REMEMBERED, _LARGEST_ENTRY = 1000, 1000
 
 _State = tuple[int, ...] | None
 
@@ -82,8 +83,8 @@ def _folder() -> Path:
 
 def _recall(name: str, state: str) -> str | None:
     try:
-        entry = json.loads((_folder() / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        entry = json_text.read(_folder() / name, _LARGEST_ENTRY)
+    except (OSError, ValueError):
         return None
     if not isinstance(entry, dict) or entry.get("state") != state or not isinstance(entry.get("hash"), str):
         return None

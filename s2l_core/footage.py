@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from . import regular_files
 from .casting import Somebody, tell_people_apart
 from .errors import BadJob, FootageTooShort, NoFace, NotAVideo, TooFewFaces
 from .events import Report
@@ -304,7 +304,7 @@ def _kept(fingerprint: str, media: Media, landmarks: str) -> Kept:
     rate = str(rate_of(media)) if is_sequence(media) else ""
     span = replace(media, path=fingerprint, track=None, clock="picture", pictures=(), rate=rate)
     if landmarks.lower().endswith(".task"):
-        landmarks = fingerprint_file(landmarks) if Path(landmarks).is_file() else landmarks
+        landmarks = fingerprint_file(landmarks) if regular_files.is_file(landmarks) else landmarks
     return Kept.of("footage", _CACHE_VERSION, span, landmarks)
 
 

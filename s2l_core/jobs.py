@@ -142,7 +142,7 @@ class Sound:
         if not all(abs(moment) <= _LONGEST_SECONDS for moment in self.moments):
             raise BadJob(f"A moment of {self.path} that is heard is not a second of a file.")
         if not all(abs(value) <= _LARGEST_VALUE for value in self.volumes + self.pans):
-            raise BadJob(f"A curve of {self.path} holds a value that is no number, or is too large.")
+            raise BadJob(f"A curve of {self.path} contains a value that is not a number or is too large a number.")
         _refuse_track(self.path, self.track)
 
 
@@ -330,7 +330,7 @@ class DubJob:
         if not all(map(_is_moment, self.moments)):
             raise BadJob("A moment of the footage to dub is not a second from 0 on.")
         if not all(abs(level) <= _LARGEST_VALUE for level in self.silence_db):
-            raise BadJob("The level at which the mouth closes is not a number, or is too large.")
+            raise BadJob("The level at which the mouth closes is not a number, or is too large a number.")
         if not self.rest_strength or not all(0.0 <= strength <= 1.0 for strength in self.rest_strength):
             raise BadJob("The strength of the resting pose is not between 0 and 1.")
 

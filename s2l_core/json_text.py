@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import stat
 from pathlib import Path
 from typing import Any
+
+from . import regular_files
 
 _MOST_DIGITS = 1000
 """Of a whole number, which takes time that grows with their square."""
@@ -32,16 +33,10 @@ def read(path: str | Path, most: int) -> Any:
         most: Bytes that it may have.
 
     Raises:
-        OSError: The file is missing or cannot be read.
-        ValueError: As :func:`parse`, or it is not a regular file, or too large.
+        OSError: The file is missing, is not a regular file, is too large or cannot be read.
+        ValueError: As :func:`parse`.
     """
-    if not stat.S_ISREG(Path(path).stat().st_mode):
-        raise ValueError("not a regular file")
-    with Path(path).open("rb") as file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise ValueError("too large")
-    return parse(content)
+    return parse(regular_files.read(path, most))
 
 
 def is_text(value: Any, longest: int) -> bool:

@@ -77,7 +77,10 @@ class Kept:
                 if self.folder is not None:
                     held.enter_context(locked(self.folder / _LOCK))
             except Taken:
-                report.log("warning", "Another job does the same work: if this one is interrupted, it starts anew.")
+                report.log(
+                    "warning",
+                    "Another job does the same work: if this one is interrupted, it starts anew.",
+                )
                 kept = FORGETFUL
             except OSError:
                 kept = FORGETFUL

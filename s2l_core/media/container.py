@@ -22,6 +22,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from .. import regular_files
 from ..errors import FileMissing, Speech2LipError
 from ..events import checkpoint
 
@@ -43,7 +44,7 @@ def open_container(path: str, refusal: type[Speech2LipError]) -> Iterator[InputC
     Raises:
         FileMissing: There is no such file, or it may not be read.
     """
-    if not Path(path).is_file():
+    if not regular_files.is_file(path):
         raise FileMissing(f"There is no file {path}.")
     try:
         with Path(path).open("rb"):

@@ -19,6 +19,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
+from .. import regular_files
 from ..errors import FileMissing, NotAVideo
 from .container import MOST_PIXELS
 
@@ -83,13 +84,13 @@ def read_picture(path: Path) -> bytes:
 
     Raises:
         FileMissing: It cannot be read, or is no regular file.
-        NotAVideo: It is too large.
+        NotAVideo: It is too large a number.
     """
     try:
-        if not path.is_file():
+        if not regular_files.is_file(path):
             raise FileMissing(f"There is no picture {path}.")
         if path.stat().st_size > _LARGEST_FILE:
-            raise NotAVideo(f"The picture {path} is larger than any that is read.", _HINT)
+            raise NotAVideo(f"The picture {path} is too large a number.", _HINT)
         return path.read_bytes()
     except OSError as error:
         raise FileMissing(f"The picture {path} cannot be read: {error.strerror}.") from error

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from av.video.frame import VideoFrame
 
+from .. import regular_files
 from ..errors import FileMissing, NoSound, NotAVideo
 from ..events import Report
 from ..files import state_of
@@ -35,8 +36,9 @@ TIME_TOLERANCE = 0.001
 
 def is_sequence(media: Media) -> bool:
     """Whether a medium is a sequence of pictures, and not one file."""
-    path = Path(media.path)
-    return bool(media.pictures) or path.is_dir() or (_is_pattern(path) and not path.is_file())
+    if media.pictures or regular_files.is_folder(media.path):
+        return True
+    return _is_pattern(Path(media.path)) and not regular_files.is_file(media.path)
 
 
 def files_of(media: Media) -> tuple[str, ...]:
@@ -79,7 +81,7 @@ def refuse_incomplete(media: Media) -> None:
     chosen = pictures_in_span(media).values()
     if not chosen:
         raise NotAVideo(f"{media.path} has no picture after {media.start:g} s.", "Check the trim of the strip.")
-    if missing := [path for path in chosen if not path.is_file()]:
+    if missing := [path for path in chosen if not regular_files.is_file(path)]:
         others = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise FileMissing(f"The picture {missing[0]} is missing{others}.", "Put it back, or trim the sequence.")
 
@@ -161,7 +163,7 @@ def _first_at(seconds: float, rate: Fraction) -> int:
 
 def _find(path: Path) -> list[Path]:
     """The pictures that a pattern fits, or the longest numbered sequence of a folder."""
-    is_folder = path.is_dir()
+    is_folder = regular_files.is_folder(path)
     folder = path if is_folder else path.parent
     try:
         found = [file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES]

@@ -13,6 +13,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition
 
+from .. import regular_files
 from ..errors import AudioEmpty, AudioUnreadable, BadJob
 from ..files import state_of
 from .container import decode_audio, open_container
@@ -61,7 +62,7 @@ def choose_track(path: str, wanted: int | None = None, first: bool = False) -> T
 @lru_cache(maxsize=256)
 def _choose(path: str, state: tuple[int, int] | None, wanted: int | None, first: bool) -> Track:
     """As :func:`choose_track`, for a file that was last changed as its state tells."""
-    if Path(path).is_file() and Path(path).stat().st_size == 0:
+    if regular_files.is_file(path) and Path(path).stat().st_size == 0:
         raise AudioEmpty(f"{path} is an empty file.")
     with open_container(path, AudioUnreadable) as container:
         defaults = [bool(stream.disposition & Disposition.default) for stream in find_tracks(container)]

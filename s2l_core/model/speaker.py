@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from .. import json_text, tensor_file
+from .. import json_text, regular_files, tensor_file
 from ..canonical import CanonicalFace, from_description, to_description, to_tensors
 from ..errors import FileMissing, SpeakerFileBroken, SpeakerFileForeign, SpeakerFileNewer, SpeakerFileOlder
 from ..face.layout import LAYOUTS
@@ -291,7 +291,7 @@ def _open(path: str) -> BinaryIO:
         FileMissing: There is no such file, or it cannot be read.
     """
     try:
-        if not Path(path).is_file():
+        if not regular_files.is_file(path):
             raise FileMissing(f"There is no file {path}.")
         return Path(path).open("rb")
     except (OSError, ValueError) as error:

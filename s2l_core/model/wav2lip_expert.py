@@ -17,6 +17,7 @@ from scipy.signal import lfilter, stft
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .. import regular_files
 from ..errors import FileMissing, SyncExpertUnreadable
 from ..speech.features import SAMPLE_RATE
 from ..tensor_file import are_finite
@@ -96,7 +97,7 @@ def load_wav2lip_expert(path: str) -> Wav2LipExpert:
         FileMissing: There is no such file.
         SyncExpertUnreadable: It is damaged or holds something else.
     """
-    if not Path(path).is_file():
+    if not regular_files.is_file(path):
         raise FileMissing(f"There is no file {path}.")
     expert = Wav2LipExpert()
     try:

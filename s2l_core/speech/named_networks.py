@@ -10,19 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 
 from platformdirs import user_config_path
 
 from .. import json_text
 from ..errors import BadJob, FileMissing, Speech2LipError
-from ..files import state_of, write_whole
+from ..files import write_whole
+from ..fingerprints import fingerprint_file
 
 _LARGEST_LIST, _MOST_ENTRIES = 1_000_000, 1000
 _SUFFIXES = frozenset([".json", ".safetensors"])
 """Of what a network is made from."""
-_READ_BLOCK = 1 << 20
 
 _named: dict[str, tuple[str, str]] = {}
 """What was named in this process, also where the list cannot be written."""
@@ -85,20 +84,10 @@ def fingerprint(folder: str) -> str:
     """
     try:
         files = sorted(path for path in Path(folder).iterdir() if path.suffix in _SUFFIXES and path.is_file())
-        parts = [(path.name, _hash(str(path), state_of(str(path)))) for path in files]
+        parts = [(path.name, fingerprint_file(str(path))) for path in files]
     except (OSError, ValueError) as error:
         raise FileMissing(f"There is no folder {folder} to take speech features from.", "Check its path.") from error
     return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
-
-
-@lru_cache(maxsize=256)
-def _hash(path: str, state: tuple[int, int] | None) -> str:
-    """Hash of a file that was last changed as its state tells; it is not read again in this process."""
-    digest = hashlib.blake2b(digest_size=16)
-    with Path(path).open("rb") as file:
-        while block := file.read(_READ_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _read() -> dict[str, tuple[str, str]]:

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .. import regular_files
 from ..errors import BadJob, SpeechFeaturesUnavailable
 from ..events import Report
 from ..tensor_file import are_finite
@@ -188,7 +189,7 @@ def split_source(name: str) -> tuple[str, str]:
 def files_of_source(name: str) -> tuple[str, ...]:
     """The files in the folder that a source is read from; none where it is no network."""
     folders = (Path(path).expanduser() for path in (name, name.rpartition("#")[0]) if path and name != LOG_MEL)
-    return tuple(str(path) for folder in folders if folder.is_dir() for path in folder.glob("*"))
+    return tuple(str(path) for folder in folders if regular_files.is_folder(folder) for path in folder.glob("*"))
 
 
 def _load_network(folder: Path) -> Any:

@@ -183,6 +183,8 @@ def say_nonsense(request: dict[str, Any]) -> None:
     for params in (
         {"id": 1, "phase": 3},
         {"id": 1, "phase": "a", "done": "b", "total": [], "eta_seconds": 1, "note": ""},
+        {"id": 1, "phase": "a", "done": 10**400, "total": 1, "eta_seconds": 1, "note": ""},
+        {"id": 1, "phase": "a", "done": 1, "total": float("inf"), "eta_seconds": 1, "note": ""},
     ):
         send(method="progress", params=params)
     send(method="dance", params={"id": 1})

@@ -114,8 +114,10 @@ def test_few_files_know_strips_and_one_knows_versions(path: Path) -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_add_on_loads_only_the_contract_of_the_library(path: Path) -> None:
     imports = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
-    from_library = {node.module for node in imports if (node.module or "").startswith("s2l_core")}
-    assert from_library <= {"s2l_core.jobs", "s2l_core.events", "s2l_core.errors", "s2l_core.estimates"}
+    whole = {node.module for node in imports if (node.module or "").startswith("s2l_core.")}
+    whole |= {f"s2l_core.{name.name}" for node in imports if node.module == "s2l_core" for name in node.names}
+    contract = ("errors", "estimates", "events", "jobs", "json_text", "regular_files")
+    assert whole <= {f"s2l_core.{name}" for name in contract}
     imported = {
         name.name
         for node in ast.walk(ast.parse(path.read_text()))

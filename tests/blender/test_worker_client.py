@@ -114,6 +114,11 @@ def test_a_last_message_that_makes_no_sense_is_an_error(start, monkeypatch, last
     assert any("dance" in line for line in client.log)
 
 
+def test_numbers_that_are_not_finite_are_none_in_a_result(start, monkeypatch) -> None:
+    monkeypatch.setenv("S2L_FAKE_LAST", '{"jsonrpc": "2.0", "id": 1, "result": {"psnr": NaN, "frames": 1e999}}')
+    assert run(start("say_nonsense")).result == {"psnr": None, "frames": None}
+
+
 def test_a_line_without_an_end_ends_the_worker(start) -> None:
     client = run(start("never_end_a_line"))
     assert client.error.code == "worker_lost"

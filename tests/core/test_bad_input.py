@@ -81,6 +81,13 @@ TABLE = [
     Row("8 kHz sound", "train {in}/speaker.mp4 {out}/a.s2l --voice {in}/narrow.wav --consent", errors.AudioNarrow),
     Row("unwritable speaker file", "train {in}/speaker.mp4 {in}/text.mp4/a.s2l --consent", errors.CannotWrite),
     Row("missing folder", "train {in}/speaker.mp4 {out}/no/such/folder/a.s2l --consent", errors.CannotWrite),
+    Row("a name that no file can have", "check {in}/" + 300 * "x", errors.FileMissing),
+    Row("sound with such a name", "check {in}/speaker.mp4 --voice {in}/" + 300 * "x" + ".wav", errors.FileMissing),
+    Row(
+        "speaker with such a name",
+        "dub {in}/" + 300 * "x" + " {in}/speaker.mp4 {in}/voice.wav {out}/b.mp4",
+        errors.FileMissing,
+    ),
     Row("landmarks that are not there", "check {in}/speaker.mp4 --landmarks {in}/none.task", errors.FileMissing),
     Row("unknown landmarks", "check {in}/speaker.mp4 --landmarks magic", errors.LandmarksUnavailable),
     Row("check of no video", "check {in}/text.mp4", errors.NotAVideo),

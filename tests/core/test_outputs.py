@@ -512,9 +512,9 @@ def test_a_picture_that_somebody_adds_is_refused_and_stays(tmp_path: Path) -> No
     path, strange = tmp_path / "out", tmp_path / "out.partial/pictures/000099.png"
     chunks = write_chunks(path, Encoding("png"))
     strange.write_bytes(OLDER)
-    with pytest.raises(CannotWrite, match=r"000099\.png is no picture of this result"):
+    with pytest.raises(CannotWrite, match=r"000099\.png is not a picture of this result"):
         chunks.join(RATE, SOUND, "synthetic")
-    with pytest.raises(CannotWrite, match=r"000099\.png is no picture of this result"):
+    with pytest.raises(CannotWrite, match=r"000099\.png is not a picture of this result"):
         write_chunks(path, Encoding("png"))
     strange.rename(tmp_path / "mine.png")
     write_chunks(path, Encoding("png")).join(RATE, SOUND, "synthetic")
