@@ -84,7 +84,7 @@ def _within_bounds(paths: Iterator[Path]) -> Iterator[Path]:
     for number, (size, path) in enumerate(sorted(_with_sizes(paths))):
         left -= size
         if number >= _MOST_READ or left < 0:
-            print(f"Speech2Lip: There are too many unfinished jobs in {path.parent}; not all were looked at.")
+            print(f"Speech2Lip: {path.parent} holds too many unfinished jobs; some were skipped.")
             return
         yield path
 

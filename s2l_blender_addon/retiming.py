@@ -61,7 +61,7 @@ def read(strip: bpy.types.Strip) -> Retiming | None:
         return None
     if not RETIMING_IS_KNOWN:
         raise BadJob(
-            f"The retiming of {strip.name} cannot be read in Blender {bpy.app.version_string}, not read in the untested Blender.",
+            f"The retiming of {strip.name} cannot be read in Blender {bpy.app.version_string}, which is untested.",
             "Render it to a file first.",
         )
     addresses = [key.as_pointer() for key in keys]

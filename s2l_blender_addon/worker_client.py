@@ -262,7 +262,7 @@ class Request:
             case {"error": {"message": str(text), "data": {"code": str(code), "hint": str(hint)}}}:
                 self.error = _ERRORS.get(code, Speech2LipError)(text, hint)
             case {"result": _} | {"error": _}:
-                self.error = InternalError("The worker's answer is no JSON-RPC response.")
+                self.error = InternalError("The worker's answer is not a JSON-RPC response.")
             case _:
                 self.log.append(str(message)[:_LOG_LINE])
 

@@ -146,7 +146,7 @@ def _times(document: dict[str, Any], count: int) -> tuple[Array, float]:
     seconds = _number(document, "seconds", _SECONDS) if "seconds" in document else None
     rate = _number(document, "fps", _RATES) if "fps" in document else count / (seconds or 1.0)
     if (length := seconds or count / rate) > _SECONDS[1]:
-        raise CameraPathUnreadable(f"It lasts {length:g} s; {_SECONDS[1]:g} s are the most.")
+        raise CameraPathUnreadable(f"It lasts {length:g} s; the limit is {_SECONDS[1]:g} s.")
     return np.arange(count) / rate, length
 
 

@@ -218,7 +218,7 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--footage", help="the training footage, where it has moved")
     evaluate.add_argument("--voice", help="its sound, where it is not in the video")
     evaluate.add_argument(
-        "--landmarks", default="", metavar="TASK", help="the .task file that it was trained with, if it was with one"
+        "--landmarks", default="", metavar="TASK", help="the .task file that the speaker was trained with, if any"
     )
 
     describe = add_verb("describe", _describe_job, "Tell what a speaker file says about itself.")

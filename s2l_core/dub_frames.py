@@ -33,7 +33,9 @@ def open_footage(media: Media, landmarks: str, speaker: SpeakerModel, device: to
     no face at all; errors and phases as :func:`s2l_core.footage.prepare`.
     """
     if lip_shape_size(LAYOUTS[len(speaker.known_head.shape)]) != len(speaker.look.shape.mean):
-        raise BadJob("The speaker's lips were seen with a different landmark model than the head.", "Train it anew.")
+        raise BadJob(
+            "The speaker's lips were tracked with a different landmark model than the head.", "Train the speaker again."
+        )
     return prepare(
         media, landmarks, device.type, report, faceless=True, known=speaker.known_head, identity=speaker.identity
     )

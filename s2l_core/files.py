@@ -171,7 +171,7 @@ def temporary_folder() -> Iterator[Path]:
             folder = held.enter_context(TemporaryDirectory(prefix="speech2lip_", ignore_cleanup_errors=True))
         except OSError as error:
             problem = refusal("The folder of temporary files", error)
-            problem.hint = "Let the variable TMPDIR name a folder that you may write to."
+            problem.hint = "Set the variable TMPDIR to a folder that you can write to."
             raise problem from error
         yield Path(folder)
 
@@ -275,14 +275,14 @@ def _status(path: str) -> os.stat_result | None:
     """
     name = Path(path).name
     if not name or (_WINDOWS and _IMPOSSIBLE_IN_WINDOWS.fullmatch(name)):
-        raise CannotWrite(f"{path!r} cannot be the name of a file.", "Choose another name.")
+        raise CannotWrite(f"{path!r} is not a valid file name.", "Choose another name.")
     if name.endswith((_LOCK, _UNFINISHED)):
-        raise CannotWrite(f"{path} ends like something unfinished.", "Choose another name.")
+        raise CannotWrite(f"{path} ends in .partial or .s2l-lock, as unfinished files do.", "Choose another name.")
     try:
         return Path(path).stat()
     except FileNotFoundError:
         return None
     except ValueError:  # with a zero in it, or letters that are none
-        raise CannotWrite(f"{path!r} cannot be the name of a file.", "Choose another name.") from None
+        raise CannotWrite(f"{path!r} is not a valid file name.", "Choose another name.") from None
     except OSError as error:
         raise refusal(path, error) from error

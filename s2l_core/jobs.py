@@ -140,9 +140,9 @@ class Sound:
         if len(self.moments) < 2 or not self.volumes or not self.pans:
             raise BadJob(f"A curve of {self.path} lacks values.", "Give two moments, a volume and a pan at least.")
         if not all(abs(moment) <= _LONGEST_SECONDS for moment in self.moments):
-            raise BadJob(f"A moment of {self.path} that is heard is not a second of a file.")
+            raise BadJob(f"A moment at which {self.path} is heard is not a valid time in a file.")
         if not all(abs(value) <= _LARGEST_VALUE for value in self.volumes + self.pans):
-            raise BadJob(f"A curve of {self.path} contains a value that is not a number or is too large a number.")
+            raise BadJob(f"A curve of {self.path} contains a value that is not a number or is too large.")
         _refuse_track(self.path, self.track)
 
 
@@ -330,7 +330,7 @@ class DubJob:
         if not all(map(_is_moment, self.moments)):
             raise BadJob("A moment of the footage to dub is not a second from 0 on.")
         if not all(abs(level) <= _LARGEST_VALUE for level in self.silence_db):
-            raise BadJob("The level at which the mouth closes is not a number, or is too large a number.")
+            raise BadJob("The level at which the mouth closes is not a number, or is too large.")
         if not self.rest_strength or not all(0.0 <= strength <= 1.0 for strength in self.rest_strength):
             raise BadJob("The strength of the resting pose is not between 0 and 1.")
 
@@ -674,7 +674,7 @@ def from_json(text: str) -> Job:
         BadJob: As :func:`from_document`, or the text is not JSON.
     """
     if len(text) > _LONGEST_DOCUMENT:
-        raise BadJob(f"A job of {len(text)} characters is not read; {_LONGEST_DOCUMENT} are the most.")
+        raise BadJob(f"The job has {len(text)} characters; the limit is {_LONGEST_DOCUMENT}.")
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):  # also of integers with thousands of digits
@@ -739,11 +739,11 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         try:
             return float(value)
         except OverflowError:
-            raise BadJob(f"{where} is too large a number.") from None
+            raise BadJob(f"{where} is too large.") from None
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         raise BadJob(f"{where} must be {hint.__name__}, not {type(value).__name__}.")
     if hint is int and abs(value) >= 2**63:
-        raise BadJob(f"{where} is too large a number.")
+        raise BadJob(f"{where} is too large.")
     if hint is str:
         _refuse_unfit(value, where)
     return value
@@ -754,7 +754,7 @@ def _convert_list(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
         raise BadJob(f"{where} must be a list.")
     most = _MOST_OBJECTS if dataclasses.is_dataclass(hint) else _MOST_VALUES
     if len(value) > most:
-        raise BadJob(f"{where} holds {len(value)} values; {most} are the most.")
+        raise BadJob(f"{where} holds {len(value)} values; the limit is {most}.")
     kinds = set(map(type, value))  # numbers and texts of one kind, as long lists hold them, go together
     if hint is float and kinds <= {float, int}:
         with contextlib.suppress(OverflowError):
@@ -768,7 +768,7 @@ def _convert_list(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
 def _refuse_unfit(text: str, where: str) -> None:
     """Raise BadJob for a text that is no name of a file, or of anything else."""
     if len(text) > _LONGEST_TEXT:
-        raise BadJob(f"{where} has {len(text)} characters; {_LONGEST_TEXT} are the most.")
+        raise BadJob(f"{where} has {len(text)} characters; the limit is {_LONGEST_TEXT}.")
     _refuse_characters(text, where)
 
 
@@ -776,9 +776,9 @@ def _refuse_characters(text: str, where: str) -> None:
     try:
         text.encode("utf-8", "surrogateescape")  # names of files may hold any bytes
     except UnicodeEncodeError:
-        raise BadJob(f"{where} holds a character that is none.") from None
+        raise BadJob(f"{where} contains an invalid character.") from None
     if "\0" in text:
-        raise BadJob(f"{where} holds a character NUL.")
+        raise BadJob(f"{where} contains a NUL character.")
 
 
 def _short(value: Any) -> str:

@@ -79,7 +79,7 @@ class Kept:
             except Taken:
                 report.log(
                     "warning",
-                    "Another job does the same work: if this one is interrupted, it starts anew.",
+                    "Another job is doing the same work. If this one is interrupted, it will start from the beginning.",
                 )
                 kept = FORGETFUL
             except OSError:

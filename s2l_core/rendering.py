@@ -48,7 +48,9 @@ def open_hearing(speaker: SpeakerModel, folder: str = "") -> SpeechSource:
     """
     name = speaker.source
     if name == LOG_MEL and folder:
-        raise BadJob(f"{speaker.name} hears by log-mel, not by the network in {folder}.", "Name no network.")
+        raise BadJob(
+            f"{speaker.name} encodes speech as log-mel and uses no speech network.", "Leave out --speech-network."
+        )
     if name != LOG_MEL:
         named, layer = split_source(name)
         if folder:
@@ -56,7 +58,7 @@ def open_hearing(speaker: SpeakerModel, folder: str = "") -> SpeechSource:
         name = f"{named_network(named)}{layer}"
     source = open_source(name, next(speaker.lip.parameters()).device.type)
     if source.bands != len(speaker.lip.speech.silence):
-        raise BadJob(f"{name} is not what the speaker was trained with.", "Put that in its place.")
+        raise BadJob(f"The speech network {name} differs from the one used in training.", "Restore the original.")
     return source
 
 

@@ -115,7 +115,7 @@ class Network:
         shapes = [tuple(map(int, each["shape"])) for each in inputs]
         self.size = shapes[0][1] if shapes and len(shapes[0]) == 4 else 0
         if shapes != [(1, self.size, self.size, 3)] or {each["dtype"] for each in [*inputs, *outputs]} != {np.float32}:
-            raise LandmarksUnavailable("A landmark model does not take a picture.")
+            raise LandmarksUnavailable("The landmark model does not take a picture as its input.")
         self._input = inputs[0]["index"]
         self._outputs = [output["index"] for output in outputs]
         self.sizes = [int(np.prod(output["shape"])) for output in outputs]
@@ -132,9 +132,9 @@ class Network:
             self._interpreter.invoke()
             results = [self._interpreter.get_tensor(index) for index in self._outputs]
         except (ValueError, RuntimeError) as error:
-            raise LandmarksUnavailable(f"A landmark model cannot be run: {error}.") from error
+            raise LandmarksUnavailable(f"The landmark model cannot be run: {error}.") from error
         if not all(np.isfinite(result).all() for result in results):
-            raise LandmarksUnavailable("A landmark model computes values that are not numbers.")
+            raise LandmarksUnavailable("The landmark model computes NaN or infinity.")
         return results
 
 

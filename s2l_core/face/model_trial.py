@@ -52,6 +52,6 @@ def refuse_harmful(model: bytes) -> None:
             timeout=_SECONDS,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise LandmarksUnavailable("A landmark model cannot be tried.") from error
+        raise LandmarksUnavailable("The landmark model could not be tested.") from error
     if trial.returncode:
-        raise LandmarksUnavailable("A landmark model is damaged: it cannot be run.")
+        raise LandmarksUnavailable("The landmark model is damaged: it cannot be run.")

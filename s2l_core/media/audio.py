@@ -242,7 +242,7 @@ def _refuse_long(media: Media) -> None:
 
 def too_long(name: str) -> AudioTooLong:
     """The error that says that there is too much sound in what has a name."""
-    return AudioTooLong(f"{name} holds more than {LONGEST_SECONDS / 3600:g} hours of speech, which are the most.")
+    return AudioTooLong(f"{name} holds more than {LONGEST_SECONDS / 3600:g} hours of sound, which is the limit.")
 
 
 def read_blocks(path: str, track: int | None = None, clock: Clock = "picture") -> Iterator[tuple[int, np.ndarray]]:
@@ -276,7 +276,7 @@ def read_blocks(path: str, track: int | None = None, clock: Clock = "picture") -
                     if hole > 0:
                         heard, holes = position - holes, holes + hole
                         if holes > _LONGEST_HOLE * rate + heard:
-                            raise AudioUnreadable(f"The sound of {path} has holes of {holes / rate:.0f} s in all.")
+                            raise AudioUnreadable(f"The sound of {path} has gaps of {holes / rate:.0f} s in total.")
                         position += hole
                         for nothing in silence(hole, samples.shape[1]):
                             checkpoint()

@@ -153,14 +153,14 @@ class Chunks:
         wanted = {picture_name(number, self._encoding) for number in range(1, self._count + 1)}
         if strange := sorted(self._scratch.picture_sizes().keys() - wanted):
             raise CannotWrite(
-                f"{self._scratch.pictures / strange[0]} is no picture of this result.", "Take it out of that folder."
+                f"{self._scratch.pictures / strange[0]} is not a picture of this result.", "Move it out of that folder."
             )
 
     def _refuse_lost_frames(self) -> None:
         if lost := sum(len(chunk) - self._count_frames(chunk) for chunk in self.missing):
             raise CannotWrite(
                 f"{lost} of {self._count} frames in {self._scratch.folder} were removed or damaged by somebody else.",
-                "Start the job again: they are made anew.",
+                "Start the job again to make them anew.",
             )
 
     def _copy_chunks(self, file: BinaryIO, rate: Fraction, sound: Waveform, comment: str) -> None:

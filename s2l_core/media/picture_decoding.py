@@ -47,7 +47,7 @@ _EXR_HAS_PARTS_OR_TILES = 0x1A00
 _DEEP = 65535
 _LARGEST_FILE = 1 << 30
 _HINT = "Write the picture again, or leave it out with a trim."
-_FORMATS = "PNG, JPEG, TIFF, OpenEXR, DPX, WebP, BMP and JPEG 2000 of up to 8192 x 8192 pixels are known."
+_FORMATS = "Supported are PNG, JPEG, TIFF, OpenEXR, DPX, WebP, BMP and JPEG 2000, up to 8192 x 8192 pixels."
 
 
 def decode_picture(path: Path) -> VideoFrame:
@@ -84,13 +84,13 @@ def read_picture(path: Path) -> bytes:
 
     Raises:
         FileMissing: It cannot be read, or is no regular file.
-        NotAVideo: It is too large a number.
+        NotAVideo: It is too large.
     """
     try:
         if not regular_files.is_file(path):
             raise FileMissing(f"There is no picture {path}.")
         if path.stat().st_size > _LARGEST_FILE:
-            raise NotAVideo(f"The picture {path} is too large a number.", _HINT)
+            raise NotAVideo(f"The picture {path} is too large.", _HINT)
         return path.read_bytes()
     except OSError as error:
         raise FileMissing(f"The picture {path} cannot be read: {error.strerror}.") from error

@@ -52,7 +52,7 @@ class Scratch:
             return
         if not self._is_ours():
             hint = "Move it elsewhere, or name another output: unfinished frames are kept under that name."
-            raise CannotWrite(f"{self.folder} is there already, and was not made by Speech2Lip.", hint)
+            raise CannotWrite(f"{self.folder} already exists and was not made by Speech2Lip.", hint)
         for source in sources:
             if _lies_in(source, self.folder):
                 hint = "Move it elsewhere, or name another output."

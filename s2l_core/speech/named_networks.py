@@ -54,12 +54,12 @@ def named_network(named: str) -> str:
         BadJob: The user has not named it on this machine, or it holds something else than it did then.
         FileMissing: It is no longer there.
     """
-    hint = "If you trust it, name it once, with --speech-network FOLDER of s2l dub, or by a training that uses it."
+    hint = "If you trust it, name it once with s2l dub --speech-network FOLDER, or train with it on this machine."
     place, known = {**_read(), **_named}.get(named, ("", ""))
     if not place:
-        raise BadJob(f"The speaker hears by the network {named[:200]}, which was not named on this machine.", hint)
+        raise BadJob(f"The speaker uses the speech network {named[:200]}, which was not named on this machine.", hint)
     if fingerprint(place) != known:
-        raise BadJob(f"The network in {place} is not the one that was named on this machine.", hint)
+        raise BadJob(f"The speech network in {place} has changed since it was named on this machine.", hint)
     return place
 
 

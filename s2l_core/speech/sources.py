@@ -216,7 +216,5 @@ def _load_network(folder: Path) -> Any:
             "Choose HuBERT or wav2vec 2.0.",
         )
     if not are_finite(network.parameters()):
-        raise SpeechFeaturesUnavailable(
-            f"The weights in {folder} hold values that are not numbers.", "Copy the network again."
-        )
+        raise SpeechFeaturesUnavailable(f"The weights in {folder} contain NaN or infinity.", "Copy the network again.")
     return network

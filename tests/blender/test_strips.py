@@ -149,7 +149,7 @@ def test_retiming_is_read_in_tested_versions_of_blender_only(module, scene, stri
     assert library.moments(scene, strip, range(1, 3)) == (0.0, 1 / 25)
     assert module("s2l_blender_addon.timing").obstacle(strip) == ""
     monkeypatch.setattr(module("s2l_blender_addon.retiming"), "RETIMING_IS_KNOWN", False)
-    with pytest.raises(module("s2l_core.errors").BadJob, match="not read in the untested Blender"):
+    with pytest.raises(module("s2l_core.errors").BadJob, match="which is untested"):
         library.moments(scene, strip, range(1, 3))
     assert "render it to a file first" in module("s2l_blender_addon.timing").obstacle(strip)
 
