@@ -98,7 +98,7 @@ def test_the_source_of_its_speech_features_is_kept_and_must_fit(tmp_path: Path) 
     speaker.save(str(tmp_path / "ada.s2l"))
     loaded = SpeakerModel.load(str(tmp_path / "ada.s2l"))
     assert (loaded.source, len(loaded.lip.speech.silence)) == ("log-mel", 5)
-    with pytest.raises(BadJob, match="log-mel is not what the speaker was trained with"):
+    with pytest.raises(BadJob, match="log-mel differs from the one used in training"):
         speech_track(loaded, np.zeros(16_000, np.float32))
 
 

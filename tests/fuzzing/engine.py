@@ -54,8 +54,7 @@ class Engine:
         self._module, self._log_path = module, log_path
         self._process: subprocess.Popen[bytes] | None = None
         self._unread = b""
-        self.starts = 0
-        """How often it was started."""
+        self._starts = 0
 
     def ask(self, lines: bytes, number: int, patience: float, is_batch: bool = False) -> Outcome:
         """Send lines, and wait for the answer to a request; a job that takes longer is cancelled, as a user would.
@@ -93,6 +92,15 @@ class Engine:
             self.close()
         return outcome
 
+    def start(self) -> int:
+        """Start the process, unless it runs.
+
+        Returns:
+            How often it was started so far.
+        """
+        self._running()
+        return self._starts
+
     def close(self) -> None:
         """End the process."""
         if self._process is not None:
@@ -103,7 +111,7 @@ class Engine:
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
             self.close()
-            self._unread, self.starts = b"", self.starts + 1
+            self._unread, self._starts = b"", self._starts + 1
             with self._log_path.open("wb") as log:
                 self._process = subprocess.Popen(
                     [sys.executable, "-X", "faulthandler", "-m", self._module],

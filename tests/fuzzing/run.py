@@ -163,7 +163,7 @@ class Tester:
         self._warm[kind] = self._starts(kind)
 
     def _starts(self, kind: str) -> int:
-        return self._engines[KINDS[kind].process].starts
+        return self._engines[KINDS[kind].process].start()
 
     def _give(self, number: int, kind: str, mutator: Mutator, patience: float) -> tuple[Outcome, list[Fault]]:
         folder = self._folder / f"{kind}-{number}"
