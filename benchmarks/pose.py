@@ -23,18 +23,18 @@ from rich.console import Console
 from rich.table import Table
 from scipy import ndimage
 
-from s2l_core.canonical import CanonicalHead, round_head
+from s2l_core.canonical.view import CanonicalHead, round_head
 from s2l_core.device import choose_device
 from s2l_core.errors import Speech2LipError
-from s2l_core.evaluation.report import available_lpips
+from s2l_core.evaluation.held_out import available_lpips
 from s2l_core.events import Preview, Report
 from s2l_core.files import write_whole
 from s2l_core.geometry.mapping import CanonicalView
+from s2l_core.head.plate import make_plate
+from s2l_core.head.reposing import HeadRenderer
+from s2l_core.head.surface import HeadSurface
 from s2l_core.model.perception import Lpips
 from s2l_core.model.speaker import SpeakerModel
-from s2l_core.plate import make_plate
-from s2l_core.reposing import HeadRenderer
-from s2l_core.surface import HeadSurface
 from s2l_core.terminal import progress_bars
 from s2l_core.training.presets import PRESETS
 from s2l_core.version import VERSION

@@ -1,4 +1,4 @@
-"""Whether a camera sees a head from where its footage tells how it looks, as :mod:`s2l_core.trust` tells it."""
+"""Whether a camera sees a head from where its footage shows it, as :mod:`s2l_core.geometry.trust` decides it."""
 
 from __future__ import annotations
 

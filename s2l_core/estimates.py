@@ -1,6 +1,6 @@
 """What a job will take: seconds, memory and disk, before it starts. Standard library only.
 
-A machine is told by how long a few short pieces of work take on it, see :mod:`s2l_core.calibration`. What a job
+A machine is told by how long a few short pieces of work take on it, see :mod:`s2l_core.verbs.calibrate`. What a job
 consists of in such pieces was measured once; what earlier jobs took beside what was estimated corrects it.
 """
 

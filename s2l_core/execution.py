@@ -58,7 +58,7 @@ def _learn_from(job: Job, result: dict[str, Any], seconds: float) -> None:
     if job.verb not in _ESTIMATED:
         return
     with contextlib.suppress(Exception):
-        importlib.import_module(".calibration", __package__).learn_from(job, result, seconds)
+        importlib.import_module(".verbs.calibrate", __package__).learn_from(job, result, seconds)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

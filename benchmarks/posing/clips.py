@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from s2l_core.canonical import CanonicalFace
+from s2l_core.canonical.regions import mouth_boxes
+from s2l_core.canonical.view import CanonicalFace
 from s2l_core.footage import Footage
 from s2l_core.geometry.camera import head_angles
-from s2l_core.regions import mouth_boxes
 
 from .rows import Wanted, Warper
 

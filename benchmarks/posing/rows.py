@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from s2l_core.canonical import CanonicalHead
+from s2l_core.canonical.view import CanonicalHead
 from s2l_core.geometry.camera import Intrinsics, invert_pose, project, unproject
 from s2l_core.geometry.mapping import (
     CanonicalView,
@@ -21,7 +21,7 @@ from s2l_core.geometry.mapping import (
     sample,
 )
 from s2l_core.geometry.splatting import warp
-from s2l_core.surface import HeadSurface
+from s2l_core.head.surface import HeadSurface
 
 from .likeness import Mask, Picture
 

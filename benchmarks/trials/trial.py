@@ -11,12 +11,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from s2l_core.canonical import choose_canonical
+from s2l_core.canonical.view import choose_canonical
 from s2l_core.device import choose_device
-from s2l_core.dubbing import dub
 from s2l_core.evaluation.baselines import Baselines
 from s2l_core.evaluation.drivers import Driver, canonical_lips, dub_driver, speaker_driver, written
-from s2l_core.evaluation.report import available_lpips, measure_driving, other_sounds
+from s2l_core.evaluation.held_out import available_lpips, measure_driving, other_sounds
 from s2l_core.evaluation.ruler import Ruler
 from s2l_core.events import Report
 from s2l_core.files import write_whole
@@ -28,8 +27,10 @@ from s2l_core.model.perception import Lpips
 from s2l_core.model.speaker import SpeakerModel
 from s2l_core.model.sync import JUDGE, SyncExpert, train_expert
 from s2l_core.speech.features import HOP_SECONDS, log_mel, normalise_loudness
-from s2l_core.training import split_footage, train
 from s2l_core.training.presets import Preset
+from s2l_core.training.split import split_footage
+from s2l_core.verbs.dub import dub
+from s2l_core.verbs.train import train
 
 from .results import Columns
 

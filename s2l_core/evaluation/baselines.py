@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..canonical import CanonicalFace
+from ..canonical.view import CanonicalFace
 from ..model.look import evenly, principal_axes
 from ..speech.features import HOP_SECONDS
 

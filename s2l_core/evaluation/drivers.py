@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..canonical import CanonicalFace
-from ..dub_frames import DubFrames
+from ..canonical.regions import Observer
+from ..canonical.view import CanonicalFace
 from ..events import Report
 from ..footage import Footage
 from ..jobs import DubJob, Media
@@ -19,8 +19,8 @@ from ..media.frames import FrameReader
 from ..media.mix import Context
 from ..model.lip.base import SPOKEN_SIZE
 from ..model.speaker import SpeakerModel
-from ..regions import Observer
-from ..rendering import LipPaster, MouthRenderer, speech_track
+from ..mouth.dub_frames import DubFrames
+from ..mouth.rendering import LipPaster, MouthRenderer, speech_track
 from ..speech.encoder import codes_at
 
 Images = Sequence[NDArray[np.uint8]]

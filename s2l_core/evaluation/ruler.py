@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..canonical import CanonicalFace
+from ..canonical.regions import mouth_boxes
+from ..canonical.view import CanonicalFace
 from ..events import Report, checkpoint
 from ..face.landmarks import Face, LandmarkDetector, open_detector
 from ..face.layout import mouth_opening
@@ -23,8 +24,7 @@ from ..media.audio import SPEECH_RATE
 from ..media.video import Frame, read_frames
 from ..model.perception import Lpips
 from ..model.sync import SyncExpert
-from ..regions import mouth_boxes
-from ..rendering import BATCH, LipPaster
+from ..mouth.rendering import BATCH, LipPaster
 from ..speech.features import log_mel, normalise_loudness
 from . import metrics
 from .drivers import Driver, Images, Indices, lip_observer, real

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..canonical import CanonicalHead
+from ..canonical.motion import crop
+from ..canonical.view import CanonicalHead
 from ..events import Report
 from ..geometry.mapping import CanonicalView, map_pixels, pixel_grid, relative_pose, sample
-from ..motion import crop
 from .steps import Steps, all_steps
 
 _STRIDES = (32, 16, 8, 4)

@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..canonical import CanonicalFace, outside_lips
+from ..canonical.light import positions_in
+from ..canonical.regions import Observation
+from ..canonical.view import CanonicalFace, outside_lips
 from ..geometry.mapping import pixel_grid
-from ..light import positions_in
-from ..regions import Observation
 from ..speech.features import HOP_SECONDS
 
 _SURROUNDINGS_SIZE, _BORDER_SIZE, _SHAPE_SIZE, _SQUARES = 48, 24, 8, 3
@@ -60,7 +60,9 @@ class LookPixels:
         return surroundings[:, self.around].flatten().numpy(), lips[:, self.border].flatten().numpy()
 
     def positions(self, face: CanonicalFace) -> tuple[Tensor, Tensor]:
-        """Where surroundings (n, 2) and border (m, 2) are in the lip rectangle, see :func:`s2l_core.light.relight`."""
+        """Where surroundings (n, 2) and border (m, 2) are in the lip rectangle, see
+        :func:`s2l_core.canonical.light.relight`.
+        """
         box, device = face.lips.rectangle, self.around.device
         around = 2 * pixel_grid(face.surroundings.rectangle, device)[self.around]
         return positions_in(box, around), positions_in(box, pixel_grid(box, device)[self.border])

@@ -14,13 +14,13 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from .. import json_text, regular_files, tensor_file
-from ..canonical import CanonicalFace, from_description, to_description, to_tensors
+from ..canonical.regions import lip_shape_size
+from ..canonical.view import CanonicalFace, from_description, to_description, to_tensors
 from ..errors import FileMissing, SpeakerFileBroken, SpeakerFileForeign, SpeakerFileNewer, SpeakerFileOlder
 from ..face.layout import LAYOUTS
 from ..face.tracking import KnownHead
 from ..files import write_whole
 from ..jobs import Architecture
-from ..regions import lip_shape_size
 from ..speech.encoder import SpeechEncoder
 from ..speech.features import MEL_BANDS
 from ..speech.silence import PauseBehaviour
@@ -110,7 +110,7 @@ class SpeakerModel:
             name: Of the speaker.
             face: The canonical view.
             known_head: As in the attributes.
-            lip_shape_size: Numbers in a lip shape, see :func:`s2l_core.regions.lip_shapes`.
+            lip_shape_size: Numbers in a lip shape, see :func:`s2l_core.canonical.regions.lip_shapes`.
             architecture: Of the lip model.
             bands: Numbers in a row of features of speech. Others than log-mel are heard in the same way by every
                 architecture.

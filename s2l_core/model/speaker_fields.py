@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .. import tensor_file
-from ..canonical import read_camera
+from ..canonical.view import read_camera
 from ..face.identity import IDENTITY_SIZE
 from ..face.layout import LAYOUTS
 from ..face.tracking import KnownHead

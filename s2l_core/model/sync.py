@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..compositing import soft_mask
+from ..canonical.compositing import soft_mask
 from ..errors import TooFewFaces
 from ..speech.features import HOP_SECONDS, MEL_BANDS
 from .steps import Steps, all_steps

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import losses
 from ..errors import PerceptionUnavailable
 from ..events import Report
 from ..jobs import Architecture
 from ..model.perception import Lpips, load_lpips
 from ..model.speaker import SpeakerModel
 from ..model.sync import frames_of_windows
+from . import losses
 from .clip import Clip
 from .hearing import hear_end_to_end, hear_once
 from .loop import Stage

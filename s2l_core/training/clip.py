@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..canonical import CanonicalFace
+from ..canonical.regions import Observer, lip_shapes
+from ..canonical.view import CanonicalFace
 from ..events import Report
 from ..footage import Footage
 from ..kept import FORGETFUL, Kept, Rows
 from ..model.look import LookPixels
-from ..regions import Observer, lip_shapes
 from ..speech.features import log_mel, normalise_loudness
 from ..speech.sources import SpeechSource
 

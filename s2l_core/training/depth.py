@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..canonical import CanonicalFace, CanonicalHead, canonical_frame, round_head, to_tensors, with_tensors
+from ..canonical.motion import crop, head_mask, measure_motion, moving_parts, read_pictures
+from ..canonical.view import CanonicalFace, CanonicalHead, canonical_frame, round_head, to_tensors, with_tensors
 from ..events import Report
 from ..footage import Footage
 from ..geometry.camera import head_angles
 from ..kept import FORGETFUL, Kept, Rows
 from ..model.depth import fit_depth, measure_confidence
-from ..motion import crop, head_mask, measure_motion, moving_parts, read_pictures
 from .checkpoint import kept_steps
 
 _FRAMES = 48

@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from .. import losses
-from ..canonical import CanonicalHead
+from ..canonical.motion import read_pictures
+from ..canonical.view import CanonicalHead
 from ..events import Report
 from ..footage import Footage
 from ..geometry.camera import Array, Intrinsics, make_pose
 from ..geometry.mapping import pixel_grid
 from ..geometry.splatting import facing, warp
+from ..head.surface import HeadSurface
+from ..head.texture import gather_texture
 from ..kept import FORGETFUL, Kept, Rows, Tensors
 from ..model.blend import BlendNet, in_eights
-from ..motion import read_pictures
-from ..surface import HeadSurface
-from ..texture import gather_texture
+from . import losses
 from .checkpoint import kept_steps
 from .depth import spread_frames
 

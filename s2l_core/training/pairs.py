@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..compositing import paste, place
+from ..canonical.compositing import paste, place
+from ..canonical.regions import regions_to_tensor, sample_regions
 from ..geometry.mapping import map_pixels, relative_pose, sample
 from ..model.blend import black_holes
 from ..model.lip.base import LipModel
 from ..model.speaker import SpeakerModel
-from ..regions import regions_to_tensor, sample_regions
 from .clip import Clip
 from .sampling import Cells
 

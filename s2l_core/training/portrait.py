@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..canonical import CanonicalFace
+from ..canonical.view import CanonicalFace
 from ..footage import Footage
 
 _SIDE = 256

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass, replace
 
 from ..jobs import Architecture, PresetName
-from ..losses import DEFAULT, PAPER, Weights
 from ..model.sync import SyncForm
+from .losses import DEFAULT, PAPER, Weights
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..canonical import CanonicalFace
+from ..canonical.view import CanonicalFace
 from ..events import Report, checkpoint
 from ..kept import FORGETFUL, Kept, Tensors
 from ..model.lip.base import SPOKEN_SIZE

@@ -9,14 +9,14 @@ import cv2
 import numpy as np
 import torch
 
-from ..compositing import paste, place
+from ..canonical.compositing import paste, place
+from ..canonical.regions import regions_to_tensor
 from ..errors import Speech2LipError
 from ..evaluation.metrics import psnr
 from ..events import Report
 from ..files import write_whole
 from ..model.look import evenly
 from ..model.speaker import SpeakerModel
-from ..regions import regions_to_tensor
 from ..speech.encoder import codes_at
 from .clip import Clip
 

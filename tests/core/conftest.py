@@ -10,12 +10,12 @@ import pytest
 
 import s2l_core
 import s2l_core.execution  # sets the threads of numeric libraries, before these are imported
-from s2l_core.canonical import choose_canonical
+from s2l_core.canonical.regions import lip_shape_size
+from s2l_core.canonical.view import choose_canonical
 from s2l_core.events import Report
 from s2l_core.footage import prepare
 from s2l_core.jobs import Media, TrainJob
 from s2l_core.model.speaker import SpeakerModel
-from s2l_core.regions import lip_shape_size
 from s2l_core.training.depth import learn_depth
 from s2l_core.training.presets import PRESETS
 

@@ -27,7 +27,8 @@ import numpy as np
 import pytest
 
 from s2l_core import cli, errors
-from s2l_core.canonical import choose_canonical
+from s2l_core.canonical.regions import lip_shapes
+from s2l_core.canonical.view import choose_canonical
 from s2l_core.footage import prepare
 from s2l_core.jobs import Media, TrainJob, to_document
 from s2l_core.media.audio import SPEECH_RATE, read_speech
@@ -35,7 +36,6 @@ from s2l_core.media.video import read_frames
 from s2l_core.media.waveform import Waveform
 from s2l_core.media.writing import VideoWriter
 from s2l_core.model.speaker import SCHEMA_VERSION, SpeakerModel
-from s2l_core.regions import lip_shapes
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEAKER = ROOT / "demo" / "speaker.mp4"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from s2l_core.compositing import Placement, paste, soft_mask
+from s2l_core.canonical.compositing import Placement, paste, soft_mask
 from s2l_core.geometry.camera import Intrinsics, Rectangle
 from s2l_core.geometry.mapping import CanonicalView
 from s2l_core.model.blend import BlendNet, black_holes

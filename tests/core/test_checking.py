@@ -12,17 +12,17 @@ import cv2
 import numpy as np
 import pytest
 
-from s2l_core.checking import check
 from s2l_core.errors import Cancelled, FootageTooShort, NoFace, NoSound, SoundOfAnother
 from s2l_core.events import Event, Progress, Report
 from s2l_core.face.sharpness import measure_blur
 from s2l_core.footage import Footage, prepare
 from s2l_core.jobs import CheckJob, Media, OffsetJob
-from s2l_core.measuring import offset
 from s2l_core.media.audio import read_speech
 from s2l_core.media.waveform import Waveform
 from s2l_core.media.writing import VideoWriter
-from s2l_core.synchrony import find_offset, is_foreign, refuse_foreign
+from s2l_core.speech.synchrony import find_offset, is_foreign, refuse_foreign
+from s2l_core.verbs.check import check
+from s2l_core.verbs.offset import offset
 
 
 def write_wav(path: Path, speech: np.ndarray, rate: int = 16_000) -> Media:
@@ -99,7 +99,7 @@ def footage(shared_data: Path) -> Footage:
 @pytest.fixture
 def talking(footage: Footage, monkeypatch: pytest.MonkeyPatch) -> CheckJob:
     """Check that footage; its head is tracked once for all tests."""
-    monkeypatch.setattr("s2l_core.checking.prepare", lambda *arguments: footage)
+    monkeypatch.setattr("s2l_core.verbs.check.prepare", lambda *arguments: footage)
     return CheckJob(footage.media)
 
 
@@ -129,7 +129,7 @@ def test_sound_out_of_step_is_told_with_its_direction(talking: CheckJob, tmp_pat
 def test_the_offset_of_late_sound_is_measured_with_confidence(
     talking: CheckJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, footage: Footage
 ) -> None:
-    monkeypatch.setattr("s2l_core.measuring.prepare", lambda *arguments: footage)
+    monkeypatch.setattr("s2l_core.verbs.offset.prepare", lambda *arguments: footage)
     speech = read_speech(talking.footage)
     late = write_wav(tmp_path / "late.wav", np.concatenate([np.zeros(4000), speech]))
     result = offset(OffsetJob(talking.footage, late))
@@ -140,7 +140,7 @@ def test_the_offset_of_late_sound_is_measured_with_confidence(
 def test_no_offset_is_told_of_the_voice_of_somebody_else_or_of_seconds(
     talking: CheckJob, shared_data: Path, monkeypatch: pytest.MonkeyPatch, footage: Footage
 ) -> None:
-    monkeypatch.setattr("s2l_core.measuring.prepare", lambda *arguments: footage)
+    monkeypatch.setattr("s2l_core.verbs.offset.prepare", lambda *arguments: footage)
     stranger = str(shared_data / "audio/english_60s.wav")
     assert not offset(OffsetJob(talking.footage, Media(stranger)))["is_reliable"]
     with pytest.raises(FootageTooShort, match=r"share only 8\.0 s"):

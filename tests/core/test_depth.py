@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from s2l_core.canonical import CanonicalHead
+from s2l_core.canonical.view import CanonicalHead
 from s2l_core.geometry.camera import Intrinsics, Rectangle, make_pose
 from s2l_core.geometry.mapping import CanonicalView, canonical_from_observed, pixel_grid, sample
 from s2l_core.model.depth import CanonicalDepth, fit_depth, measure_confidence, photometric_error

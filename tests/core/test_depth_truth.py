@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks.posing.depth import DepthTruth, depth_errors
-from s2l_core.canonical import CanonicalFace, choose_canonical
+from s2l_core.canonical.view import CanonicalFace, choose_canonical
 from s2l_core.events import Report
 from s2l_core.footage import Footage, prepare
 from s2l_core.geometry.mapping import observed_to_canonical, pixel_grid, sample

@@ -11,14 +11,14 @@ import pytest
 import torch
 
 import s2l_core
-from s2l_core.canonical import CanonicalFace, CanonicalHead
-from s2l_core.description import judge
+from s2l_core.canonical.view import CanonicalFace, CanonicalHead
 from s2l_core.errors import SpeakerFileBroken
 from s2l_core.face.tracking import KnownHead
 from s2l_core.geometry.camera import Intrinsics, Rectangle
 from s2l_core.geometry.mapping import CanonicalView
 from s2l_core.jobs import DescribeJob, Media, TrainJob, to_document
 from s2l_core.model.speaker import SpeakerModel
+from s2l_core.verbs.describe import judge
 
 METRICS = {"mouth_psnr": 31.0, "mean_image_psnr": 27.0, "opening_correlation": 0.9, "lmd": None}
 KNOWN_HEAD = KnownHead(np.zeros((468, 3)), np.ones(100), np.ones(2), Intrinsics.centred(300.0, 128, 128), "take")

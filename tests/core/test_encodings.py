@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from s2l_core.compositing import lift
+from s2l_core.canonical.compositing import lift
 from s2l_core.errors import BadJob, CannotWrite
 from s2l_core.jobs import Encoding, Format, Media
 from s2l_core.media.audio import read_audio

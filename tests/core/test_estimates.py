@@ -11,19 +11,11 @@ import numpy as np
 import pytest
 
 import s2l_core
-from s2l_core import calibration as measuring
 from s2l_core.errors import BadJob, NotAVideo
-from s2l_core.estimates import (
-    PRESET_WORK,
-    Calibration,
-    estimate,
-    from_json,
-    from_values,
-    load_calibration,
-    to_json,
-)
+from s2l_core.estimates import PRESET_WORK, Calibration, estimate, from_json, from_values, load_calibration, to_json
 from s2l_core.jobs import CalibrateJob, CheckJob, DubJob, EstimateJob, Job, Media, TrainJob
 from s2l_core.training.presets import PRESETS
+from s2l_core.verbs import calibrate as measuring
 
 KNOWN = Calibration("0.1.0", "cpu", 0.009, 0.02, 0.035, 0.004)
 FOOTAGE = Media("take.mp4")

@@ -11,17 +11,17 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.trials.results import Results
-from s2l_core.canonical import CanonicalFace, CanonicalHead, choose_canonical
+from s2l_core.canonical.regions import lip_shape_size
+from s2l_core.canonical.view import CanonicalFace, CanonicalHead, choose_canonical
 from s2l_core.evaluation.baselines import Baselines
 from s2l_core.evaluation.drivers import Driver, Images, Indices, canonical_lips, ceiling, painted, real
-from s2l_core.evaluation.report import other_sounds
+from s2l_core.evaluation.held_out import other_sounds
 from s2l_core.evaluation.ruler import Ruler
 from s2l_core.footage import Footage, prepare
 from s2l_core.geometry.camera import Intrinsics, Rectangle
 from s2l_core.geometry.mapping import CanonicalView
 from s2l_core.jobs import Media
 from s2l_core.model.speaker import SpeakerModel
-from s2l_core.regions import lip_shape_size
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS, HELD_OUT = 10.0, (9.0, 9.8)

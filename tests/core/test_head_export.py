@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 import s2l_core
+from s2l_core.canonical.regions import lip_shape_size
 from s2l_core.errors import BadJob, CannotWrite, SpeakerWithoutDepth
 from s2l_core.face.layout import IBUG68
 from s2l_core.footage import prepare
 from s2l_core.geometry.camera import project
 from s2l_core.geometry.mapping import observed_from_canonical
-from s2l_core.head_mesh import head_mesh
+from s2l_core.head.mesh import head_mesh
 from s2l_core.jobs import HeadJob
 from s2l_core.model.speaker import SpeakerModel
-from s2l_core.regions import lip_shape_size
 
 from .conftest import EmbeddedHead
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from s2l_core.canonical.motion import Motion, head_mask, lip_jaw_mask, measure_motion, moving_parts
 from s2l_core.errors import CannotWrite
 from s2l_core.face.layout import IBUG68
 from s2l_core.geometry.camera import Intrinsics, make_pose, project
 from s2l_core.geometry.mapping import CanonicalView, canonical_from_observed, pixel_grid, sample
 from s2l_core.jobs import HeatmapJob, Media
-from s2l_core.motion import Motion, head_mask, lip_jaw_mask, measure_motion, moving_parts
-from s2l_core.mouth_heatmap import heatmap
+from s2l_core.verbs.heatmap import heatmap
 
 SPEAKER = Path(__file__).resolve().parents[2] / "demo" / "speaker.mp4"
 CAMERA = Intrinsics.centred(300.0, 128, 160)

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from s2l_core.errors import DeviceUnavailable
-from s2l_core.information import info
 from s2l_core.jobs import InfoJob
+from s2l_core.verbs.info import info
 from s2l_core.version import VERSION
 
 

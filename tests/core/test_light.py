@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
+from s2l_core.canonical.light import Light, Surroundings, fit_light, middles, relight
+from s2l_core.canonical.regions import mouth_boxes
 from s2l_core.footage import Footage, prepare
 from s2l_core.jobs import Media
-from s2l_core.light import Light, Surroundings, fit_light, middles, relight
 from s2l_core.media.audio import read_speech
 from s2l_core.model.speaker import SpeakerModel
-from s2l_core.occlusion import Explanation, MouthExplainer
-from s2l_core.regions import mouth_boxes
-from s2l_core.reliability import REASONS, find_reasons
-from s2l_core.rendering import MouthRenderer, speech_track
+from s2l_core.mouth.occlusion import Explanation, MouthExplainer
+from s2l_core.mouth.reliability import REASONS, find_reasons
+from s2l_core.mouth.rendering import MouthRenderer, speech_track
 
 from .conftest import CLIP
 

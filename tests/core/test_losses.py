@@ -7,10 +7,10 @@ from importlib import metadata
 import pytest
 import torch
 
-from s2l_core import losses
 from s2l_core.events import Event, Log, Report
-from s2l_core.losses import PAPER, Weights
+from s2l_core.training import losses
 from s2l_core.training.appearance import find_perception
+from s2l_core.training.losses import PAPER, Weights
 
 
 def pictures(*shape: int) -> torch.Tensor:

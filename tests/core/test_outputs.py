@@ -29,7 +29,6 @@ from demo.run import prepare_folder
 from s2l_core import cli, files
 from s2l_core.errors import CannotWrite, DiskFull, Speech2LipError
 from s2l_core.events import Event, Log, Report
-from s2l_core.face_finding import faces
 from s2l_core.files import reserved, temporary_folder, write_together, write_whole
 from s2l_core.jobs import (
     DescribeJob,
@@ -52,6 +51,7 @@ from s2l_core.media.raster import ColourTags
 from s2l_core.media.video import probe
 from s2l_core.media.waveform import Waveform
 from s2l_core.media.writing import VideoWriter
+from s2l_core.verbs.faces import faces
 
 from .conftest import CLIP
 

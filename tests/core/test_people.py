@@ -15,8 +15,6 @@ import pytest
 from numpy.typing import NDArray
 
 import s2l_core
-from s2l_core.checking import check
-from s2l_core.dubbing import dub
 from s2l_core.errors import BadJob, FootageTooShort, NoFace, RecognitionUnavailable
 from s2l_core.face import recognition
 from s2l_core.face.identity import OTHER, SAME, distance, is_clear, is_still
@@ -27,6 +25,8 @@ from s2l_core.jobs import CheckJob, DubJob, FacesJob, Media
 from s2l_core.media.video import read_frames
 from s2l_core.media.writing import VideoWriter
 from s2l_core.model.speaker import SpeakerModel
+from s2l_core.verbs.check import check
+from s2l_core.verbs.dub import dub
 
 from .conftest import CLIP, EmbeddedHead
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from s2l_core.dubbing import dub
+from s2l_core.canonical.regions import mouth_boxes
 from s2l_core.errors import NoFace
 from s2l_core.events import Report
 from s2l_core.footage import Footage, prepare
@@ -22,13 +22,13 @@ from s2l_core.media.audio import read_speech
 from s2l_core.media.video import read_frames
 from s2l_core.media.writing import VideoWriter
 from s2l_core.model.speaker import SpeakerModel
-from s2l_core.occlusion import MouthExplainer
-from s2l_core.regions import mouth_boxes
-from s2l_core.reliability import REASONS, fade, find_reasons, judge_frames
-from s2l_core.rendering import LipPaster
+from s2l_core.mouth.occlusion import MouthExplainer
+from s2l_core.mouth.reliability import REASONS, fade, find_reasons, judge_frames
+from s2l_core.mouth.rendering import LipPaster
 from s2l_core.speech.sources import LOG_MEL, open_source
 from s2l_core.training.clip import observe
 from s2l_core.training.starts import find_principal_lips
+from s2l_core.verbs.dub import dub
 
 from .conftest import EmbeddedHead
 

@@ -15,16 +15,17 @@ import torch
 from platformdirs import user_cache_path
 from torch import Tensor, nn
 
-from s2l_core import training
 from s2l_core.errors import Cancelled
 from s2l_core.events import Event, Log, Progress, Report
 from s2l_core.footage import Footage
 from s2l_core.jobs import Media, TrainJob
 from s2l_core.kept import Kept
-from s2l_core.losses import Weights
+from s2l_core.training import split
 from s2l_core.training.checkpoint import Checkpoint
 from s2l_core.training.loop import Loop, Stage, one_cycle
+from s2l_core.training.losses import Weights
 from s2l_core.training.presets import Preset
+from s2l_core.verbs import train as training
 
 SPEAKER = Path(__file__).resolve().parents[2] / "demo" / "speaker.mp4"
 FIRST, SECOND = "Learn first", "Learn second"
@@ -270,11 +271,11 @@ def test_another_training_does_not_go_on_from_it(
 def test_what_stops_early_is_watched_on_footage_of_its_own() -> None:
     times = np.arange(0, 100, 0.04) + 5
     footage = cast(Footage, SimpleNamespace(times=times, seconds=100.0, somebody_else=np.zeros(len(times), bool)))
-    split = training.split_footage(footage, early_stopping=True)
-    assert split["train"][1] + 1.0 <= split["watched"][0]
-    assert split["watched"][1] + 1.0 <= split["held_out"][0]
-    assert split["held_out"] == training.split_footage(footage)["held_out"]
-    assert split["held_out"][0] in footage.times
+    parts = split.split_footage(footage, early_stopping=True)
+    assert parts["train"][1] + 1.0 <= parts["watched"][0]
+    assert parts["watched"][1] + 1.0 <= parts["held_out"][0]
+    assert parts["held_out"] == split.split_footage(footage)["held_out"]
+    assert parts["held_out"][0] in footage.times
 
 
 @pytest.mark.parametrize(("gone_from", "gone_until"), [(0.0, 0.0), (80.0, 95.0), (60.0, 95.0)])
@@ -283,10 +284,10 @@ def test_training_watches_a_part_that_shows_the_face(gone_from: float, gone_unti
     track = SimpleNamespace(found=(times < gone_from) | (times >= gone_until))
     nobody = np.zeros(len(times), bool)
     footage = cast(Footage, SimpleNamespace(times=times, seconds=100.0, somebody_else=nobody, track=track))
-    before = training.split_footage(footage, early_stopping=True)
-    split = training.watch_faces(before, footage)
-    watched = (times >= split["watched"][0]) & (times < split["watched"][1])
+    before = split.split_footage(footage, early_stopping=True)
+    parts = split.watch_faces(before, footage)
+    watched = (times >= parts["watched"][0]) & (times < parts["watched"][1])
     assert track.found[watched].sum() >= 0.9 * 0.05 * track.found.sum()
-    assert split["train"][1] + 1.0 <= split["watched"][0]
-    assert split["held_out"] == before["held_out"]
-    assert gone_until or split == before
+    assert parts["train"][1] + 1.0 <= parts["watched"][0]
+    assert parts["held_out"] == before["held_out"]
+    assert gone_until or parts == before

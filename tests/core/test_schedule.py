@@ -16,7 +16,7 @@ from s2l_core.face.layout import MESH468
 from s2l_core.footage import Footage
 from s2l_core.jobs import Media
 from s2l_core.media.writing import VideoWriter
-from s2l_core.schedule import forth_and_back, frames_in_order, rest_of
+from s2l_core.mouth.schedule import forth_and_back, frames_in_order, rest_of
 
 RATES = [Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(50), Fraction(60)]
 

@@ -19,7 +19,6 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 import s2l_core
-from s2l_core.calibration import _estimate
 from s2l_core.cli import main
 from s2l_core.errors import BadJob, CannotWrite, FileMissing, NoSound, NotAVideo, Speech2LipError
 from s2l_core.estimates import Calibration
@@ -31,6 +30,7 @@ from s2l_core.media.pictures import write_picture
 from s2l_core.media.sequence import refuse_broken
 from s2l_core.media.video import probe, read_frames
 from s2l_core.media.writing import VideoWriter
+from s2l_core.verbs.calibrate import _estimate
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEAKER = ROOT / "demo" / "speaker.mp4"

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 import s2l_core
-from s2l_core.canonical import CanonicalFace, choose_canonical
+from s2l_core.canonical.regions import mouth_boxes
+from s2l_core.canonical.view import CanonicalFace, choose_canonical
 from s2l_core.evaluation.drivers import dub_driver
-from s2l_core.evaluation.report import open_span
+from s2l_core.evaluation.held_out import open_span
 from s2l_core.events import Report
 from s2l_core.footage import Footage, prepare
 from s2l_core.jobs import DubJob, Encoding, Media, TrainJob, from_document
 from s2l_core.media.video import read_frames
 from s2l_core.model.speaker import SpeakerModel
-from s2l_core.regions import mouth_boxes
-from s2l_core.rendering import BATCH
+from s2l_core.mouth.rendering import BATCH
 
 DEMO = Path(__file__).resolve().parents[2] / "demo" / "speaker.mp4"
 SECONDS = 20.0

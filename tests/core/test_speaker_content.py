@@ -21,12 +21,12 @@ from torch import Tensor
 
 import s2l_core
 from s2l_core import tensor_file
-from s2l_core.dub_frames import open_footage
 from s2l_core.errors import BadJob, FileMissing, SpeakerFileBroken, SpeakerFileForeign, Speech2LipError
 from s2l_core.events import Report
 from s2l_core.jobs import DescribeJob, EvaluateJob, Media, TrainJob, to_document
 from s2l_core.model.speaker import SpeakerModel, read_header, read_portrait
-from s2l_core.rendering import open_hearing
+from s2l_core.mouth.dub_frames import open_footage
+from s2l_core.mouth.rendering import open_hearing
 from s2l_core.speech import named_networks
 
 from .test_speaker_file import make_speaker
@@ -345,7 +345,7 @@ def test_a_speech_network_that_only_the_file_names_is_not_opened(
         opened.append(name)
         return type("Source", (), {"bands": 80})
 
-    monkeypatch.setattr("s2l_core.rendering.open_source", open_source)
+    monkeypatch.setattr("s2l_core.mouth.rendering.open_source", open_source)
     path = change(whole, tmp_path, lambda fields, tensors: fields.update(source=f"{theirs}#9"))
     speaker = SpeakerModel.load(path)
     with pytest.raises(BadJob, match="was not named on this machine"):

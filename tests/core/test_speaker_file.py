@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from s2l_core.canonical import CanonicalFace, CanonicalHead, to_tensors
+from s2l_core.canonical.view import CanonicalFace, CanonicalHead, to_tensors
 from s2l_core.errors import (
     BadJob,
     CannotWrite,
@@ -26,7 +26,7 @@ from s2l_core.jobs import Architecture
 from s2l_core.model import speaker as speaker_file
 from s2l_core.model.lip import ARCHITECTURES
 from s2l_core.model.speaker import SpeakerModel, read_header
-from s2l_core.rendering import speech_track
+from s2l_core.mouth.rendering import speech_track
 
 CAMERA = Intrinsics.centred(300.0, 128, 128)
 HEAD = KnownHead(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from s2l_core.geometry.camera import Array, head_angles, make_pose
-from s2l_core.trust import TrustRegion, seen_angles, trust_region
+from s2l_core.geometry.trust import TrustRegion, seen_angles, trust_region
 
 POSITION = [15.0, -20.0, 600.0]
 SQUARE = np.array([[-10.0, -5.0, 3.0], [10.0, -5.0, 0.0], [10.0, 5.0, -4.0], [-10.0, 5.0, 0.0], [0.0, 0.0, 1.0]])

@@ -13,7 +13,7 @@ from benchmarks.posing.depth import DepthTruth
 from benchmarks.posing.novel import find_origin, turn_about
 from benchmarks.posing.rows import Warper, planar
 from demo.speaker.views import TURNS
-from s2l_core.canonical import CanonicalHead
+from s2l_core.canonical.view import CanonicalHead
 from s2l_core.evaluation.metrics import psnr
 from s2l_core.face.tracking import HeadTrack
 from s2l_core.footage import Footage

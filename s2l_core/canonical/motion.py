@@ -1,0 +1,197 @@
+"""Where a head moves by itself: its motion with and without the pose, and what follows from it (paper section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import binary_fill_holes, distance_transform_edt, gaussian_filter, label, median_filter
+from torch import Tensor
+
+from ..events import Report
+from ..face.layout import LandmarkLayout
+from ..footage import Footage
+from ..geometry.camera import Intrinsics, Rectangle, project
+from ..geometry.mapping import CanonicalView, observed_to_canonical
+from ..kept import FORGETFUL, Rows
+
+Mask = NDArray[np.bool_]
+
+_NOISE = 0.01
+"""Motion that is as good as none: what compression leaves, in [0, 1] colours."""
+_BETTER = 0.25
+"""By how much in natural logarithms the motion must fall with the pose for a pixel to belong to the head."""
+_FAR_FROM_FACE, _BELOW_CHIN, _BESIDE, _RIM, _ROUNDED = 0.6, 0.12, 0.1, 0.02, 0.012
+"""Distances in square roots of the area of the landmarks' mesh: how far from it the head has certainly ended, how far
+below the mouth, how far from what goes with it, how far inside the mesh it is certain, and what is rounded."""
+_SECTORS = 180
+_LIVELY = 0.35
+"""Share of the lips' greatest motion with which a pixel around the mouth belongs to lips and jaw."""
+
+
+class Motion(NamedTuple):
+    """Mean absolute difference of frames from the canonical one, (h, w) in [0, 1] colours.
+
+    Attributes:
+        observed: As the frames are.
+        canonical: After O2C, which removes the motion of the head.
+    """
+
+    observed: NDArray[np.float32]
+    canonical: NDArray[np.float32]
+
+
+def read_pictures(
+    footage: Footage, wanted: Sequence[int], camera: Intrinsics, report: Report, rows: Rows | None = None
+) -> Tensor:
+    """Frames as a smaller camera sees them: float32 (n, 3, H, W) in [0, 1] colours.
+
+    Args:
+        footage: Where they are.
+        wanted: Which frames, in any order.
+        camera: Its image size is that of the pictures.
+        report: Told the phase ``"Look at the head"``.
+        rows: Where pictures are kept, those that were read before among them.
+    """
+    rows = rows or Rows(FORGETFUL, "pictures")
+    order, size = sorted(set(wanted)), (camera.width, camera.height)
+    last, first = order[-1], order[rows.count] if rows.count < len(order) else order[-1] + 1
+    for index, frame in enumerate(footage.frames(first) if first <= last else [], start=first):
+        if index > last:
+            break
+        report.progress("Look at the head", index, last)
+        if index in wanted:
+            rows.add(pictures=torch.from_numpy(cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA))[None])
+    places = torch.from_numpy(np.searchsorted(order, wanted))
+    return rows.all()["pictures"][places].permute(0, 3, 1, 2).float() / 255
+
+
+def measure_motion(reference: Tensor, pictures: Tensor, view: CanonicalView, poses: Tensor) -> Motion:
+    """The motion heat-map of section 3.
+
+    Args:
+        reference: (3, H, W) the canonical frame as the canonical camera sees it: of the size of ``view.intrinsics``.
+        pictures: (N, 3, H, W) other frames, likewise.
+        view: The canonical view.
+        poses: (N, 4, 4) camera_from_head of the other frames.
+    """
+    canonical = observed_to_canonical(pictures, view, view.intrinsics, poses)
+    original = crop(reference, view.rectangle)
+    before, after = (
+        (frames - original).abs().mean(dim=(0, 1)).cpu().numpy()
+        for frames in (crop(pictures, view.rectangle), canonical)
+    )
+    return Motion(before, after)
+
+
+def moving_parts(motion: Motion, view: CanonicalView, shape: NDArray[np.float64], layout: LandmarkLayout) -> Mask:
+    """What moves without the head, (h, w): the eyes, and :func:`lip_jaw_mask`."""
+    points = _in_rectangle(view, shape)
+    left, right = np.split(points[layout.eye_corners], 2)
+    return lip_jaw_mask(motion, view, shape, layout) | _eye(left, motion) | _eye(right, motion)
+
+
+def lip_jaw_mask(motion: Motion, view: CanonicalView, shape: NDArray[np.float64], layout: LandmarkLayout) -> Mask:
+    """Lips and jaw, (h, w): what moves without the head among the pixels around the mouth, in one convex
+    piece.
+
+    Where speech can move the face at all, the landmarks say; how far it does, the heat-map. The lips always belong.
+
+    Args:
+        motion: Of the view.
+        view: The canonical view.
+        shape: (P, 3) landmarks in head axes.
+        layout: Which landmark is which.
+    """
+    points = _in_rectangle(view, shape)
+    lips, eyes = points[layout.lips_outer], points[layout.eye_corners]
+    chin, width = points[layout.chin].mean(axis=0), np.ptp(lips[:, 0])
+    (left, top), (right, _) = lips.min(axis=0), lips.max(axis=0)
+    under_nose = top - 0.25 * (top - eyes[:, 1].max())
+    corners = [[left, under_nose], [right, under_nose], [left - 0.4 * width, top], [right + 0.4 * width, top]]
+    corners += [*(chin + [[-0.5 * width, 0], [0.5 * width, 0], [0, 0.15 * width]])]
+    reach = _fill(np.concatenate([lips, np.array(corners)]), motion.canonical.shape)
+    certain = _fill(lips, motion.canonical.shape)
+    heat = gaussian_filter(motion.canonical, 0.08 * width)
+    pieces, _ = label(((heat > _LIVELY * heat[certain].max()) & reach) | certain)
+    rows, columns = np.nonzero(np.isin(pieces, np.unique(pieces[certain])))
+    return _fill(np.stack([columns, rows], axis=-1) + 0.5, motion.canonical.shape)
+
+
+def head_mask(picture: NDArray[np.uint8], motion: Motion, mesh: Mask) -> Mask:
+    """Where the head is in the canonical view, (h, w), hair and ears included, without the neck.
+
+    What moves less after O2C goes with the head. Around the face the head ends about where such pixels do; where
+    exactly, GrabCut decides by the colours.
+
+    Args:
+        picture: (h, w, 3) the canonical view.
+        motion: Of the view.
+        mesh: (h, w) where the mesh of the landmarks is.
+    """
+    gain = np.log((_smooth(motion.canonical) + _NOISE) / (_smooth(motion.observed) + _NOISE))
+    size = np.sqrt(np.count_nonzero(mesh))
+    distance = distance_transform_edt(~mesh) / size
+    lower = np.arange(len(mesh))[:, None] > np.quantile(np.flatnonzero(mesh.any(axis=1)), 0.7)
+    neck = lower & (distance > _BELOW_CHIN)
+    around = _reach(mesh | ((gain < -_BETTER) & (distance < _FAR_FROM_FACE) & ~neck), mesh)
+    beside = distance_transform_edt(~around) < _BESIDE * size
+    labels = np.where(beside, cv2.GC_PR_BGD, cv2.GC_BGD).astype(np.uint8)
+    labels[around & (mesh | (gain < _BETTER))] = cv2.GC_PR_FGD
+    labels[neck] = cv2.GC_BGD
+    labels[distance_transform_edt(mesh) > _RIM * size] = cv2.GC_FGD
+    if np.isin(labels, (cv2.GC_BGD, cv2.GC_PR_BGD)).any():  # a close-up may hold nothing but the head
+        models = np.zeros((2, 1, 65))
+        cv2.setRNGSeed(0)
+        cv2.grabCut(picture[..., ::-1].copy(), labels, (0, 0, 0, 0), models[0], models[1], 5, cv2.GC_INIT_WITH_MASK)
+    found = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)) | mesh
+    pieces, _ = label((gaussian_filter(found.astype(np.float32), _ROUNDED * size) > 0.5) | mesh)
+    return np.asarray(binary_fill_holes(np.isin(pieces, np.unique(pieces[mesh]))), np.bool_)
+
+
+def _reach(marked: Mask, mesh: Mask) -> Mask:
+    """The convex hull of what is no farther from the middle of the mesh than the marked pixels in its direction."""
+    middle = np.argwhere(mesh).mean(axis=0)
+    rows, columns = np.indices(mesh.shape)
+    radius = np.hypot(rows - middle[0], columns - middle[1])
+    direction = np.arctan2(rows - middle[0], columns - middle[1])
+    sector = np.floor((direction / (2 * np.pi) + 0.5) * _SECTORS).astype(int) % _SECTORS
+    farthest = np.zeros(_SECTORS)
+    np.maximum.at(farthest, sector[marked], radius[marked])
+    inside = radius <= median_filter(farthest, _SECTORS // 18, mode="wrap")[sector]
+    rows, columns = np.nonzero(inside | mesh)
+    return _fill(np.stack([columns, rows], axis=-1) + 0.5, mesh.shape)
+
+
+def crop(pictures: Tensor, rectangle: Rectangle) -> Tensor:
+    """A rectangle of pictures (..., H, W)."""
+    rows = slice(rectangle.top, rectangle.top + rectangle.height)
+    return pictures[..., rows, rectangle.left : rectangle.left + rectangle.width]
+
+
+def _smooth(motion: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(gaussian_filter(motion, 1.0), np.float32)
+
+
+def _eye(corners: NDArray[np.float64], motion: Motion) -> Mask:
+    """An ellipse around an eye (2, 2), high enough for its lids."""
+    rows, columns = np.mgrid[: motion.canonical.shape[0], : motion.canonical.shape[1]] + 0.5
+    width = np.ptp(corners[:, 0])
+    x, y = corners.mean(axis=0)
+    return np.asarray(((columns - x) / (0.75 * width)) ** 2 + ((rows - y) / (0.5 * width)) ** 2 < 1, np.bool_)
+
+
+def _in_rectangle(view: CanonicalView, shape: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Landmarks (P, 2) in pixels of the view's rectangle."""
+    pixels = project(shape, view.pose.double().cpu().numpy(), view.intrinsics)
+    return pixels - [view.rectangle.left, view.rectangle.top]
+
+
+def _fill(points: NDArray[np.float64], size: tuple[int, ...]) -> Mask:
+    mask = np.zeros(size, np.uint8)
+    cv2.fillConvexPoly(mask, cv2.convexHull(np.round(points - 0.5).astype(np.int32)), [1.0])
+    return mask > 0

@@ -1,0 +1,167 @@
+"""What is taken from each observed frame: the region around the mouth, the canonical lips and the look of the face."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..face.layout import LandmarkLayout
+from ..face.tracking import HeadTrack
+from ..footage import Footage
+from ..geometry.camera import invert_pose, project, transform, unproject
+from ..geometry.mapping import CanonicalView, observed_to_canonical, pixel_grid, sample
+from .view import CanonicalFace
+
+_MARGIN = 2
+_STEP = 8
+"""Regions have sides of multiples of this many pixels, which Blend-Net halves three times."""
+
+
+@dataclass(frozen=True)
+class RegionPlan:
+    """Where the mouth region lies in each frame of a clip: N rectangles of one size.
+
+    Attributes:
+        corners: int (N, 2) left and top.
+        width: Pixels, a multiple of 8.
+        height: Pixels, a multiple of 8.
+    """
+
+    corners: NDArray[np.int64]
+    width: int
+    height: int
+
+    def cut(self, image: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
+        """The region (height, width, 3) of frame ``index``; where it leaves the image, the border is repeated."""
+        rows = np.clip(np.arange(self.height) + self.corners[index, 1], 0, image.shape[0] - 1)
+        columns = np.clip(np.arange(self.width) + self.corners[index, 0], 0, image.shape[1] - 1)
+        return image[rows[:, None], columns]
+
+    def put(self, image: NDArray[np.uint8], index: int, region: NDArray[np.uint8]) -> None:
+        """Write a region (height, width, 3) into frame ``index``, as far as it lies inside."""
+        left, top = self.corners[index]
+        x0, y0 = max(left, 0), max(top, 0)
+        x1, y1 = min(left + self.width, image.shape[1]), min(top + self.height, image.shape[0])
+        if x0 < x1 and y0 < y1:
+            image[y0:y1, x0:x1] = region[y0 - top : y1 - top, x0 - left : x1 - left]
+
+    def grids(self, indices: NDArray[np.integer], device: torch.device) -> Tensor:
+        """Pixel positions (B, height, width, 2) in the frames of the regions ``indices``."""
+        x = torch.arange(self.width, device=device) + 0.5
+        y = torch.arange(self.height, device=device) + 0.5
+        corners = torch.as_tensor(self.corners[indices], dtype=torch.float32, device=device)
+        return torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1) + corners[:, None, None]
+
+
+def plan_regions(face: CanonicalFace, track: HeadTrack) -> RegionPlan:
+    """Rectangles that hold the lip rectangle of every frame."""
+    outline = _rectangle_in_frames(face.lips, track)
+    corners, ends = np.floor(outline.min(axis=1)) - _MARGIN, np.ceil(outline.max(axis=1)) + _MARGIN
+    width, height = (int(-(-side // _STEP) * _STEP) for side in np.quantile(ends - corners, 0.99, axis=0))
+    middle = (corners + ends) / 2 - np.array([width, height]) / 2
+    return RegionPlan(np.round(middle).astype(np.int64), width, height)
+
+
+def mouth_boxes(face: CanonicalFace, track: HeadTrack) -> NDArray[np.float64]:
+    """Left, top, right, bottom (N, 4) of ``face.mouth_box`` in every frame."""
+    left, top, right, bottom = face.mouth_box
+    corners = _in_frames(face.lips, track, np.array([[left, top], [right, top], [left, bottom], [right, bottom]]))
+    return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+
+
+def lip_shapes(landmarks: NDArray[np.float32], track: HeadTrack, layout: LandmarkLayout) -> NDArray[np.float32]:
+    """The outlines of the lips without the motion of the head: (N, 2 L) millimetres, NaN without a face."""
+    lips = np.concatenate([layout.lips_outer, layout.lips_inner])
+    return without_head_motion(landmarks, track)[:, lips].reshape(len(landmarks), -1)
+
+
+def without_head_motion(landmarks: NDArray[np.float32], track: HeadTrack) -> NDArray[np.float32]:
+    """Where landmarks (N, P, 3) are in head axes, x and y: (N, P, 2) millimetres, NaN without a face.
+
+    Each is put at the depth of its typical place, which leaves its motion across the face.
+    """
+    depth = transform(track.shape, track.poses)[..., 2]
+    camera = unproject(landmarks[..., :2], depth, track.intrinsics)
+    return transform(camera, invert_pose(track.poses))[..., :2].astype(np.float32)
+
+
+def lip_shape_size(layout: LandmarkLayout) -> int:
+    """Numbers in a lip shape of a layout."""
+    return 2 * (len(layout.lips_outer) + len(layout.lips_inner))
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one frame shows.
+
+    Attributes:
+        region: uint8 (height, width, 3) the mouth region as the frame has it.
+        lips: float32 (3, h, w) the canonical lips, O2C.
+        surroundings: float32 (3, h', w') nose and cheeks in the canonical view.
+    """
+
+    region: NDArray[np.uint8]
+    lips: Tensor
+    surroundings: Tensor
+
+
+class Observer:
+    """Takes :class:`Observation` from the frames of one clip.
+
+    Args:
+        face: The canonical view.
+        footage: The clip.
+        device: Where to compute.
+    """
+
+    def __init__(self, face: CanonicalFace, footage: Footage, device: torch.device) -> None:
+        self.plan = plan_regions(face, footage.track)
+        self.poses = torch.tensor(footage.track.poses, dtype=torch.float32, device=device)
+        self.intrinsics = footage.track.intrinsics
+        self.face = face
+        self._device = device
+
+    def observe(self, image: NDArray[np.uint8], index: int) -> Observation:
+        """Look at frame ``index``, uint8 (H, W, 3)."""
+        picture = torch.from_numpy(image).to(self._device).permute(2, 0, 1)[None].float() / 255
+        pose = self.poses[index : index + 1]
+        lips, surroundings = (
+            observed_to_canonical(picture, view, self.intrinsics, pose)[0]
+            for view in (self.face.lips, self.face.surroundings)
+        )
+        return Observation(self.plan.cut(image, index), lips, surroundings)
+
+
+def regions_to_tensor(regions: Tensor) -> Tensor:
+    """uint8 (B, h, w, 3) as float32 (B, 3, h, w) in [0, 1]."""
+    return regions.permute(0, 3, 1, 2).float() / 255
+
+
+def sample_regions(regions: Tensor, corners: Tensor, pixels: Tensor) -> Tensor:
+    """Colours (B, 3, h, w) of frames at pixels (B, h, w, 2), taken from their regions.
+
+    Args:
+        regions: float32 (B, 3, H, W).
+        corners: (B, 2) left and top of the regions in their frames.
+        pixels: Positions in the frames.
+    """
+    return sample(regions, pixels - corners[:, None, None], padding="border")
+
+
+def _rectangle_in_frames(view: CanonicalView, track: HeadTrack) -> NDArray[np.float64]:
+    grid = pixel_grid(view.rectangle).numpy()
+    edge = np.concatenate([grid[0], grid[-1], grid[:, 0], grid[:, -1]])
+    return _in_frames(view, track, edge)
+
+
+def _in_frames(view: CanonicalView, track: HeadTrack, pixels: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Pixels (P, 2) of the canonical view in every frame, (N, P, 2)."""
+    columns = np.clip((pixels[:, 0] - view.rectangle.left).astype(int), 0, view.rectangle.width - 1)
+    rows = np.clip((pixels[:, 1] - view.rectangle.top).astype(int), 0, view.rectangle.height - 1)
+    depth = view.depth.cpu().numpy()[rows, columns]
+    head = transform(unproject(pixels, depth, view.intrinsics), invert_pose(view.pose.cpu().numpy()))
+    return project(head, track.poses, track.intrinsics)

@@ -1,0 +1,1 @@
+"""The head as a whole: its surface and what is behind it, moved and re-posed."""

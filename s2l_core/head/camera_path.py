@@ -1,0 +1,186 @@
+"""Paths of a camera: JSON as nerfstudio's viewer writes it, and where the camera is at any moment.
+
+::
+
+    {"render_width": 512, "render_height": 512, "fps": 25, "seconds": 8,
+     "camera_path": [{"camera_to_world": [16 numbers, row by row], "fov": 25, "aspect": 1}, ...]}
+
+The world is the footage's: its camera stands at the origin with an identity matrix and looks along -z, x is right, y is
+up (OpenGL's axes), and the unit is the metre. ``fov`` is the vertical field of view in degrees. Camera k is the view at
+k / fps seconds, and the path ends after ``seconds``; where one of the two is missing, it follows from the number of
+cameras. ``aspect`` is not read, for pixels are square and the size is given.
+
+One field is added to nerfstudio's: ``head_to_world`` beside ``camera_to_world`` places the head, which otherwise stays
+where the footage has it. A head with an identity rotation looks along +z, towards a camera that has one too.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.spatial.transform import Rotation, Slerp
+
+from .. import json_text, regular_files
+from ..errors import BadJob, CameraPathUnreadable, FileMissing
+from ..geometry.axes import poses_from_blender
+from ..geometry.camera import Array, Intrinsics, invert_pose
+from ..jobs import CameraView, is_rigid
+
+_LARGEST_FILE = 64_000_000
+_MOST_CAMERAS = 100_000
+_SECONDS = (1e-3, 36_000.0)
+_RATES = (1e-3, 1000.0)
+_FIELDS_OF_VIEW = (0.01, 179.9)
+
+
+@dataclass(frozen=True)
+class CameraPath:
+    """Cameras, one after the other.
+
+    Attributes:
+        width: Pixels of the pictures.
+        height: Pixels of the pictures.
+        times: (K,) seconds at which the cameras stand where they do, increasing from 0.
+        cameras: (K, 4, 4) world_from_camera, OpenCV's axes, millimetres; the world is the footage's camera.
+        fields_of_view: (K,) vertical degrees.
+        heads: (K, 4, 4) world_from_head, likewise, or None where the head stays as it is tracked.
+        seconds: Length of the path.
+    """
+
+    width: int
+    height: int
+    times: Array
+    cameras: Array
+    fields_of_view: Array
+    heads: Array | None
+    seconds: float
+
+    def camera_at(self, moment: float) -> Intrinsics:
+        """The camera at a moment in seconds; before the first and after the last, theirs."""
+        degrees = float(np.interp(moment, self.times, self.fields_of_view))
+        focal = self.height / (2 * math.tan(math.radians(degrees) / 2))
+        return Intrinsics.centred(focal, self.width, self.height)
+
+    def camera_from_world_at(self, moment: float) -> Array:
+        """Where the footage's camera stands as the camera sees it at a moment in seconds, (4, 4)."""
+        return invert_pose(_between(self.times, self.cameras, moment))
+
+    def world_from_head_at(self, moment: float, tracked: Array) -> Array:
+        """Where the head is at a moment in seconds, (4, 4), if the footage has it at ``tracked``."""
+        return tracked if self.heads is None else _between(self.times, self.heads, moment)
+
+
+def read_camera_path(path: str) -> CameraPath:
+    """Read a camera path; nothing in the file is trusted.
+
+    Raises:
+        FileMissing: There is no such file.
+        CameraPathUnreadable: It is something else, or lacks something.
+    """
+    if not regular_files.is_file(path):
+        raise FileMissing(f"There is no file {path}.")
+    try:
+        if Path(path).stat().st_size > _LARGEST_FILE:
+            raise CameraPathUnreadable(f"{path} is too large to be a camera path.")
+        document = json_text.read(path, _LARGEST_FILE)
+    except OSError as error:
+        raise FileMissing(f"{path} cannot be read: {error.strerror}.", "Check the permissions of the file.") from error
+    except ValueError:
+        raise CameraPathUnreadable(f"{path} is not valid JSON.") from None
+    try:
+        return parse_camera_path(document)
+    except CameraPathUnreadable as error:
+        raise CameraPathUnreadable(f"{path} cannot be followed: {error.message}") from None
+
+
+def parse_camera_path(document: Any) -> CameraPath:
+    """The path that a JSON document describes.
+
+    Raises:
+        CameraPathUnreadable: With a sentence that says what is wrong, and at which camera.
+    """
+    if not isinstance(document, dict):
+        raise CameraPathUnreadable("It must be a JSON object.")
+    entries = document.get("camera_path")
+    if not isinstance(entries, list) or not 1 <= len(entries) <= _MOST_CAMERAS:
+        raise CameraPathUnreadable(f"camera_path must be a list of 1 to {_MOST_CAMERAS} cameras.")
+    if not all(isinstance(entry, dict) for entry in entries):
+        raise CameraPathUnreadable("Each camera must be a JSON object.")
+    with_head = ["head_to_world" in entry for entry in entries]
+    if any(with_head) and not all(with_head):
+        raise CameraPathUnreadable(f"Camera {with_head.index(False)} lacks head_to_world, which others have.")
+    width, height = _size(document)
+    fields = [_number(entry, "fov", _FIELDS_OF_VIEW, f"Camera {place}: ") for place, entry in enumerate(entries)]
+    times, seconds = _times(document, len(entries))
+    return CameraPath(
+        width=width,
+        height=height,
+        times=times,
+        cameras=_matrices(entries, "camera_to_world"),
+        fields_of_view=np.array(fields),
+        heads=_matrices(entries, "head_to_world") if all(with_head) else None,
+        seconds=seconds,
+    )
+
+
+def _size(document: dict[str, Any]) -> tuple[int, int]:
+    """Width and height; the same are allowed as for a job."""
+    width, height = (document.get(name) for name in ("render_width", "render_height"))
+    if type(width) is not int or type(height) is not int:
+        raise CameraPathUnreadable("render_width and render_height must be whole numbers.")
+    try:
+        CameraView(1.0, 1.0, 0.0, 0.0, width, height)
+    except BadJob as error:
+        raise CameraPathUnreadable(error.message, error.hint) from None
+    return width, height
+
+
+def _times(document: dict[str, Any], count: int) -> tuple[Array, float]:
+    """When each camera stands where it does, and when the path ends."""
+    if "fps" not in document and "seconds" not in document:
+        raise CameraPathUnreadable("It has neither fps nor seconds.")
+    seconds = _number(document, "seconds", _SECONDS) if "seconds" in document else None
+    rate = _number(document, "fps", _RATES) if "fps" in document else count / (seconds or 1.0)
+    if (length := seconds or count / rate) > _SECONDS[1]:
+        raise CameraPathUnreadable(f"It lasts {length:g} s; the limit is {_SECONDS[1]:g} s.")
+    return np.arange(count) / rate, length
+
+
+def _number(fields: dict[str, Any], name: str, bounds: tuple[float, float], where: str = "") -> float:
+    value, (least, largest) = fields.get(name), bounds
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= largest:
+        raise CameraPathUnreadable(f"{where}{name} must be a number between {least:g} and {largest:g}.")
+    return float(value)
+
+
+def _matrices(entries: list[dict[str, Any]], name: str) -> Array:
+    """The matrices of that name, in the library's axes."""
+    for place, entry in enumerate(entries):
+        values = entry.get(name)
+        if not isinstance(values, list) or not all(value is None or type(value) in (int, float) for value in values):
+            raise CameraPathUnreadable(f"Camera {place} must have {name}, a list of 16 numbers.")
+        try:
+            rigid = is_rigid(tuple(map(float, values)))
+        except (OverflowError, TypeError):  # a number that is not finite is None
+            rigid = False
+        if not rigid:
+            raise CameraPathUnreadable(f"{name} of camera {place} is not a rigid 4 x 4 matrix, row by row.")
+    return poses_from_blender(np.array([entry[name] for entry in entries], np.float64).reshape(-1, 4, 4))
+
+
+def _between(times: Array, poses: Array, moment: float) -> Array:
+    """The pose at a moment: rotations turn at constant speed from one to the next, positions go straight."""
+    after = int(np.clip(np.searchsorted(times, moment), 1, len(times) - 1)) if len(times) > 1 else 0
+    before = max(after - 1, 0)
+    if before == after:
+        return poses[0]
+    share = float(np.clip((moment - times[before]) / (times[after] - times[before]), 0.0, 1.0))
+    ends = poses[[before, after]]
+    pose = np.eye(4)
+    pose[:3, :3] = Slerp([0.0, 1.0], Rotation.from_matrix(ends[:, :3, :3]))(share).as_matrix()
+    pose[:3, 3] = (1 - share) * ends[0, :3, 3] + share * ends[1, :3, 3]
+    return pose

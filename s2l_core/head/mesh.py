@@ -1,0 +1,100 @@
+"""The learned depth of a head as a mesh: a grid of vertices with a clean border."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import binary_fill_holes, gaussian_filter, label, map_coordinates
+
+from ..canonical.view import CanonicalHead
+from ..geometry.camera import Array, invert_pose, transform, unproject
+
+Mask = NDArray[np.bool_]
+
+_LEAST_SIDE = 256
+_SMOOTHED = 1.5
+"""Canonical pixels of the Gaussian that rounds the outline of the mask."""
+_STEPS = 3
+_FARTHEST = 2.0
+"""Cells by which a vertex of the border may be moved."""
+
+
+class HeadMesh(NamedTuple):
+    """A grid of vertices; four neighbours that all belong to the head are a face of the mesh.
+
+    Attributes:
+        vertices: float64 (h, w, 3) in head axes, millimetres; h and w are 256 or more.
+        mask: bool (h, w), which vertices belong to the head. Those of the border lie on its outline.
+        confidence: float32 (h, w) in [0, 1].
+        uv: float32 (h, w, 2) in the canonical picture: across in shares of its width, up in shares of its height.
+    """
+
+    vertices: Array
+    mask: Mask
+    confidence: NDArray[np.float32]
+    uv: NDArray[np.float32]
+
+
+def head_mesh(head: CanonicalHead) -> HeadMesh:
+    """The mesh of a head, finer than its depth and as smooth."""
+    view, camera = head.view, head.view.intrinsics
+    depth, confidence = view.depth.cpu().double().numpy(), head.confidence.cpu().double().numpy()
+    inside = gaussian_filter(_in_one_piece(head.mask.cpu().numpy()).astype(np.float64), _SMOOTHED, mode="nearest")
+    finer = max(1, math.ceil(_LEAST_SIDE / min(depth.shape)))
+    rows, columns = (np.indices([finer * length for length in depth.shape]) + 0.5) / finer - 0.5
+    places = np.stack([rows, columns])  # in pixels of the depth, of which the first has its centre at 0
+    mask = _without_loose_vertices(_sample(inside, places) > 0.5)
+    border = mask & ~_surrounded(mask)
+    places[:, border] = _on_outline(places[:, border], inside, _FARTHEST / finer)
+
+    pixels = places[::-1].transpose(1, 2, 0) + 0.5 + [view.rectangle.left, view.rectangle.top]
+    points = unproject(pixels, _sample(depth, places), camera)
+    vertices = transform(points, invert_pose(view.pose.cpu().double().numpy()))
+    uv = pixels / [camera.width, camera.height] * [1, -1] + [0, 1]
+    trusted = map_coordinates(confidence, places, order=1, mode="nearest").clip(0.0, 1.0)
+    return HeadMesh(vertices, mask, trusted.astype(np.float32), uv.astype(np.float32))
+
+
+def _in_one_piece(mask: Mask) -> Mask:
+    """The largest piece of a mask, without holes."""
+    pieces, _ = label(mask)
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    return np.asarray(binary_fill_holes(pieces == sizes.argmax()), np.bool_)
+
+
+def _without_loose_vertices(mask: Mask) -> Mask:
+    """Only vertices that belong to a face."""
+    whole = mask[:-1, :-1] & mask[1:, :-1] & mask[:-1, 1:] & mask[1:, 1:]
+    kept = np.zeros_like(mask)
+    for rows in (slice(None, -1), slice(1, None)):
+        for columns in (slice(None, -1), slice(1, None)):
+            kept[rows, columns] |= whole
+    return kept
+
+
+def _surrounded(mask: Mask) -> Mask:
+    """Vertices with a face on all four sides, or with the edge of the picture there."""
+    padded = np.pad(mask, 1, mode="edge")
+    height, width = mask.shape
+    neighbours = [padded[row : row + height, column : column + width] for row in range(3) for column in range(3)]
+    return np.asarray(np.logical_and.reduce(neighbours))
+
+
+def _on_outline(places: Array, inside: Array, farthest: float) -> Array:
+    """Places (2, n) moved to where the smooth mask ``inside`` is one half, by Newton's method along its slope."""
+    slopes = np.gradient(inside)
+    start = places
+    for _ in range(_STEPS):
+        slope = np.stack([map_coordinates(along, places, order=1, mode="nearest") for along in slopes])
+        steepness = np.square(slope).sum(axis=0)
+        places = places + (0.5 - _sample(inside, places)) / np.maximum(steepness, 1e-9) * slope
+    far = np.linalg.norm(places - start, axis=0) > farthest
+    return np.where(far, start, places)
+
+
+def _sample(layer: Array, places: Array) -> Array:
+    return np.asarray(map_coordinates(layer, places, order=3, mode="nearest"))

@@ -1,0 +1,184 @@
+"""The background plate: what lies behind the head, gathered from the frames in which the head uncovers it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt, gaussian_filter1d
+
+from ..canonical.view import CanonicalHead
+from ..events import Report, checkpoint
+from ..footage import Footage
+from ..geometry.camera import Array, Intrinsics, project, unproject
+from ..geometry.mapping import pixel_grid
+from ..geometry.splatting import in_bands
+
+Picture = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+_FRAMES = 48
+_MEMORY = 400_000_000
+"""Bytes that the frames take at most."""
+_MARGIN, _MARGIN_AT_CHIN = 0.06, 0.02
+"""By which the head is taken for wider than its mask, in shares of its height: hair, blur, errors of the pose. Below
+the chin there is the neck, of which as much as possible is wanted."""
+_CHIN = 0.25
+"""Share of the head's height that is the chin's."""
+_LEAST_SEEN = 3
+"""Frames that must show a pixel for its median to be known."""
+_ROWS = 64
+_BEHIND_FACE = 30.0
+"""Millimetres from the middle of the head's surface to the plate: about where the neck is, so that neck and shoulders,
+which are on the plate, stay with the head when the camera moves around it."""
+_CARRIED_ON = 0.4
+"""How far the border of what is known is carried on into the rest, in shares of that one's half width."""
+_HIDDEN = 256
+"""Sorts behind every colour."""
+
+
+@dataclass(frozen=True)
+class Plate:
+    """A picture that stands upright behind the head, parallel to the image of the footage's camera, and fills it.
+
+    Attributes:
+        picture: uint8 (H, W, 3) RGB, of the footage's size.
+        known: bool (H, W), where the head uncovered it; elsewhere it is filled smoothly from around.
+        depth_mm: Millimetres in front of the footage's camera at which it stands.
+    """
+
+    picture: Picture
+    known: Mask
+    depth_mm: float
+
+
+def make_plate(footage: Footage, head: CanonicalHead, report: Report | None = None) -> Plate:
+    """The median over time of what is not the head, in frames spread over the footage.
+
+    Args:
+        footage: With a tracked head.
+        head: Of that speaker.
+        report: Told the phase ``"Look behind the head"``.
+    """
+    report = report or Report()
+    camera, found = footage.track.intrinsics, np.flatnonzero(footage.track.found)
+    count = int(np.clip(_MEMORY // (3 * camera.width * camera.height), _LEAST_SEEN, _FRAMES))
+    chosen = found[np.unique(np.linspace(0, len(found) - 1, count).round().astype(int))]
+    outlines = _silhouettes(head, footage.track.poses[chosen], camera)
+    pictures = _read(footage, chosen, report)
+    size = (camera.width, camera.height)
+    hidden = np.stack([cv2.resize(outline, size, interpolation=cv2.INTER_NEAREST) for outline in outlines]) > 0
+
+    median, known = np.zeros_like(pictures[0]), np.zeros(hidden.shape[1:], bool)
+    for top in range(0, camera.height, _ROWS):
+        checkpoint()
+        rows = slice(top, top + _ROWS)
+        median[rows], known[rows] = _median(pictures[:, rows], hidden[:, rows])
+    return Plate(fill(median, known), known, _depth(footage, head))
+
+
+def fill(picture: Picture, known: Mask) -> Picture:
+    """What is not known of a picture filled smoothly: the border carried on, and the farther from it the more a mean.
+
+    Args:
+        picture: uint8 (H, W, 3) RGB.
+        known: bool (H, W).
+    """
+    if known.all() or not known.any():
+        return picture
+    distance, (rows, columns) = distance_transform_edt(~known, return_indices=True)
+    reach = _CARRIED_ON * float(distance.max())
+    carried = _smooth(picture[rows, columns].astype(np.float32), 0.2 * reach)
+    share = np.exp(-np.square(distance / reach))[..., None]
+    checkpoint()
+    filled = share * carried + (1.0 - share) * _surroundings(picture, known)
+    return np.where(known[..., None], picture, np.clip(filled.round(), 0, 255)).astype(np.uint8)
+
+
+def _smooth(picture: NDArray[np.float32], deviation: float) -> NDArray[np.float32]:
+    """A picture (H, W, 3) under a Gaussian of so many pixels, first down and then across, a part at a time."""
+    down, across = np.empty_like(picture), np.empty_like(picture)
+    for columns in in_bands(picture.shape[1], 4 * picture.shape[0]):
+        down[:, columns] = gaussian_filter1d(picture[:, columns], deviation, axis=0)
+    for rows in in_bands(picture.shape[0], 4 * picture.shape[1]):
+        across[rows] = gaussian_filter1d(down[rows], deviation, axis=1)
+    return across
+
+
+def _surroundings(picture: Picture, known: Mask) -> NDArray[np.float32]:
+    """Weighted means of what is known over ever larger surroundings, (H, W, 3)."""
+    layers: list[NDArray[Any]] = [np.dstack([picture * known[..., None], known]).astype(np.float32)]
+    while min(layers[-1].shape[:2]) > 1:
+        height, width = layers[-1].shape[:2]
+        layers.append(cv2.resize(layers[-1], (-(-width // 2), -(-height // 2)), interpolation=cv2.INTER_AREA))
+    below = layers[-1]
+    for layer in reversed(layers[:-1]):
+        below = cv2.resize(below, layer.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        below = layer + (1.0 - layer[..., 3:]) * below / np.maximum(below[..., 3:], 1e-6)
+    return np.asarray(below[..., :3] / np.maximum(below[..., 3:], 1e-6), np.float32)
+
+
+def _read(footage: Footage, chosen: NDArray[np.int64], report: Report) -> NDArray[np.uint8]:
+    """The chosen frames (n, H, W, 3); ``chosen`` ascends."""
+    pictures: list[Picture] = []
+    last = int(chosen[-1])
+    for index, frame in enumerate(footage.frames()):
+        report.progress("Look behind the head", index, max(last, 1))
+        if index == chosen[len(pictures)]:
+            pictures.append(frame.image)
+        if index == last:
+            break
+    return np.stack(pictures)
+
+
+def _silhouettes(head: CanonicalHead, poses: Array, camera: Intrinsics) -> list[Picture]:
+    """Where the head and a margin around it hide the background, each about as coarse as the canonical view, 0 or 1."""
+    view, mask = head.view, head.mask.cpu().numpy()
+    small = view.intrinsics
+    points = unproject(pixel_grid(view.rectangle).numpy()[mask], view.depth.cpu().numpy()[mask], small)
+    pose = view.pose.double().cpu().numpy()
+    points = (points - pose[:3, 3]) @ pose[:3, :3]
+    scale = np.array([small.width / camera.width, small.height / camera.height])
+    rows = np.flatnonzero(mask.any(axis=1))
+    height = float(np.ptp(rows))
+    above_chin = np.nonzero(mask)[0] < rows[-1] - _CHIN * height
+    silhouettes = []
+    for pixels in project(points, poses, camera) * scale:
+        checkpoint()
+        whole, upper = (_mark(marked, small) for marked in (pixels, pixels[above_chin]))
+        silhouettes.append(_widen(whole, _MARGIN_AT_CHIN * height) | _widen(upper, _MARGIN * height))
+    return silhouettes
+
+
+def _mark(pixels: Array, camera: Intrinsics) -> Picture:
+    """1 where pixels (n, 2) lie, elsewhere 0."""
+    columns, rows = np.floor(pixels).astype(int).T
+    inside = (columns >= 0) & (columns < camera.width) & (rows >= 0) & (rows < camera.height)
+    marked = np.zeros((camera.height, camera.width), np.uint8)
+    marked[rows[inside], columns[inside]] = 1
+    return marked
+
+
+def _widen(marked: Picture, margin: float) -> Picture:
+    """What is marked with a margin around it, which also closes the gaps between pixels."""
+    radius = 1 + round(margin)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return np.asarray(cv2.dilate(marked, disc), np.uint8)
+
+
+def _median(pictures: NDArray[np.uint8], hidden: Mask) -> tuple[Picture, Mask]:
+    """Median over frames (n, h, w, 3) of what is not hidden (n, h, w), and where enough frames show it."""
+    ordered = np.sort(np.where(hidden[..., None], np.uint16(_HIDDEN), pictures), axis=0)
+    seen = (~hidden).sum(axis=0)
+    middle = np.maximum(seen - 1, 0) // 2
+    median = np.take_along_axis(ordered, middle[None, ..., None], axis=0)[0]
+    known = seen >= min(_LEAST_SEEN, len(pictures))
+    return np.where(known[..., None], median, 0).astype(np.uint8), known
+
+
+def _depth(footage: Footage, head: CanonicalHead) -> float:
+    surface = float(head.view.depth[head.mask].median() - head.view.pose[2, 3])
+    return float(np.median(footage.track.poses[footage.track.found, 2, 3])) + surface + _BEHIND_FACE

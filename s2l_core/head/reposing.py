@@ -1,0 +1,177 @@
+"""Re-posing a head (paper section 5.4): a frame of the footage as another camera sees the head in it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..events import Report
+from ..footage import Footage
+from ..geometry.camera import Array, Intrinsics, Rectangle, invert_pose
+from ..geometry.splatting import Warped, in_bands, warp
+from ..model.blend import in_eights
+from ..model.speaker import SpeakerModel
+from .plate import Plate
+from .surface import HeadSurface
+from .texture import gather_texture
+
+_ABOVE, _BELOW = 0.06, 0.01
+"""By how much the head in a frame is taken for wider than it is where the plate replaces it, in shares of its height:
+so that no second contour is left, and so that the neck stays."""
+_CHIN = (0.75, 0.1)
+"""Where one becomes the other: from which share of the height, and over which."""
+_NOTHING = Rectangle(0, 0, 0, 0)
+
+
+class View(NamedTuple):
+    """What a camera sees.
+
+    Attributes:
+        colours: float32 (h, w, 3) gamma-coded RGB in [0, 1], not multiplied by alpha.
+        alpha: float32 (h, w) in [0, 1].
+        depth: float32 (h, w) millimetres along the camera's z axis, 0 where there is no head.
+        mask: float32 (h, w) in [0, 1], how much of each pixel the head covers.
+    """
+
+    colours: NDArray[np.float32]
+    alpha: NDArray[np.float32]
+    depth: NDArray[np.float32]
+    mask: NDArray[np.float32]
+
+
+class HeadRenderer:
+    """Shows the head in frames of one clip to other cameras.
+
+    Args:
+        speaker: On the device to compute on.
+        footage: The clip.
+        plate: What lies behind the head in it.
+        blending: Whether holes are painted by Blend-Net; without it they get the head's mean colours.
+        report: Told the phase ``"Look at the head"``.
+    """
+
+    def __init__(
+        self,
+        speaker: SpeakerModel,
+        footage: Footage,
+        plate: Plate,
+        blending: bool = True,
+        report: Report | None = None,
+    ) -> None:
+        self._footage = footage
+        self.plate = plate
+        self._blend = speaker.head_blend if blending else None
+        self._surface = HeadSurface(speaker.face.head)
+        gather_texture(self._surface, footage, report=report)
+
+    @torch.no_grad()
+    def render(
+        self,
+        image: NDArray[np.uint8],
+        index: int,
+        camera: Intrinsics,
+        pose: Array,
+        background: bool = True,
+        camera_from_footage: Array | None = None,
+    ) -> View:
+        """A frame as another camera sees it.
+
+        Args:
+            image: uint8 (H, W, 3), the frame.
+            index: Which frame of the footage it is.
+            camera: The new camera.
+            pose: (4, 4) camera_from_head in the new view.
+            background: Whether what is behind the head is shown; without it alpha is the head's mask.
+            camera_from_footage: (4, 4) where the footage's camera is for the new one, and with it what is behind the
+                head; None means that they are one.
+        """
+        found = bool(self._footage.track.found[index])
+        box = self._surface.rectangle(camera, pose) if found else _NOTHING
+        rows, columns = slice(box.top, box.top + box.height), slice(box.left, box.left + box.width)
+        colours, depth, mask = (np.zeros((camera.height, camera.width, *rest), np.float32) for rest in ((3,), (), ()))
+        silhouette = None
+        if box.width and box.height:
+            frame = torch.from_numpy(image).to(self._surface.front.device).permute(2, 0, 1)[None].float() / 255
+            warped = self._warp(frame, index, camera.cropped(box), pose)
+            colours[rows, columns] = self._paint(warped)[0].permute(1, 2, 0).cpu().numpy()
+            mask[rows, columns] = warped.sight.coverage[0].cpu().numpy()
+            depth[rows, columns] = warped.sight.depth[0].cpu().numpy()
+            silhouette = warped.source[0].cpu().numpy()
+        depth *= mask > 0
+        if not background:
+            return View(colours, mask, depth, mask)
+        behind = self._behind(image, silhouette)
+        seen = _homography(self._footage.track.intrinsics, camera, camera_from_footage, self.plate.depth_mm)
+        for rows in in_bands(camera.height, camera.width):
+            shown = _warped(behind, seen, rows, camera.width)
+            colours[rows] = shown + mask[rows, :, None] * (colours[rows] - shown)
+        return View(colours, np.ones_like(mask), depth, mask)
+
+    def _warp(self, frame: Tensor, index: int, camera: Intrinsics, pose: Array) -> Warped:
+        track = self._footage.track
+        old, new = (torch.tensor(matrix, dtype=torch.float32)[None].to(frame) for matrix in (track.poses[index], pose))
+        return warp(self._surface, frame, track.intrinsics, old, camera, new)
+
+    def _paint(self, warped: Warped) -> Tensor:
+        """The head without holes (1, 3, h, w)."""
+        merged = torch.lerp(warped.sight.colours, warped.pictures, warped.seen[:, None])
+        if self._blend is None:
+            return merged
+        return in_eights(self._blend, merged, warped.holes[:, None]).clamp(0, 1)
+
+    def _behind(self, image: NDArray[np.uint8], silhouette: NDArray[np.float32] | None) -> NDArray[np.float32]:
+        """What is behind the head in a frame: the frame, with the plate where the head is in it."""
+        picture = image.astype(np.float32) / 255
+        if silhouette is not None:
+            plate = self.plate.picture.astype(np.float32) / 255
+            picture += _hidden(silhouette)[..., None] * (plate - picture)
+        return picture
+
+
+def _warped(picture: NDArray[np.float32], seen: Array, rows: slice, width: int) -> NDArray[np.float32]:
+    """Some rows of a view whose pixels show those of a picture (H, W, 3) that ``seen`` (3, 3) takes them to."""
+    down = np.eye(3)
+    down[1, 2] = rows.start
+    size, how = (width, rows.stop - rows.start), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    warped = cv2.warpPerspective(picture, seen @ down, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(warped, np.float32)
+
+
+def _hidden(silhouette: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Where the plate replaces a frame (H, W): the head's silhouette with a margin, which is narrow at the chin."""
+    rows = np.flatnonzero((silhouette > 0).any(axis=1))
+    if not len(rows):
+        return silhouette
+    height = float(np.ptp(rows)) + 1
+    above, below = (_widened(silhouette, 1 + round(share * height)) for share in (_ABOVE, _BELOW))
+    lower = np.clip(((np.arange(len(silhouette)) - rows[0]) / height - _CHIN[0]) / _CHIN[1], 0, 1)
+    return above + (below - above) * lower[:, None].astype(np.float32)
+
+
+def _widened(silhouette: NDArray[np.float32], radius: int) -> NDArray[np.float32]:
+    """A silhouette (H, W) and a margin of some pixels around it, with a soft edge."""
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return np.asarray(cv2.GaussianBlur(cv2.dilate(silhouette, disc), (0, 0), radius / 3), np.float32)
+
+
+def _homography(footage: Intrinsics, camera: Intrinsics, pose: Array | None, depth: float) -> Array:
+    """Takes pixels of a camera to those of the footage's that show the same point of the plate, with centres of pixels
+    at whole numbers.
+
+    Args:
+        footage: The footage's camera, at the world's origin.
+        camera: The new camera.
+        pose: (4, 4) camera_from_footage; None means that both are one.
+        depth: Millimetres from the footage's camera to the plate.
+    """
+    place = np.eye(4) if pose is None else invert_pose(pose)
+    rotation, position = place[:3, :3], place[:3, 3]
+    onto_plate = (depth - position[2]) * np.eye(3) + np.outer(position, [0, 0, 1])
+    to_centre, from_centre = np.eye(3), np.eye(3)
+    to_centre[:2, 2], from_centre[:2, 2] = 0.5, -0.5
+    return from_centre @ footage.matrix @ onto_plate @ rotation @ np.linalg.inv(camera.matrix) @ to_centre

@@ -1,0 +1,57 @@
+"""A speaker's head in footage of that speaker: what the verbs that move it start from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..canonical.view import CanonicalHead
+from ..device import choose_device
+from ..errors import SpeakerWithoutDepth
+from ..events import Report
+from ..footage import Footage, prepare
+from ..geometry.trust import TrustRegion, seen_angles, trust_region
+from ..jobs import HeadJob, PoseJob, RenderJob
+from ..model.speaker import SpeakerModel
+from .plate import Plate, make_plate
+
+
+@dataclass(frozen=True)
+class HeadScene:
+    """A head, and what it moves in.
+
+    Attributes:
+        speaker: With a learned depth of the head.
+        footage: Of that speaker.
+        plate: What lies behind the head in the footage.
+        region: Where poses of the head are trusted.
+    """
+
+    speaker: SpeakerModel
+    footage: Footage
+    plate: Plate
+    region: TrustRegion
+
+    @property
+    def head(self) -> CanonicalHead:
+        return self.speaker.face.head
+
+
+def open_scene(job: HeadJob | PoseJob | RenderJob, report: Report) -> HeadScene:
+    """Load the speaker of a job, look at its footage, and gather the plate.
+
+    Raises:
+        SpeakerWithoutDepth: The speaker's footage told nothing about the depth of the head.
+        BadJob: The speaker was trained with a different landmark model.
+        Speech2LipError: As :meth:`SpeakerModel.load` and :func:`s2l_core.footage.prepare`.
+    """
+    device = choose_device(job.device)
+    speaker = SpeakerModel.load(job.speaker_path, device)
+    head = speaker.face.head
+    if not (head.mask.any() and head.confidence[head.mask].any()):
+        raise SpeakerWithoutDepth(f"{job.speaker_path} holds no learned depth of the head.")
+    footage = prepare(
+        job.footage, job.landmarks, device.type, report, known=speaker.known_head, identity=speaker.identity
+    )
+    angles = seen_angles(footage.track.poses[footage.track.found])
+    region = trust_region(angles, float(head.confidence[head.mask].mean()))
+    return HeadScene(speaker, footage, make_plate(footage, head, report), region)

@@ -1,0 +1,193 @@
+"""The surface of a head: the canonical depth in front, and carried on behind its outline, where heads are round."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt, gaussian_filter, gaussian_filter1d, map_coordinates
+from torch import Tensor
+from torch.nn import functional
+
+from ..canonical.view import CanonicalHead
+from ..errors import HeadOutOfView
+from ..geometry.camera import Array, Intrinsics, Rectangle, invert_pose, project, transform, unproject
+from ..geometry.mapping import pixel_grid
+from ..geometry.splatting import Points, in_bands
+
+_OUTLINE = 0.4
+"""Share of the smoothed mask from which a pixel is the head: a little outside, so that its soft rim is kept."""
+_SMOOTH = 1.5
+"""Pixels of the canonical view over which the outline is rounded."""
+_FINE = 4
+"""By how much finer than the mask the outline is traced."""
+_INSIDE = 0.5
+"""Pixels from the outline to where its depth is taken."""
+_RIM, _DROP = 0.06, 0.2
+"""In radii of the head: how far from its outline the surface begins to turn away, and how far back it goes until there.
+The learned depth is too smooth to do so within a few pixels."""
+_ALONG = 6.0
+"""Pixels along the outline over which that depth is smoothed."""
+_STEPS, _ARC = 16, 65.0
+"""Rows of points behind the outline, and the degrees through which they go round."""
+_BACK, _INWARDS = 1.0, 0.8
+"""Half axes of the ellipse on which they lie, in radii of the head."""
+_MARGIN, _BLOCK = 8, 8
+"""Pixels around the head in a picture, and by how many of them its part is rounded."""
+_SPACING = 0.75
+"""Pixels between points at most, where the surface faces the camera; where it turns away they come farther apart, which
+the z-buffer bears."""
+_CLOSE = 8
+"""Points between those of the head, in each direction, from which what is not in the picture is left out."""
+_MOST_POINTS, _POINTS_OF_PIXEL = 20_000_000, 16
+"""In a picture, beside those that each of its pixels may have."""
+
+
+class HeadSurface:
+    """Points of a head in two grids: the *front*, which the canonical view sees, and the *side*, rows of points that go
+    on from its outline backwards and inwards on an ellipse.
+
+    Args:
+        head: With its depth.
+
+    Attributes:
+        front: (3, h, w) in head axes, millimetres.
+        inside: float (h, w), how much of each pixel is the head.
+        side: (3, rows, n) in head axes; the first row is the outline, the last column its first one again.
+        front_colours, side_colours: (3, h, w) and (3, rows, n) in [0, 1]; at first grey.
+        front_normals, side_normals: (3, h, w) and (3, rows, n) of length 1, outwards.
+    """
+
+    def __init__(self, head: CanonicalHead) -> None:
+        view, device = head.view, head.view.depth.device
+        head_from_camera = invert_pose(view.pose.double().cpu().numpy())
+        depth = view.depth.double().cpu().numpy() + _roundness(head)
+        soft = gaussian_filter(head.mask.cpu().numpy().astype(np.float64), _SMOOTH)
+        front = unproject(pixel_grid(view.rectangle).numpy(), depth, view.intrinsics)
+        side = _behind_outline(head, depth, soft)
+
+        def stored(points: NDArray[np.float64]) -> Tensor:
+            return torch.tensor(transform(points, head_from_camera), dtype=torch.float32, device=device).movedim(-1, 0)
+
+        self.front, self.side = stored(front), stored(side)
+        self.inside = torch.tensor(soft, dtype=torch.float32, device=device)
+        self.front_colours, self.side_colours = torch.full_like(self.front, 0.5), torch.full_like(self.side, 0.5)
+        self.front_normals, self.side_normals = _normals(self.front), _normals(self.side)
+        self._spacing = float((self.front[:, 1:, 1:] - self.front[:, :-1, :-1]).norm(dim=0).median()) / math.sqrt(2)
+
+    def points(self, camera: Intrinsics, poses: Tensor) -> Points:
+        """See :class:`s2l_core.geometry.splatting.Surface`. Of a head that is seen from very near, only the part that
+        the camera sees.
+
+        Raises:
+            HeadOutOfView: That part is so small that the head tells nothing of it.
+        """
+        nearest = float(poses[:, 2, 3].min()) - float(self.front.norm(dim=0)[self.inside > _OUTLINE].max())
+        apart = camera.fx * self._spacing / max(nearest, 1.0)
+        finer = max(1, math.ceil(apart / _SPACING))
+        front = torch.cat([self.front, self.front_normals, self.front_colours, self.inside[None]])
+        side = torch.cat([self.side, self.side_normals, self.side_colours])
+        if finer > _CLOSE:
+            front, side = (_within_sight(grid, camera, poses, 2 * _SPACING * finer) for grid in (front, side))
+            points = (front[0].numel() + side[0].numel()) * finer**2
+            if points > _MOST_POINTS + _POINTS_OF_PIXEL * camera.width * camera.height:
+                raise HeadOutOfView("The camera shows too small a part of the head.", "Use a shorter focal length.")
+        kept = [part[:9, part[9] > _OUTLINE] for part in _finer(front, finer)]
+        kept += [part.flatten(1) for part in _finer(side, finer)]
+        return Points(*torch.cat(kept, dim=1).T.split(3, dim=1))
+
+    def rectangle(self, camera: Intrinsics, pose: Array) -> Rectangle:
+        """The part of a picture that shows the head in a pose camera_from_head (4, 4); it may be empty. It begins at
+        whole blocks of pixels, so that z-buffers of the part and of the picture have the same cells.
+        """
+        places = torch.cat([self.front[:, self.inside > _OUTLINE], self.side.flatten(1)], dim=1)
+        pixels = project(places.T.double().cpu().numpy(), pose, camera)
+        left, top = (max(0, math.floor((value - _MARGIN) / _BLOCK)) * _BLOCK for value in pixels.min(axis=0))
+        right, bottom = (math.ceil((value + _MARGIN) / _BLOCK) * _BLOCK for value in pixels.max(axis=0))
+        return Rectangle(left, top, max(0, min(right, camera.width) - left), max(0, min(bottom, camera.height) - top))
+
+
+def _normals(grid: Tensor) -> Tensor:
+    """Normals (3, h, w) of a grid of points, towards the side from which its columns run right and its rows down."""
+    across, down = torch.gradient(grid, dim=(2, 1))
+    return functional.normalize(torch.linalg.cross(down, across, dim=0), dim=0)
+
+
+def _finer(grid: Tensor, factor: int) -> Iterator[Tensor]:
+    """A grid (C, h, w) with more points between its own, in parts of some rows."""
+    height, width = ((length - 1) * factor + 1 for length in grid.shape[1:])
+    for rows in in_bands(grid.shape[1] - 1, width * factor):
+        part = grid[:, rows.start : rows.stop + 1]
+        size = [(part.shape[1] - 1) * factor + 1, width]
+        finer = functional.interpolate(part[None], size, mode="bilinear", align_corners=True)[0]
+        yield finer if rows.stop * factor + 1 == height else finer[:, :-1]  # the next part begins with the last row
+
+
+def _within_sight(grid: Tensor, camera: Intrinsics, poses: Tensor, margin: float) -> Tensor:
+    """The rows and columns of a grid (C, h, w) of points that a camera may see in any of the poses (B, 4, 4).
+
+    Args:
+        grid: Its first three channels are the places, in head axes.
+        camera: The camera.
+        poses: camera_from_head.
+        margin: Pixels around the picture, more than points are apart.
+    """
+    x, y, depth = (poses[:, :3, :3] @ grid[:3].flatten(1) + poses[:, :3, 3:]).unbind(1)
+    depth = depth.clamp(min=1.0)
+    across, down = camera.fx * x / depth + camera.cx, camera.fy * y / depth + camera.cy
+    inside = (across > -margin) & (across < camera.width + margin) & (down > -margin) & (down < camera.height + margin)
+    seen = inside.any(dim=0).reshape(grid.shape[1:])
+    if not seen.any():
+        return grid[:, :2, :2]
+    (top, bottom), (left, right) = (seen.any(dim=axis).nonzero()[[0, -1], 0].tolist() for axis in (1, 0))
+    return grid[:, max(0, top - 1) : bottom + 2, max(0, left - 1) : right + 2]
+
+
+def _radius(head: CanonicalHead) -> float:
+    """Of the head, in pixels of the canonical view."""
+    return math.sqrt(int(head.mask.sum()) / math.pi)
+
+
+def _roundness(head: CanonicalHead) -> NDArray[np.float64]:
+    """What brings the depth (h, w) back at the outline: millimetres, a quarter of an ellipse."""
+    mask, view, radius = head.mask.cpu().numpy(), head.view, _radius(head)
+    inner = distance_transform_edt(np.pad(mask, 1, mode="edge"))[1:-1, 1:-1] - 0.5
+    share = 1.0 - np.clip(inner / (_RIM * radius), 0.0, 1.0)
+    drop = _DROP * radius * float(view.depth[head.mask].median()) / view.intrinsics.fx
+    return np.asarray(drop * (1.0 - np.sqrt(1.0 - share**2)))
+
+
+def _behind_outline(head: CanonicalHead, depth: NDArray[np.float64], soft: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The side (rows, n, 3) in the axes of the canonical camera."""
+    view = head.view
+    outline, inwards = _outline(soft)
+    inner = outline + _INSIDE * inwards
+    rim = map_coordinates(depth, inner[:, ::-1].T - 0.5, order=1, mode="nearest")
+    rim = gaussian_filter1d(rim, _ALONG, mode="wrap")
+    pixels = outline + [view.rectangle.left, view.rectangle.top]
+    start = unproject(pixels, rim, view.intrinsics)
+    away = start / np.linalg.norm(start, axis=-1, keepdims=True)
+    towards = np.concatenate([inwards, np.zeros_like(rim)[:, None]], axis=-1)
+    towards -= (towards * away).sum(axis=-1, keepdims=True) * away
+    radius = _radius(head) * float(np.median(rim)) / view.intrinsics.fx
+    angle = np.radians(np.linspace(0.0, _ARC, _STEPS))[:, None, None]
+    side = start + radius * (_BACK * np.sin(angle) * away + _INWARDS * (1 - np.cos(angle)) * towards)
+    return np.concatenate([side, side[:, :1]], axis=1)
+
+
+def _outline(soft: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Points (n, 2) about a pixel apart around the head in the rectangle, and directions (n, 2) into it."""
+    padded = np.pad(soft, 1).astype(np.float32)
+    fine = cv2.resize(padded, None, fx=_FINE, fy=_FINE, interpolation=cv2.INTER_LINEAR)
+    contours, _ = cv2.findContours((fine > _OUTLINE).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    longest = max(contours, key=len)[:, 0].astype(np.float64)
+    smooth = gaussian_filter1d(longest, _SMOOTH * _FINE, axis=0, mode="wrap")[::_FINE]
+    outline = (smooth + 0.5) / _FINE - 1.0
+    ahead = np.roll(outline, -1, axis=0) - np.roll(outline, 1, axis=0)
+    normal = np.stack([-ahead[:, 1], ahead[:, 0]], axis=-1)
+    area = 0.5 * np.sum(outline[:, 0] * np.roll(outline[:, 1], -1) - np.roll(outline[:, 0], -1) * outline[:, 1])
+    return outline, math.copysign(1.0, area) * normal / np.linalg.norm(normal, axis=-1, keepdims=True).clip(1e-9)

@@ -1,0 +1,138 @@
+"""The frames of a dub: what is written by ``dub``, shown by ``preview`` and measured by ``evaluate``."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..canonical.compositing import lift
+from ..canonical.regions import lip_shape_size
+from ..errors import BadJob
+from ..events import Report, checkpoint
+from ..face.layout import LAYOUTS
+from ..footage import Footage, prepare
+from ..jobs import DubJob, Media, parse_rate
+from ..media.audio import SPEECH_RATE
+from ..media.mix import CONTEXT_SECONDS, Context
+from ..media.raster import Picture, with_change
+from ..model.speaker import SpeakerModel
+from ..speech.encoder import CODE_SECONDS
+from ..speech.features import speech_level
+from .reliability import REASONS, Reliability, judge_frame, judge_frames
+from .rendering import BATCH, MouthRenderer, rest_in_silence, speech_track
+from .schedule import frames_in_order, frames_to_show
+
+
+def open_footage(media: Media, landmarks: str, speaker: SpeakerModel, device: torch.device, report: Report) -> Footage:
+    """Footage to be dubbed: the speaker alone is followed in it, with the head that is known from training. It may show
+    no face at all; errors and phases as :func:`s2l_core.footage.prepare`.
+    """
+    if lip_shape_size(LAYOUTS[len(speaker.known_head.shape)]) != len(speaker.look.shape.mean):
+        raise BadJob(
+            "The speaker's lips were tracked with a different landmark model than the head.", "Train the speaker again."
+        )
+    return prepare(
+        media, landmarks, device.type, report, faceless=True, known=speaker.known_head, identity=speaker.identity
+    )
+
+
+class DubFrames:
+    """The n frames of one dub. Each follows from the job alone, whichever others are asked for.
+
+    Args:
+        job: What to say, in which footage.
+        speaker: Of the job, on the device to compute on.
+        footage: Of the job, with the head tracked as the speaker's.
+        speech: (s,) the voice of the job, mono at 16 kHz.
+        context: What the files of the voice hold around it.
+
+    Attributes:
+        footage: As given.
+        rate: Frames per second.
+        indices: int (n,) which frame of the footage each one shows.
+        voiced: How many of them speak; they come first.
+    """
+
+    def __init__(
+        self, job: DubJob, speaker: SpeakerModel, footage: Footage, speech: NDArray[np.float32], context: Context
+    ) -> None:
+        self.footage = footage
+        self.rate: Fraction = parse_rate(job.rate) if job.rate else footage.info.rate
+        self.indices, self.voiced = frames_to_show(job, footage, len(speech) / SPEECH_RATE, self.rate)
+        self._speaker, self._layer = speaker, job.encoding.layer
+        self._renderer = MouthRenderer(speaker, footage)
+        self._weights = np.ones(self.voiced, np.float32)
+        last = (self.voiced - 1) / float(self.rate)
+        level_db = speech_level(speech, context.powers)
+        heard = np.concatenate([context.before, speech, context.after])
+        track = speech_track(speaker, heard, level_db)
+        curves = job.silence_db, job.rest_strength
+        codes = rest_in_silence(speaker, track, heard, level_db, *curves, last, begin=CONTEXT_SECONDS)
+        self._codes = codes[round(CONTEXT_SECONDS / CODE_SECONDS) :]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def look(self, report: Report) -> Reliability:
+        """Look at the footage: from then on mouths are in its light, and are left alone where they cannot be replaced,
+        see :func:`s2l_core.mouth.reliability.judge_frames`.
+        """
+        shown = self.indices[: self.voiced]
+        judged, light = judge_frames(self._speaker, self.footage, shown, self.rate, report)
+        self._weights, self._renderer = judged.weights, MouthRenderer(self._speaker, self.footage, light)
+        return judged
+
+    def look_around(self, number: int, report: Report) -> str:
+        """As :meth:`look`, for one of the frames only: the reason why it keeps the footage's pixels, or nothing."""
+        if number >= self.voiced:
+            return ""
+        shown = self.indices[: self.voiced]
+        reason, light = judge_frame(self._speaker, self.footage, shown, int(shown[number]), report)
+        self._weights[number] = reason == 0
+        self._renderer = MouthRenderer(self._speaker, self.footage, light)
+        return REASONS[reason]
+
+    def read(self, frames: range) -> Iterator[Picture]:
+        """Some of the frames, as they are written, a few of them in memory at a time: whole pictures as the footage
+        stores them, or mouths with alpha.
+
+        Args:
+            frames: Which ones.
+        """
+        shown = frames_in_order(self.footage, self.indices[frames.start : frames.stop])
+        for first in range(frames.start, frames.stop, BATCH):
+            batch = list(itertools.islice(shown, min(BATCH, frames.stop - first)))
+            numbers = np.arange(first, first + len(batch))
+            images = self.dubbed([frame.image for frame in batch], numbers)
+            pictures = [with_change(frame.picture, frame.image, new) for frame, new in zip(batch, images, strict=True)]
+            if self._layer == "mouth":
+                shares = self._shares(numbers)
+                masks = self._renderer.masks(self.indices[numbers], shares, *images[0].shape[:2])
+                pictures = [
+                    lift(new, frame.picture, mask) for new, frame, mask in zip(pictures, batch, masks, strict=True)
+                ]
+            for picture in pictures:
+                checkpoint()
+                yield picture
+
+    def dubbed(self, images: Sequence[NDArray[np.uint8]], numbers: NDArray[np.integer]) -> list[NDArray[np.uint8]]:
+        """B of the frames as pictures for looking at, uint8 (H, W, 3), see :attr:`s2l_core.media.video.Frame.image`.
+
+        Args:
+            images: The footage's frames that they show.
+            numbers: (B,) which ones they are.
+        """
+        shares, indices = self._shares(numbers), self.indices[numbers]
+        if not shares.any():
+            return list(images)
+        codes = self._renderer.codes(images, indices, self._codes, numbers / float(self.rate))
+        return self._renderer.render(images, indices, codes, shares)
+
+    def _shares(self, numbers: NDArray[np.integer]) -> NDArray[np.float32]:
+        """How far the mouths of frames (B,) are replaced: those that do not speak keep theirs."""
+        return np.where(numbers < self.voiced, self._weights[np.minimum(numbers, self.voiced - 1)], np.float32(0))

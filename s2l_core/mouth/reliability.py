@@ -1,0 +1,208 @@
+"""Which frames show the mouth well enough to get new lips; the others keep their pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import binary_closing, binary_propagation, distance_transform_edt, median_filter
+
+from ..canonical.light import REACH_SECONDS, Light
+from ..events import Report
+from ..footage import Footage
+from ..geometry.trust import seen_angles
+from ..model.speaker import SpeakerModel
+from .occlusion import MouthExplainer
+
+REASONS = ("", "no face", "turned away", "occluded", "somebody else", "other light")
+"""Why a frame keeps its pixels, by number; the first one does not."""
+_NO_FACE, _TURNED_AWAY, _OCCLUDED, _SOMEBODY_ELSE, _OTHER_LIGHT = 1, 2, 3, 4, 5
+_IN_WORDS = {"no face": "without a face", "somebody else": "of somebody else", "other light": "in another light"}
+"""Reasons as they are said of a number of frames, where that differs."""
+
+_MOST_YAW, _MOST_PITCH = 35.0, 25.0
+"""Degrees from the canonical view beyond which too little of the mouth was learnt, or can be seen."""
+_OCCLUDED_FROM, _OCCLUDED_TO = 3.2, 2.2
+"""Times the clip's median misfit at which something is in front of the mouth, and at which it is gone again."""
+_LEAST_MISFIT, _MOST_MISFIT = 0.012, 0.03
+"""What counts as a clip's median: less is as good as that, and more means that the mouth is hidden for most of it."""
+_MOST_LIGHT_ERROR = 0.12
+"""Share of their level by which colours may be off from what the light makes of those that were learnt."""
+_FADE_SECONDS = 0.16
+_SHORTEST_SECONDS = 0.24
+"""Between frames that keep their pixels, the mouth is not replaced for a shorter time."""
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How far the mouth is replaced in the n frames of a result.
+
+    Attributes:
+        weights: float32 (n,) from 0, where the pixels stay as they are, to 1.
+        reasons: int (n,) of :data:`REASONS`, not 0 where the weight is 0.
+    """
+
+    weights: NDArray[np.float32]
+    reasons: NDArray[np.int64]
+
+    @property
+    def untouched(self) -> list[dict[str, Any]]:
+        """Runs of frames that keep their pixels: ``first``, ``last`` and ``reason``."""
+        starts = np.flatnonzero(np.diff(self.reasons, prepend=-1))
+        ends = np.append(starts[1:], len(self.reasons))
+        return [
+            {"first": int(first), "last": int(end) - 1, "reason": REASONS[self.reasons[first]]}
+            for first, end in zip(starts, ends, strict=True)
+            if self.reasons[first]
+        ]
+
+    @property
+    def dubbed(self) -> int:
+        """Frames whose mouth is replaced, if only in part."""
+        return int(np.count_nonzero(self.weights))
+
+    @property
+    def summary(self) -> str:
+        """How many frames are dubbed, and why others are not, as a sentence."""
+        total = len(self.weights)
+        if self.dubbed == total:
+            return f"Dubbed {total} frames."
+        numbers, counts = np.unique(self.reasons[self.weights == 0], return_counts=True)
+        words = [_IN_WORDS.get(REASONS[number], REASONS[number]) for number in numbers]
+        kept = ", ".join(f"{count} {reason}" for count, reason in zip(counts, words, strict=True))
+        return f"Dubbed {self.dubbed} of {total} frames: {kept}."
+
+
+def judge_frames(
+    speaker: SpeakerModel, footage: Footage, indices: NDArray[np.integer], rate: Fraction, report: Report
+) -> tuple[Reliability, Light]:
+    """Look at the footage's frames that a result shows: how far their mouths are replaced, and the light of all of the
+    footage's frames, that of the speaker where a frame is not shown or keeps its pixels.
+
+    Args:
+        speaker: Who is expected, on the device to compute on.
+        footage: The clip.
+        indices: int (n,) which of its frames the result shows.
+        rate: Frames per second of the result.
+        report: Told the phase ``"Look for the mouth"``.
+    """
+    judged, light = _judge(speaker, footage, indices, report)
+    return fade(judged[indices], rate), light
+
+
+def judge_frame(
+    speaker: SpeakerModel, footage: Footage, indices: NDArray[np.integer], frame: int, report: Report
+) -> tuple[int, Light]:
+    """What :func:`judge_frames` finds for one of the footage's frames, as a number of :data:`REASONS`, and the light.
+
+    Only the frames are looked at from which its light follows: those that it is averaged with, and those that tell how
+    far these can be trusted. Something in front of the mouth is not noticed, for that takes the whole clip.
+    """
+    near = np.abs(footage.times[indices] - footage.times[frame]) < 2 * REACH_SECONDS
+    reasons, light = _judge(speaker, footage, indices[near], report)
+    return int(reasons[frame] if reasons[frame] != _OCCLUDED else 0), light
+
+
+def _judge(
+    speaker: SpeakerModel, footage: Footage, indices: NDArray[np.integer], report: Report
+) -> tuple[NDArray[np.int64], Light]:
+    """Why the footage's frames (N,) keep their pixels, and their light; those beside ``indices`` are not looked at."""
+    reasons = reasons_of_pose(speaker, footage)
+    light = Light.same(len(reasons), speaker.face.lips.depth.device)
+    wanted = np.zeros(len(reasons), dtype=bool)
+    wanted[indices] = True
+    chosen = np.flatnonzero(wanted & (reasons == 0))
+    if len(chosen):
+        explainer = MouthExplainer(speaker, footage)
+        seen = torch.cat([explainer.look(images, numbers) for numbers, images in _batches(footage, chosen, report)])
+        explained = explainer.explain(seen, chosen)
+        misfits, errors = np.full((2, len(reasons)), np.nan)
+        misfits[chosen], errors[chosen] = explained.misfits, explained.light_errors
+        found = find_reasons(footage.track.found, reasons == _TURNED_AWAY, misfits, errors)
+        reasons = np.where(footage.somebody_else, _SOMEBODY_ELSE, found)
+        light.put(chosen, explained.light)
+    return reasons, light
+
+
+def reasons_of_pose(speaker: SpeakerModel, footage: Footage) -> NDArray[np.int64]:
+    """Why frames (N,) of a clip keep their pixels as far as head and face tell, as numbers of :data:`REASONS`."""
+    unknown = np.full(len(footage.times), np.nan)
+    reasons = find_reasons(footage.track.found, _turned_away(speaker, footage), unknown, unknown)
+    return np.where(footage.somebody_else, _SOMEBODY_ELSE, reasons)
+
+
+def find_reasons(
+    found: NDArray[np.bool_],
+    turned: NDArray[np.bool_],
+    misfits: NDArray[np.float64],
+    light_errors: NDArray[np.float64],
+) -> NDArray[np.int64]:
+    """Why frames (N,) of a clip should keep their pixels, as numbers of :data:`REASONS`.
+
+    Args:
+        found: Whether there is a face.
+        turned: Whether it is turned away.
+        misfits: See :class:`s2l_core.mouth.occlusion.Explanation`; NaN where that was not asked.
+        light_errors: The same.
+    """
+    known = np.isfinite(misfits)
+    hidden = np.zeros(len(found), dtype=bool)
+    if known.any():
+        usual = float(np.clip(np.median(misfits[known]), _LEAST_MISFIT, _MOST_MISFIT))
+        shares = median_filter(misfits[known], size=3, mode="nearest") / usual
+        hidden[known] = binary_propagation(shares > _OCCLUDED_FROM, mask=shares > _OCCLUDED_TO)
+    strange = light_errors > _MOST_LIGHT_ERROR
+    if known.any() and strange[known].mean() > 0.5:  # light lasts, and what is in front of a mouth hardly does
+        hidden &= ~strange
+    causes = [~found, turned, hidden, strange]
+    return np.select(causes, [_NO_FACE, _TURNED_AWAY, _OCCLUDED, _OTHER_LIGHT], default=0)
+
+
+def fade(reasons: NDArray[np.int64], rate: Fraction) -> Reliability:
+    """Weights of the frames of a result whose mouths are reliable or not for ``reasons`` (n,).
+
+    Frames with a reason have none, the next ones little, and so on; what is reliable for less than 0.24 s between them
+    is taken for unreliable as well.
+    """
+    bad = reasons > 0
+    if not bad.any():
+        return Reliability(np.ones(len(bad), np.float32), reasons)
+    gap = max(1, round(_SHORTEST_SECONDS * rate))
+    padded = np.pad(bad, gap)
+    closed = binary_closing(padded, np.ones(gap))[gap:-gap] | bad
+    last_bad = np.maximum.accumulate(np.where(bad, np.arange(len(bad)), -1))
+    filled = np.where(closed, reasons[np.maximum(last_bad, 0)], 0)
+    share = np.minimum(distance_transform_edt(~closed) / (max(1, round(_FADE_SECONDS * rate)) + 1), 1.0)
+    return Reliability((share * share * (3.0 - 2.0 * share)).astype(np.float32), filled)
+
+
+def _turned_away(speaker: SpeakerModel, footage: Footage) -> NDArray[np.bool_]:
+    usual = seen_angles(speaker.face.lips.pose.double().cpu().numpy())
+    yaw, pitch, _ = np.abs(seen_angles(footage.track.poses) - usual).T
+    return (yaw > _MOST_YAW) | (pitch > _MOST_PITCH)
+
+
+def _batches(
+    footage: Footage, chosen: NDArray[np.int64], report: Report
+) -> Iterator[tuple[NDArray[np.int64], list[NDArray[np.uint8]]]]:
+    """Numbers and pictures of the frames ``chosen`` (n,), which rise, some at a time."""
+    wanted = set(chosen.tolist())
+    images: list[NDArray[np.uint8]] = []
+    done = 0
+    first = int(chosen[0])
+    for index, frame in enumerate(footage.frames(first), first):
+        if index in wanted:
+            images.append(frame.image)
+        if len(images) == _BATCH or (images and index == chosen[-1]):
+            yield chosen[done : done + len(images)], images
+            done += len(images)
+            report.progress("Look for the mouth", done, len(chosen))
+            images = []
+        if index == chosen[-1]:
+            return

@@ -1,0 +1,300 @@
+"""Rendering a speaker's mouth into frames: from codes of speech to finished pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..canonical.compositing import Placement, paste, place
+from ..canonical.light import Light, middles, positions_in, relight
+from ..canonical.regions import Observer, lip_shapes, regions_to_tensor
+from ..canonical.view import CanonicalFace
+from ..errors import BadJob
+from ..footage import Footage
+from ..media.audio import SPEECH_RATE
+from ..model.blend import BlendNet
+from ..model.look import LookPixels
+from ..model.speaker import SpeakerModel
+from ..speech.encoder import CODE_SECONDS, SpeechEncoder, codes_at
+from ..speech.features import loudness_gain, speech_level
+from ..speech.named_networks import name_network, named_network
+from ..speech.silence import IN_SILENCE, curve_at, resting
+from ..speech.sources import LOG_MEL, SpeechSource, open_source, split_source
+
+BATCH = 8
+"""Frames that are rendered together: more is no faster on a CPU and takes memory."""
+
+_LEAST_SPEECH = SPEECH_RATE // 10
+
+
+def open_hearing(speaker: SpeakerModel, folder: str = "") -> SpeechSource:
+    """What gives a speaker's features of speech.
+
+    A speaker file names the folder of a network, and may come from anybody: it is opened only if the user has named it
+    on this machine.
+
+    Args:
+        speaker: On the device to compute on.
+        folder: Where the network that the file names is on this machine, as the user says now; it is remembered. Empty
+            means that it was named before.
+
+    Raises:
+        FileMissing, SpeechFeaturesUnavailable: What gives the speaker's features of speech is not there.
+        BadJob: It was not named on this machine, or is another one than the speaker was trained with.
+    """
+    name = speaker.source
+    if name == LOG_MEL and folder:
+        raise BadJob(
+            f"{speaker.name} encodes speech as log-mel and uses no speech network.", "Leave out --speech-network."
+        )
+    if name != LOG_MEL:
+        named, layer = split_source(name)
+        if folder:
+            name_network(named, folder)
+        name = f"{named_network(named)}{layer}"
+    source = open_source(name, next(speaker.lip.parameters()).device.type)
+    if source.bands != len(speaker.lip.speech.silence):
+        raise BadJob(f"The speech network {name} differs from the one used in training.", "Restore the original.")
+    return source
+
+
+def speech_track(speaker: SpeakerModel, speech: NDArray[np.float32], level_db: float | None = None) -> Tensor:
+    """Codes (t, size) of a recording (n,) at 16 kHz, one every 40 ms.
+
+    Args:
+        speaker: On the device to compute on.
+        speech: (n,) at 16 kHz.
+        level_db: Its level, see :func:`s2l_core.speech.features.speech_level`; None measures it.
+
+    Raises:
+        Speech2LipError: As :func:`open_hearing`.
+    """
+    device = next(speaker.lip.parameters()).device
+    source = open_hearing(speaker)
+    if len(speech) < _LEAST_SPEECH:
+        speech = np.pad(speech, (0, _LEAST_SPEECH - len(speech)))
+    gain = loudness_gain(speech_level(speech) if level_db is None else level_db)
+    encoder = speaker.lip.speech
+    track = encoder.track_pieces(torch.from_numpy(rows).to(device) for rows in source.pieces(speech, gain))
+    return encoder.articulation(track) if isinstance(encoder, SpeechEncoder) else track
+
+
+def rest_in_silence(
+    speaker: SpeakerModel,
+    track: Tensor,
+    speech: NDArray[np.float32],
+    level_db: float,
+    silence_db: Sequence[float],
+    strength: Sequence[float],
+    last: float,
+    begin: float = 0.0,
+) -> Tensor:
+    """Codes of speech that are drawn to the resting mouth where nobody speaks.
+
+    Args:
+        speaker: Whose mouth it is.
+        track: (t, size) as :func:`speech_track` gives it.
+        speech: (n,) at 16 kHz that it was made of.
+        level_db: The level of that.
+        silence_db: Curve of levels, relative to that, under which the mouth closes; where it has no values, the
+            mouth does in pauses what the speaker's does.
+        strength: Curve from 0, which leaves the codes as they are, to 1.
+        last: Seconds from the beginning of both curves to their end.
+        begin: Second of the track at which they begin.
+    """
+    times = CODE_SECONDS * np.arange(len(track))
+    moments = times - begin
+    pauses = speaker.pauses
+    if silence_db:
+        shares = resting(speech, times, level_db + curve_at(silence_db, moments, last))
+    else:
+        in_pauses, in_silence = (np.full(len(times), level_db + db) for db in (pauses.level_db, pauses.silence_db))
+        shares = np.maximum(
+            resting(speech, times, in_pauses, pauses.closing), resting(speech, times, in_silence, IN_SILENCE)
+        )
+    shares *= curve_at(strength, moments, last)
+    encoder = speaker.lip.speech
+    rest = encoder.articulation(encoder.rest()) if isinstance(encoder, SpeechEncoder) else encoder.rest()
+    return torch.lerp(track, rest.to(track), torch.from_numpy(shares).to(track)[:, None])
+
+
+class LipPaster:
+    """Lays canonical lips over the frames of one clip (C2O, paper section 4.3).
+
+    Args:
+        face: The canonical view, on the device to compute on.
+        footage: The clip.
+    """
+
+    def __init__(self, face: CanonicalFace, footage: Footage) -> None:
+        self.observer = Observer(face, footage, face.lips.depth.device)
+        self._view = face.lips
+        self._found = footage.track.found
+
+    @torch.no_grad()
+    def paste(
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        indices: NDArray[np.integer],
+        lips: Tensor,
+        blend: BlendNet | None = None,
+        weights: NDArray[np.float32] | None = None,
+        light: Light | None = None,
+    ) -> list[NDArray[np.uint8]]:
+        """Frames with new lips.
+
+        Args:
+            images: B frames uint8 (H, W, 3).
+            indices: int (B,) which frames of the footage they are.
+            lips: float32 (B, 3, h, w) in [0, 1], of any resolution.
+            blend: Joins lips and frames; without it the lips are laid over them as they are.
+            weights: (B,) from 0 for the frame as it was to 1 for the new lips; None means 1 for all.
+            light: Of the B frames; None means that of the lips.
+
+        Returns:
+            New images; outside of the mouth's mask, wherever no face was found, and where the weight is 0, they equal
+            the given ones.
+        """
+        plan = self.observer.plan
+        cuts = np.stack([plan.cut(image, int(index)) for image, index in zip(images, indices, strict=True)])
+        placement = self._place(indices)
+        regions = regions_to_tensor(torch.from_numpy(cuts).to(lips.device))
+        blended = self._join(lips, regions, placement, blend, light)
+        kept = ~self._found[indices]
+        if weights is not None:
+            blended = torch.lerp(regions, blended, torch.from_numpy(weights).to(blended)[:, None, None, None])
+            kept |= weights == 0
+        quantised = (blended.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+        replaced = (placement.mask > 0).permute(0, 2, 3, 1).cpu().numpy() & ~kept[:, None, None, None]
+        results = []
+        for image, index, new, old, where in zip(images, indices, quantised, cuts, replaced, strict=True):
+            result = image.copy()
+            plan.put(result, int(index), np.where(where, new, old))
+            results.append(result)
+        return results
+
+    def _join(
+        self, lips: Tensor, regions: Tensor, placement: Placement, blend: BlendNet | None, light: Light | None
+    ) -> Tensor:
+        """Lips on regions, in whose light they are put. What Blend-Net adds it finds in the light that it knows."""
+        if light is None:
+            merged = paste(lips, regions, placement, self._view)
+            return merged if blend is None else blend(merged, placement.mask)
+        height, width = lips.shape[-2:]
+        lit = relight(lips, light.to_footage, middles(width, height, lips.device))
+        merged = paste(lit, regions, placement, self._view)
+        if blend is None:
+            return merged
+        positions = positions_in(self._view.rectangle, placement.pixels)
+        known = paste(lips, relight(regions, light.to_speaker, positions), placement, self._view)
+        before, after = (
+            relight(picture, light.to_footage, positions) for picture in (known, blend(known, placement.mask))
+        )
+        return merged + (after - before)
+
+    def masks(self, indices: NDArray[np.integer], height: int, width: int) -> NDArray[np.uint8]:
+        """How much of each pixel of frames ``indices`` may change, up to 255: (B, height, width). Zero means not at
+        all.
+        """
+        masks = np.zeros((len(indices), height, width, 1), np.uint8)
+        inside = (self._place(indices).mask * 255).ceil().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+        for mask, index, region in zip(masks, indices, inside, strict=True):
+            self.observer.plan.put(mask, int(index), region)
+        return masks[..., 0]
+
+    def _place(self, indices: NDArray[np.integer]) -> Placement:
+        observer, device = self.observer, self._view.depth.device
+        poses = observer.poses[torch.as_tensor(indices, device=device)]
+        return place(self._view, observer.intrinsics, poses, observer.plan.grids(indices, device))
+
+
+class MouthRenderer:
+    """Replaces the mouth in frames of one clip.
+
+    Args:
+        speaker: On the device to compute on.
+        footage: The clip.
+        light: Of the footage's frames; None means the speaker's own.
+        blending: Whether Blend-Net takes part; without it the lips are laid over the frame as they are.
+    """
+
+    def __init__(
+        self, speaker: SpeakerModel, footage: Footage, light: Light | None = None, blending: bool = True
+    ) -> None:
+        self._speaker = speaker
+        self._device = next(speaker.lip.parameters()).device
+        self._paster = LipPaster(speaker.face, footage)
+        self._found = footage.track.found
+        self._shapes = torch.from_numpy(lip_shapes(footage.landmarks, footage.track, footage.layout))
+        self._look_pixels = LookPixels.of(speaker.face)
+        self._look_positions = [part.to(self._device) for part in self._look_pixels.positions(speaker.face)]
+        self._light = light
+        self._blending = blending
+        with torch.no_grad():
+            self._paint = speaker.lip.pixel_painter()
+
+    @torch.no_grad()
+    def codes(
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        indices: NDArray[np.integer],
+        track: Tensor,
+        times: NDArray[np.float64],
+    ) -> Tensor:
+        """Motion codes (B, code) of speech at ``times`` (B,) of its track, with the look of the frames ``indices``."""
+        colours = [
+            self._look_pixels.take(self._paster.observer.observe(image, int(index)))
+            for image, index in zip(images, indices, strict=True)
+        ]
+        surroundings, border = (
+            torch.from_numpy(np.stack(values)).to(self._device) for values in zip(*colours, strict=True)
+        )
+        light = self._light_of(indices)
+        if light is not None:
+            surroundings, border = (
+                relight(colours.unflatten(1, (3, -1)), light.to_speaker, positions).flatten(1)
+                for colours, positions in zip((surroundings, border), self._look_positions, strict=True)
+            )
+        shapes = self._shapes[torch.as_tensor(indices)].to(self._device)
+        return self._speaker.lip.code(codes_at(track, times) + self._speaker.look(surroundings, border, shapes))
+
+    @torch.no_grad()
+    def render(
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        indices: NDArray[np.integer],
+        codes: Tensor,
+        weights: NDArray[np.float32] | None = None,
+    ) -> list[NDArray[np.uint8]]:
+        """Frames with new lips.
+
+        Args:
+            images: B frames uint8 (H, W, 3).
+            indices: int (B,) which frames of the footage they are.
+            codes: Motion codes (B, code).
+            weights: As in :meth:`LipPaster.paste`.
+
+        Returns:
+            New images; outside of the mouth's mask, and wherever no face was found, they equal the given ones.
+        """
+        blend = self._speaker.blend if self._blending else None
+        return self._paster.paste(images, indices, self._paint(codes), blend, weights, self._light_of(indices))
+
+    def masks(
+        self, indices: NDArray[np.integer], weights: NDArray[np.float32], height: int, width: int
+    ) -> NDArray[np.uint8]:
+        """How much of each pixel of frames ``indices`` changes at ``weights`` (B,), see :meth:`LipPaster.masks`;
+        nothing without a face.
+        """
+        masks = self._paster.masks(indices, height, width)
+        shares = np.where(self._found[indices], weights, 0)[:, None, None]
+        return np.ceil(masks * shares).astype(np.uint8)
+
+    def _light_of(self, indices: NDArray[np.integer]) -> Light | None:
+        """The light of some frames, if it is another than the speaker's own in any of them."""
+        light = None if self._light is None else self._light.of(indices)
+        return None if light is None or light.is_same else light

@@ -1,0 +1,111 @@
+"""The verb ``describe``: what a speaker file tells about itself, for a library of speakers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import cv2
+import numpy as np
+
+from ..errors import SpeakerFileBroken
+from ..events import Report
+from ..files import reserved, write_whole
+from ..jobs import Architecture, DescribeJob
+from ..json_text import is_text
+from ..model.origin import as_figure, read_origin
+from ..model.speaker import read_header, read_portrait
+
+Quality = Literal["good", "usable", "poor"]
+
+_GOOD, _USABLE = 0.75, 0.45
+"""Correlation of how far the generated and the real mouth are open, from which speech moves the lips so well."""
+_LONGEST_NAME = 1000
+_LARGEST_SIDE = 4096
+"""Of a portrait: a few bytes can ask for gigabytes of pixels."""
+_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""The second bytes of what tells the size of a JPEG."""
+_LEAST_GAIN_DB = 1.0
+"""By how much lips must be nearer to the real ones than a mouth that never moves."""
+
+
+def describe(job: DescribeJob, report: Report | None = None) -> dict[str, Any]:
+    """Tell what is in a speaker file, without its networks.
+
+    Returns:
+        ``name``; ``footage_path``; ``footage_seconds``, and ``trained_seconds`` of them; ``quality``, ``"good"``,
+        ``"usable"`` or ``"poor"``; what was measured on the held-out part, None where it is not known:
+        ``mouth_psnr`` in dB, ``lmd`` in pixels, and ``opening_correlation``, how well the mouth follows speech;
+        ``preset``, ``architecture``, ``seed``, ``device``, ``version``, ``consent``, ``speaker_file_bytes``; and
+        ``picture_path``, empty where no picture was written.
+
+    Raises:
+        FileMissing, SpeakerFileForeign, SpeakerFileNewer, SpeakerFileOlder, SpeakerFileBroken: As
+            :meth:`s2l_core.model.speaker.SpeakerModel.load`.
+        CannotWrite, DiskFull: The picture cannot be written.
+    """
+    header = read_header(job.speaker_path)
+    try:
+        origin, metrics, name = read_origin(header["origin"]), dict(header["metrics"]), header["name"]
+        if not is_text(name, _LONGEST_NAME) or header["architecture"] not in get_args(Architecture):
+            raise ValueError("it has no name, or no known lips")
+    except (KeyError, TypeError, ValueError) as error:
+        raise SpeakerFileBroken(f"{job.speaker_path} does not say what it was trained on.") from error
+    facts = {
+        "name": name,
+        "footage_path": origin.job.footage.path,
+        "footage_seconds": origin.seconds,
+        "trained_seconds": origin.train[1] - origin.train[0],
+        "quality": judge(metrics),
+        **{figure: as_figure(metrics.get(figure)) for figure in ("mouth_psnr", "lmd", "opening_correlation")},
+        "preset": origin.job.preset,
+        "architecture": header["architecture"],
+        "seed": origin.job.seed,
+        "device": origin.device,
+        "version": origin.version,
+        "consent": origin.job.consent,
+        "speaker_file_bytes": Path(job.speaker_path).stat().st_size,
+    }
+    return {**facts, "picture_path": _write_picture(job)}
+
+
+def judge(metrics: dict[str, Any]) -> Quality:
+    """A word for what was measured on the held-out part."""
+    correlation = as_figure(metrics.get("opening_correlation")) or 0.0
+    gain = (as_figure(metrics.get("mouth_psnr")) or 0.0) - (as_figure(metrics.get("mean_image_psnr")) or 0.0)
+    if correlation < _USABLE or gain < 0.0:
+        return "poor"
+    return "good" if correlation >= _GOOD and gain >= _LEAST_GAIN_DB else "usable"
+
+
+def _write_picture(job: DescribeJob) -> str:
+    """Write the speaker's portrait, if that is wanted and there is one; its path."""
+    if not job.picture_path:
+        return ""
+    with reserved(job.picture_path, job.speaker_path):
+        return _write_portrait(job)
+
+
+def _write_portrait(job: DescribeJob) -> str:
+    encoded = read_portrait(job.speaker_path)
+    if not 0 < max(_jpeg_size(encoded)) <= _LARGEST_SIDE:
+        return ""
+    picture = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+    if picture is None:
+        return ""
+    ending = Path(job.picture_path).suffix.lower()
+    written = cv2.imencode(ending if ending in {".jpg", ".jpeg"} else ".png", picture)[1]
+    write_whole(job.picture_path, written.tobytes(), lasting=False)
+    return job.picture_path
+
+
+def _jpeg_size(encoded: bytes) -> tuple[int, int]:
+    """Height and width of a JPEG, of which nothing is decoded; zeros where it is none."""
+    place = 2 if encoded.startswith(b"\xff\xd8") else len(encoded)
+    while encoded[place : place + 1] == b"\xff" and place + 9 <= len(encoded):
+        marker, length = encoded[place + 1], int.from_bytes(encoded[place + 2 : place + 4], "big")
+        if marker in _FRAME_MARKERS:
+            height, width = (int.from_bytes(encoded[place + at : place + at + 2], "big") for at in (5, 7))
+            return height, width
+        place += 2 + length
+    return 0, 0

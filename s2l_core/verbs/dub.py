@@ -1,0 +1,153 @@
+"""Dubbing: new speech for a speaker, in footage that stays as it is around the mouth."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from ..device import choose_device
+from ..errors import AudioEmpty, BadJob, NoSound
+from ..events import Report
+from ..fingerprints import fingerprint_file
+from ..footage import Footage
+from ..jobs import DubJob, Media, to_document
+from ..media.audio import SPEECH_RATE, open_audio
+from ..media.chunks import Chunks, reserved_result
+from ..media.encodings import codec_of, refuse_loss
+from ..media.mix import open_voice, read_context, read_voice, sources, tell_tracks
+from ..media.sequence import files_of
+from ..media.video import probe, raster_of_span
+from ..media.waveform import Waveform
+from ..model.origin import Origin, as_figure, read_origin
+from ..model.speaker import SpeakerModel
+from ..mouth.dub_frames import DubFrames, open_footage
+from ..mouth.rendering import BATCH, open_hearing
+from ..version import VERSION
+
+CHUNK = 16 * BATCH
+"""Frames that are kept together where a run is interrupted: about five seconds."""
+
+
+def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
+    """Write a video in which the speaker says the words of ``job.voice``.
+
+    It has exactly the frames that the job's moments name, or else that the voice's span asks for at the job's frame
+    rate, rounded to the nearest; silence closes the mouth. A run that is interrupted goes on after its last finished
+    chunk when the same job comes again, and ends with the same bytes.
+
+    Returns:
+        ``output_path``, ``summary`` (a sentence), ``voice_track`` (number of the sound track with the voice, None where
+        its files have no choice of them), ``frames_expected``, ``frames_written``, ``frames_resumed`` (which an earlier
+        run wrote), ``frames_dubbed`` (whose mouths are replaced, if only in part), ``duration_error_ms`` (of the
+        pictures against the voice), ``frames_without_face``, ``untouched`` (runs of frames that keep the footage's
+        pixels, with ``first``, ``last`` and ``reason``, see :data:`s2l_core.mouth.reliability.REASONS`),
+        ``speaker_seed``, ``speaker_version`` and ``speaker_mouth_psnr`` in dB, which the speaker file tells of its
+        training, each None where it does not, ``prepare_seconds``, ``dub_seconds``, ``dub_fps``.
+
+    Raises:
+        Speech2LipError: What is wrong with the files; see :mod:`s2l_core.errors`.
+    """
+    read = (*files_of(job.footage), *sources(job.voice), job.speaker_path, job.landmarks)
+    with reserved_result(job.output_path, job.encoding, *read):
+        _refuse_other_name(job)
+        return _dub(job, report or Report())
+
+
+def _dub(job: DubJob, report: Report) -> dict[str, Any]:
+    started = time.monotonic()
+    info = probe(job.footage)
+    raster = raster_of_span(job.footage, info)
+    refuse_loss(job.encoding, job.footage.path, raster)
+    device = choose_device(job.device)
+    speaker = SpeakerModel.load(job.speaker_path, device)
+    open_hearing(speaker, job.speech_network)
+    voice_track = tell_tracks(job.voice, report)
+    speech, sound = read_voice(job.voice), open_voice(job.voice)
+    footage = open_footage(job.footage, job.landmarks, speaker, device, report)
+    prepared = time.monotonic()
+
+    frames = DubFrames(job, speaker, footage, speech, read_context(job.voice))
+    seconds = len(speech) / SPEECH_RATE
+    del speech  # half an hour of it takes 115 MB
+    rate, count, voiced = frames.rate, len(frames), frames.voiced
+    heard = _fit_sound(sound, job.footage if count > voiced else None, voiced, count, rate)
+    judged = frames.look(report)
+
+    chunks = Chunks(job.output_path, count, CHUNK, job.encoding, _identity(job, footage, device.type), raster)
+    missing = chunks.missing
+    written = count - sum(map(len, missing))
+    resumed = written
+    for chunk in missing:
+        with chunks.writer(chunk, info.width, info.height, rate, info.colour) as writer:
+            for number, picture in enumerate(frames.read(chunk)):
+                if number % BATCH == 0:
+                    report.progress("Dub", written, count)
+                writer.write(picture)
+                written += 1
+    report.progress("Dub", count, count)
+    chunks.join(rate, heard, speaker.synthetic_media("lips"))
+    finished = time.monotonic()
+    return {
+        "output_path": job.output_path,
+        "summary": judged.summary,
+        "voice_track": voice_track,
+        "frames_expected": len(job.moments) or round(seconds * rate) + count - voiced,
+        "frames_written": written,
+        "frames_resumed": resumed,
+        "frames_dubbed": judged.dubbed,
+        "duration_error_ms": 1000.0 * (voiced / float(rate) - seconds),
+        "frames_without_face": int((~(footage.track.found | footage.somebody_else)[frames.indices[:voiced]]).sum()),
+        "untouched": judged.untouched,
+        **_training_of(speaker),
+        "prepare_seconds": prepared - started,
+        "dub_seconds": finished - prepared,
+        "dub_fps": (written - resumed) / (finished - prepared),
+    }
+
+
+def _training_of(speaker: SpeakerModel) -> dict[str, Any]:
+    """What a result tells of how its speaker was trained; None where the file does not say it."""
+    origin: Origin | None = None
+    with suppress(ValueError):
+        origin = read_origin(speaker.origin)
+    return {
+        "speaker_seed": origin and origin.job.seed,
+        "speaker_version": origin and origin.version,
+        "speaker_mouth_psnr": as_figure(speaker.metrics.get("mouth_psnr")),
+    }
+
+
+def _refuse_other_name(job: DubJob) -> None:
+    suffix = codec_of(job.encoding).suffix
+    if suffix and Path(job.output_path).suffix.lower() != suffix:
+        raise BadJob(f"{job.output_path} does not end in {suffix}.", f"{job.encoding.format} is written into {suffix}.")
+
+
+def _identity(job: DubJob, footage: Footage, device: str) -> dict[str, Any]:
+    """All that the frames of a job follow from: what chunks of it are known by."""
+    document = to_document(job)
+    files = {path: fingerprint_file(path) for path in [job.speaker_path, *sources(job.voice)]}
+    return {"job": document | {"device": device}, "footage": footage.fingerprint, "files": files, "version": VERSION}
+
+
+def _fit_sound(voice: Waveform, footage: Media | None, voiced: int, total: int, rate: Fraction) -> Waveform:
+    """The voice at the exact length of its frames, followed by the footage's own sound where that goes on.
+
+    Both are as they were, in the higher rate and the larger number of channels of the two; where one ends before its
+    pictures, silence follows.
+    """
+    own = None
+    if footage is not None:
+        with suppress(NoSound, AudioEmpty):
+            own = open_audio(replace(footage, start=footage.start + float(voiced / rate)))
+            own.refuse_broken()
+    if own is None:
+        return voice.lasting(round(total / rate * voice.rate))
+    channels, sample_rate = max(voice.channels, own.channels), max(voice.rate, own.rate)
+    middle, end = (round(frames / rate * sample_rate) for frames in (voiced, total))
+    said, kept = (part.converted(channels, sample_rate) for part in (voice, own))
+    return said.lasting(middle).then(kept.lasting(end - middle))

@@ -1,0 +1,108 @@
+"""The verb ``head``: a speaker's head for an animation program, in Blender's axes and metres."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import CannotWrite
+from ..events import Report
+from ..files import companion, reserved, write_together
+from ..geometry.axes import MILLIMETRES, points_to_blender, poses_to_blender
+from ..head.expression import CURVES, expression_curves
+from ..head.mesh import head_mesh
+from ..head.scene import HeadScene, open_scene
+from ..jobs import HeadJob
+from ..media.sequence import files_of
+
+VERSION = 1
+"""Of the file's schema."""
+
+
+def head(job: HeadJob, report: Report | None = None) -> dict[str, Any]:
+    """Write the head as an ``.npz`` file of plain arrays, and the background plate beside it as a PNG.
+
+    =============  ====================  =========================================================================
+    version        int                   1
+    vertices       float32 (h, w, 3)     head axes; four neighbours that are all in ``mask`` are a face of the mesh
+    mask           bool (h, w)           vertices that belong to the head; those of its border lie on the outline
+    confidence     float32 (h, w)        in [0, 1], how much the footage told about the depth
+    uv             float32 (h, w, 2)     in the canonical picture, in [0, 1], v up
+    times          float64 (n,)          seconds from the start of the medium, of each frame
+    found          bool (n,)             whether the frame shows a face; elsewhere pose and curves are interpolated
+    poses          float32 (n, 4, 4)     camera_from_head, where the footage's camera has an identity matrix
+    intrinsics     float64 (6,)          fx, fy, cx, cy, width, height of the footage's camera in pixels
+    curve_names    str (k,)              see :data:`s2l_core.head.expression.CURVES`
+    curves         float32 (n, k)        see :func:`s2l_core.head.expression.expression_curves`
+    plate_depth    float64               metres in front of the footage's camera at which the plate stands
+    directions     float32 (c, 2)        corners of the convex hull of the trusted directions, yaw and pitch in degrees
+    margin         float64               degrees around that hull trusted too, see :mod:`s2l_core.geometry.trust`
+    =============  ====================  =========================================================================
+
+    Returns:
+        JSON values: ``output_path``; ``plate_path``; ``frames``; ``frames_without_face``; ``vertices``, how many belong
+        to the head; ``confidence``, its mean over them; ``plate_known_share``, what the head uncovered of the plate.
+
+    Raises:
+        CannotWrite: The name of the plate is taken, and not by that of an earlier head of the same name.
+        Speech2LipError: As :func:`s2l_core.head.scene.open_scene`, and what is wrong with the files.
+    """
+    read = (*files_of(job.footage), job.speaker_path, job.landmarks)
+    with reserved(job.output_path, *read):
+        plate_path = str(companion(Path(job.output_path).with_suffix(""), "_plate.png"))
+        with reserved(plate_path, *read):
+            _refuse_strange_plate(job.output_path, plate_path)
+            return _head(job, plate_path, report or Report())
+
+
+def _refuse_strange_plate(output_path: str, plate_path: str) -> None:
+    """Raise where the name of the plate, which the user did not choose, is taken by something else."""
+    if not os.path.lexists(output_path) and os.path.lexists(plate_path):
+        hint = "Move it elsewhere, or name another output: the plate is written under that name."
+        raise CannotWrite(f"There is already a file {plate_path}.", hint)
+
+
+def _head(job: HeadJob, plate_path: str, report: Report) -> dict[str, Any]:
+    scene = open_scene(job, report)
+    arrays = head_arrays(scene, report)
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    plate = cv2.imencode(".png", scene.plate.picture[..., ::-1])[1]
+    write_together({plate_path: plate.tobytes(), job.output_path: content.getvalue()})
+    mask = arrays["mask"]
+    return {
+        "output_path": job.output_path,
+        "plate_path": plate_path,
+        "frames": len(arrays["times"]),
+        "frames_without_face": int((~arrays["found"]).sum()),
+        "vertices": int(mask.sum()),
+        "confidence": float(arrays["confidence"][mask].mean()),
+        "plate_known_share": float(scene.plate.known.mean()),
+    }
+
+
+def head_arrays(scene: HeadScene, report: Report) -> dict[str, NDArray[Any]]:
+    """The arrays of the file, see :func:`head`."""
+    mesh, footage, camera = head_mesh(scene.head), scene.footage, scene.footage.track.intrinsics
+    return {
+        "version": np.array(VERSION),
+        "vertices": points_to_blender(mesh.vertices).astype(np.float32),
+        "mask": mesh.mask,
+        "confidence": mesh.confidence,
+        "uv": mesh.uv,
+        "times": footage.times,
+        "found": footage.track.found,
+        "poses": poses_to_blender(footage.track.poses).astype(np.float32),
+        "intrinsics": np.array([camera.fx, camera.fy, camera.cx, camera.cy, camera.width, camera.height]),
+        "curve_names": np.array(CURVES),
+        "curves": expression_curves(footage, report),
+        "plate_depth": np.array(scene.plate.depth_mm / MILLIMETRES),
+        "directions": scene.region.hull.astype(np.float32),
+        "margin": np.array(scene.region.margin),
+    }

@@ -1,0 +1,51 @@
+"""What this engine is and what it can run on."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import platform
+import sys
+from typing import Any
+
+import torch
+
+from ..device import choose_device
+from ..errors import LandmarksUnavailable
+from ..events import Report
+from ..face.landmarks import open_detector
+from ..jobs import SCHEMA_VERSION, InfoJob
+from ..version import VERSION
+
+
+def info(job: InfoJob, report: Report | None = None) -> dict[str, Any]:
+    """Versions, devices and landmark back-ends of the engine.
+
+    Returns:
+        ``version``, ``schema`` (of job documents), ``python``, ``executable``, ``torch``, ``platform``, ``devices``
+        (names of all), ``device`` (the one that the job's choice means) and ``landmarks`` (installed back-ends).
+
+    Raises:
+        DeviceUnavailable: The job asks for CUDA and there is none.
+    """
+    return {
+        "version": VERSION,
+        "schema": SCHEMA_VERSION,
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "torch": torch.__version__,
+        "platform": platform.platform(),
+        "devices": ["cpu", *(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))],
+        "device": choose_device(job.device).type,
+        "landmarks": _landmark_back_ends(),
+    }
+
+
+def _landmark_back_ends() -> list[str]:
+    names = []
+    with contextlib.suppress(LandmarksUnavailable):
+        open_detector("bundled")
+        names.append("bundled")
+    if importlib.util.find_spec("face_alignment"):  # opening it could download its weights
+        names.append("face-alignment")
+    return names
