@@ -25,10 +25,11 @@ from typing import Any
 from ..s2l_core.errors import Cancelled, EngineIncomplete, Speech2LipError
 from ..s2l_core.jobs import InfoJob
 from . import child_process, session
+from .paths import EXTENSION_FOLDER
 from .worker_client import WorkerClient
 
 STEPS = ("Making the environment", "Installing packages", "Installing face models", "Checking the engine")
-REQUIREMENTS = Path(__file__).parent.parent / "requirements"
+REQUIREMENTS = EXTENSION_FOLDER / "requirements"
 _BY_HAND = "Try again, or run the commands by hand: Copy Command."
 _LOG_LINES = 200
 _MARK = "speech2lip-engine.txt"

@@ -15,9 +15,7 @@ from bpy.props import EnumProperty, StringProperty
 from ..s2l_core.errors import EngineIncomplete
 from ..s2l_core.jobs import Device
 from .engine_setup import python_in
-
-EXTENSION = __package__.rpartition(".")[0]
-EXTENSION_FOLDER = Path(__file__).parent.parent
+from .paths import EXTENSION, EXTENSION_FOLDER
 
 
 class EngineSettings:

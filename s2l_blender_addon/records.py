@@ -23,6 +23,7 @@ from ..s2l_core.errors import BadJob
 from ..s2l_core.jobs import CheckJob, DubJob, Job, TrainJob, from_document
 from . import session
 from .entries import RECORD_SUFFIX, Entry, Failure, Status, Target, output_of
+from .paths import EXTENSION_FOLDER
 from .strips import Placement
 
 VERSION = 1
@@ -151,7 +152,7 @@ def _is_fit(value: Any) -> bool:
 @cache
 def versions() -> dict[str, str]:
     """Of what makes results here."""
-    manifest = tomllib.loads((Path(__file__).parent.parent / "blender_manifest.toml").read_text(encoding="utf-8"))
+    manifest = tomllib.loads((EXTENSION_FOLDER / "blender_manifest.toml").read_text(encoding="utf-8"))
     return {"speech2lip": manifest["version"], "blender": bpy.app.version_string}
 
 

@@ -16,7 +16,8 @@ from ..s2l_core import regular_files
 from ..s2l_core.errors import Speech2LipError
 from ..s2l_core.jobs import DescribeJob
 from . import render_session, thumbnails
-from .preferences import EXTENSION, find_worker_python
+from .paths import EXTENSION
+from .preferences import find_worker_python
 
 _LOOK_SECONDS = 0.25
 

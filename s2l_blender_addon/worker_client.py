@@ -14,7 +14,6 @@ import subprocess
 import threading
 import time
 from collections import deque
-from pathlib import Path
 from typing import IO, Any
 
 from ..s2l_core import json_text
@@ -22,6 +21,7 @@ from ..s2l_core.errors import Cancelled, EngineIncomplete, InternalError, Speech
 from ..s2l_core.events import Progress
 from ..s2l_core.jobs import Job, to_document
 from . import child_process
+from .paths import EXTENSION_FOLDER
 
 CANCEL_GRACE_SECONDS = 0.6  # so that a cancelled job is gone within a second
 EXIT_SECONDS = 5.0  # torch needs some tenths to leave; what hangs then is not waited for
@@ -29,7 +29,6 @@ LAST_WORDS_SECONDS = 1.0  # a program that the worker started may keep its stder
 _LOG_LINES, _LOG_LINE = 200, 2_000  # the second in characters
 _LONGEST_MESSAGE = 16 * 1024 * 1024  # characters; the result of hours has some hundred thousand
 _LARGEST_NUMBER = 1e15  # of a progress: what is larger cannot be divided, or told in minutes
-_LIBRARY_FOLDER = Path(__file__).parent.parent
 # An isolated Python finds the library of this add-on, and no other, where this puts it.
 _START = "import sys; sys.path.insert(0, sys.argv.pop()); from s2l_core.worker import main; main()"
 _ERRORS = {kind.code: kind for kind in Speech2LipError.__subclasses__()}
@@ -57,8 +56,8 @@ class WorkerProcess:
         self._lock = threading.Lock()
         try:
             self._process = subprocess.Popen(
-                [*child_process.isolated(python), "-c", _START, str(_LIBRARY_FOLDER)],
-                cwd=_LIBRARY_FOLDER,
+                [*child_process.isolated(python), "-c", _START, str(EXTENSION_FOLDER)],
+                cwd=EXTENSION_FOLDER,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
