@@ -30,14 +30,14 @@ from s2l_core.evaluation.held_out import available_lpips
 from s2l_core.events import Preview, Report
 from s2l_core.files import write_whole
 from s2l_core.geometry.mapping import CanonicalView
-from s2l_core.head.plate import make_plate
-from s2l_core.head.reposing import HeadRenderer
-from s2l_core.head.surface import HeadSurface
 from s2l_core.model.perception import Lpips
 from s2l_core.model.speaker import SpeakerModel
 from s2l_core.terminal import progress_bars
 from s2l_core.training.presets import PRESETS
 from s2l_core.version import VERSION
+from s2l_core.whole_head.plate import make_plate
+from s2l_core.whole_head.reposing import HeadRenderer
+from s2l_core.whole_head.surface import HeadSurface
 
 from ._options import destination
 from .posing.camera_match import match_errors

@@ -6,9 +6,9 @@ from typing import Any
 
 import bpy
 
-from ..s2l_blender_addon import strips
 from ..s2l_blender_addon.compat import sequencer_scene
 from ..s2l_blender_addon.preferences import settings
+from ..s2l_blender_addon.sequencer import strips
 from ..s2l_core.errors import BadJob
 from ..s2l_core.jobs import OffsetJob
 from .quick_operator import QuickOperator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..s2l_blender_addon import jobs
+from ..s2l_blender_addon.engine import running_job as jobs
 
 
 class S2L_OT_cancel_job(bpy.types.Operator):

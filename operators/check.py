@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import bpy
 
-from ..s2l_blender_addon import strips
 from ..s2l_blender_addon.compat import sequencer_scene
-from ..s2l_blender_addon.snapshots import check_job
+from ..s2l_blender_addon.queue.snapshots import check_job
+from ..s2l_blender_addon.sequencer import strips
 from ..s2l_core.jobs import CheckJob
 from .queue_operator import QueueOperator
 

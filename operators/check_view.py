@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import bpy
 
-from ..s2l_blender_addon import cameras, head_scene, trust
+from ..s2l_blender_addon.head import cameras, trust
+from ..s2l_blender_addon.head import scene as head_scene
 from ..s2l_core.errors import Speech2LipError
 
 

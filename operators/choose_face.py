@@ -7,8 +7,9 @@ from typing import Any
 
 import bpy
 
-from ..s2l_blender_addon import faces, strips
 from ..s2l_blender_addon.compat import sequencer_scene
+from ..s2l_blender_addon.pictures import faces
+from ..s2l_blender_addon.sequencer import strips
 from ..s2l_core.errors import BadJob
 from ..s2l_core.jobs import FacesJob
 from .quick_operator import QuickOperator

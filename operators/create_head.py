@@ -9,10 +9,12 @@ from typing import Any
 import bpy
 import numpy as np
 
-from ..s2l_blender_addon import head_file, head_scene, strips
 from ..s2l_blender_addon.compat import sequencer_scene
-from ..s2l_blender_addon.outputs import unused_path
+from ..s2l_blender_addon.head import file as head_file
+from ..s2l_blender_addon.head import scene as head_scene
 from ..s2l_blender_addon.preferences import settings
+from ..s2l_blender_addon.queue.outputs import unused_path
+from ..s2l_blender_addon.sequencer import strips
 from ..s2l_core.jobs import HeadJob, Media
 from .job_operator import JobOperator
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import bpy
 
-from ..s2l_blender_addon import job_queue, strips
 from ..s2l_blender_addon.compat import sequencer_scene
-from ..s2l_blender_addon.dub_job import speaker_path
-from ..s2l_blender_addon.snapshots import dub_entry
+from ..s2l_blender_addon.queue import job_queue
+from ..s2l_blender_addon.queue.dub_job import speaker_path
+from ..s2l_blender_addon.queue.snapshots import dub_entry
+from ..s2l_blender_addon.sequencer import strips
 from ..s2l_core.errors import Speech2LipError
 
 

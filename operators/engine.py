@@ -7,8 +7,10 @@ from typing import Any
 
 import bpy
 
-from ..s2l_blender_addon import engine, job_queue, jobs
+from ..s2l_blender_addon.engine import installation as engine
+from ..s2l_blender_addon.engine import running_job as jobs
 from ..s2l_blender_addon.preferences import settings
+from ..s2l_blender_addon.queue import job_queue
 from ..s2l_core.jobs import InfoJob
 from .job_operator import JobOperator
 from .queue_entries import error_text

@@ -6,8 +6,9 @@ import sys
 
 import bpy
 
-from ..s2l_blender_addon import engine, jobs
-from ..s2l_blender_addon.engine_setup import as_text, commands
+from ..s2l_blender_addon.engine import installation as engine
+from ..s2l_blender_addon.engine import running_job as jobs
+from ..s2l_blender_addon.engine.setup import as_text, commands
 from ..s2l_blender_addon.preferences import engine_environment
 from ..s2l_core.errors import Speech2LipError
 

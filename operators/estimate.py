@@ -7,9 +7,11 @@ from typing import Any
 
 import bpy
 
-from ..s2l_blender_addon import dub_job, jobs, strips
 from ..s2l_blender_addon.compat import sequencer_scene
-from ..s2l_blender_addon.snapshots import train_job
+from ..s2l_blender_addon.engine import running_job as jobs
+from ..s2l_blender_addon.queue import dub_job
+from ..s2l_blender_addon.queue.snapshots import train_job
+from ..s2l_blender_addon.sequencer import strips
 from ..s2l_core.jobs import DubJob, EstimateJob, TrainJob
 from .quick_operator import QuickOperator
 

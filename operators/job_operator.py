@@ -10,9 +10,11 @@ from typing import Any, ClassVar
 
 import bpy
 
-from ..s2l_blender_addon import compat, jobs, preview, screen
+from ..s2l_blender_addon import compat, screen
+from ..s2l_blender_addon.engine import running_job as jobs
+from ..s2l_blender_addon.engine.worker_client import WorkerClient
+from ..s2l_blender_addon.pictures import training as preview
 from ..s2l_blender_addon.preferences import find_worker_python
-from ..s2l_blender_addon.worker_client import WorkerClient
 from ..s2l_core.errors import Cancelled, Speech2LipError
 from ..s2l_core.jobs import Job
 

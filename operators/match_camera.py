@@ -6,7 +6,8 @@
 import bpy
 from bpy.props import BoolProperty
 
-from ..s2l_blender_addon import cameras, head_scene
+from ..s2l_blender_addon.head import cameras
+from ..s2l_blender_addon.head import scene as head_scene
 from ..s2l_core.errors import Speech2LipError
 
 

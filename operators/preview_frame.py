@@ -6,9 +6,10 @@ from typing import Any
 
 import bpy
 
-from ..s2l_blender_addon import frame_preview, strips
 from ..s2l_blender_addon.compat import sequencer_scene
-from ..s2l_blender_addon.dub_job import disabled_reason, dub_job
+from ..s2l_blender_addon.pictures import frame as frame_preview
+from ..s2l_blender_addon.queue.dub_job import disabled_reason, dub_job
+from ..s2l_blender_addon.sequencer import strips
 from ..s2l_core.jobs import PreviewJob
 from .quick_operator import QuickOperator
 

@@ -9,8 +9,8 @@ from typing import ClassVar
 
 import bpy
 
-from ..s2l_blender_addon import job_queue
-from ..s2l_blender_addon.entries import Entry, Status
+from ..s2l_blender_addon.queue import job_queue
+from ..s2l_blender_addon.queue.entries import Entry, Status
 
 
 class EntryOperator:

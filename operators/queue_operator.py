@@ -9,10 +9,11 @@ from typing import ClassVar
 
 import bpy
 
-from ..s2l_blender_addon import job_queue, jobs
 from ..s2l_blender_addon.compat import sequencer_scene
-from ..s2l_blender_addon.entries import Entry, Target
-from ..s2l_blender_addon.snapshots import snapshot, target_of
+from ..s2l_blender_addon.engine import running_job as jobs
+from ..s2l_blender_addon.queue import job_queue
+from ..s2l_blender_addon.queue.entries import Entry, Target
+from ..s2l_blender_addon.queue.snapshots import snapshot, target_of
 from ..s2l_core.errors import Speech2LipError
 from ..s2l_core.jobs import Job
 

@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 import bpy
 
-from ..s2l_blender_addon import jobs, render_session
+from ..s2l_blender_addon.engine import running_job as jobs
+from ..s2l_blender_addon.engine import warm_worker as render_session
+from ..s2l_blender_addon.engine.worker_client import Request
 from ..s2l_blender_addon.preferences import find_worker_python
-from ..s2l_blender_addon.worker_client import Request
 from ..s2l_core.errors import Cancelled, Speech2LipError
 from ..s2l_core.jobs import Job
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import bpy
 
-from ..s2l_blender_addon import results
 from ..s2l_blender_addon.compat import sequencer_scene
-from ..s2l_blender_addon.dub_job import restore
-from ..s2l_blender_addon.outputs import unused_path
+from ..s2l_blender_addon.queue.dub_job import restore
+from ..s2l_blender_addon.queue.outputs import unused_path
+from ..s2l_blender_addon.sequencer import results
 from ..s2l_core.errors import Speech2LipError
 from ..s2l_core.jobs import DubJob
 from .dub import DubOperator

@@ -7,8 +7,9 @@ from typing import Any
 
 import bpy
 
-from ..s2l_blender_addon import speakers, strips
+from ..s2l_blender_addon import speakers
 from ..s2l_blender_addon.compat import sequencer_scene
+from ..s2l_blender_addon.sequencer import strips
 from ..s2l_core.jobs import DescribeJob
 from .quick_operator import QuickOperator
 

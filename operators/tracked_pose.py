@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..s2l_blender_addon import head_scene
+from ..s2l_blender_addon.head import scene as head_scene
 
 
 class S2L_OT_toggle_tracked_pose(bpy.types.Operator):

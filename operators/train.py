@@ -5,9 +5,9 @@
 
 import bpy
 
-from ..s2l_blender_addon import strips
 from ..s2l_blender_addon.compat import sequencer_scene
-from ..s2l_blender_addon.snapshots import train_job
+from ..s2l_blender_addon.queue.snapshots import train_job
+from ..s2l_blender_addon.sequencer import strips
 from ..s2l_core.jobs import TrainJob, refuse_without_consent
 from .queue_operator import QueueOperator
 

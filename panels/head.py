@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import bpy
 
-from ..operators import (
-    S2L_OT_check_view,
-    S2L_OT_create_head,
-    S2L_OT_match_camera,
-    S2L_OT_toggle_tracked_pose,
-)
-from ..s2l_blender_addon import head_scene, render_session, strips
+from ..operators import S2L_OT_check_view, S2L_OT_create_head, S2L_OT_match_camera, S2L_OT_toggle_tracked_pose
 from ..s2l_blender_addon.compat import sequencer_scene
+from ..s2l_blender_addon.engine import warm_worker as render_session
+from ..s2l_blender_addon.head import scene as head_scene
+from ..s2l_blender_addon.sequencer import strips
 from .queue import QueuePanel
 from .sentences import draw_lines
 

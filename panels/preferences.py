@@ -6,8 +6,9 @@ import bpy
 
 from ..operators import S2L_OT_check_engine, S2L_OT_copy_report
 from ..operators.engine_setup import S2L_OT_cancel_setup, S2L_OT_copy_command, S2L_OT_set_up_engine
-from ..s2l_blender_addon import engine, jobs
-from ..s2l_blender_addon.engine_setup import STEPS, EngineSetup
+from ..s2l_blender_addon.engine import installation as engine
+from ..s2l_blender_addon.engine import running_job as jobs
+from ..s2l_blender_addon.engine.setup import STEPS, EngineSetup
 from ..s2l_blender_addon.paths import EXTENSION
 from ..s2l_blender_addon.preferences import EngineSettings
 from .sentences import draw_lines

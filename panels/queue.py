@@ -17,9 +17,11 @@ from ..operators.queue_entries import (
     S2L_OT_resume_entry,
     S2L_OT_retry_entry,
 )
-from ..s2l_blender_addon import job_queue, jobs, preview
-from ..s2l_blender_addon.entries import Entry, Status
-from ..s2l_blender_addon.worker_client import WorkerClient
+from ..s2l_blender_addon.engine import running_job as jobs
+from ..s2l_blender_addon.engine.worker_client import WorkerClient
+from ..s2l_blender_addon.pictures import training as preview
+from ..s2l_blender_addon.queue import job_queue
+from ..s2l_blender_addon.queue.entries import Entry, Status
 from .sentences import draw_lines
 
 PREVIEW_SCALE = 8.0

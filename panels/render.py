@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import bpy
 
-from ..s2l_blender_addon.render_engine import S2L_RenderEngine
+from ..s2l_blender_addon.head.render_engine import S2L_RenderEngine
 
 ENGINE = S2L_RenderEngine.bl_idname
 # Where Blender's panels for every engine are, of those that say something about a head.

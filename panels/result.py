@@ -5,8 +5,9 @@ from __future__ import annotations
 import bpy
 
 from ..operators import S2L_OT_redo, S2L_OT_redo_with_changes
-from ..s2l_blender_addon import provenance, results
 from ..s2l_blender_addon.compat import sequencer_scene
+from ..s2l_blender_addon.queue import provenance
+from ..s2l_blender_addon.sequencer import results
 from .sentences import draw_lines
 
 

@@ -20,9 +20,11 @@ from ..operators import (
     S2L_OT_train_speaker,
 )
 from ..operators.audio_offset import describe
-from ..s2l_blender_addon import faces, frame_preview, strips
 from ..s2l_blender_addon.compat import sequencer_scene
+from ..s2l_blender_addon.pictures import faces
+from ..s2l_blender_addon.pictures import frame as frame_preview
 from ..s2l_blender_addon.presets import SUBFOLDER
+from ..s2l_blender_addon.sequencer import strips
 from .queue import QueuePanel
 from .sentences import draw_lines
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import bpy
 
 from ..operators import S2L_OT_add_speaker, S2L_OT_remove_speaker, S2L_OT_use_speaker
-from ..s2l_blender_addon import speakers, thumbnails
+from ..s2l_blender_addon import speakers
 from ..s2l_blender_addon.compat import sequencer_scene
+from ..s2l_blender_addon.pictures import thumbnails
 from .sentences import draw_lines
 from .sequencer import SequencerPanel
 

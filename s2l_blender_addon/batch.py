@@ -15,11 +15,12 @@ import bpy
 
 from ..s2l_core.errors import BadJob, Speech2LipError
 from ..s2l_core.jobs import refuse_without_consent
-from . import job_queue, recovery, strips
 from .compat import sequencer_scene
-from .dub_job import speaker_path
-from .entries import Entry, output_of
-from .snapshots import check_job, dub_entry, snapshot, target_of, train_job
+from .queue import job_queue, recovery
+from .queue.dub_job import speaker_path
+from .queue.entries import Entry, output_of
+from .queue.snapshots import check_job, dub_entry, snapshot, target_of, train_job
+from .sequencer import strips
 
 COMMAND = "s2l"
 DONE, FAILED, WRONG_USAGE, NOTHING_TO_DO, INTERRUPTED = 0, 1, 2, 3, 130

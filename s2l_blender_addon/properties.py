@@ -15,7 +15,8 @@ from bpy.props import (
     StringProperty,
 )
 
-from . import faces, strips
+from .pictures import faces
+from .sequencer import strips
 
 
 def _movie_names(group: bpy.types.PropertyGroup, context: bpy.types.Context, text: str) -> list[str]:

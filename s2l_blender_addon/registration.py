@@ -5,21 +5,13 @@ from __future__ import annotations
 import bpy
 
 from .. import operators, panels
-from . import (
-    batch,
-    engine,
-    job_queue,
-    jobs,
-    keymap,
-    presets,
-    preview,
-    properties,
-    recovery,
-    render_engine,
-    speakers,
-    thumbnails,
-    translations,
-)
+from . import batch, keymap, presets, properties, speakers, translations
+from .engine import installation as engine
+from .engine import running_job as jobs
+from .head import render_engine
+from .pictures import thumbnails
+from .pictures import training as preview
+from .queue import job_queue, recovery
 
 CLASSES = (*properties.CLASSES, *operators.CLASSES, *panels.CLASSES, render_engine.S2L_RenderEngine)
 

@@ -15,8 +15,9 @@ from bpy.app.handlers import persistent
 from ..s2l_core import regular_files
 from ..s2l_core.errors import Speech2LipError
 from ..s2l_core.jobs import DescribeJob
-from . import render_session, thumbnails
+from .engine import warm_worker as render_session
 from .paths import EXTENSION
+from .pictures import thumbnails
 from .preferences import find_worker_python
 
 _LOOK_SECONDS = 0.25

@@ -467,7 +467,7 @@ class PoseJob:
     Attributes:
         speaker_path: The ``.s2l`` file.
         footage: Video of that speaker, as filmed or dubbed.
-        camera_path: The JSON file, see :mod:`s2l_core.head.camera_path`.
+        camera_path: The JSON file, see :mod:`s2l_core.whole_head.camera_path`.
         output_path: The movie file to write.
         background: Whether to show the plate behind the head, and not black.
         fade: Whether poses that the footage tells nothing about are turned back to the nearest trusted ones.

@@ -21,7 +21,7 @@ from s2l_core.geometry.mapping import (
     sample,
 )
 from s2l_core.geometry.splatting import warp
-from s2l_core.head.surface import HeadSurface
+from s2l_core.whole_head.surface import HeadSurface
 
 from .likeness import Mask, Picture
 

@@ -29,9 +29,9 @@ IDLE_SECONDS = 0.05
 def main() -> None:
     settings = Settings(**json.loads(Path(sys.argv[sys.argv.index("--") + 1]).read_text()))
     bpy.ops.preferences.addon_enable(module=ADD_ON)
-    queue = importlib.import_module(f"{ADD_ON}.s2l_blender_addon.job_queue")
+    queue = importlib.import_module(f"{ADD_ON}.s2l_blender_addon.queue.job_queue")
     if settings.worker_grace is not None:
-        recovery = importlib.import_module(f"{ADD_ON}.s2l_blender_addon.recovery")
+        recovery = importlib.import_module(f"{ADD_ON}.s2l_blender_addon.queue.recovery")
         recovery.WORKER_GRACE_SECONDS = settings.worker_grace
     if Path(settings.blend).exists():
         bpy.ops.wm.open_mainfile(filepath=settings.blend)

@@ -17,10 +17,10 @@ from ..footage import Footage
 from ..geometry.camera import Array, Intrinsics, make_pose
 from ..geometry.mapping import pixel_grid
 from ..geometry.splatting import facing, warp
-from ..head.surface import HeadSurface
-from ..head.texture import gather_texture
 from ..kept import FORGETFUL, Kept, Rows, Tensors
 from ..model.blend import BlendNet, in_eights
+from ..whole_head.surface import HeadSurface
+from ..whole_head.texture import gather_texture
 from . import losses
 from .checkpoint import kept_steps
 from .depth import spread_frames

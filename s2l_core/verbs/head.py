@@ -15,11 +15,11 @@ from ..errors import CannotWrite
 from ..events import Report
 from ..files import companion, reserved, write_together
 from ..geometry.axes import MILLIMETRES, points_to_blender, poses_to_blender
-from ..head.expression import CURVES, expression_curves
-from ..head.mesh import head_mesh
-from ..head.scene import HeadScene, open_scene
 from ..jobs import HeadJob
 from ..media.sequence import files_of
+from ..whole_head.expression import CURVES, expression_curves
+from ..whole_head.mesh import head_mesh
+from ..whole_head.scene import HeadScene, open_scene
 
 VERSION = 1
 """Of the file's schema."""
@@ -38,8 +38,8 @@ def head(job: HeadJob, report: Report | None = None) -> dict[str, Any]:
     found          bool (n,)             whether the frame shows a face; elsewhere pose and curves are interpolated
     poses          float32 (n, 4, 4)     camera_from_head, where the footage's camera has an identity matrix
     intrinsics     float64 (6,)          fx, fy, cx, cy, width, height of the footage's camera in pixels
-    curve_names    str (k,)              see :data:`s2l_core.head.expression.CURVES`
-    curves         float32 (n, k)        see :func:`s2l_core.head.expression.expression_curves`
+    curve_names    str (k,)              see :data:`s2l_core.whole_head.expression.CURVES`
+    curves         float32 (n, k)        see :func:`s2l_core.whole_head.expression.expression_curves`
     plate_depth    float64               metres in front of the footage's camera at which the plate stands
     directions     float32 (c, 2)        corners of the convex hull of the trusted directions, yaw and pitch in degrees
     margin         float64               degrees around that hull trusted too, see :mod:`s2l_core.geometry.trust`
@@ -51,7 +51,7 @@ def head(job: HeadJob, report: Report | None = None) -> dict[str, Any]:
 
     Raises:
         CannotWrite: The name of the plate is taken, and not by that of an earlier head of the same name.
-        Speech2LipError: As :func:`s2l_core.head.scene.open_scene`, and what is wrong with the files.
+        Speech2LipError: As :func:`s2l_core.whole_head.scene.open_scene`, and what is wrong with the files.
     """
     read = (*files_of(job.footage), job.speaker_path, job.landmarks)
     with reserved(job.output_path, *read):

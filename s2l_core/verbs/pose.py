@@ -18,15 +18,15 @@ from ..footage import Footage, shown_at
 from ..geometry.axes import MILLIMETRES
 from ..geometry.camera import Array, Intrinsics, invert_pose
 from ..geometry.splatting import in_bands
-from ..head.camera_path import CameraPath, read_camera_path
-from ..head.reposing import HeadRenderer, View
-from ..head.scene import HeadScene, open_scene
 from ..jobs import PoseJob, RenderJob
 from ..media.audio import open_audio
 from ..media.frames import FrameReader
 from ..media.sequence import files_of
 from ..media.waveform import Waveform
 from ..media.writing import VideoWriter
+from ..whole_head.camera_path import CameraPath, read_camera_path
+from ..whole_head.reposing import HeadRenderer, View
+from ..whole_head.scene import HeadScene, open_scene
 
 NOTHING = 1e10
 """Metres that stand for no depth, as in Blender."""
@@ -66,9 +66,9 @@ def pose(job: PoseJob, report: Report | None = None) -> dict[str, Any]:
         least ``trust`` in [0, 1] and the most ``degrees_outside``; ``prepare_seconds``, ``render_seconds``, ``fps``.
 
     Raises:
-        CameraPathUnreadable: See :func:`s2l_core.head.camera_path.read_camera_path`.
+        CameraPathUnreadable: See :func:`s2l_core.whole_head.camera_path.read_camera_path`.
         HeadOutOfView: From somewhere on the path the face cannot be seen.
-        Speech2LipError: As :func:`s2l_core.head.scene.open_scene`, and what is wrong with the files.
+        Speech2LipError: As :func:`s2l_core.whole_head.scene.open_scene`, and what is wrong with the files.
     """
     read = (*files_of(job.footage), job.speaker_path, job.camera_path, job.landmarks)
     with reserved(job.output_path, *read):
@@ -127,7 +127,7 @@ def render(job: RenderJob, report: Report | None = None) -> dict[str, Any]:
 
     Raises:
         HeadOutOfView: From there the face cannot be seen.
-        Speech2LipError: As :func:`s2l_core.head.scene.open_scene`, and what is wrong with the files.
+        Speech2LipError: As :func:`s2l_core.whole_head.scene.open_scene`, and what is wrong with the files.
     """
     refuse_hidden_face(np.array(job.pose).reshape(4, 4))
     with reserved(job.output_path, *files_of(job.footage), job.speaker_path, job.landmarks):

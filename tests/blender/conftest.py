@@ -89,8 +89,8 @@ def scene(module: Callable[[str], ModuleType]) -> Iterator[Any]:
     scene.render.fps, scene.render.fps_base = 25, 1.0
     scene.sequence_editor_create()
     yield scene
-    module("s2l_blender_addon.job_queue").abandon()
-    module("s2l_blender_addon.jobs").abandon()
+    module("s2l_blender_addon.queue.job_queue").abandon()
+    module("s2l_blender_addon.engine.running_job").abandon()
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def press(module) -> Callable[..., Any]:
 @pytest.fixture
 def queue(module, scene) -> SimpleNamespace:
     """The queue, with a clock that a test drives."""
-    job_queue = module("s2l_blender_addon.job_queue")
+    job_queue = module("s2l_blender_addon.queue.job_queue")
 
     def until(has_come: Callable[[], bool], limit: float = 120.0) -> None:
         deadline = time.monotonic() + limit
@@ -220,7 +220,7 @@ def fake_renderer(
     monkeypatch.setenv("S2L_FAKE_LOG", str(tmp_path / "log"))
     monkeypatch.setenv("S2L_FAKE_BEHAVIOUR", "render")
     yield lambda behaviour: monkeypatch.setenv("S2L_FAKE_BEHAVIOUR", behaviour)
-    module("s2l_blender_addon.render_session").end()
+    module("s2l_blender_addon.engine.warm_worker").end()
     add_on_preferences().worker_python = ""
 
 

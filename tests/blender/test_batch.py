@@ -114,13 +114,13 @@ def test_interrupted_job_is_taken_up_where_it_was(module, run, edit, fake_worker
         raise KeyboardInterrupt
 
     fake_worker("wait")
-    queue = module("s2l_blender_addon.job_queue")
+    queue = module("s2l_blender_addon.queue.job_queue")
     with monkeypatch.context() as patch:
         patch.setattr(queue.time, "sleep", interrupt)
         assert run(["dub", "--all"]) == 130
     queue.abandon()
     fake_worker("answer")
-    monkeypatch.setattr(module("s2l_blender_addon.recovery"), "WORKER_GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(module("s2l_blender_addon.queue.recovery"), "WORKER_GRACE_SECONDS", 0.0)
     assert run(["dub", "--all", "--resume"]) == 0
     assert len(list(edit.parent.glob("*.mp4"))) == 1
 

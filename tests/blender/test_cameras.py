@@ -22,7 +22,7 @@ RENDERS = [
 
 @pytest.fixture
 def cameras(module):
-    return module("s2l_blender_addon.cameras")
+    return module("s2l_blender_addon.head.cameras")
 
 
 @pytest.fixture

@@ -234,7 +234,7 @@ def test_movie_on_the_head_keeps_step_in_an_animation(module, scene, create, mak
     scene.render.engine, scene.cycles.samples, scene.cycles.use_denoising = "CYCLES", 1, False
     scene.render.filepath, scene.frame_start, scene.frame_end = f"{tmp_path}/shown_", 4, 12
     bpy.ops.render.render(animation=True)
-    strips_module = module("s2l_blender_addon.strips")
+    strips_module = module("s2l_blender_addon.sequencer.strips")
     expected = strips_module.media_frames(strip, strips_module.playback(scene, strip))
     assert expected[3:12] != list(range(expected[3], expected[3] + 9))  # frames are left out
     for frame in range(4, 13):
@@ -285,11 +285,11 @@ def test_dubbed_strip_gives_the_head_its_own_movie(scene, strips, create, make_m
 
 
 def test_head_is_that_of_the_chosen_face(module, scene, create, footage, tmp_path) -> None:
-    module("s2l_blender_addon.strips").choose_face(scene, footage.name, (0.75, 0.3))
+    module("s2l_blender_addon.sequencer.strips").choose_face(scene, footage.name, (0.75, 0.3))
     head = create()
     job = json.loads((tmp_path / "speech2lip/Ada_head.json").read_text())
     assert job["footage"]["face"] == pytest.approx([0.75, 0.3, 0.0])
-    assert module("s2l_blender_addon.strips").chosen_face(head) == tuple(job["footage"]["face"])
+    assert module("s2l_blender_addon.sequencer.strips").chosen_face(head) == tuple(job["footage"]["face"])
 
 
 def test_plate_fills_the_footage_behind_the_head(scene, hand_out, create) -> None:
@@ -519,7 +519,7 @@ def test_head_file_that_cannot_be_read_gets_a_sentence(scene, footage, hand_out,
 
 def test_head_file_that_is_missing_gets_a_sentence(module, tmp_path) -> None:
     with pytest.raises(module("s2l_core.errors").FileMissing, match=r"is missing\. Create the head again"):
-        module("s2l_blender_addon.head_file").read(tmp_path / "head.npz")
+        module("s2l_blender_addon.head.file").read(tmp_path / "head.npz")
 
 
 def test_buttons_say_why_they_are_grey(module, scene, footage) -> None:
@@ -598,7 +598,7 @@ def test_view_is_as_far_outside_as_the_renderer_says(module) -> None:
         [os.environ["S2L_WORKER_PYTHON"], "-c", RENDERER], input=json.dumps(poses), cwd=ROOT, check=True,
         capture_output=True, text=True,
     )  # fmt: skip
-    degrees_outside = module("s2l_blender_addon.trust").degrees_outside
+    degrees_outside = module("s2l_blender_addon.head.trust").degrees_outside
     for corners, margin, expected in json.loads(ended.stdout):
         found = [degrees_outside(pose, remembered(corners, margin)) for pose in poses]
         assert found == pytest.approx(expected, abs=1e-3)
@@ -608,7 +608,7 @@ def test_view_is_as_far_outside_as_the_renderer_says(module) -> None:
 def test_head_at_the_edge_of_the_picture_is_seen_from_its_side(module) -> None:
     pose = Matrix.Translation((700, 0, 700))  # half a right angle to the right, and not turned with the view
     head = remembered([(-25, -15), (25, -15), (25, 15), (-25, 15)], 0.0)
-    assert module("s2l_blender_addon.trust").degrees_outside(as_row(pose), head) == pytest.approx(20, abs=1e-3)
+    assert module("s2l_blender_addon.head.trust").degrees_outside(as_row(pose), head) == pytest.approx(20, abs=1e-3)
 
 
 def test_camera_beside_the_head_is_warned_of(scene, create) -> None:
@@ -638,8 +638,8 @@ def unpack_to_a_megabyte(path: Path) -> None:
 
 @pytest.mark.parametrize("spoil", [claim_a_huge_array, unpack_to_a_megabyte, os.mkfifo])
 def test_head_file_is_measured_before_anything_is_allocated(module, tmp_path, monkeypatch, spoil) -> None:
-    monkeypatch.setattr(module("s2l_blender_addon.head_file"), "_LARGEST", 100_000)
+    monkeypatch.setattr(module("s2l_blender_addon.head.file"), "_LARGEST", 100_000)
     path = tmp_path / "head.npz"
     spoil(path)
     with pytest.raises(module("s2l_core.errors").HeadFileBroken, match="cannot be read"):
-        module("s2l_blender_addon.head_file").read(path)
+        module("s2l_blender_addon.head.file").read(path)

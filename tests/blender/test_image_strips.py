@@ -29,8 +29,8 @@ def take(scene, add_pictures, tmp_path):
 @pytest.fixture
 def jobs_of(module, scene):
     """The jobs that a scene asks for."""
-    strips, snapshots = module("s2l_blender_addon.strips"), module("s2l_blender_addon.snapshots")
-    dub_job = module("s2l_blender_addon.dub_job").dub_job
+    strips, snapshots = module("s2l_blender_addon.sequencer.strips"), module("s2l_blender_addon.queue.snapshots")
+    dub_job = module("s2l_blender_addon.queue.dub_job").dub_job
     return SimpleNamespace(
         dub=lambda: dub_job(bpy.context, scene, strips.footage(scene), strips.voices(scene)),
         train=lambda: snapshots.train_job(bpy.context, scene, strips.footage(scene), "Ada", consent=True),
@@ -101,7 +101,7 @@ def test_a_picture_that_is_shown_and_missing_is_named_before_the_job_starts(
 
 
 def test_dub_inserts_a_strip_that_is_no_footage_itself(module, scene, take, speech, fake_worker) -> None:
-    strips = module("s2l_blender_addon.strips")
+    strips = module("s2l_blender_addon.sequencer.strips")
     assert bpy.ops.s2l.dub_strip() == {"FINISHED"}
     dubbed = scene.sequence_editor.active_strip
     assert (dubbed.name, dubbed.type, dubbed["s2l_footage"]) == ("Take Dubbed", "IMAGE", "Take")
@@ -143,14 +143,14 @@ def test_offset_is_measured_against_the_named_voice(module, scene, take, speech)
 
 
 def test_sounds_drive_image_strips(module, scene, take, speech) -> None:
-    strips = module("s2l_blender_addon.strips")
+    strips = module("s2l_blender_addon.sequencer.strips")
     speech.s2l.drives = "Take"
     assert strips.pairs(scene) == [(take, [speech])]
     assert strips.names(scene, strips.MOVIE) == ["Take"]
 
 
 def test_a_still_is_no_footage(module, scene, strips, footage, make_pictures) -> None:
-    library = module("s2l_blender_addon.strips")
+    library = module("s2l_blender_addon.sequencer.strips")
     still = strips.new_image("Logo", str(next(make_pictures(50).iterdir())), 5, 1)
     scene.sequence_editor.active_strip = still
     assert library.footage(scene) == footage
@@ -254,12 +254,12 @@ def _shown(scene, folder: Path) -> np.ndarray:
 
 
 def test_faces_are_chosen_in_image_strips(module, scene, take, speech, jobs_of) -> None:
-    module("s2l_blender_addon.strips").choose_face(scene, "Take", (0.25, 0.5, 1.5))
+    module("s2l_blender_addon.sequencer.strips").choose_face(scene, "Take", (0.25, 0.5, 1.5))
     assert jobs_of.dub()[0].footage.face == (0.25, 0.5, 1.5)
 
 
 def test_two_takes_in_one_folder_are_told_apart(module, scene, take, add_pictures, speech, fake_worker) -> None:
-    library = module("s2l_blender_addon.strips")
+    library = module("s2l_blender_addon.sequencer.strips")
     take.s2l.voice = "Line"
     other = add_pictures(start=301, name="Other")
     other.elements[0].filename = "other.1001.png"

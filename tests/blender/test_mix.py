@@ -118,7 +118,7 @@ def own_mix(module, scene, tmp_path) -> Callable[[], np.ndarray]:
 
 def engine_mix(module, scene, strips, folder: Path) -> np.ndarray:
     """What the engine hears of a job with these sound strips."""
-    jobs, mixing = module("s2l_core.jobs"), module("s2l_blender_addon.mixing")
+    jobs, mixing = module("s2l_core.jobs"), module("s2l_blender_addon.sequencer.mixing")
     voice = mixing.mix(scene, strips, range(1, LENGTH + 1))
     job = jobs.DubJob("speaker.s2l", jobs.Media("movie.mp4"), voice, "out.mp4")
     document, result = folder / "job.json", folder / "own.npy"

@@ -76,7 +76,7 @@ def test_empty_scene_greys_every_strip_button(module, scene) -> None:
 
 def test_one_job_at_a_time(module, scene, ready_to_dub, fake_worker, preferences) -> None:
     fake_worker("wait")
-    module("s2l_blender_addon.jobs").start(preferences.worker_python, module("s2l_core.jobs").InfoJob())
+    module("s2l_blender_addon.engine.running_job").start(preferences.worker_python, module("s2l_core.jobs").InfoJob())
     with pytest.raises(RuntimeError, match="A job is running"):
         bpy.ops.s2l.dub_strip()
     assert not bpy.ops.s2l.check_engine.poll()
@@ -111,7 +111,7 @@ def test_training_without_consent_is_refused_before_it_waits(module, scene, foot
     scene.s2l.train.consent = "Somebody Else"
     operator = press("S2L_OT_train_speaker")
     assert operator.questions == ["Train Speaker"]
-    assert not module("s2l_blender_addon.job_queue").entries()
+    assert not module("s2l_blender_addon.queue.job_queue").entries()
 
 
 def test_training_again_keeps_the_first_speaker(scene, footage, fake_worker, tmp_path) -> None:
@@ -122,7 +122,7 @@ def test_training_again_keeps_the_first_speaker(scene, footage, fake_worker, tmp
 
 
 def test_results_go_beside_the_blend_file_or_else_beside_the_footage(module, scene, movie, tmp_path) -> None:
-    unused_path = module("s2l_blender_addon.outputs").unused_path
+    unused_path = module("s2l_blender_addon.queue.outputs").unused_path
     assert Path(unused_path("", str(movie), "Ada", ".s2l")) == movie.parent / "speech2lip/Ada.s2l"
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "edit.blend"))
     assert Path(unused_path("", str(movie), "A/d:a", ".s2l")) == tmp_path / "speech2lip/A_d_a.s2l"
@@ -132,13 +132,13 @@ def test_results_go_beside_the_blend_file_or_else_beside_the_footage(module, sce
 @pytest.mark.parametrize("taken", ["take.mp4", "take.mp4.partial", "take.mp4.job.json"])
 def test_an_output_takes_no_name_that_a_job_would_be_refused(module, tmp_path, taken) -> None:
     (tmp_path / taken).mkdir()
-    path = module("s2l_blender_addon.outputs").unused_path(str(tmp_path), "", "take", ".mp4")
+    path = module("s2l_blender_addon.queue.outputs").unused_path(str(tmp_path), "", "take", ".mp4")
     assert path == str(tmp_path / "take_001.mp4")
 
 
 def test_an_output_with_a_long_name_leaves_room_for_that_of_its_record(module, tmp_path) -> None:
-    path = module("s2l_blender_addon.outputs").unused_path(str(tmp_path), "", "é" * 250, ".mp4")
-    module("s2l_blender_addon.entries").record_beside(path).touch()
+    path = module("s2l_blender_addon.queue.outputs").unused_path(str(tmp_path), "", "é" * 250, ".mp4")
+    module("s2l_blender_addon.queue.entries").record_beside(path).touch()
 
 
 def test_folder_that_cannot_be_made_gets_a_sentence(module, scene, footage, fake_worker) -> None:
@@ -217,7 +217,7 @@ def test_automatic_format_keeps_alpha(module, scene, tmp_path, layer, chosen, ha
     image.save()
     dub.format, dub.layer = chosen, layer
     before = list(bpy.data.images)
-    assert module("s2l_blender_addon.dub_job").written_format(dub, path) == written
+    assert module("s2l_blender_addon.queue.dub_job").written_format(dub, path) == written
     assert list(bpy.data.images) == before
 
 
@@ -230,8 +230,8 @@ def test_failed_job_changes_nothing_and_says_why(module, scene, ready_to_dub, fa
     with pytest.raises(RuntimeError, match=sentence):
         bpy.ops.s2l.dub_strip()
     assert len(scene.sequence_editor.strips) == 2
-    assert module("s2l_blender_addon.jobs").current() is None
-    (entry,) = module("s2l_blender_addon.job_queue").entries()
+    assert module("s2l_blender_addon.engine.running_job").current() is None
+    (entry,) = module("s2l_blender_addon.queue.job_queue").entries()
     assert entry.status == "failed"
     assert sentence in entry.outcome
 
@@ -315,7 +315,7 @@ def test_cancel_button_stops_the_modal_job(module, scene, plain_check, fake_work
 def test_picture_of_the_work_is_loaded_by_the_timer_whenever_it_changes(
     module, plain_check, fake_worker, draw_picture
 ) -> None:
-    preview = module("s2l_blender_addon.preview")
+    preview = module("s2l_blender_addon.pictures.training")
     fake_worker("show_pictures")
     draw_picture(80, 40)
     operator, context = plain_check
@@ -341,7 +341,7 @@ def test_picture_of_the_work_is_loaded_by_the_timer_whenever_it_changes(
 
 
 def test_picture_that_cannot_be_read_does_no_harm(module, scene, tmp_path) -> None:
-    preview = module("s2l_blender_addon.preview")
+    preview = module("s2l_blender_addon.pictures.training")
     preview.show(str(tmp_path / "nothing.jpg"))
     assert preview.icon() is None
     broken = tmp_path / "broken.jpg"
@@ -352,11 +352,11 @@ def test_picture_that_cannot_be_read_does_no_harm(module, scene, tmp_path) -> No
 
 
 def test_worker_that_ignores_cancel_is_killed(module, scene, plain_check, fake_worker, monkeypatch) -> None:
-    monkeypatch.setattr(module("s2l_blender_addon.worker_client"), "CANCEL_GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(module("s2l_blender_addon.engine.worker_client"), "CANCEL_GRACE_SECONDS", 0.1)
     fake_worker("ignore")
     operator, context = plain_check
     operator.invoke(context, None)
-    process = module("s2l_blender_addon.jobs").current()._process
+    process = module("s2l_blender_addon.engine.running_job").current()._process
     bpy.ops.s2l.cancel_job()
     assert tick(operator, context) == {"CANCELLED"}
     assert process.wait(timeout=5) != 0
@@ -366,10 +366,10 @@ def test_opening_another_file_kills_the_job(module, scene, plain_check, fake_wor
     fake_worker("ignore")
     operator, context = plain_check
     operator.invoke(context, None)
-    process = module("s2l_blender_addon.jobs").current()._process
+    process = module("s2l_blender_addon.engine.running_job").current()._process
     operator.cancel(context)  # what Blender calls when it opens a file or quits
     assert process.wait(timeout=5) != 0
-    assert module("s2l_blender_addon.jobs").current() is None
+    assert module("s2l_blender_addon.engine.running_job").current() is None
     assert not context.window_manager.timers
 
 
@@ -383,7 +383,7 @@ def test_interrupted_script_kills_its_job(module, scene, plain_check, fake_worke
         patch.setattr(module("operators.job_operator").time, "sleep", interrupt)
         operator.execute(context)
     assert operator._client._process.wait(timeout=5) != 0
-    assert module("s2l_blender_addon.jobs").current() is None
+    assert module("s2l_blender_addon.engine.running_job").current() is None
 
 
 def test_blocking_job_narrates_its_progress(scene, footage, fake_worker, capfd) -> None:

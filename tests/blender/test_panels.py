@@ -134,7 +134,7 @@ def test_train_and_dub_panels_show_what_they_need(draw, scene, strips, sound) ->
 
 def test_running_job_is_shown_with_its_progress_and_a_way_out(module, draw, fake_worker, preferences) -> None:
     fake_worker("wait")
-    jobs = module("s2l_blender_addon.jobs")
+    jobs = module("s2l_blender_addon.engine.running_job")
     client = jobs.start(preferences.worker_python, module("s2l_core.jobs").InfoJob())
     assert draw("S2L_PT_queue") == ["Starting", "Cancel"]
     while not client.progress:
@@ -147,19 +147,23 @@ def test_training_is_shown_with_its_figure_and_its_picture(
 ) -> None:
     fake_worker("show_pictures")
     picture = draw_picture(80, 40)
-    client = module("s2l_blender_addon.jobs").start(preferences.worker_python, module("s2l_core.jobs").InfoJob())
+    client = module("s2l_blender_addon.engine.running_job").start(
+        preferences.worker_python, module("s2l_core.jobs").InfoJob()
+    )
     while not client.progress:
         client.poll()
     assert client.preview_path == str(picture)
     assert draw("S2L_PT_queue") == ["Training 25 %", "Held-out 29.3 dB", "Cancel"]
-    preview = module("s2l_blender_addon.preview")
+    preview = module("s2l_blender_addon.pictures.training")
     preview.show(client.preview_path)
     assert draw("S2L_PT_queue") == ["Training 25 %", "Held-out 29.3 dB", "a picture", "Cancel"]
     preview.clear()
 
 
 def test_failed_job_is_explained_in_lines_that_fit(module, draw) -> None:
-    module("s2l_blender_addon.jobs").conclude(True, "The footage shows no face in any of its frames. " * 3)
+    module("s2l_blender_addon.engine.running_job").conclude(
+        True, "The footage shows no face in any of its frames. " * 3
+    )
     *lines, button = draw("S2L_PT_queue")
     assert button == "Copy Report"
     assert len(lines) >= 3
@@ -298,7 +302,7 @@ def test_head_panel_shows_what_the_engine_doubts(module, draw, scene, monkeypatc
     head = bpy.data.objects.new("Head", None)
     head.s2l.is_head = True
     scene.collection.objects.link(head)
-    monkeypatch.setattr(module("s2l_blender_addon.render_session"), "_doubt", "There is no face in the footage")
+    monkeypatch.setattr(module("s2l_blender_addon.engine.warm_worker"), "_doubt", "There is no face in the footage")
     assert draw("S2L_PT_head")[-1] == "There is no face in the footage"
 
 
@@ -309,7 +313,7 @@ def test_add_menu_offers_the_head() -> None:
 
 
 def test_running_job_is_shown_in_the_3d_view_too(module, draw) -> None:
-    module("s2l_blender_addon.jobs").conclude(False, "Created the head.")
+    module("s2l_blender_addon.engine.running_job").conclude(False, "Created the head.")
     assert draw("S2L_PT_view_queue") == ["Created the head."]
 
 
@@ -355,7 +359,7 @@ def test_preferences_show_what_is_missing_and_why_the_setup_is_grey(draw_prefere
 
 def test_preferences_show_how_far_the_setup_is_and_how_it_ended(module, draw_preferences, monkeypatch) -> None:
     setup = SimpleNamespace(has_ended=False, step=1, text="Collecting torch", error=None)
-    monkeypatch.setattr(module("s2l_blender_addon.engine"), "_setup", setup)
+    monkeypatch.setattr(module("s2l_blender_addon.engine.installation"), "_setup", setup)
     assert draw_preferences()[:2] == ["Step 2 of 4: Collecting torch", "Cancel Setup"]
     setup.has_ended, setup.error = True, "The engine could not be set up: there is no space left."
     assert setup.error in draw_preferences()

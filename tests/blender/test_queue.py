@@ -244,7 +244,7 @@ def test_cancelled_job_is_gone_and_can_be_resumed(queue, press, ready_to_dub, fa
 
 
 def test_cancelled_worker_is_killed_within_a_second(module) -> None:
-    assert module("s2l_blender_addon.worker_client").CANCEL_GRACE_SECONDS + 0.2 <= 1.0
+    assert module("s2l_blender_addon.engine.worker_client").CANCEL_GRACE_SECONDS + 0.2 <= 1.0
 
 
 def test_cancel_takes_its_turn_from_a_waiting_job(queue, press, ready_to_dub, fake_worker) -> None:
@@ -260,7 +260,7 @@ def test_no_thread_of_a_job_runs_when_its_result_is_delivered(
     queue, module, press, ready_to_dub, fake_worker, monkeypatch
 ) -> None:
     before, at_delivery = set(threading.enumerate()), []
-    deliveries = module("s2l_blender_addon.deliveries")
+    deliveries = module("s2l_blender_addon.queue.deliveries")
     deliver = deliveries.deliver
 
     def watch(entry):
@@ -361,7 +361,7 @@ def forget_everything(scene, footage) -> None:
 
 
 def job_that_the_panels_ask_for(module, scene):
-    strips, dub_job = module("s2l_blender_addon.strips"), module("s2l_blender_addon.dub_job").dub_job
+    strips, dub_job = module("s2l_blender_addon.sequencer.strips"), module("s2l_blender_addon.queue.dub_job").dub_job
     job, _ = dub_job(bpy.context, scene, strips.footage(scene), strips.voices(scene))
     return job
 
@@ -371,7 +371,7 @@ def assert_redo_with_changes_restores(module, scene, footage) -> None:
     forget_everything(scene, footage)
     scene.sequence_editor.active_strip = dubbed
     assert bpy.ops.s2l.redo_with_changes() == {"FINISHED"}
-    before = module("s2l_blender_addon.results").job_of(dubbed)
+    before = module("s2l_blender_addon.sequencer.results").job_of(dubbed)
     now = job_that_the_panels_ask_for(module, scene)
     assert Path(now.output_path).parent == Path(before.output_path).parent
     assert dataclasses.replace(now, output_path=before.output_path) == before

@@ -19,7 +19,7 @@ def asked(fake_worker, module, tmp_path, monkeypatch):
     """Tells the job that the warm worker was asked to do."""
     monkeypatch.setenv("S2L_FAKE_LOG", str(tmp_path / "job.json"))
     yield lambda: json.loads((tmp_path / "job.json").read_text())
-    module("s2l_blender_addon.render_session").end()
+    module("s2l_blender_addon.engine.warm_worker").end()
 
 
 @pytest.fixture
@@ -64,10 +64,10 @@ def test_of_several_people_the_one_whose_picture_is_clicked_is_the_speaker(
     monkeypatch.setenv("S2L_FAKE_FACES", json.dumps(FACES))
     scene.s2l.footage_strip = footage.name
     assert bpy.ops.s2l.find_faces() == {"FINISHED"}
-    faces = module("s2l_blender_addon.faces")
+    faces = module("s2l_blender_addon.pictures.faces")
     assert faces.shown_for(scene, footage) and scene.s2l.face == "0"
     scene.s2l.face = "1"
-    media = module("s2l_blender_addon.strips").visible_media(scene, footage)
+    media = module("s2l_blender_addon.sequencer.strips").visible_media(scene, footage)
     assert media.face == pytest.approx((0.75, 0.5, 2.0))
     bpy.ops.s2l.find_faces()
     assert scene.s2l.face == "1"  # what was chosen stays chosen
@@ -76,7 +76,7 @@ def test_of_several_people_the_one_whose_picture_is_clicked_is_the_speaker(
 def test_a_single_person_needs_no_choice(scene, footage, asked, monkeypatch, module) -> None:
     monkeypatch.setenv("S2L_FAKE_FACES", json.dumps(FACES[:1]))
     assert bpy.ops.s2l.find_faces() == {"FINISHED"}
-    assert not module("s2l_blender_addon.faces").shown_for(scene, footage)
+    assert not module("s2l_blender_addon.pictures.faces").shown_for(scene, footage)
     assert not footage.s2l.has_face
 
 

@@ -95,7 +95,7 @@ def render_passes(scene, module, folder: Path):
     write_passes(scene)
 
     def render(first: int, last: int) -> list[dict[str, np.ndarray]]:
-        module("s2l_blender_addon.render_session").end()
+        module("s2l_blender_addon.engine.warm_worker").end()
         scene.frame_start, scene.frame_end = first, last
         scene.render.filepath = str(folder / f"{first}_{last}_####.exr")
         bpy.ops.render.render(animation=True)

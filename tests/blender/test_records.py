@@ -110,7 +110,7 @@ def test_discarding_forgets_what_was_interrupted(queue, left_behind) -> None:
 @pytest.fixture
 def other_blender(module):
     """Gives a record to another Blender, which lives until the function that this gives is called."""
-    source = module("s2l_blender_addon.session").__file__
+    source = module("s2l_blender_addon.queue.session").__file__
     program = f"import runpy; s = runpy.run_path({source!r}); print(s['token'](), flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", program], stdin=-1, stdout=-1, text=True) as other:
 
@@ -227,7 +227,7 @@ def test_a_link_that_waits_under_a_temporary_name_is_not_followed(module, queue,
     (entry,) = reopen(queue)
     precious = left_behind.with_name("precious")
     precious.write_text("precious")
-    records = module("s2l_blender_addon.records")
+    records = module("s2l_blender_addon.queue.records")
     monkeypatch.setattr(records.secrets, "token_hex", lambda count: "guessed")
     left_behind.with_name(".guessed.partial").symlink_to(precious)
     with pytest.raises(FileExistsError):
@@ -236,7 +236,10 @@ def test_a_link_that_waits_under_a_temporary_name_is_not_followed(module, queue,
 
 
 def test_a_thread_searches_where_there_is_a_window(module, queue, left_behind) -> None:
-    recovery, record_search = module("s2l_blender_addon.recovery"), module("s2l_blender_addon.record_search")
+    recovery, record_search = (
+        module("s2l_blender_addon.queue.recovery"),
+        module("s2l_blender_addon.queue.record_search"),
+    )
     queue.module.abandon()
     recovery._search = record_search.Search([left_behind.parent])
     recovery._search.join()
@@ -249,7 +252,7 @@ def test_nothing_is_delivered_while_a_thread_searches(
     module, queue, press, ready_to_dub, fake_worker, monkeypatch
 ) -> None:
     is_running = [True]
-    monkeypatch.setattr(module("s2l_blender_addon.record_search"), "is_running", lambda: is_running[0])
+    monkeypatch.setattr(module("s2l_blender_addon.queue.record_search"), "is_running", lambda: is_running[0])
     press(DUB)
     queue.until(lambda: queue.entries()[0].client is not None and queue.entries()[0].client.is_over)
     queue.module.advance()
@@ -279,7 +282,7 @@ def mutated(document: dict, rng: random.Random) -> dict:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_mutated_records_are_read_or_refused_and_nothing_is_written(module, queue, left_behind, seed) -> None:
-    records, errors = module("s2l_blender_addon.records"), module("s2l_core.errors")
+    records, errors = module("s2l_blender_addon.queue.records"), module("s2l_core.errors")
     rng, document = random.Random(seed), json.loads(left_behind.read_text())
     before = sorted(left_behind.parent.iterdir())
     for _ in range(50):
@@ -297,7 +300,7 @@ def test_mutated_records_are_read_or_refused_and_nothing_is_written(module, queu
 
 
 def test_a_search_ends_at_its_bounds_and_says_so(module, queue, left_behind, monkeypatch, capsys) -> None:
-    monkeypatch.setattr(module("s2l_blender_addon.record_search"), "_MOST_READ", 3)
+    monkeypatch.setattr(module("s2l_blender_addon.queue.record_search"), "_MOST_READ", 3)
     for number in range(5):
         left_behind.with_name(f"a{number}.mp4.job.json").write_bytes(left_behind.read_bytes())
     assert len(reopen(queue)) == 3
@@ -307,7 +310,7 @@ def test_a_search_ends_at_its_bounds_and_says_so(module, queue, left_behind, mon
 @pytest.fixture
 def new_session(module, monkeypatch, tmp_path):
     """The module of sessions, with folders of its own for states and for what is temporary."""
-    session = module("s2l_blender_addon.session")
+    session = module("s2l_blender_addon.queue.session")
     session.end()
     monkeypatch.setattr(session, "_states_folder", lambda: tmp_path / "states")
     monkeypatch.setattr(session.tempfile, "tempdir", str(tmp_path))

@@ -44,7 +44,7 @@ def render_animation(stage, tmp_path):
 @pytest.fixture
 def shown(module, monkeypatch):
     """The lines that are shown during renders."""
-    engine = module("s2l_blender_addon.render_engine")
+    engine = module("s2l_blender_addon.head.render_engine")
     shown: list[str] = []
     real_stats = engine.stats
 
@@ -61,7 +61,7 @@ def break_off(stage, module, monkeypatch):
     """Renders as if the user pressed Escape at once."""
 
     def break_off() -> None:
-        session = module("s2l_blender_addon.render_session").RenderSession
+        session = module("s2l_blender_addon.engine.warm_worker").RenderSession
         real_render = session.render
         with monkeypatch.context() as patch:
             patch.setattr(
@@ -201,7 +201,7 @@ def test_border_has_the_pixels_that_blender_counts(stage, render, module) -> Non
     settings.resolution_x = settings.resolution_y = 100
     settings.use_border = settings.use_crop_to_border = True
     settings.border_min_x = settings.border_min_y = 0.0
-    pixels = module("s2l_blender_addon.render_engine").pixels
+    pixels = module("s2l_blender_addon.head.render_engine").pixels
     for share in (0.07, 0.29, 0.57, 0.7, 0.83):
         settings.border_max_x = settings.border_max_y = share
         passes = render()
@@ -258,7 +258,7 @@ def warnings(capfd) -> list[str]:
 def test_break_stops_the_picture_and_keeps_the_process(break_off, render, fake_renderer, module, preferences) -> None:
     fake_renderer("wait_then_render")
     break_off()
-    session = module("s2l_blender_addon.render_session")
+    session = module("s2l_blender_addon.engine.warm_worker")
     process = session.current(preferences.worker_python)._process
     assert process.is_open
     assert np.allclose(render()["Depth"], 0.6)
@@ -267,7 +267,7 @@ def test_break_stops_the_picture_and_keeps_the_process(break_off, render, fake_r
 
 def test_break_is_heard_even_where_the_worker_is_deaf(break_off, render, fake_renderer, module, monkeypatch) -> None:
     fake_renderer("ignore")
-    monkeypatch.setattr(module("s2l_blender_addon.worker_client"), "CANCEL_GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(module("s2l_blender_addon.engine.worker_client"), "CANCEL_GRACE_SECONDS", 0.1)
     break_off()
     fake_renderer("render")
     assert np.allclose(render()["Depth"], 0.6)
@@ -352,14 +352,14 @@ def test_mistakes_are_told_in_a_sentence(stage, render, mistake, sentence) -> No
 
 def test_another_file_ends_the_process_and_removes_its_folder(render, asked, module, preferences) -> None:
     render()
-    process = module("s2l_blender_addon.render_session").current(preferences.worker_python)._process
+    process = module("s2l_blender_addon.engine.warm_worker").current(preferences.worker_python)._process
     bpy.ops.wm.read_homefile(use_empty=True)
     assert process.wait(timeout=5) != 0
     assert not Path(asked()[0]["output_path"]).parent.exists()
 
 
 def test_idle_process_ends_and_the_next_frame_starts_another(render, asked, module, monkeypatch, preferences) -> None:
-    session = module("s2l_blender_addon.render_session")
+    session = module("s2l_blender_addon.engine.warm_worker")
     monkeypatch.setattr(session, "IDLE_SECONDS", 0.05)
     render()
     assert session.current(preferences.worker_python)._process.wait(timeout=5) == 0

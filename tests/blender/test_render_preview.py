@@ -38,7 +38,7 @@ def context(stage):
 @pytest.fixture
 def preview(graphics, stage, context, module):
     """Draws the viewport, once or until nothing more comes: pixels (height, width, 4), bottom row first, and a line."""
-    preview = module("s2l_blender_addon.render_preview").RenderPreview()
+    preview = module("s2l_blender_addon.head.render_preview").RenderPreview()
     buffer = gpu.types.GPUOffScreen(WIDTH, HEIGHT, format="RGBA32F")
 
     def draw() -> tuple[np.ndarray, str]:
@@ -97,7 +97,7 @@ def test_viewport_sees_what_its_camera_renders(preview, stage, context, asked) -
 
 def test_large_viewports_show_few_pixels(module, context) -> None:
     context.region.width, context.region.height = 1920, 1080
-    _, view = module("s2l_blender_addon.render_preview").view_of_region(context)
+    _, view = module("s2l_blender_addon.head.render_preview").view_of_region(context)
     assert (view.width, view.height) == (384, 216)
     assert math.isclose(view.fx, context.region_data.window_matrix[0][0] * 192)
 

@@ -18,7 +18,7 @@ import pytest
 def setup_with(module, monkeypatch, tmp_path, preferences, scene) -> Iterator[SimpleNamespace]:
     """An installation without an engine, online, whose base Python does as told, see ``fake_python.py``."""
     environment = tmp_path / "engine" / "environment"
-    for name in ("engine", "preferences"):
+    for name in ("engine.installation", "preferences"):
         monkeypatch.setattr(module(f"s2l_blender_addon.{name}"), "engine_environment", lambda: environment)
     monkeypatch.setattr(module("operators.engine_setup"), "engine_environment", lambda: environment)
     monkeypatch.delenv("S2L_WORKER_PYTHON", raising=False)
@@ -29,11 +29,11 @@ def setup_with(module, monkeypatch, tmp_path, preferences, scene) -> Iterator[Si
     bpy.context.preferences.system.use_online_access = True
     yield SimpleNamespace(
         environment=environment,
-        engine=module("s2l_blender_addon.engine"),
+        engine=module("s2l_blender_addon.engine.installation"),
         trouble=lambda name: monkeypatch.setenv("S2L_FAKE_SETUP", name),
         runs=lambda: [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()],
     )
-    module("s2l_blender_addon.engine").unregister()
+    module("s2l_blender_addon.engine.installation").unregister()
     bpy.context.preferences.system.use_online_access = False
     preferences.base_python = preferences.worker_python = preferences.engine_report = ""
 
@@ -136,7 +136,7 @@ def test_without_an_engine_the_page_lists_what_is_missing(setup_with, preference
 
 
 def test_commands_can_be_run_by_hand(module, setup_with) -> None:
-    setup = module("s2l_blender_addon.engine_setup")
+    setup = module("s2l_blender_addon.engine.setup")
     lines = setup.as_text(setup.commands("/some where/python", setup_with.environment)).splitlines()
     venv = ["/some where/python", "-I", "-X", "utf8", "-m", "venv", str(setup_with.environment)]
     assert shlex.split(lines[0]) == venv
@@ -176,7 +176,7 @@ def test_report_and_errors_name_the_index_without_its_secrets(setup_with, prefer
     ],
 )  # fmt: skip
 def test_settings_of_pip_are_told_in_the_order_in_which_they_hold(module, lines, settings) -> None:
-    assert module("s2l_blender_addon.engine_setup").pip_settings(lines) == settings
+    assert module("s2l_blender_addon.engine.setup").pip_settings(lines) == settings
 
 
 @pytest.mark.parametrize("name", ["environment", "environment.partial", "environment.replaced"])
@@ -239,7 +239,7 @@ def hostile_places(tmp_path, monkeypatch) -> Path:
 
 @pytest.mark.skipif("S2L_WORKER_PYTHON" not in os.environ, reason="needs a Python with the library")
 def test_worker_runs_nothing_from_a_hostile_place(module, hostile_places) -> None:
-    client = module("s2l_blender_addon.worker_client").WorkerClient(
+    client = module("s2l_blender_addon.engine.worker_client").WorkerClient(
         os.environ["S2L_WORKER_PYTHON"], module("s2l_core.jobs").InfoJob()
     )
     until(client.poll, 300.0)
@@ -254,7 +254,7 @@ def test_setup_runs_nothing_from_a_hostile_place(module, hostile_places, monkeyp
         monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    setup = module("s2l_blender_addon.engine_setup").EngineSetup(os.environ["S2L_WORKER_PYTHON"], tmp_path / "engine")
+    setup = module("s2l_blender_addon.engine.setup").EngineSetup(os.environ["S2L_WORKER_PYTHON"], tmp_path / "engine")
     until(setup.poll, 300.0)
     assert setup.error is not None
     assert "no-index 1" in str(setup.error)
@@ -273,7 +273,7 @@ def test_setup_runs_nothing_from_a_hostile_place(module, hostile_places, monkeyp
     ],
 )
 def test_pips_lines_are_told_in_few_words(module, line, text) -> None:
-    assert module("s2l_blender_addon.engine_setup").told(line) == text
+    assert module("s2l_blender_addon.engine.setup").told(line) == text
 
 
 def is_running(process: str) -> bool:

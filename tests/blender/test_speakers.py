@@ -33,7 +33,7 @@ def test_a_sound_strip_drives_the_strip_that_it_names_whatever_that_is_called_la
 
 def test_dub_all_dubs_every_pair_with_its_own_speaker(module, scene, two_pairs, fake_worker) -> None:
     assert bpy.ops.s2l.dub_all() == {"FINISHED"}
-    entries = module("s2l_blender_addon.job_queue").entries()
+    entries = module("s2l_blender_addon.queue.job_queue").entries()
     assert [entry.name for entry in entries] == ["Dub Ada Interview", "Dub Bob Interview"]
     assert [Path(entry.job.speaker_path).stem for entry in entries] == ["Ada", "Bob"]
 
@@ -42,7 +42,7 @@ def test_dub_all_says_which_strip_has_no_speaker_and_dubs_the_others(module, two
     two_pairs["Ada Interview"].s2l.speaker_path = ""
     with pytest.raises(RuntimeError, match="Ada Interview has no speaker"):
         bpy.ops.s2l.dub_all()
-    assert [entry.name for entry in module("s2l_blender_addon.job_queue").entries()] == ["Dub Bob Interview"]
+    assert [entry.name for entry in module("s2l_blender_addon.queue.job_queue").entries()] == ["Dub Bob Interview"]
 
 
 def test_dub_all_is_grey_while_no_sound_drives_anything(scene, footage, speech) -> None:

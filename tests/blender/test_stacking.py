@@ -115,7 +115,7 @@ class Edit:
         return (strips or self.strips).new_effect(name, kind, channel, first, **length, **taken)
 
     def curve(self, strip, name: str):
-        return self.module("s2l_blender_addon.curves").find(strip, name)
+        return self.module("s2l_blender_addon.sequencer.curves").find(strip, name)
 
     def voice(self, first: int, end: int, channel: int = 40):
         strip = self.strips.new_sound("Line", str(self.sound), channel, first)
@@ -447,7 +447,7 @@ def test_a_meta_strip_stands_for_the_footage_in_it(edit, module) -> None:
     key(footage, "blend_alpha", at_1=0.0, at_20=1.0)
     meta = edit.dub(footage, 1, 30).parent_meta()
     edit.scene.s2l.footage_strip, edit.scene.sequence_editor.active_strip = "", meta
-    assert module("s2l_blender_addon.strips").footage(edit.scene) == footage
+    assert module("s2l_blender_addon.sequencer.strips").footage(edit.scene) == footage
 
 
 def test_a_new_version_takes_the_place_of_a_result_whose_footage_is_gone(edit) -> None:
@@ -508,9 +508,9 @@ def test_a_dub_of_words_outside_the_footage_lies_above_it(edit) -> None:
 
 
 def test_a_result_is_inserted_although_its_footage_is_gone(edit, module, movie) -> None:
-    library = module("s2l_blender_addon.strips")
+    library = module("s2l_blender_addon.sequencer.strips")
     edit.scene.sequence_editor.channels[1].mute = True
-    strip = module("s2l_blender_addon.placing").insert_result(
+    strip = module("s2l_blender_addon.sequencer.placing").insert_result(
         library.Placement(edit.scene.name, "Gone", "Gone", 5, 25), str(movie), module("s2l_core.jobs").Encoding()
     )
     assert (strip.channel, strip.frame_final_start, strip.frame_final_end) == (2, 5, 25)
@@ -521,9 +521,9 @@ def test_a_full_sequencer_gets_a_sentence_and_stays_as_it_is(edit, module) -> No
     for channel in range(2, 129):
         edit.effect("Colour", "COLOR", channel)
     before = [(strip.name, strip.channel) for strip in edit.strips]
-    placement = module("s2l_blender_addon.strips").Placement(edit.scene.name, footage.name, "Line", 1, 31)
+    placement = module("s2l_blender_addon.sequencer.strips").Placement(edit.scene.name, footage.name, "Line", 1, 31)
     with pytest.raises(module("s2l_core.errors").BadJob, match="channel"):
-        module("s2l_blender_addon.placing").insert_result(
+        module("s2l_blender_addon.sequencer.placing").insert_result(
             placement, str(edit.takes["dubbed"]), module("s2l_core.jobs").Encoding()
         )
     assert [(strip.name, strip.channel) for strip in edit.strips] == before
@@ -545,7 +545,7 @@ def change_its_speed_smoothly(edit, footage) -> None:
     edit.scene.sequence_editor.active_strip = footage
     with sequencer_override(edit.scene):
         bpy.ops.sequencer.retiming_key_add(timeline_frame=30)
-    flag_offset = edit.module("s2l_blender_addon.retiming")._FLAG_OFFSET
+    flag_offset = edit.module("s2l_blender_addon.sequencer.retiming")._FLAG_OFFSET
     ctypes.c_int.from_address(footage.retiming_keys[1].as_pointer() + flag_offset).value |= 1
 
 

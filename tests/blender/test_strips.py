@@ -77,7 +77,7 @@ def test_movie_strip_maps_to_the_frames_that_blender_shows(
     scene.render.fps, scene.render.fps_base = scene_rate
     strip = add_movie_at_its_own_speed(scene, path, 11) if own_speed else add_movie(strips, path, 11)
     change(strip)
-    playback = module("s2l_blender_addon.strips").playback(scene, strip)
+    playback = module("s2l_blender_addon.sequencer.strips").playback(scene, strip)
     assert strip.frame_final_start <= playback.first < playback.end <= strip.frame_final_end
     frames_per_second = Fraction(media_rate[0]) / Fraction(media_rate[1]).limit_denominator(1001)
     for frame in (playback.first, (playback.first + playback.end) // 2, playback.end - 1):
@@ -96,7 +96,7 @@ def test_sound_strip_maps_to_the_samples_that_blender_plays(
     strip = strips.new_sound("Speech", str(sound), 1, 11)
     change(strip)
     scene.frame_start, scene.frame_end = 1, strip.frame_final_end
-    playback = module("s2l_blender_addon.strips").playback(scene, strip)
+    playback = module("s2l_blender_addon.sequencer.strips").playback(scene, strip)
     assert strip.frame_final_start <= playback.first < playback.end <= strip.frame_final_end
     click = playback.first + (CLICK_SECONDS - playback.media(playback.first).start) / playback.seconds_per_frame
     heard = 1 + heard_seconds(tmp_path / "mix.wav") / playback.seconds_per_frame
@@ -122,7 +122,7 @@ def loudest_seconds(path: Path) -> float:
 )
 def test_frame_rate_is_an_exact_fraction(module, scene, fps, fps_base, rate) -> None:
     scene.render.fps, scene.render.fps_base = fps, fps_base
-    assert str(module("s2l_blender_addon.strips").frame_rate(scene)) == rate
+    assert str(module("s2l_blender_addon.sequencer.strips").frame_rate(scene)) == rate
 
 
 def retime(strip) -> None:
@@ -140,22 +140,22 @@ def test_strip_that_does_not_play_as_it_is_gets_a_sentence(module, scene, strips
     strip = add_movie(strips, movie)
     change(strip)
     with pytest.raises(module("s2l_core.errors").BadJob, match=word):
-        module("s2l_blender_addon.strips").playback(scene, strip)
+        module("s2l_blender_addon.sequencer.strips").playback(scene, strip)
 
 
 def test_retiming_is_read_in_tested_versions_of_blender_only(module, scene, strips, movie, monkeypatch) -> None:
-    library, strip = module("s2l_blender_addon.strips"), add_movie(strips, movie)
+    library, strip = module("s2l_blender_addon.sequencer.strips"), add_movie(strips, movie)
     retime(strip)
     assert library.moments(scene, strip, range(1, 3)) == (0.0, 1 / 25)
-    assert module("s2l_blender_addon.timing").obstacle(strip) == ""
-    monkeypatch.setattr(module("s2l_blender_addon.retiming"), "RETIMING_IS_KNOWN", False)
+    assert module("s2l_blender_addon.sequencer.timing").obstacle(strip) == ""
+    monkeypatch.setattr(module("s2l_blender_addon.sequencer.retiming"), "RETIMING_IS_KNOWN", False)
     with pytest.raises(module("s2l_core.errors").BadJob, match="which is untested"):
         library.moments(scene, strip, range(1, 3))
-    assert "render it to a file first" in module("s2l_blender_addon.timing").obstacle(strip)
+    assert "render it to a file first" in module("s2l_blender_addon.sequencer.timing").obstacle(strip)
 
 
 def test_length_of_a_movie_is_asked_once_until_the_movie_changes(module, strips, movie, make_movie, tmp_path) -> None:
-    timing = module("s2l_blender_addon.timing")
+    timing = module("s2l_blender_addon.sequencer.timing")
     strip = add_movie(strips, Path(shutil.copy(movie, tmp_path / "take.mp4")))
     length = timing.media_length(strip, strip.filepath)
     before = timing._movie_length.cache_info().hits
@@ -168,14 +168,14 @@ def test_length_of_a_movie_is_asked_once_until_the_movie_changes(module, strips,
 def test_packed_sound_gets_a_sentence(module, scene, strips, sound) -> None:
     strip = strips.new_sound("Speech", str(sound), 1, 1)
     strip.sound.pack()
-    assert "packed" in module("s2l_blender_addon.strips").obstacle(strip, "")
+    assert "packed" in module("s2l_blender_addon.sequencer.strips").obstacle(strip, "")
 
 
 def test_missing_file_gets_a_sentence(module, scene, strips, movie, tmp_path) -> None:
     strip = add_movie(strips, movie)
     strip.filepath = str(tmp_path / "gone.mp4")
     with pytest.raises(module("s2l_core.errors").FileMissing, match="is missing"):
-        module("s2l_blender_addon.strips").playback(scene, strip)
+        module("s2l_blender_addon.sequencer.strips").playback(scene, strip)
 
 
 def test_path_beside_the_blend_file_becomes_absolute(module, scene, strips, movie, tmp_path) -> None:
@@ -183,11 +183,11 @@ def test_path_beside_the_blend_file_becomes_absolute(module, scene, strips, movi
     strip = add_movie(strips, movie)
     strip.filepath = bpy.path.relpath(str(movie))
     assert strip.filepath.startswith("//")
-    assert Path(module("s2l_blender_addon.strips").playback(scene, strip).whole.path).samefile(movie)
+    assert Path(module("s2l_blender_addon.sequencer.strips").playback(scene, strip).whole.path).samefile(movie)
 
 
 def test_footage_is_the_named_strip_or_the_active_one_or_the_only_one(module, scene, strips, movie) -> None:
-    find = module("s2l_blender_addon.strips").footage
+    find = module("s2l_blender_addon.sequencer.strips").footage
     assert find(scene) is None
     first = add_movie(strips, movie)
     assert find(scene) == first
@@ -203,8 +203,8 @@ def test_footage_is_the_named_strip_or_the_active_one_or_the_only_one(module, sc
 
 def test_dubbed_strip_stands_for_its_sources(module, scene, strips, movie, sound) -> None:
     footage, speech = add_movie(strips, movie), strips.new_sound("Speech", str(sound), 2, 1)
-    library = module("s2l_blender_addon.strips")
-    dubbed = module("s2l_blender_addon.placing").insert_result(
+    library = module("s2l_blender_addon.sequencer.strips")
+    dubbed = module("s2l_blender_addon.sequencer.placing").insert_result(
         library.Placement(scene.name, footage.name, speech.name, 1, 31), str(movie), module("s2l_core.jobs").Encoding()
     )
     assert scene.sequence_editor.active_strip == dubbed

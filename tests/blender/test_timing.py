@@ -159,8 +159,8 @@ def test_dub_sees_the_frames_that_blender_shows(
     scene.render.resolution_x, scene.render.resolution_y = 64, 64  # a strip is fitted to it when it is added
     strip = add_movie_at_its_own_speed(scene, path, START) if own_speed else strips.new_movie("M", str(path), 1, START)
     change(strip)
-    library = module("s2l_blender_addon.strips")
-    frames = module("s2l_blender_addon.timing").visible(strip)
+    library = module("s2l_blender_addon.sequencer.strips")
+    frames = module("s2l_blender_addon.sequencer.timing").visible(strip)
     seconds = library.moments(scene, strip, frames)
     assert len(seconds) == len(frames) > 0
     times = [float(time) for time in VARIED] if rate == "varied" else None
@@ -178,8 +178,8 @@ def test_dub_sees_the_pictures_of_a_sequence_that_blender_shows(
     scene.render.resolution_x, scene.render.resolution_y = 64, 64
     strip = add_pictures(FRAMES, START)
     change(strip)
-    library = module("s2l_blender_addon.strips")
-    frames = module("s2l_blender_addon.timing").visible(strip)
+    library = module("s2l_blender_addon.sequencer.strips")
+    frames = module("s2l_blender_addon.sequencer.timing").visible(strip)
     seconds = library.moments(scene, strip, frames)
     rate = scene_rate[0] / scene_rate[1]
     assert len(seconds) == len(frames) > 0
@@ -302,7 +302,7 @@ def test_dub_hears_the_sound_when_blender_plays_it(
     scene.render.fps, scene.render.fps_base = scene_rate
     strip = strips.new_sound("Speech", str(sound), 1, SOUND_START)
     change(strip)
-    mixing, timing = module("s2l_blender_addon.mixing"), module("s2l_blender_addon.timing")
+    mixing, timing = module("s2l_blender_addon.sequencer.mixing"), module("s2l_blender_addon.sequencer.timing")
     rate = float(timing.frame_rate(scene))
     scene.frame_start, scene.frame_end = 1, strip.frame_final_end + 40
     (part,) = mixing.mix(scene, [strip], range(1, scene.frame_end + 1)).sounds

@@ -70,7 +70,7 @@ def test_a_track_is_chosen_by_its_strip_and_a_silent_one_is_passed_over(
 
 
 def test_the_track_of_a_movie_strip_goes_into_its_jobs(module, scene, footage) -> None:
-    library = module("s2l_blender_addon.strips")
+    library = module("s2l_blender_addon.sequencer.strips")
     assert library.visible_media(scene, footage).track is None
     footage.s2l.track = 3
     assert library.visible_media(scene, footage).track == 3

@@ -18,7 +18,9 @@ def start(module, monkeypatch):
     def start(behaviour: str):
         monkeypatch.setenv("S2L_FAKE_BEHAVIOUR", behaviour)
         clients.append(
-            module("s2l_blender_addon.worker_client").WorkerClient(FAKE_WORKER, module("s2l_core.jobs").InfoJob())
+            module("s2l_blender_addon.engine.worker_client").WorkerClient(
+                FAKE_WORKER, module("s2l_core.jobs").InfoJob()
+            )
         )
         return clients[-1]
 
@@ -94,7 +96,7 @@ def test_killed_job_is_cancelled_and_its_result_forgotten(module, start) -> None
 )
 def test_progress_reads_as_a_line(module, progress, text) -> None:
     event = progress and module("s2l_core.events").Progress(*progress)
-    assert module("s2l_blender_addon.jobs").describe(event) == text
+    assert module("s2l_blender_addon.engine.running_job").describe(event) == text
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from s2l_core.head.blinking import openness
+from s2l_core.whole_head.blinking import openness
 
 FRAMES = 300
 BLINKS = [40, 41, 42, 150, 151, 152, 260, 261, 262]

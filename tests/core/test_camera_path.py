@@ -13,7 +13,7 @@ import pytest
 from s2l_core.errors import CameraPathUnreadable, FileMissing
 from s2l_core.geometry.axes import points_to_blender, poses_from_blender, poses_to_blender
 from s2l_core.geometry.camera import Array, make_pose, project, rotation_vector, transform
-from s2l_core.head.camera_path import CameraPath, parse_camera_path, read_camera_path
+from s2l_core.whole_head.camera_path import CameraPath, parse_camera_path, read_camera_path
 
 IDENTITY = [1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0]
 TRACKED = make_pose([0.1, -0.2, 0.05], [20.0, -10.0, 600.0])

@@ -21,9 +21,6 @@ from s2l_core.execution import run_job
 from s2l_core.fingerprints import hash_file
 from s2l_core.geometry import splatting
 from s2l_core.geometry.camera import Intrinsics
-from s2l_core.head.plate import fill
-from s2l_core.head.reposing import View
-from s2l_core.head.surface import HeadSurface
 from s2l_core.jobs import Encoding, FacesJob, Media, Mix, Sound
 from s2l_core.media.audio import SPEECH_RATE, measure_level, read_speech
 from s2l_core.media.mix import mix, read_context
@@ -36,6 +33,9 @@ from s2l_core.speech.encoder import SpeechEncoder
 from s2l_core.speech.features import log_mel
 from s2l_core.speech.silence import measure_levels
 from s2l_core.verbs.pose import to_layers
+from s2l_core.whole_head.plate import fill
+from s2l_core.whole_head.reposing import View
+from s2l_core.whole_head.surface import HeadSurface
 
 from .conftest import EmbeddedHead
 

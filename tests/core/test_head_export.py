@@ -17,9 +17,9 @@ from s2l_core.face.layout import IBUG68
 from s2l_core.footage import prepare
 from s2l_core.geometry.camera import project
 from s2l_core.geometry.mapping import observed_from_canonical
-from s2l_core.head.mesh import head_mesh
 from s2l_core.jobs import HeadJob
 from s2l_core.model.speaker import SpeakerModel
+from s2l_core.whole_head.mesh import head_mesh
 
 from .conftest import EmbeddedHead
 

@@ -8,12 +8,12 @@ import torch
 from s2l_core.canonical.view import CanonicalHead
 from s2l_core.events import Report
 from s2l_core.footage import Footage, prepare
-from s2l_core.head.surface import HeadSurface
-from s2l_core.head.texture import gather_texture
 from s2l_core.model.blend import BlendNet, in_eights
 from s2l_core.model.speaker import SpeakerModel
 from s2l_core.training.depth import spread_frames
 from s2l_core.training.head import Example, find_holes, learn_holes
+from s2l_core.whole_head.surface import HeadSurface
+from s2l_core.whole_head.texture import gather_texture
 
 from .conftest import EmbeddedHead
 

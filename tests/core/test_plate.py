@@ -15,10 +15,10 @@ from s2l_core.face.tracking import HeadTrack
 from s2l_core.footage import Footage
 from s2l_core.geometry.camera import Intrinsics, Rectangle, make_pose, project
 from s2l_core.geometry.mapping import CanonicalView
-from s2l_core.head.plate import Plate, fill, make_plate
 from s2l_core.jobs import Media
 from s2l_core.media.video import probe
 from s2l_core.media.writing import VideoWriter
+from s2l_core.whole_head.plate import Plate, fill, make_plate
 
 CAMERA = Intrinsics.centred(300.0, 160, 128)
 FRAMES = 24

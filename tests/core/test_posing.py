@@ -17,13 +17,13 @@ from s2l_core.errors import CannotWrite, FileMissing, HeadOutOfView, SpeakerWith
 from s2l_core.events import Event, Log, Report
 from s2l_core.footage import Footage, prepare
 from s2l_core.geometry.camera import invert_pose, make_pose
-from s2l_core.head.reposing import View
 from s2l_core.jobs import CameraView, Media, PoseJob, RenderJob
 from s2l_core.media.audio import read_audio
 from s2l_core.media.video import probe, read_frames
 from s2l_core.media.writing import VideoWriter
 from s2l_core.model.speaker import SpeakerModel
 from s2l_core.verbs import pose as posing
+from s2l_core.whole_head.reposing import View
 
 from .conftest import EmbeddedHead
 

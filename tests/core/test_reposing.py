@@ -10,13 +10,13 @@ from s2l_core.canonical.view import CanonicalHead
 from s2l_core.errors import HeadOutOfView
 from s2l_core.footage import Footage, prepare
 from s2l_core.geometry.camera import Intrinsics, make_pose, project, transform
-from s2l_core.head import surface
-from s2l_core.head.plate import make_plate
-from s2l_core.head.reposing import HeadRenderer, View
-from s2l_core.head.surface import HeadSurface
-from s2l_core.head.texture import gather_texture
 from s2l_core.media.video import read_frames
 from s2l_core.model.speaker import SpeakerModel
+from s2l_core.whole_head import surface
+from s2l_core.whole_head.plate import make_plate
+from s2l_core.whole_head.reposing import HeadRenderer, View
+from s2l_core.whole_head.surface import HeadSurface
+from s2l_core.whole_head.texture import gather_texture
 
 from .conftest import EmbeddedHead
 

@@ -46,14 +46,14 @@ def _answer(method: str, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_head(path: str) -> dict[str, Any]:
-    head = _of_add_on("head_file").read(Path(path))
+    head = _of_add_on("head.file").read(Path(path))
     return {"frames": len(head.times)}
 
 
 def _read_record(path: str) -> dict[str, Any]:
     """As when a file is opened, and when the entry is shown."""
-    entry, _ = _of_add_on("records").read(Path(path))
-    output = _of_add_on("entries").output_of(entry.job)
+    entry, _ = _of_add_on("queue.records").read(Path(path))
+    output = _of_add_on("queue.entries").output_of(entry.job)
     if output and f"{output}.job.json" != path:
         raise AssertionError(f"The record writes {output}.")
     return {"shown": [entry.name, entry.status, entry.outcome, str(entry.failure)]}
@@ -64,7 +64,7 @@ def _hear(path: str) -> dict[str, Any]:
     worker = Path(path).with_name("worker.sh")
     worker.write_text(f'#!/bin/sh\nread request\nexec cat "{path}"\n')
     worker.chmod(0o700)
-    module = _of_add_on("worker_client")
+    module = _of_add_on("engine.worker_client")
     jobs = importlib.import_module(f"{PACKAGE}.s2l_core.jobs")
     client = module.WorkerClient(str(worker), jobs.InfoJob())
     if not any(client.poll(0.1) for _ in range(100)):

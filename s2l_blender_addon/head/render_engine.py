@@ -1,0 +1,158 @@
+"""The render engine "Speech2Lip": the head of the footage as the scene's camera sees it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import bpy
+import numpy as np
+from bpy.app.handlers import persistent
+
+from ...s2l_core.errors import Cancelled, Speech2LipError
+from ...s2l_core.events import Progress
+from ..engine import running_job as jobs
+from ..engine import warm_worker as render_session
+from ..engine.warm_worker import Picture
+from ..preferences import find_worker_python
+from .cameras import view_of
+from .render_job import find_heads, render_job
+from .render_preview import RenderPreview
+
+
+@dataclass
+class Run:
+    """The frames of one animation, for each of which Blender makes a new engine.
+
+    Attributes:
+        scene: Its name.
+        frame: The frame that is rendered.
+        done: How many frames came before it.
+        start: When the second one began, in seconds; the first one also opens files.
+        warned: Whether the user knows that not all can be trusted.
+    """
+
+    scene: str
+    frame: int
+    done: int = 0
+    start: float = field(default_factory=time.monotonic)
+    warned: bool = False
+
+    def remaining_seconds(self, scene: bpy.types.Scene) -> float | None:
+        """Until the animation is done; None during its first two frames."""
+        if self.done < 2:
+            return None
+        left = (scene.frame_end - self.frame) // scene.frame_step + 1
+        return (time.monotonic() - self.start) / (self.done - 1) * left
+
+
+_run = Run("", 0)
+
+
+class S2L_RenderEngine(bpy.types.RenderEngine):
+    bl_idname = "SPEECH2LIP"
+    bl_label = "Speech2Lip"
+    bl_use_preview = False
+    bl_use_postprocess = True
+    bl_use_eevee_viewport = True
+    bl_use_shading_nodes_custom = False
+
+    _preview: RenderPreview | None = None
+
+    def update_render_passes(self, scene: bpy.types.Scene, renderlayer: bpy.types.ViewLayer) -> None:
+        self.register_pass(scene, renderlayer, "Combined", 4, "RGBA", "COLOR")
+        self.register_pass(scene, renderlayer, "Depth", 1, "Z", "VALUE")
+        self.register_pass(scene, renderlayer, "Mask", 1, "X", "VALUE")
+
+    def render(self, depsgraph: bpy.types.Depsgraph) -> None:
+        self._follow_run(depsgraph.scene)
+        try:
+            picture = self._render_picture(depsgraph)
+        except Cancelled:
+            return
+        except Speech2LipError as error:
+            self.error_set(str(error))  # stands above the picture; the report ends an animation
+            self.report({"ERROR"}, str(error))
+            return
+        self._fill_passes(depsgraph, picture)
+        self.update_stats("", stats(depsgraph.scene, picture.doubt))
+        if picture.doubt and not _run.warned:
+            self.report({"WARNING"}, f"{picture.doubt} in frame {depsgraph.scene.frame_current}")
+            _run.warned = True
+
+    def view_update(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
+        """Nothing: Blender draws after this. It wants both or neither."""
+
+    def view_draw(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
+        self._preview = self._preview or RenderPreview()
+        status = self._preview.draw(context, depsgraph)
+        self.update_stats("", status)
+        if self._preview.is_waiting:
+            self.tag_redraw()
+
+    def _follow_run(self, scene: bpy.types.Scene) -> None:
+        global _run
+        if self.is_animation and scene.name == _run.scene and scene.frame_current >= _run.frame:
+            _run.done += scene.frame_current > _run.frame
+            _run.frame = scene.frame_current
+            if _run.done == 1:
+                _run.start = time.monotonic()
+        else:
+            _run = Run(scene.name, scene.frame_current)
+
+    def _render_picture(self, depsgraph: bpy.types.Depsgraph) -> Picture:
+        scene = depsgraph.scene
+        camera = (self.camera_override or scene.camera).evaluated_get(depsgraph)
+        heads = find_heads(depsgraph)
+        if len(heads) > 1 and not _run.done:
+            self.report(
+                {"WARNING"}, f"Of the {len(heads)} heads, {heads[0].object.name} is rendered, the first by name"
+            )
+        job = render_job(heads[0], scene, camera.matrix_world, view_of(scene, camera))
+        session = render_session.current(find_worker_python(bpy.context))
+
+        def tell(progress: Progress) -> None:
+            self.update_progress(jobs.fraction(progress))
+            self.update_stats("", stats(scene, jobs.describe(progress)))
+
+        return session.render(job, self.test_break, tell)
+
+    def _fill_passes(self, depsgraph: bpy.types.Depsgraph, picture: Picture) -> None:
+        height, width = picture.mask.shape
+        rows, columns = slice(0, height), slice(0, width)
+        render = depsgraph.scene.render
+        if render.use_border:
+            rows = slice(*(pixels(share, height) for share in (render.border_min_y, render.border_max_y)))
+            columns = slice(*(pixels(share, width) for share in (render.border_min_x, render.border_max_x)))
+        size = columns.stop - columns.start, rows.stop - rows.start
+        result = self.begin_result(0, 0, *size, layer=depsgraph.view_layer.name)
+        passes = result.layers[0].passes
+        for name, plane in (("Combined", picture.combined), ("Depth", picture.depth), ("Mask", picture.mask)):
+            passes[name].rect.foreach_set(plane[rows, columns].ravel())
+        self.end_result(result)
+
+
+def pixels(share: float, side: int) -> int:
+    """A share of a picture's side as Blender counts it: in single precision, rounded down."""
+    return int(np.float32(share) * np.float32(side))
+
+
+def stats(scene: bpy.types.Scene, text: str) -> str:
+    """A text with the time that remains for the animation before it."""
+    remaining = _run.remaining_seconds(scene)
+    parts = [f"Remaining {jobs.duration(remaining)}" if remaining is not None else "", text]
+    return " | ".join(filter(None, parts))
+
+
+@persistent
+def _end_session(*_: object) -> None:
+    render_session.end()
+
+
+def register() -> None:
+    bpy.app.handlers.load_pre.append(_end_session)
+
+
+def unregister() -> None:
+    bpy.app.handlers.load_pre.remove(_end_session)
+    render_session.end()

@@ -1,0 +1,80 @@
+"""From an evaluated scene to the job that renders it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import bpy
+from mathutils import Matrix
+
+from ...s2l_core.errors import BadJob
+from ...s2l_core.jobs import CameraView, Media, RenderJob
+from ..preferences import settings
+from ..sequencer.strips import chosen_face
+from .cameras import camera_from_head
+from .scene import footage_camera_world
+
+
+class Head(NamedTuple):
+    """A head that can be seen.
+
+    Attributes:
+        object: The evaluated object that poses it.
+        matrix: Where it is in the world.
+        footage_camera: Where the footage's camera stands for it.
+    """
+
+    object: bpy.types.Object
+    matrix: Matrix
+    footage_camera: Matrix
+
+
+def find_heads(depsgraph: bpy.types.Depsgraph) -> list[Head]:
+    """The heads that can be seen, by name. The first one is rendered.
+
+    Raises:
+        BadJob: There is none.
+    """
+    heads = [_head(instance, depsgraph) for instance in depsgraph.object_instances if instance.object.s2l.is_head]
+    if not heads:
+        raise BadJob("There is no head in the scene that can be seen.", "Add one with Create Head, or unhide it.")
+    return sorted(heads, key=lambda head: head.object.name)
+
+
+def render_job(head: Head, scene: bpy.types.Scene, camera_world: Matrix, view: CameraView) -> RenderJob:
+    """The picture of a head in the frame of a scene, as a camera sees it; the output path is for others to choose.
+
+    Raises:
+        BadJob: The head has no movie, or is scaled to nothing.
+    """
+    source = head.object.s2l
+    if not source.movie_path:
+        raise BadJob(f"The head {head.object.name} has no movie.", "Add it anew with Create Head.")
+    moment = (scene.frame_current_final - source.origin) * source.seconds_per_frame
+    last = max(source.start, source.end - source.seconds_per_frame / 2)  # the end is the moment after the last frame
+    return RenderJob(
+        speaker_path=_absolute(source.speaker_path, head.object),
+        footage=Media(_absolute(source.movie_path, head.object), source.start, source.end, chosen_face(head.object)),
+        moment=min(max(moment, source.start), last),
+        camera=view,
+        pose=camera_from_head(camera_world, head.matrix),
+        output_path="",
+        camera_from_footage=camera_from_head(camera_world, head.footage_camera),
+        background=not scene.render.film_transparent,
+        fade=scene.s2l.render.fade,
+        landmarks=source.landmarks,
+        device=settings(bpy.context).device,
+    )
+
+
+def _head(instance: bpy.types.DepsgraphObjectInstance, depsgraph: bpy.types.Depsgraph) -> Head:
+    matrix = instance.matrix_world.copy()
+    item = instance.object.original.evaluated_get(depsgraph)
+    footage_camera = footage_camera_world(item)
+    if instance.is_instance:  # of a collection, which takes the footage's camera along
+        footage_camera = matrix @ item.matrix_world.inverted_safe() @ footage_camera
+    return Head(item, matrix, footage_camera)
+
+
+def _absolute(path: str, owner: bpy.types.Object) -> str:
+    return bpy.path.abspath(path, library=owner.original.library)

@@ -1,0 +1,99 @@
+"""The engine in a 3D viewport: the last picture that is ready, while the worker renders the next."""
+
+from __future__ import annotations
+
+import bpy
+import gpu
+from gpu_extras.presets import draw_texture_2d
+from mathutils import Matrix
+
+from ...s2l_core.errors import BadJob, Speech2LipError
+from ...s2l_core.jobs import CameraView, RenderJob
+from ..engine import running_job as jobs
+from ..engine import warm_worker as render_session
+from ..engine.worker_client import Request
+from ..preferences import find_worker_python
+from .render_job import find_heads, render_job
+
+LONGEST_SIDE = 384
+PATIENCE_SECONDS = 0.03  # otherwise Blender would draw as often as it can, and take the processor from the worker
+
+
+class RenderPreview:
+    """What one viewport shows. Blender has to draw again and again while a picture is on its way."""
+
+    def __init__(self) -> None:
+        self._asked: RenderJob | None = None
+        self._request: Request | None = None
+        self._texture: gpu.types.GPUTexture | None = None
+        self._line = ""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a picture is on its way."""
+        return self._request is not None
+
+    def draw(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> str:
+        """Draw what is there over the region, and ask for what should be.
+
+        Returns:
+            What the user should know, in a line.
+        """
+        try:
+            job = render_job(find_heads(depsgraph)[0], depsgraph.scene, *view_of_region(context))
+        except Speech2LipError as error:
+            self._asked = self._texture = None
+            return str(error)
+        try:
+            self._receive()
+            self._ask(job)
+        except Speech2LipError as error:
+            self._texture, self._line = None, str(error)
+        if self._texture is not None:
+            gpu.state.blend_set("ALPHA_PREMULT")
+            draw_texture_2d(self._texture, (0, 0), context.region.width, context.region.height)
+            gpu.state.blend_set("NONE")
+        return self._line
+
+    def _receive(self) -> None:
+        if self._request is None:
+            return
+        if self._request.poll(PATIENCE_SECONDS):
+            request, self._request = self._request, None
+            picture = render_session.read(request)
+            self._texture, self._line = _texture_of(picture), picture.doubt
+        else:
+            self._line = jobs.describe(self._request.progress)
+
+    def _ask(self, job: RenderJob) -> None:
+        if self._request is None and job != self._asked and not bpy.app.is_job_running("RENDER"):
+            self._asked = job  # once, even where it fails
+            self._request = render_session.current(find_worker_python(bpy.context)).start(job)
+
+
+def view_of_region(context: bpy.types.Context) -> tuple[Matrix, CameraView]:
+    """The world matrix and the pinhole camera of a 3D viewport, in few pixels, whatever it looks through.
+
+    Raises:
+        BadJob: It is orthographic.
+    """
+    projection, region = context.region_data.window_matrix, context.region
+    if projection[3][3] != 0.0:
+        raise BadJob("The view is orthographic.", "Press 5 on the numpad for perspective, or 0 for the camera.")
+    scale = min(1.0, LONGEST_SIDE / max(region.width, region.height))
+    width, height = (max(1, round(scale * side)) for side in (region.width, region.height))
+    view = CameraView(
+        fx=projection[0][0] * width / 2,
+        fy=projection[1][1] * height / 2,
+        cx=(1 - projection[0][2]) * width / 2,
+        cy=(1 + projection[1][2]) * height / 2,
+        width=width,
+        height=height,
+    )
+    return context.region_data.view_matrix.inverted(), view
+
+
+def _texture_of(picture: render_session.Picture) -> gpu.types.GPUTexture:
+    height, width = picture.mask.shape
+    pixels = gpu.types.Buffer("FLOAT", picture.combined.size, picture.combined.ravel())
+    return gpu.types.GPUTexture((width, height), format="RGBA16F", data=pixels)

@@ -1,0 +1,269 @@
+"""A head in the scene: what it is made of, and how it is found again.
+
+The footage's camera stands at the world's origin, one unit is a metre. An Empty carries the tracked pose and, as custom
+properties, the expression. Its child, the mesh, takes the movie through a projector: a camera that is held where the
+footage's camera is by the inverse of the tracked pose. So the movie sticks to the head, however the Empty or any camera
+is moved, in every render engine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import bpy
+import numpy as np
+from mathutils import Matrix, Quaternion
+from numpy.typing import NDArray
+
+from ...s2l_core import regular_files
+from ...s2l_core.errors import FileMissing, NoFace
+from ...s2l_core.jobs import CameraView, Media
+from ..sequencer.strips import keep_face
+from . import actions, cameras
+from . import mesh as head_mesh
+from .file import HeadFile
+
+TRACKED_POSE, EXPRESSION = "Tracked Pose", "Expression"  # groups of F-curves
+EMPTY_SIZE = 0.1
+# Usual range and meaning of the custom properties, by the beginning of their names.
+_PROPERTIES = {
+    "jaw_open": (0.0, 1.0, "How far the jaw is open, in heights of the face from the eyes to the chin"),
+    "mouth_open": (0.0, 1.0, "Distance of the lips, in widths of the mouth at rest"),
+    "mouth_wide": (0.0, 1.0, "By how much the mouth is wider than at rest, in that width"),
+    "mouth_round": (0.0, 1.0, "By how much the mouth is narrower than at rest, in its width then"),
+    "eye_open": (0.0, 2.0, "Distance of the lids, where 1 is usual"),
+    "lip_shape": (-4.0, 4.0, "A shape that the lips take in speech, in standard deviations"),
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a head is made from, and when the timeline shows it.
+
+    Attributes:
+        speaker_path: The speaker file.
+        media: The movie and its span.
+        first: First frame of the timeline that shows it.
+        frames: Which frame of the movie, counted from 0, each frame of the timeline shows, beginning with ``first``.
+        origin: Frame of the timeline, also between two, on which the movie's second 0 falls.
+        seconds_per_frame: Seconds of the movie that pass in one frame of the timeline.
+        rate: Frames per second of the movie.
+    """
+
+    speaker_path: str
+    media: Media
+    first: int
+    frames: list[int]
+    origin: float
+    seconds_per_frame: float
+    rate: float
+
+
+def create(scene: bpy.types.Scene, name: str, head: HeadFile, source: Source) -> bpy.types.Object:
+    """Put a head into a scene, in a collection of its own.
+
+    Returns:
+        Its Empty.
+
+    Raises:
+        FileMissing: The movie is not there.
+        NoFace: No frame of the source shows the head.
+    """
+    if not regular_files.is_file(source.media.path):
+        raise FileMissing(f"The movie {source.media.path} is missing.")
+    tracked = _tracked(head, source)
+    collection = bpy.data.collections.new(f"Head {name}")
+    scene.collection.children.link(collection)
+    empty = _make_empty(head, source, *tracked)
+    projector = _make_projector(head.view, *tracked, head.poses)
+    mesh = bpy.data.objects.new("Head Mesh", head_mesh.make("Head Mesh", head))
+    mesh.data.materials.append(_movie_material(source))
+    _project(mesh, projector, head.view)
+    mesh.parent = projector.parent = empty
+    objects = [empty, mesh, projector]
+    if head.plate_path.is_file():
+        objects.append(_make_plate(head))
+    for item in objects:
+        collection.objects.link(item)
+    return empty
+
+
+def find(context: bpy.types.Context) -> bpy.types.Object | None:
+    """The head that the user means: that of the active object, or else the only one of the scene."""
+    item = context.object
+    while item is not None:
+        if item.s2l.is_head:
+            return item
+        item = item.parent
+    heads = [item for item in context.scene.objects if item.s2l.is_head]
+    return heads[0] if len(heads) == 1 else None
+
+
+def tracked_pose(empty: bpy.types.Object) -> list[bpy.types.FCurve]:
+    """The F-curves of the pose that the footage shows."""
+    return actions.curves_of(empty, TRACKED_POSE)
+
+
+def is_muted(empty: bpy.types.Object) -> bool:
+    """Whether a head lets itself be posed by hand."""
+    curves = tracked_pose(empty)
+    return bool(curves) and all(curve.mute for curve in curves)
+
+
+def footage_view(empty: bpy.types.Object) -> CameraView:
+    """The camera of a head's footage."""
+    fx, fy, cx, cy, width, height = empty.s2l.intrinsics
+    return CameraView(fx, fy, cx, cy, int(width), int(height))
+
+
+def footage_camera_world(empty: bpy.types.Object) -> Matrix:
+    """Where the footage's camera stands: at the origin, wherever that was taken with the Empty's parent."""
+    return empty.parent.matrix_world @ empty.matrix_parent_inverse if empty.parent else Matrix()
+
+
+def _tracked(head: HeadFile, source: Source) -> tuple[list[int], list[int]]:
+    """Frames of the timeline that show a face, and for each the row of the head file that belongs to its picture."""
+    times = np.array(source.frames) / source.rate
+    rows = np.searchsorted((head.times[1:] + head.times[:-1]) / 2, times)
+    is_known = head.found[rows] & (np.abs(head.times[rows] - times) <= 0.5 / source.rate)
+    if not is_known.any():
+        raise NoFace(f"No frame of {source.media.path} that the strip shows has a face.")
+    return (source.first + np.flatnonzero(is_known)).tolist(), rows[is_known].tolist()
+
+
+def _make_empty(head: HeadFile, source: Source, frames: list[int], rows: list[int]) -> bpy.types.Object:
+    empty = bpy.data.objects.new("Head", None)
+    empty.empty_display_type, empty.empty_display_size = "ARROWS", EMPTY_SIZE
+    channels = actions.Channels(empty, "Head")
+    _animate_pose(empty, channels, frames, head.poses[rows])
+    for name, values in head.curves.items():
+        _animate_property(empty, channels, name, frames, values[rows])
+    settings = empty.s2l
+    settings.is_head = True
+    settings.speaker_path, settings.movie_path = source.speaker_path, source.media.path
+    settings.start, settings.end = source.media.start, source.media.end
+    keep_face(empty, source.media.face)
+    settings.origin, settings.seconds_per_frame = source.origin, source.seconds_per_frame
+    settings.first, settings.end_frame = source.first, source.first + len(source.frames)
+    view = head.view
+    settings.intrinsics = (view.fx, view.fy, view.cx, view.cy, view.width, view.height)
+    for angles in head.directions:
+        settings.directions.add().angles = angles
+    settings.margin = head.margin
+    return empty
+
+
+def _animate_pose(
+    item: bpy.types.Object, channels: actions.Channels, frames: list[int], poses: NDArray[np.floating[Any]]
+) -> None:
+    """Key location and rotation; ``poses`` (n, 4, 4) are what the object's own transform shall be."""
+    item.rotation_mode = "QUATERNION"
+    rotations: list[Quaternion] = []
+    for pose in poses:
+        rotation = Matrix(pose.tolist()).to_quaternion()
+        if rotations:
+            rotation.make_compatible(rotations[-1])
+        rotations.append(rotation)
+    for index in range(3):
+        channels.add(TRACKED_POSE, "location", frames, poses[:, index, 3], index)
+    for index, values in enumerate(np.array(rotations).T):
+        channels.add(TRACKED_POSE, "rotation_quaternion", frames, values, index)
+
+
+def _animate_property(
+    item: bpy.types.Object, channels: actions.Channels, name: str, frames: list[int], values: NDArray[Any]
+) -> None:
+    known = (entry for beginning, entry in _PROPERTIES.items() if name.startswith(beginning))
+    least, greatest, description = next(known, (0.0, 1.0, ""))
+    item[name] = float(values[0])
+    item.id_properties_ui(name).update(
+        min=min(least, float(values.min())),
+        max=max(greatest, float(values.max())),
+        soft_min=least,
+        soft_max=greatest,
+        description=description,
+    )
+    data_path = f'["{bpy.utils.escape_identifier(name)}"]'
+    item.property_overridable_library_set(data_path, True)
+    channels.add(EXPRESSION, data_path, frames, values)
+
+
+def _make_projector(
+    view: CameraView, frames: list[int], rows: list[int], poses: NDArray[np.floating[Any]]
+) -> bpy.types.Object:
+    projector = bpy.data.objects.new("Head Projector", bpy.data.cameras.new("Head Projector"))
+    cameras.match_frame(projector.data, cameras.unit_frame(view), view)
+    _animate_pose(projector, actions.Channels(projector, "Head Projector"), frames, np.linalg.inv(poses[rows]))
+    projector.hide_viewport = projector.hide_render = True
+    return projector
+
+
+def _project(mesh: bpy.types.Object, projector: bpy.types.Object, view: CameraView) -> None:
+    """Write where the projector sees the mesh's vertices into its UV layer."""
+    modifier = mesh.modifiers.new("Footage", "UV_PROJECT")
+    modifier.uv_layer = head_mesh.FOOTAGE_UV
+    modifier.projector_count = 1
+    modifier.projectors[0].object = projector
+    pixel_aspect = cameras.unit_frame(view).pixel_aspect
+    modifier.aspect_x, modifier.aspect_y = max(1.0, 1.0 / pixel_aspect), max(1.0, pixel_aspect)
+
+
+def _make_plate(head: HeadFile) -> bpy.types.Object:
+    """A plane with the background's picture that fills the footage's picture, behind the head however that turns."""
+    view = head.view
+    radius = float(np.linalg.norm(head.vertices[head.mask], axis=1).max())
+    depth = max(head.plate_depth, radius - float(head.poses[head.found, 2, 3].min()))
+    corners = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))  # u to the right, v up
+    vertices = [
+        ((u * view.width - view.cx) / view.fx * depth, (view.cy - (1 - v) * view.height) / view.fy * depth, -depth)
+        for u, v in corners
+    ]
+    mesh = bpy.data.meshes.new("Head Plate")
+    mesh.from_pydata(vertices, [], [range(4)])
+    mesh.uv_layers.new(name=head_mesh.CANONICAL_UV).uv.foreach_set("vector", [value for uv in corners for value in uv])
+    image = bpy.data.images.load(str(head.plate_path), check_existing=True)
+    mesh.materials.append(_glowing("Head Plate", image, head_mesh.CANONICAL_UV)[0])
+    return bpy.data.objects.new("Head Plate", mesh)
+
+
+def _movie_material(source: Source) -> bpy.types.Material:
+    """A material that shows on each frame of the timeline the frame of the movie that its strip shows."""
+    movie = bpy.data.images.load(source.media.path, check_existing=True)
+    movie.source = "MOVIE"
+    material, texture = _glowing("Head", movie, head_mesh.FOOTAGE_UV)
+    user = texture.image_user
+    # On frame f Blender shows the movie's frame f - frame_start + frame_offset, and holds the first and the last one.
+    user.frame_start, user.frame_duration, user.frame_offset = source.first, len(source.frames), source.frames[0]
+    user.use_auto_refresh = True
+    offsets = np.array(source.frames) - np.arange(len(source.frames))
+    (changes,) = np.nonzero(np.diff(offsets, prepend=offsets[0] - 1))
+    if len(changes) > 1:  # the strip plays at another rate than the timeline
+        channels = actions.Channels(material.node_tree, "Head")
+        data_path = f'nodes["{texture.name}"].image_user.frame_offset'
+        channels.add("Movie", data_path, (source.first + changes).tolist(), offsets[changes], interpolation="CONSTANT")
+    return material
+
+
+def _glowing(
+    name: str, image: bpy.types.Image, uv_name: str
+) -> tuple[bpy.types.Material, bpy.types.ShaderNodeTexImage]:
+    """A material that shines with the colours of an image, and its texture."""
+    material = bpy.data.materials.new(name)
+    if material.node_tree is None:
+        material.use_nodes = True
+    tree = material.node_tree
+    tree.nodes.clear()
+    uv = tree.nodes.new("ShaderNodeUVMap")
+    texture = tree.nodes.new("ShaderNodeTexImage")
+    emission = tree.nodes.new("ShaderNodeEmission")
+    output = tree.nodes.new("ShaderNodeOutputMaterial")
+    for place, node in enumerate((uv, texture, emission, output)):
+        node.location.x = 300 * place
+    uv.uv_map = uv_name
+    texture.image, texture.extension = image, "EXTEND"
+    tree.links.new(uv.outputs["UV"], texture.inputs["Vector"])
+    tree.links.new(texture.outputs["Color"], emission.inputs["Color"])
+    tree.links.new(emission.outputs["Emission"], output.inputs["Surface"])
+    tree.nodes.active = texture  # what Workbench shows
+    return material, texture

@@ -1,0 +1,1 @@
+"""Pictures in the interface: faces, speakers, single frames, a training."""

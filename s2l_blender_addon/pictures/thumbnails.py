@@ -1,0 +1,34 @@
+"""Pictures of speakers and faces as icons, loaded when they are made known and never while a panel is drawn."""
+
+from __future__ import annotations
+
+import bpy.utils.previews
+
+from ...s2l_core import regular_files
+
+_LARGEST = 64 * 1024 * 1024  # bytes
+
+_icons: bpy.utils.previews.ImagePreviewCollection
+
+
+def register() -> None:
+    global _icons
+    _icons = bpy.utils.previews.new()
+
+
+def unregister() -> None:
+    bpy.utils.previews.remove(_icons)
+
+
+def load(path: str) -> None:
+    """Make the picture of a file known, anew where it was written again; a file that is not there is none."""
+    if path in _icons:
+        del _icons[path]
+    if regular_files.is_file(path) and regular_files.size(path) <= _LARGEST:
+        _icons.load(path, path, "IMAGE", True)
+
+
+def icon(path: str) -> int:
+    """Blender's number of the icon of a file; 0 where it was not loaded."""
+    picture = _icons.get(path)
+    return int(picture.icon_id) if picture else 0

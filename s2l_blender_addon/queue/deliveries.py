@@ -1,0 +1,107 @@
+"""Puts results into the file, as one undo step each."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from contextlib import nullcontext
+from typing import Any
+
+import bpy
+
+from ...s2l_core.errors import SceneNotOpen
+from ...s2l_core.jobs import CheckJob, DubJob, TrainJob
+from .. import speakers
+from ..sequencer import placing, results, strips
+from .entries import Entry, Target, output_of
+
+
+def deliver(entry: Entry) -> str:
+    """Put the result of an entry where it belongs, and tell about it in a sentence.
+
+    Raises:
+        SceneNotOpen: Another file is open, or the scene is gone; nothing was changed.
+        BadJob: There is no place in it.
+    """
+    job, target, result = entry.job, entry.target, entry.result or {}
+    scene = find_scene(target)
+    if scene is None:
+        kept = f"; the result is kept in {output_of(job)}" if output_of(job) else ""
+        hint = f"Open {target.blend} again and press Insert." if target.blend else ""
+        raise SceneNotOpen(f"The scene {target.scene} is not open{kept}.", hint)
+    match job:
+        case CheckJob():
+            text, step = _check(scene, job, result), "Check Footage"
+        case TrainJob():
+            text, step = _train(scene, job, result), "Train Speaker"
+        case DubJob() if target.placement:
+            strip = _insert(scene, job, target, target.placement)
+            results.label(strip, entry.job_text, result)
+            strips.mark_untouched(strip, result.get("untouched", []))
+            text, step = _dubbed(job, result, strip), "Dub Strip"
+        case _:
+            raise SceneNotOpen(f"There is no place for the result of {job.verb}.")
+    _push_undo(step)
+    return text
+
+
+def find_scene(target: Target) -> bpy.types.Scene | None:
+    """The scene of a target: in the run of Blender that made it by its number, otherwise by file and name."""
+    for scene in bpy.data.scenes:
+        if target.scene_id and scene.session_uid == target.scene_id:
+            return scene
+    if target.blend != bpy.data.filepath or not (target.blend or target.scene_id == 0):
+        return None
+    sole = bpy.data.scenes[0] if target.scene_id == 0 and len(bpy.data.scenes) == 1 else None  # renamed before a crash
+    return bpy.data.scenes.get(target.scene, sole)
+
+
+def _check(scene: bpy.types.Scene, job: CheckJob, result: dict[str, Any]) -> str:
+    check = scene.s2l.check
+    check.footage, check.verdict, check.advice = (
+        strips.first_file(job.footage),
+        result["verdict"],
+        "\n".join(result["advice"]),
+    )
+    return f"The footage is {check.verdict}."
+
+
+def _train(scene: bpy.types.Scene, job: TrainJob, result: dict[str, Any]) -> str:
+    scene.s2l.train.result = json.dumps(result)
+    scene.s2l.dub.speaker_path = job.speaker_path
+    figures = result.get("held_out") or {}
+    known = {"name": job.name, "preset": job.preset, "device": job.device, "consent": job.consent}
+    speakers.remember(scene, job.speaker_path, known | {"mouth_psnr": figures.get("mouth_psnr")})
+    speakers.look_into(scene, job.speaker_path)
+    return f"The speaker is in {job.speaker_path}."
+
+
+def _insert(scene: bpy.types.Scene, job: DubJob, target: Target, placement: strips.Placement) -> bpy.types.Strip:
+    strip = placing.insert_result(dataclasses.replace(placement, scene=scene.name), job.output_path, job.encoding)
+    assert strip is not None, "the scene was there a moment ago"
+    results.retire(scene, target.earlier, target.existing, strip)
+    return strip
+
+
+def _dubbed(job: DubJob, result: dict[str, Any], strip: bpy.types.Strip) -> str:
+    summary, track = result.get("summary") or "Dubbed the strip.", result.get("voice_track")
+    heard = f" Sound track {track} was heard." if track else ""
+    meta = strip.parent_meta()
+    where = f" The strip is in the meta strip {meta.name}." if meta else ""
+    state = " It is muted, as its footage is." if strip.mute else ""
+    return f"{summary} The result is {job.output_path}.{heard}{where}{state}"
+
+
+def _push_undo(message: str) -> None:
+    """Make an undo step, which needs a window in the context; a timer has none.
+
+    Blender 4.5 reads an overridden context without holding Python's lock if another thread happens to hold it at that
+    moment, and crashes when that thread releases it (``BPY_context_member_get``). Therefore the context is overridden
+    only where it has no window, and the queue delivers a result after the threads of its job, and a search for records,
+    have ended.
+    """
+    windows = bpy.context.window_manager.windows
+    is_in_timer = windows and not bpy.context.window
+    with bpy.context.temp_override(window=windows[0]) if is_in_timer else nullcontext():
+        if bpy.ops.ed.undo_push.poll():
+            bpy.ops.ed.undo_push(message=message)

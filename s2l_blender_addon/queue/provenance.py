@@ -1,0 +1,91 @@
+"""What a result strip was made of, in words."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import PurePath
+from typing import Any
+
+import bpy
+
+from ..sequencer.results import JOB, MADE, RESULT
+
+_FIGURES = {
+    "frames_written": ("Frames", "{}"),
+    "frames_dubbed": ("Dubbed", "{}"),
+    "frames_without_face": ("Without Face", "{}"),
+    "speaker_seed": ("Seed", "{}"),
+    "speaker_mouth_psnr": ("Held-Out", "{:.1f} dB"),
+}
+"""Of a result: the label, and how the number is written."""
+_LARGEST, _LONGEST = 1e15, 500
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What made a strip.
+
+    Attributes:
+        facts: Names and values.
+        untouched: Spans that were left as they are, each with its reason, one sentence each.
+    """
+
+    facts: tuple[tuple[str, str], ...]
+    untouched: tuple[str, ...]
+
+
+def of(strip: bpy.types.Strip) -> Provenance:
+    """What made a result strip; nothing that it says is trusted."""
+    return _read(*(str(strip.get(name, "")) for name in (JOB, RESULT, MADE)))
+
+
+@lru_cache(maxsize=8)  # panels ask whenever they are drawn
+def _read(job_text: str, result_text: str, made_text: str) -> Provenance:
+    job, result, made = _mapping(job_text), _mapping(result_text), _mapping(made_text)
+    facts = [
+        ("Speaker", PurePath(str(job.get("speaker_path", ""))).stem),
+        ("Sound", _sound(job.get("voice"))),
+        ("Made", str(made.get("date", "")).replace("T", " ")[:16]),
+        ("Version", str(made.get("speech2lip", ""))),
+        *(
+            (label, form.format(result[key]))
+            for key, (label, form) in _FIGURES.items()
+            if isinstance(result.get(key), int | float) and abs(result[key]) < _LARGEST
+        ),
+    ]
+    spans = result.get("untouched")
+    sentences = [_untouched(span) for span in spans] if isinstance(spans, list) else []
+    shown = [(name, _drawable(value)) for name, value in facts if value]
+    return Provenance(tuple(shown), tuple(map(_drawable, filter(None, sentences))))
+
+
+def _drawable(text: str) -> str:
+    """A text that Blender can draw, whoever wrote it: lone surrogates raise an error."""
+    return text[:_LONGEST].encode(errors="replace").decode()
+
+
+def _sound(voice: Any) -> str:
+    match voice:
+        case {"path": str(path)}:
+            return PurePath(path).name
+        case {"sounds": list(sounds)}:
+            paths = [sound["path"] for sound in sounds if isinstance(sound, dict) and "path" in sound]
+            return ", ".join(dict.fromkeys(PurePath(str(path)).name for path in paths))
+    return ""
+
+
+def _untouched(span: Any) -> str:
+    match span:
+        case {"first": int(first), "last": int(last), "reason": str(reason)}:
+            return f"Frames {first + 1} to {last + 1}: {reason}"
+    return ""
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,209 @@
+"""Records: the entries of the queue as JSON files beside their outputs, so that nothing is lost with Blender.
+
+Nothing in a record is trusted. Above all the file that its job writes is told by where the record lies, never by what
+it says, so that no record can make a job write over something else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import secrets
+import tomllib
+import typing
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ...s2l_core import regular_files
+from ...s2l_core.errors import BadJob
+from ...s2l_core.jobs import CheckJob, DubJob, Job, TrainJob, from_document
+from ..paths import EXTENSION_FOLDER
+from ..sequencer.strips import Placement
+from . import session
+from .entries import RECORD_SUFFIX, Entry, Failure, Status, Target, output_of
+
+VERSION = 1
+LARGEST = 32 * 1024 * 1024  # bytes; the animated settings of an hour's dub have a few million
+_MOST_OBJECTS = 100_000  # and lists: small ones take a hundred times as much memory as text
+_LONGEST_TEXT = 1_000_000  # characters: the log of a job that failed
+_LONGEST_LINE = 2_000
+_DEEPEST, _MOST_VALUES = 20, 200_000  # objects within each other, and values on one level, beside the job
+
+
+def write(entry: Entry) -> None:
+    """Keep an entry; a failure leaves the record as it was before.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    document = {
+        "record": VERSION,
+        "versions": versions(),
+        "session": session.token(),
+        "status": entry.status,
+        "name": entry.name,
+        "added": entry.added,
+        "estimate": entry.estimate,
+        "outcome": entry.outcome,
+        "target": _target_document(entry.target),
+        "result": entry.result,
+        "failure": entry.failure and dataclasses.asdict(entry.failure),
+    }
+    partial = entry.record_path.with_name(f".{secrets.token_hex(8)}.partial")
+    texts = {name: json.dumps(value) for name, value in document.items()} | {"job": entry.job_text}
+    lines = ",\n".join(f'"{name}": {text}' for name, text in texts.items())
+    try:
+        with partial.open("x", encoding="utf-8") as file:  # never through a link that somebody has put there
+            file.write(f"{{\n{lines}\n}}\n")
+        partial.replace(entry.record_path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def forget(entry: Entry) -> None:
+    """Remove the record of an entry."""
+    entry.record_path.unlink(missing_ok=True)
+
+
+def is_taken(entry: Entry) -> bool:
+    """Whether another Blender, which lives, has made the entry its own."""
+    try:
+        _, owner = read(entry.record_path)
+    except BadJob:
+        return False
+    return owner != session.token() and session.is_alive(owner)
+
+
+def read(path: Path) -> tuple[Entry, str]:
+    """The entry that a record keeps, and the run of Blender that wrote it.
+
+    Raises:
+        BadJob: It is no record, or not of a job that a queue does.
+    """
+    try:
+        content = regular_files.read(path, LARGEST)
+        if content.count(b"{") + content.count(b"[") > _MOST_OBJECTS:
+            raise ValueError
+        document = json.loads(content)
+        _refuse_unfit({name: value for name, value in dict(document).items() if name != "job"})
+    except (OSError, TypeError, ValueError, RecursionError):
+        raise BadJob(f"{path} cannot be read.") from None
+    match document:
+        case {
+            "record": int() as version,
+            "session": str(owner),
+            "status": str(status),
+            "name": str(name),
+            "added": str(added),
+            "estimate": str(estimate),
+            "outcome": str(outcome),
+            "target": dict(target),
+            "job": job,
+            "result": dict() | None as result,
+            "failure": dict() | None as failure,
+        } if (
+            version == VERSION
+            and status in typing.get_args(Status)
+            and max(map(len, (name, added, estimate, outcome))) <= _LONGEST_LINE
+        ):
+            return Entry(
+                name=name,
+                job=_at_home(from_document(job), path),
+                target=_target(target),
+                record_path=path,
+                status=typing.cast(Status, status),
+                outcome=outcome,
+                result=result,
+                failure=_built(Failure, failure) if failure else None,
+                estimate=estimate,
+                added=added,
+            ), owner
+    raise BadJob(f"{path} is no record of a job.")
+
+
+def _refuse_unfit(document: dict[str, Any]) -> None:
+    """Raise ValueError where JSON holds what Blender cannot show or keep, too many values, or is nested too deep."""
+    layer: list[Any] = [document]
+    for _ in range(_DEEPEST):
+        if len(layer) > _MOST_VALUES or not all(map(_is_fit, layer)):
+            raise ValueError
+        objects = [value for value in layer if isinstance(value, dict)]
+        lists = [value for value in layer if isinstance(value, list)]
+        layer = list(itertools.chain(*objects, *map(dict.values, objects), *lists))
+    if layer:
+        raise ValueError
+
+
+def _is_fit(value: Any) -> bool:
+    match value:
+        case str():
+            value.encode("utf-8", "surrogateescape")  # names of files may hold any bytes; other surrogates fail
+            return len(value) <= _LONGEST_TEXT and "\0" not in value
+        case int() | float():
+            return abs(value) < 2**63  # NaN is not
+    return True
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Of what makes results here."""
+    manifest = tomllib.loads((EXTENSION_FOLDER / "blender_manifest.toml").read_text(encoding="utf-8"))
+    return {"speech2lip": manifest["version"], "blender": bpy.app.version_string}
+
+
+def _at_home(job: Job, record_path: Path) -> Job:
+    """The job with its output where the record is."""
+    output = str(record_path).removesuffix(RECORD_SUFFIX)
+    match job:
+        case TrainJob() if output.endswith(".s2l"):
+            return dataclasses.replace(job, speaker_path=output)
+        case DubJob() if Path(output).suffix == Path(output_of(job)).suffix:
+            return dataclasses.replace(job, output_path=output)
+        case CheckJob():
+            return job
+    raise BadJob(f"{record_path} is not the record of a job that writes {output}.")
+
+
+def _target_document(target: Target) -> dict[str, Any]:
+    document = dataclasses.asdict(target)
+    del document["scene_id"]  # means nothing to another run of Blender
+    return document
+
+
+def _target(document: dict[str, Any]) -> Target:
+    fields = dict(document)
+    placement = fields.pop("placement", None)
+    if not isinstance(placement, dict | None):
+        raise BadJob("The placement in a record is not an object.")
+    target = _built(Target, fields)
+    return dataclasses.replace(target, placement=placement and _built(Placement, placement), scene_id=0)
+
+
+def _built(kind: type, values: dict[str, Any]) -> Any:
+    """A flat dataclass from JSON values of just its fields' types."""
+    hints = typing.get_type_hints(kind)
+    try:
+        return kind(**{name: _fitting(hints[name], value) for name, value in values.items()})
+    except (KeyError, TypeError, ValueError):
+        raise BadJob(f"A record holds a {kind.__name__.lower()} that is none.") from None
+
+
+def _fitting(hint: Any, value: Any) -> Any:
+    origin, options = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        if value in options:
+            return value
+    elif origin is tuple:
+        if isinstance(value, list):
+            return tuple(_fitting(options[0], item) for item in value)
+    elif hint is int:
+        if type(value) is int and abs(value) < 2**31:
+            return value
+    elif isinstance(value, hint):
+        return value
+    raise ValueError

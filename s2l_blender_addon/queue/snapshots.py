@@ -1,0 +1,70 @@
+"""Entries of the queue from what a scene asks for now: whole, nothing is looked up later."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import bpy
+
+from ...s2l_core.jobs import CheckJob, Job, TrainJob
+from ..preferences import settings
+from ..sequencer import results, strips
+from .dub_job import dub_job
+from .entries import Entry, Target, output_of, record_beside
+from .outputs import unused_path
+
+
+def check_job(context: bpy.types.Context, scene: bpy.types.Scene, movie: bpy.types.Strip | None) -> CheckJob:
+    """The check of what a movie or image strip shows; errors as :func:`strips.filmed`."""
+    footage, voice = strips.filmed(scene, movie)
+    return CheckJob(footage, voice, device=settings(context).device)
+
+
+def train_job(
+    context: bpy.types.Context, scene: bpy.types.Scene, movie: bpy.types.Strip | None, name: str, consent: bool
+) -> TrainJob:
+    """The training on what a movie or image strip shows; errors as :func:`strips.filmed`."""
+    train, (footage, voice) = scene.s2l.train, strips.filmed(scene, movie)
+    return TrainJob(
+        footage=footage,
+        speaker_path=unused_path(train.folder, footage.path, name, ".s2l"),
+        name=name,
+        voice=voice,
+        preset=train.preset,
+        device=settings(context).device,
+        consent=consent,
+        any_sound=train.any_sound,
+    )
+
+
+def target_of(scene: bpy.types.Scene) -> Target:
+    """A scene, as where a result goes."""
+    return Target(scene.name, bpy.data.filepath, scene_id=scene.session_uid)
+
+
+def snapshot(subject: str, job: Job, target: Target) -> Entry:
+    """A job as it waits in the queue.
+
+    Args:
+        subject: What it is about, after its verb, e.g. ``"Interview"``.
+        job: Complete.
+        target: Where its result goes.
+    """
+    name = f"{job.verb.title()} {subject}"
+    # What writes no file is remembered beside those that do.
+    media = job.footage.path if isinstance(job, CheckJob) else ""
+    output = output_of(job) or unused_path("", media, name.lower().replace(" ", "_"), "")
+    return Entry(name, job, target, record_beside(output))
+
+
+def dub_entry(
+    context: bpy.types.Context, scene: bpy.types.Scene, movie: bpy.types.Strip, sounds: list[bpy.types.Strip]
+) -> Entry:
+    """The dub of a movie strip; earlier results stay.
+
+    Raises:
+        Speech2LipError: Something about the strips is wrong.
+    """
+    job, placement = dub_job(context, scene, movie, sounds)
+    target = dataclasses.replace(target_of(scene), placement=placement, earlier=results.earlier(scene, placement))
+    return snapshot(movie.name, job, target)

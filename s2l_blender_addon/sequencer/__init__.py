@@ -1,0 +1,1 @@
+"""The strips of the Video Sequencer: read, stacked, placed and mixed."""

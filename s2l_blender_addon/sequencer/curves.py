@@ -1,0 +1,118 @@
+"""F-curves and drivers of strips, which Blender keeps with the scene and finds by the strip's name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import bpy
+
+from .. import compat
+from .rna import copy_properties
+
+_COLLECTIONS = ("strips_all", "sequences_all")  # the second in files that are older than Blender 4.5
+
+
+def find(strip: bpy.types.Strip, name: str) -> bpy.types.FCurve | None:
+    """The curve of the scene's action that animates a strip's property."""
+    curves = (compat.fcurve(strip.id_data, f"{prefix}.{name}") for prefix in _prefixes(strip))
+    return next(filter(None, curves), None)
+
+
+def is_animated(strip: bpy.types.Strip, name: str) -> bool:
+    """Whether an F-curve or a driver sets a property of a strip, or a part of it."""
+    return any(found == name or found.startswith(f"{name}.") for _, _, found in _animation(strip))
+
+
+def values(strip: bpy.types.Strip, name: str, frames: range) -> list[float] | None:
+    """A number of a strip on each of these frames of the timeline; None where not only one F-curve sets it."""
+    found = [curve for _, curve, other in _animation(strip) if other == name]
+    if not found:
+        return [float(getattr(strip, name))]
+    if found != [find(strip, name)]:
+        return None
+    return [float(found[0].evaluate(frame)) for frame in frames]
+
+
+def keys(strip: bpy.types.Strip, name: str) -> set[float]:
+    """The values of all keys of a strip's property."""
+    return {key.co[1] for _, curve, found in _animation(strip) if found == name for key in curve.keyframe_points}
+
+
+def copy(source: bpy.types.Strip, target: bpy.types.Strip, is_wanted: Callable[[str], bool]) -> None:
+    """Animate a strip as another one.
+
+    Args:
+        source: Animated.
+        target: In the same scene.
+        is_wanted: Tells by its name, e.g. ``"transform.scale_x"``, whether a property is animated in the target too.
+    """
+    for owner, curve, name in list(_animation(source)):
+        if not is_wanted(name):
+            continue
+        if curve.driver:
+            owner.from_existing(src_driver=curve).data_path = _path(target, name)
+        else:
+            _copy_curve(curve, owner.new(_path(target, name), index=curve.array_index))
+
+
+def move(source: bpy.types.Strip, target: bpy.types.Strip, names: tuple[str, ...]) -> None:
+    """Let F-curves and drivers of a strip's properties set those of another one, also where drivers read them."""
+    for _, curve, name in list(_animation(source)):
+        if name in names:
+            curve.data_path = _path(target, name)
+    animation = source.id_data.animation_data
+    read = {f"{prefix}.{name}": _path(target, name) for prefix in _prefixes(source) for name in names}
+    for driver in animation.drivers if animation else ():
+        for variable in driver.driver.variables:
+            for part in variable.targets:
+                if part.id == source.id_data:
+                    part.data_path = read.get(part.data_path, part.data_path)
+
+
+def remove(strip: bpy.types.Strip, names: tuple[str, ...]) -> None:
+    """Remove the F-curves and drivers of a strip's properties."""
+    for owner, curve, name in list(_animation(strip)):
+        if name in names:
+            owner.remove(curve)
+
+
+def change_keys(strip: bpy.types.Strip, name: str, change: Callable[[float], float]) -> None:
+    """Change the value of every key of a strip's property."""
+    for _, curve, found in list(_animation(strip)):
+        if found == name and not curve.driver:
+            for key in curve.keyframe_points:
+                key.co_ui[1] = change(key.co[1])  # with its handles
+            curve.update()
+
+
+def _animation(strip: bpy.types.Strip) -> Iterator[tuple[bpy.types.bpy_prop_collection, bpy.types.FCurve, str]]:
+    """What holds it, the curve, and the property, for each F-curve and driver of a strip."""
+    scene = strip.id_data
+    owners = compat.fcurve_collections(scene) + ([scene.animation_data.drivers] if scene.animation_data else [])
+    for owner in owners:
+        for curve in owner:
+            for prefix in _prefixes(strip):
+                if curve.data_path.startswith((f"{prefix}.", f"{prefix}[")):
+                    yield owner, curve, curve.data_path[len(prefix) :].removeprefix(".")
+
+
+def _path(strip: bpy.types.Strip, name: str) -> str:
+    """The data path of a strip's property."""
+    return f"{_prefixes(strip)[0]}{'' if name.startswith('[') else '.'}{name}"
+
+
+def _prefixes(strip: bpy.types.Strip) -> list[str]:
+    name = bpy.utils.escape_identifier(strip.name)
+    return [f'sequence_editor.{collection}["{name}"]' for collection in _COLLECTIONS]
+
+
+def _copy_curve(source: bpy.types.FCurve, target: bpy.types.FCurve) -> None:
+    copy_properties(source, target, skip=("data_path", "array_index", "group"))
+    target.keyframe_points.add(len(source.keyframe_points))
+    for key, twin in zip(source.keyframe_points, target.keyframe_points, strict=True):
+        copy_properties(key, twin, skip=("co_ui",))
+    for modifier in list(target.modifiers):
+        target.modifiers.remove(modifier)
+    for modifier in source.modifiers:
+        copy_properties(modifier, target.modifiers.new(modifier.type))
+    target.update()

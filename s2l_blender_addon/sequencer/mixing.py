@@ -1,0 +1,91 @@
+"""What is heard of sound strips: which part of which file, when, how loud and from where."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import bpy
+import numpy as np
+
+from ...s2l_core import regular_files
+from ...s2l_core.errors import BadJob, FileMissing
+from ...s2l_core.jobs import Mix, Sound
+from ..compat import stream_index
+from . import curves, timing
+
+
+def is_muted(scene: bpy.types.Scene, strip: bpy.types.Strip) -> bool:
+    """Whether a strip, a meta strip that holds it, or the channel of one of them is muted."""
+    owner = strip.parent_meta()
+    channels = owner.channels if owner else scene.sequence_editor.channels
+    return strip.mute or channels[strip.channel].mute or (owner is not None and is_muted(scene, owner))
+
+
+def audible(scene: bpy.types.Scene, strips: list[bpy.types.Strip]) -> list[bpy.types.Strip]:
+    """Those of the sound strips that sound anywhere."""
+    return [strip for strip in strips if not is_muted(scene, strip) and len(timing.sounding(scene, strip))]
+
+
+def mix(scene: bpy.types.Scene, strips: list[bpy.types.Strip], frames: range) -> Mix:
+    """What sound strips sound like together on frames of the timeline, as the sequencer mixes them.
+
+    Raises:
+        BadJob: None of them sounds there, or a retiming cannot be read.
+        FileMissing: A file is not there.
+    """
+    sounds = [
+        _sound(scene, strip, heard)
+        for strip in audible(scene, strips)
+        if len(heard := _common(timing.sounding(scene, strip), frames))
+    ]
+    if not sounds:
+        names = ", ".join(strip.name for strip in strips)
+        raise BadJob(f"Nothing is heard of {names}.", "Unmute the strip or its channel, or move its handles.")
+    at = frames.start / float(timing.frame_rate(scene))
+    placed = tuple(dataclasses.replace(sound, at=max(0.0, sound.at - at)) for sound in sounds)
+    return Mix(len(frames) / float(timing.frame_rate(scene)), placed)
+
+
+def sound_path(strip: bpy.types.Strip) -> str:
+    """Absolute path of a sound strip's file."""
+    return bpy.path.abspath(strip.sound.filepath, library=strip.sound.library)
+
+
+def sound_track(strip: bpy.types.Strip) -> int | None:
+    """Which sound track of its file is meant by a strip, from 1; None where it plays the first without choice."""
+    index = stream_index(strip) if strip.type == "SOUND" else 0
+    return strip.s2l.track or (index + 1 if index else None)
+
+
+def _sound(scene: bpy.types.Scene, strip: bpy.types.Strip, frames: range) -> Sound:
+    """A sound strip on these frames, on a timeline that starts at frame 0."""
+    path = sound_path(strip)
+    if not regular_files.is_file(path):
+        raise FileMissing(f"The file of the strip {strip.name} is missing: {path}.")
+    rate = float(timing.frame_rate(scene))
+    ends = [frames.start, frames.stop] if not len(strip.retiming_keys) else range(frames.start, frames.stop + 1)
+    return Sound(
+        path=path,
+        at=frames.start / rate,
+        seconds=len(frames) / rate,
+        moments=tuple(timing.heard_seconds(scene, strip, np.array(ends, np.float64)).tolist()),
+        volumes=_curve(strip, "volume", frames),
+        pans=_curve(strip, "pan", frames),
+        mono=strip.sound.use_mono,
+        track=sound_track(strip),
+    )
+
+
+def _curve(strip: bpy.types.Strip, name: str, frames: range) -> tuple[float, ...]:
+    """A property of a strip over these frames: one value, or where it is animated, one at each edge of them.
+
+    Blender hears animation one frame late.
+    """
+    curve = curves.find(strip, name)
+    if curve is None:
+        return (float(getattr(strip, name)),)
+    return tuple(float(curve.evaluate(frame - 1)) for frame in range(frames.start, frames.stop + 1))
+
+
+def _common(one: range, other: range) -> range:
+    return range(max(one.start, other.start), min(one.stop, other.stop))

@@ -1,0 +1,150 @@
+"""Inserting results: directly above their footage, and below whatever lies over that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from ...s2l_core import regular_files
+from ...s2l_core.jobs import Encoding
+from . import appearance, results, stacking
+from .strips import MOVIE, SOUND, SOURCES, Placement, chosen_face, keep_face, movie_of_name
+
+
+def insert_result(placement: Placement, path: str, encoding: Encoding) -> bpy.types.Strip | None:
+    """Show a dubbed movie, or folder of pictures, on the frames of a placement, so that nothing but the mouth changes.
+
+    It lies above its footage, looks like it, and takes its place in transitions. Where that does not do, since the
+    footage is seen through, or an effect takes more of it than was dubbed, a meta strip takes the place of the footage
+    and holds both.
+
+    Returns:
+        The new strip, made active; None where the scene is gone.
+
+    Raises:
+        BadJob: Every channel above the footage is taken; nothing was changed.
+    """
+    scene = bpy.data.scenes.get(placement.scene)
+    if scene is None:
+        return None
+    editor = scene.sequence_editor or scene.sequence_editor_create()
+    frames = range(placement.first, placement.end)
+    source = movie_of_name(scene, placement.footage) or next(iter(_results(editor, placement.footage, frames)), None)
+    if source is None:
+        strip = _new_strip(editor, placement, path, encoding, _lowest_channel(editor, frames))
+    else:
+        if _is_covered(source, frames) and _must_be_grouped(source, frames, encoding):
+            _group(source, encoding)
+        strip = _insert_above(source, placement, path, encoding)
+    for other in editor.strips_all:
+        other.select = other == strip
+    editor.active_strip = strip
+    return strip
+
+
+def _results(level: stacking.Level, footage: str, frames: range) -> list[bpy.types.Strip]:
+    """The results of a footage that share these frames."""
+    return [
+        strip for strip in level.strips if strip.get(SOURCES[MOVIE]) == footage and stacking.overlaps(strip, frames)
+    ]
+
+
+def _is_covered(source: bpy.types.Strip, frames: range) -> bool:
+    """Whether a result on these frames shows what its footage shows now, and no frame beside."""
+    return _anchor(source, frames) == source and stacking.is_inside(frames, stacking.span(source))
+
+
+def _anchor(source: bpy.types.Strip, frames: range) -> bpy.types.Strip:
+    """What a result lies above: its footage, or the meta strip over that where it ends before the result does."""
+    anchor = source
+    while (meta := anchor.parent_meta()) is not None and not stacking.is_inside(frames, stacking.span(meta)):
+        anchor = meta
+    return anchor
+
+
+def _must_be_grouped(source: bpy.types.Strip, frames: range, encoding: Encoding) -> bool:
+    """Whether a strip above the footage would change more than the mouth."""
+    effects = _effects(source, frames)
+    if encoding.layer == "mouth":
+        return bool(effects) or not appearance.is_full(source, frames)
+    return not appearance.covers(source, frames) or not all(_can_take_over(effect, frames) for effect in effects)
+
+
+def _can_take_over(effect: bpy.types.Strip, frames: range) -> bool:
+    """Whether an effect shows the same with a result on these frames as with its footage, wherever that is seen."""
+    covered = stacking.span(effect)
+    return (
+        effect.type in appearance.TRANSITIONS
+        and stacking.is_inside(covered, frames)
+        and appearance.covers(effect, covered)
+        and all(map(appearance.fills_frame, [effect, *stacking.inputs(effect)]))
+    )
+
+
+def _effects(source: bpy.types.Strip, frames: range) -> list[bpy.types.Strip]:
+    """The effects of a footage, and of its results, on these frames."""
+    level = stacking.level_of(source)
+    effects = stacking.effects_of(level, [source, *_results(level, source.name, frames)])
+    return [effect for effect in effects if stacking.overlaps(effect, frames)]
+
+
+def _group(source: bpy.types.Strip, encoding: Encoding) -> None:
+    """Put a footage, with its results, into a meta strip in its place."""
+    whole = stacking.span(source)
+    earlier = _results(stacking.level_of(source), source.name, whole)
+    earlier = [strip for strip in earlier if stacking.is_inside(stacking.span(strip), whole)]
+    meta = stacking.group(source, earlier, f"{source.name} Meta")
+    meta.color_tag = source.color_tag
+    if all(strip.mute for strip in earlier):
+        appearance.hand_over_mute(source, meta)
+    if encoding.layer == "picture" and appearance.replaces(source):  # as the result does, both faded before modifiers
+        meta.blend_type = "REPLACE"
+        return
+    appearance.hand_over_blending(source, meta)
+    for strip in earlier:
+        if not results.is_mouth(strip):
+            appearance.fill(strip)
+
+
+def _insert_above(source: bpy.types.Strip, placement: Placement, path: str, encoding: Encoding) -> bpy.types.Strip:
+    frames = range(placement.first, placement.end)
+    anchor = _anchor(source, frames)
+    level = stacking.level_of(anchor)
+    earlier = _results(level, source.name, frames)
+    effects = _effects(source, frames) if _is_covered(source, frames) else []
+    is_hidden = all(stacking.is_hidden(level, strip) for strip in [anchor, *earlier])
+    top = anchor.channel
+    while any(strip.channel == top + 1 for strip in earlier):
+        top += 1
+    channel = stacking.make_room(level, range(anchor.channel, top + 1), frames)
+    strip = _new_strip(level, placement, path, encoding, channel)
+    appearance.carry(source, strip, encoding)
+    strip.mute = is_hidden
+    keep_face(strip, chosen_face(source))
+    for effect in effects:
+        stacking.take_over(effect, [source, *earlier], strip)
+    return strip
+
+
+def _lowest_channel(level: stacking.Level, frames: range) -> int:
+    for channel in range(1, stacking.HIGHEST_CHANNEL + 1):
+        if stacking.is_free(level, channel, frames):
+            return channel
+    return stacking.make_room(level, range(1, stacking.HIGHEST_CHANNEL + 1), frames)
+
+
+def _new_strip(
+    level: stacking.Level, placement: Placement, path: str, encoding: Encoding, channel: int
+) -> bpy.types.Strip:
+    name = f"{placement.footage} {'Mouth' if encoding.layer == 'mouth' else 'Dubbed'}"
+    if regular_files.is_folder(path):
+        pictures = sorted(file.name for file in Path(path).iterdir() if file.suffix in {".png", ".exr"})
+        strip = level.strips.new_image(name, str(Path(path) / pictures[0]), channel, placement.first)
+        for picture in pictures[1:]:
+            strip.elements.append(picture)
+    else:
+        strip = level.strips.new_movie(name, path, channel, placement.first)
+    strip.frame_final_duration = placement.end - placement.first
+    strip[SOURCES[MOVIE]], strip[SOURCES[SOUND]] = placement.footage, placement.sound
+    return strip

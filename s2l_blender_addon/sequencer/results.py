@@ -1,0 +1,100 @@
+"""Result strips: what they were made of, and what becomes of those that were there before."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import bpy
+
+from ...s2l_core.errors import BadJob
+from ...s2l_core.jobs import DubJob, from_json
+from ..queue.entries import Existing
+from ..queue.records import versions
+from . import stacking
+from .strips import Placement
+
+JOB, RESULT, MADE = "s2l_job", "s2l_result", "s2l_made"  # custom properties, JSON each
+_FOOTAGE, _SOUND = "s2l_footage", "s2l_sound"
+
+
+def active(scene: bpy.types.Scene) -> bpy.types.Strip | None:
+    """The active strip, where it is a result."""
+    strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
+    return strip if strip is not None and JOB in strip else None
+
+
+def earlier(scene: bpy.types.Scene, placement: Placement) -> tuple[str, ...]:
+    """Names of the results for the same footage that share frames with a placement and are heeded."""
+    return tuple(
+        strip.name
+        for strip in (scene.sequence_editor.strips_all if scene.sequence_editor else ())
+        if JOB in strip
+        and not strip.mute
+        and strip.get(_FOOTAGE) == placement.footage
+        and strip.frame_final_start < placement.end
+        and strip.frame_final_end > placement.first
+    )
+
+
+def retire(scene: bpy.types.Scene, names: tuple[str, ...], existing: Existing, heir: bpy.types.Strip) -> None:
+    """Let earlier strips give way to a new result: they are muted, or it takes their place. Files stay in any case."""
+    if existing == "KEEP":
+        return
+    for strip in [strip for strip in scene.sequence_editor.strips_all if strip.name in names and JOB in strip]:
+        if strip != heir:
+            _give_back(strip)
+            if existing == "VERSION":
+                strip.mute = True
+            else:
+                _remove(strip, heir)
+
+
+def is_mouth(strip: bpy.types.Strip) -> bool:
+    """Whether a result shows a mouth only."""
+    return JOB in strip and job_of(strip).encoding.layer == "mouth"
+
+
+def _give_back(strip: bpy.types.Strip) -> None:
+    """Let the effects that take a result, where its heir has not taken its place, take the footage again."""
+    level = stacking.level_of(strip)
+    footage = next((other for other in level.strips if other.name == strip.get(_FOOTAGE)), None)
+    for effect in stacking.effects_of(level, [strip]):
+        if footage is not None:
+            stacking.take_over(effect, [strip], footage)
+
+
+def _remove(strip: bpy.types.Strip, heir: bpy.types.Strip) -> None:
+    """Remove a result, and let its heir have the channel if it lay below it."""
+    level, channel = stacking.level_of(strip), strip.channel
+    level.strips.remove(strip)
+    is_beside = stacking.level_of(heir) == level and channel < heir.channel
+    if is_beside and stacking.is_free(level, channel, stacking.span(heir)):
+        heir.channel = channel
+
+
+def label(strip: bpy.types.Strip, job_text: str, result: dict[str, Any]) -> None:
+    """Let a strip tell what it was made of."""
+    strip[JOB], strip[RESULT] = job_text, json.dumps(result)
+    strip[MADE] = json.dumps({"date": datetime.now().astimezone().isoformat(timespec="minutes"), **versions()})
+
+
+def job_of(strip: bpy.types.Strip) -> DubJob:
+    """The job that made a strip.
+
+    Raises:
+        BadJob: It cannot be read.
+    """
+    job = from_json(str(strip[JOB]))
+    if not isinstance(job, DubJob):
+        raise BadJob(f"The strip {strip.name} was not dubbed.")
+    return job
+
+
+def placement_of(scene: bpy.types.Scene, strip: bpy.types.Strip) -> Placement:
+    """Where a result lies now, its handles aside."""
+    first = round(strip.frame_start)
+    return Placement(
+        scene.name, str(strip.get(_FOOTAGE, "")), str(strip.get(_SOUND, "")), first, first + strip.frame_duration
+    )

@@ -1,0 +1,81 @@
+"""How retiming keys bend the time of a strip.
+
+Blender's Python tells where the keys of a strip lie, but not which part of the media they stand for. That is read from
+the keys themselves (``SeqRetimingKey`` of Blender's DNA), and believed only where it agrees with what Python tells.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from ...s2l_core.errors import BadJob
+from ..compat import RETIMING_COUNTS_FRAMES, RETIMING_IS_KNOWN, RETIMING_SHARE_OFFSET
+
+_INDEX_OFFSET, _FLAG_OFFSET = 0, 8
+_TRANSITION = 0b11  # the flags of the ends of a smooth change of speed
+_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Retiming:
+    """Where the keys of a strip lie.
+
+    Attributes:
+        indices: float64 (k,) frames of the media from the strip's start on, as it would play without keys.
+        shares: float64 (k,) what is shown there, from 0 for the first frame of the media to 1 for the last.
+        speed: Media frames in one frame of the timeline, as it would play without keys.
+    """
+
+    indices: NDArray[np.float64]
+    shares: NDArray[np.float64]
+    speed: float
+
+    def shown(self, indices: NDArray[np.float64], length: float) -> NDArray[np.float64]:
+        """Which frames of a medium of so many are shown, where without keys these (n,) would be."""
+        whole = length if RETIMING_COUNTS_FRAMES else length - 1
+        return np.interp(indices, self.indices, self.shares) * whole
+
+
+def obstacle(strip: bpy.types.Strip) -> str:
+    """Why the retiming of a strip cannot be followed, as a sentence without its period; empty where it can."""
+    try:
+        read(strip)
+    except BadJob as error:
+        return f"{error.message.removesuffix('.')}: {error.hint[0].lower()}{error.hint[1:].removesuffix('.')}"
+    return ""
+
+
+def read(strip: bpy.types.Strip) -> Retiming | None:
+    """The retiming of a movie or sound strip; None without keys.
+
+    Raises:
+        BadJob: This version of Blender is untested, the speed changes smoothly, or what was read cannot be right.
+    """
+    keys = list(strip.retiming_keys)
+    if not keys:
+        return None
+    if not RETIMING_IS_KNOWN:
+        raise BadJob(
+            f"The retiming of {strip.name} cannot be read in Blender {bpy.app.version_string}, which is untested.",
+            "Render it to a file first.",
+        )
+    addresses = [key.as_pointer() for key in keys]
+    if any(ctypes.c_int.from_address(address + _FLAG_OFFSET).value & _TRANSITION for address in addresses):
+        raise BadJob(
+            f"The speed of the strip {strip.name} changes smoothly.", "Remove the transition, or render it to a file."
+        )
+    indices = np.array([ctypes.c_double.from_address(address + _INDEX_OFFSET).value for address in addresses])
+    shares = np.array(
+        [float(ctypes.c_float.from_address(address + RETIMING_SHARE_OFFSET).value) for address in addresses]
+    )
+    told = np.array([key.timeline_frame for key in keys]) - strip.frame_start
+    agrees = np.isfinite(indices).all() and np.abs(indices - told).max() <= 1.0
+    runs_once = shares[0] == 0.0 and abs(shares[-1] - 1.0) < _TOLERANCE and (np.diff(shares) >= 0.0).all()
+    if not (agrees and runs_once and strip.frame_duration > 1):
+        raise BadJob(f"The retiming of the strip {strip.name} cannot be read.", "Render it to a file first.")
+    return Retiming(indices, shares, indices[-1] / (strip.frame_duration - (not RETIMING_COUNTS_FRAMES)))

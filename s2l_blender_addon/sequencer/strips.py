@@ -1,0 +1,476 @@
+"""Finding the strips that the user means.
+
+How strips play their media is told by ``timing.py`` and ``mixing.py``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ...s2l_core import regular_files
+from ...s2l_core.errors import BadJob, FileMissing
+from ...s2l_core.jobs import Media
+from .mixing import sound_path, sound_track
+from .timing import frame_rate, media_rate, media_speed, shown_frames, visible
+
+_SPEED_TOLERANCE = 2e-3
+MOVIE, SOUND = "MOVIE", "SOUND"  # kinds of strips: those with moving pictures, and those with sound
+SOURCES = {MOVIE: "s2l_footage", SOUND: "s2l_sound"}  # custom properties of a dubbed strip: names of its sources
+_IMAGE = "IMAGE"
+_LINEAR_SUFFIXES = {".exr", ".dpx"}
+_ADVICE = {
+    "SCENE": "The strip {} shows a scene: render it to a movie, and select that as a movie strip",
+    "MOVIECLIP": "The strip {} shows a movie clip: add its file as a movie strip, and select that",
+    "META": "Open the meta strip {} and select the movie or image strip of the speaker in it",
+    "IMAGE": "The strip {} is a single picture: select a movie, or a sequence of pictures",
+}
+
+
+@dataclass(frozen=True)
+class Playback:
+    """Which part of its media a strip plays, and when.
+
+    Attributes:
+        strip: Name of the strip.
+        whole: The media.
+        first: First frame of the timeline on which the media plays, inside the handles.
+        end: Frame after the last one.
+        origin: Frame, also between two, on which the media would start if nothing were trimmed.
+        seconds_per_frame: Media seconds that pass in one frame of the timeline.
+        face: Which of the faces in it is meant, see :class:`s2l_core.jobs.Media`.
+    """
+
+    strip: str
+    whole: Media
+    first: int
+    end: int
+    origin: float
+    seconds_per_frame: float
+
+    def media(self, first: int, end: int | None = None) -> Media:
+        """The media from a frame of the timeline to another one, or to the end of the strip."""
+        start, stop = ((frame - self.origin) * self.seconds_per_frame for frame in (first, end or self.end))
+        return dataclasses.replace(self.whole, start=max(0.0, start), end=stop)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the result of a job goes: names and numbers only, since strips may vanish while a job runs.
+
+    Attributes:
+        scene: Name of the scene.
+        footage: Name of the movie strip.
+        sound: Names of the sound strips, one a line.
+        first: First frame of the timeline.
+        end: Frame after the last one.
+    """
+
+    scene: str
+    footage: str
+    sound: str
+    first: int
+    end: int
+
+
+def names(scene: bpy.types.Scene, kind: str) -> list[str]:
+    """Names of the scene's strips of a kind, for a search field."""
+    return [strip.name for strip in _of_kind(scene, kind)]
+
+
+def footage(scene: bpy.types.Scene) -> bpy.types.Strip | None:
+    """The movie or image strip of the speaker: the one that the scene names, or else the active one, or else the only
+    one.
+
+    A dubbed strip stands for the footage that it was made from, and a meta strip for the footage in it.
+    """
+    if name := scene.s2l.footage_strip:
+        return _find(scene, MOVIE, name)
+    return _active(scene, MOVIE) or _only(scene, MOVIE)
+
+
+def missing_footage(scene: bpy.types.Scene) -> str:
+    """What to do where there is no footage, as a sentence without its period."""
+    strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
+    if strip is None or strip.type not in _ADVICE or SOURCES[MOVIE] in strip:
+        return "Select the movie or image strip of the speaker"
+    return _ADVICE[strip.type].format(strip.name)
+
+
+def screened(scene: bpy.types.Scene) -> bpy.types.Strip | None:
+    """The strip with the speaker as the audience sees it: as :func:`footage`, but an active dubbed strip stands for
+    itself.
+    """
+    strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
+    is_dubbed = strip is not None and _is_of_kind(strip, MOVIE) and SOURCES[MOVIE] in strip
+    return strip if is_dubbed else footage(scene)
+
+
+def voices(scene: bpy.types.Scene, movie: bpy.types.Strip | None = None) -> list[bpy.types.Strip]:
+    """The sound strips with the new words: the one that the scene names, or else those that drive the footage, or else
+    the active one and those selected with it.
+
+    A dubbed strip stands for the sounds that it says. ``movie`` is asked for instead of the scene's footage.
+    """
+    if name := scene.s2l.dub.sound_strip:
+        return list(filter(None, [_find(scene, SOUND, name)]))
+    if driving := driving_strips(scene, movie or footage(scene)):
+        return driving
+    strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
+    if strip is not None and (sources := strip.get(SOURCES[SOUND])):
+        return list(filter(None, (_find(scene, SOUND, source) for source in sound_names(str(sources)))))
+    if strip is None or strip.type != SOUND:
+        return []
+    return [other for other in _of_kind(scene, SOUND) if other.select or other == strip]
+
+
+def active_sound(scene: bpy.types.Scene) -> bpy.types.Strip | None:
+    """The active strip where that is a sound strip."""
+    strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
+    return strip if strip is not None and strip.type == SOUND else None
+
+
+def driving_strips(scene: bpy.types.Scene, movie: bpy.types.Strip | None) -> list[bpy.types.Strip]:
+    """The sound strips that name a movie strip as the one that they drive."""
+    if movie is None or not movie.s2l.identifier:
+        return []
+    return [strip for strip in _of_kind(scene, SOUND) if strip.s2l.drives_identifier == movie.s2l.identifier]
+
+
+def pairs(scene: bpy.types.Scene) -> list[tuple[bpy.types.Strip, list[bpy.types.Strip]]]:
+    """Every movie strip with the sound strips that drive it."""
+    return [(movie, sounds) for movie in sources(scene) if (sounds := driving_strips(scene, movie))]
+
+
+def sources(scene: bpy.types.Scene) -> list[bpy.types.Strip]:
+    """The movie and image strips that were filmed, not dubbed."""
+    return [strip for strip in _of_kind(scene, MOVIE) if SOURCES[MOVIE] not in strip]
+
+
+def driven(sound: bpy.types.Strip) -> str:
+    """The present name of the movie strip that a sound strip drives; empty where it names none that is there."""
+    movie = _of_identifier(sound.id_data, MOVIE, sound.s2l.drives_identifier)
+    return movie.name if movie else ""
+
+
+def drive(sound: bpy.types.Strip, name: str) -> None:
+    """Let a sound strip drive the movie strip of a name, whatever that is called later; an empty name none."""
+    movie = _find(sound.id_data, MOVIE, name)
+    sound.s2l.drives_identifier = identify(movie) if movie else ""
+
+
+def voice(movie: bpy.types.Strip) -> bpy.types.Strip | None:
+    """The sound strip that a movie or image strip names as the voice that was filmed."""
+    return _of_identifier(movie.id_data, SOUND, movie.s2l.voice_identifier)
+
+
+def give_voice(movie: bpy.types.Strip, name: str) -> None:
+    """Let a strip name the sound strip of a name as its voice, whatever that is called later; an empty name none."""
+    sound = _find(movie.id_data, SOUND, name)
+    movie.s2l.voice_identifier = identify(sound) if sound else ""
+
+
+def let_drive(scene: bpy.types.Scene, movie: str, sounds: list[str]) -> None:
+    """Let these sound strips, and no others, drive the movie strip of a name."""
+    for sound in _of_kind(scene, SOUND):
+        if sound.name in sounds:
+            drive(sound, movie)
+        elif driven(sound) == movie:
+            drive(sound, "")
+
+
+def sound_names(text: str) -> list[str]:
+    """The names of sound strips that a placement holds."""
+    return text.splitlines()
+
+
+def owner_of(group: bpy.types.PropertyGroup) -> bpy.types.Strip:
+    """The strip that a group of properties belongs to."""
+    strips = group.id_data.sequence_editor.strips_all
+    return next(strip for strip in strips if strip.s2l == group)
+
+
+def identify(strip: bpy.types.Strip) -> str:
+    """What a strip is known by when it is renamed."""
+    others = {other.s2l.identifier for other in strip.id_data.sequence_editor.strips_all if other != strip}
+    if not strip.s2l.identifier or strip.s2l.identifier in others:  # a copy of a strip has that of its original
+        strip.s2l.identifier = uuid.uuid4().hex
+    return str(strip.s2l.identifier)
+
+
+def movie_of_name(scene: bpy.types.Scene, name: str) -> bpy.types.Strip | None:
+    """The movie strip of a name; None where it is gone."""
+    return _find(scene, MOVIE, name)
+
+
+def choose_face(scene: bpy.types.Scene, name: str, face: tuple[float, ...]) -> None:
+    """Tell which of the faces in a movie strip is the speaker's, see :class:`s2l_core.jobs.Media`."""
+    if strip := _find(scene, MOVIE, name):
+        keep_face(strip, face)
+
+
+def keep_face(owner: bpy.types.Strip | bpy.types.Object, face: tuple[float, ...]) -> None:
+    """Let a strip, or a head, tell which of the faces in its movie is the speaker's; nothing for the largest."""
+    owner.s2l.has_face = bool(face)
+    if face:
+        owner.s2l.face, owner.s2l.face_since = face[:2], face[2] if len(face) > 2 else 0.0
+
+
+def chosen_face(owner: bpy.types.Strip | bpy.types.Object) -> tuple[float, ...]:
+    """Which of the faces in the movie of a strip, or of a head, is the speaker's; empty for the largest."""
+    return (*owner.s2l.face, owner.s2l.face_since) if owner.s2l.has_face else ()
+
+
+def own_sound(scene: bpy.types.Scene, movie: bpy.types.Strip | None) -> bpy.types.Strip | None:
+    """The sound strip with the voice that was filmed: the one that the movie strip names, or else the active one, or
+    else the one of the same file.
+    """
+    if movie is not None and (named := voice(movie)) is not None:
+        return named
+    if (active := active_sound(scene)) is not None:
+        return active
+    sounds = [strip for strip in _of_kind(scene, SOUND) if strip.sound]
+    return next((strip for strip in sounds if movie and sound_path(strip) == media_path(movie)), None)
+
+
+def delay_sound(scene: bpy.types.Scene, name: str, seconds: float) -> bool:
+    """Let a sound strip play its sound later by seconds, or earlier where they are negative; False where it is gone.
+
+    Its handles stay, so that the edit keeps its length.
+    """
+    strip = _find(scene, SOUND, name)
+    if strip is not None:
+        strip.sound_offset += seconds
+    return strip is not None
+
+
+def obstacle(strip: bpy.types.Strip | None, missing: str) -> str:
+    """Why the media of a strip cannot be used: ``missing`` without a strip, empty where it can."""
+    if strip is None:
+        return missing
+    if strip.type == SOUND and strip.sound is None:
+        return f"The strip {strip.name} has no sound"
+    if strip.type == SOUND and strip.sound.packed_file is not None:
+        return f"The sound of the strip {strip.name} is packed: unpack it with File > External Data first"
+    return ""
+
+
+def unsteady(strip: bpy.types.Strip | None, missing: str) -> str:
+    """As :func:`obstacle`, and why a strip does not play its media straight on."""
+    if (reason := obstacle(strip, missing)) or strip is None:
+        return reason
+    if len(strip.retiming_keys):
+        return f"The strip {strip.name} is retimed: clear its retiming, or render it to a file first"
+    if _is_of_kind(strip, MOVIE) and strip.use_reverse_frames:
+        return f"The strip {strip.name} plays backwards: render it to a file first"
+    return ""
+
+
+def unheard(strip: bpy.types.Strip | None, missing: str) -> str:
+    """As :func:`obstacle`, and why the voice that was filmed with the pictures of a strip cannot be had."""
+    if (reason := obstacle(strip, missing)) or strip is None:
+        return reason
+    if (sound := voice(strip)) is not None:
+        return unsteady(strip, "") or unsteady(sound, "")
+    return f"Choose the Voice of the strip {strip.name} in the Footage panel" if strip.type == _IMAGE else ""
+
+
+def media_path(strip: bpy.types.Strip) -> str:
+    """Absolute path of a strip's file, or of the folder of its pictures."""
+    if strip.type == SOUND:
+        return sound_path(strip)
+    if strip.type == _IMAGE:
+        return str(Path(bpy.path.abspath(strip.directory, library=strip.id_data.library)))
+    return bpy.path.abspath(strip.filepath, library=strip.id_data.library)
+
+
+def has_linear_pictures(strip: bpy.types.Strip) -> bool:
+    """Whether a strip shows pictures of a format whose values are scene-linear."""
+    return strip.type == _IMAGE and Path(strip.elements[0].filename).suffix.lower() in _LINEAR_SUFFIXES
+
+
+def first_file(media: Media) -> str:
+    """The file of a medium, or the first of its pictures."""
+    return str(Path(media.path, media.pictures[0])) if media.pictures else media.path
+
+
+def was_checked(scene: bpy.types.Scene, strip: bpy.types.Strip) -> bool:
+    """Whether what a scene tells of a check is about the media of a strip."""
+    path = media_path(strip)
+    if strip.type == _IMAGE:
+        path = str(Path(path, strip.elements[0].filename))
+    return bool(scene.s2l.check.footage == path)
+
+
+def existing_path(strip: bpy.types.Strip) -> str:
+    """As :func:`media_path`.
+
+    Raises:
+        FileMissing: It is not there.
+    """
+    path = media_path(strip)
+    if strip.type == _IMAGE and not regular_files.is_folder(path):
+        raise FileMissing(f"The folder of the strip {strip.name} is missing: {path}.")
+    if strip.type != _IMAGE and not regular_files.is_file(path):
+        raise FileMissing(f"The file of the strip {strip.name} is missing: {path}.")
+    return path
+
+
+def whole_media(strip: bpy.types.Strip) -> Media:
+    """All of the media of a strip, trimmed parts too, and the face that is meant in it."""
+    if strip.type == SOUND:
+        return Media(media_path(strip), track=sound_track(strip), clock="sound")
+    if strip.type == MOVIE:
+        return Media(media_path(strip), face=chosen_face(strip), track=sound_track(strip))
+    pictures = tuple(element.filename for element in strip.elements)
+    return Media(media_path(strip), face=chosen_face(strip), pictures=pictures, rate=str(media_rate(strip)))
+
+
+def moments(scene: bpy.types.Scene, strip: bpy.types.Strip, frames: range) -> tuple[float, ...]:
+    """Which second of its media a movie or image strip shows on each of these frames of the timeline.
+
+    Raises:
+        BadJob: It does not play in the sequencer, or its retiming cannot be read.
+        FileMissing: Its file is not there.
+    """
+    numbers = shown_frames(scene, strip, existing_path(strip), frames)
+    return tuple((numbers / float(media_rate(strip))).tolist())
+
+
+def shown_media(strip: bpy.types.Strip, seconds: tuple[float, ...]) -> Media:
+    """The span of a strip's media that shows these seconds.
+
+    Raises:
+        FileMissing: A picture that is shown is not there.
+    """
+    rate = float(media_rate(strip))
+    media = dataclasses.replace(whole_media(strip), start=min(seconds), end=max(seconds) + 1.0 / rate)
+    shown = media.pictures[round(min(seconds) * rate) : round(max(seconds) * rate) + 1]
+    if missing := [name for name in shown if not regular_files.is_file(Path(media.path) / name)]:
+        raise FileMissing(f"{len(missing)} pictures of the strip {strip.name} are missing, such as {missing[0]}.")
+    return media
+
+
+def visible_media(scene: bpy.types.Scene, strip: bpy.types.Strip | None) -> Media:
+    """The span of a strip's media that can be seen of it; errors as :func:`moments` and :func:`shown_media`."""
+    if strip is None or (reason := obstacle(strip, "")):
+        raise BadJob(f"{reason if strip else 'There is no strip'}.", "Then start the job again.")
+    return shown_media(strip, moments(scene, strip, visible(strip)))
+
+
+def playback(scene: bpy.types.Scene, strip: bpy.types.Strip) -> Playback:
+    """How a movie, image or sound strip plays its media.
+
+    Raises:
+        BadJob: The strip is retimed, reversed or packed, or shows nothing of its media.
+        FileMissing: Its file is not there.
+    """
+    if reason := unsteady(strip, "There is no strip"):
+        raise BadJob(f"{reason}.", "Then start the job again.")
+    path = existing_path(strip)
+    origin, seconds_per_frame = _sound_clock(scene, strip) if strip.type == SOUND else _movie_clock(scene, strip, path)
+    tolerance = 1e-3  # Blender keeps positions in single precision
+    inside = visible(strip)
+    first = max(inside.start, math.ceil(max(strip.frame_start, origin) - tolerance))
+    end = min(inside.stop, math.floor(strip.frame_start + strip.frame_duration + tolerance))
+    if first >= end:
+        raise BadJob(f"The strip {strip.name} shows nothing of {path}.", "Move its handles over its content.")
+    return Playback(strip.name, whole_media(strip), first, end, origin, seconds_per_frame)
+
+
+def in_step(scene: bpy.types.Scene, movie: bpy.types.Strip, sound: bpy.types.Strip) -> tuple[Media, Media]:
+    """What is shown of a movie or image strip and heard of a sound strip at the same time.
+
+    Raises:
+        BadJob: As :func:`playback`, or they do not play together, or at other speeds.
+        FileMissing: A file is not there.
+    """
+    pictures, voice = playback(scene, movie), playback(scene, sound)
+    first, end = max(pictures.first, voice.first), min(pictures.end, voice.end)
+    if first >= end:
+        raise BadJob(f"{movie.name} and {sound.name} do not play at the same time.")
+    if abs(pictures.seconds_per_frame / voice.seconds_per_frame - 1.0) > _SPEED_TOLERANCE:
+        raise BadJob(
+            f"{movie.name} plays faster or slower than {sound.name} was recorded.",
+            "Set the frame rate of the scene to that of the movie.",
+        )
+    return pictures.media(first, end), voice.media(first, end)
+
+
+def filmed(scene: bpy.types.Scene, strip: bpy.types.Strip | None) -> tuple[Media, Media | None]:
+    """What can be seen of a strip, and the voice that was filmed with it, None where that is in the same file.
+
+    Raises:
+        BadJob: As :func:`visible_media` and :func:`in_step`, or pictures have no voice.
+        FileMissing: A file is not there.
+    """
+    if (reason := unheard(strip, "There is no strip")) or strip is None:
+        raise BadJob(f"{reason}.", "Then start the job again.")
+    sound = voice(strip)
+    return (visible_media(scene, strip), None) if sound is None else in_step(scene, strip, sound)
+
+
+def media_frames(strip: bpy.types.Strip, playback: Playback) -> list[int]:
+    """Which frame of its media, counted from 0, a movie or image strip shows on each frame of its playback."""
+    step = playback.seconds_per_frame * float(media_rate(strip))
+    return [math.floor((frame - playback.origin) * step + 0.5) for frame in range(playback.first, playback.end)]
+
+
+def mark_untouched(strip: bpy.types.Strip, spans: list[dict[str, Any]]) -> None:
+    """Set a marker at every span of a result that kept its own mouth, named after the reason."""
+    scene = strip.id_data
+    first = round(strip.frame_start)
+    for span in spans:
+        scene.timeline_markers.new(str(span["reason"]).capitalize(), frame=first + int(span["first"]))
+
+
+def _of_kind(scene: bpy.types.Scene, kind: str) -> list[bpy.types.Strip]:
+    editor = scene.sequence_editor
+    return [strip for strip in editor.strips_all if _is_of_kind(strip, kind)] if editor else []
+
+
+def _is_of_kind(strip: bpy.types.Strip, kind: str) -> bool:
+    """Whether a strip is of a kind; one with several pictures has moving ones."""
+    return bool(strip.type == kind or (kind == MOVIE and strip.type == _IMAGE and len(strip.elements) > 1))
+
+
+def _find(scene: bpy.types.Scene, kind: str, name: str) -> bpy.types.Strip | None:
+    return next((strip for strip in _of_kind(scene, kind) if strip.name == name), None)
+
+
+def _of_identifier(scene: bpy.types.Scene, kind: str, identifier: str) -> bpy.types.Strip | None:
+    strips = _of_kind(scene, kind) if identifier else []
+    return next((strip for strip in strips if strip.s2l.identifier == identifier), None)
+
+
+def _active(scene: bpy.types.Scene, kind: str) -> bpy.types.Strip | None:
+    strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
+    if strip is not None and (source := strip.get(SOURCES[kind])):
+        return _find(scene, kind, source)
+    if strip is not None and strip.type == "META":
+        filmed = [inner for inner in strip.strips if _is_of_kind(inner, kind) and SOURCES[kind] not in inner]
+        return filmed[0] if len(filmed) == 1 else None
+    return strip if strip is not None and _is_of_kind(strip, kind) else None
+
+
+def _only(scene: bpy.types.Scene, kind: str) -> bpy.types.Strip | None:
+    candidates = [strip for strip in _of_kind(scene, kind) if SOURCES[kind] not in strip]
+    return candidates[0] if len(candidates) == 1 else None
+
+
+def _movie_clock(scene: bpy.types.Scene, strip: bpy.types.Strip, path: str) -> tuple[float, float]:
+    """``origin`` and ``seconds_per_frame`` of the playback of a movie or image strip."""
+    speed = media_speed(scene, strip, path)
+    return float(strip.frame_start - strip.animation_offset_start / speed), float(speed / media_rate(strip))
+
+
+def _sound_clock(scene: bpy.types.Scene, strip: bpy.types.Strip) -> tuple[float, float]:
+    """``origin`` and ``seconds_per_frame`` of a sound strip's playback."""
+    rate = float(frame_rate(scene))
+    return strip.frame_start - strip.animation_offset_start + strip.sound_offset * rate, 1 / rate

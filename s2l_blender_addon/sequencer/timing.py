@@ -1,0 +1,155 @@
+"""Which part of its media a strip shows or sounds on each frame of the timeline.
+
+Positions on the timeline are frames of the scene, positions in media are seconds. A movie strip shows one media frame
+per scene frame, whatever the two rates are, unless it was added with "Adjust Playback Rate"; an image strip shows one
+picture per scene frame, so that its pictures have the rate of the timeline; a sound strip plays in real time. Retiming
+keys bend all of them.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+
+import aud
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from ...s2l_core import regular_files
+from ...s2l_core.errors import BadJob
+from . import retiming, stacking
+
+_TOLERANCE = 1e-3  # Blender keeps positions in single precision
+
+
+def frame_rate(scene: bpy.types.Scene) -> Fraction:
+    """Frames per second of the timeline, e.g. 25 or 30000/1001."""
+    return Fraction(scene.render.fps) / Fraction(scene.render.fps_base).limit_denominator(10000)
+
+
+def media_rate(strip: bpy.types.Strip) -> Fraction:
+    """Frames per second of the media of a movie or image strip; 0 where it does not play."""
+    if strip.type == "IMAGE":
+        return frame_rate(strip.id_data)
+    return Fraction(strip.fps).limit_denominator(1001)
+
+
+def visible(strip: bpy.types.Strip) -> range:
+    """Frames of the timeline inside the handles of a strip, and inside those of the meta strips that hold it.
+
+    Raises:
+        BadJob: A meta strip is retimed, or shows nothing of the strip.
+    """
+    first, end = strip.frame_final_start, strip.frame_final_end
+    meta = strip.parent_meta()
+    while meta is not None:
+        first, end = max(first, meta.frame_final_start), min(end, meta.frame_final_end)
+        meta = meta.parent_meta()
+    if first >= end:
+        raise BadJob(f"The meta strip over {strip.name} shows nothing of it.", "Move its handles over its content.")
+    return range(first, end)
+
+
+def sounding(scene: bpy.types.Scene, strip: bpy.types.Strip) -> range:
+    """Frames of the timeline on which a sound strip has sound, as :func:`visible`; none where it is trimmed away."""
+    inside = visible(strip)
+    end = math.ceil(strip.frame_start + strip.frame_duration - _TOLERANCE)
+    return range(max(inside.start, math.floor(strip.frame_start + _TOLERANCE)), min(inside.stop, end))
+
+
+def obstacle(strip: bpy.types.Strip) -> str:
+    """Why nobody can tell what a strip shows or sounds at a moment, as a sentence without its period; empty where one
+    can.
+    """
+    holder = strip
+    while holder is not None:
+        if any(effect.type == "SPEED" and not effect.mute for effect in stacking.fed_by(holder)):
+            return f"A Speed Control effect bends the time of the strip {holder.name}: retime the strip instead"
+        holder = holder.parent_meta()
+    return retiming.obstacle(strip)
+
+
+def shown_frames(scene: bpy.types.Scene, strip: bpy.types.Strip, path: str, frames: range) -> NDArray[np.int64]:
+    """Which frame of its media, counted from 0, a movie or image strip shows on each of these frames of the timeline.
+
+    Args:
+        scene: Of the strip.
+        strip: A movie or image strip.
+        path: Its file, or the folder of its pictures.
+        frames: Of the timeline. Beyond the ends of the media its first and last frame stand still.
+
+    Raises:
+        BadJob: The media does not play in the sequencer, or its retiming cannot be read.
+    """
+    bent = retiming.read(strip)
+    speed = float(media_speed(scene, strip, path))
+    length = media_length(strip, path)
+    moments = np.arange(frames.start, frames.stop, dtype=np.float64)
+    if strip.use_reverse_frames:
+        positions = strip.frame_start + strip.frame_duration - 1 - moments
+    else:
+        positions = moments - strip.frame_start
+    indices = np.maximum(positions, 0.0) * speed
+    if bent:
+        indices = bent.shown(indices, length)
+    indices = indices.clip(0, length - 1)
+    if strip.strobe > 1.0:
+        indices -= np.fmod(indices, strip.strobe)
+    return np.floor(indices + 0.5).astype(np.int64) + strip.animation_offset_start
+
+
+def media_speed(scene: bpy.types.Scene, strip: bpy.types.Strip, path: str) -> Fraction:
+    """Media frames in one frame of the timeline, where nothing is retimed.
+
+    That a strip was added with "Adjust Playback Rate", only its length on the timeline tells.
+
+    Raises:
+        BadJob: The media does not play in the sequencer, or its retiming cannot be read.
+    """
+    rate = media_rate(strip)
+    if rate <= 0:
+        raise BadJob(f"The strip {strip.name} cannot show {path}.", "Choose a movie that plays in the sequencer.")
+    own = rate / frame_rate(scene)
+    if bent := retiming.read(strip):
+        return own if abs(bent.speed - own) < abs(bent.speed - 1) else Fraction(1)
+    return own if media_length(strip, path) != strip.frame_duration else Fraction(1)
+
+
+def media_length(strip: bpy.types.Strip, path: str) -> int:
+    """Frames of the media of a movie or image strip between those that are trimmed for good."""
+    if strip.type == "IMAGE":
+        length = len(strip.elements)
+    else:
+        length = _movie_length(path, Path(path).stat().st_mtime_ns if regular_files.is_file(path) else 0)
+    return max(1, int(length - strip.animation_offset_start - strip.animation_offset_end))
+
+
+@lru_cache(maxsize=64)  # panels and jobs ask several times for each movie
+def _movie_length(path: str, changed: int) -> int:
+    """Frames of a movie that was last written at that moment."""
+    clip = bpy.data.movieclips.load(path)
+    length = int(clip.frame_duration)
+    bpy.data.movieclips.remove(clip)
+    return length
+
+
+def heard_seconds(scene: bpy.types.Scene, strip: bpy.types.Strip, moments: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Which second of its file a sound strip plays at each of these moments (n,), in frames of the timeline.
+
+    Raises:
+        BadJob: Its retiming cannot be read.
+    """
+    rate = float(frame_rate(scene))
+    positions = moments - strip.frame_start
+    if bent := retiming.read(strip):
+        positions = bent.shown(positions, _sound_length(strip, rate))
+    return (positions + strip.animation_offset_start) / rate - strip.sound_offset
+
+
+def _sound_length(strip: bpy.types.Strip, rate: float) -> float:
+    """Frames of the timeline that a sound lasts between those that are trimmed for good."""
+    sound = aud.Sound(bpy.path.abspath(strip.sound.filepath, library=strip.sound.library))
+    return round(sound.length / sound.specs[0] * rate) - strip.animation_offset_start - strip.animation_offset_end
