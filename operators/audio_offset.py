@@ -28,7 +28,7 @@ class S2L_OT_measure_offset(QuickOperator, bpy.types.Operator):
     def disabled_reason(cls, context: bpy.types.Context) -> str:
         scene = sequencer_scene(context)
         movie = strips.footage(scene)
-        return strips.unsteady(movie, strips.missing_footage(scene)) or strips.unsteady(
+        return strips.retimed_reason(movie, strips.missing_footage(scene)) or strips.retimed_reason(
             strips.own_sound(scene, movie), "Select the sound strip with the speaker's own voice"
         )
 

@@ -19,7 +19,7 @@ class S2L_OT_check_footage(QueueOperator, bpy.types.Operator):
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
         scene = sequencer_scene(context)
-        return strips.unheard(strips.footage(scene), strips.missing_footage(scene))
+        return strips.missing_voice_reason(strips.footage(scene), strips.missing_footage(scene))
 
     def gather(self, context: bpy.types.Context) -> CheckJob:
         scene = sequencer_scene(context)

@@ -25,7 +25,7 @@ class S2L_OT_find_faces(QuickOperator, bpy.types.Operator):
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
         scene = sequencer_scene(context)
-        return strips.obstacle(strips.footage(scene), strips.missing_footage(scene))
+        return strips.unusable_reason(strips.footage(scene), strips.missing_footage(scene))
 
     def gather(self, context: bpy.types.Context) -> FacesJob:
         scene = sequencer_scene(context)

@@ -30,14 +30,16 @@ class S2L_OT_create_head(JobOperator, bpy.types.Operator):
         scene = sequencer_scene(context)
         if not scene.s2l.dub.speaker_path:
             return "Choose a speaker file, or train a speaker"
-        strip = strips.screened(scene)
-        if (reason := strips.unsteady(strip, strips.missing_footage(scene))) or strip is None or strip.type == "MOVIE":
+        strip = strips.footage_or_result(scene)
+        if (reason := strips.retimed_reason(strip, strips.missing_footage(scene))) or strip is None:
             return reason
+        if strip.type == "MOVIE":
+            return ""
         return f"Render the pictures of the strip {strip.name} to a movie first: a head shows a movie"
 
     def gather(self, context: bpy.types.Context) -> HeadJob:
         scene = sequencer_scene(context)
-        strip = strips.screened(scene)
+        strip = strips.footage_or_result(scene)
         playback = strips.playback(scene, strip)
         speaker = bpy.path.abspath(scene.s2l.dub.speaker_path)
         self._scene_name, self._name = scene.name, Path(speaker).stem

@@ -58,7 +58,7 @@ class S2L_OT_estimate_training(EstimateOperator, bpy.types.Operator):
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
         scene = sequencer_scene(context)
-        return strips.unheard(strips.footage(scene), strips.missing_footage(scene))
+        return strips.missing_voice_reason(strips.footage(scene), strips.missing_footage(scene))
 
     def planned(self, context: bpy.types.Context, scene: bpy.types.Scene) -> tuple[str, TrainJob]:
         movie = strips.footage(scene)

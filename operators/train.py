@@ -48,7 +48,7 @@ class S2L_OT_train_speaker(QueueOperator, bpy.types.Operator):
         scene = sequencer_scene(context)
         if not scene.s2l.train.speaker_name.strip():
             return "Name the speaker"
-        return strips.unheard(strips.footage(scene), strips.missing_footage(scene))
+        return strips.missing_voice_reason(strips.footage(scene), strips.missing_footage(scene))
 
     def gather(self, context: bpy.types.Context) -> TrainJob:
         scene = sequencer_scene(context)

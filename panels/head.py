@@ -30,7 +30,7 @@ class S2L_PT_create_head(ViewPanel, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout, scene = self.layout, sequencer_scene(context)
         layout.use_property_split, layout.use_property_decorate = True, False
-        movie = strips.screened(scene)
+        movie = strips.footage_or_result(scene)
         layout.prop(scene.s2l.dub, "speaker_path")
         layout.prop(scene.s2l, "footage_strip", icon="FILE_MOVIE", placeholder=movie.name if movie else "")
         if movie and scene.s2l.footage_strip not in {"", movie.name}:

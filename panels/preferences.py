@@ -39,7 +39,7 @@ class S2L_AP_preferences(EngineSettings, bpy.types.AddonPreferences):
         draw_lines(layout, self.engine_report, width)
 
 
-def draw_setup(layout: bpy.types.UILayout, setup: EngineSetup | None, obstacle: str, width: int) -> None:
+def draw_setup(layout: bpy.types.UILayout, setup: EngineSetup | None, reason: str, width: int) -> None:
     """The buttons that make the engine, or how far that is, and how it ended."""
     if setup and not setup.has_ended:
         layout.progress(factor=setup.step / len(STEPS), text=f"Step {setup.step + 1} of {len(STEPS)}: {setup.text}")
@@ -48,7 +48,7 @@ def draw_setup(layout: bpy.types.UILayout, setup: EngineSetup | None, obstacle: 
     row = layout.row()
     row.operator(S2L_OT_set_up_engine.bl_idname)
     row.operator(S2L_OT_copy_command.bl_idname)
-    if obstacle:
-        draw_lines(layout, f"{obstacle}.", width, icon="INFO")
+    if reason:
+        draw_lines(layout, f"{reason}.", width, icon="INFO")
     if setup and setup.error:
         draw_lines(layout, str(setup.error), width, icon="ERROR")

@@ -20,16 +20,16 @@ SUFFIXES = {"h264": ".mp4", "prores": ".mov", "ffv1": ".mkv", "png": "", "exr": 
 def disabled_reason(scene: bpy.types.Scene) -> str:
     """Why nothing can be dubbed now, as a sentence without its period; empty where it can."""
     movie = strips.footage(scene)
-    if reason := strips.obstacle(movie, strips.missing_footage(scene)) or timing.obstacle(movie):
+    if reason := _strip_reason(movie, strips.missing_footage(scene)):
         return reason
     if not speaker_path(scene, movie):
         return "Choose a speaker file, or train a speaker"
     sounds = strips.voices(scene)
     if not sounds:
         return "Choose the sound strip with the new words"
-    if reason := next(filter(None, (strips.obstacle(sound, "") or timing.obstacle(sound) for sound in sounds)), ""):
+    if reason := next(filter(None, map(_strip_reason, sounds)), ""):
         return reason
-    return _colour_obstacle(movie, scene.s2l.dub.format)
+    return _colour_mismatch_reason(movie, scene.s2l.dub.format)
 
 
 def speaker_path(scene: bpy.types.Scene, movie: bpy.types.Strip) -> str:
@@ -48,8 +48,8 @@ def dub_job(
     Raises:
         Speech2LipError: Something about the strips is wrong.
     """
-    reasons = [strips.obstacle(strip, "There is no strip") or timing.obstacle(strip) for strip in (movie, *sounds)]
-    if reason := next(filter(None, [*reasons, _colour_obstacle(movie, scene.s2l.dub.format)]), ""):
+    reasons = [*map(_strip_reason, (movie, *sounds)), _colour_mismatch_reason(movie, scene.s2l.dub.format)]
+    if reason := next(filter(None, reasons), ""):
         raise BadJob(f"{reason}.", "Then start the job again.")
     heard = [timing.sounding(scene, sound) for sound in mixing.audible(scene, sounds)]
     if not heard:
@@ -119,7 +119,12 @@ def restore(scene: bpy.types.Scene, job: DubJob, placement: strips.Placement) ->
     _restore_curve(scene, "rest_strength", job.rest_strength, frames)
 
 
-def _colour_obstacle(movie: bpy.types.Strip, form: str) -> str:
+def _strip_reason(strip: bpy.types.Strip | None, missing: str = "There is no strip") -> str:
+    """Why a strip cannot be dubbed or used as speech; ``missing`` without a strip, empty if it can."""
+    return strips.unusable_reason(strip, missing) or timing.unknown_time_reason(strip)
+
+
+def _colour_mismatch_reason(movie: bpy.types.Strip, form: str) -> str:
     """Why a result in a format would have other colours than its footage; empty where it has the same."""
     space = movie.colorspace_settings.name
     if strips.has_linear_pictures(movie):

@@ -73,7 +73,7 @@ class Entry:
         identifier: Tells it apart from all others.
         earliest: Before this moment of the monotonic clock it must not start.
         has_started: Whether a worker has ever been at it.
-        is_safe: Whether the file that holds its result has been saved since then.
+        is_saved: Whether the file that holds its result has been saved since then.
         client: Its worker while it runs.
         estimating: The question what it will take.
     """
@@ -91,7 +91,7 @@ class Entry:
     identifier: str = field(default_factory=lambda: uuid.uuid4().hex)
     earliest: float = 0.0
     has_started: bool = False
-    is_safe: bool = False
+    is_saved: bool = False
     client: WorkerClient | None = None
     estimating: Request | None = None
 

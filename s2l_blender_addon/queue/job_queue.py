@@ -158,18 +158,18 @@ def clear_finished() -> None:
         remove(entry)
 
 
-def settle() -> None:
-    """The file was saved: results that are in it are safe, and their records say so."""
+def mark_saved() -> None:
+    """Record that the open file has been saved with the results in it; call after saving."""
     for entry in _entries:
-        if entry.status == "done" and not entry.is_safe and deliveries.find_scene(entry.target):
-            entry.is_safe = True
+        if entry.status == "done" and not entry.is_saved and deliveries.find_scene(entry.target):
+            entry.is_saved = True
             _save(entry)
 
 
-def unsettle() -> None:
-    """The file was left: results that it held without being saved wait to be put in again."""
+def mark_unsaved() -> None:
+    """Return results that were inserted but never saved to the status "ready"; call after another file was opened."""
     for entry in _entries:
-        if entry.status == "done" and not entry.is_safe:
+        if entry.status == "done" and not entry.is_saved:
             kept = f"; the result is kept in {output_of(entry.job)}" if output_of(entry.job) else ""
             entry.status, entry.outcome = "ready", f"The file was left without saving it{kept}."
 

@@ -87,10 +87,10 @@ def _take_up() -> float | None:
 
 @bpy.app.handlers.persistent
 def _after_loading(*_: object) -> None:
-    job_queue.unsettle()
+    job_queue.mark_unsaved()
     _find_everywhere()
 
 
 @bpy.app.handlers.persistent
 def _after_saving(*_: object) -> None:
-    job_queue.settle()
+    job_queue.mark_saved()

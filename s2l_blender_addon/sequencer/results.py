@@ -38,17 +38,17 @@ def earlier(scene: bpy.types.Scene, placement: Placement) -> tuple[str, ...]:
     )
 
 
-def retire(scene: bpy.types.Scene, names: tuple[str, ...], existing: Existing, heir: bpy.types.Strip) -> None:
+def retire(scene: bpy.types.Scene, names: tuple[str, ...], existing: Existing, replacement: bpy.types.Strip) -> None:
     """Let earlier strips give way to a new result: they are muted, or it takes their place. Files stay in any case."""
     if existing == "KEEP":
         return
     for strip in [strip for strip in scene.sequence_editor.strips_all if strip.name in names and JOB in strip]:
-        if strip != heir:
+        if strip != replacement:
             _give_back(strip)
             if existing == "VERSION":
                 strip.mute = True
             else:
-                _remove(strip, heir)
+                _remove(strip, replacement)
 
 
 def is_mouth(strip: bpy.types.Strip) -> bool:
@@ -57,7 +57,7 @@ def is_mouth(strip: bpy.types.Strip) -> bool:
 
 
 def _give_back(strip: bpy.types.Strip) -> None:
-    """Let the effects that take a result, where its heir has not taken its place, take the footage again."""
+    """Let the effects that take a result, where its replacement has not taken its place, take the footage again."""
     level = stacking.level_of(strip)
     footage = next((other for other in level.strips if other.name == strip.get(_FOOTAGE)), None)
     for effect in stacking.effects_of(level, [strip]):
@@ -65,13 +65,13 @@ def _give_back(strip: bpy.types.Strip) -> None:
             stacking.take_over(effect, [strip], footage)
 
 
-def _remove(strip: bpy.types.Strip, heir: bpy.types.Strip) -> None:
-    """Remove a result, and let its heir have the channel if it lay below it."""
+def _remove(strip: bpy.types.Strip, replacement: bpy.types.Strip) -> None:
+    """Remove a result, and let its replacement have the channel if it lay below it."""
     level, channel = stacking.level_of(strip), strip.channel
     level.strips.remove(strip)
-    is_beside = stacking.level_of(heir) == level and channel < heir.channel
-    if is_beside and stacking.is_free(level, channel, stacking.span(heir)):
-        heir.channel = channel
+    is_beside = stacking.level_of(replacement) == level and channel < replacement.channel
+    if is_beside and stacking.is_free(level, channel, stacking.span(replacement)):
+        replacement.channel = channel
 
 
 def label(strip: bpy.types.Strip, job_text: str, result: dict[str, Any]) -> None:

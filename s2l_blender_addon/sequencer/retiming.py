@@ -41,7 +41,7 @@ class Retiming:
         return np.interp(indices, self.indices, self.shares) * whole
 
 
-def obstacle(strip: bpy.types.Strip) -> str:
+def unreadable_reason(strip: bpy.types.Strip) -> str:
     """Why the retiming of a strip cannot be followed, as a sentence without its period; empty where it can."""
     try:
         read(strip)

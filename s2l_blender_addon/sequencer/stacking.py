@@ -61,12 +61,12 @@ def effects_of(level: Level, strips: Iterable[bpy.types.Strip]) -> list[bpy.type
     return [effect for effect in level.strips if any(taken in wanted for taken in inputs(effect))]
 
 
-def take_over(effect: bpy.types.Strip, strips: Iterable[bpy.types.Strip], heir: bpy.types.Strip) -> None:
+def take_over(effect: bpy.types.Strip, strips: Iterable[bpy.types.Strip], replacement: bpy.types.Strip) -> None:
     """Let an effect take a strip instead of these ones."""
     wanted = list(strips)
     for name in _INPUTS:
         if getattr(effect, name, None) in wanted:
-            setattr(effect, name, heir)
+            setattr(effect, name, replacement)
 
 
 def is_free(level: Level, channel: int, frames: range) -> bool:

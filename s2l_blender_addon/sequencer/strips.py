@@ -103,7 +103,7 @@ def missing_footage(scene: bpy.types.Scene) -> str:
     return _ADVICE[strip.type].format(strip.name)
 
 
-def screened(scene: bpy.types.Scene) -> bpy.types.Strip | None:
+def footage_or_result(scene: bpy.types.Scene) -> bpy.types.Strip | None:
     """The strip with the speaker as the audience sees it: as :func:`footage`, but an active dubbed strip stands for
     itself.
     """
@@ -250,7 +250,7 @@ def delay_sound(scene: bpy.types.Scene, name: str, seconds: float) -> bool:
     return strip is not None
 
 
-def obstacle(strip: bpy.types.Strip | None, missing: str) -> str:
+def unusable_reason(strip: bpy.types.Strip | None, missing: str) -> str:
     """Why the media of a strip cannot be used: ``missing`` without a strip, empty where it can."""
     if strip is None:
         return missing
@@ -261,9 +261,9 @@ def obstacle(strip: bpy.types.Strip | None, missing: str) -> str:
     return ""
 
 
-def unsteady(strip: bpy.types.Strip | None, missing: str) -> str:
-    """As :func:`obstacle`, and why a strip does not play its media straight on."""
-    if (reason := obstacle(strip, missing)) or strip is None:
+def retimed_reason(strip: bpy.types.Strip | None, missing: str) -> str:
+    """As :func:`unusable_reason`, and why a strip does not play its media straight on."""
+    if (reason := unusable_reason(strip, missing)) or strip is None:
         return reason
     if len(strip.retiming_keys):
         return f"The strip {strip.name} is retimed: clear its retiming, or render it to a file first"
@@ -272,12 +272,12 @@ def unsteady(strip: bpy.types.Strip | None, missing: str) -> str:
     return ""
 
 
-def unheard(strip: bpy.types.Strip | None, missing: str) -> str:
-    """As :func:`obstacle`, and why the voice that was filmed with the pictures of a strip cannot be had."""
-    if (reason := obstacle(strip, missing)) or strip is None:
+def missing_voice_reason(strip: bpy.types.Strip | None, missing: str) -> str:
+    """As :func:`unusable_reason`, and why the voice that was filmed with the pictures of a strip cannot be had."""
+    if (reason := unusable_reason(strip, missing)) or strip is None:
         return reason
     if (sound := voice(strip)) is not None:
-        return unsteady(strip, "") or unsteady(sound, "")
+        return retimed_reason(strip, "") or retimed_reason(sound, "")
     return f"Choose the Voice of the strip {strip.name} in the Footage panel" if strip.type == _IMAGE else ""
 
 
@@ -359,7 +359,7 @@ def shown_media(strip: bpy.types.Strip, seconds: tuple[float, ...]) -> Media:
 
 def visible_media(scene: bpy.types.Scene, strip: bpy.types.Strip | None) -> Media:
     """The span of a strip's media that can be seen of it; errors as :func:`moments` and :func:`shown_media`."""
-    if strip is None or (reason := obstacle(strip, "")):
+    if strip is None or (reason := unusable_reason(strip, "")):
         raise BadJob(f"{reason if strip else 'There is no strip'}.", "Then start the job again.")
     return shown_media(strip, moments(scene, strip, visible(strip)))
 
@@ -371,7 +371,7 @@ def playback(scene: bpy.types.Scene, strip: bpy.types.Strip) -> Playback:
         BadJob: The strip is retimed, reversed or packed, or shows nothing of its media.
         FileMissing: Its file is not there.
     """
-    if reason := unsteady(strip, "There is no strip"):
+    if reason := retimed_reason(strip, "There is no strip"):
         raise BadJob(f"{reason}.", "Then start the job again.")
     path = existing_path(strip)
     origin, seconds_per_frame = _sound_clock(scene, strip) if strip.type == SOUND else _movie_clock(scene, strip, path)
@@ -410,7 +410,7 @@ def filmed(scene: bpy.types.Scene, strip: bpy.types.Strip | None) -> tuple[Media
         BadJob: As :func:`visible_media` and :func:`in_step`, or pictures have no voice.
         FileMissing: A file is not there.
     """
-    if (reason := unheard(strip, "There is no strip")) or strip is None:
+    if (reason := missing_voice_reason(strip, "There is no strip")) or strip is None:
         raise BadJob(f"{reason}.", "Then start the job again.")
     sound = voice(strip)
     return (visible_media(scene, strip), None) if sound is None else in_step(scene, strip, sound)

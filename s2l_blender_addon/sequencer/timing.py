@@ -60,7 +60,7 @@ def sounding(scene: bpy.types.Scene, strip: bpy.types.Strip) -> range:
     return range(max(inside.start, math.floor(strip.frame_start + _TOLERANCE)), min(inside.stop, end))
 
 
-def obstacle(strip: bpy.types.Strip) -> str:
+def unknown_time_reason(strip: bpy.types.Strip) -> str:
     """Why nobody can tell what a strip shows or sounds at a moment, as a sentence without its period; empty where one
     can.
     """
@@ -69,7 +69,7 @@ def obstacle(strip: bpy.types.Strip) -> str:
         if any(effect.type == "SPEED" and not effect.mute for effect in stacking.fed_by(holder)):
             return f"A Speed Control effect bends the time of the strip {holder.name}: retime the strip instead"
         holder = holder.parent_meta()
-    return retiming.obstacle(strip)
+    return retiming.unreadable_reason(strip)
 
 
 def shown_frames(scene: bpy.types.Scene, strip: bpy.types.Strip, path: str, frames: range) -> NDArray[np.int64]:

@@ -107,7 +107,7 @@ def test_dub_inserts_a_strip_that_is_no_footage_itself(module, scene, take, spee
     assert (dubbed.name, dubbed.type, dubbed["s2l_footage"]) == ("Take Dubbed", "IMAGE", "Take")
     assert (dubbed.frame_final_start, dubbed.frame_final_end) == (125, 151)
     assert strips.sources(scene) == [take] and strips.footage(scene) == take
-    assert strips.screened(scene) == dubbed
+    assert strips.footage_or_result(scene) == dubbed
 
 
 def test_training_takes_the_voice_from_the_strip_that_is_named(module, scene, take, speech, jobs_of) -> None:

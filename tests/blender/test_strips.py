@@ -147,11 +147,11 @@ def test_retiming_is_read_in_tested_versions_of_blender_only(module, scene, stri
     library, strip = module("s2l_blender_addon.sequencer.strips"), add_movie(strips, movie)
     retime(strip)
     assert library.moments(scene, strip, range(1, 3)) == (0.0, 1 / 25)
-    assert module("s2l_blender_addon.sequencer.timing").obstacle(strip) == ""
+    assert module("s2l_blender_addon.sequencer.timing").unknown_time_reason(strip) == ""
     monkeypatch.setattr(module("s2l_blender_addon.sequencer.retiming"), "RETIMING_IS_KNOWN", False)
     with pytest.raises(module("s2l_core.errors").BadJob, match="which is untested"):
         library.moments(scene, strip, range(1, 3))
-    assert "render it to a file first" in module("s2l_blender_addon.sequencer.timing").obstacle(strip)
+    assert "render it to a file first" in module("s2l_blender_addon.sequencer.timing").unknown_time_reason(strip)
 
 
 def test_length_of_a_movie_is_asked_once_until_the_movie_changes(module, strips, movie, make_movie, tmp_path) -> None:
@@ -168,7 +168,7 @@ def test_length_of_a_movie_is_asked_once_until_the_movie_changes(module, strips,
 def test_packed_sound_gets_a_sentence(module, scene, strips, sound) -> None:
     strip = strips.new_sound("Speech", str(sound), 1, 1)
     strip.sound.pack()
-    assert "packed" in module("s2l_blender_addon.sequencer.strips").obstacle(strip, "")
+    assert "packed" in module("s2l_blender_addon.sequencer.strips").unusable_reason(strip, "")
 
 
 def test_missing_file_gets_a_sentence(module, scene, strips, movie, tmp_path) -> None:
