@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .cache import Cache, Tensors
 from .events import Report
 from .face.identity import SAME, distance
 from .face.landmarks import open_detector
@@ -31,7 +32,6 @@ from .face.people import (
 )
 from .face.tracking import find_shots
 from .jobs import Media
-from .kept import Kept, Tensors
 from .media.video import VideoInfo, read_frames
 
 
@@ -82,7 +82,7 @@ def tell_people_apart(
     landmarks: str,
     device: str,
     identity: NDArray[np.floating] | None,
-    kept: Kept,
+    cache: Cache,
     report: Report,
 ) -> Cast:
     """Choose one of the people in a clip, and follow that person only.
@@ -97,7 +97,7 @@ def tell_people_apart(
         device: Where it runs.
         identity: float (129,) of the person. None means whoever is at ``media.face``, or else whoever is seen longest
             and largest.
-        kept: Where faces that were looked at are kept.
+        cache: Cache of faces that were already examined.
         report: Told the phase ``"Tell people apart"``.
 
     Raises:
@@ -115,7 +115,7 @@ def tell_people_apart(
         sights = look_at_faces(points, times, shots, layout, pictures, find_all, report)
         return {name: torch.from_numpy(values) for name, values in vars(sights).items()}
 
-    seen = kept.once("sights", look)
+    seen = cache.get_or_compute("sights", look)
     strands = follow_strands(
         Sights(**{name: values.numpy() for name, values in seen.items()}), points, times, shots, layout
     )
@@ -143,7 +143,7 @@ def tell_people_apart(
         return {"points": torch.from_numpy(found)}
 
     if gaps:
-        found = kept.once(f"followed{key}", follow)["points"].numpy()
+        found = cache.get_or_compute(f"followed{key}", follow)["points"].numpy()
         changed = (found != points).any(axis=(1, 2)) & np.isfinite(found).all(axis=(1, 2))
         points, numbers, uncertain = found, np.where(changed, chosen, numbers), uncertain & ~changed
     others = (numbers != chosen) & (numbers != NOBODY)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from . import regular_files
+from .cache import AppendLog, Cache, Tensors
 from .casting import Somebody, tell_people_apart
 from .errors import BadJob, FootageTooShort, NoFace, NotAVideo, TooFewFaces
 from .events import Report
@@ -23,7 +24,6 @@ from .files import state_of
 from .fingerprints import fingerprint_file, hash_file, remembered
 from .geometry.camera import Intrinsics
 from .jobs import Media
-from .kept import Kept, Rows, Tensors
 from .media.sequence import files_of, is_sequence, rate_of, refuse_broken
 from .media.video import Frame, VideoInfo, probe, read_frames, slack
 
@@ -134,13 +134,15 @@ def prepare(
                 "Select the one it was trained with.",
             )
     fingerprint = fingerprint_media(media, report)
-    kept = _kept(fingerprint, media, landmarks)
-    found = kept.once("landmarks", lambda: _find_landmarks(_around(media), info, landmarks, device, kept, report))
-    kept.forget_rows("found")
+    cache = _cache_of(fingerprint, media, landmarks)
+    found = cache.get_or_compute(
+        "landmarks", lambda: _find_landmarks(_around(media), info, landmarks, device, cache, report)
+    )
+    cache.remove_log("found")
     times, points = found["times"].numpy(), found["points"].numpy()
     layout = LAYOUTS[points.shape[1]]
     around = _around(media)
-    cast = tell_people_apart(around, info, times, points, layout, landmarks, device, identity, kept, report)
+    cast = tell_people_apart(around, info, times, points, layout, landmarks, device, identity, cache, report)
     points = cast.points
     inside = _inside(times, media, info)
     if np.isnan(points[inside]).all():
@@ -153,7 +155,7 @@ def prepare(
             shots, same_file = find_shots(points, layout), known is not None and known.file == fingerprint
             return _to_tensors(track_head(points, times, shots, layout, *info.true_size, report, known, same_file))
 
-        track = _to_track(kept.once(f"{_track_name(known)}{cast.key}", track_of_clip)).part(inside)
+        track = _to_track(cache.get_or_compute(f"{_track_name(known)}{cast.key}", track_of_clip)).part(inside)
     span = times[inside].copy()
     if abs(span[0] - media.start) > slack(info.tick):
         span[0] = media.start  # as read_frames() has it
@@ -163,7 +165,7 @@ def prepare(
 
 def is_prepared(media: Media, landmarks: str = "bundled", known: KnownHead | None = None) -> bool:
     """Whether :func:`prepare` of a clip would take everything from the cache."""
-    folder = _kept(fingerprint_media(media), media, landmarks).folder
+    folder = _cache_of(fingerprint_media(media), media, landmarks).folder
     return folder is not None and any(folder.glob(f"{_track_name(known)}*.safetensors"))
 
 
@@ -230,13 +232,15 @@ def _fingerprint_picture(path: str, state: tuple[int, int] | None) -> str:
     return "" if state is None else hash_file(path)
 
 
-def _find_landmarks(media: Media, info: VideoInfo, landmarks: str, device: str, kept: Kept, report: Report) -> Tensors:
+def _find_landmarks(
+    media: Media, info: VideoInfo, landmarks: str, device: str, cache: Cache, report: Report
+) -> Tensors:
     """Times (N,) and points (N, P, 3) of the frames; goes on where an earlier process was ended."""
     detector = open_detector(landmarks, device)
     if media.face:
         width, height = info.true_size
         detector.choose(media.face[0] * width, media.face[1] * height)
-    rows = Rows(kept, "found")
+    rows = AppendLog(cache, "found")
     if not rows.count:
         refuse_broken(media, report)
     frames = read_frames(media)
@@ -290,7 +294,7 @@ def _inside(times: NDArray[np.float64], media: Media, info: VideoInfo) -> slice:
 
 
 def _track_name(known: KnownHead | None) -> str:
-    """What the track of a clip is kept under."""
+    """Name of a clip's track in its cache."""
     if known is None:
         return "track"
     digest = hashlib.blake2b(repr((known.file, astuple(known.intrinsics))).encode(), digest_size=16)
@@ -299,13 +303,13 @@ def _track_name(known: KnownHead | None) -> str:
     return f"track-{digest.hexdigest()}"
 
 
-def _kept(fingerprint: str, media: Media, landmarks: str) -> Kept:
-    """What is kept of a clip, wherever it lies."""
+def _cache_of(fingerprint: str, media: Media, landmarks: str) -> Cache:
+    """The cache of a clip, which depends on its content and not on its path."""
     rate = str(rate_of(media)) if is_sequence(media) else ""
     span = replace(media, path=fingerprint, track=None, clock="picture", pictures=(), rate=rate)
     if landmarks.lower().endswith(".task"):
         landmarks = fingerprint_file(landmarks) if regular_files.is_file(landmarks) else landmarks
-    return Kept.of("footage", _CACHE_VERSION, span, landmarks)
+    return Cache.of("footage", _CACHE_VERSION, span, landmarks)
 
 
 def _to_tensors(track: HeadTrack) -> Tensors:

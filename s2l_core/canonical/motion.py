@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_fill_holes, distance_transform_edt, gaussian_filter, label, median_filter
 from torch import Tensor
 
+from ..cache import NO_CACHE, AppendLog
 from ..events import Report
 from ..face.layout import LandmarkLayout
 from ..footage import Footage
 from ..geometry.camera import Intrinsics, Rectangle, project
 from ..geometry.mapping import CanonicalView, observed_to_canonical
-from ..kept import FORGETFUL, Rows
 
 Mask = NDArray[np.bool_]
 
@@ -46,7 +46,7 @@ class Motion(NamedTuple):
 
 
 def read_pictures(
-    footage: Footage, wanted: Sequence[int], camera: Intrinsics, report: Report, rows: Rows | None = None
+    footage: Footage, wanted: Sequence[int], camera: Intrinsics, report: Report, rows: AppendLog | None = None
 ) -> Tensor:
     """Frames as a smaller camera sees them: float32 (n, 3, H, W) in [0, 1] colours.
 
@@ -57,7 +57,7 @@ def read_pictures(
         report: Told the phase ``"Look at the head"``.
         rows: Where pictures are kept, those that were read before among them.
     """
-    rows = rows or Rows(FORGETFUL, "pictures")
+    rows = rows or AppendLog(NO_CACHE, "pictures")
     order, size = sorted(set(wanted)), (camera.width, camera.height)
     last, first = order[-1], order[rows.count] if rows.count < len(order) else order[-1] + 1
     for index, frame in enumerate(footage.frames(first) if first <= last else [], start=first):

@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..cache import NO_CACHE, AppendLog, Cache
 from ..canonical.regions import mouth_boxes
 from ..canonical.view import CanonicalFace
 from ..events import Report, checkpoint
 from ..face.landmarks import Face, LandmarkDetector, open_detector
 from ..face.layout import mouth_opening
 from ..footage import Footage
-from ..kept import FORGETFUL, Kept, Rows
 from ..media.audio import SPEECH_RATE
 from ..media.video import Frame, read_frames
 from ..model.perception import Lpips
@@ -59,7 +59,7 @@ class Ruler:
         expert: For the columns of synchrony, on the device. It has not seen the held-out frames, and nothing was
             trained against it.
         report: Told the phase ``"Measure"``.
-        kept: Where what drivers show is kept, if they come in the same order every time.
+        cache: Cache of what drivers show, which is found again if they come in the same order.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Ruler:
         perception: Lpips | None = None,
         expert: SyncExpert | None = None,
         report: Report | None = None,
-        kept: Kept = FORGETFUL,
+        cache: Cache = NO_CACHE,
     ) -> None:
         start, end = (int(np.searchsorted(footage.times, moment)) for moment in span)
         indices = np.arange(start, max(end, start + 1)).clip(max=len(footage.times) - 1)
@@ -84,7 +84,7 @@ class Ruler:
         self._perception = perception
         self._expert = expert
         self._report = report or Report()
-        self._kept, self._shows = kept, 0
+        self._cache, self._shows = cache, 0
         self._last: tuple[Driver | None, Showing | None] = None, None
         self._boxes = np.round(mouth_boxes(face, footage.track)).astype(int).clip(min=0)
         self._start = span[0] - footage.media.start
@@ -199,7 +199,7 @@ class Ruler:
         nothing = np.full((self._layout.count, 3), np.nan, np.float32)
         paster = LipPaster(driver.face, self._footage)
         observe = lip_observer(self._face, self._footage)
-        rows = Rows(self._kept, f"shown {self._shows}")
+        rows = AppendLog(self._cache, f"shown {self._shows}")
         self._shows += 1
         if rows.count:
             detector.follow(rows.all()["landmarks"][-1].numpy())

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from .. import tensor_file
+from ..cache import SAVE_SECONDS, Cache
 from ..errors import Speech2LipError
 from ..files import write_whole
-from ..kept import SAVE_SECONDS, Kept
 from ..model.steps import Steps, all_steps
 
 _KEY = "state"
@@ -138,9 +138,9 @@ class Checkpoint:
             return
 
 
-def kept_steps(kept: Kept, name: str) -> Steps:
-    """Steps of a fit whose state is kept every 10 s, under a name."""
-    path = kept.path(name)
+def resumable_steps(cache: Cache, name: str) -> Steps:
+    """Steps of a fit that saves its state every 10 s under a name, and resumes from it."""
+    path = cache.path(name)
     if path is None:
         return all_steps
     checkpoint = Checkpoint(path)

@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..cache import NO_CACHE, AppendLog, Cache
 from ..canonical.regions import Observer, lip_shapes
 from ..canonical.view import CanonicalFace
 from ..events import Report
 from ..footage import Footage
-from ..kept import FORGETFUL, Kept, Rows
 from ..model.look import LookPixels
 from ..speech.features import log_mel, normalise_loudness
 from ..speech.sources import SpeechSource
@@ -84,7 +84,7 @@ def observe(
     usable: NDArray[np.bool_],
     device: torch.device,
     report: Report,
-    kept: Kept = FORGETFUL,
+    cache: Cache = NO_CACHE,
 ) -> Clip:
     """Take from the frames what training needs.
 
@@ -96,18 +96,18 @@ def observe(
         usable: bool (N,) frames that are wanted; those without a face are left out.
         device: Where to compute.
         report: Told the phases ``"Hear speech"`` and ``"Read footage"``.
-        kept: Where it is kept.
+        cache: Cache of the result and of the work until then.
     """
     normal = normalise_loudness(speech)
-    features = kept.once("features", lambda: {"features": torch.from_numpy(source.features(normal, report))})[
-        "features"
-    ]
+    features = cache.get_or_compute(
+        "features", lambda: {"features": torch.from_numpy(source.features(normal, report))}
+    )["features"]
     observer = Observer(face, footage, device)
     pixels = LookPixels.of(face)
     indices = np.flatnonzero(usable & footage.track.found)
     wanted = np.zeros(len(footage.times), dtype=bool)
     wanted[indices] = True
-    last, rows = int(indices[-1]), Rows(kept, "observed")
+    last, rows = int(indices[-1]), AppendLog(cache, "observed")
     first = int(indices[rows.count]) if rows.count < len(indices) else last + 1
     for index, frame in enumerate(footage.frames(first) if first <= last else [], start=first):
         if index > last:

@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..cache import NO_CACHE, AppendLog, Cache
 from ..canonical.motion import crop, head_mask, measure_motion, moving_parts, read_pictures
 from ..canonical.view import CanonicalFace, CanonicalHead, canonical_frame, round_head, to_tensors, with_tensors
 from ..events import Report
 from ..footage import Footage
 from ..geometry.camera import head_angles
-from ..kept import FORGETFUL, Kept, Rows
 from ..model.depth import fit_depth, measure_confidence
-from .checkpoint import kept_steps
+from .checkpoint import resumable_steps
 
 _FRAMES = 48
 _DEGREES_PER_MILLIMETRE = 0.05
@@ -28,7 +28,7 @@ def learn_depth(
     usable: NDArray[np.bool_],
     steps: int,
     report: Report,
-    kept: Kept = FORGETFUL,
+    cache: Cache = NO_CACHE,
 ) -> CanonicalFace:
     """A canonical view whose lips, surroundings and head have learned depth.
 
@@ -38,20 +38,20 @@ def learn_depth(
         usable: bool (N,) frames that may be looked at, the canonical one among them.
         steps: Of training; with 0 the depth stays as it is.
         report: Told the phases ``"Look at the head"`` and ``"Learn depth"``.
-        kept: Where it is kept.
+        cache: Cache of the result and of the work until then.
     """
-    learnt = kept.once(
-        "depth", lambda: to_tensors(_learn(face, footage, usable, steps, report, kept)), face.head.mask.device
+    learnt = cache.get_or_compute(
+        "depth", lambda: to_tensors(_learn(face, footage, usable, steps, report, cache)), face.head.mask.device
     )
     return with_tensors(face, learnt)
 
 
 def _learn(
-    face: CanonicalFace, footage: Footage, usable: NDArray[np.bool_], steps: int, report: Report, kept: Kept
+    face: CanonicalFace, footage: Footage, usable: NDArray[np.bool_], steps: int, report: Report, cache: Cache
 ) -> CanonicalFace:
     view, mesh, device = face.head.view, face.head.mask, face.head.mask.device
     chosen = [canonical_frame(footage, usable), *spread_frames(footage, usable, _FRAMES)]
-    rows = Rows(kept, "pictures for depth")
+    rows = AppendLog(cache, "pictures for depth")
     pictures = read_pictures(footage, chosen, view.intrinsics, report, rows).to(device)
     reference, others = pictures[0], pictures[1:]
     poses = torch.tensor(footage.track.poses[chosen[1:]], dtype=torch.float32, device=device)
@@ -61,7 +61,7 @@ def _learn(
     picture = (crop(reference, view.rectangle).permute(1, 2, 0) * 255).round().to(torch.uint8).cpu().numpy()
     start = round_head(face.head, footage, head_mask(picture, motion, mesh.cpu().numpy()))
 
-    still, count_steps = torch.from_numpy(~moving).to(device), kept_steps(kept, "steps of depth")
+    still, count_steps = torch.from_numpy(~moving).to(device), resumable_steps(cache, "steps of depth")
     depth = fit_depth(start, reference, others, poses, still, mesh, steps, report, count_steps)
     confidence = measure_confidence(depth, reference, others, poses) * start.mask
     head = CanonicalHead(replace(view, depth=depth()), start.mask, confidence)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from ..cache import NO_CACHE, AppendLog, Cache, Tensors
 from ..canonical.motion import read_pictures
 from ..canonical.view import CanonicalHead
 from ..events import Report
@@ -17,12 +18,11 @@ from ..footage import Footage
 from ..geometry.camera import Array, Intrinsics, make_pose
 from ..geometry.mapping import pixel_grid
 from ..geometry.splatting import facing, warp
-from ..kept import FORGETFUL, Kept, Rows, Tensors
 from ..model.blend import BlendNet, in_eights
 from ..whole_head.surface import HeadSurface
 from ..whole_head.texture import gather_texture
 from . import losses
-from .checkpoint import kept_steps
+from .checkpoint import resumable_steps
 from .depth import spread_frames
 
 _FRAMES, _TURNS = 16, 4
@@ -56,7 +56,7 @@ def learn_holes(
     usable: NDArray[np.bool_],
     steps: int,
     report: Report,
-    kept: Kept = FORGETFUL,
+    cache: Cache = NO_CACHE,
 ) -> None:
     """Train Blend-Net to paint what a turned head uncovers.
 
@@ -71,39 +71,39 @@ def learn_holes(
         usable: bool (N,) frames that may be looked at.
         steps: Of training.
         report: Told the phases ``"Look at the head"`` and ``"Learn holes"``.
-        kept: Where it is kept.
+        cache: Cache of the result and of the work until then.
     """
     if not steps:
         return
 
     def learn() -> Tensors:
-        _fit(blend, _examples(head, footage, usable, report, kept), steps, report, kept)
+        _fit(blend, _examples(head, footage, usable, report, cache), steps, report, cache)
         return blend.state_dict()
 
-    blend.load_state_dict(kept.once("holes", learn))
+    blend.load_state_dict(cache.get_or_compute("holes", learn))
     blend.requires_grad_(False)
 
 
 def _examples(
-    head: CanonicalHead, footage: Footage, usable: NDArray[np.bool_], report: Report, kept: Kept
+    head: CanonicalHead, footage: Footage, usable: NDArray[np.bool_], report: Report, cache: Cache
 ) -> list[Example]:
     def find() -> Tensors:
         surface = HeadSurface(head)
-        gather_texture(surface, footage, usable, report, kept)
-        examples = find_holes(surface, footage, spread_frames(footage, usable, _FRAMES), report, kept)
+        gather_texture(surface, footage, usable, report, cache)
+        examples = find_holes(surface, footage, spread_frames(footage, usable, _FRAMES), report, cache)
         return {f"{n}.{name}": part for n, each in enumerate(examples) for name, part in each._asdict().items()}
 
-    found = kept.once("holes to learn from", find, head.mask.device)
+    found = cache.get_or_compute("holes to learn from", find, head.mask.device)
     return [
         Example(*(found[f"{number}.{name}"] for name in Example._fields))
         for number in range(len(found) // len(Example._fields))
     ]
 
 
-def _fit(blend: BlendNet, examples: list[Example], steps: int, report: Report, kept: Kept) -> None:
+def _fit(blend: BlendNet, examples: list[Example], steps: int, report: Report, cache: Cache) -> None:
     random = np.random.default_rng(0)
     optimiser = torch.optim.Adam(blend.parameters(), _RATE)
-    for step in kept_steps(kept, "steps of holes")(steps, blend, optimiser, random):
+    for step in resumable_steps(cache, "steps of holes")(steps, blend, optimiser, random):
         report.progress("Learn holes", step, steps)
         optimiser.param_groups[0]["lr"] = _RATE * (1 - step / steps)
         loss = torch.stack([_loss(blend, *examples[index]) for index in random.integers(len(examples), size=_BATCH)])
@@ -119,7 +119,7 @@ def _loss(blend: BlendNet, merged: Tensor, holes: Tensor, truth: Tensor) -> Tens
 
 @torch.no_grad()
 def find_holes(
-    surface: HeadSurface, footage: Footage, frames: list[int], report: Report, kept: Kept = FORGETFUL
+    surface: HeadSurface, footage: Footage, frames: list[int], report: Report, cache: Cache = NO_CACHE
 ) -> list[Example]:
     """Frames with holes, as if each came from some poses in which the head is turned at random.
 
@@ -128,12 +128,12 @@ def find_holes(
         footage: With a tracked head.
         frames: Which ones.
         report: Told the phase ``"Look at the head"``.
-        kept: Where the frames are kept.
+        cache: Cache of the frames that were already read.
     """
     track, device = footage.track, surface.front.device
     longest = max(track.intrinsics.width, track.intrinsics.height)
     camera = track.intrinsics.scaled(min(1.0, _LONGEST_SIDE / longest))
-    rows = Rows(kept, "pictures for holes")
+    rows = AppendLog(cache, "pictures for holes")
     pictures = read_pictures(footage, frames, camera, report, rows).to(device)
     random = np.random.default_rng(0)
     return [

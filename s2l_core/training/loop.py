@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..cache import SAVE_SECONDS
 from ..errors import Cancelled
 from ..events import Report
-from ..kept import SAVE_SECONDS
 from .checkpoint import Checkpoint, State
 
 _AVERAGING = 0.99
@@ -119,7 +119,7 @@ class Loop:
             now = now.in_stage(stage.phase, step, seconds, optimiser, averaged, random)
             self._checkpoint.save(now if stage.patience is None else now.with_best(best, best_figure, best_step))
 
-        kept = time.monotonic()
+        saved = time.monotonic()
         every = max(1, stage.steps // _WATCHES)
         while (share := stage.share(step, seconds)) < 1.0:
             if step % every == 0:
@@ -133,9 +133,9 @@ class Loop:
             except Cancelled:
                 keep()
                 raise
-            if time.monotonic() - kept > SAVE_SECONDS:
+            if time.monotonic() - saved > SAVE_SECONDS:
                 keep()
-                kept = time.monotonic()
+                saved = time.monotonic()
             begun = time.monotonic()
             for group in optimiser.param_groups:
                 group["lr"] = group["highest"] * one_cycle(share)

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..cache import NO_CACHE, Cache, Tensors
 from ..canonical.view import CanonicalFace
 from ..events import Report, checkpoint
-from ..kept import FORGETFUL, Kept, Tensors
 from ..model.lip.base import SPOKEN_SIZE
 from ..model.look import FIT_STEPS, evenly, principal_axes, speech_context
 from ..model.speaker import SpeakerModel
@@ -47,9 +47,11 @@ class PrincipalLips(NamedTuple):
         return torch.linalg.qr((weights * self.axes).flatten(1).T).R.T
 
 
-def find_principal_lips(clip: Clip, kept: Kept = FORGETFUL) -> PrincipalLips:
+def find_principal_lips(clip: Clip, cache: Cache = NO_CACHE) -> PrincipalLips:
     """Mean, axes and codes of the training lips, kept or found."""
-    return PrincipalLips(**kept.once("principal lips", lambda: _principal_lips(clip)._asdict(), clip.lips.device))
+    return PrincipalLips(
+        **cache.get_or_compute("principal lips", lambda: _principal_lips(clip)._asdict(), clip.lips.device)
+    )
 
 
 def _principal_lips(clip: Clip) -> PrincipalLips:
@@ -65,7 +67,7 @@ def _principal_lips(clip: Clip) -> PrincipalLips:
     return PrincipalLips(mean.unflatten(0, shape), (axes.T * scale).unflatten(1, shape), torch.cat(codes))
 
 
-def fit_look(speaker: SpeakerModel, clip: Clip, codes: Tensor, report: Report, kept: Kept = FORGETFUL) -> Tensor:
+def fit_look(speaker: SpeakerModel, clip: Clip, codes: Tensor, report: Report, cache: Cache = NO_CACHE) -> Tensor:
     """Fit the look model and return the offsets (N, size) that it gives the frames.
 
     Args:
@@ -73,9 +75,9 @@ def fit_look(speaker: SpeakerModel, clip: Clip, codes: Tensor, report: Report, k
         clip: The training frames.
         codes: (N, size) of the canonical lips.
         report: Told the phase ``"Learn look"``.
-        kept: Where it is kept.
+        cache: Cache of the result and of the work until then.
     """
-    fitted = kept.once("look", lambda: _fitted_look(speaker, clip, codes, report))
+    fitted = cache.get_or_compute("look", lambda: _fitted_look(speaker, clip, codes, report))
     offsets = fitted.pop("offsets")
     speaker.look.load_state_dict(fitted)
     return offsets.to(codes.device)

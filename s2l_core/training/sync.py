@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..cache import NO_CACHE, Cache, Tensors
 from ..events import Report
-from ..kept import FORGETFUL, Kept, Tensors
 from ..model.lip.base import LipModel, Painter
 from ..model.sync import SyncExpert, SyncForm, sync_loss_of_runs, train_expert
-from .checkpoint import kept_steps
+from .checkpoint import resumable_steps
 from .clip import Clip
 
 
@@ -42,7 +42,7 @@ class SyncTeacher:
         return sync_loss_of_runs(self.expert, self.mel, times, lips, self.form)
 
 
-def learn_sync(clip: Clip, form: SyncForm, seed: int, report: Report, kept: Kept = FORGETFUL) -> SyncTeacher:
+def learn_sync(clip: Clip, form: SyncForm, seed: int, report: Report, cache: Cache = NO_CACHE) -> SyncTeacher:
     """Train an expert on the real lips of the training frames.
 
     It follows from clip and seed alone, and leaves the randomness of training as it is.
@@ -52,7 +52,7 @@ def learn_sync(clip: Clip, form: SyncForm, seed: int, report: Report, kept: Kept
         form: Of the loss.
         seed: Of the expert.
         report: Told the phase ``"Learn synchrony"``.
-        kept: Where it is kept.
+        cache: Cache of the result and of the work until then.
     """
     mel = torch.from_numpy(clip.mel).to(clip.lips.device)
 
@@ -60,9 +60,9 @@ def learn_sync(clip: Clip, form: SyncForm, seed: int, report: Report, kept: Kept
         report.progress("Learn synchrony", done, total)
 
     def learn() -> Tensors:
-        count_steps = kept_steps(kept, "steps of synchrony")
+        count_steps = resumable_steps(cache, "steps of synchrony")
         return train_expert(mel, clip.times, clip.lips, seed, tell=tell, count_steps=count_steps).state_dict()
 
     expert = SyncExpert().to(mel.device)
-    expert.load_state_dict(kept.once("synchrony", learn))
+    expert.load_state_dict(cache.get_or_compute("synchrony", learn))
     return SyncTeacher(expert.eval().requires_grad_(False), mel, form)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..cache import Cache
 from ..canonical.regions import lip_shape_size
 from ..canonical.view import canonical_frame, choose_canonical
 from ..device import choose_device
@@ -21,7 +22,6 @@ from ..events import Report
 from ..files import reserved
 from ..footage import Footage, heard_beside, prepare, refuse_untrainable, told_seconds
 from ..jobs import Architecture, TrainJob, refuse_without_consent, to_document
-from ..kept import Kept
 from ..media.audio import measure_level, read_sample_rate, read_speech, refuse_unusable
 from ..media.mix import tell_tracks
 from ..media.sequence import files_of
@@ -96,19 +96,19 @@ def _train(job: TrainJob, report: Report, preset: Preset, held: ExitStack) -> di
     face = choose_canonical(footage, usable).to(device)
     architecture = preset.architecture if job.architecture is None else job.architecture
     learnt_from = (footage.fingerprint, split, footage.times, footage.landmarks, speech, source.silence)
-    kept = Kept.of("trainings", VERSION, *learnt_from, architecture, preset, job.seed, device.type)
-    kept = held.enter_context(kept.alone(report))
-    face = learn_depth(face, footage, usable, preset.depth_steps, report, kept)
+    cache = Cache.of("trainings", VERSION, *learnt_from, architecture, preset, job.seed, device.type)
+    cache = held.enter_context(cache.exclusive(report))
+    face = learn_depth(face, footage, usable, preset.depth_steps, report, cache)
     wanted = usable | (footage.times >= split["watched"][0])
-    seen = observe(face, footage, speech, source, wanted, device, report, kept)
+    seen = observe(face, footage, speech, source, wanted, device, report, cache)
     clip, watched = seen.part(split["train"]), seen.part(split["watched"])
-    principal = find_principal_lips(clip, kept)
+    principal = find_principal_lips(clip, cache)
     torch.manual_seed(job.seed)
     speaker = _untrained(job.name, architecture, clip, principal)
     told = told_openings(speaker.lip, clip)
-    _learn(speaker, clip, watched, principal, told, preset, job.seed, kept, prepared + preset.seconds, report)
+    _learn(speaker, clip, watched, principal, told, preset, job.seed, cache, prepared + preset.seconds, report)
     speaker.pauses = learn_pauses(speech, clip.times, clip.openings, told.double().cpu().numpy())
-    learn_holes(speaker.head_blend, face.head, footage, usable, preset.head_steps, report, kept)
+    learn_holes(speaker.head_blend, face.head, footage, usable, preset.head_steps, report, cache)
     trained = time.monotonic()
 
     speaker.origin = {
@@ -122,10 +122,10 @@ def _train(job: TrainJob, report: Report, preset: Preset, held: ExitStack) -> di
     speaker.identity = next((somebody.identity for somebody in footage.people if somebody.is_chosen), None)
     speaker.portrait = take_portrait(face, footage, canonical_frame(footage, usable))
     held_out, said, context = open_span(job, speaker, split["held_out"], report)
-    ruler = Ruler(held_out, face, split["held_out"], report=report, kept=kept)
+    ruler = Ruler(held_out, face, split["held_out"], report=report, cache=cache)
     speaker.metrics = measure(ruler, speaker, held_out, said, context, principal.mean)
     speaker.save(job.speaker_path)
-    kept.forget()
+    cache.clear()
     return {
         "speaker_path": job.speaker_path,
         "name": job.name,
@@ -174,7 +174,7 @@ def _learn(
     told: torch.Tensor,
     preset: Preset,
     seed: int,
-    kept: Kept,
+    cache: Cache,
     deadline: float,
     report: Report,
 ) -> None:
@@ -182,12 +182,12 @@ def _learn(
     lip = speaker.lip
     codes = None if lip.end_to_end else principal.codes
     offsets = (
-        fit_look(speaker, clip, principal.codes, report, kept) if preset.look else torch.zeros_like(principal.codes)
+        fit_look(speaker, clip, principal.codes, report, cache) if preset.look else torch.zeros_like(principal.codes)
     )
-    checkpoint = Checkpoint(kept.path("stages"))
+    checkpoint = Checkpoint(cache.path("stages"))
     watch = Watch(speaker, watched, checkpoint.picture_path, report)
     loop = Loop(speaker.networks, seed, checkpoint, watch.look, report)
-    teacher = learn_sync(clip, preset.sync_form, seed, report, kept) if preset.weights.sync else None
+    teacher = learn_sync(clip, preset.sync_form, seed, report, cache) if preset.weights.sync else None
     if codes is not None:
         loop.run(speech_stage(lip, clip, principal, codes - offsets, preset, teacher))
         fit_speech(lip, clip, codes - offsets, told)

@@ -9,13 +9,13 @@ from scipy.spatial import KDTree
 from torch import Tensor
 from torch.nn import functional
 
+from ..cache import NO_CACHE, AppendLog, Cache
 from ..canonical.motion import read_pictures
 from ..events import Report, checkpoint
 from ..footage import Footage
 from ..geometry.camera import Intrinsics
 from ..geometry.mapping import sample
 from ..geometry.splatting import facing, see
-from ..kept import FORGETFUL, Kept, Rows
 from .surface import HeadSurface
 
 _FRAMES = 32
@@ -41,7 +41,7 @@ def gather_texture(
     footage: Footage,
     usable: NDArray[np.bool_] | None = None,
     report: Report | None = None,
-    kept: Kept = FORGETFUL,
+    cache: Cache = NO_CACHE,
 ) -> None:
     """Give a surface the median colours over frames that show it, spread over the clip; what none shows gets those of
     the nearest that is shown.
@@ -51,14 +51,14 @@ def gather_texture(
         footage: With a tracked head.
         usable: bool (N,) frames that may be looked at; None means all.
         report: Told the phase ``"Look at the head"``.
-        kept: Where pictures that are looked at are kept.
+        cache: Cache of the pictures that were already read.
     """
     track = footage.track
     longest = max(track.intrinsics.width, track.intrinsics.height)
     camera = track.intrinsics.scaled(min(1.0, _LONGEST_SIDE / longest))
     found = np.flatnonzero(track.found if usable is None else track.found & usable)
     chosen = found[np.unique(np.linspace(0, len(found) - 1, _FRAMES).round().astype(int))]
-    rows = Rows(kept, "pictures for colours")
+    rows = AppendLog(cache, "pictures for colours")
     pictures = read_pictures(footage, [int(index) for index in chosen], camera, report or Report(), rows)
     poses = torch.tensor(track.poses[chosen], dtype=torch.float32, device=surface.front.device)
     views = [

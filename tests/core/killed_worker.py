@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from s2l_core.worker import Channel, Worker  # isort: skip (it says how threads shall wait before torch is imported)
-from s2l_core import kept
+from s2l_core import cache
 from s2l_core.jobs import Media, TrainJob, to_document
 from s2l_core.training import checkpoint, loop, presets
 
@@ -96,6 +96,6 @@ def main(footage: str, folder: Path, seed: int) -> dict[str, Any]:
 
 if __name__ == "__main__":
     presets.PRESETS["draft"] = SHORT
-    for module in (kept, checkpoint, loop):
+    for module in (cache, checkpoint, loop):
         module.SAVE_SECONDS = 0.5  # type: ignore[attr-defined]
     print(json.dumps(main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))))

@@ -17,7 +17,7 @@ LIBRARY = ROOT / "s2l_core"
 ROWS = [
     {"errors", "events", "jobs", "json_text", "locks", "regular_files", "standard_streams", "version"},
     {"device", "estimates", "files", "tensor_file"},
-    {"kept", "fingerprints"},
+    {"cache", "fingerprints"},
     {"media", "geometry"},
     {"face", "speech"},
     {"casting"},

@@ -184,7 +184,7 @@ def test_an_interrupted_look_at_a_small_face_ends_bit_equal(
     with VideoWriter(str(path), WIDTH, HEIGHT, Fraction(25)) as writer:
         for frame in scenes(heads, *[AWAY] * 3, *[[SMALL]] * 11, *[AWAY] * 2, *[[SMALL]] * 2):
             writer.write(frame.image)
-    monkeypatch.setattr("s2l_core.kept.SAVE_SECONDS", -1.0)
+    monkeypatch.setattr("s2l_core.cache.SAVE_SECONDS", -1.0)
     looks = []
     for name, cuts in (("whole", 0), ("cut", 3)):
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / name))

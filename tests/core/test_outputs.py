@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 import s2l_core
 from demo.run import prepare_folder
 from s2l_core import cli, files
+from s2l_core.cache import NO_CACHE, Cache
 from s2l_core.errors import CannotWrite, DiskFull, Speech2LipError
 from s2l_core.events import Event, Log, Report
 from s2l_core.files import reserved, temporary_folder, write_together, write_whole
@@ -44,7 +45,6 @@ from s2l_core.jobs import (
     TrainJob,
 )
 from s2l_core.json_text import plain
-from s2l_core.kept import FORGETFUL, Kept
 from s2l_core.media.chunks import Chunks, reserved_result
 from s2l_core.media.pictures import write_picture
 from s2l_core.media.raster import ColourTags
@@ -597,34 +597,34 @@ def test_without_a_cache_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "file").write_bytes(OLDER)
     for place in ("file", "file/below", "/proc/nothing"):
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / place))
-        assert Kept.of("trainings", 1) == FORGETFUL
+        assert Cache.of("trainings", 1) == NO_CACHE
 
 
 def test_of_two_equal_trainings_one_keeps_its_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     told: list[Event] = []
     with ExitStack() as held:
-        first, second = (held.enter_context(Kept.of("trainings", 1).alone(Report(told.append))) for _ in range(2))
-        assert first.folder is not None and second == FORGETFUL
-        first.remember("a", {"b": torch.zeros(1)})
-        first.forget()
+        first, second = (held.enter_context(Cache.of("trainings", 1).exclusive(Report(told.append))) for _ in range(2))
+        assert first.folder is not None and second == NO_CACHE
+        first.save("a", {"b": torch.zeros(1)})
+        first.clear()
     assert [isinstance(event, Log) for event in told] == [True]
     assert not first.folder.exists()
 
 
 def test_only_what_was_kept_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    kept = Kept.of("test", 1)
-    assert kept.folder is not None
+    cache = Cache.of("test", 1)
+    assert cache.folder is not None
     for name in ("a.safetensors", "stages.jpg", "mine.txt"):
-        (kept.folder / name).write_bytes(OLDER)
-    stranger = kept.folder.with_name("holiday")
+        (cache.folder / name).write_bytes(OLDER)
+    stranger = cache.folder.with_name("holiday")
     stranger.mkdir()
     (stranger / "a.jpg").write_bytes(OLDER)
-    for folder in (kept.folder, stranger):
+    for folder in (cache.folder, stranger):
         os.utime(folder, (0, 0))
-    Kept.of("test", 2)
-    assert [path.name for path in (*kept.folder.iterdir(), *stranger.iterdir())] == ["mine.txt", "a.jpg"]
+    Cache.of("test", 2)
+    assert [path.name for path in (*cache.folder.iterdir(), *stranger.iterdir())] == ["mine.txt", "a.jpg"]
 
 
 def test_no_place_for_temporary_files_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

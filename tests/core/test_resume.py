@@ -15,11 +15,11 @@ import torch
 from platformdirs import user_cache_path
 from torch import Tensor, nn
 
+from s2l_core.cache import Cache
 from s2l_core.errors import Cancelled
 from s2l_core.events import Event, Log, Progress, Report
 from s2l_core.footage import Footage
 from s2l_core.jobs import Media, TrainJob
-from s2l_core.kept import Kept
 from s2l_core.training import split
 from s2l_core.training.checkpoint import Checkpoint
 from s2l_core.training.loop import Loop, Stage, one_cycle
@@ -153,9 +153,9 @@ def test_what_is_kept_is_named_by_all_that_it_is_told() -> None:
     long = np.zeros(10_000)
     other = long.copy()
     other[5000] = 1e-9  # numpy would not print it
-    names = [Kept.of("test", *identity) for identity in (("a", long, 0), ("a", long.copy(), 0), ("a", other, 0))]
+    names = [Cache.of("test", *identity) for identity in (("a", long, 0), ("a", long.copy(), 0), ("a", other, 0))]
     assert names[0] == names[1] != names[2]
-    assert Kept.of("test", "a", long, 1) not in names
+    assert Cache.of("test", "a", long, 1) not in names
 
 
 def test_a_stage_stops_where_the_figure_no_longer_rises_and_keeps_the_best_weights(checkpoint: Checkpoint) -> None:

@@ -1,5 +1,6 @@
-"""What has been computed, kept in the user's cache, so that it is not computed again: whole results, and rows of what
-takes long. Whatever cannot be read there counts as not there, and what cannot be written is computed again.
+"""Computed tensors in the user's cache folder: whole results, and logs of rows that take long to compute.
+
+An entry that cannot be read counts as missing, and a result that cannot be written is computed again next time.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from .files import TEMPORARY, remove_files, write_whole
 from .locks import Taken, locked
 
 _KEPT_SECONDS = 30 * 24 * 3600.0
+"""Time after its last use at which a folder is removed."""
 _OUR_FILES = rf".*\.(safetensors|jpg)({TEMPORARY})?"
 _LOCK = "lock"
 SAVE_SECONDS = 10.0
-"""How much work may be lost where a process is killed."""
+"""Seconds of work that may be lost if the process is killed."""
 
 _KEY = "kept"
 
@@ -36,24 +38,25 @@ Tensors = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A folder for one piece of work.
+class Cache:
+    """A cache folder for one piece of work.
 
     Attributes:
-        folder: Where it is; None keeps nothing.
+        folder: The folder; with None, nothing is cached.
     """
 
     folder: Path | None = None
 
     @classmethod
-    def of(cls, kind: str, *identity: object) -> Kept:
-        """What is kept of the work that ``identity`` tells apart from all others. Thirty days without it remove it.
+    def of(cls, kind: str, *identity: object) -> Cache:
+        """The cache of the work that ``identity`` describes. It is removed after thirty days without use.
 
-        Where the cache cannot be written, nothing is kept: that costs time, and nothing else.
+        If the cache folder cannot be written, nothing is cached, and the work takes as long as the first time.
 
         Args:
-            kind: A word that names the work.
-            identity: All that its result follows from, and nothing else: arrays, and what :func:`repr` shows whole.
+            kind: Name of the kind of work, which is the name of a subfolder.
+            identity: Everything that determines the result, and nothing else: arrays, and values whose :func:`repr` is
+                complete.
         """
         digest = hashlib.blake2b(digest_size=16)
         for part in identity:
@@ -64,14 +67,14 @@ class Kept:
             folder.mkdir(parents=True, exist_ok=True)
             os.utime(folder)
         except OSError:
-            return FORGETFUL
+            return NO_CACHE
         _forget_old(everything)
         return cls(folder)
 
     @contextmanager
-    def alone(self, report: Report) -> Iterator[Kept]:
-        """Give one job at a time what is kept; nothing is kept of another one that does the same beside it."""
-        kept = self
+    def exclusive(self, report: Report) -> Iterator[Cache]:
+        """Lock the cache for one job. A second job that does the same work at the same time gets :data:`NO_CACHE`."""
+        cache = self
         with ExitStack() as held:
             try:
                 if self.folder is not None:
@@ -81,27 +84,28 @@ class Kept:
                     "warning",
                     "Another job is doing the same work. If this one is interrupted, it will start from the beginning.",
                 )
-                kept = FORGETFUL
+                cache = NO_CACHE
             except OSError:
-                kept = FORGETFUL
-            yield kept
-        if kept.folder is not None:
-            with suppress(OSError):  # there is something to go on from
-                kept.folder.rmdir()
+                cache = NO_CACHE
+            yield cache
+        if cache.folder is not None:
+            with suppress(OSError):  # not empty: the next job resumes from what is there
+                cache.folder.rmdir()
 
     def path(self, name: str) -> Path | None:
-        """Where the tensors of a name are kept."""
+        """File for the tensors of a name; None if nothing is cached."""
         return None if self.folder is None else self.folder / f"{name}.safetensors"
 
-    def recall(self, name: str) -> Tensors | None:
-        """Tensors that were remembered, or None."""
+    def load(self, name: str) -> Tensors | None:
+        """The tensors that were saved under a name; None if there are none, or they are damaged."""
         path = self.path(name)
         try:
             return None if path is None else tensor_file.unpack(path.read_bytes(), _KEY)[1]
         except (OSError, ValueError):
             return None
 
-    def remember(self, name: str, tensors: Tensors) -> None:
+    def save(self, name: str, tensors: Tensors) -> None:
+        """Write tensors under a name, if the folder can be written."""
         path = self.path(name)
         stored = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
         try:
@@ -110,65 +114,70 @@ class Kept:
         except Speech2LipError:
             return
 
-    def once(self, name: str, compute: Callable[[], Tensors], device: torch.device | str = "cpu") -> Tensors:
-        """What ``compute`` gives, on a device, computed only if it is not remembered.
+    def get_or_compute(self, name: str, compute: Callable[[], Tensors], device: torch.device | str = "cpu") -> Tensors:
+        """The tensors that were saved under a name, or else the result of ``compute``, which is saved.
 
-        Either way it lies alike in memory, in order of the names: sums of the same numbers in another layout differ.
+        Tensors are always contiguous and sorted by name: floating-point sums depend on memory layout.
+
+        Args:
+            name: Name of the entry.
+            compute: Computes the tensors.
+            device: Device of the returned tensors.
         """
-        tensors = self.recall(name)
+        tensors = self.load(name)
         if tensors is None:
             tensors = compute()
-            self.remember(name, tensors)
+            self.save(name, tensors)
         return {key: tensors[key].clone(memory_format=torch.contiguous_format).to(device) for key in sorted(tensors)}
 
-    def forget_rows(self, name: str) -> None:
-        """Remove the rows of a name, once what they were found for is remembered."""
+    def remove_log(self, name: str) -> None:
+        """Remove the :class:`AppendLog` of a name, after the result that it was needed for was saved."""
         if self.folder is not None:
             with suppress(OSError):
                 for path in self.folder.glob(f"{name}-*.safetensors"):
                     path.unlink(missing_ok=True)
 
-    def forget(self) -> None:
-        """Remove everything."""
+    def clear(self) -> None:
+        """Remove all entries."""
         if self.folder is not None:
             with suppress(OSError):
                 remove_files(self.folder, _OUR_FILES)
 
 
-class Rows:
-    """Rows of tensors that are found one after the other, written down every 10 s.
+class AppendLog:
+    """Rows of tensors that are computed one after the other and written to the cache every 10 s.
 
     Args:
-        kept: Where. The rows that are there already are taken up.
-        name: Of the rows.
+        cache: The cache; rows that it already holds are loaded.
+        name: Name of the log in the cache.
 
     Attributes:
-        count: How many there are.
+        count: Number of rows.
     """
 
-    def __init__(self, kept: Kept, name: str) -> None:
-        self._kept, self._name = kept, name
+    def __init__(self, cache: Cache, name: str) -> None:
+        self._cache, self._name = cache, name
         self._parts: list[Tensors] = []
         self.count = 0
-        while (part := kept.recall(f"{name}-{self.count}")) and self._is_continued_by(part):
+        while (part := cache.load(f"{name}-{self.count}")) and self._is_continued_by(part):
             self._append(part)
         self._written, self._unwritten = self.count, len(self._parts)
         self._saved = time.monotonic()
 
     def add(self, **tensors: Tensor) -> None:
-        """Add some rows: tensors (n, ...), of the same names every time."""
+        """Append n rows: tensors (n, ...), with the same names at each call."""
         self._append(tensors)
         if time.monotonic() - self._saved > SAVE_SECONDS:
             self._write()
 
     def all(self) -> Tensors:
-        """All rows (count, ...) so far, in order of the names."""
+        """All rows (count, ...) so far, sorted by name."""
         self._write()
         names = sorted(self._parts[0]) if self._parts else []
         return {name: torch.cat([part[name] for part in self._parts]) for name in names}
 
     def _is_continued_by(self, part: Tensors) -> bool:
-        """Whether a part that was read from a file fits the others: the same names and, in each, as many rows."""
+        """Whether a part that was read from a file has the names of the others, and the same number of rows in each."""
         names = self._parts[0].keys() if self._parts else part.keys()
         counts = {tensor.shape[0] if tensor.dim() else 0 for tensor in part.values()}
         return part.keys() == names and len(counts) == 1 and min(counts) > 0
@@ -179,15 +188,15 @@ class Rows:
 
     def _write(self) -> None:
         fresh = self._parts[self._unwritten :]
-        if fresh and self._kept.folder is not None:
+        if fresh and self._cache.folder is not None:
             joined = {name: torch.cat([part[name] for part in fresh]) for name in fresh[0]}
             self._parts[self._unwritten :] = [joined]
-            self._kept.remember(f"{self._name}-{self._written}", joined)
+            self._cache.save(f"{self._name}-{self._written}", joined)
         self._written, self._unwritten, self._saved = self.count, len(self._parts), time.monotonic()
 
 
-FORGETFUL = Kept()
-"""Keeps nothing."""
+NO_CACHE = Cache()
+"""Caches nothing."""
 
 
 def _forget_old(everything: Path) -> None:
