@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from s2l_core.evaluation.drivers import Driver, ceiling, painted, real
-from s2l_core.evaluation.ruler import Ruler
+from s2l_core.evaluation.evaluator import Evaluator
 from s2l_core.files import write_whole
 from s2l_core.speech.features import log_mel, normalise_loudness
 from s2l_core.training.presets import PRESETS, Preset
@@ -93,15 +93,15 @@ def _cell(mean: float | None, deviation: float | None) -> str:
 
 def draw_sheet(trial: Trial, drivers: dict[str, Driver]) -> np.ndarray:
     """The mouths of all rows, one below the other, at moments between the most closed and the most open real mouth."""
-    ruler = Ruler(trial.test, trial.face, trial.split["held_out"])
-    indices = ruler.indices
+    evaluator = Evaluator(trial.test, trial.face, trial.split["held_out"])
+    indices = evaluator.indices
     order = indices[np.argsort(trial.test.openings[indices])]
     moments = [int(order[round(share * (len(order) - 1))]) for share in MOMENTS]
-    width, height = ruler.mouth_box_px
+    width, height = evaluator.mouth_box_px
     size = TILE_WIDTH, round(TILE_WIDTH * height / width)
     lines = []
     for name, driver in drivers.items():
-        mouths = dict(ruler.mouths(driver, set(moments)))
+        mouths = dict(evaluator.mouths(driver, set(moments)))
         tiles = [cv2.resize(mouths[moment], size, interpolation=cv2.INTER_CUBIC) for moment in moments]
         line = np.concatenate(tiles, axis=1)
         lines.append(cv2.putText(line, name, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA))

@@ -33,7 +33,7 @@ def match_errors(speaker: Path, footage: Footage) -> NDArray[np.float64]:
         subprocess.run([sys.executable, ROOT / "build.py", "zip"], check=True, stdout=subprocess.DEVNULL)
         (extension,) = (ROOT / "dist").glob("*.zip")
         subprocess.run(
-            [sys.executable, "-m", "benchmarks.posing.in_blender", extension, speaker.absolute(), clip, result],
+            [sys.executable, "-m", "benchmarks.posing.match_in_blender", extension, speaker.absolute(), clip, result],
             check=True,
             cwd=ROOT,
             stdout=subprocess.DEVNULL,

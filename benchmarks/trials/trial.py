@@ -15,8 +15,8 @@ from s2l_core.canonical.view import choose_canonical
 from s2l_core.device import choose_device
 from s2l_core.evaluation.baselines import Baselines
 from s2l_core.evaluation.drivers import Driver, canonical_lips, dub_driver, speaker_driver, written
+from s2l_core.evaluation.evaluator import Evaluator
 from s2l_core.evaluation.held_out import available_lpips, measure_driving, other_sounds
-from s2l_core.evaluation.ruler import Ruler
 from s2l_core.events import Report
 from s2l_core.files import write_whole
 from s2l_core.footage import Footage, prepare
@@ -113,18 +113,18 @@ class Trial:
         return Baselines(self.face, self.lips, self.times, self.mel)
 
     @cached_property
-    def ruler(self) -> Ruler:
+    def evaluator(self) -> Evaluator:
         """The held-out part, opened as a dub opens it when it gets no more."""
-        return self._ruler(self.test)
+        return self._evaluator(self.test)
 
     @cached_property
-    def ruler_of_whole(self) -> Ruler:
+    def evaluator_of_whole(self) -> Evaluator:
         """The held-out part of all of the footage."""
-        return self._ruler(self.footage)
+        return self._evaluator(self.footage)
 
-    def _ruler(self, footage: Footage) -> Ruler:
+    def _evaluator(self, footage: Footage) -> Evaluator:
         span = self.split["held_out"]
-        return Ruler(footage, self.face, span, self.landmarks, *self._judges, report=self.report)
+        return Evaluator(footage, self.face, span, self.landmarks, *self._judges, report=self.report)
 
     @cached_property
     def _judges(self) -> tuple[Lpips | None, SyncExpert]:
@@ -134,13 +134,13 @@ class Trial:
 
     def measure(self, contender: Contender) -> Columns:
         """All columns of a row, None where one does not apply, and those of cross-driving by the voices."""
-        ruler = self.ruler_of_whole if contender.whole else self.ruler
+        evaluator = self.evaluator_of_whole if contender.whole else self.evaluator
         columns: Columns = dict.fromkeys(COLUMNS)
-        columns |= ruler.measure(contender.driver, self.speech if contender.whole else self.test_speech)
+        columns |= evaluator.measure(contender.driver, self.speech if contender.whole else self.test_speech)
         columns["train_seconds"] = contender.train_seconds
         if contender.drive is not None:
-            sounds = other_sounds(self.speech, self.split["train"][1] - self.footage.media.start, ruler.seconds)
-            columns |= measure_driving(ruler, contender.drive, sounds)
+            sounds = other_sounds(self.speech, self.split["train"][1] - self.footage.media.start, evaluator.seconds)
+            columns |= measure_driving(evaluator, contender.drive, sounds)
             for voice in self.voices:
                 columns |= self._cross(contender.drive, voice)
         return columns
@@ -194,13 +194,13 @@ class Trial:
     def _cross(self, drive: Drive, voice: Path) -> Columns:
         """Synchrony and leakage while somebody else's voice drives the held-out frames, mean over excerpts."""
         sound = read_speech(Media(str(voice)))
-        length = round(self.ruler.seconds * SPEECH_RATE)
+        length = round(self.evaluator.seconds * SPEECH_RATE)
         count = max(1, min(CROSS_EXCERPTS, len(sound) // length))
-        excerpts = [self.ruler.say(sound[start * length :]) for start in range(count)]
+        excerpts = [self.evaluator.say(sound[start * length :]) for start in range(count)]
         results = [
             {
-                **self.ruler.cross(drive(excerpt, False), excerpt),
-                "leakage_audio_only": self.ruler.leakage(drive(excerpt, True)),
+                **self.evaluator.cross(drive(excerpt, False), excerpt),
+                "leakage_audio_only": self.evaluator.leakage(drive(excerpt, True)),
             }
             for excerpt in excerpts
         ]

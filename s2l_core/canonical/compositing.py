@@ -54,7 +54,7 @@ def paste(lips: Tensor, regions: Tensor, placement: Placement, view: CanonicalVi
     return torch.where(placement.mask > 0, torch.lerp(regions, warped, placement.mask), regions)
 
 
-def lift(new: Picture, old: Picture, mask: NDArray[np.uint8]) -> Picture:
+def extract_layer(new: Picture, old: Picture, mask: NDArray[np.uint8]) -> Picture:
     """What was pasted, taken off the frame again: laid over the old frame with its alpha, it gives the new one.
 
     Args:

@@ -245,7 +245,7 @@ def _rise(values: Tensor, low: float, high: float) -> Tensor:
     return share * share * (3 - 2 * share)
 
 
-class Surroundings:
+class LightNeighbours:
     """The frames around each of N frames that are in the same light.
 
     Args:

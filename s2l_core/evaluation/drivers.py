@@ -63,7 +63,7 @@ def dub_driver(
     """
     job = DubJob("", footage.media, footage.media, "", moments=tuple(footage.times.tolist()))
     frames = DubFrames(job, speaker, footage, speech, context or Context.silent(speech))
-    frames.look(report)
+    frames.assess(report)
     return Driver(speaker.face, frames.dubbed)
 
 

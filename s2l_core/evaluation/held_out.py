@@ -22,7 +22,7 @@ from ..model.look import evenly
 from ..model.perception import Lpips, load_lpips
 from ..model.speaker import SpeakerModel
 from .drivers import Driver, canonical_lips, dub_driver, painted
-from .ruler import Ruler
+from .evaluator import Evaluator
 
 _MEAN_FRAMES = 200
 _OTHER_SOUNDS = 3
@@ -54,7 +54,7 @@ def part_of_voice(voice: Media, footage: Media, span: tuple[float, float]) -> Me
 
 
 def measure(
-    ruler: Ruler,
+    evaluator: Evaluator,
     speaker: SpeakerModel,
     footage: Footage,
     speech: NDArray[np.float32],
@@ -64,36 +64,38 @@ def measure(
     """Compare what ``dub`` makes of held-out frames, driven by their own sound, with the real ones, before encoding.
 
     Args:
-        ruler: Of the held-out frames.
+        evaluator: Of the held-out frames.
         speaker: On the device to compute on.
-        footage: The ruler's.
+        footage: The evaluator's.
         speech: (n,) at 16 kHz from the start of the footage's span.
         context: What is heard around it.
         average: (3, h, w) the mean of the training lips, which whoever moves the mouth must beat.
 
     Returns:
-        The columns of :meth:`.ruler.Ruler.measure`; ``mean_image_psnr``, which is ``mouth_psnr`` for the mean of the
+        The columns of :meth:`.evaluator.Evaluator.measure`; ``mean_image_psnr``, the ``mouth_psnr`` of the mean of the
         training lips; ``opening_ratio``, another name of ``articulation``; ``frames``; ``mouth_box_px``, the mean width
         and height of the mouth box.
     """
-    columns = ruler.measure(dub_driver(speaker, footage, speech, Report(), context), speech)
+    columns = evaluator.measure(dub_driver(speaker, footage, speech, Report(), context), speech)
     still = painted(speaker.face, footage, lambda seen, times: average.expand_as(seen))
     return {
         **columns,
-        "mean_image_psnr": ruler.mouth_psnr(still),
+        "mean_image_psnr": evaluator.mouth_psnr(still),
         "opening_ratio": columns["articulation"],
-        "frames": len(ruler.indices),
-        "mouth_box_px": ruler.mouth_box_px,
+        "frames": len(evaluator.indices),
+        "mouth_box_px": evaluator.mouth_box_px,
     }
 
 
 def measure_driving(
-    ruler: Ruler, drive: Callable[[NDArray[np.float32], bool], Driver], sounds: Sequence[NDArray[np.float32]]
+    evaluator: Evaluator,
+    drive: Callable[[NDArray[np.float32], bool], Driver],
+    sounds: Sequence[NDArray[np.float32]],
 ) -> dict[str, float]:
     """Drive the held-out frames with silence and with sounds that are not their own.
 
     Args:
-        ruler: Of the held-out frames.
+        evaluator: Of the held-out frames.
         drive: Speech (n,) from the start of the footage's span, and whether nothing but speech may drive, to a driver.
         sounds: Other speech at 16 kHz, as long as the held-out part.
 
@@ -105,10 +107,10 @@ def measure_driving(
     """
 
     def leakage(audio_only: bool) -> float:
-        return float(np.mean([ruler.leakage(drive(ruler.say(sound), audio_only)) for sound in sounds]))
+        return float(np.mean([evaluator.leakage(drive(evaluator.say(sound), audio_only)) for sound in sounds]))
 
     return {
-        "silence_motion": ruler.moving_share(drive(ruler.say(np.zeros_like(sounds[0])), False)),
+        "silence_motion": evaluator.moving_share(drive(evaluator.say(np.zeros_like(sounds[0])), False)),
         "leakage": leakage(audio_only=False),
         "leakage_audio_only": leakage(audio_only=True),
     }

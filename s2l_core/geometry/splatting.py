@@ -67,8 +67,8 @@ class Surface(Protocol):
         ...
 
 
-class Sight(NamedTuple):
-    """What a camera sees of a surface.
+class SurfaceBuffers(NamedTuple):
+    """The buffers that a rendered surface fills.
 
     Attributes:
         depth: (B, H, W) millimetres along the camera's z axis, 0 where it sees nothing.
@@ -89,26 +89,26 @@ class Warped(NamedTuple):
     Attributes:
         pictures: (B, 3, H, W).
         seen: (B, H, W) in [0, 1], how well the observed frame shows the surface: 0 in holes.
-        sight: What the other cameras see.
+        buffers: The surface as the other cameras see it.
         source: (B, H', W') in [0, 1], how much of each pixel of the observed frames the surface covers.
     """
 
     pictures: Tensor
     seen: Tensor
-    sight: Sight
+    buffers: SurfaceBuffers
     source: Tensor
 
     @property
     def holes(self) -> Tensor:
         """(B, H, W) in [0, 1], where there is a surface that the observed frame does not show."""
-        return self.sight.coverage * (1 - self.seen)
+        return self.buffers.coverage * (1 - self.seen)
 
 
-def see(surface: Surface, camera: Intrinsics, poses: Tensor) -> Sight:
-    """What a camera sees of a surface under poses (B, 4, 4) camera_from_head."""
+def render_surface(surface: Surface, camera: Intrinsics, poses: Tensor) -> SurfaceBuffers:
+    """Render a surface into the buffers of a camera, for poses (B, 4, 4) camera_from_head."""
     points = surface.points(_coarser(camera), poses)
-    layers = _throw(points.places, (points.normals, points.colours), camera, poses)
-    return Sight(depth=layers[:, 0], normals=layers[:, 2:5], colours=layers[:, 5:], coverage=layers[:, 1])
+    layers = _splat(points.places, (points.normals, points.colours), camera, poses)
+    return SurfaceBuffers(depth=layers[:, 0], normals=layers[:, 2:5], colours=layers[:, 5:], coverage=layers[:, 1])
 
 
 def warp(
@@ -124,15 +124,15 @@ def warp(
         camera: The new camera.
         new_poses: (B, 4, 4) camera_from_head there.
     """
-    sight = see(surface, camera, new_poses)
+    buffers = render_surface(surface, camera, new_poses)
     places = surface.points(_coarser(observed), poses).places
-    depth, coverage = _throw(places, (), observed, poses).unbind(1)
+    depth, coverage = _splat(places, (), observed, poses).unbind(1)
     around = functional.max_pool2d(coverage[:, None], 5, stride=1, padding=2)[:, 0]
     layers = torch.stack([depth * coverage, coverage, around, _depth_inside(coverage)], dim=1)
-    inwards, relative = _depth_inside(sight.coverage), relative_pose(poses, new_poses)
-    pictures, seen = torch.empty_like(sight.colours), torch.empty_like(sight.depth)
+    inwards, relative = _depth_inside(buffers.coverage), relative_pose(poses, new_poses)
+    pictures, seen = torch.empty_like(buffers.colours), torch.empty_like(buffers.depth)
     for rows in in_bands(camera.height, camera.width):
-        part = Sight(*(plane[..., rows, :] for plane in sight))
+        part = SurfaceBuffers(*(plane[..., rows, :] for plane in buffers))
         pixels = pixel_grid(camera.rectangle, images.device)[rows]
         old = map_pixels(pixels, part.depth, camera, observed, relative)
         front, covered, near, within = sample(layers, old.pixels).unbind(1)
@@ -145,7 +145,7 @@ def warp(
         stretched = ((before / now - _STRETCHED[0]) / (_STRETCHED[1] - _STRETCHED[0])).clamp(0, 1)
         seen[:, rows] = stretched * (old.valid & inside & ~hidden)
         pictures[..., rows, :] = sample(images, old.pixels)
-    return Warped(pictures, seen, sight, coverage)
+    return Warped(pictures, seen, buffers, coverage)
 
 
 def in_bands(length: int, across: int) -> Iterator[slice]:
@@ -194,9 +194,9 @@ def facing(normals: Tensor, pixels: Tensor, camera: Intrinsics, poses: Tensor) -
     return -along / (1 + x.square() + y.square()).sqrt() / outwards.square().sum(dim=1).sqrt().clamp(min=1e-6)
 
 
-def _throw(places: Tensor, carried: tuple[Tensor, ...], camera: Intrinsics, poses: Tensor) -> Tensor:
-    """Depth and coverage, as in :class:`Sight`, and what points (n, 3) carry (n, c) each at the size of a picture:
-    (B, 2 + C, H, W).
+def _splat(places: Tensor, carried: tuple[Tensor, ...], camera: Intrinsics, poses: Tensor) -> Tensor:
+    """Depth and coverage, as in :class:`SurfaceBuffers`, and the attributes (n, c) that points (n, 3) carry, splatted
+    at the size of a picture: (B, 2 + C, H, W).
     """
     coarse = _coarser(camera)
     return _enlarge(torch.stack([_nearest(places, carried, coarse, pose) for pose in poses]), camera)
@@ -215,7 +215,7 @@ def _nearest(places: Tensor, carried: tuple[Tensor, ...], camera: Intrinsics, po
         depth = placed[:, 2].clamp(min=1.0)
         return placed[:, :2] / depth[:, None] * focal + centre, depth
 
-    def throw() -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
+    def splat() -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
         """Which points, their depths (k,), and their place and weight in a cell; all of them in each of four cells."""
         for right in (0, 1):
             for low in (0, 1):
@@ -230,10 +230,10 @@ def _nearest(places: Tensor, carried: tuple[Tensor, ...], camera: Intrinsics, po
                     yield part, depth, torch.where(shown, row * width + column, 0), weight * shown
 
     near = places.new_full((height * width,), torch.inf)
-    for _, depth, place, weight in throw():
+    for _, depth, place, weight in splat():
         near.scatter_reduce_(0, place, torch.where(weight > 0, depth, torch.inf), "amin")
     sums = places.new_zeros(height * width, 2 + sum(each.shape[1] for each in carried))
-    for part, depth, place, weight in throw():
+    for part, depth, place, weight in splat():
         front = weight * (depth < near[place] * (1 + _THICKNESS))
         values = torch.cat([torch.ones_like(depth)[:, None], depth[:, None], *(each[part] for each in carried)], dim=1)
         sums.index_add_(0, place, values * front[:, None])

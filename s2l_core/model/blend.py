@@ -66,7 +66,7 @@ class BlendNet(nn.Module):
         return merged + mask * self.residual(detail)
 
 
-def in_eights(blend: BlendNet, merged: Tensor, mask: Tensor) -> Tensor:
+def blend_padded(blend: BlendNet, merged: Tensor, mask: Tensor) -> Tensor:
     """What Blend-Net makes of pictures (B, 3, h, w) of any size, whose borders are carried on to a multiple of 8. Large
     ones are joined in bands of rows with as much around them as a pixel depends on.
     """
@@ -98,7 +98,7 @@ def _close_holes(merged: Tensor, mask: Tensor) -> Tensor:
     return torch.where(holes, around, merged)
 
 
-def black_holes(merged: Tensor, mask: Tensor, generator: torch.Generator) -> Tensor:
+def with_random_holes(merged: Tensor, mask: Tensor, generator: torch.Generator) -> Tensor:
     """Half of the pictures with holes, for training: what a splat to another pose leaves open is black, and Blend-Net
     must fill it. Holes are slits along rows or columns, where the turned surface is stretched, and blobs, where it
     comes out from behind something.

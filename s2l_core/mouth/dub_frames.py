@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..canonical.compositing import lift
+from ..canonical.compositing import extract_layer
 from ..canonical.regions import lip_shape_size
 from ..errors import BadJob
 from ..events import Report, checkpoint
@@ -78,7 +78,7 @@ class DubFrames:
     def __len__(self) -> int:
         return len(self.indices)
 
-    def look(self, report: Report) -> Reliability:
+    def assess(self, report: Report) -> Reliability:
         """Look at the footage: from then on mouths are in its light, and are left alone where they cannot be replaced,
         see :func:`s2l_core.mouth.reliability.judge_frames`.
         """
@@ -87,8 +87,8 @@ class DubFrames:
         self._weights, self._renderer = judged.weights, MouthRenderer(self._speaker, self.footage, light)
         return judged
 
-    def look_around(self, number: int, report: Report) -> str:
-        """As :meth:`look`, for one of the frames only: the reason why it keeps the footage's pixels, or nothing."""
+    def assess_frame(self, number: int, report: Report) -> str:
+        """As :meth:`assess`, for one of the frames only: the reason why it keeps the footage's pixels, or nothing."""
         if number >= self.voiced:
             return ""
         shown = self.indices[: self.voiced]
@@ -114,7 +114,8 @@ class DubFrames:
                 shares = self._shares(numbers)
                 masks = self._renderer.masks(self.indices[numbers], shares, *images[0].shape[:2])
                 pictures = [
-                    lift(new, frame.picture, mask) for new, frame, mask in zip(pictures, batch, masks, strict=True)
+                    extract_layer(new, frame.picture, mask)
+                    for new, frame, mask in zip(pictures, batch, masks, strict=True)
                 ]
             for picture in pictures:
                 checkpoint()

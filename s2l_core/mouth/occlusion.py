@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..canonical.compositing import soft_mask
-from ..canonical.light import Light, Surroundings, fit_light, middles, relight
+from ..canonical.light import Light, LightNeighbours, fit_light, middles, relight
 from ..canonical.regions import plan_regions, regions_to_tensor, sample_regions
 from ..footage import Footage
 from ..geometry.mapping import map_pixels, pixel_grid, relative_pose
@@ -86,7 +86,7 @@ class MouthExplainer:
         self._still = 1.0 / (1.0 + motion / _STILL**2)
 
     @torch.no_grad()
-    def look(self, images: Sequence[NDArray[np.uint8]], indices: NDArray[np.integer]) -> Tensor:
+    def sample_cells(self, images: Sequence[NDArray[np.uint8]], indices: NDArray[np.integer]) -> Tensor:
         """What the mouths of B frames show: cells float32 (B, 3, m).
 
         Args:
@@ -103,7 +103,7 @@ class MouthExplainer:
 
     @torch.no_grad()
     def explain(self, seen: Tensor, indices: NDArray[np.integer]) -> Explanation:
-        """Explain what :meth:`look` saw of frames.
+        """Explain what :meth:`sample_cells` saw of frames.
 
         The light is fitted to the mean mouth first; then to each frame's own mouth, as far as that is explained in the
         light found so far. Frames that are explained badly, because something is in front of the mouth, tell their
@@ -117,7 +117,7 @@ class MouthExplainer:
         times, shots = (
             torch.as_tensor(values[indices], device=self._device) for values in (self._times, self._track.shots)
         )
-        around = Surroundings(patches, times, shots)
+        around = LightNeighbours(patches, times, shots)
         mean = self._mean.unflatten(0, (3, -1))
         trust = torch.ones(len(seen), device=self._device)
         weights, mouths = self._still, mean.expand_as(seen)

@@ -93,7 +93,7 @@ def judge_frames(
         report: Told the phase ``"Look for the mouth"``.
     """
     judged, light = _judge(speaker, footage, indices, report)
-    return fade(judged[indices], rate), light
+    return replacement_weights(judged[indices], rate), light
 
 
 def judge_frame(
@@ -120,7 +120,9 @@ def _judge(
     chosen = np.flatnonzero(wanted & (reasons == 0))
     if len(chosen):
         explainer = MouthExplainer(speaker, footage)
-        seen = torch.cat([explainer.look(images, numbers) for numbers, images in _batches(footage, chosen, report)])
+        seen = torch.cat(
+            [explainer.sample_cells(images, numbers) for numbers, images in _batches(footage, chosen, report)]
+        )
         explained = explainer.explain(seen, chosen)
         misfits, errors = np.full((2, len(reasons)), np.nan)
         misfits[chosen], errors[chosen] = explained.misfits, explained.light_errors
@@ -164,7 +166,7 @@ def find_reasons(
     return np.select(causes, [_NO_FACE, _TURNED_AWAY, _OCCLUDED, _OTHER_LIGHT], default=0)
 
 
-def fade(reasons: NDArray[np.int64], rate: Fraction) -> Reliability:
+def replacement_weights(reasons: NDArray[np.int64], rate: Fraction) -> Reliability:
     """Weights of the frames of a result whose mouths are reliable or not for ``reasons`` (n,).
 
     Frames with a reason have none, the next ones little, and so on; what is reliable for less than 0.24 s between them

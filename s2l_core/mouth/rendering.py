@@ -31,7 +31,7 @@ BATCH = 8
 _LEAST_SPEECH = SPEECH_RATE // 10
 
 
-def open_hearing(speaker: SpeakerModel, folder: str = "") -> SpeechSource:
+def open_speech_source(speaker: SpeakerModel, folder: str = "") -> SpeechSource:
     """What gives a speaker's features of speech.
 
     A speaker file names the folder of a network, and may come from anybody: it is opened only if the user has named it
@@ -71,10 +71,10 @@ def speech_track(speaker: SpeakerModel, speech: NDArray[np.float32], level_db: f
         level_db: Its level, see :func:`s2l_core.speech.features.speech_level`; None measures it.
 
     Raises:
-        Speech2LipError: As :func:`open_hearing`.
+        Speech2LipError: As :func:`open_speech_source`.
     """
     device = next(speaker.lip.parameters()).device
-    source = open_hearing(speaker)
+    source = open_speech_source(speaker)
     if len(speech) < _LEAST_SPEECH:
         speech = np.pad(speech, (0, _LEAST_SPEECH - len(speech)))
     gain = loudness_gain(speech_level(speech) if level_db is None else level_db)

@@ -16,12 +16,12 @@ from ..model.speaker import SpeakerModel
 from ..model.sync import frames_of_windows
 from . import losses
 from .clip import Clip
-from .hearing import hear_end_to_end, hear_once
 from .loop import Stage
 from .pairs import Pair, canonical_pair, observed_pair
 from .presets import Preset
 from .sampling import Cells, Runs, sample_cells, similar_poses
-from .sync import SyncTeacher
+from .speech_codes import end_to_end_codes, precomputed_codes
+from .sync_teacher import SyncTeacher
 
 _CANONICAL_FRAMES = 8
 _TIME_SHARE = 0.5
@@ -104,16 +104,22 @@ def appearance_stages(
     lip = speaker.lip
     recipe = RECIPES[speaker.architecture]
     time_share = _TIME_SHARE * preset.time
-    hear = hear_end_to_end(lip, clip, offsets, time_share) if codes is None else hear_once(lip, clip, codes, offsets)
+    speech_codes = (
+        end_to_end_codes(lip, clip, offsets, time_share)
+        if codes is None
+        else precomputed_codes(lip, clip, codes, offsets)
+    )
     singles, partners = Runs.of(clip, 1), similar_poses(clip)
-    perception = find_perception(preset.weights, offsets.device, report)
+    perception = load_perceptual_loss(preset.weights, offsets.device, report)
 
     def cells(size: int, random: np.random.Generator) -> Cells:
         return sample_cells(size, recipe.side, recipe.blocks, random, preset.continuous_sampling)
 
     def loss(random: np.random.Generator) -> Tensor:
         chosen = random.integers(0, len(clip.times), _CANONICAL_FRAMES)
-        seen = hear(chosen[:, None], random) if codes is None else codes[torch.from_numpy(chosen).to(codes.device)]
+        seen = (
+            speech_codes(chosen[:, None], random) if codes is None else codes[torch.from_numpy(chosen).to(codes.device)]
+        )
         canonical = canonical_pair(lip, clip, seen, chosen, cells(lip.width, random), cells(lip.height, random))
         terms = {"lip": losses.photometric(*canonical)}
         if perception is not None and preset.weights.lip_perceptual and recipe.blocks == 1:
@@ -121,7 +127,7 @@ def appearance_stages(
         if random.random() < recipe.observed_steps:
             frames = singles.sample(random, recipe.frames)
             others = partners[frames.flatten()]
-            spoken = hear(frames, random)
+            spoken = speech_codes(frames, random)
             observed = observed_pair(speaker, clip, spoken, frames.flatten(), others, random, preset.blending)
             terms |= _observed_terms(observed, random, preset.weights, perception)
         return losses.total(terms, preset.weights)
@@ -143,7 +149,7 @@ def appearance_stages(
 
     def loss_in_sync(random: np.random.Generator) -> Tensor:
         frames = windows.sample(random, _SYNC_RUNS)
-        lips = teacher.painter(lip)(hear(frames, random)).unflatten(0, frames.shape)
+        lips = teacher.painter(lip)(speech_codes(frames, random)).unflatten(0, frames.shape)
         return loss(random) + losses.total({"sync": teacher.loss(clip.times[frames], lips)}, preset.weights)
 
     synchrony = Stage(
@@ -180,7 +186,7 @@ def _perceived(perception: Lpips, pair: Pair, random: np.random.Generator) -> Te
     return losses.perceptual(perception, pair.generated[some], pair.truth[some])
 
 
-def find_perception(weights: losses.Weights, device: torch.device, report: Report) -> Lpips | None:
+def load_perceptual_loss(weights: losses.Weights, device: torch.device, report: Report) -> Lpips | None:
     """The perceptual distance, where it counts something and there are weights for it; that there are none is told."""
     if not (weights.lip_perceptual or weights.frame_perceptual or weights.frame_details):
         return None

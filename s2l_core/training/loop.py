@@ -20,7 +20,7 @@ _AVERAGING = 0.99
 _WARM_UP_SHARE = 0.1
 _LOWEST_RATE = 1e-3
 """Share of the highest learning rate with which a stage begins and ends."""
-_WATCHES = 20
+_VALIDATIONS = 20
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Loop:
         networks: All that the stages learn, by name. They take the state of the checkpoint, if there is one.
         seed: Of all randomness.
         checkpoint: Where the state is kept.
-        watch: Called now and then; returns a figure of quality on footage that is not trained on, in dB.
+        validate: Called now and then; returns a figure of quality on footage that is not trained on, in dB.
         report: Told the phases.
     """
 
@@ -70,12 +70,12 @@ class Loop:
         networks: dict[str, nn.Module],
         seed: int,
         checkpoint: Checkpoint,
-        watch: Callable[[], float],
+        validate: Callable[[], float],
         report: Report,
     ) -> None:
         self._networks = nn.ModuleDict(networks)
         self._checkpoint = checkpoint
-        self._watch = watch
+        self._validate = validate
         self._report = report
         self._seed = seed
         self._ready: list[str] = []
@@ -120,10 +120,10 @@ class Loop:
             self._checkpoint.save(now if stage.patience is None else now.with_best(best, best_figure, best_step))
 
         saved = time.monotonic()
-        every = max(1, stage.steps // _WATCHES)
+        every = max(1, stage.steps // _VALIDATIONS)
         while (share := stage.share(step, seconds)) < 1.0:
             if step % every == 0:
-                figure = self._look(learnt, averaged)
+                figure = self._validate_average(learnt, averaged)
                 if stage.patience is not None and figure > best_figure:
                     best_figure, best_step, best = figure, step, _copies(averaged)
                 elif stage.patience is not None and step - best_step > stage.patience * stage.steps:
@@ -151,7 +151,7 @@ class Loop:
             seconds += time.monotonic() - begun
             step += 1
 
-        figure = self._look(learnt, averaged)
+        figure = self._validate_average(learnt, averaged)
         if stage.patience is None or figure > best_figure:
             best, best_figure = averaged, figure
         _put(learnt, best)
@@ -160,13 +160,13 @@ class Loop:
         self._checkpoint.save(State.between_stages(self._networks, self._ready))
         self._report.progress(stage.phase, stage.steps, stage.steps, _note(best_figure))
 
-    def _look(self, learnt: dict[str, nn.Parameter], averaged: dict[str, Tensor]) -> float:
+    def _validate_average(self, learnt: dict[str, nn.Parameter], averaged: dict[str, Tensor]) -> float:
         """The watched figure of the averaged weights."""
         current = _copies(learnt)
         _put(learnt, averaged)
         self._networks.eval()
         with torch.no_grad():
-            figure = self._watch()
+            figure = self._validate()
         _put(learnt, current)
         return figure
 

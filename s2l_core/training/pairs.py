@@ -12,7 +12,7 @@ from torch import Tensor
 from ..canonical.compositing import paste, place
 from ..canonical.regions import regions_to_tensor, sample_regions
 from ..geometry.mapping import map_pixels, relative_pose, sample
-from ..model.blend import black_holes
+from ..model.blend import with_random_holes
 from ..model.lip.base import LipModel
 from ..model.speaker import SpeakerModel
 from .clip import Clip
@@ -64,7 +64,7 @@ def observed_pair(
     truth, others = _regions_of(clip, chosen)[0], _regions_of(clip, partners)[0]
     merged = paste(speaker.lip.pixel_painter()(codes), others, placement, view)
     if blending:
-        holed = black_holes(merged, placement.mask, torch.Generator().manual_seed(int(random.integers(2**32))))
+        holed = with_random_holes(merged, placement.mask, torch.Generator().manual_seed(int(random.integers(2**32))))
         merged = speaker.blend(holed, placement.mask)
     return Pair(torch.lerp(truth, merged, placement.mask), truth)
 

@@ -13,10 +13,10 @@ from ..speech.features import HOP_SECONDS
 from ..speech.kernel import BLOCK_ROWS, BLOCKS, KernelRegression
 from ..speech.sources import SpeechSource
 from .clip import Clip
+from .initialisation import PrincipalLips
 from .loop import Stage
 from .presets import Preset
-from .starts import PrincipalLips
-from .sync import SyncTeacher
+from .sync_teacher import SyncTeacher
 
 _STEPS = ([20, 60, 240, 1200], [300, 700, 1600, 2500])
 """Seconds of footage and steps that the speech encoder takes at best; more over-fits, fewer under-fit."""
@@ -114,7 +114,7 @@ def fit_speech(lip: LipModel, clip: Clip, targets: Tensor, told: Tensor) -> None
         lip: Its speech encoder has been trained.
         clip: The training frames.
         targets: (N, 64) codes without the look's offsets.
-        told: (N,) openings as :func:`told_openings` gives them.
+        told: (N,) openings as :func:`predict_openings` gives them.
     """
     encoder = lip.speech
     if not isinstance(encoder, SpeechEncoder):
@@ -158,7 +158,7 @@ def _pauses(clip: Clip, encoder: SpeechEncoder, heard: Tensor) -> Tensor:
     return pauses
 
 
-def told_openings(lip: LipModel, clip: Clip) -> Tensor:
+def predict_openings(lip: LipModel, clip: Clip) -> Tensor:
     """Openings (N,) of the mouth in the training frames as a regression predicts those of each stretch of the footage
     that has learnt from the others.
     """

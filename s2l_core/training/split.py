@@ -25,7 +25,7 @@ def split_footage(footage: Footage, early_stopping: bool = False) -> dict[str, t
     return {"train": (start, watched - _GAP_SECONDS), "watched": (watched, last), "held_out": (held_out, end)}
 
 
-def watch_faces(split: dict[str, tuple[float, float]], footage: Footage) -> dict[str, tuple[float, float]]:
+def ensure_watched_faces(split: dict[str, tuple[float, float]], footage: Footage) -> dict[str, tuple[float, float]]:
     """A split of footage with a face to be watched: if there is none in that part, it begins earlier, so that as many
     frames show one.
     """

@@ -25,7 +25,7 @@ from ..media.waveform import Waveform
 from ..model.origin import Origin, as_figure, read_origin
 from ..model.speaker import SpeakerModel
 from ..mouth.dub_frames import DubFrames, open_footage
-from ..mouth.rendering import BATCH, open_hearing
+from ..mouth.rendering import BATCH, open_speech_source
 from ..version import VERSION
 
 CHUNK = 16 * BATCH
@@ -64,7 +64,7 @@ def _dub(job: DubJob, report: Report) -> dict[str, Any]:
     refuse_loss(job.encoding, job.footage.path, raster)
     device = choose_device(job.device)
     speaker = SpeakerModel.load(job.speaker_path, device)
-    open_hearing(speaker, job.speech_network)
+    open_speech_source(speaker, job.speech_network)
     voice_track = tell_tracks(job.voice, report)
     speech, sound = read_voice(job.voice), open_voice(job.voice)
     footage = open_footage(job.footage, job.landmarks, speaker, device, report)
@@ -75,7 +75,7 @@ def _dub(job: DubJob, report: Report) -> dict[str, Any]:
     del speech  # half an hour of it takes 115 MB
     rate, count, voiced = frames.rate, len(frames), frames.voiced
     heard = _fit_sound(sound, job.footage if count > voiced else None, voiced, count, rate)
-    judged = frames.look(report)
+    judged = frames.assess(report)
 
     chunks = Chunks(job.output_path, count, CHUNK, job.encoding, _identity(job, footage, device.type), raster)
     missing = chunks.missing

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..device import choose_device
 from ..errors import BadJob
 from ..evaluation.drivers import Driver, dub_driver, speaker_driver, written
+from ..evaluation.evaluator import Evaluator
 from ..evaluation.held_out import (
     available_lpips,
     mean_lips,
@@ -20,7 +21,6 @@ from ..evaluation.held_out import (
     other_sounds,
     part_of_voice,
 )
-from ..evaluation.ruler import Ruler
 from ..events import Report
 from ..face.landmarks import INSTALLED
 from ..files import temporary_folder
@@ -30,7 +30,7 @@ from ..media.audio import read_speech
 from ..media.video import probe
 from ..model.origin import Origin, read_origin
 from ..model.speaker import SpeakerModel
-from ..mouth.rendering import open_hearing
+from ..mouth.rendering import open_speech_source
 from .dub import dub
 
 
@@ -41,9 +41,10 @@ def evaluate(job: EvaluateJob, report: Report | None = None) -> dict[str, Any]:
     Returns:
         As :func:`s2l_core.evaluation.held_out.measure` before encoding, with
         :func:`s2l_core.evaluation.held_out.measure_driving`; ``lpips`` only where its weights are; and the columns of
-        :meth:`s2l_core.evaluation.ruler.Ruler.measure` for three other ways: ``h264``, of the movie that is written
-        with the default encoding; ``whole_clip``, where all of the footage is dubbed and its held-out part measured;
-        and ``renderer_alone``, the same without what ``dub`` does in silence and in frames whose mouth cannot be seen.
+        :meth:`s2l_core.evaluation.evaluator.Evaluator.measure` for three other ways of rendering: ``h264``, of the
+        movie that is written with the default encoding; ``whole_clip``, where all of the footage is dubbed and its
+        held-out part measured; and ``renderer_alone``, the same without what ``dub`` does in silence and in frames
+        whose mouth cannot be seen.
 
     Raises:
         BadJob: The footage is not the one that the speaker was trained on.
@@ -54,7 +55,7 @@ def evaluate(job: EvaluateJob, report: Report | None = None) -> dict[str, Any]:
     speaker = SpeakerModel.load(job.speaker_path, device)
     origin = _origin(job, speaker)
     trained = origin.job
-    open_hearing(speaker, job.speech_network)
+    open_speech_source(speaker, job.speech_network)
     media, voice = trained.footage, trained.voice or trained.footage
     probe(media)
     if fingerprint_media(media, report) != speaker.origin.get("fingerprint"):
@@ -62,8 +63,8 @@ def evaluate(job: EvaluateJob, report: Report | None = None) -> dict[str, Any]:
     whole = prepare(media, trained.landmarks, device.type, report, known=speaker.known_head, identity=speaker.identity)
     footage, said, context = open_span(trained, speaker, origin.held_out, report)
     perception = available_lpips(device, report)
-    ruler = Ruler(footage, speaker.face, origin.held_out, perception=perception, report=report)
-    columns = measure(ruler, speaker, footage, said, context, mean_lips(speaker.face, whole, origin.train))
+    evaluator = Evaluator(footage, speaker.face, origin.held_out, perception=perception, report=report)
+    columns = measure(evaluator, speaker, footage, said, context, mean_lips(speaker.face, whole, origin.train))
 
     def drive(sound: NDArray[np.float32], audio_only: bool) -> Driver:
         if audio_only:
@@ -71,15 +72,15 @@ def evaluate(job: EvaluateJob, report: Report | None = None) -> dict[str, Any]:
         return dub_driver(speaker, footage, sound, report)
 
     speech = read_speech(heard_beside(voice, whole.seconds))
-    sounds = other_sounds(speech, origin.train[1] - media.start, ruler.seconds)
-    driven = measure_driving(ruler, drive, sounds)
+    sounds = other_sounds(speech, origin.train[1] - media.start, evaluator.seconds)
+    driven = measure_driving(evaluator, drive, sounds)
     with temporary_folder() as folder:
         movie, line = str(folder / "dub.mp4"), part_of_voice(voice, media, origin.held_out)
         moments = tuple(footage.times.tolist())
         dubbed = DubJob(job.speaker_path, footage.media, line, movie, moments=moments, device=job.device)
         dub(replace(dubbed, landmarks=trained.landmarks), report)
-        encoded = ruler.measure(written(speaker.face, movie, footage), said)
-    in_whole = Ruler(whole, speaker.face, origin.held_out, perception=perception, report=report)
+        encoded = evaluator.measure(written(speaker.face, movie, footage), said)
+    in_whole = Evaluator(whole, speaker.face, origin.held_out, perception=perception, report=report)
     return {
         **columns,
         **driven,

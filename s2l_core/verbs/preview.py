@@ -18,7 +18,7 @@ from ..media.pictures import write_picture
 from ..media.sequence import files_of
 from ..model.speaker import SpeakerModel
 from ..mouth.dub_frames import DubFrames, open_footage
-from ..mouth.rendering import open_hearing
+from ..mouth.rendering import open_speech_source
 
 _AROUND_SECONDS = 0.4
 _PICTURE = Encoding("png")
@@ -48,14 +48,14 @@ def _preview(job: PreviewJob, report: Report) -> dict[str, Any]:
     started, dub = time.monotonic(), job.dub
     device = choose_device(dub.device)
     speaker = SpeakerModel.load(dub.speaker_path, device)
-    open_hearing(speaker, dub.speech_network)
+    open_speech_source(speaker, dub.speech_network)
     speech = read_voice(dub.voice)
     footage = open_footage(_part_to_look_at(job, speaker), dub.landmarks, speaker, device, report)
     frames = DubFrames(replace(dub, encoding=_PICTURE), speaker, footage, speech, read_context(dub.voice))
     if job.frame >= len(frames):
         raise BadJob(f"There is no frame {job.frame} to preview: the dub has {len(frames)}.")
 
-    reason = frames.look_around(job.frame, report)
+    reason = frames.assess_frame(job.frame, report)
     (picture,) = frames.read(range(job.frame, job.frame + 1))
     write_picture(Path(job.output_path), picture, _PICTURE, footage.info.raster.aspect)
     return {"output_path": job.output_path, "reason": reason, "preview_seconds": time.monotonic() - started}

@@ -16,8 +16,8 @@ from ..canonical.regions import lip_shape_size
 from ..canonical.view import canonical_frame, choose_canonical
 from ..device import choose_device
 from ..errors import TooFewFaces
+from ..evaluation.evaluator import Evaluator
 from ..evaluation.held_out import measure, open_span
-from ..evaluation.ruler import Ruler
 from ..events import Report
 from ..files import reserved
 from ..footage import Footage, heard_beside, prepare, refuse_untrainable, told_seconds
@@ -34,17 +34,17 @@ from ..speech.synchrony import refuse_foreign
 from ..training.appearance import appearance_stages
 from ..training.checkpoint import Checkpoint
 from ..training.clip import Clip, observe
-from ..training.depth import learn_depth
-from ..training.head import learn_holes
+from ..training.head_depth import learn_depth
+from ..training.holes import learn_holes
+from ..training.initialisation import PrincipalLips, find_principal_lips, fit_look
 from ..training.loop import Loop
 from ..training.pauses import learn_pauses
 from ..training.portrait import take_portrait
 from ..training.presets import PRESETS, Preset
-from ..training.speech import fit_speech, speech_stage, told_openings
-from ..training.split import split_footage, watch_faces
-from ..training.starts import PrincipalLips, find_principal_lips, fit_look
-from ..training.sync import learn_sync
-from ..training.watch import Watch
+from ..training.speech import fit_speech, predict_openings, speech_stage
+from ..training.split import ensure_watched_faces, split_footage
+from ..training.sync_teacher import learn_sync
+from ..training.validation import Validation
 from ..version import VERSION
 
 _LEAST_HELD_OUT_SHARE = 0.2
@@ -89,7 +89,7 @@ def _train(job: TrainJob, report: Report, preset: Preset, held: ExitStack) -> di
     measured = (footage.times >= split["held_out"][0]) & ~footage.somebody_else
     if footage.track.found[measured].mean() < _LEAST_HELD_OUT_SHARE:
         raise TooFewFaces(f"The last tenth of {job.footage.path}, on which the speaker is measured, shows no face.")
-    split = watch_faces(split, footage)
+    split = ensure_watched_faces(split, footage)
     prepared = time.monotonic()
 
     usable = footage.times < split["train"][1]
@@ -105,7 +105,7 @@ def _train(job: TrainJob, report: Report, preset: Preset, held: ExitStack) -> di
     principal = find_principal_lips(clip, cache)
     torch.manual_seed(job.seed)
     speaker = _untrained(job.name, architecture, clip, principal)
-    told = told_openings(speaker.lip, clip)
+    told = predict_openings(speaker.lip, clip)
     _learn(speaker, clip, watched, principal, told, preset, job.seed, cache, prepared + preset.seconds, report)
     speaker.pauses = learn_pauses(speech, clip.times, clip.openings, told.double().cpu().numpy())
     learn_holes(speaker.head_blend, face.head, footage, usable, preset.head_steps, report, cache)
@@ -122,8 +122,8 @@ def _train(job: TrainJob, report: Report, preset: Preset, held: ExitStack) -> di
     speaker.identity = next((somebody.identity for somebody in footage.people if somebody.is_chosen), None)
     speaker.portrait = take_portrait(face, footage, canonical_frame(footage, usable))
     held_out, said, context = open_span(job, speaker, split["held_out"], report)
-    ruler = Ruler(held_out, face, split["held_out"], report=report, cache=cache)
-    speaker.metrics = measure(ruler, speaker, held_out, said, context, principal.mean)
+    evaluator = Evaluator(held_out, face, split["held_out"], report=report, cache=cache)
+    speaker.metrics = measure(evaluator, speaker, held_out, said, context, principal.mean)
     speaker.save(job.speaker_path)
     cache.clear()
     return {
@@ -185,8 +185,8 @@ def _learn(
         fit_look(speaker, clip, principal.codes, report, cache) if preset.look else torch.zeros_like(principal.codes)
     )
     checkpoint = Checkpoint(cache.path("stages"))
-    watch = Watch(speaker, watched, checkpoint.picture_path, report)
-    loop = Loop(speaker.networks, seed, checkpoint, watch.look, report)
+    validation = Validation(speaker, watched, checkpoint.picture_path, report)
+    loop = Loop(speaker.networks, seed, checkpoint, validation.measure, report)
     teacher = learn_sync(clip, preset.sync_form, seed, report, cache) if preset.weights.sync else None
     if codes is not None:
         loop.run(speech_stage(lip, clip, principal, codes - offsets, preset, teacher))

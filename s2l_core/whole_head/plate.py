@@ -94,7 +94,7 @@ def fill(picture: Picture, known: Mask) -> Picture:
     carried = _smooth(picture[rows, columns].astype(np.float32), 0.2 * reach)
     share = np.exp(-np.square(distance / reach))[..., None]
     checkpoint()
-    filled = share * carried + (1.0 - share) * _surroundings(picture, known)
+    filled = share * carried + (1.0 - share) * _pull_push(picture, known)
     return np.where(known[..., None], picture, np.clip(filled.round(), 0, 255)).astype(np.uint8)
 
 
@@ -108,7 +108,7 @@ def _smooth(picture: NDArray[np.float32], deviation: float) -> NDArray[np.float3
     return across
 
 
-def _surroundings(picture: Picture, known: Mask) -> NDArray[np.float32]:
+def _pull_push(picture: Picture, known: Mask) -> NDArray[np.float32]:
     """Weighted means of what is known over ever larger surroundings, (H, W, 3)."""
     layers: list[NDArray[Any]] = [np.dstack([picture * known[..., None], known]).astype(np.float32)]
     while min(layers[-1].shape[:2]) > 1:

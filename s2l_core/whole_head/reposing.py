@@ -14,7 +14,7 @@ from ..events import Report
 from ..footage import Footage
 from ..geometry.camera import Array, Intrinsics, Rectangle, invert_pose
 from ..geometry.splatting import Warped, in_bands, warp
-from ..model.blend import in_eights
+from ..model.blend import blend_padded
 from ..model.speaker import SpeakerModel
 from .plate import Plate
 from .surface import HeadSurface
@@ -99,8 +99,8 @@ class HeadRenderer:
             frame = torch.from_numpy(image).to(self._surface.front.device).permute(2, 0, 1)[None].float() / 255
             warped = self._warp(frame, index, camera.cropped(box), pose)
             colours[rows, columns] = self._paint(warped)[0].permute(1, 2, 0).cpu().numpy()
-            mask[rows, columns] = warped.sight.coverage[0].cpu().numpy()
-            depth[rows, columns] = warped.sight.depth[0].cpu().numpy()
+            mask[rows, columns] = warped.buffers.coverage[0].cpu().numpy()
+            depth[rows, columns] = warped.buffers.depth[0].cpu().numpy()
             silhouette = warped.source[0].cpu().numpy()
         depth *= mask > 0
         if not background:
@@ -119,10 +119,10 @@ class HeadRenderer:
 
     def _paint(self, warped: Warped) -> Tensor:
         """The head without holes (1, 3, h, w)."""
-        merged = torch.lerp(warped.sight.colours, warped.pictures, warped.seen[:, None])
+        merged = torch.lerp(warped.buffers.colours, warped.pictures, warped.seen[:, None])
         if self._blend is None:
             return merged
-        return in_eights(self._blend, merged, warped.holes[:, None]).clamp(0, 1)
+        return blend_padded(self._blend, merged, warped.holes[:, None]).clamp(0, 1)
 
     def _behind(self, image: NDArray[np.uint8], silhouette: NDArray[np.float32] | None) -> NDArray[np.float32]:
         """What is behind the head in a frame: the frame, with the plate where the head is in it."""

@@ -15,7 +15,7 @@ from ..events import Report, checkpoint
 from ..footage import Footage
 from ..geometry.camera import Intrinsics
 from ..geometry.mapping import sample
-from ..geometry.splatting import facing, see
+from ..geometry.splatting import facing, render_surface
 from .surface import HeadSurface
 
 _FRAMES = 32
@@ -78,10 +78,10 @@ def gather_texture(
 
 def _view(surface: HeadSurface, picture: Tensor, camera: Intrinsics, pose: Tensor) -> Tensor:
     """Colours, depth, and whether both are certain: (1, 5, H, W)."""
-    sight = see(surface, camera, pose)
+    buffers = render_surface(surface, camera, pose)
     reach = 2 * _MARGIN + 1
-    certain = -functional.max_pool2d(-(sight.coverage > 0.99).float(), reach, stride=1, padding=_MARGIN)
-    return torch.cat([picture, sight.depth[None], certain[None]], dim=1)
+    certain = -functional.max_pool2d(-(buffers.coverage > 0.99).float(), reach, stride=1, padding=_MARGIN)
+    return torch.cat([picture, buffers.depth[None], certain[None]], dim=1)
 
 
 def _take(grid: Tensor, normals: Tensor, view: Tensor, camera: Intrinsics, pose: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from s2l_core.events import Report
 from s2l_core.footage import prepare
 from s2l_core.jobs import Media, TrainJob
 from s2l_core.model.speaker import SpeakerModel
-from s2l_core.training.depth import learn_depth
+from s2l_core.training.head_depth import learn_depth
 from s2l_core.training.presets import PRESETS
 
 CLIP = Path(__file__).resolve().parents[2] / "demo" / "speaker.mp4"

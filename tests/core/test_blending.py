@@ -7,7 +7,7 @@ import torch
 from s2l_core.canonical.compositing import Placement, paste, soft_mask
 from s2l_core.geometry.camera import Intrinsics, Rectangle
 from s2l_core.geometry.mapping import CanonicalView
-from s2l_core.model.blend import BlendNet, black_holes
+from s2l_core.model.blend import BlendNet, with_random_holes
 
 RECTANGLE = Rectangle(10, 20, 16, 8)
 VIEW = CanonicalView(torch.full((8, 16), 500.0), RECTANGLE, Intrinsics.centred(500.0, 64, 64), torch.eye(4))
@@ -77,7 +77,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 def test_half_of_the_pictures_get_black_holes_and_the_rest_of_them_stays() -> None:
     merged, mask = 0.1 + torch.rand(400, 3, 32, 40), ellipse(32, 40)
-    holed = black_holes(merged, mask.expand(400, -1, -1, -1), seeded())
+    holed = with_random_holes(merged, mask.expand(400, -1, -1, -1), seeded())
     black = (holed == 0).all(dim=1, keepdim=True)
     assert torch.equal(holed, merged.masked_fill(black, 0.0))
     pictures = black.flatten(1).any(dim=1).float()
@@ -92,7 +92,8 @@ def test_black_holes_never_show_the_mouth_of_the_driven_frame() -> None:
     other_mouth = torch.where(place.mask == 1, torch.rand(1, 3, 16, 24), frame)
     for seed in range(20):
         seen, other = (
-            black_holes(paste(lips, region, place, VIEW), place.mask, seeded(seed)) for region in (frame, other_mouth)
+            with_random_holes(paste(lips, region, place, VIEW), place.mask, seeded(seed))
+            for region in (frame, other_mouth)
         )
         assert torch.equal(seen, other)
 
@@ -108,5 +109,5 @@ def test_a_hole_is_closed_from_around_before_anything_is_learnt() -> None:
 
 def test_black_holes_are_the_same_for_the_same_seed_only() -> None:
     merged, mask = torch.rand(8, 3, 32, 40), torch.ones(8, 1, 32, 40)
-    assert torch.equal(black_holes(merged, mask, seeded(1)), black_holes(merged, mask, seeded(1)))
-    assert not torch.equal(black_holes(merged, mask, seeded(1)), black_holes(merged, mask, seeded(2)))
+    assert torch.equal(with_random_holes(merged, mask, seeded(1)), with_random_holes(merged, mask, seeded(1)))
+    assert not torch.equal(with_random_holes(merged, mask, seeded(1)), with_random_holes(merged, mask, seeded(2)))

@@ -143,7 +143,7 @@ def test_a_render_asks_for_each_band_of_pixels_and_points(embedded_head: Embedde
 def test_what_is_painted_on_a_render_asks_for_each_band(small_bands: int) -> None:
     net = blend.BlendNet()
     with torch.no_grad():
-        asked = questions(lambda: blend.in_eights(net, torch.zeros(1, 3, 400, 400), torch.zeros(1, 1, 400, 400)))
+        asked = questions(lambda: blend.blend_padded(net, torch.zeros(1, 3, 400, 400), torch.zeros(1, 1, 400, 400)))
     assert asked >= 400 * 400 / small_bands
 
 
@@ -170,9 +170,11 @@ def test_bands_change_no_number(embedded_head: EmbeddedHead, monkeypatch: pytest
     def all_of_them() -> list[torch.Tensor]:
         with torch.no_grad():
             warped = splatting.warp(shape, picture, observed, pose, camera, pose)
-            painted = blend.in_eights(net, torch.rand(1, 3, 700, 40, generator=torch.Generator().manual_seed(1)), holes)
+            painted = blend.blend_padded(
+                net, torch.rand(1, 3, 700, 40, generator=torch.Generator().manual_seed(1)), holes
+            )
         plate = fill((255 * torch.rand(301, 181, 3, generator=torch.Generator().manual_seed(2))).byte().numpy(), known)
-        return [warped.pictures, warped.seen, warped.source, *warped.sight, painted, torch.from_numpy(plate)]
+        return [warped.pictures, warped.seen, warped.source, *warped.buffers, painted, torch.from_numpy(plate)]
 
     holes = (torch.rand(1, 1, 700, 40) > 0.5).float()
     whole = all_of_them()

@@ -14,7 +14,7 @@ from s2l_core.events import Report
 from s2l_core.footage import Footage, prepare
 from s2l_core.geometry.mapping import observed_to_canonical, pixel_grid, sample
 from s2l_core.jobs import Media
-from s2l_core.training.depth import learn_depth
+from s2l_core.training.head_depth import learn_depth
 
 DEMO = Path(__file__).resolve().parents[2] / "demo"
 SECONDS = 20.0

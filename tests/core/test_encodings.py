@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from s2l_core.canonical.compositing import lift
+from s2l_core.canonical.compositing import extract_layer
 from s2l_core.errors import BadJob, CannotWrite
 from s2l_core.jobs import Encoding, Format, Media
 from s2l_core.media.audio import read_audio
@@ -169,7 +169,7 @@ def test_lifted_mouth_over_the_old_frame_gives_the_new_one(kind: type) -> None:
     mask = (np.hypot(*np.mgrid[-20:20, -20:20]) * -20 + 300).clip(0, 255).astype(np.uint8)
     share = mask[..., None] / 255.0
     new = (old + share * (lips.astype(float) - old)).round().astype(kind)
-    lifted = lift(new, old, mask)
+    lifted = extract_layer(new, old, mask)
     over = old + lifted[..., 3:] / most * (lifted[..., :3].astype(float) - old)
     assert lifted.dtype == kind
     assert np.abs(over.round() - new).max() <= 1
@@ -179,6 +179,6 @@ def test_lifted_mouth_over_the_old_frame_gives_the_new_one(kind: type) -> None:
 def test_lifted_mouth_is_nowhere_where_the_frame_is_transparent() -> None:
     old = np.full((40, 80, 4), 100, np.uint8)
     old[:, 40:, 3] = 255 * (np.arange(40) % 2)
-    lifted = lift(old + np.uint8(20), old, np.full((40, 40), 255, np.uint8))  # of pixels half as wide as high
+    lifted = extract_layer(old + np.uint8(20), old, np.full((40, 40), 255, np.uint8))  # of pixels half as wide as high
     assert lifted.shape == old.shape
     assert np.array_equal(lifted[..., 3] > 0, old[..., 3] > 0)

@@ -1,4 +1,4 @@
-"""Held-out mouths measured: the ruler, what it is laid beside, and the files that keep the figures."""
+"""Held-out mouths measured: the evaluator, what it is laid beside, and the files that keep the figures."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from s2l_core.canonical.regions import lip_shape_size
 from s2l_core.canonical.view import CanonicalFace, CanonicalHead, choose_canonical
 from s2l_core.evaluation.baselines import Baselines
 from s2l_core.evaluation.drivers import Driver, Images, Indices, canonical_lips, ceiling, painted, real
+from s2l_core.evaluation.evaluator import Evaluator
 from s2l_core.evaluation.held_out import other_sounds
-from s2l_core.evaluation.ruler import Ruler
 from s2l_core.footage import Footage, prepare
 from s2l_core.geometry.camera import Intrinsics, Rectangle
 from s2l_core.geometry.mapping import CanonicalView
@@ -44,12 +44,12 @@ def lips(footage: Footage, face: CanonicalFace) -> torch.Tensor:
 
 
 @pytest.fixture(scope="module")
-def ruler(footage: Footage, face: CanonicalFace) -> Ruler:
-    return Ruler(footage, face, HELD_OUT)
+def evaluator(footage: Footage, face: CanonicalFace) -> Evaluator:
+    return Evaluator(footage, face, HELD_OUT)
 
 
-def measure(ruler: Ruler, driver: Driver) -> dict[str, float]:
-    columns = ruler.measure(driver, SILENCE)
+def measure(evaluator: Evaluator, driver: Driver) -> dict[str, float]:
+    columns = evaluator.measure(driver, SILENCE)
     return {name: value for name, value in columns.items() if value is not None}
 
 
@@ -58,8 +58,8 @@ def still(footage: Footage, face: CanonicalFace, lips: torch.Tensor) -> Driver:
     return painted(face, footage, lambda seen, times: average.expand_as(seen))
 
 
-def test_the_real_frames_measure_as_themselves(ruler: Ruler, face: CanonicalFace) -> None:
-    columns = measure(ruler, real(face))
+def test_the_real_frames_measure_as_themselves(evaluator: Evaluator, face: CanonicalFace) -> None:
+    columns = measure(evaluator, real(face))
     assert columns["mouth_psnr"] == columns["frame_psnr"] == 100.0
     assert columns["mouth_ssim"] == pytest.approx(1.0)
     assert columns["lmd"] == columns["outside_mask_max_error"] == 0.0
@@ -68,44 +68,44 @@ def test_the_real_frames_measure_as_themselves(ruler: Ruler, face: CanonicalFace
 
 
 def test_a_mouth_that_keeps_still_is_seen_as_one(
-    ruler: Ruler, footage: Footage, face: CanonicalFace, lips: torch.Tensor
+    evaluator: Evaluator, footage: Footage, face: CanonicalFace, lips: torch.Tensor
 ) -> None:
     driver = still(footage, face, lips)
-    columns = measure(ruler, driver)
+    columns = measure(evaluator, driver)
     assert 15 < columns["mouth_psnr"] < 35
-    assert columns["mouth_psnr"] == pytest.approx(ruler.mouth_psnr(driver))
+    assert columns["mouth_psnr"] == pytest.approx(evaluator.mouth_psnr(driver))
     assert columns["articulation"] < 0.5
     assert columns["jitter"] < 1.0
     assert columns["outside_mask_max_error"] == 0.0
-    assert ruler.moving_share(driver) < ruler.moving_share(real(face))
+    assert evaluator.moving_share(driver) < evaluator.moving_share(real(face))
 
 
-def test_whoever_changes_other_pixels_than_the_mouths_is_found_out(ruler: Ruler, face: CanonicalFace) -> None:
+def test_whoever_changes_other_pixels_than_the_mouths_is_found_out(evaluator: Evaluator, face: CanonicalFace) -> None:
     def paint_a_corner(images: Images, indices: Indices) -> list[NDArray[np.uint8]]:
         results = [image.copy() for image in images]
         results[0][0, 0] = 255 - results[0][0, 0]
         return results
 
-    assert measure(ruler, Driver(face, paint_a_corner))["outside_mask_max_error"] > 0
+    assert measure(evaluator, Driver(face, paint_a_corner))["outside_mask_max_error"] > 0
 
 
-def test_lips_that_follow_the_base_video_leak(ruler: Ruler, face: CanonicalFace) -> None:
-    assert ruler.leakage(real(face)) == pytest.approx(1.0)
+def test_lips_that_follow_the_base_video_leak(evaluator: Evaluator, face: CanonicalFace) -> None:
+    assert evaluator.leakage(real(face)) == pytest.approx(1.0)
 
 
 def test_true_codes_give_nearly_the_real_lips(
-    ruler: Ruler, footage: Footage, face: CanonicalFace, lips: torch.Tensor
+    evaluator: Evaluator, footage: Footage, face: CanonicalFace, lips: torch.Tensor
 ) -> None:
     speaker = SpeakerModel.untrained("Ada", face, footage.known_head, lip_shape_size(footage.layout)).to("cpu")
     pictures = lips.float() / 255
     mean = pictures.mean(dim=0)
     _, _, axes = torch.pca_lowrank((pictures - mean).flatten(1), 64, niter=4)
     speaker.lip.start(mean, axes.T.unflatten(1, mean.shape))
-    assert ruler.mouth_psnr(ceiling(speaker, footage)) > ruler.mouth_psnr(still(footage, face, lips)) + 4
+    assert evaluator.mouth_psnr(ceiling(speaker, footage)) > evaluator.mouth_psnr(still(footage, face, lips)) + 4
 
 
-def test_speech_for_the_held_out_frames_begins_with_them(ruler: Ruler) -> None:
-    said = ruler.say(np.ones(100_000, np.float32))
+def test_speech_for_the_held_out_frames_begins_with_them(evaluator: Evaluator) -> None:
+    said = evaluator.say(np.ones(100_000, np.float32))
     assert np.flatnonzero(said)[0] == round(HELD_OUT[0] * 16_000)
     assert len(said) == round(HELD_OUT[1] * 16_000)
 

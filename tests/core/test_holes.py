@@ -8,10 +8,10 @@ import torch
 from s2l_core.canonical.view import CanonicalHead
 from s2l_core.events import Report
 from s2l_core.footage import Footage, prepare
-from s2l_core.model.blend import BlendNet, in_eights
+from s2l_core.model.blend import BlendNet, blend_padded
 from s2l_core.model.speaker import SpeakerModel
-from s2l_core.training.depth import spread_frames
-from s2l_core.training.head import Example, find_holes, learn_holes
+from s2l_core.training.head_depth import spread_frames
+from s2l_core.training.holes import Example, find_holes, learn_holes
 from s2l_core.whole_head.surface import HeadSurface
 from s2l_core.whole_head.texture import gather_texture
 
@@ -48,7 +48,7 @@ def test_what_is_no_hole_stays_as_it_is() -> None:
     torch.nn.init.normal_(blend.residual.weight)
     merged, holes = torch.rand(1, 3, 37, 50), torch.zeros(1, 1, 37, 50)
     holes[..., 10:20, 10:20] = 1.0
-    painted = in_eights(blend, merged, holes)
+    painted = blend_padded(blend, merged, holes)
     assert painted.shape == merged.shape
     assert torch.equal(painted[..., 20:, :], merged[..., 20:, :])
     assert not torch.equal(painted[..., 10:20, 10:20], merged[..., 10:20, 10:20])
@@ -62,7 +62,7 @@ def test_learning_brings_holes_nearer_to_the_truth(
 
     def error() -> float:
         with torch.no_grad():
-            errors = [((in_eights(blend, *each[:2]) - each.truth).square() * each.holes).sum() for each in examples]
+            errors = [((blend_padded(blend, *each[:2]) - each.truth).square() * each.holes).sum() for each in examples]
         return float(torch.stack(errors).sum())
 
     before = error()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from s2l_core.canonical.light import Light, Surroundings, fit_light, middles, relight
+from s2l_core.canonical.light import Light, LightNeighbours, fit_light, middles, relight
 from s2l_core.canonical.regions import mouth_boxes
 from s2l_core.footage import Footage, prepare
 from s2l_core.jobs import Media
@@ -130,7 +130,7 @@ def average(levels: NDArray[np.float64], trust: Tensor | None = None, shots: Ten
     values = torch.from_numpy(levels).float()
     count = len(values)
     shots = torch.zeros(count) if shots is None else shots
-    around = Surroundings(values[:, None, None].expand(-1, 3, 16), torch.arange(count) / 25, shots)
+    around = LightNeighbours(values[:, None, None].expand(-1, 3, 16), torch.arange(count) / 25, shots)
     return around.average(values[:, None], torch.ones(count) if trust is None else trust)[:, 0]
 
 
@@ -186,7 +186,7 @@ def graded(scene: Scene, look: Look) -> list[NDArray[np.uint8]]:
 
 def explain(scene: Scene, images: list[NDArray[np.uint8]]) -> Explanation:
     explainer = MouthExplainer(scene.speaker, scene.footage)
-    return explainer.explain(explainer.look(images, scene.indices), scene.indices)
+    return explainer.explain(explainer.sample_cells(images, scene.indices), scene.indices)
 
 
 def chins(scene: Scene, images: list[NDArray[np.uint8]]) -> Image:

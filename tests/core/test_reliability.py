@@ -23,11 +23,11 @@ from s2l_core.media.video import read_frames
 from s2l_core.media.writing import VideoWriter
 from s2l_core.model.speaker import SpeakerModel
 from s2l_core.mouth.occlusion import MouthExplainer
-from s2l_core.mouth.reliability import REASONS, fade, find_reasons, judge_frames
+from s2l_core.mouth.reliability import REASONS, find_reasons, judge_frames, replacement_weights
 from s2l_core.mouth.rendering import LipPaster
 from s2l_core.speech.sources import LOG_MEL, open_source
 from s2l_core.training.clip import observe
-from s2l_core.training.starts import find_principal_lips
+from s2l_core.training.initialisation import find_principal_lips
 from s2l_core.verbs.dub import dub
 
 from .conftest import EmbeddedHead
@@ -43,7 +43,7 @@ def reasons(*runs: tuple[int, int]) -> NDArray[np.int64]:
 
 
 def test_frames_before_and_after_are_faded() -> None:
-    judged = fade(reasons((10, 0), (3, OCCLUDED), (10, 0)), Fraction(25))
+    judged = replacement_weights(reasons((10, 0), (3, OCCLUDED), (10, 0)), Fraction(25))
     assert judged.untouched == [{"first": 10, "last": 12, "reason": "occluded"}]
     assert not judged.weights[10:13].any()
     assert (np.diff(judged.weights[5:10]) < 0).all() and (np.diff(judged.weights[12:18]) > 0).all()
@@ -52,7 +52,7 @@ def test_frames_before_and_after_are_faded() -> None:
 
 
 def test_a_mouth_that_is_seen_for_a_moment_is_not_replaced() -> None:
-    judged = fade(reasons((20, 0), (5, NO_FACE), (3, 0), (5, TURNED), (20, 0)), Fraction(25))
+    judged = replacement_weights(reasons((20, 0), (5, NO_FACE), (3, 0), (5, TURNED), (20, 0)), Fraction(25))
     assert [(run["first"], run["last"], run["reason"]) for run in judged.untouched] == [
         (20, 27, "no face"),
         (28, 32, "turned away"),
@@ -62,14 +62,14 @@ def test_a_mouth_that_is_seen_for_a_moment_is_not_replaced() -> None:
 
 @pytest.mark.parametrize("reason", range(len(REASONS)))
 def test_a_clip_is_reliable_throughout_or_not_at_all(reason: int) -> None:
-    judged = fade(reasons((30, reason)), Fraction(25))
+    judged = replacement_weights(reasons((30, reason)), Fraction(25))
     assert judged.weights.tolist() == [float(reason == 0)] * 30
     assert judged.untouched == ([{"first": 0, "last": 29, "reason": REASONS[reason]}] if reason else [])
 
 
 def test_at_higher_rates_more_frames_are_faded() -> None:
     for rate, expected in ((25, 4), (50, 8), (100, 16)):
-        weights = fade(reasons((1, NO_FACE), (100, 0)), Fraction(rate)).weights
+        weights = replacement_weights(reasons((1, NO_FACE), (100, 0)), Fraction(rate)).weights
         assert ((weights > 0) & (weights < 1)).sum() == expected
 
 
@@ -160,7 +160,7 @@ def misfits(
     speaker: SpeakerModel, footage: Footage, images: list[Image], indices: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     explainer = MouthExplainer(speaker, footage)
-    return explainer.explain(explainer.look(images, indices), indices).misfits
+    return explainer.explain(explainer.sample_cells(images, indices), indices).misfits
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_another_light_is_nothing_in_front_of_a_mouth(
     explainer = MouthExplainer(speaker, footage)
     images = [(np.ones(3) * look(frame.image)).astype(np.uint8) for frame in footage.frames()]
     indices = np.arange(len(images))
-    explained = explainer.explain(explainer.look(images, indices), indices)
+    explained = explainer.explain(explainer.sample_cells(images, indices), indices)
     nothing = np.zeros(len(images), bool)
     assert not find_reasons(~nothing, nothing, explained.misfits, explained.light_errors).any()
 
@@ -186,7 +186,7 @@ def test_a_mouth_that_is_covered_for_two_seconds_in_another_light_stands_out(
     for index, frame in zip(chosen, footage.frames(), strict=False):
         image = (frame.image * [0.7, 0.6, 0.5]).astype(np.uint8)
         image = bar(image, boxes[index]) if 30 <= index < 80 else image
-        seen.append(explainer.look([image], np.array([index])))
+        seen.append(explainer.sample_cells([image], np.array([index])))
     explained = explainer.explain(torch.cat(seen), chosen)
     hidden = find_reasons(np.ones(100, bool), np.zeros(100, bool), explained.misfits, explained.light_errors)
     assert hidden.tolist() == reasons((30, 0), (50, OCCLUDED), (20, 0)).tolist()
@@ -222,7 +222,7 @@ def test_weights_lead_from_the_frame_to_the_new_lips(speaker: SpeakerModel, foot
     ],
 )
 def test_a_summary_says_how_many_frames_were_dubbed(reasons: list[int], summary: str) -> None:
-    judged = fade(np.array(reasons), Fraction(25))
+    judged = replacement_weights(np.array(reasons), Fraction(25))
     assert judged.summary == summary
     assert judged.dubbed == 50 - sum(run["last"] - run["first"] + 1 for run in judged.untouched)
 

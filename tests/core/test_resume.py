@@ -285,7 +285,7 @@ def test_training_watches_a_part_that_shows_the_face(gone_from: float, gone_unti
     nobody = np.zeros(len(times), bool)
     footage = cast(Footage, SimpleNamespace(times=times, seconds=100.0, somebody_else=nobody, track=track))
     before = split.split_footage(footage, early_stopping=True)
-    parts = split.watch_faces(before, footage)
+    parts = split.ensure_watched_faces(before, footage)
     watched = (times >= parts["watched"][0]) & (times < parts["watched"][1])
     assert track.found[watched].sum() >= 0.9 * 0.05 * track.found.sum()
     assert parts["train"][1] + 1.0 <= parts["watched"][0]

@@ -26,7 +26,7 @@ from s2l_core.events import Report
 from s2l_core.jobs import DescribeJob, EvaluateJob, Media, TrainJob, to_document
 from s2l_core.model.speaker import SpeakerModel, read_header, read_portrait
 from s2l_core.mouth.dub_frames import open_footage
-from s2l_core.mouth.rendering import open_hearing
+from s2l_core.mouth.rendering import open_speech_source
 from s2l_core.speech import named_networks
 
 from .test_speaker_file import make_speaker
@@ -349,10 +349,10 @@ def test_a_speech_network_that_only_the_file_names_is_not_opened(
     path = change(whole, tmp_path, lambda fields, tensors: fields.update(source=f"{theirs}#9"))
     speaker = SpeakerModel.load(path)
     with pytest.raises(BadJob, match="was not named on this machine"):
-        open_hearing(speaker)
+        open_speech_source(speaker)
     assert opened == []
-    open_hearing(speaker, str(mine))
-    open_hearing(speaker)
+    open_speech_source(speaker, str(mine))
+    open_speech_source(speaker)
     assert opened == [f"{mine}#9"] * 2
 
 

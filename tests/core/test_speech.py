@@ -14,7 +14,7 @@ from s2l_core.speech.encoder import CODE_SECONDS, MEMBERS, SpeechEncoder, codes_
 from s2l_core.speech.features import SAMPLE_RATE, log_mel, normalise_loudness, silence_level, speech_level
 from s2l_core.speech.kernel import KernelRegression
 from s2l_core.speech.sources import LogMel
-from s2l_core.training.speech import fit_speech, told_openings
+from s2l_core.training.speech import fit_speech, predict_openings
 
 
 def tone(hertz: float, seconds: float = 1.0, level: float = 0.1) -> np.ndarray:
@@ -217,7 +217,7 @@ def test_what_is_fitted_after_training_rests_in_silence_and_articulates_by_what_
     targets = torch.from_numpy(openings - openings.mean()).float()[:, None] * torch.tensor([1.0, -0.5])
 
     clip.lips = torch.zeros(1)
-    told = told_openings(lip, clip)  # type: ignore[arg-type]
+    told = predict_openings(lip, clip)  # type: ignore[arg-type]
     fit_speech(lip, clip, targets, told)  # type: ignore[arg-type]
 
     silence = lip.speech.scale(lip.speech.silence.expand(1, 32, -1))

@@ -13,7 +13,7 @@ from scipy.ndimage import binary_erosion
 
 from s2l_core.geometry.camera import Intrinsics, make_pose, unproject
 from s2l_core.geometry.mapping import pixel_grid
-from s2l_core.geometry.splatting import Points, facing, see, warp
+from s2l_core.geometry.splatting import Points, facing, render_surface, warp
 
 CAMERA = Intrinsics.centred(300.0, 120, 100)
 DISTANCE, RADIUS = 600.0, 90.0
@@ -51,33 +51,35 @@ def pose(yaw: float, pitch: float, sideways: float = 0.0, nearer: float = 0.0) -
 @given(ANGLE, ANGLE, st.floats(-30.0, 30.0), st.floats(0.0, 200.0))
 def test_a_ball_is_as_round_from_everywhere(yaw: float, pitch: float, sideways: float, nearer: float) -> None:
     turned = pose(yaw, pitch, sideways, nearer)
-    sight = see(Ball(), CAMERA, turned)
-    seen = (sight.coverage[0] > 0.99).numpy()
-    points = unproject(pixel_grid(CAMERA.rectangle).numpy(), sight.depth[0].numpy(), CAMERA)[seen]
+    buffers = render_surface(Ball(), CAMERA, turned)
+    seen = (buffers.coverage[0] > 0.99).numpy()
+    points = unproject(pixel_grid(CAMERA.rectangle).numpy(), buffers.depth[0].numpy(), CAMERA)[seen]
     outwards = points - turned[0, :3, 3].numpy()
     assert seen.sum() > 1000
     median, most = np.quantile(np.abs(np.linalg.norm(outwards, axis=-1) - RADIUS), [0.5, 0.9])
     assert median < 0.15 and most < 0.6
     normals = (outwards / np.linalg.norm(outwards, axis=-1, keepdims=True)) @ turned[0, :3, :3].double().numpy()
-    assert np.quantile(np.abs(normals - sight.normals[0].movedim(0, -1).numpy()[seen]), 0.9) < 0.03
+    assert np.quantile(np.abs(normals - buffers.normals[0].movedim(0, -1).numpy()[seen]), 0.9) < 0.03
 
 
 @pytest.mark.parametrize("zoom", [1.0, 1.5, 3.0])
 def test_no_crack_opens_when_the_camera_zooms_in(zoom: float) -> None:
     near = Intrinsics.centred(zoom * CAMERA.fx, round(120 * zoom), round(100 * zoom))
-    covered = see(Ball(), near, pose(12.0, -8.0)).coverage[0].numpy() > 0.5
+    covered = render_surface(Ball(), near, pose(12.0, -8.0)).coverage[0].numpy() > 0.5
     between = np.logical_or.accumulate(covered, 1) & np.logical_or.accumulate(covered[:, ::-1], 1)[:, ::-1]
     assert covered[binary_erosion(between, iterations=4)].all()
 
 
 def test_a_surface_covers_the_pixels_that_it_covers() -> None:
-    covered = see(Ball(), CAMERA, pose(0.0, 0.0)).coverage[0].sum()
+    covered = render_surface(Ball(), CAMERA, pose(0.0, 0.0)).coverage[0].sum()
     radius, height = RADIUS * math.sin(math.radians(70)), DISTANCE - RADIUS * math.cos(math.radians(70))
     assert covered == pytest.approx(math.pi * (radius / height * CAMERA.fx) ** 2, rel=0.04)
 
 
 def test_the_nearer_of_two_surfaces_hides_the_other() -> None:
-    depth = see(Walls(), CAMERA, pose(0, 0, 60.0)).depth[0]  # the near wall ends 45 pixels right of the middle
+    depth = render_surface(Walls(), CAMERA, pose(0, 0, 60.0)).depth[
+        0
+    ]  # the near wall ends 45 pixels right of the middle
     assert depth[50, 90] == pytest.approx(400, abs=1)
     assert depth[50, 115] == pytest.approx(600, abs=1)
 
@@ -93,13 +95,13 @@ def test_a_frame_warped_to_its_own_pose_stays_what_it_is() -> None:
 
 def test_what_the_frame_does_not_show_is_a_hole() -> None:
     warped = warp(Ball(), torch.ones(1, 3, 100, 120), CAMERA, pose(20.0, 0.0), CAMERA, pose(-10.0, 0.0))
-    covered = warped.sight.coverage > 0.99
+    covered = warped.buffers.coverage > 0.99
     assert 0.02 < (covered & (warped.seen < 0.5)).sum() / covered.sum() < 0.5
 
 
 def test_facing_is_one_in_the_middle_of_a_ball_and_falls_to_its_outline() -> None:
-    sight = see(Ball(), CAMERA, pose(20.0, 10.0))
-    cosines = facing(sight.normals, pixel_grid(CAMERA.rectangle)[None], CAMERA, pose(20.0, 10.0))[0]
+    buffers = render_surface(Ball(), CAMERA, pose(20.0, 10.0))
+    cosines = facing(buffers.normals, pixel_grid(CAMERA.rectangle)[None], CAMERA, pose(20.0, 10.0))[0]
     assert cosines[50, 60] == pytest.approx(1.0, abs=0.01)
     assert (cosines[50, 60:90].diff() < 0.01).all()
     assert cosines[50, 88] < 0.85

@@ -28,7 +28,7 @@ from s2l_core.model.sync import (
     train_expert,
 )
 from s2l_core.model.wav2lip_expert import Wav2LipExpert, load_wav2lip_expert, wav2lip_mel, wav2lip_mel_windows
-from s2l_core.training.sync import SyncTeacher
+from s2l_core.training.sync_teacher import SyncTeacher
 
 SMALL = ExpertSizes(height=18, width=24, channels=8, mel_rows=32, embedding=32)
 

@@ -18,12 +18,12 @@ from ..footage import Footage
 from ..geometry.camera import Array, Intrinsics, make_pose
 from ..geometry.mapping import pixel_grid
 from ..geometry.splatting import facing, warp
-from ..model.blend import BlendNet, in_eights
+from ..model.blend import BlendNet, blend_padded
 from ..whole_head.surface import HeadSurface
 from ..whole_head.texture import gather_texture
 from . import losses
 from .checkpoint import resumable_steps
-from .depth import spread_frames
+from .head_depth import spread_frames
 
 _FRAMES, _TURNS = 16, 4
 _LONGEST_SIDE = 384
@@ -114,7 +114,7 @@ def _fit(blend: BlendNet, examples: list[Example], steps: int, report: Report, c
 
 
 def _loss(blend: BlendNet, merged: Tensor, holes: Tensor, truth: Tensor) -> Tensor:
-    return losses.photometric(in_eights(blend, merged, holes), truth, holes)
+    return losses.photometric(blend_padded(blend, merged, holes), truth, holes)
 
 
 @torch.no_grad()
@@ -153,8 +153,8 @@ def _example(
     here, there = (torch.tensor(each, dtype=torch.float32)[None].to(picture) for each in (pose, turned))
     warped = warp(surface, picture, camera, there, camera.cropped(box), here)
     truth = picture[..., rows, columns]
-    merged = torch.lerp(warped.sight.colours, truth, warped.seen[:, None])
-    sight, pixels = warped.sight, pixel_grid(camera.cropped(box).rectangle, picture.device)
-    shown = facing(sight.normals, pixels[None], camera.cropped(box), here) > _LEAST_FACING
-    certain = -functional.max_pool2d(-(shown & (sight.coverage > 0.99)).float(), 5, stride=1, padding=2)
+    merged = torch.lerp(warped.buffers.colours, truth, warped.seen[:, None])
+    buffers, pixels = warped.buffers, pixel_grid(camera.cropped(box).rectangle, picture.device)
+    shown = facing(buffers.normals, pixels[None], camera.cropped(box), here) > _LEAST_FACING
+    certain = -functional.max_pool2d(-(shown & (buffers.coverage > 0.99)).float(), 5, stride=1, padding=2)
     return Example(merged, (warped.holes * certain)[:, None], truth)

@@ -1,4 +1,4 @@
-"""The ruler: drivers measured on the held-out frames of one clip, in the observed frames and before encoding."""
+"""The evaluator: drivers measured on the held-out frames of one clip, in the observed frames and before encoding."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from .sync_score import score_offset
 
 
 @dataclass(frozen=True)
-class Showing:
+class Measurements:
     """What a driver showed in the N held-out frames.
 
     Attributes:
@@ -46,7 +46,7 @@ class Showing:
     scores: dict[str, NDArray[np.float64]]
 
 
-class Ruler:
+class Evaluator:
     """The held-out frames, and what they are measured with.
 
     Args:
@@ -85,7 +85,7 @@ class Ruler:
         self._expert = expert
         self._report = report or Report()
         self._cache, self._shows = cache, 0
-        self._last: tuple[Driver | None, Showing | None] = None, None
+        self._last: tuple[Driver | None, Measurements | None] = None, None
         self._boxes = np.round(mouth_boxes(face, footage.track)).astype(int).clip(min=0)
         self._start = span[0] - footage.media.start
 
@@ -116,17 +116,17 @@ class Ruler:
             expert, ``sync_offset_frames``, ``sync_confidence`` and ``sync_within_one_frame``, see
             :class:`s2l_core.evaluation.sync_score.SyncScore`.
         """
-        shown, true = self._show(driver, scoring=True), self._real
+        measured, true = self._measure_frames(driver, scoring=True), self._real
         layout = self._layout
-        openings, real_openings = self._openings(shown), self._openings(true)
-        widths, real_widths = (metrics.mouth_width(each.landmarks, layout) for each in (shown, true))
-        means = {name: float(values.mean()) for name, values in shown.scores.items()}
+        openings, real_openings = self._openings(measured), self._openings(true)
+        widths, real_widths = (metrics.mouth_width(each.landmarks, layout) for each in (measured, true))
+        means = {name: float(values.mean()) for name, values in measured.scores.items()}
         gradient, real_gradient = means.pop("edge_gradient"), float(true.scores["edge_gradient"].mean())
-        jitter, real_jitter = (metrics.lip_jitter(each.landmarks, layout) for each in (shown, true))
-        distances = metrics.landmark_distance(shown.landmarks, true.landmarks, layout)
+        jitter, real_jitter = (metrics.lip_jitter(each.landmarks, layout) for each in (measured, true))
+        distances = metrics.landmark_distance(measured.landmarks, true.landmarks, layout)
         columns = {
             **means,
-            "outside_mask_max_error": shown.scores["outside_mask_max_error"].max(),
+            "outside_mask_max_error": measured.scores["outside_mask_max_error"].max(),
             "lmd": distances[np.isfinite(distances)].mean() if np.isfinite(distances).any() else np.nan,
             "opening_correlation": metrics.correlation(openings, real_openings),
             "width_correlation": metrics.correlation(widths, real_widths),
@@ -134,7 +134,7 @@ class Ruler:
             "open_closed_ratio": metrics.open_closed_ratio(openings),
             "jitter": jitter / real_jitter if real_jitter > 0 else np.nan,
             "seam": gradient / real_gradient if real_gradient > 0 else np.nan,
-            **self._synchrony(shown, speech),
+            **self._synchrony(measured, speech),
         }
         return {name: float(value) if np.isfinite(value) else None for name, value in columns.items()}
 
@@ -149,17 +149,17 @@ class Ruler:
 
     def leakage(self, driver: Driver) -> float:
         """Correlation of the generated opening with the base video's own, of a driver that says something else."""
-        return metrics.correlation(self._openings(self._show(driver)), self._openings(self._real))
+        return metrics.correlation(self._openings(self._measure_frames(driver)), self._openings(self._real))
 
     def moving_share(self, driver: Driver) -> float:
         """Share of the frames whose mouth moves, for a driver that hears silence."""
-        return metrics.moving_share(self._openings(self._show(driver)))
+        return metrics.moving_share(self._openings(self._measure_frames(driver)))
 
     def cross(self, driver: Driver, speech: NDArray[np.float32]) -> dict[str, float]:
         """What is told of a driver that says speech (n,) which is not the frames' own: ``leakage`` and, with an expert,
         the columns of synchrony.
         """
-        return {"leakage": self.leakage(driver), **self._synchrony(self._show(driver), speech)}
+        return {"leakage": self.leakage(driver), **self._synchrony(self._measure_frames(driver), speech)}
 
     def mouths(self, driver: Driver, wanted: Set[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """The mouth boxes that a driver shows in some of the held-out frames, with the frames' indices."""
@@ -170,18 +170,18 @@ class Ruler:
                         yield index, self._mouth(image, index)
 
     @cached_property
-    def _real(self) -> Showing:
-        return self._show(real(self._face), scoring=True)
+    def _real(self) -> Measurements:
+        return self._measure_frames(real(self._face), scoring=True)
 
-    def _openings(self, shown: Showing) -> NDArray[np.float64]:
-        return np.asarray(mouth_opening(shown.landmarks, self._layout), np.float64)
+    def _openings(self, measured: Measurements) -> NDArray[np.float64]:
+        return np.asarray(mouth_opening(measured.landmarks, self._layout), np.float64)
 
-    def _synchrony(self, shown: Showing, speech: NDArray[np.float32]) -> dict[str, float]:
+    def _synchrony(self, measured: Measurements, speech: NDArray[np.float32]) -> dict[str, float]:
         if self._expert is None:
             return {}
-        mel = torch.from_numpy(log_mel(normalise_loudness(speech))).to(shown.lips.device)
+        mel = torch.from_numpy(log_mel(normalise_loudness(speech))).to(measured.lips.device)
         times = self._footage.times[self.indices] - self._footage.media.start
-        score = score_offset(self._expert, mel, times, shown.lips)
+        score = score_offset(self._expert, mel, times, measured.lips)
         if score is None:
             return {}
         return {
@@ -190,16 +190,16 @@ class Ruler:
             "sync_within_one_frame": score.within_one_frame,
         }
 
-    def _show(self, driver: Driver, scoring: bool = False) -> Showing:
+    def _measure_frames(self, driver: Driver, scoring: bool = False) -> Measurements:
         """Let a driver show the held-out frames, and look at one after the other. The last driver's are remembered."""
-        known, shown = self._last
-        if known is driver and shown is not None and not scoring:
-            return shown
+        known, measured = self._last
+        if known is driver and measured is not None and not scoring:
+            return measured
         detector = open_detector(self._landmarks)
         nothing = np.full((self._layout.count, 3), np.nan, np.float32)
         paster = LipPaster(driver.face, self._footage)
         observe = lip_observer(self._face, self._footage)
-        rows = AppendLog(self._cache, f"shown {self._shows}")
+        rows = AppendLog(self._cache, f"measured {self._shows}")
         self._shows += 1
         if rows.count:
             detector.follow(rows.all()["landmarks"][-1].numpy())
@@ -221,9 +221,9 @@ class Ruler:
         columns = rows.all()
         landmarks, lips = columns.pop("landmarks").numpy(), columns.pop("lips", torch.empty(0))
         lips = lips.to(self._face.lips.depth.device)
-        shown = Showing(landmarks, lips, {name: values.numpy() for name, values in columns.items()})
-        self._last = driver, shown
-        return shown
+        measured = Measurements(landmarks, lips, {name: values.numpy() for name, values in columns.items()})
+        self._last = driver, measured
+        return measured
 
     def _find(self, detector: LandmarkDetector, image: NDArray[np.uint8], index: np.int64) -> Face | None:
         """The face in a generated picture; where it is too small to be found, it is where the real one is."""
@@ -265,6 +265,8 @@ class Ruler:
         start, end = float(footage.times[indices[0]]), float(footage.times[indices[-1]])
         frames: Iterator[Frame] = read_frames(replace(footage.media, start=start, end=end + 2e-3))
         wanted = set(indices.tolist())
-        shown = ((index, frame.image) for index, frame in enumerate(frames, start=int(indices[0])) if index in wanted)
-        while batch := list(itertools.islice(shown, BATCH)):
+        measured = (
+            (index, frame.image) for index, frame in enumerate(frames, start=int(indices[0])) if index in wanted
+        )
+        while batch := list(itertools.islice(measured, BATCH)):
             yield np.array([index for index, _ in batch]), [image for _, image in batch]

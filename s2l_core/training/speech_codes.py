@@ -14,11 +14,11 @@ from ..speech.encoder import CODE_SECONDS, CONTEXT_CODES, SpeechEncoder, codes_a
 from .clip import Clip
 from .speech import excerpt
 
-Hearing = Callable[[NDArray[np.int64], np.random.Generator], Tensor]
+SpeechCodes = Callable[[NDArray[np.int64], np.random.Generator], Tensor]
 """Motion codes (R T, code) that speech gives the frames (R, T) of some runs."""
 
 
-def hear_once(lip: LipModel, clip: Clip, codes: Tensor, offsets: Tensor) -> Hearing:
+def precomputed_codes(lip: LipModel, clip: Clip, codes: Tensor, offsets: Tensor) -> SpeechCodes:
     """Speech has learnt already: its codes are read off, and stretched until mouths open as far as the true ones.
     Codes that are stretched leave the colours of the footage, which pictures must learn to give back; as far as in
     dubbing they must not be stretched here, where speech is surer, or pictures would learn to close the mouth again.
@@ -38,12 +38,12 @@ def hear_once(lip: LipModel, clip: Clip, codes: Tensor, offsets: Tensor) -> Hear
     return lambda frames, random: given[torch.from_numpy(frames.flatten()).to(given.device)]
 
 
-def hear_end_to_end(lip: LipModel, clip: Clip, offsets: Tensor, time_share: float) -> Hearing:
+def end_to_end_codes(lip: LipModel, clip: Clip, offsets: Tensor, time_share: float) -> SpeechCodes:
     """Speech learns with the pictures; a share of the runs is told its time."""
     device = offsets.device
     heard = torch.from_numpy(clip.features).to(device)
 
-    def hear(frames: NDArray[np.int64], random: np.random.Generator) -> Tensor:
+    def speech_codes(frames: NDArray[np.int64], random: np.random.Generator) -> Tensor:
         times = clip.times[frames]
         firsts = (times[:, 0] / CODE_SECONDS).astype(int)
         lasts = (times[:, -1] / CODE_SECONDS).astype(int)
@@ -56,4 +56,4 @@ def hear_end_to_end(lip: LipModel, clip: Clip, offsets: Tensor, time_share: floa
         moments = torch.from_numpy(np.where(told, times, np.nan).astype(np.float32).flatten()).to(device)
         return lip.code(spoken + offsets[torch.from_numpy(frames.flatten()).to(device)], moments)
 
-    return hear
+    return speech_codes

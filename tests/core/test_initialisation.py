@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from s2l_core.training.starts import PrincipalLips
+from s2l_core.training.initialisation import PrincipalLips
 
 
 def test_errors_in_the_mouth_box_count_most() -> None:

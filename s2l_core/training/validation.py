@@ -24,7 +24,7 @@ _FRAMES = 16
 _PREVIEW_HEIGHT = 256
 
 
-class Watch:
+class Validation:
     """Looks at some frames that are not trained on.
 
     Args:
@@ -46,7 +46,7 @@ class Watch:
         colours = (torch.from_numpy(values).to(device) for values in (clip.surroundings, clip.border, clip.shapes))
         self._offsets = speaker.look(*colours)
 
-    def look(self) -> float:
+    def measure(self) -> float:
         """Mean PSNR in dB of the canonical lips that speech gives the frames; shows a picture of one."""
         clip, lip = self._clip, self._speaker.lip
         codes = lip.code(codes_at(lip.speech.track(self._heard), clip.times) + self._offsets)

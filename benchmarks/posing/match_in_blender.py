@@ -1,6 +1,6 @@
 """Where Blender puts a speaker's head and sees it from, by the add-on's operators: a process of its own.
 
-    python -m benchmarks.posing.in_blender EXTENSION SPEAKER CLIP RESULT
+    python -m benchmarks.posing.match_in_blender EXTENSION SPEAKER CLIP RESULT
 
 Blender's user folder is that of the variable ``BLENDER_USER_RESOURCES``, which should be an empty one. The result is an
 ``.npz`` file: ``vertices`` (V, 3) of the mesh in its own axes, ``frames`` (n,) of the clip, counted from 0, that have
