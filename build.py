@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Every chore of the project as one verb: ``python3 build.py demo | head | gui | test | zip | pins | bench |
-clean``.
+"""Every chore of the project as one verb: ``python3 build.py demo | head | gui | test | docs | zip | pins |
+bench | clean``.
 
 Standard library only. A verb that needs it first makes the environment ``.venv`` with exactly the pinned packages, so
 each command works on a fresh machine that has Python 3.11. Arguments after the verb go to the program behind it.
@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent
 DIST = ROOT / "dist"
 ZIPS = "speech2lip-*.zip"
 RESULTS = ROOT / "out"
-RESULT_FOLDERS = ("demo", "quality", "window")  # the rest of the folder is the user's own
+RESULT_FOLDERS = ("demo", "docs", "quality", "window")  # the rest of the folder is the user's own
 REQUIREMENTS = ROOT / "requirements"
 CONSTRAINTS = REQUIREMENTS / "constraints.txt"
 LAUNCHER = ROOT / "tests" / "blender" / "blender"  # stands in for Blender's program, over the bpy wheel
@@ -48,7 +48,7 @@ class Environment(NamedTuple):
         return self.folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-MAIN = Environment(ROOT / ".venv", ("runtime.txt", "blender-5.0.txt", "test.txt"), has_library=True)
+MAIN = Environment(ROOT / ".venv", ("runtime.txt", "blender-5.0.txt", "test.txt", "docs.txt"), has_library=True)
 OLDEST_BLENDER = Environment(ROOT / ".venv-4.5", ("blender-4.5.txt",), has_library=False)
 
 
@@ -105,6 +105,7 @@ def test(arguments: list[str]) -> int:
         "ruff format": lambda: run([python, "-m", "ruff", "format", "--check"]),
         "mypy on the library": lambda: run([python, "-m", "mypy"]),
         "mypy on the add-on": check_add_on_types,
+        "docs": lambda: docs([]),
         "tests without Blender": lambda: run([python, "-m", "pytest", "tests/core", *arguments], TEST_LIMIT_SECONDS),
         "tests in Blender 5.0": lambda: test_in_blender(MAIN, arguments),
         "tests in Blender 4.5": lambda: test_in_blender(OLDEST_BLENDER, arguments),
@@ -119,6 +120,12 @@ def test(arguments: list[str]) -> int:
     for name, passed, seconds in outcomes:
         print(f"{'passed' if passed else 'FAILED'}  {name:24} {seconds:6.0f} s")
     return 0 if all(passed for _, passed, _ in outcomes) else 1
+
+
+def docs(arguments: list[str]) -> int:
+    """Build the site in out/docs; a broken link or reference fails. Arguments go to MkDocs."""
+    prepare(MAIN)
+    return run([MAIN.python, "-m", "mkdocs", "build", "--strict", *arguments], NO_MKDOCS_2_WARNING="1")
 
 
 def check_add_on_types() -> int:
@@ -219,6 +226,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "head": head,
     "gui": gui,
     "test": test,
+    "docs": docs,
     "zip": zip_extension,
     "pins": pins,
     "bench": bench,

@@ -45,7 +45,7 @@ def test_the_manifest_is_the_one_place_of_the_version() -> None:
 def test_clean_removes_what_the_verbs_made_and_nothing_of_the_users(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = [".venv/pyvenv.cfg", ".ruff_cache/tag", "dist/speech2lip-0.1.0.zip", "out/demo/sheet.png"]
+    made = [".venv/pyvenv.cfg", ".ruff_cache/tag", "dist/speech2lip-0.1.0.zip", "out/docs/index.html"]
     own = [".venv-4.5/mine.txt", "dist/mine.zip", "out/take.mp4", "s2l_core/files.py"]
     for name in made + own:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def test_every_python_of_blender_has_a_pin_of_every_package_of_its_own_where_it_
     assert {name for name in ours if ours[name] != newer[name]} == {"numpy"}
 
 
-@pytest.mark.parametrize("name", ["runtime.txt", "test.txt", "blender-5.0.txt", "blender-4.5.txt"])
+@pytest.mark.parametrize("name", ["runtime.txt", "test.txt", "docs.txt", "blender-5.0.txt", "blender-4.5.txt"])
 def test_every_package_is_pinned_once(name: str) -> None:
     pins = requirements("constraints.txt")
     for package, version in requirements(name).items():
