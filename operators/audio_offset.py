@@ -11,6 +11,7 @@ from ..s2l_blender_addon.preferences import settings
 from ..s2l_blender_addon.sequencer import strips
 from ..s2l_core.errors import BadJob
 from ..s2l_core.jobs import OffsetJob
+from .base import BaseOperator
 from .quick_operator import QuickOperator
 
 _LEAST_SECONDS = 0.02
@@ -52,22 +53,20 @@ class S2L_OT_measure_offset(QuickOperator, bpy.types.Operator):
         return f"{describe(offset)}."
 
 
-class S2L_OT_fix_offset(bpy.types.Operator):
+class S2L_OT_fix_offset(BaseOperator, bpy.types.Operator):
     bl_idname = "s2l.fix_offset"
     bl_label = "Fix Offset"
     bl_description = "Move the sound in its strip so that it is in step with the lips"
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
+    def disabled_reason(cls, context: bpy.types.Context) -> str:
         offset = sequencer_scene(context).s2l.offset
         if not offset.sound:
-            cls.poll_message_set("Measure the offset first")
-        elif not offset.is_reliable or abs(offset.seconds) < _LEAST_SECONDS:
-            cls.poll_message_set("There is no clear offset to fix")
-        else:
-            return True
-        return False
+            return "Measure the offset first"
+        if not offset.is_reliable or abs(offset.seconds) < _LEAST_SECONDS:
+            return "There is no clear offset to fix"
+        return ""
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         scene = sequencer_scene(context)

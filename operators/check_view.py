@@ -7,21 +7,19 @@ import bpy
 from ..s2l_blender_addon.head import cameras, trust
 from ..s2l_blender_addon.head import scene as head_scene
 from ..s2l_core.errors import Speech2LipError
+from .base import BaseOperator
 
 
-class S2L_OT_check_view(bpy.types.Operator):
+class S2L_OT_check_view(BaseOperator, bpy.types.Operator):
     bl_idname = "s2l.check_view"
     bl_label = "Check View"
     bl_description = "Tell how far the scene's camera sees the head from outside of what the footage shows"
 
     @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        reason = "Select a head" if head_scene.find(context) is None else ""
-        if not reason and context.scene.camera is None:
-            reason = "The scene has no camera"
-        if reason:
-            cls.poll_message_set(reason)
-        return not reason
+    def disabled_reason(cls, context: bpy.types.Context) -> str:
+        if head_scene.find(context) is None:
+            return "Select a head"
+        return "" if context.scene.camera else "The scene has no camera"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         scene = context.scene

@@ -16,10 +16,10 @@ from ..s2l_blender_addon.preferences import settings
 from ..s2l_blender_addon.queue.outputs import unused_path
 from ..s2l_blender_addon.sequencer import strips
 from ..s2l_core.jobs import HeadJob, Media
-from .job_operator import JobOperator
+from .immediate_operator import ImmediateOperator
 
 
-class S2L_OT_create_head(JobOperator, bpy.types.Operator):
+class S2L_OT_create_head(ImmediateOperator, bpy.types.Operator):
     bl_idname = "s2l.create_head"
     bl_label = "Create Head"
     bl_description = "Add the head of the speaker in the movie strip to the scene, with its tracked pose and expression"

@@ -9,8 +9,9 @@ import bpy
 
 from ..s2l_blender_addon.compat import sequencer_scene
 from ..s2l_blender_addon.queue.dub_job import disabled_reason, dub_job
-from ..s2l_blender_addon.queue.entries import Existing, Target
+from ..s2l_blender_addon.queue.entries import Target
 from ..s2l_blender_addon.sequencer import results, strips
+from ..s2l_blender_addon.sequencer.results import Existing
 from ..s2l_core.errors import Speech2LipError
 from ..s2l_core.jobs import DubJob
 from .queue_operator import QueueOperator

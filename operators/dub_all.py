@@ -10,19 +10,18 @@ from ..s2l_blender_addon.queue.dub_job import speaker_path
 from ..s2l_blender_addon.queue.snapshots import dub_entry
 from ..s2l_blender_addon.sequencer import strips
 from ..s2l_core.errors import Speech2LipError
+from .base import BaseOperator
 
 
-class S2L_OT_dub_all(bpy.types.Operator):
+class S2L_OT_dub_all(BaseOperator, bpy.types.Operator):
     bl_idname = "s2l.dub_all"
     bl_label = "Dub All"
     bl_description = "Dub every movie strip that sound strips drive, one after the other"
 
     @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        pairs = strips.pairs(sequencer_scene(context))
-        if not pairs:
-            cls.poll_message_set("Let a sound strip name the movie strip that it drives")
-        return bool(pairs)
+    def disabled_reason(cls, context: bpy.types.Context) -> str:
+        has_pairs = bool(strips.pairs(sequencer_scene(context)))
+        return "" if has_pairs else "Let a sound strip name the movie strip that it drives"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         scene = sequencer_scene(context)

@@ -7,16 +7,15 @@ from typing import Any
 
 import bpy
 
-from ..s2l_blender_addon.engine import installation as engine
-from ..s2l_blender_addon.engine import running_job as jobs
+from ..s2l_blender_addon.engine import installation, running_job
 from ..s2l_blender_addon.preferences import settings
 from ..s2l_blender_addon.queue import job_queue
 from ..s2l_core.jobs import InfoJob
-from .job_operator import JobOperator
+from .immediate_operator import ImmediateOperator
 from .queue_entries import error_text
 
 
-class S2L_OT_check_engine(JobOperator, bpy.types.Operator):
+class S2L_OT_check_engine(ImmediateOperator, bpy.types.Operator):
     bl_idname = "s2l.check_engine"
     bl_label = "Check Engine"
     bl_description = "Start the engine with the worker Python, and show its versions and devices"
@@ -26,7 +25,7 @@ class S2L_OT_check_engine(JobOperator, bpy.types.Operator):
         return InfoJob(device=settings(context).device)
 
     def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
-        settings(context).engine_report = engine.report(result)
+        settings(context).engine_report = installation.report(result)
         return "The engine works."
 
 
@@ -46,9 +45,9 @@ def report_text(context: bpy.types.Context) -> str:
     """Everything that helps with a bug report."""
     parts = [f"Blender: {bpy.app.version_string}\nPlatform: {platform.platform()}"]
     parts.append(settings(context).engine_report or "The engine has not been checked.")
-    if outcome := jobs.outcome():
+    if outcome := running_job.outcome():
         parts.append(f"Last job: {outcome.text}\n{outcome.log}".strip())
-    if (setup := engine.setup()) and setup.error:
+    if (setup := installation.setup()) and setup.error:
         parts.append(f"Setup: {setup.error}\n" + "\n".join(setup.log))
     parts += filter(None, map(error_text, job_queue.entries()))
     return "\n\n".join(parts)

@@ -6,14 +6,14 @@ import sys
 
 import bpy
 
-from ..s2l_blender_addon.engine import installation as engine
-from ..s2l_blender_addon.engine import running_job as jobs
+from ..s2l_blender_addon.engine import installation, running_job
 from ..s2l_blender_addon.engine.setup import as_text, commands
 from ..s2l_blender_addon.preferences import engine_environment
 from ..s2l_core.errors import Speech2LipError
+from .base import BaseOperator
 
 
-class S2L_OT_set_up_engine(bpy.types.Operator):
+class S2L_OT_set_up_engine(BaseOperator, bpy.types.Operator):
     """Blocking when called by a script, beside other work when called by a button."""
 
     bl_idname = "s2l.set_up_engine"
@@ -22,28 +22,21 @@ class S2L_OT_set_up_engine(bpy.types.Operator):
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
-        if engine.is_being_set_up():
+        if installation.is_being_set_up():
             return "The engine is being set up"
-        if jobs.current():
+        if running_job.current():
             return "Wait for the running job, or cancel it"
         return "" if bpy.app.online_access else "Allow online access in the preferences, under System"
 
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        reason = cls.disabled_reason(context)
-        if reason:
-            cls.poll_message_set(reason)
-        return not reason
-
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        engine.start(context)
-        engine.watch()
+        installation.start(context)
+        installation.watch()
         return {"FINISHED"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        setup, shown = engine.start(context), ""
+        setup, shown = installation.start(context), ""
         try:
-            while not engine.advance(patience=0.5):
+            while not installation.advance(patience=0.5):
                 if setup.text != shown:
                     shown = setup.text
                     print(f"Speech2Lip: {shown}", file=sys.stderr, flush=True)
@@ -66,10 +59,10 @@ class S2L_OT_cancel_setup(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return engine.is_being_set_up()
+        return installation.is_being_set_up()
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        if setup := engine.setup():
+        if setup := installation.setup():
             setup.cancel()
         return {"FINISHED"}
 
@@ -81,7 +74,7 @@ class S2L_OT_copy_command(bpy.types.Operator):
     bl_options = {"REGISTER"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        context.window_manager.clipboard = as_text(commands(engine.base_python(context), engine_environment()))
+        context.window_manager.clipboard = as_text(commands(installation.base_python(context), engine_environment()))
         self.report({"INFO"}, "The commands are on the clipboard.")
         return {"FINISHED"}
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import bpy
 
+from ..s2l_blender_addon import progress
 from ..s2l_blender_addon.compat import sequencer_scene
-from ..s2l_blender_addon.engine import running_job as jobs
 from ..s2l_blender_addon.queue import dub_job
 from ..s2l_blender_addon.queue.snapshots import train_job
 from ..s2l_blender_addon.sequencer import strips
@@ -42,7 +42,7 @@ class EstimateOperator(QuickOperator):
         return EstimateJob(job)
 
     def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
-        text = f"{self._subject}: {jobs.estimate_in_words(result)}"
+        text = f"{self._subject}: {progress.describe_estimate(result)}"
         if scene := bpy.data.scenes.get(self._scene):
             getattr(scene.s2l, self.group).estimate = text
         return f"{text}."

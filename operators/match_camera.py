@@ -9,9 +9,10 @@ from bpy.props import BoolProperty
 from ..s2l_blender_addon.head import cameras
 from ..s2l_blender_addon.head import scene as head_scene
 from ..s2l_core.errors import Speech2LipError
+from .base import BaseOperator
 
 
-class S2L_OT_match_camera(bpy.types.Operator):
+class S2L_OT_match_camera(BaseOperator, bpy.types.Operator):
     bl_idname = "s2l.match_camera"
     bl_label = "Match Camera"
     bl_description = "Set the scene's camera so that the head lies exactly on its footage, or add one"
@@ -24,11 +25,8 @@ class S2L_OT_match_camera(bpy.types.Operator):
     )
 
     @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        if head_scene.find(context) is None:
-            cls.poll_message_set("Select a head")
-            return False
-        return True
+    def disabled_reason(cls, context: bpy.types.Context) -> str:
+        return "Select a head" if head_scene.find(context) is None else ""
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         scene, head = context.scene, head_scene.find(context)

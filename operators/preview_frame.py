@@ -7,7 +7,7 @@ from typing import Any
 import bpy
 
 from ..s2l_blender_addon.compat import sequencer_scene
-from ..s2l_blender_addon.pictures import frame as frame_preview
+from ..s2l_blender_addon.pictures import frame as frame_picture
 from ..s2l_blender_addon.queue.dub_job import disabled_reason, dub_job
 from ..s2l_blender_addon.sequencer import strips
 from ..s2l_core.jobs import PreviewJob
@@ -29,10 +29,10 @@ class S2L_OT_preview_frame(QuickOperator, bpy.types.Operator):
         scene = sequencer_scene(context)
         job, placement = dub_job(context, scene, strips.footage(scene), strips.voices(scene))
         self._frame = min(max(scene.frame_current, placement.first), placement.end - 1)
-        return PreviewJob(job, self._frame - placement.first, frame_preview.path())
+        return PreviewJob(job, self._frame - placement.first, frame_picture.path())
 
     def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
-        frame_preview.show(context)
+        frame_picture.show(context)
         if reason := result.get("reason"):
             return f"Frame {self._frame} keeps its own mouth: {reason}."
         return f"Frame {self._frame} as it would be dubbed."

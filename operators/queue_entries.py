@@ -11,6 +11,7 @@ import bpy
 
 from ..s2l_blender_addon.queue import job_queue
 from ..s2l_blender_addon.queue.entries import Entry, Status
+from .base import BaseOperator
 
 
 class EntryOperator:
@@ -121,17 +122,15 @@ class S2L_OT_copy_error(EntryOperator, bpy.types.Operator):
         self.report({"INFO"}, "The error is on the clipboard.")
 
 
-class S2L_OT_clear_finished(bpy.types.Operator):
+class S2L_OT_clear_finished(BaseOperator, bpy.types.Operator):
     bl_idname = "s2l.clear_finished"
     bl_label = "Clear Finished"
     bl_description = "Take all jobs that have ended out of the queue; files stay as they are"
 
     @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
+    def disabled_reason(cls, context: bpy.types.Context) -> str:
         has_ended = any(entry.has_ended for entry in job_queue.entries())
-        if not has_ended:
-            cls.poll_message_set("No job in the queue has ended")
-        return has_ended
+        return "" if has_ended else "No job in the queue has ended"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         job_queue.clear_finished()

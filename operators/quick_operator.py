@@ -1,62 +1,37 @@
-"""What operators share whose job takes seconds: it runs in the warm worker, and the user waits for its end."""
+"""Operators whose job takes seconds: it runs in the warm worker, and the user waits for its end."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import bpy
 
-from ..s2l_blender_addon.engine import running_job as jobs
-from ..s2l_blender_addon.engine import warm_worker as render_session
+from ..s2l_blender_addon import progress
+from ..s2l_blender_addon.engine import warm_worker
 from ..s2l_blender_addon.engine.worker_client import Request
 from ..s2l_blender_addon.preferences import find_worker_python
 from ..s2l_core.errors import Cancelled, Speech2LipError
-from ..s2l_core.jobs import Job
+from .base import JobOperator
 
 POLL_SECONDS = 0.05
 
 
-class QuickOperator:
-    """Mix-in that runs a job of seconds: blocking when called by a script, with its progress in the status bar when
-    called by a button, where Escape cancels it.
-
-    A subclass says why it cannot run now (``disabled_reason``), what to do (``gather``) and what to make of the result
-    (``finish``); between the two it keeps names and numbers only, since anything may vanish meanwhile.
+class QuickOperator(JobOperator):
+    """Mix-in for an operator whose job takes seconds: blocking when called by a script, with its progress in the status
+    bar when called by a button. Escape cancels it.
     """
 
-    report: Callable[[set[str], str], None]  # Blender's, as is the next
-    poll_message_set: ClassVar[Callable[[str], None]]
     _request: Request
     _timer: bpy.types.Timer | None = None
 
-    @classmethod
-    def disabled_reason(cls, context: bpy.types.Context) -> str:
-        """Why the operator cannot run now, as a sentence without its period; empty where it can."""
-        return ""
-
-    @abstractmethod
-    def gather(self, context: bpy.types.Context) -> Job:
-        """The job that the context asks for.
-
-        Raises:
-            Speech2LipError: Something about it is wrong.
-        """
-
     @abstractmethod
     def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
-        """Show the result, and tell the user about it in a sentence.
+        """Show the result, and describe it in a sentence for the user.
 
         Raises:
-            Speech2LipError: It cannot be shown.
+            Speech2LipError: The result cannot be shown.
         """
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        if reason := cls.disabled_reason(context):
-            cls.poll_message_set(reason)
-        return not reason
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         if not self._start(context):
@@ -78,21 +53,21 @@ class QuickOperator:
             self._request.cancel()
         if event.type != "TIMER":
             return {"PASS_THROUGH"}
-        context.workspace.status_text_set(f"{jobs.describe(self._request.progress)}   Esc: Cancel")
+        context.workspace.status_text_set(f"{progress.describe(self._request.progress)}   Esc: Cancel")
         if not self._request.poll():
             return {"PASS_THROUGH"}
         self._clean_up(context)
         return self._end(context)
 
     def cancel(self, context: bpy.types.Context) -> None:
-        """Blender ends the operator: another file is opened, the window closes, Blender quits."""
+        """Called when Blender ends the operator: another file is opened, the window is closed, Blender quits."""
         self._clean_up(context)
         self._request.cancel()
 
     def _start(self, context: bpy.types.Context) -> bool:
         try:
-            session = render_session.current(find_worker_python(context))
-            self._request = session.ask(self.gather(context))
+            worker = warm_worker.current(find_worker_python(context))
+            self._request = worker.ask(self.gather(context))
         except Speech2LipError as error:
             self.report({"ERROR"}, str(error))
             return False

@@ -14,6 +14,7 @@ from ..s2l_blender_addon.queue.outputs import unused_path
 from ..s2l_blender_addon.sequencer import results
 from ..s2l_core.errors import Speech2LipError
 from ..s2l_core.jobs import DubJob
+from .base import BaseOperator
 from .dub import DubOperator
 
 
@@ -38,18 +39,15 @@ class S2L_OT_redo(DubOperator, bpy.types.Operator):
         return dataclasses.replace(job, output_path=unused_path(folder, job.footage.path, stem, before.suffix))
 
 
-class S2L_OT_redo_with_changes(bpy.types.Operator):
+class S2L_OT_redo_with_changes(BaseOperator, bpy.types.Operator):
     bl_idname = "s2l.redo_with_changes"
     bl_label = "Redo With Changes"
     bl_description = "Copy the settings of the active strip into the panels above, to change some and dub again"
     bl_options = {"UNDO"}
 
     @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        reason = _disabled_reason(context)
-        if reason:
-            cls.poll_message_set(reason)
-        return not reason
+    def disabled_reason(cls, context: bpy.types.Context) -> str:
+        return _disabled_reason(context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         scene = sequencer_scene(context)

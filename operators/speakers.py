@@ -11,6 +11,7 @@ from ..s2l_blender_addon import speakers
 from ..s2l_blender_addon.compat import sequencer_scene
 from ..s2l_blender_addon.sequencer import strips
 from ..s2l_core.jobs import DescribeJob
+from .base import BaseOperator
 from .quick_operator import QuickOperator
 
 
@@ -36,30 +37,31 @@ class S2L_OT_add_speaker(QuickOperator, bpy.types.Operator):
         return f"Added {result['name']}."
 
 
-class S2L_OT_remove_speaker(bpy.types.Operator):
+class _ChosenSpeakerOperator(BaseOperator):
+    """Mix-in for an operator on the speaker that is selected in the list."""
+
+    @classmethod
+    def disabled_reason(cls, context: bpy.types.Context) -> str:
+        has_speaker = speakers.chosen(sequencer_scene(context)) is not None
+        return "" if has_speaker else "Add a speaker to the list first"
+
+
+class S2L_OT_remove_speaker(_ChosenSpeakerOperator, bpy.types.Operator):
     bl_idname = "s2l.remove_speaker"
     bl_label = "Remove Speaker"
     bl_description = "Take the chosen speaker out of the list; its file stays"
     bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return _poll_chosen(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         speakers.forget(sequencer_scene(context))
         return {"FINISHED"}
 
 
-class S2L_OT_use_speaker(bpy.types.Operator):
+class S2L_OT_use_speaker(_ChosenSpeakerOperator, bpy.types.Operator):
     bl_idname = "s2l.use_speaker"
     bl_label = "Use For Strip"
     bl_description = "Let the chosen speaker speak in the active movie strip, or in every strip where none is active"
     bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return _poll_chosen(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         scene = sequencer_scene(context)
@@ -70,10 +72,3 @@ class S2L_OT_use_speaker(bpy.types.Operator):
         owner.speaker_path = speaker.path
         self.report({"INFO"}, f"{speaker.name} speaks in {footage.name if footage else 'every strip'}.")
         return {"FINISHED"}
-
-
-def _poll_chosen(cls: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
-    if speakers.chosen(sequencer_scene(context)) is None:
-        cls.poll_message_set("Add a speaker to the list first")
-        return False
-    return True

@@ -6,7 +6,7 @@ import bpy
 
 from ..operators import S2L_OT_check_view, S2L_OT_create_head, S2L_OT_match_camera, S2L_OT_toggle_tracked_pose
 from ..s2l_blender_addon.compat import sequencer_scene
-from ..s2l_blender_addon.engine import warm_worker as render_session
+from ..s2l_blender_addon.head import rendering
 from ..s2l_blender_addon.head import scene as head_scene
 from ..s2l_blender_addon.sequencer import strips
 from .queue import QueuePanel
@@ -58,7 +58,7 @@ class S2L_PT_head(ViewPanel, bpy.types.Panel):
         layout.operator(S2L_OT_toggle_tracked_pose.bl_idname, depress=head_scene.is_muted(head))
         layout.operator(S2L_OT_match_camera.bl_idname)
         layout.operator(S2L_OT_check_view.bl_idname)
-        draw_lines(layout, head.s2l.warning or render_session.doubt(), context.region.width, icon="ERROR")
+        draw_lines(layout, head.s2l.warning or rendering.last_warning(), context.region.width, icon="ERROR")
 
 
 CLASSES = (S2L_PT_view_queue, S2L_PT_create_head, S2L_PT_head)

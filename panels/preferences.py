@@ -6,8 +6,8 @@ import bpy
 
 from ..operators import S2L_OT_check_engine, S2L_OT_copy_report
 from ..operators.engine_setup import S2L_OT_cancel_setup, S2L_OT_copy_command, S2L_OT_set_up_engine
-from ..s2l_blender_addon.engine import installation as engine
-from ..s2l_blender_addon.engine import running_job as jobs
+from ..s2l_blender_addon import progress
+from ..s2l_blender_addon.engine import installation, running_job
 from ..s2l_blender_addon.engine.setup import STEPS, EngineSetup
 from ..s2l_blender_addon.paths import EXTENSION
 from ..s2l_blender_addon.preferences import EngineSettings
@@ -20,20 +20,20 @@ class S2L_AP_preferences(EngineSettings, bpy.types.AddonPreferences):
     def draw(self, context: bpy.types.Context) -> None:
         layout, width = self.layout, context.region.width
         layout.use_property_split = True
-        if phrases := engine.missing(context):
+        if phrases := installation.missing(context):
             layout.label(text="What's Missing", icon="ERROR")
             for phrase in phrases:
                 draw_lines(layout, phrase, width, icon="DOT")
-        draw_setup(layout, engine.setup(), S2L_OT_set_up_engine.disabled_reason(context), width)
+        draw_setup(layout, installation.setup(), S2L_OT_set_up_engine.disabled_reason(context), width)
         layout.prop(self, "base_python", placeholder="Blender's own")
         layout.prop(self, "worker_python", placeholder="Found by itself")
         layout.prop(self, "device")
         row = layout.row()
         row.operator(S2L_OT_check_engine.bl_idname)
         row.operator(S2L_OT_copy_report.bl_idname)
-        outcome = jobs.outcome()
-        if client := jobs.current():
-            layout.label(text=jobs.describe(client.progress))
+        outcome = running_job.outcome()
+        if client := running_job.current():
+            layout.label(text=progress.describe(client.progress))
         elif outcome and outcome.failed and not self.engine_report:
             draw_lines(layout, outcome.text, width, icon="ERROR")
         draw_lines(layout, self.engine_report, width)

@@ -17,9 +17,10 @@ from ..operators.queue_entries import (
     S2L_OT_resume_entry,
     S2L_OT_retry_entry,
 )
-from ..s2l_blender_addon.engine import running_job as jobs
+from ..s2l_blender_addon import progress
+from ..s2l_blender_addon.engine import running_job
 from ..s2l_blender_addon.engine.worker_client import WorkerClient
-from ..s2l_blender_addon.pictures import training as preview
+from ..s2l_blender_addon.pictures import training as training_picture
 from ..s2l_blender_addon.queue import job_queue
 from ..s2l_blender_addon.queue.entries import Entry, Status
 from .sentences import draw_lines
@@ -54,7 +55,7 @@ class QueuePanel:
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return bool(job_queue.entries()) or jobs.current() is not None or jobs.outcome() is not None
+        return bool(job_queue.entries()) or running_job.current() is not None or running_job.outcome() is not None
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, width = self.layout, context.region.width
@@ -83,16 +84,16 @@ def _draw_entry(layout: bpy.types.UILayout, entry: Entry, width: int) -> None:
 
 
 def _draw_progress(layout: bpy.types.UILayout, client: WorkerClient) -> None:
-    layout.progress(factor=jobs.fraction(client.progress), text=jobs.describe(client.progress))
-    if note := jobs.note(client.progress):
+    layout.progress(factor=progress.fraction(client.progress), text=progress.describe(client.progress))
+    if note := progress.note(client.progress):
         layout.label(text=note)
-    if picture := preview.icon():
+    if picture := training_picture.icon():
         layout.template_icon(icon_value=picture.icon_id, scale=PREVIEW_SCALE)
 
 
 def _draw_immediate(layout: bpy.types.UILayout, width: int) -> None:
     """The job that was not added to the queue but started at once, or how it ended."""
-    client, outcome = jobs.current(), jobs.outcome()
+    client, outcome = running_job.current(), running_job.outcome()
     if client is not None and job_queue.running() is None:
         _draw_progress(layout, client)
         layout.operator(S2L_OT_cancel_job.bl_idname, icon="CANCEL")

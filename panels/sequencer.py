@@ -22,7 +22,7 @@ from ..operators import (
 from ..operators.audio_offset import describe
 from ..s2l_blender_addon.compat import sequencer_scene
 from ..s2l_blender_addon.pictures import faces
-from ..s2l_blender_addon.pictures import frame as frame_preview
+from ..s2l_blender_addon.pictures import frame as frame_picture
 from ..s2l_blender_addon.presets import SUBFOLDER
 from ..s2l_blender_addon.sequencer import strips
 from .queue import QueuePanel
@@ -147,7 +147,7 @@ class S2L_PT_dub(SequencerPanel, bpy.types.Panel):
         if dub.estimate:
             draw_lines(layout, dub.estimate, context.region.width)
         layout.operator(S2L_OT_preview_frame.bl_idname)
-        if picture := frame_preview.icon():
+        if picture := frame_picture.icon():
             layout.template_icon(icon_value=picture, scale=PICTURE_SCALE)
 
 

@@ -14,8 +14,10 @@ from pathlib import Path
 import bpy
 
 from ..s2l_core.errors import BadJob, Speech2LipError
+from ..s2l_core.events import Progress
 from ..s2l_core.jobs import refuse_without_consent
 from .compat import sequencer_scene
+from .progress import Milestones
 from .queue import job_queue, recovery
 from .queue.dub_job import speaker_path
 from .queue.entries import Entry, output_of
@@ -95,7 +97,7 @@ def _do_file(path: str, options: argparse.Namespace) -> int:
             statuses.append("done")
             continue
         begun = time.monotonic()
-        job_queue.run(entry, _Progress(options))
+        _run(entry, options)
         status = "untouched" if entry.status == "done" and entry.changed_nothing else entry.status
         _tell(options, name, movie, status, entry.outcome, time.monotonic() - begun, output_of(entry.job))
         statuses.append(status)
@@ -109,6 +111,16 @@ def _do_file(path: str, options: argparse.Namespace) -> int:
         scene.render.filepath = str(Path(options.render).absolute())
         bpy.ops.render.render(animation=True, scene=scene.name)
     return DONE if is_done else FAILED
+
+
+def _run(entry: Entry, options: argparse.Namespace) -> None:
+    """Do a job to its end; with ``--json`` its progress is printed."""
+
+    def announce(event: Progress) -> None:
+        print(json.dumps({"progress": entry.name, **vars(event)}), flush=True)
+
+    show = Milestones(announce)
+    job_queue.run(entry, lambda entry: show(entry.progress if options.json else None))
 
 
 def _wanted(scene: bpy.types.Scene, options: argparse.Namespace) -> list[str]:
@@ -148,22 +160,6 @@ def _why_nothing(options: argparse.Namespace) -> str:
     if options.verb == "dub":
         return "No sound strip names a strip that it drives."
     return "There is no movie or image strip."
-
-
-class _Progress:
-    """Tells progress whenever it reaches another tenth of a phase, where a program listens."""
-
-    def __init__(self, options: argparse.Namespace) -> None:
-        self._is_wanted, self._told = options.json, ""
-
-    def __call__(self, entry: Entry) -> None:
-        progress = entry.client.progress if entry.client else None
-        if not (self._is_wanted and progress):
-            return
-        step = f"{progress.phase} {int(10 * progress.done / max(progress.total, 1e-9))}"
-        if step != self._told:
-            print(json.dumps({"progress": entry.name, **vars(progress)}), flush=True)
-            self._told = step
 
 
 def _tell(

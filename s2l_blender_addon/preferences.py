@@ -14,8 +14,7 @@ from bpy.props import EnumProperty, StringProperty
 
 from ..s2l_core.errors import EngineIncomplete
 from ..s2l_core.jobs import Device
-from .engine.setup import python_in
-from .paths import EXTENSION, EXTENSION_FOLDER
+from .paths import EXTENSION, EXTENSION_FOLDER, python_in
 
 
 class EngineSettings:

@@ -6,11 +6,10 @@ import bpy
 
 from .. import operators, panels
 from . import batch, keymap, presets, properties, speakers, translations
-from .engine import installation as engine
-from .engine import running_job as jobs
+from .engine import installation, running_job
 from .head import render_engine
 from .pictures import thumbnails
-from .pictures import training as preview
+from .pictures import training as training_picture
 from .queue import job_queue, recovery
 
 CLASSES = (*properties.CLASSES, *operators.CLASSES, *panels.CLASSES, render_engine.S2L_RenderEngine)
@@ -20,7 +19,7 @@ def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     properties.register()
-    preview.register()
+    training_picture.register()
     thumbnails.register()
     speakers.register()
     panels.register()
@@ -36,8 +35,8 @@ def unregister() -> None:
     batch.unregister()
     recovery.unregister()
     job_queue.unregister()
-    engine.unregister()
-    jobs.abandon()
+    installation.unregister()
+    running_job.abandon()
     render_engine.unregister()
     translations.unregister()
     keymap.unregister()
@@ -45,7 +44,7 @@ def unregister() -> None:
     panels.unregister()
     speakers.unregister()
     thumbnails.unregister()
-    preview.unregister()
+    training_picture.unregister()
     properties.unregister()
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

@@ -15,7 +15,7 @@ from bpy.app.handlers import persistent
 from ..s2l_core import regular_files
 from ..s2l_core.errors import Speech2LipError
 from ..s2l_core.jobs import DescribeJob
-from .engine import warm_worker as render_session
+from .engine import warm_worker
 from .paths import EXTENSION
 from .pictures import thumbnails
 from .preferences import find_worker_python
@@ -58,8 +58,8 @@ def look_into(scene: bpy.types.Scene, path: str) -> None:
         return  # nobody looks, and no timer would run
     name = scene.name
     with contextlib.suppress(Speech2LipError):  # its entry tells less then
-        session = render_session.current(find_worker_python(bpy.context))
-        request = session.ask(DescribeJob(path, picture_path(path)))
+        worker = warm_worker.current(find_worker_python(bpy.context))
+        request = worker.ask(DescribeJob(path, picture_path(path)))
 
         def finish() -> float | None:
             if not request.poll():

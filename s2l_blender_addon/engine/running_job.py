@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any
 
-from ...s2l_core.events import Progress
 from ...s2l_core.jobs import Job
 from .worker_client import WorkerClient
 
@@ -64,43 +61,3 @@ def abandon() -> None:
     if _current is not None:
         _current.kill()
         conclude(True, "The job was stopped.")
-
-
-def describe(progress: Progress | None) -> str:
-    """Progress in a line, e.g. ``"Training 42 %, 3 min left"``."""
-    if progress is None:
-        return "Starting"
-    share = f"{_sentence_case(progress.phase)} {fraction(progress):.0%}".replace("%", " %")
-    return share if progress.eta_seconds is None else f"{share}, {duration(progress.eta_seconds)} left"
-
-
-def note(progress: Progress | None) -> str:
-    """How good the work is so far, e.g. ``"Held-out 29.3 dB"``; empty where that is not known."""
-    return _sentence_case(progress.note) if progress else ""
-
-
-def fraction(progress: Progress | None) -> float:
-    """The part of the phase that is done, from 0 to 1."""
-    return min(max(progress.done / progress.total, 0.0), 1.0) if progress and progress.total > 0 else 0.0
-
-
-def _sentence_case(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words, e.g. ``"3 min"``."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"
-
-
-def estimate_in_words(result: dict[str, Any]) -> str:
-    """What the engine's verb ``estimate`` has told, e.g. ``"about 6 min, 1.2 GB of memory, 40 MB on disk"``."""
-    memory, disk = (_size(float(result[f"{name}_bytes"])) for name in ("memory", "disk"))
-    return f"about {duration(result['seconds'])}, {memory} of memory, {disk} on disk"
-
-
-def _size(count: float) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{math.ceil(count / 1e6)} MB"

@@ -24,8 +24,8 @@ from typing import Any
 
 from ...s2l_core.errors import Cancelled, EngineIncomplete, Speech2LipError
 from ...s2l_core.jobs import InfoJob
-from ..paths import EXTENSION_FOLDER
-from ..queue import session
+from .. import session
+from ..paths import EXTENSION_FOLDER, python_in
 from . import child_process
 from .worker_client import WorkerClient
 
@@ -37,11 +37,6 @@ _MARK = "speech2lip-engine.txt"
 _MARK_TEXT = "Made by Set Up Engine of Speech2Lip, which may remove this folder."
 _SECTIONS = ("global", "install", ":env:")  # of pip's settings, those that hold for an installation, the last one first
 _DEFAULT_INDEX = "https://pypi.org"
-
-
-def python_in(environment: Path) -> Path:
-    """The Python of a virtual environment."""
-    return environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 def commands(base_python: str, environment: Path) -> list[list[str]]:

@@ -11,10 +11,10 @@ from bpy.app.handlers import persistent
 
 from ...s2l_core.errors import Cancelled, Speech2LipError
 from ...s2l_core.events import Progress
-from ..engine import running_job as jobs
-from ..engine import warm_worker as render_session
-from ..engine.warm_worker import Picture
+from .. import progress
+from ..engine import warm_worker
 from ..preferences import find_worker_python
+from . import rendering
 from .cameras import view_of
 from .render_job import find_heads, render_job
 from .render_preview import RenderPreview
@@ -75,9 +75,9 @@ class S2L_RenderEngine(bpy.types.RenderEngine):
             self.report({"ERROR"}, str(error))
             return
         self._fill_passes(depsgraph, picture)
-        self.update_stats("", stats(depsgraph.scene, picture.doubt))
-        if picture.doubt and not _run.warned:
-            self.report({"WARNING"}, f"{picture.doubt} in frame {depsgraph.scene.frame_current}")
+        self.update_stats("", stats(depsgraph.scene, picture.warning))
+        if picture.warning and not _run.warned:
+            self.report({"WARNING"}, f"{picture.warning} in frame {depsgraph.scene.frame_current}")
             _run.warned = True
 
     def view_update(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
@@ -100,7 +100,7 @@ class S2L_RenderEngine(bpy.types.RenderEngine):
         else:
             _run = Run(scene.name, scene.frame_current)
 
-    def _render_picture(self, depsgraph: bpy.types.Depsgraph) -> Picture:
+    def _render_picture(self, depsgraph: bpy.types.Depsgraph) -> rendering.Picture:
         scene = depsgraph.scene
         camera = (self.camera_override or scene.camera).evaluated_get(depsgraph)
         heads = find_heads(depsgraph)
@@ -109,15 +109,15 @@ class S2L_RenderEngine(bpy.types.RenderEngine):
                 {"WARNING"}, f"Of the {len(heads)} heads, {heads[0].object.name} is rendered, the first by name"
             )
         job = render_job(heads[0], scene, camera.matrix_world, view_of(scene, camera))
-        session = render_session.current(find_worker_python(bpy.context))
+        worker = warm_worker.current(find_worker_python(bpy.context))
 
-        def tell(progress: Progress) -> None:
-            self.update_progress(jobs.fraction(progress))
-            self.update_stats("", stats(scene, jobs.describe(progress)))
+        def report(event: Progress) -> None:
+            self.update_progress(progress.fraction(event))
+            self.update_stats("", stats(scene, progress.describe(event)))
 
-        return session.render(job, self.test_break, tell)
+        return rendering.render(worker, job, self.test_break, report)
 
-    def _fill_passes(self, depsgraph: bpy.types.Depsgraph, picture: Picture) -> None:
+    def _fill_passes(self, depsgraph: bpy.types.Depsgraph, picture: rendering.Picture) -> None:
         height, width = picture.mask.shape
         rows, columns = slice(0, height), slice(0, width)
         render = depsgraph.scene.render
@@ -140,19 +140,20 @@ def pixels(share: float, side: int) -> int:
 def stats(scene: bpy.types.Scene, text: str) -> str:
     """A text with the time that remains for the animation before it."""
     remaining = _run.remaining_seconds(scene)
-    parts = [f"Remaining {jobs.duration(remaining)}" if remaining is not None else "", text]
+    parts = [f"Remaining {progress.duration(remaining)}" if remaining is not None else "", text]
     return " | ".join(filter(None, parts))
 
 
 @persistent
-def _end_session(*_: object) -> None:
-    render_session.end()
+def _end_worker(*_: object) -> None:
+    rendering.forget()
+    warm_worker.end()
 
 
 def register() -> None:
-    bpy.app.handlers.load_pre.append(_end_session)
+    bpy.app.handlers.load_pre.append(_end_worker)
 
 
 def unregister() -> None:
-    bpy.app.handlers.load_pre.remove(_end_session)
-    render_session.end()
+    bpy.app.handlers.load_pre.remove(_end_worker)
+    warm_worker.end()

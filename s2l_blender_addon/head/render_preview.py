@@ -9,10 +9,11 @@ from mathutils import Matrix
 
 from ...s2l_core.errors import BadJob, Speech2LipError
 from ...s2l_core.jobs import CameraView, RenderJob
-from ..engine import running_job as jobs
-from ..engine import warm_worker as render_session
+from .. import progress
+from ..engine import warm_worker
 from ..engine.worker_client import Request
 from ..preferences import find_worker_python
+from . import rendering
 from .render_job import find_heads, render_job
 
 LONGEST_SIDE = 384
@@ -60,15 +61,15 @@ class RenderPreview:
             return
         if self._request.poll(PATIENCE_SECONDS):
             request, self._request = self._request, None
-            picture = render_session.read(request)
-            self._texture, self._line = _texture_of(picture), picture.doubt
+            picture = rendering.read(request)
+            self._texture, self._line = _texture_of(picture), picture.warning
         else:
-            self._line = jobs.describe(self._request.progress)
+            self._line = progress.describe(self._request.progress)
 
     def _ask(self, job: RenderJob) -> None:
         if self._request is None and job != self._asked and not bpy.app.is_job_running("RENDER"):
             self._asked = job  # once, even where it fails
-            self._request = render_session.current(find_worker_python(bpy.context)).start(job)
+            self._request = rendering.start(warm_worker.current(find_worker_python(bpy.context)), job)
 
 
 def view_of_region(context: bpy.types.Context) -> tuple[Matrix, CameraView]:
@@ -93,7 +94,7 @@ def view_of_region(context: bpy.types.Context) -> tuple[Matrix, CameraView]:
     return context.region_data.view_matrix.inverted(), view
 
 
-def _texture_of(picture: render_session.Picture) -> gpu.types.GPUTexture:
+def _texture_of(picture: rendering.Picture) -> gpu.types.GPUTexture:
     height, width = picture.mask.shape
     pixels = gpu.types.Buffer("FLOAT", picture.combined.size, picture.combined.ravel())
     return gpu.types.GPUTexture((width, height), format="RGBA16F", data=pixels)

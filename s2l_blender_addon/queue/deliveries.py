@@ -13,6 +13,7 @@ from ...s2l_core.errors import SceneNotOpen
 from ...s2l_core.jobs import CheckJob, DubJob, TrainJob
 from .. import speakers
 from ..sequencer import placing, results, strips
+from . import records
 from .entries import Entry, Target, output_of
 
 
@@ -36,7 +37,7 @@ def deliver(entry: Entry) -> str:
             text, step = _train(scene, job, result), "Train Speaker"
         case DubJob() if target.placement:
             strip = _insert(scene, job, target, target.placement)
-            results.label(strip, entry.job_text, result)
+            results.label(strip, entry.job_text, result, records.versions())
             strips.mark_untouched(strip, result.get("untouched", []))
             text, step = _dubbed(job, result, strip), "Dub Strip"
         case _:

@@ -10,13 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from ...s2l_core.events import Progress
 from ...s2l_core.jobs import SCHEMA_VERSION, DubJob, Job, TrainJob
 from ..engine.worker_client import Request, WorkerClient
+from ..sequencer.results import Existing
 from ..sequencer.strips import Placement
 
 # "ready": there is a result, but it is not in its file. "interrupted": Blender ended, or was left, before the job.
 Status = Literal["waiting", "running", "ready", "done", "failed", "cancelled", "interrupted"]
-Existing = Literal["KEEP", "REPLACE", "VERSION"]
 
 RECORD_SUFFIX = ".job.json"
 
@@ -94,6 +95,11 @@ class Entry:
     is_saved: bool = False
     client: WorkerClient | None = None
     estimating: Request | None = None
+
+    @property
+    def progress(self) -> Progress | None:
+        """The last progress of the running job; None if it does not run or has not reported any."""
+        return self.client.progress if self.client else None
 
     @cached_property
     def job_text(self) -> str:

@@ -16,13 +16,12 @@ import bpy
 
 from ...s2l_core.errors import Cancelled, CannotWrite, Speech2LipError
 from ...s2l_core.jobs import CheckJob, DubJob, EstimateJob, TrainJob
-from .. import compat, screen
-from ..engine import running_job as jobs
-from ..engine import warm_worker as render_session
+from .. import compat, progress, screen, session
+from ..engine import running_job, warm_worker
 from ..engine.worker_client import WorkerClient
-from ..pictures import training as preview
+from ..pictures import training as training_picture
 from ..preferences import find_worker_python
-from . import deliveries, record_search, records, session
+from . import deliveries, record_search, records
 from .entries import Entry, Failure, Status, output_of
 
 TICK_SECONDS = 0.1
@@ -104,7 +103,7 @@ def advance() -> None:
             _finish(entry, entry.client)
         else:
             _estimate()
-    elif jobs.current() is None and (entry := _next()):
+    elif running_job.current() is None and (entry := _next()):
         _start(entry)
     screen.redraw(bpy.context.window_manager)
 
@@ -202,17 +201,17 @@ def _estimate() -> None:
             continue
         if entry.estimating is None:
             with contextlib.suppress(Speech2LipError):  # it will be told when the entry starts
-                if warm := render_session.warm(find_worker_python(bpy.context)):
+                if warm := warm_worker.warm(find_worker_python(bpy.context)):
                     entry.estimating = warm.ask(EstimateJob(entry.job, measure=False))
             return
         if not entry.estimating.poll():
             return
         if entry.estimating.result is not None and not entry.estimate:
-            entry.estimate = f"Takes {jobs.estimate_in_words(entry.estimating.result)}"
+            entry.estimate = f"Takes {progress.describe_estimate(entry.estimating.result)}"
 
 
 def _start(entry: Entry) -> None:
-    preview.clear()
+    training_picture.clear()
     output = output_of(entry.job)
     if output and Path(output).exists():
         if entry.has_started:  # its worker ended after its Blender, and outputs are whole or absent
@@ -222,7 +221,7 @@ def _start(entry: Entry) -> None:
             _fail(entry, CannotWrite(f"There is another {output} by now.", "Remove the entry, and add the job again."))
         return
     try:
-        entry.client = jobs.start(find_worker_python(bpy.context), entry.job)
+        entry.client = running_job.start(find_worker_python(bpy.context), entry.job)
     except Speech2LipError as error:
         _fail(entry, error)
         return
@@ -237,13 +236,13 @@ def _has_ended(client: WorkerClient) -> bool:
     """
     has_ended = client.poll() and (client.result is None or client.is_over)
     if client.preview_path:
-        preview.show(client.preview_path)
+        training_picture.show(client.preview_path)
     return has_ended
 
 
 def _finish(entry: Entry, client: WorkerClient) -> None:
     entry.client = None
-    jobs.release()
+    running_job.release()
     match client.error:
         case None:
             entry.result = client.result or {}
@@ -282,8 +281,8 @@ def _conclude(entry: Entry, status: Status, outcome: str) -> None:
 
 def _kill(entry: Entry) -> None:
     """Leave a running job; its record lets it be resumed."""
-    jobs.abandon()
-    jobs.release()
+    running_job.abandon()
+    running_job.release()
     entry.client = None
     _conclude(entry, "interrupted", "The job was interrupted.")
 

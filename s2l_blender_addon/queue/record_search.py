@@ -15,7 +15,8 @@ from pathlib import Path
 
 from ...s2l_core import regular_files
 from ...s2l_core.errors import BadJob
-from . import records, session
+from .. import session
+from . import records
 from .entries import RECORD_SUFFIX, Entry
 
 _MOST_NAMES, _MOST_READ, _MOST_BYTES = 20_000, 500, 64 * 1024 * 1024  # of one search

@@ -21,9 +21,9 @@ import bpy
 from ...s2l_core import regular_files
 from ...s2l_core.errors import BadJob
 from ...s2l_core.jobs import CheckJob, DubJob, Job, TrainJob, from_document
+from .. import session
 from ..paths import EXTENSION_FOLDER
 from ..sequencer.strips import Placement
-from . import session
 from .entries import RECORD_SUFFIX, Entry, Failure, Status, Target, output_of
 
 VERSION = 1

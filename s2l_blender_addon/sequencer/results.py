@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import bpy
 
 from ...s2l_core.errors import BadJob
 from ...s2l_core.jobs import DubJob, from_json
-from ..queue.entries import Existing
-from ..queue.records import versions
 from . import stacking
 from .strips import Placement
+
+# What becomes of earlier results on the same frames.
+Existing = Literal["KEEP", "REPLACE", "VERSION"]
 
 JOB, RESULT, MADE = "s2l_job", "s2l_result", "s2l_made"  # custom properties, JSON each
 _FOOTAGE, _SOUND = "s2l_footage", "s2l_sound"
@@ -74,10 +75,17 @@ def _remove(strip: bpy.types.Strip, replacement: bpy.types.Strip) -> None:
         replacement.channel = channel
 
 
-def label(strip: bpy.types.Strip, job_text: str, result: dict[str, Any]) -> None:
-    """Let a strip tell what it was made of."""
+def label(strip: bpy.types.Strip, job_text: str, result: dict[str, Any], versions: dict[str, str]) -> None:
+    """Store in a strip what it was made from.
+
+    Args:
+        strip: The result strip.
+        job_text: Its job as JSON.
+        result: The figures that the engine returned.
+        versions: Versions of the programs that made it, by name.
+    """
     strip[JOB], strip[RESULT] = job_text, json.dumps(result)
-    strip[MADE] = json.dumps({"date": datetime.now().astimezone().isoformat(timespec="minutes"), **versions()})
+    strip[MADE] = json.dumps({"date": datetime.now().astimezone().isoformat(timespec="minutes"), **versions})
 
 
 def job_of(strip: bpy.types.Strip) -> DubJob:

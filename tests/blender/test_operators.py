@@ -272,7 +272,7 @@ class Window:
 @pytest.fixture
 def plain_check(module, scene, fake_worker):
     """Check Engine outside Blender's operator system, which runs no modal operators without a window."""
-    job_operator = module("operators.job_operator").JobOperator
+    job_operator = module("operators.immediate_operator").ImmediateOperator
     check = module("operators.engine").S2L_OT_check_engine
     parts = {name: vars(check)[name] for name in ("gather", "finish")}
     operator = type("PlainCheck", (job_operator,), parts)()
@@ -380,7 +380,7 @@ def test_interrupted_script_kills_its_job(module, scene, plain_check, fake_worke
     fake_worker("ignore")
     operator, context = plain_check
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(module("operators.job_operator").time, "sleep", interrupt)
+        patch.setattr(module("operators.immediate_operator").time, "sleep", interrupt)
         operator.execute(context)
     assert operator._client._process.wait(timeout=5) != 0
     assert module("s2l_blender_addon.engine.running_job").current() is None
@@ -389,4 +389,4 @@ def test_interrupted_script_kills_its_job(module, scene, plain_check, fake_worke
 def test_blocking_job_narrates_its_progress(scene, footage, fake_worker, capfd) -> None:
     fake_worker("answer_slowly")
     bpy.ops.s2l.check_footage()
-    assert "Speech2Lip: Checking 50 %, 1 min left" in capfd.readouterr().err
+    assert "Speech2Lip: Checking 50%, 1 min left" in capfd.readouterr().err

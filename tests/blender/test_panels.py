@@ -139,7 +139,7 @@ def test_running_job_is_shown_with_its_progress_and_a_way_out(module, draw, fake
     assert draw("S2L_PT_queue") == ["Starting", "Cancel"]
     while not client.progress:
         client.poll()
-    assert draw("S2L_PT_queue") == ["Waiting 25 %", "Cancel"]
+    assert draw("S2L_PT_queue") == ["Waiting 25%", "Cancel"]
 
 
 def test_training_is_shown_with_its_figure_and_its_picture(
@@ -153,10 +153,10 @@ def test_training_is_shown_with_its_figure_and_its_picture(
     while not client.progress:
         client.poll()
     assert client.preview_path == str(picture)
-    assert draw("S2L_PT_queue") == ["Training 25 %", "Held-out 29.3 dB", "Cancel"]
+    assert draw("S2L_PT_queue") == ["Training 25%", "Held-out 29.3 dB", "Cancel"]
     preview = module("s2l_blender_addon.pictures.training")
     preview.show(client.preview_path)
-    assert draw("S2L_PT_queue") == ["Training 25 %", "Held-out 29.3 dB", "a picture", "Cancel"]
+    assert draw("S2L_PT_queue") == ["Training 25%", "Held-out 29.3 dB", "a picture", "Cancel"]
     preview.clear()
 
 
@@ -181,7 +181,7 @@ def test_queue_has_a_row_for_each_job_with_what_can_be_done(
     second.estimate = "About 20 min"
     queue.until(lambda: first.client and first.client.progress)
     assert draw("S2L_PT_queue") == [
-        *("Train Ada", "Cancel", "Waiting 25 %"),
+        *("Train Ada", "Cancel", "Waiting 25%"),
         *("Train Grace", "Move Up", "Move Down", "Remove", "About 20 min"),
     ]
     bpy.ops.s2l.cancel_job()
@@ -302,7 +302,7 @@ def test_head_panel_shows_what_the_engine_doubts(module, draw, scene, monkeypatc
     head = bpy.data.objects.new("Head", None)
     head.s2l.is_head = True
     scene.collection.objects.link(head)
-    monkeypatch.setattr(module("s2l_blender_addon.engine.warm_worker"), "_doubt", "There is no face in the footage")
+    monkeypatch.setattr(module("s2l_blender_addon.head.rendering"), "_warning", "There is no face in the footage")
     assert draw("S2L_PT_head")[-1] == "There is no face in the footage"
 
 

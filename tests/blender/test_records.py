@@ -110,7 +110,7 @@ def test_discarding_forgets_what_was_interrupted(queue, left_behind) -> None:
 @pytest.fixture
 def other_blender(module):
     """Gives a record to another Blender, which lives until the function that this gives is called."""
-    source = module("s2l_blender_addon.queue.session").__file__
+    source = module("s2l_blender_addon.session").__file__
     program = f"import runpy; s = runpy.run_path({source!r}); print(s['token'](), flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", program], stdin=-1, stdout=-1, text=True) as other:
 
@@ -310,7 +310,7 @@ def test_a_search_ends_at_its_bounds_and_says_so(module, queue, left_behind, mon
 @pytest.fixture
 def new_session(module, monkeypatch, tmp_path):
     """The module of sessions, with folders of its own for states and for what is temporary."""
-    session = module("s2l_blender_addon.queue.session")
+    session = module("s2l_blender_addon.session")
     session.end()
     monkeypatch.setattr(session, "_states_folder", lambda: tmp_path / "states")
     monkeypatch.setattr(session.tempfile, "tempdir", str(tmp_path))

@@ -61,11 +61,13 @@ def break_off(stage, module, monkeypatch):
     """Renders as if the user pressed Escape at once."""
 
     def break_off() -> None:
-        session = module("s2l_blender_addon.engine.warm_worker").RenderSession
-        real_render = session.render
+        rendering = module("s2l_blender_addon.head.rendering")
+        real_render = rendering.render
         with monkeypatch.context() as patch:
             patch.setattr(
-                session, "render", lambda self, job, is_cancelled, tell: real_render(self, job, lambda: True, tell)
+                rendering,
+                "render",
+                lambda worker, job, is_cancelled, report: real_render(worker, job, lambda: True, report),
             )
             bpy.ops.render.render()
 
@@ -258,11 +260,11 @@ def warnings(capfd) -> list[str]:
 def test_break_stops_the_picture_and_keeps_the_process(break_off, render, fake_renderer, module, preferences) -> None:
     fake_renderer("wait_then_render")
     break_off()
-    session = module("s2l_blender_addon.engine.warm_worker")
-    process = session.current(preferences.worker_python)._process
+    warm_worker = module("s2l_blender_addon.engine.warm_worker")
+    process = warm_worker.current(preferences.worker_python)._process
     assert process.is_open
     assert np.allclose(render()["Depth"], 0.6)
-    assert session.current(preferences.worker_python)._process is process
+    assert warm_worker.current(preferences.worker_python)._process is process
 
 
 def test_break_is_heard_even_where_the_worker_is_deaf(break_off, render, fake_renderer, module, monkeypatch) -> None:
@@ -359,9 +361,9 @@ def test_another_file_ends_the_process_and_removes_its_folder(render, asked, mod
 
 
 def test_idle_process_ends_and_the_next_frame_starts_another(render, asked, module, monkeypatch, preferences) -> None:
-    session = module("s2l_blender_addon.engine.warm_worker")
-    monkeypatch.setattr(session, "IDLE_SECONDS", 0.05)
+    warm_worker = module("s2l_blender_addon.engine.warm_worker")
+    monkeypatch.setattr(warm_worker, "IDLE_SECONDS", 0.05)
     render()
-    assert session.current(preferences.worker_python)._process.wait(timeout=5) == 0
+    assert warm_worker.current(preferences.worker_python)._process.wait(timeout=5) == 0
     render()
     assert len({job["process"] for job in asked()}) == 2

@@ -87,16 +87,16 @@ def test_killed_job_is_cancelled_and_its_result_forgotten(module, start) -> None
     ("progress", "text"),
     [
         (None, "Starting"),
-        (("training", 1, 4, None), "Training 25 %"),
-        (("training", 1, 4, 12.4), "Training 25 %, 12 s left"),
-        (("training", 1, 4, 150.0), "Training 25 %, 2 min left"),
-        (("training", 9, 4, 3900.0), "Training 100 %, 1 h 05 min left"),
-        (("loading", 0, 0, None), "Loading 0 %"),
+        (("training", 1, 4, None), "Training 25%"),
+        (("training", 1, 4, 12.4), "Training 25%, 12 s left"),
+        (("training", 1, 4, 150.0), "Training 25%, 2 min left"),
+        (("training", 9, 4, 3900.0), "Training 100%, 1 h 05 min left"),
+        (("loading", 0, 0, None), "Loading 0%"),
     ],
 )
 def test_progress_reads_as_a_line(module, progress, text) -> None:
     event = progress and module("s2l_core.events").Progress(*progress)
-    assert module("s2l_blender_addon.engine.running_job").describe(event) == text
+    assert module("s2l_blender_addon.progress").describe(event) == text
 
 
 @pytest.mark.parametrize(

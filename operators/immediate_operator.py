@@ -1,78 +1,59 @@
-"""What all operators that run a job share."""
+"""Operators whose job starts at once, in a worker process of its own."""
 
 from __future__ import annotations
 
-import sys
 import time
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import bpy
 
-from ..s2l_blender_addon import compat, screen
-from ..s2l_blender_addon.engine import running_job as jobs
+from ..s2l_blender_addon import compat, progress, screen
+from ..s2l_blender_addon.engine import running_job
 from ..s2l_blender_addon.engine.worker_client import WorkerClient
-from ..s2l_blender_addon.pictures import training as preview
+from ..s2l_blender_addon.pictures import training as training_picture
 from ..s2l_blender_addon.preferences import find_worker_python
 from ..s2l_core.errors import Cancelled, Speech2LipError
-from ..s2l_core.jobs import Job
+from .base import JobOperator
 
 POLL_SECONDS = 0.1
 
 
-class JobOperator:
-    """Mix-in that runs a job: blocking when called by a script, modal when called by a button.
+class ImmediateOperator(JobOperator):
+    """Mix-in for an operator that starts its job at once: blocking when called by a script, modal when called by a
+    button.
 
-    A subclass says why it cannot run now (``disabled_reason``), what to do (``gather``) and what to make of the result
-    (``finish``). While the job runs Blender stays usable and anything may vanish, so a subclass keeps names and
-    numbers from ``gather`` to ``finish``, never references. It is not in Blender's "Repeat Last" (no ``REGISTER``),
-    which would run it blocking.
+    It is not in Blender's "Repeat Last" (no ``REGISTER``), which would run it blocking.
     """
 
-    report: Callable[[set[str], str], None]  # Blender's, as is the next
-    poll_message_set: ClassVar[Callable[[str], None]]
     _client: WorkerClient
     _timer: bpy.types.Timer | None = None
 
-    @classmethod
-    def disabled_reason(cls, context: bpy.types.Context) -> str:
-        """Why the operator cannot run now, as a sentence without its period; empty where it can."""
-        return ""
-
-    @abstractmethod
-    def gather(self, context: bpy.types.Context) -> Job:
-        """The job that the context asks for.
-
-        Raises:
-            Speech2LipError: Something about it is wrong.
-        """
-
     @abstractmethod
     def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
-        """Put the result into the file, and tell the user about it in a sentence.
+        """Put the result into the file, and describe it in a sentence for the user.
 
         Raises:
-            Speech2LipError: There is no place for it.
+            Speech2LipError: The result cannot be put into the file.
         """
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        reason = "Wait for the running job, or cancel it" if jobs.current() else cls.disabled_reason(context)
-        if reason:
-            cls.poll_message_set(reason)
-        return not reason
+        if running_job.current():
+            cls.poll_message_set("Wait for the running job, or cancel it")
+            return False
+        return super().poll(context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         if not self._start(context):
             return {"CANCELLED"}
-        shown = ""
+        show = progress.Milestones(progress.print_line)
         try:
             while not self._client.poll():
-                shown = _narrate(self._client, shown)
+                show(self._client.progress)
                 time.sleep(POLL_SECONDS)
         except BaseException:  # such as an interrupt from the terminal
-            jobs.abandon()
+            running_job.abandon()
             raise
         return self._end(context)
 
@@ -88,27 +69,27 @@ class JobOperator:
         if event.type != "TIMER":
             return {"PASS_THROUGH"}
         screen.redraw(context.window_manager)
-        if jobs.current() is not self._client:
+        if running_job.current() is not self._client:
             self._remove_timer(context)
             return {"CANCELLED"}
         has_ended = self._client.poll()
         if self._client.preview_path:
-            preview.show(self._client.preview_path)
+            training_picture.show(self._client.preview_path)
         if not has_ended or compat.is_sequencer_busy():
             return {"PASS_THROUGH"}
         self._remove_timer(context)
         return self._end(context)
 
     def cancel(self, context: bpy.types.Context) -> None:
-        """Blender ends the operator: another file is opened, the window closes, Blender quits."""
+        """Called when Blender ends the operator: another file is opened, the window is closed, Blender quits."""
         self._remove_timer(context)
-        if jobs.current() is self._client:
-            jobs.abandon()
+        if running_job.current() is self._client:
+            running_job.abandon()
 
     def _start(self, context: bpy.types.Context) -> bool:
-        preview.clear()
+        training_picture.clear()
         try:
-            self._client = jobs.start(find_worker_python(context), self.gather(context))
+            self._client = running_job.start(find_worker_python(context), self.gather(context))
         except Speech2LipError as error:
             self._conclude("ERROR", str(error))
             return False
@@ -124,7 +105,7 @@ class JobOperator:
         except Speech2LipError as error:
             self._conclude("ERROR", str(error))
         except BaseException:
-            jobs.conclude(True, "The result could not be used.")
+            running_job.conclude(True, "The result could not be used.")
             raise
         else:
             self._conclude("INFO", text)
@@ -132,19 +113,10 @@ class JobOperator:
         return {"CANCELLED"}
 
     def _conclude(self, level: str, text: str) -> None:
-        jobs.conclude(level != "INFO", text)
+        running_job.conclude(level != "INFO", text)
         self.report({level}, text)
 
     def _remove_timer(self, context: bpy.types.Context) -> None:
         if self._timer is not None:
             context.window_manager.event_timer_remove(self._timer)
             self._timer = None
-
-
-def _narrate(client: WorkerClient, shown: str) -> str:
-    """Print progress to the terminal when it reaches another tenth of a phase; returns what is shown now."""
-    progress = client.progress
-    step = f"{progress.phase} {int(10 * jobs.fraction(progress))}" if progress else ""
-    if step != shown:
-        print(f"Speech2Lip: {jobs.describe(progress)}", file=sys.stderr, flush=True)
-    return step
