@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..canonical.view import CanonicalFace
-from ..model.look import evenly, principal_axes
+from ..model.look import principal_axes
 from ..speech.features import HOP_SECONDS
+from ..subsampling import evenly_spaced
 
 _COMPONENTS = 64
 _MOST_FRAMES = 800
@@ -30,7 +31,7 @@ class Baselines:
 
     def __init__(self, face: CanonicalFace, lips: Tensor, times: NDArray[np.float64], mel: NDArray[np.float32]) -> None:
         self._lips = lips
-        some = lips[torch.from_numpy(evenly(len(lips), _MOST_FRAMES))].flatten(1).float() / 255
+        some = lips[torch.from_numpy(evenly_spaced(len(lips), _MOST_FRAMES))].flatten(1).float() / 255
         self._mean = some.mean(dim=0)
         self._axes, _ = principal_axes(some - self._mean, _COMPONENTS)
         codes = torch.cat([(part.flatten(1).float() / 255 - self._mean) @ self._axes for part in lips.split(256)])

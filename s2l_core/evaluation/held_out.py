@@ -18,9 +18,9 @@ from ..footage import Footage, prepare
 from ..jobs import Media, TrainJob
 from ..media.audio import SPEECH_RATE
 from ..media.mix import Context, read_context, read_voice
-from ..model.look import evenly
 from ..model.perception import Lpips, load_lpips
 from ..model.speaker import SpeakerModel
+from ..subsampling import evenly_spaced
 from .drivers import Driver, canonical_lips, dub_driver, painted
 from .evaluator import Evaluator
 
@@ -130,7 +130,7 @@ def mean_lips(face: CanonicalFace, footage: Footage, span: tuple[float, float]) 
     from the start of the medium.
     """
     usable = np.flatnonzero(footage.track.found & (footage.times >= span[0]) & (footage.times < span[1]))
-    lips = canonical_lips(face, footage, usable[evenly(len(usable), _MEAN_FRAMES)])
+    lips = canonical_lips(face, footage, usable[evenly_spaced(len(usable), _MEAN_FRAMES)])
     return lips.float().mean(dim=0) / 255
 
 

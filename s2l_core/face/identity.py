@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..subsampling import evenly_spaced
 from .head_shape import average_shape
 from .layout import LandmarkLayout
 from .recognition import DESCRIPTOR_SIZE
@@ -44,7 +45,7 @@ def measure_breadth(points: Array, layout: LandmarkLayout) -> float:
     """
     if not points[..., 2].any():
         return float("nan")
-    chosen = points[np.linspace(0, len(points) - 1, min(_MOST_FRAMES, len(points))).round().astype(int)]
+    chosen = points[evenly_spaced(len(points), _MOST_FRAMES)]
     breadth, height, _ = np.square(average_shape(np.asarray(chosen, np.float64), layout)[layout.rigid]).mean(axis=0)
     return float(np.log(breadth / height) / 2)
 

@@ -13,6 +13,7 @@ from scipy.ndimage import maximum_filter, median_filter
 from ..errors import NoFace
 from ..events import Report
 from ..geometry.camera import Intrinsics, head_angles, make_pose, project
+from ..subsampling import farthest_points
 from .adjustment import Scene, adjust, linearise, measure_noise, weak_perspective_poses
 from .head_shape import average_shape, complete_shape, in_head_axes
 from .layout import LandmarkLayout
@@ -214,24 +215,20 @@ def _usual_camera(width: int, height: int) -> Intrinsics:
 
 
 def _evenly(count: int) -> NDArray[np.int64]:
+    """As :func:`s2l_core.subsampling.evenly_spaced`, but rounded down: other frames would change every head's track."""
     return np.unique(np.linspace(0, count - 1, _KEYFRAMES).astype(np.int64))
 
 
 def _spread(shape: Array, points: Array, intrinsics: Intrinsics) -> NDArray[np.int64]:
-    """Frames in which the head is turned as differently as can be: each is the farthest from those before it.
+    """Frames in which the head is turned as differently as possible, ascending.
 
-    The tenth of frames that fits a rigid head worst is left out, for a wrong detection is far from everything.
+    The tenth of the frames that fits a rigid head worst is left out, since a wrong detection is far from everything.
     """
     parameters = weak_perspective_poses(shape, points, intrinsics)
     misfit = np.square(linearise(shape, parameters, points, intrinsics).residual).mean(axis=(1, 2))
     candidates = np.flatnonzero(misfit <= np.quantile(misfit, 0.9))
     angles = head_angles(make_pose(parameters[candidates, :3], parameters[candidates, 3:]))
-    chosen = [int(np.linalg.norm(angles - np.median(angles, axis=0), axis=1).argmin())]
-    distance = np.full(len(candidates), np.inf)
-    while len(chosen) < min(_KEYFRAMES, len(candidates)):
-        distance = np.minimum(distance, np.linalg.norm(angles - angles[chosen[-1]], axis=1))
-        chosen.append(int(distance.argmax()))
-    return candidates[np.sort(chosen)]
+    return candidates[np.sort(farthest_points(angles, _KEYFRAMES))]
 
 
 def _adjust(

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from .. import regular_files
 from ..errors import FileMissing, NotAVideo
+from . import srgb
 from .container import MOST_PIXELS
 
 SUFFIXES = frozenset([".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".dpx", ".webp", ".bmp", ".jp2", ".j2c"])
@@ -152,7 +153,7 @@ def _from_linear(channels: NDArray[Any]) -> VideoFrame:
         alpha = channels[..., 3:].clip(0.0, 1.0)
         colour = np.divide(colour, alpha, out=colour.copy(), where=alpha > 0.0)
     colour = np.ascontiguousarray(colour.clip(0.0, 1.0))
-    colour = np.where(colour <= 0.0031308, 12.92 * colour, 1.055 * cv2.pow(colour, 1 / 2.4) - 0.055)
+    colour = srgb.from_linear(colour)
     coded = colour if channels.shape[2] == 3 else np.concatenate([colour, alpha], axis=-1)
     return _from_channels((_DEEP * coded + 0.5).astype(np.uint16))
 

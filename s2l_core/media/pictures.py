@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..errors import CannotWrite
 from ..files import write_whole
 from ..jobs import Encoding
+from . import srgb
 from .encodings import encoder_options, pixel_format
 from .raster import Picture, Raster, to_frame
 
@@ -78,8 +79,7 @@ def _encode(frame: VideoFrame, encoding: Encoding, raster: Raster) -> bytes:
 def _linear(picture: Picture) -> NDArray[np.float32]:
     """SRGB code values as scene-linear float32, multiplied by alpha where there is one."""
     values = picture.astype(np.float32) / np.float32(np.iinfo(picture.dtype).max)
-    colour = values[..., :3]
-    colour = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+    colour = np.asarray(srgb.to_linear(values[..., :3]), np.float32)
     if picture.shape[2] == 3:
         return colour
     alpha = values[..., 3:]

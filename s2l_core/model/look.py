@@ -20,6 +20,7 @@ from ..canonical.regions import Observation
 from ..canonical.view import CanonicalFace, outside_lips
 from ..geometry.mapping import pixel_grid
 from ..speech.features import HOP_SECONDS
+from ..subsampling import evenly_spaced
 
 _SURROUNDINGS_SIZE, _BORDER_SIZE, _SHAPE_SIZE, _SQUARES = 48, 24, 8, 3
 _BORDER_SHARE = 0.1
@@ -161,7 +162,7 @@ class Components(nn.Module):
 
     def fit(self, values: NDArray[np.float32]) -> None:
         """Take mean and axes from (N, length)."""
-        sample = torch.from_numpy(values[evenly(len(values), _MOST_FRAMES)])
+        sample = torch.from_numpy(values[evenly_spaced(len(values), _MOST_FRAMES)])
         self.mean.copy_(sample.mean(dim=0))
         axes, deviations = principal_axes(sample - self.mean, self.axes.shape[1])
         self.axes.copy_(axes / deviations[0].clamp(min=1e-6))
@@ -198,11 +199,6 @@ def speech_context(mel: NDArray[np.float32], times: NDArray[np.float64]) -> NDAr
     offsets = np.arange(-reach, reach + 1) * _SPEECH_STEP_SECONDS
     rows = np.round((times[:, None] + offsets) / HOP_SECONDS).astype(int).clip(0, len(mel) - 1)
     return ((mel - mel.mean(axis=0)) / mel.std())[rows].reshape(len(times), -1)
-
-
-def evenly(count: int, most: int) -> NDArray[np.int64]:
-    """At most ``most`` of the indices 0..count-1, evenly spaced."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
 
 
 def _choose_penalty(inputs: Tensor, targets: Tensor, on_step: Callable[[], None]) -> float:

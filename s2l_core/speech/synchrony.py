@@ -10,6 +10,7 @@ from scipy.signal import butter, sosfiltfilt
 
 from ..errors import SoundOfAnother
 from ..media.audio import SPEECH_RATE
+from ..subsampling import evenly_spaced
 from .features import HOP_SECONDS, log_mel, normalise_loudness
 
 _RATE = 100
@@ -107,7 +108,7 @@ def is_foreign(times: np.ndarray, openings: np.ndarray, speech: np.ndarray) -> b
     bands = gaussian_filter1d(mel.reshape(len(mel), _BANDS, -1).mean(axis=2), _SMOOTHING_ROWS, axis=0)
     bands = (bands - bands.mean(axis=0)) / max(float(bands.std()), 1e-6)
     chosen = np.flatnonzero(seen)
-    chosen = chosen[np.linspace(0, len(chosen) - 1, min(_MOST_FRAMES, len(chosen))).round().astype(int)]
+    chosen = chosen[evenly_spaced(len(chosen), _MOST_FRAMES)]
     rows = np.round(times[chosen] / HOP_SECONDS).astype(int)
     return all(_told(bands, rows + shift, openings[chosen]) < _TOLD for shift in _OFFSET_ROWS)
 

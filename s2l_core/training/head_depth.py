@@ -15,6 +15,7 @@ from ..events import Report
 from ..footage import Footage
 from ..geometry.camera import head_angles
 from ..model.depth import fit_depth, measure_confidence
+from ..subsampling import farthest_points
 from .checkpoint import resumable_steps
 
 _FRAMES = 48
@@ -69,13 +70,8 @@ def _learn(
 
 
 def spread_frames(footage: Footage, usable: NDArray[np.bool_], count: int) -> list[int]:
-    """Frames with head poses as different as can be: each is the farthest from those before it."""
+    """At most ``count`` usable frames whose head poses are as different as possible."""
     candidates = np.flatnonzero(usable & footage.track.found)
     poses = footage.track.poses[candidates]
     features = np.concatenate([head_angles(poses), poses[:, :3, 3] * _DEGREES_PER_MILLIMETRE], axis=1)
-    chosen = [int(np.linalg.norm(features - np.median(features, axis=0), axis=1).argmin())]
-    distance = np.full(len(candidates), np.inf)
-    while len(chosen) < min(count, len(candidates)):
-        distance = np.minimum(distance, np.linalg.norm(features - features[chosen[-1]], axis=1))
-        chosen.append(int(distance.argmax()))
-    return [int(index) for index in candidates[chosen]]
+    return [int(index) for index in candidates[farthest_points(features, count)]]

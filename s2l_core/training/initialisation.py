@@ -12,8 +12,9 @@ from ..cache import NO_CACHE, Cache, Tensors
 from ..canonical.view import CanonicalFace
 from ..events import Report, checkpoint
 from ..model.lip.base import SPOKEN_SIZE
-from ..model.look import FIT_STEPS, evenly, principal_axes, speech_context
+from ..model.look import FIT_STEPS, principal_axes, speech_context
 from ..model.speaker import SpeakerModel
+from ..subsampling import evenly_spaced
 from .clip import Clip
 
 _MOST_BASIS_FRAMES = 800
@@ -55,7 +56,7 @@ def find_principal_lips(clip: Clip, cache: Cache = NO_CACHE) -> PrincipalLips:
 
 
 def _principal_lips(clip: Clip) -> PrincipalLips:
-    some = clip.lips[torch.from_numpy(evenly(len(clip.lips), _MOST_BASIS_FRAMES))].flatten(1).float() / 255
+    some = clip.lips[torch.from_numpy(evenly_spaced(len(clip.lips), _MOST_BASIS_FRAMES))].flatten(1).float() / 255
     mean = some.mean(dim=0)
     axes, deviations = principal_axes(some - mean, SPOKEN_SIZE)
     scale = deviations[0]

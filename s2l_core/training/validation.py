@@ -15,9 +15,9 @@ from ..errors import Speech2LipError
 from ..evaluation.metrics import psnr
 from ..events import Report
 from ..files import write_whole
-from ..model.look import evenly
 from ..model.speaker import SpeakerModel
 from ..speech.encoder import codes_at
+from ..subsampling import evenly_spaced
 from .clip import Clip
 
 _FRAMES = 16
@@ -39,7 +39,7 @@ class Validation:
         self._clip = clip
         self._picture_path = picture_path
         self._report = report
-        self._chosen = evenly(len(clip.times), _FRAMES)
+        self._chosen = evenly_spaced(len(clip.times), _FRAMES)
         self._shown = int(self._chosen[clip.openings[self._chosen].argmax()])
         device = clip.lips.device
         self._heard = torch.from_numpy(clip.features).to(device)

@@ -21,6 +21,7 @@ from ..media.audio import SpeechLevel, measure_level, read_sample_rate, read_spe
 from ..media.mix import tell_tracks
 from ..media.video import probe, read_frames
 from ..speech.synchrony import JUDGED_SECONDS, Offset, find_offset, is_foreign
+from ..subsampling import evenly_spaced
 
 Verdict = Literal["good", "usable", "poor"]
 
@@ -203,7 +204,7 @@ def _judge_offset(offset: Offset | None, footage: Footage, speech: NDArray[np.fl
 def _median_blur(footage: Footage, report: Report) -> float | None:
     """Median over frames spread evenly over those with a face."""
     found = np.flatnonzero(footage.track.found)
-    chosen = found[np.linspace(0, len(found) - 1, min(_PICTURES_LOOKED_AT, len(found))).round().astype(int)]
+    chosen = found[evenly_spaced(len(found), _PICTURES_LOOKED_AT)]
     blurs = []
     for count, index in enumerate(chosen):
         report.progress("Look at pictures", count, len(chosen))

@@ -17,6 +17,7 @@ from ..files import reserved, write_whole
 from ..footage import prepare
 from ..jobs import HeatmapJob
 from ..media.sequence import files_of
+from ..subsampling import evenly_spaced
 
 Picture = NDArray[np.uint8]
 
@@ -56,7 +57,7 @@ def _heatmap(job: HeatmapJob, report: Report) -> dict[str, Any]:
     face = choose_canonical(footage, found)
     view = face.head.view
     seen = np.flatnonzero(found)
-    chosen = seen[np.unique(np.linspace(0, len(seen) - 1, _FRAMES).round().astype(int))].tolist()
+    chosen = seen[evenly_spaced(len(seen), _FRAMES)].tolist()
     pictures = read_pictures(footage, [canonical_frame(footage, found), *chosen], view.intrinsics, report)
     poses = torch.tensor(footage.track.poses[chosen], dtype=torch.float32)
     motion = measure_motion(pictures[0], pictures[1:], view, poses)

@@ -19,6 +19,7 @@ from ..geometry.axes import MILLIMETRES
 from ..geometry.camera import Array, Intrinsics, invert_pose
 from ..geometry.splatting import in_bands
 from ..jobs import PoseJob, RenderJob
+from ..media import srgb
 from ..media.audio import open_audio
 from ..media.frames import FrameReader
 from ..media.sequence import files_of
@@ -161,8 +162,7 @@ def to_layers(view: View) -> NDArray[np.float32]:
     layers = np.empty((6, height, width), np.float32)
     for rows in in_bands(height, width):
         coded, alpha, depth = view.colours[rows], view.alpha[rows], view.depth[rows]
-        linear = np.where(coded <= 0.04045, coded / 12.92, ((np.maximum(coded, 0.0) + 0.055) / 1.055) ** 2.4)  # sRGB
-        layers[:3, rows] = np.moveaxis(linear * alpha[..., None], -1, 0)
+        layers[:3, rows] = np.moveaxis(srgb.to_linear(coded) * alpha[..., None], -1, 0)
         layers[3, rows], layers[5, rows] = alpha, view.mask[rows]
         layers[4, rows] = np.where(depth > 0, depth / MILLIMETRES, NOTHING)
     return layers

@@ -16,6 +16,7 @@ from ..footage import Footage
 from ..geometry.camera import Array, Intrinsics, project, unproject
 from ..geometry.mapping import pixel_grid
 from ..geometry.splatting import in_bands
+from ..subsampling import evenly_spaced
 
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -66,7 +67,7 @@ def make_plate(footage: Footage, head: CanonicalHead, report: Report | None = No
     report = report or Report()
     camera, found = footage.track.intrinsics, np.flatnonzero(footage.track.found)
     count = int(np.clip(_MEMORY // (3 * camera.width * camera.height), _LEAST_SEEN, _FRAMES))
-    chosen = found[np.unique(np.linspace(0, len(found) - 1, count).round().astype(int))]
+    chosen = found[evenly_spaced(len(found), count)]
     outlines = _silhouettes(head, footage.track.poses[chosen], camera)
     pictures = _read(footage, chosen, report)
     size = (camera.width, camera.height)

@@ -16,6 +16,7 @@ from ..footage import Footage
 from ..geometry.camera import Intrinsics
 from ..geometry.mapping import sample
 from ..geometry.splatting import facing, render_surface
+from ..subsampling import evenly_spaced
 from .surface import HeadSurface
 
 _FRAMES = 32
@@ -57,7 +58,7 @@ def gather_texture(
     longest = max(track.intrinsics.width, track.intrinsics.height)
     camera = track.intrinsics.scaled(min(1.0, _LONGEST_SIDE / longest))
     found = np.flatnonzero(track.found if usable is None else track.found & usable)
-    chosen = found[np.unique(np.linspace(0, len(found) - 1, _FRAMES).round().astype(int))]
+    chosen = found[evenly_spaced(len(found), _FRAMES)]
     rows = AppendLog(cache, "pictures for colours")
     pictures = read_pictures(footage, [int(index) for index in chosen], camera, report or Report(), rows)
     poses = torch.tensor(track.poses[chosen], dtype=torch.float32, device=surface.front.device)

@@ -16,7 +16,7 @@ LIBRARY = ROOT / "s2l_core"
 # The parts of the library from the bottom up: a part imports its own row and those above it, never those below.
 ROWS = [
     {"errors", "events", "jobs", "json_text", "locks", "regular_files", "standard_streams", "version"},
-    {"device", "estimates", "files", "tensor_file"},
+    {"device", "estimates", "files", "subsampling", "tensor_file"},
     {"cache", "fingerprints"},
     {"media", "geometry"},
     {"face", "speech"},
