@@ -20,7 +20,9 @@ from rich.console import Console
 from rich.table import Table
 
 from s2l_core.errors import LandmarksUnavailable, Speech2LipError
-from s2l_core.face.landmarks import LandmarkDetector, LandmarkLayout, mouth_opening, open_detector
+from s2l_core.face.detector import LandmarkDetector
+from s2l_core.face.landmarks import open_detector
+from s2l_core.face.layout import LandmarkLayout, mouth_opening
 from s2l_core.files import write_whole
 from s2l_core.jobs import Media
 from s2l_core.media.video import read_frames

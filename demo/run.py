@@ -21,7 +21,8 @@ import numpy as np
 from demo.in_blender import dub_in_blender
 from demo.sheet import Box, Moment, choose_moments, draw_sheet
 from s2l_core.errors import Speech2LipError
-from s2l_core.face.landmarks import mouth_opening, open_detector
+from s2l_core.face.landmarks import open_detector
+from s2l_core.face.layout import mouth_opening
 from s2l_core.files import reserved
 from s2l_core.jobs import Media
 from s2l_core.media.audio import SPEECH_RATE, read_audio, read_speech

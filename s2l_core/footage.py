@@ -88,6 +88,30 @@ class Footage:
         """Which of the frames Blender shows at each moment (...) of the medium, in seconds."""
         return shown_at(self.times, moments, slack(self.info.tick))
 
+    def pictures(
+        self, indices: NDArray[np.integer], phase: str, report: Report, done: int = 0
+    ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Decode chosen frames.
+
+        Args:
+            indices: int (n,) frames to decode, ascending and without repetition.
+            phase: Name of the progress that is reported, for each frame that is passed over or decoded.
+            report: Told the phase.
+            done: Number of the first indices that are left out, since they were decoded earlier.
+
+        Returns:
+            For each of the other indices the index, and the picture uint8 (H, W, 3) RGB.
+        """
+        if done >= len(indices):
+            return
+        wanted, first, last = set(indices[done:].tolist()), int(indices[done]), int(indices[-1])
+        for index, frame in enumerate(self.frames(first), first):
+            report.progress(phase, index - int(indices[0]), max(last - int(indices[0]), 1))
+            if index in wanted:
+                yield index, frame.image
+            if index == last:
+                return
+
     def frames(self, first: int = 0) -> Iterator[Frame]:
         """The pictures, one for each of ``times`` from the first wanted one on."""
         return read_frames(replace(self.media, start=float(self.times[first])) if first else self.media)

@@ -165,6 +165,9 @@ class Mix:
             raise BadJob("A mix holds no sound.")
 
 
+_SUFFIXES: dict[Format, str] = {"h264": ".mp4", "prores": ".mov", "ffv1": ".mkv", "png": "", "exr": ""}
+
+
 @dataclass(frozen=True)
 class Encoding:
     """How a result is written.
@@ -185,6 +188,11 @@ class Encoding:
             raise BadJob(f"A rate factor of {self.crf} is not between 0 and 51.")
         if self.layer == "mouth" and self.format == "h264":
             raise BadJob("H.264 has no alpha for the mouth alone.", "Choose ProRes, FFV1, PNG or EXR.")
+
+    @property
+    def suffix(self) -> str:
+        """End of the name of a file in this format, with its period; empty for a folder of pictures."""
+        return _SUFFIXES[self.format]
 
 
 @dataclass(frozen=True)

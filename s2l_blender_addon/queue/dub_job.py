@@ -14,7 +14,6 @@ from ..sequencer import appearance, mixing, strips, timing
 from .outputs import unused_path
 
 _LINEAR_SPACE = "Linear Rec.709"
-SUFFIXES = {"h264": ".mp4", "prores": ".mov", "ffv1": ".mkv", "png": "", "exr": ""}
 
 
 def disabled_reason(scene: bpy.types.Scene) -> str:
@@ -72,9 +71,7 @@ def dub_job(
         speaker_path=bpy.path.abspath(speaker_path(scene, movie)),
         footage=footage,
         voice=mixing.mix(scene, sounds, frames),
-        output_path=unused_path(
-            dub.folder, footage.path, f"{Path(footage.path).stem}_{ending}", SUFFIXES[encoding.format]
-        ),
+        output_path=unused_path(dub.folder, footage.path, f"{Path(footage.path).stem}_{ending}", encoding.suffix),
         rate=str(timing.frame_rate(scene)),
         moments=moments,
         encoding=encoding,

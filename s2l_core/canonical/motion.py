@@ -58,14 +58,9 @@ def read_pictures(
         rows: Where pictures are kept, those that were read before among them.
     """
     rows = rows or AppendLog(NO_CACHE, "pictures")
-    order, size = sorted(set(wanted)), (camera.width, camera.height)
-    last, first = order[-1], order[rows.count] if rows.count < len(order) else order[-1] + 1
-    for index, frame in enumerate(footage.frames(first) if first <= last else [], start=first):
-        if index > last:
-            break
-        report.progress("Look at the head", index, last)
-        if index in wanted:
-            rows.add(pictures=torch.from_numpy(cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA))[None])
+    order, size = np.unique(wanted), (camera.width, camera.height)
+    for _, picture in footage.pictures(order, "Look at the head", report, done=rows.count):
+        rows.add(pictures=torch.from_numpy(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))[None])
     places = torch.from_numpy(np.searchsorted(order, wanted))
     return rows.all()["pictures"][places].permute(0, 3, 1, 2).float() / 255
 

@@ -17,7 +17,8 @@ from ..cache import NO_CACHE, AppendLog, Cache
 from ..canonical.regions import mouth_boxes
 from ..canonical.view import CanonicalFace
 from ..events import Report, checkpoint
-from ..face.landmarks import Face, LandmarkDetector, open_detector
+from ..face.detector import Face, LandmarkDetector
+from ..face.landmarks import open_detector
 from ..face.layout import mouth_opening
 from ..footage import Footage
 from ..media.audio import SPEECH_RATE

@@ -11,7 +11,7 @@ from urllib.parse import urlparse
 import numpy as np
 
 from ..errors import LandmarksUnavailable
-from .landmarks import Face, LandmarkDetector
+from .detector import Face, LandmarkDetector
 from .layout import IBUG68
 
 _REACH_SECONDS = 5.0
@@ -67,18 +67,18 @@ class AlignmentDetector(LandmarkDetector):
         extents = np.ptp(corners, axis=1)
         chosen: int | None = int(np.argmax(extents.prod(axis=1)))
         if self._chosen:
-            chosen = self._chosen.find(corners.mean(axis=1), extents.max(axis=1))
+            chosen = self._chosen.nearest(corners.mean(axis=1), extents.max(axis=1))
         if chosen is None:
             return None
         points = np.zeros((IBUG68.count, 3), np.float32)
         points[:, :2] = landmarks[chosen] + 0.5
         if self._chosen:
-            self._chosen.saw(points)
+            self._chosen.move_to(points)
         return Face(points, float(np.clip(np.mean(scores[chosen]), 0, 1)))
 
     def follow(self, points: np.ndarray) -> None:
         if self._chosen and not np.isnan(points).any():
-            self._chosen.saw(points)
+            self._chosen.move_to(points)
 
 
 def _require_weights(file: Path, url: str) -> None:

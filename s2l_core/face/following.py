@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..media.video import Frame
-from .landmarks import Face, LandmarkDetector
+from .detector import Face, LandmarkDetector
 
 SEARCH_INTERVAL = 12
 """Frames from one that may be searched in tiles to the next. As many are held, to follow a face backwards."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import LandmarksUnavailable
 from .blazeface import BlazeFace, Network, Region, cut_out, sigmoid
-from .landmarks import Face, LandmarkDetector
+from .detector import Face, LandmarkDetector
 from .layout import MESH468
 from .mesh_models import MeshModels
 
@@ -84,7 +84,7 @@ class MeshDetector(LandmarkDetector):
     def _go_on_from(self, points: np.ndarray | None) -> None:
         self._region = None if points is None else region_of(points)
         if self._chosen and points is not None:
-            self._chosen.saw(points)
+            self._chosen.move_to(points)
 
     def _follow(self, image: np.ndarray, region: Region) -> Face | None:
         """The face in about this region, corrected until it fits: after a cut the network scores a bad one as high."""
@@ -99,7 +99,7 @@ class MeshDetector(LandmarkDetector):
         """The faces in regions from the detector, or the chosen one."""
         if self._chosen is not None and regions:
             places = np.array([[region.x, region.y] for region in regions])
-            found = self._chosen.find(places, np.array([region.face_side for region in regions]))
+            found = self._chosen.nearest(places, np.array([region.face_side for region in regions]))
             regions = [] if found is None else [regions[found]]
         for region in regions:
             if face := self._fit(image, region):

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..events import Report
+from .detector import Face
 from .identity import OTHER, SAME, distance, is_clear, is_still, measure_breadth
-from .landmarks import Face
 from .layout import MESH468, LandmarkLayout
 from .recognition import DESCRIPTOR_SIZE, describe_face
 

@@ -21,7 +21,7 @@ from ..errors import CannotWrite
 from ..events import checkpoint
 from ..files import is_regular, refusal, reserved, whole_file, write_whole
 from ..jobs import Encoding
-from .encodings import codec_of, is_folder
+from .encodings import is_folder
 from .pictures import picture_name, write_picture
 from .raster import ORDINARY, ColourTags, Picture, Raster
 from .scratch import NOTICE, Scratch
@@ -136,7 +136,7 @@ class Chunks:
 
     def _mark(self, first: int) -> Path:
         """What is there once the chunk that begins with this frame is finished."""
-        suffix = ".done" if is_folder(self._encoding) else codec_of(self._encoding).suffix
+        suffix = self._encoding.suffix or ".done"
         return self._scratch.folder / f"{first:07}{suffix}"
 
     def _count_frames(self, chunk: range) -> int:

@@ -16,8 +16,7 @@ class Codec:
     """How one format is written.
 
     Attributes:
-        suffix: Of the file's name; empty for a folder of pictures.
-        container: libavformat's name of the file format.
+        container: libavformat's name of the file format; empty for a folder of pictures.
         name: libavcodec's name of the encoder of pictures.
         pixels: Its pixel format.
         alpha: The same where there is alpha; empty where there cannot be.
@@ -29,7 +28,6 @@ class Codec:
         sound: libavcodec's name of the encoder of sound.
     """
 
-    suffix: str
     container: str
     name: str
     pixels: str
@@ -44,9 +42,8 @@ class Codec:
 
 CODECS: dict[Format, Codec] = {
     # 8 bits and 4:2:0 are what every player decodes: browsers, phones and QuickTime play nothing else of H.264.
-    "h264": Codec(".mp4", "mp4", "libx264", "yuv420p", options={"preset": "veryfast"}, sound="aac"),
+    "h264": Codec("mp4", "libx264", "yuv420p", options={"preset": "veryfast"}, sound="aac"),
     "prores": Codec(
-        ".mov",
         "mov",
         "prores_ks",
         "yuv422p10le",
@@ -58,7 +55,6 @@ CODECS: dict[Format, Codec] = {
     ),
     # RGB as it was decoded: nothing is lost, not even to chroma that is stored at half its size.
     "ffv1": Codec(
-        ".mkv",
         "matroska",
         "ffv1",
         "bgr0",
@@ -68,8 +64,8 @@ CODECS: dict[Format, Codec] = {
         options={"level": "3", "slicecrc": "1"},
         sound="flac",
     ),
-    "png": Codec("", "", "png", "rgb24", alpha="rgba", deep="rgb48be", deep_alpha="rgba64be"),
-    "exr": Codec("", "", "exr", "gbrpf32le", alpha="gbrapf32le", options={"format": "half", "compression": "zip16"}),
+    "png": Codec("", "png", "rgb24", alpha="rgba", deep="rgb48be", deep_alpha="rgba64be"),
+    "exr": Codec("", "exr", "gbrpf32le", alpha="gbrapf32le", options={"format": "half", "compression": "zip16"}),
 }
 _ORDERS = {"top first": "tb", "bottom first": "bt"}
 """How libav names fields that are interleaved, with the row of the upper one on top."""
@@ -82,7 +78,7 @@ def codec_of(encoding: Encoding) -> Codec:
 
 def is_folder(encoding: Encoding) -> bool:
     """Whether the result is a folder of pictures."""
-    return not codec_of(encoding).suffix
+    return not encoding.suffix
 
 
 def has_alpha(encoding: Encoding, raster: Raster = ORDINARY) -> bool:

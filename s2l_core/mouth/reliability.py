@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -193,18 +194,7 @@ def _turned_away(speaker: SpeakerModel, footage: Footage) -> NDArray[np.bool_]:
 def _batches(
     footage: Footage, chosen: NDArray[np.int64], report: Report
 ) -> Iterator[tuple[NDArray[np.int64], list[NDArray[np.uint8]]]]:
-    """Numbers and pictures of the frames ``chosen`` (n,), which rise, some at a time."""
-    wanted = set(chosen.tolist())
-    images: list[NDArray[np.uint8]] = []
-    done = 0
-    first = int(chosen[0])
-    for index, frame in enumerate(footage.frames(first), first):
-        if index in wanted:
-            images.append(frame.image)
-        if len(images) == _BATCH or (images and index == chosen[-1]):
-            yield chosen[done : done + len(images)], images
-            done += len(images)
-            report.progress("Look for the mouth", done, len(chosen))
-            images = []
-        if index == chosen[-1]:
-            return
+    """Indices and pictures of the frames ``chosen`` (n,), which ascend, a few at a time."""
+    pictures = footage.pictures(chosen, "Look for the mouth", report)
+    while batch := list(itertools.islice(pictures, _BATCH)):
+        yield np.array([index for index, _ in batch]), [picture for _, picture in batch]

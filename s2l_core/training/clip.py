@@ -105,17 +105,9 @@ def observe(
     observer = Observer(face, footage, device)
     pixels = LookPixels.of(face)
     indices = np.flatnonzero(usable & footage.track.found)
-    wanted = np.zeros(len(footage.times), dtype=bool)
-    wanted[indices] = True
-    last, rows = int(indices[-1]), AppendLog(cache, "observed")
-    first = int(indices[rows.count]) if rows.count < len(indices) else last + 1
-    for index, frame in enumerate(footage.frames(first) if first <= last else [], start=first):
-        if index > last:
-            break
-        report.progress("Read footage", index, last)
-        if not wanted[index]:
-            continue
-        observation = observer.observe(frame.image, index)
+    rows = AppendLog(cache, "observed")
+    for index, picture in footage.pictures(indices, "Read footage", report, done=rows.count):
+        observation = observer.observe(picture, index)
         around, rim = pixels.take(observation)
         rows.add(
             regions=torch.from_numpy(observation.region)[None],

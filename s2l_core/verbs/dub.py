@@ -17,7 +17,7 @@ from ..footage import Footage
 from ..jobs import DubJob, Media, to_document
 from ..media.audio import SPEECH_RATE, open_audio
 from ..media.chunks import Chunks, reserved_result
-from ..media.encodings import codec_of, refuse_loss
+from ..media.encodings import refuse_loss
 from ..media.mix import open_voice, read_context, read_voice, sources, tell_tracks
 from ..media.sequence import files_of
 from ..media.video import probe, raster_of_span
@@ -122,7 +122,7 @@ def _training_of(speaker: SpeakerModel) -> dict[str, Any]:
 
 
 def _refuse_other_name(job: DubJob) -> None:
-    suffix = codec_of(job.encoding).suffix
+    suffix = job.encoding.suffix
     if suffix and Path(job.output_path).suffix.lower() != suffix:
         raise BadJob(f"{job.output_path} does not end in {suffix}.", f"{job.encoding.format} is written into {suffix}.")
 

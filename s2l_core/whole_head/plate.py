@@ -123,16 +123,8 @@ def _pull_push(picture: Picture, known: Mask) -> NDArray[np.float32]:
 
 
 def _read(footage: Footage, chosen: NDArray[np.int64], report: Report) -> NDArray[np.uint8]:
-    """The chosen frames (n, H, W, 3); ``chosen`` ascends."""
-    pictures: list[Picture] = []
-    last = int(chosen[-1])
-    for index, frame in enumerate(footage.frames()):
-        report.progress("Look behind the head", index, max(last, 1))
-        if index == chosen[len(pictures)]:
-            pictures.append(frame.image)
-        if index == last:
-            break
-    return np.stack(pictures)
+    """The chosen frames (n, H, W, 3)."""
+    return np.stack([picture for _, picture in footage.pictures(chosen, "Look behind the head", report)])
 
 
 def _silhouettes(head: CanonicalHead, poses: Array, camera: Intrinsics) -> list[Picture]:

@@ -68,7 +68,7 @@ def read_alpha(path: Path) -> list[np.ndarray]:
 
 @pytest.mark.parametrize(("kind", "least_psnr"), [("h264", 38.0), ("prores", 44.0), ("ffv1", 100.0)])
 def test_movie_has_every_frame_its_sound_and_the_tag(tmp_path: Path, kind: Format, least_psnr: float) -> None:
-    path = tmp_path / f"dubbed{CODECS[kind].suffix}"
+    path = tmp_path / f"dubbed{Encoding(kind).suffix}"
     write(path, Encoding(kind))
     shown = list(read_frames(Media(str(path))))
     assert [frame.time for frame in shown] == pytest.approx([index / 25 for index in range(COUNT)], abs=1e-3)
@@ -84,7 +84,7 @@ def test_movie_has_every_frame_its_sound_and_the_tag(tmp_path: Path, kind: Forma
 
 @pytest.mark.parametrize("kind", ["prores", "ffv1"])
 def test_movie_of_mouths_has_alpha(tmp_path: Path, kind: Format) -> None:
-    path = tmp_path / f"mouth{CODECS[kind].suffix}"
+    path = tmp_path / f"mouth{Encoding(kind).suffix}"
     write(path, Encoding(kind, layer="mouth"))
     wanted = frames("mouth")[0][..., 3].astype(int)
     assert np.abs(read_alpha(path)[7] - wanted).max() <= 2
@@ -117,7 +117,7 @@ def test_exr_pictures_are_linear_and_multiplied_by_alpha(tmp_path: Path, layer: 
 
 @pytest.mark.parametrize("kind", sorted(CODECS))
 def test_interrupted_result_has_the_same_bytes(tmp_path: Path, kind: Format) -> None:
-    paths = [tmp_path / folder / f"dubbed{CODECS[kind].suffix}" for folder in ("whole", "interrupted")]
+    paths = [tmp_path / folder / f"dubbed{Encoding(kind).suffix}" for folder in ("whole", "interrupted")]
     for path, interrupted_at in zip(paths, (None, 39), strict=True):
         path.parent.mkdir()
         write(path, Encoding(kind), interrupted_at)

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 import s2l_core
 from s2l_core.errors import Cancelled
 from s2l_core.events import Event, Report
+from s2l_core.face.detector import LandmarkDetector
 from s2l_core.face.following import FaceFollower, Sighting
-from s2l_core.face.landmarks import MESH468, LandmarkDetector, open_detector
+from s2l_core.face.landmarks import open_detector
+from s2l_core.face.layout import MESH468
 from s2l_core.footage import prepare
 from s2l_core.jobs import FacesJob, Media
 from s2l_core.media.video import read_frames

@@ -15,7 +15,9 @@ import pytest
 from s2l_core.errors import FileMissing, LandmarksUnavailable
 from s2l_core.face import model_trial
 from s2l_core.face.blazeface import Network
-from s2l_core.face.landmarks import IBUG68, MESH468, LandmarkDetector, LandmarkLayout, mouth_opening, open_detector
+from s2l_core.face.detector import LandmarkDetector
+from s2l_core.face.landmarks import open_detector
+from s2l_core.face.layout import IBUG68, MESH468, LandmarkLayout, mouth_opening
 from s2l_core.face.mesh_models import bundled_models
 from s2l_core.jobs import Media
 from s2l_core.media.video import read_frames

@@ -18,7 +18,7 @@ from s2l_core.footage import prepare
 from s2l_core.geometry.camera import head_angles
 from s2l_core.jobs import Encoding, Format, Media
 from s2l_core.media.chunks import Chunks
-from s2l_core.media.encodings import CODECS, refuse_loss
+from s2l_core.media.encodings import refuse_loss
 from s2l_core.media.raster import ColourTags, Raster, raster_of, resize, to_picture, true_size, with_change
 from s2l_core.media.video import probe, raster_of_span, read_frames
 from s2l_core.media.waveform import Waveform
@@ -106,7 +106,7 @@ def film(path: Path, name: str) -> str:
 def pass_on(source: str, kind: Format) -> Path:
     """What a dub makes of footage in which it leaves every frame as it is."""
     info, encoding = probe(source), Encoding(kind, crf=1)
-    path = Path(source).with_name(f"dubbed{CODECS[kind].suffix}")
+    path = Path(source).with_name(f"dubbed{Encoding(kind).suffix}")
     chunks = Chunks(str(path), COUNT, SIZE, encoding, {}, info.raster)
     pictures = [frame.picture for frame in read_frames(Media(source))]
     assert len(pictures) == COUNT
@@ -172,7 +172,7 @@ def test_a_dub_is_stored_as_its_footage(tmp_path: Path, name: str, kind: Format)
 
 @pytest.mark.parametrize("kind", ["h264", "prores", "ffv1"])
 def test_interlaced_pictures_of_any_height_are_kept_in_fields(tmp_path: Path, kind: Format) -> None:
-    path = str(tmp_path / f"clip{CODECS[kind].suffix}")
+    path = str(tmp_path / f"clip{Encoding(kind).suffix}")
     rows = np.arange(46)[:, None, None] % 2  # as the 486 rows of NTSC, no multiple of four
     picture = np.broadcast_to(200 * rows, (46, WIDTH, 3)).astype(np.uint8)
     with VideoWriter(path, WIDTH, 46, RATE, encoding=Encoding(kind), raster=Raster(fields="bottom first")) as writer:
@@ -229,7 +229,7 @@ def test_a_squeezed_face_is_tracked_as_the_true_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["h264", "prores", "ffv1"])
 def test_colour_tags_of_hdr_are_kept(tmp_path: Path, kind: Format) -> None:
-    source, path = str(tmp_path / "hdr.mov"), str(tmp_path / f"dubbed{CODECS[kind].suffix}")
+    source, path = str(tmp_path / "hdr.mov"), str(tmp_path / f"dubbed{Encoding(kind).suffix}")
     pq = ColourTags(range=1, matrix=9, transfer=16, primaries=9)
     with VideoWriter(source, WIDTH, HEIGHT, RATE, pq, encoding=Encoding("prores"), raster=Raster(depth=10)) as writer:
         writer.write(np.full((HEIGHT, WIDTH, 3), 20_000, np.uint16))

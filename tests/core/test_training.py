@@ -14,8 +14,8 @@ import soundfile
 import s2l_core
 from s2l_core.errors import BadJob, Cancelled, CannotWrite
 from s2l_core.events import Event, Progress, Report
-from s2l_core.face.landmarks import mouth_opening, open_detector
-from s2l_core.face.layout import IBUG68
+from s2l_core.face.landmarks import open_detector
+from s2l_core.face.layout import IBUG68, mouth_opening
 from s2l_core.jobs import Architecture, DubJob, EvaluateJob, Media, PresetName, TrainJob
 from s2l_core.media.video import probe, read_frames
 from s2l_core.model.speaker import SpeakerModel
