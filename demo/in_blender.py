@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -69,7 +70,7 @@ def dub_in_blender(
 
     say("Rendering the sequencer")
     own_sound.mute = True
-    scene.frame_start, scene.frame_end = dubbed.frame_final_start, dubbed.frame_final_end - 1
+    show_frames_of(scene, dubbed)
     set_output(scene, footage.width, footage.height, out / "dubbed.mp4")
     render_animation(scene)
     return json.loads(settings.train.result), json.loads(dubbed["s2l_result"])
@@ -87,6 +88,12 @@ def install(extension: Path) -> None:
     bpy.ops.extensions.package_install_files(filepath=str(extension), repo="user_default", enable_on_install=True)
     if ADD_ON not in bpy.context.preferences.addons:  # the operator reports success either way
         raise RuntimeError(f"Blender {bpy.app.version_string} did not enable {extension}.")
+
+
+def show_frames_of(scene: Any, strip: Any) -> None:
+    """Let a scene have the frames on which a strip is shown."""
+    compat = importlib.import_module(f"{ADD_ON}.s2l_blender_addon.compat")
+    scene.frame_start, scene.frame_end = compat.left_handle(strip), compat.right_handle(strip) - 1
 
 
 def set_rate(scene: Any, rate: Fraction) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from demo.in_blender import install, render_animation, set_output, set_rate
+from demo.in_blender import install, render_animation, set_output, set_rate, show_frames_of
 from demo.run import DEMO, fail, read_at, say
 from demo.sheet import GAP, INK, MARGIN, MUTED, PAPER, WIDTH, font
 from s2l_core.media.video import VideoInfo, probe
@@ -111,7 +111,7 @@ def set_scene(scene: Any, speaker: Path, footage: VideoInfo) -> None:
     strips.new_sound("Voice", footage.path, channel=1, frame_start=1)
     movie = strips.new_movie("Dubbed", footage.path, channel=2, frame_start=1)
     scene.sequence_editor.active_strip = movie
-    scene.frame_start, scene.frame_end = movie.frame_final_start, movie.frame_final_end - 1
+    show_frames_of(scene, movie)
     scene.s2l.dub.speaker_path = str(speaker)
     bpy.ops.s2l.create_head()
     bpy.ops.s2l.match_camera()

@@ -1,4 +1,4 @@
-"""The one file that knows how Blender's versions differ."""
+"""How Blender's versions differ: no other module of the add-on asks for the version."""
 
 from __future__ import annotations
 
@@ -16,6 +16,20 @@ def stream_index(strip: bpy.types.Strip) -> int:
     return int(getattr(strip, "stream_index", 0))
 
 
+def meta_volume(meta: bpy.types.MetaStrip) -> float:
+    """The factor by which a meta strip changes the volume of its sounds: a setting since Blender 5.2."""
+    return float(getattr(meta, "volume", 1.0))
+
+
+# Frames by which animated volume and pan are heard late, as measured in mixdowns at 12 to 60 frames per second.
+ANIMATION_DELAY = 0.4 if bpy.app.version >= (5, 2) else 1.0
+
+
+def connected(strip: bpy.types.Strip) -> list[bpy.types.Strip]:
+    """The strips that the user has connected to a strip; scripts can ask for them since Blender 5.2."""
+    return list(getattr(strip, "connections", ()))
+
+
 def new_modifier(strip: bpy.types.Strip, name: str, kind: str) -> bpy.types.StripModifier:
     """Add a modifier to a strip. Blender 5.0 crashes where the context has no scene for its sequencer."""
     with bpy.context.temp_override(sequencer_scene=strip.id_data):
@@ -30,10 +44,55 @@ def is_sequencer_busy() -> bool:
     return any(operator.bl_idname.startswith(("TRANSFORM_OT", "SEQUENCER_OT")) for operator in running)
 
 
-# Of a retiming key: where its share of the media lies in memory, and whether that counts frames or steps between them.
-RETIMING_IS_KNOWN = bpy.app.version[:2] in ((4, 5), (5, 0))  # the versions whose layout is tested
-RETIMING_COUNTS_FRAMES = bpy.app.version >= (5, 0)
-RETIMING_SHARE_OFFSET = 12 if RETIMING_COUNTS_FRAMES else 16
+# The versions in which the tests have compared the memory layout of retiming keys with rendered frames.
+RETIMING_IS_KNOWN = bpy.app.version[:2] in ((4, 5), (5, 0), (5, 2), (5, 3))
+RETIMING_COUNTS_FRAMES = bpy.app.version >= (5, 0)  # of the media; before that, the steps from one frame to the next
+RETIMING_SHARE_OFFSET = 12 if RETIMING_COUNTS_FRAMES else 16  # bytes from the start of a key to its share of the media
+
+# Blender 5.2 renamed the times of strips, and 6.0 removes the old names.
+_HAS_NEW_NAMES = bpy.app.version >= (5, 2)
+_LEFT_HANDLE = "left_handle" if _HAS_NEW_NAMES else "frame_final_start"
+_RIGHT_HANDLE = "right_handle" if _HAS_NEW_NAMES else "frame_final_end"
+_DURATION = "duration" if _HAS_NEW_NAMES else "frame_final_duration"
+_CONTENT_START = "content_start" if _HAS_NEW_NAMES else "frame_start"
+_CONTENT_DURATION = "content_duration" if _HAS_NEW_NAMES else "frame_duration"
+_CONTENT_TRIM_START = "content_trim_start" if _HAS_NEW_NAMES else "animation_offset_start"
+_CONTENT_TRIM_END = "content_trim_end" if _HAS_NEW_NAMES else "animation_offset_end"
+
+
+def left_handle(strip: bpy.types.Strip) -> int:
+    """The first frame of the timeline on which a strip is shown or heard."""
+    return int(getattr(strip, _LEFT_HANDLE))
+
+
+def right_handle(strip: bpy.types.Strip) -> int:
+    """The frame of the timeline after the last one on which a strip is shown or heard."""
+    return int(getattr(strip, _RIGHT_HANDLE))
+
+
+def set_duration(strip: bpy.types.Strip, frames: int) -> None:
+    """Move the right handle of a strip, so that it is shown or heard on this number of frames of the timeline."""
+    setattr(strip, _DURATION, frames)
+
+
+def content_start(strip: bpy.types.Strip) -> float:
+    """The frame of the timeline at which the content of a strip begins, hidden parts too; it may lie between two."""
+    return float(getattr(strip, _CONTENT_START))
+
+
+def content_duration(strip: bpy.types.Strip) -> int:
+    """The number of frames of the timeline that the content of a strip takes, hidden parts too."""
+    return int(getattr(strip, _CONTENT_DURATION))
+
+
+def content_trim_start(strip: bpy.types.Strip) -> int:
+    """The number of frames that are cut off the start of a strip's content for good."""
+    return int(getattr(strip, _CONTENT_TRIM_START))
+
+
+def content_trim_end(strip: bpy.types.Strip) -> int:
+    """The number of frames that are cut off the end of a strip's content for good."""
+    return int(getattr(strip, _CONTENT_TRIM_END))
 
 
 def fcurve(owner: bpy.types.ID, path: str) -> bpy.types.FCurve | None:

@@ -51,9 +51,10 @@ def compose(settings: Settings) -> None:
     frames = round(settings.seconds * 25)
     strips = scene.sequence_editor_create().strips
     movie = strips.new_movie("Interview", settings.footage, 2, 1)
-    movie.frame_final_duration = min(movie.frame_final_duration, frames)
+    compat = importlib.import_module(f"{ADD_ON}.s2l_blender_addon.compat")
+    compat.set_duration(movie, min(compat.content_duration(movie), frames))
     speech = strips.new_sound("Line", settings.voice, 1, 1)
-    speech.frame_final_duration = min(speech.frame_final_duration, frames)
+    compat.set_duration(speech, min(compat.content_duration(speech), frames))
     scene.s2l.footage_strip, scene.s2l.dub.sound_strip = movie.name, speech.name
     scene.s2l.train.preset, scene.s2l.dub.speaker_path = "draft", settings.speaker
     scene.s2l.train.folder = scene.s2l.dub.folder = settings.folder

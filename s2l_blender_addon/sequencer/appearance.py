@@ -8,7 +8,7 @@ import bpy
 
 from ...s2l_core import regular_files
 from ...s2l_core.jobs import Encoding
-from ..compat import new_modifier
+from ..compat import content_start, new_modifier
 from . import curves, stacking
 from .rna import copy_properties
 from .strips import has_linear_pictures
@@ -27,7 +27,7 @@ _LOOK = (
     "use_flip_x",
     "use_flip_y",
     "use_float",
-    "use_linear_modifiers",
+    "use_linear_modifiers",  # before Blender 5.2
 )
 _COVERING = ("ALPHA_OVER", "CROSS", "GAMMA_CROSS")  # with an opaque picture nothing is seen of what is below
 _DEPTHS_WITH_ALPHA = (32, 64, 128)
@@ -47,7 +47,8 @@ def carry(source: bpy.types.Strip, target: bpy.types.Strip, encoding: Encoding) 
     is_mouth, is_linear = encoding.layer == "mouth", encoding.format == "exr"
     names = _LOOK if is_mouth else _LOOK + BLENDING
     for name in names:
-        setattr(target, name, getattr(source, name))
+        if hasattr(source, name):
+            setattr(target, name, getattr(source, name))
     if is_mouth:
         target.blend_type, target.blend_alpha = "ALPHA_OVER", 1.0
     if is_mouth or is_linear:
@@ -159,7 +160,7 @@ def _carry_modifiers(source: bpy.types.Strip, target: bpy.types.Strip) -> None:
     for modifier in source.modifiers:
         copied = new_modifier(target, modifier.name, modifier.type)
         copy_properties(modifier, copied, skip=("name",))
-        later = round(target.frame_start - source.frame_start)
+        later = round(content_start(target) - content_start(source))
         if later and modifier.mask_time == "RELATIVE" and modifier.input_mask_id:  # it begins where the strip does
             copied.input_mask_id = modifier.input_mask_id.copy()
             copied.input_mask_id.frame_start += later

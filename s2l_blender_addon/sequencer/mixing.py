@@ -10,7 +10,7 @@ import numpy as np
 from ...s2l_core import regular_files
 from ...s2l_core.errors import BadJob, FileMissing
 from ...s2l_core.jobs import Mix, Sound
-from ..compat import stream_index
+from ..compat import ANIMATION_DELAY, meta_volume, stream_index
 from . import curves, timing
 
 
@@ -69,22 +69,25 @@ def _sound(scene: bpy.types.Scene, strip: bpy.types.Strip, frames: range) -> Sou
         at=frames.start / rate,
         seconds=len(frames) / rate,
         moments=tuple(timing.heard_seconds(scene, strip, np.array(ends, np.float64)).tolist()),
-        volumes=_curve(strip, "volume", frames),
+        volumes=tuple(volume * _volume_of_meta(strip) for volume in _curve(strip, "volume", frames)),
         pans=_curve(strip, "pan", frames),
         mono=strip.sound.use_mono,
         track=sound_track(strip),
     )
 
 
-def _curve(strip: bpy.types.Strip, name: str, frames: range) -> tuple[float, ...]:
-    """A property of a strip over these frames: one value, or where it is animated, one at each edge of them.
+def _volume_of_meta(strip: bpy.types.Strip) -> float:
+    """The factor by which a meta strip changes the volume of a strip. Blender heeds only the innermost meta strip."""
+    meta = strip.parent_meta()
+    return meta_volume(meta) if meta else 1.0
 
-    Blender hears animation one frame late.
-    """
+
+def _curve(strip: bpy.types.Strip, name: str, frames: range) -> tuple[float, ...]:
+    """A property of a strip over these frames: a single value, or one at each edge of them if it is animated."""
     curve = curves.find(strip, name)
     if curve is None:
         return (float(getattr(strip, name)),)
-    return tuple(float(curve.evaluate(frame - 1)) for frame in range(frames.start, frames.stop + 1))
+    return tuple(float(curve.evaluate(frame - ANIMATION_DELAY)) for frame in range(frames.start, frames.stop + 1))
 
 
 def _common(one: range, other: range) -> range:

@@ -8,6 +8,7 @@ import bpy
 
 from ...s2l_core import regular_files
 from ...s2l_core.jobs import Encoding
+from ..compat import set_duration
 from . import appearance, results, stacking
 from .strips import MOVIE, SOUND, SOURCES, Placement, chosen_face, keep_face, movie_of_name
 
@@ -145,6 +146,6 @@ def _new_strip(
             strip.elements.append(picture)
     else:
         strip = level.strips.new_movie(name, path, channel, placement.first)
-    strip.frame_final_duration = placement.end - placement.first
+    set_duration(strip, placement.end - placement.first)
     strip[SOURCES[MOVIE]], strip[SOURCES[SOUND]] = placement.footage, placement.sound
     return strip

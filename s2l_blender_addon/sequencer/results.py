@@ -10,6 +10,7 @@ import bpy
 
 from ...s2l_core.errors import BadJob
 from ...s2l_core.jobs import DubJob, from_json
+from ..compat import content_duration, content_start
 from . import stacking
 from .strips import Placement
 
@@ -34,8 +35,7 @@ def earlier(scene: bpy.types.Scene, placement: Placement) -> tuple[str, ...]:
         if JOB in strip
         and not strip.mute
         and strip.get(_FOOTAGE) == placement.footage
-        and strip.frame_final_start < placement.end
-        and strip.frame_final_end > placement.first
+        and stacking.overlaps(strip, range(placement.first, placement.end))
     )
 
 
@@ -102,7 +102,7 @@ def job_of(strip: bpy.types.Strip) -> DubJob:
 
 def placement_of(scene: bpy.types.Scene, strip: bpy.types.Strip) -> Placement:
     """Where a result lies now, its handles aside."""
-    first = round(strip.frame_start)
+    first = round(content_start(strip))
     return Placement(
-        scene.name, str(strip.get(_FOOTAGE, "")), str(strip.get(_SOUND, "")), first, first + strip.frame_duration
+        scene.name, str(strip.get(_FOOTAGE, "")), str(strip.get(_SOUND, "")), first, first + content_duration(strip)
     )

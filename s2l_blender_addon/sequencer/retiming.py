@@ -14,7 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...s2l_core.errors import BadJob
-from ..compat import RETIMING_COUNTS_FRAMES, RETIMING_IS_KNOWN, RETIMING_SHARE_OFFSET
+from ..compat import (
+    RETIMING_COUNTS_FRAMES,
+    RETIMING_IS_KNOWN,
+    RETIMING_SHARE_OFFSET,
+    content_duration,
+    content_start,
+)
 
 _INDEX_OFFSET, _FLAG_OFFSET = 0, 8
 _TRANSITION = 0b11  # the flags of the ends of a smooth change of speed
@@ -73,9 +79,9 @@ def read(strip: bpy.types.Strip) -> Retiming | None:
     shares = np.array(
         [float(ctypes.c_float.from_address(address + RETIMING_SHARE_OFFSET).value) for address in addresses]
     )
-    told = np.array([key.timeline_frame for key in keys]) - strip.frame_start
+    told = np.array([key.timeline_frame for key in keys]) - content_start(strip)
     agrees = np.isfinite(indices).all() and np.abs(indices - told).max() <= 1.0
     runs_once = shares[0] == 0.0 and abs(shares[-1] - 1.0) < _TOLERANCE and (np.diff(shares) >= 0.0).all()
-    if not (agrees and runs_once and strip.frame_duration > 1):
+    if not (agrees and runs_once and content_duration(strip) > 1):
         raise BadJob(f"The retiming of the strip {strip.name} cannot be read.", "Render it to a file first.")
-    return Retiming(indices, shares, indices[-1] / (strip.frame_duration - (not RETIMING_COUNTS_FRAMES)))
+    return Retiming(indices, shares, indices[-1] / (content_duration(strip) - (not RETIMING_COUNTS_FRAMES)))

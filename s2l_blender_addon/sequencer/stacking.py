@@ -8,6 +8,7 @@ from typing import TypeAlias
 import bpy
 
 from ...s2l_core.errors import BadJob
+from ..compat import left_handle, right_handle, set_duration
 from . import curves
 
 HIGHEST_CHANNEL = 128
@@ -24,12 +25,12 @@ def level_of(strip: bpy.types.Strip) -> Level:
 
 def span(strip: bpy.types.Strip) -> range:
     """The frames of the timeline between the handles of a strip."""
-    return range(strip.frame_final_start, strip.frame_final_end)
+    return range(left_handle(strip), right_handle(strip))
 
 
 def overlaps(strip: bpy.types.Strip, frames: range) -> bool:
     """Whether a strip has one of these frames between its handles."""
-    return bool(strip.frame_final_start < frames.stop and strip.frame_final_end > frames.start)
+    return left_handle(strip) < frames.stop and right_handle(strip) > frames.start
 
 
 def is_inside(frames: range, outer: range) -> bool:
@@ -125,9 +126,9 @@ def group(strip: bpy.types.Strip, others: list[bpy.types.Strip], name: str) -> b
     Raises:
         BadJob: There is no free channel; nothing was changed.
     """
-    level, channel, members = level_of(strip), strip.channel, [strip, *others]
-    meta = level.strips.new_meta(name, _spare_channel(level, span(strip)), strip.frame_final_start)
-    meta.frame_final_duration = strip.frame_final_duration
+    level, channel, frames, members = level_of(strip), strip.channel, span(strip), [strip, *others]
+    meta = level.strips.new_meta(name, _spare_channel(level, frames), frames.start)
+    set_duration(meta, len(frames))
     for effect in effects_of(level, members):
         take_over(effect, members, meta)
     for member in members:

@@ -17,6 +17,7 @@ import bpy
 from ...s2l_core import regular_files
 from ...s2l_core.errors import BadJob, FileMissing
 from ...s2l_core.jobs import Media
+from ..compat import connected, content_duration, content_start, content_trim_start
 from .mixing import sound_path, sound_track
 from .timing import frame_rate, media_rate, media_speed, shown_frames, visible
 
@@ -229,14 +230,14 @@ def chosen_face(owner: bpy.types.Strip | bpy.types.Object) -> tuple[float, ...]:
 
 def own_sound(scene: bpy.types.Scene, movie: bpy.types.Strip | None) -> bpy.types.Strip | None:
     """The sound strip with the voice that was filmed: the one that the movie strip names, or else the active one, or
-    else the one of the same file.
+    else one of the same file, preferably connected to the movie strip.
     """
     if movie is not None and (named := voice(movie)) is not None:
         return named
-    if (active := active_sound(scene)) is not None:
+    if (active := active_sound(scene)) is not None or movie is None:
         return active
-    sounds = [strip for strip in _of_kind(scene, SOUND) if strip.sound]
-    return next((strip for strip in sounds if movie and sound_path(strip) == media_path(movie)), None)
+    sounds = [strip for strip in [*connected(movie), *_of_kind(scene, SOUND)] if strip.type == SOUND and strip.sound]
+    return next((strip for strip in sounds if sound_path(strip) == media_path(movie)), None)
 
 
 def delay_sound(scene: bpy.types.Scene, name: str, seconds: float) -> bool:
@@ -377,8 +378,8 @@ def playback(scene: bpy.types.Scene, strip: bpy.types.Strip) -> Playback:
     origin, seconds_per_frame = _sound_clock(scene, strip) if strip.type == SOUND else _movie_clock(scene, strip, path)
     tolerance = 1e-3  # Blender keeps positions in single precision
     inside = visible(strip)
-    first = max(inside.start, math.ceil(max(strip.frame_start, origin) - tolerance))
-    end = min(inside.stop, math.floor(strip.frame_start + strip.frame_duration + tolerance))
+    first = max(inside.start, math.ceil(max(content_start(strip), origin) - tolerance))
+    end = min(inside.stop, math.floor(content_start(strip) + content_duration(strip) + tolerance))
     if first >= end:
         raise BadJob(f"The strip {strip.name} shows nothing of {path}.", "Move its handles over its content.")
     return Playback(strip.name, whole_media(strip), first, end, origin, seconds_per_frame)
@@ -425,7 +426,7 @@ def media_frames(strip: bpy.types.Strip, playback: Playback) -> list[int]:
 def mark_untouched(strip: bpy.types.Strip, spans: list[dict[str, Any]]) -> None:
     """Set a marker at every span of a result that kept its own mouth, named after the reason."""
     scene = strip.id_data
-    first = round(strip.frame_start)
+    first = round(content_start(strip))
     for span in spans:
         scene.timeline_markers.new(str(span["reason"]).capitalize(), frame=first + int(span["first"]))
 
@@ -467,10 +468,10 @@ def _only(scene: bpy.types.Scene, kind: str) -> bpy.types.Strip | None:
 def _movie_clock(scene: bpy.types.Scene, strip: bpy.types.Strip, path: str) -> tuple[float, float]:
     """``origin`` and ``seconds_per_frame`` of the playback of a movie or image strip."""
     speed = media_speed(scene, strip, path)
-    return float(strip.frame_start - strip.animation_offset_start / speed), float(speed / media_rate(strip))
+    return float(content_start(strip) - content_trim_start(strip) / speed), float(speed / media_rate(strip))
 
 
 def _sound_clock(scene: bpy.types.Scene, strip: bpy.types.Strip) -> tuple[float, float]:
     """``origin`` and ``seconds_per_frame`` of a sound strip's playback."""
     rate = float(frame_rate(scene))
-    return strip.frame_start - strip.animation_offset_start + strip.sound_offset * rate, 1 / rate
+    return content_start(strip) - content_trim_start(strip) + strip.sound_offset * rate, 1 / rate

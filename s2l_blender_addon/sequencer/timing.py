@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ...s2l_core import regular_files
 from ...s2l_core.errors import BadJob
+from ..compat import content_duration, content_start, content_trim_end, content_trim_start
 from . import retiming, stacking
 
 _TOLERANCE = 1e-3  # Blender keeps positions in single precision
@@ -43,21 +44,21 @@ def visible(strip: bpy.types.Strip) -> range:
     Raises:
         BadJob: A meta strip is retimed, or shows nothing of the strip.
     """
-    first, end = strip.frame_final_start, strip.frame_final_end
-    meta = strip.parent_meta()
+    frames, meta = stacking.span(strip), strip.parent_meta()
     while meta is not None:
-        first, end = max(first, meta.frame_final_start), min(end, meta.frame_final_end)
+        outer = stacking.span(meta)
+        frames = range(max(frames.start, outer.start), min(frames.stop, outer.stop))
         meta = meta.parent_meta()
-    if first >= end:
+    if not frames:
         raise BadJob(f"The meta strip over {strip.name} shows nothing of it.", "Move its handles over its content.")
-    return range(first, end)
+    return frames
 
 
 def sounding(scene: bpy.types.Scene, strip: bpy.types.Strip) -> range:
     """Frames of the timeline on which a sound strip has sound, as :func:`visible`; none where it is trimmed away."""
     inside = visible(strip)
-    end = math.ceil(strip.frame_start + strip.frame_duration - _TOLERANCE)
-    return range(max(inside.start, math.floor(strip.frame_start + _TOLERANCE)), min(inside.stop, end))
+    end = math.ceil(content_start(strip) + content_duration(strip) - _TOLERANCE)
+    return range(max(inside.start, math.floor(content_start(strip) + _TOLERANCE)), min(inside.stop, end))
 
 
 def unknown_time_reason(strip: bpy.types.Strip) -> str:
@@ -89,16 +90,16 @@ def shown_frames(scene: bpy.types.Scene, strip: bpy.types.Strip, path: str, fram
     length = media_length(strip, path)
     moments = np.arange(frames.start, frames.stop, dtype=np.float64)
     if strip.use_reverse_frames:
-        positions = strip.frame_start + strip.frame_duration - 1 - moments
+        positions = content_start(strip) + content_duration(strip) - 1 - moments
     else:
-        positions = moments - strip.frame_start
+        positions = moments - content_start(strip)
     indices = np.maximum(positions, 0.0) * speed
     if bent:
         indices = bent.shown(indices, length)
     indices = indices.clip(0, length - 1)
     if strip.strobe > 1.0:
         indices -= np.fmod(indices, strip.strobe)
-    return np.floor(indices + 0.5).astype(np.int64) + strip.animation_offset_start
+    return np.floor(indices + 0.5).astype(np.int64) + content_trim_start(strip)
 
 
 def media_speed(scene: bpy.types.Scene, strip: bpy.types.Strip, path: str) -> Fraction:
@@ -115,7 +116,7 @@ def media_speed(scene: bpy.types.Scene, strip: bpy.types.Strip, path: str) -> Fr
     own = rate / frame_rate(scene)
     if bent := retiming.read(strip):
         return own if abs(bent.speed - own) < abs(bent.speed - 1) else Fraction(1)
-    return own if media_length(strip, path) != strip.frame_duration else Fraction(1)
+    return own if media_length(strip, path) != content_duration(strip) else Fraction(1)
 
 
 def media_length(strip: bpy.types.Strip, path: str) -> int:
@@ -124,7 +125,7 @@ def media_length(strip: bpy.types.Strip, path: str) -> int:
         length = len(strip.elements)
     else:
         length = _movie_length(path, Path(path).stat().st_mtime_ns if regular_files.is_file(path) else 0)
-    return max(1, int(length - strip.animation_offset_start - strip.animation_offset_end))
+    return max(1, int(length - content_trim_start(strip) - content_trim_end(strip)))
 
 
 @lru_cache(maxsize=64)  # panels and jobs ask several times for each movie
@@ -143,13 +144,13 @@ def heard_seconds(scene: bpy.types.Scene, strip: bpy.types.Strip, moments: NDArr
         BadJob: Its retiming cannot be read.
     """
     rate = float(frame_rate(scene))
-    positions = moments - strip.frame_start
+    positions = moments - content_start(strip)
     if bent := retiming.read(strip):
         positions = bent.shown(positions, _sound_length(strip, rate))
-    return (positions + strip.animation_offset_start) / rate - strip.sound_offset
+    return (positions + content_trim_start(strip)) / rate - strip.sound_offset
 
 
 def _sound_length(strip: bpy.types.Strip, rate: float) -> float:
     """Frames of the timeline that a sound lasts between those that are trimmed for good."""
     sound = aud.Sound(bpy.path.abspath(strip.sound.filepath, library=strip.sound.library))
-    return round(sound.length / sound.specs[0] * rate) - strip.animation_offset_start - strip.animation_offset_end
+    return round(sound.length / sound.specs[0] * rate) - content_trim_start(strip) - content_trim_end(strip)

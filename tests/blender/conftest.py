@@ -43,6 +43,12 @@ elif USER_FOLDER not in os.environ:
 else:
     import bpy
     from exr import write_passes
+    from versions import new_effect, set_duration, set_format, trim
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What Blender will remove fails a test today."""
+    config.addinivalue_line("filterwarnings", "error::DeprecationWarning")
 
 
 @pytest.fixture(scope="session")
@@ -103,7 +109,7 @@ def strips(scene: Any) -> Any:
 def footage(scene, strips, movie):
     """A movie strip of two seconds, half a second of it trimmed off its start."""
     strip = strips.new_movie("Interview", str(movie), 2, 101)
-    strip.frame_offset_start = 12
+    trim(strip, start=12)
     scene.s2l.train.consent = scene.s2l.train.speaker_name
     return strip
 
@@ -112,7 +118,7 @@ def footage(scene, strips, movie):
 def speech(scene, strips, sound):
     """A sound strip with its last 20 of 50 frames trimmed off, a second into the movie strip."""
     strip = strips.new_sound("Line", str(sound), 1, 125)
-    strip.frame_offset_end = 20
+    trim(strip, end=20)
     return strip
 
 
@@ -320,7 +326,7 @@ def add_pictures(strips: Any, make_pictures: Callable[[int], Path]) -> Callable[
         strip = strips.new_image(name, str(first), channel, start)
         for picture in others:
             strip.elements.append(picture.name)
-        strip.frame_final_duration = count
+        set_duration(strip, count)
         return strip
 
     return add
@@ -367,14 +373,11 @@ def _render_grey_ramp(path: Path, fps: int, fps_base: float, frames: int) -> Non
     scene.render.fps, scene.render.fps_base = fps, fps_base
     scene.frame_start, scene.frame_end = 1, frames
     strips = scene.sequence_editor_create().strips
-    length = {"length": frames} if bpy.app.version >= (5, 0) else {"frame_end": frames + 1}
-    colour = strips.new_effect("Grey", "COLOR", 1, 1, **length)
+    colour = new_effect(strips, "Grey", "COLOR", 1, 1, frames + 1)
     for index in range(frames):
         colour.color = [index / frames] * 3
         colour.keyframe_insert("color", frame=index + 1)
-    if bpy.app.version >= (5, 0):
-        scene.render.image_settings.media_type = "VIDEO"
-    scene.render.image_settings.file_format = "FFMPEG"
+    set_format(scene, "FFMPEG")
     scene.render.ffmpeg.format, scene.render.ffmpeg.codec = "MPEG4", "H264"
     scene.render.ffmpeg.constant_rate_factor = "HIGH"
     scene.render.filepath = str(path)

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import bpy
 import numpy as np
+from versions import set_format
 
 _MAGIC, _MULTIPART, _FLOAT = 20000630, 0x1000, 2
 
 
 def write_passes(scene: bpy.types.Scene) -> None:
     """Let a scene render such files."""
+    set_format(scene, "OPEN_EXR_MULTILAYER")
     settings = scene.render.image_settings
-    if bpy.app.version >= (5, 0):
-        settings.media_type = "MULTI_LAYER_IMAGE"
-    settings.file_format, settings.color_depth, settings.exr_codec = "OPEN_EXR_MULTILAYER", "32", "NONE"
+    settings.color_depth, settings.exr_codec = "32", "NONE"
 
 
 def read_passes(path: Path) -> dict[str, np.ndarray]:

@@ -101,7 +101,8 @@ def info_job(module):
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_few_files_know_strips_and_one_knows_versions(path: Path) -> None:
     attributes = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
-    of_strips = {name for name in attributes if name.startswith(("frame_final_", "frame_offset_", "animation_offset_"))}
+    words = ("frame_final_", "frame_offset_", "animation_offset_", "left_handle", "right_handle", "content_")
+    of_strips = {name for name in attributes if name.startswith(words)}
     of_strips |= attributes & {"sequences", "sequences_all", "strips_all", "sequence_editor"}
     assert not of_strips or path.parent.name == "sequencer"
     assert (

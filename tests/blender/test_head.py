@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Euler, Matrix, Vector
+from versions import add_movie_at_its_own_speed, handles, trim
 
 ROOT = Path(__file__).resolve().parents[2]
 FRAMES, RATE = 50, 25
@@ -85,7 +86,7 @@ def footage(scene, strips, movie, tmp_path):
     """A movie strip from frame 11 on with 10 frames trimmed off its start and 5 off its end, and a chosen speaker."""
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
     strip = strips.new_movie("Interview", str(movie), 1, 1)
-    strip.frame_offset_start, strip.frame_offset_end = 10, 5
+    trim(strip, 10, 5)
     scene.s2l.dub.speaker_path = str(tmp_path / "Ada.s2l")
     return strip
 
@@ -212,11 +213,11 @@ def test_movie_on_the_head_shows_the_frame_of_its_strip(
     else:
         scene.sequence_editor.strips.new_movie("Take", str(path), 1, 3)
     strip = scene.sequence_editor.strips[0]
-    strip.frame_offset_start, strip.frame_offset_end = 7, 4
+    trim(strip, 7, 4)
     create()
     bpy.ops.s2l.match_camera()
-    middle = (strip.frame_final_start + strip.frame_final_end) // 2
-    frames = (strip.frame_final_start, strip.frame_final_start + 1, middle, strip.frame_final_end - 1)
+    first, end = handles(strip)
+    frames = (first, first + 1, (first + end) // 2, end - 1)
     in_sequencer = [shown_grey(scene, frame) for frame in frames]
     scene.render.use_sequencer = False
     scene.render.engine, scene.cycles.samples, scene.cycles.use_denoising = "CYCLES", 1, False
@@ -240,23 +241,6 @@ def test_movie_on_the_head_keeps_step_in_an_animation(module, scene, create, mak
     for frame in range(4, 13):
         image = bpy.data.images.load(f"{tmp_path}/shown_{frame:04}.png")
         assert round(image.pixels[4 * (8 * 16 + 8)] * FRAMES) == expected[frame - 1]
-
-
-def add_movie_at_its_own_speed(scene, path: Path, start: int) -> None:
-    """Add a movie as the sequencer's Add menu does with "Adjust Playback Rate"."""
-    window = bpy.context.window
-    area = window.screen.areas[0]
-    area.type = "SEQUENCE_EDITOR"
-    options = {}
-    if bpy.app.version >= (5, 0):
-        bpy.context.workspace.sequencer_scene = scene
-        options = {"move_strips": False}  # otherwise it segfaults without a window
-    region = next(region for region in area.regions if region.type == "WINDOW")
-    with bpy.context.temp_override(window=window, area=area, region=region):
-        bpy.ops.sequencer.movie_strip_add(
-            filepath=str(path), frame_start=start, channel=1, sound=False, use_framerate=False,
-            adjust_playback_rate=True, set_view_transform=False, **options,
-        )  # fmt: skip
 
 
 def test_head_remembers_what_it_was_made_from(scene, create, footage, tmp_path) -> None:

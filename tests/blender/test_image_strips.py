@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from test_operators import reason
+from versions import content_start, handles, set_content_start, trim, trim_content
 
 
 @pytest.fixture
 def take(scene, add_pictures, tmp_path):
     """An image strip of two seconds, half a second of it trimmed off its start, for dubbing into a folder of PNGs."""
     strip = add_pictures()
-    strip.frame_offset_start = 12
+    trim(strip, start=12)
     scene.s2l.dub.speaker_path, scene.s2l.dub.folder = str(tmp_path / "Ada.s2l"), str(tmp_path)
     scene.s2l.dub.format, scene.s2l.dub.sound_strip = "png", "Line"
     scene.s2l.train.folder, scene.s2l.train.consent = str(tmp_path), scene.s2l.train.speaker_name
@@ -47,11 +48,11 @@ def reverse(strip) -> None:
 
 
 def move(strip) -> None:
-    strip.frame_start += 10
+    set_content_start(strip, content_start(strip) + 10)
 
 
 def trim_for_good(strip) -> None:
-    strip.animation_offset_start = 5
+    trim_content(strip, 5, 0)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,7 @@ def test_dub_inserts_a_strip_that_is_no_footage_itself(module, scene, take, spee
     assert bpy.ops.s2l.dub_strip() == {"FINISHED"}
     dubbed = scene.sequence_editor.active_strip
     assert (dubbed.name, dubbed.type, dubbed["s2l_footage"]) == ("Take Dubbed", "IMAGE", "Take")
-    assert (dubbed.frame_final_start, dubbed.frame_final_end) == (125, 151)
+    assert handles(dubbed) == (125, 151)
     assert strips.sources(scene) == [take] and strips.footage(scene) == take
     assert strips.footage_or_result(scene) == dubbed
 

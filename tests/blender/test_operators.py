@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import bpy
 import pytest
+from versions import handles, set_content_start
 
 
 def reason(module, name: str) -> str:
@@ -152,18 +153,14 @@ def test_dub_covers_the_frames_of_the_movie_on_which_the_sound_is_heard(
     scene, ready_to_dub, footage, speech, fake_worker, fps, fps_base, rate
 ) -> None:
     scene.render.fps, scene.render.fps_base = fps, fps_base
-    covered = (speech.frame_final_start, footage.frame_final_end)
-    untouched = [
-        (strip.name, strip.channel, strip.frame_final_start, strip.frame_final_end) for strip in (footage, speech)
-    ]
+    covered = (handles(speech)[0], handles(footage)[1])
+    untouched = [(strip.name, strip.channel, *handles(strip)) for strip in (footage, speech)]
     assert bpy.ops.s2l.dub_strip() == {"FINISHED"}
     dubbed = scene.sequence_editor.active_strip
     assert dubbed.type == "MOVIE"
     assert dubbed.channel == 3
-    assert (dubbed.frame_final_start, dubbed.frame_final_end) == covered
-    assert [
-        (strip.name, strip.channel, strip.frame_final_start, strip.frame_final_end) for strip in (footage, speech)
-    ] == untouched
+    assert handles(dubbed) == covered
+    assert [(strip.name, strip.channel, *handles(strip)) for strip in (footage, speech)] == untouched
     assert len(scene.sequence_editor.strips) == 3
     job = json.loads(dubbed["s2l_job"])
     assert job["rate"] == rate
@@ -175,10 +172,10 @@ def test_dub_covers_the_frames_of_the_movie_on_which_the_sound_is_heard(
 
 
 def test_dub_starts_the_footage_over_where_the_sound_lies_outside_it(scene, ready_to_dub, speech, fake_worker) -> None:
-    speech.frame_start = 301
+    set_content_start(speech, 301)
     bpy.ops.s2l.dub_strip()
     dubbed = scene.sequence_editor.active_strip
-    assert (dubbed.frame_final_start, dubbed.frame_final_end) == (301, 331)
+    assert handles(dubbed) == (301, 331)
     assert json.loads(dubbed["s2l_job"])["footage"]["start"] == pytest.approx(12 / 25)
 
 

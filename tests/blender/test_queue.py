@@ -9,6 +9,7 @@ from pathlib import Path
 
 import bpy
 import pytest
+from versions import content_start, handles, set_content_start, set_duration, trim
 
 DUB, TRAIN, CHECK = "S2L_OT_dub_strip", "S2L_OT_train_speaker", "S2L_OT_check_footage"
 
@@ -57,7 +58,8 @@ def test_waiting_jobs_change_places(queue, press, scene, ready_to_dub, fake_work
 def test_an_entry_is_a_snapshot(queue, press, scene, ready_to_dub, footage, fake_worker) -> None:
     press(DUB)
     before = queue.entries()[0].job
-    footage.frame_offset_start, scene.s2l.dub.speaker_path = 30, "/nowhere/else.s2l"
+    trim(footage, start=30)
+    scene.s2l.dub.speaker_path = "/nowhere/else.s2l"
     queue.finish()
     assert json.loads(dubbed_strips()[0]["s2l_job"])["footage"]["start"] == before.footage.start
 
@@ -113,7 +115,7 @@ def test_the_file_may_change_under_a_job(queue, press, ready_to_dub, fake_worker
     queue.finish()
     assert queue.statuses() == ["done"]
     (strip,) = dubbed_strips()
-    assert (strip.frame_final_start, strip.frame_final_end) == (125, 151)
+    assert handles(strip) == (125, 151)
 
 
 def test_interrupted_script_leaves_a_job_that_can_be_resumed(queue, ready_to_dub, fake_worker, monkeypatch) -> None:
@@ -194,7 +196,7 @@ def test_delivery_waits_for_a_render(module, queue, press, ready_to_dub, fake_wo
 def test_every_channel_taken_keeps_the_result_ready(queue, press, strips, movie, ready_to_dub, fake_worker) -> None:
     for channel in range(3, 129):
         blocker = strips.new_movie("Blocker", str(movie), channel, 120)
-        blocker.frame_final_duration = 40
+        set_duration(blocker, 40)
     press(DUB)
     queue.finish()
     (entry,) = queue.entries()
@@ -335,11 +337,11 @@ def test_redo_runs_the_same_job_where_the_strip_is_now(queue, press, ready_to_du
     press(DUB)
     queue.finish()
     (first,) = dubbed_strips()
-    first.frame_start += 10
+    set_content_start(first, content_start(first) + 10)
     press("S2L_OT_redo")
     queue.finish()
     again = next(strip for strip in dubbed_strips() if strip != first)
-    assert again.frame_final_start == 135
+    assert handles(again)[0] == 135
     old, new = (json.loads(strip["s2l_job"]) for strip in (first, again))
     assert {name for name in old if old[name] != new[name]} == {"output_path"}
     assert first.mute

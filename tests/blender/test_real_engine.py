@@ -12,6 +12,7 @@ import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from exr import read_passes, write_passes
 from mathutils import Matrix, Vector
+from versions import content_duration, handles, trim
 
 DEMO = Path(__file__).resolve().parents[2] / "demo"
 
@@ -27,7 +28,7 @@ def test_check_engine_shows_versions_and_devices(scene, preferences) -> None:
 
 def test_check_judges_the_trimmed_part_of_real_footage(scene, strips, shared_data) -> None:
     strip = strips.new_movie("Interview", str(shared_data / "speakers/cnn2_71s.mp4"), 1, 1)
-    strip.frame_offset_start, strip.frame_offset_end = 100, strip.frame_duration - 200
+    trim(strip, 100, content_duration(strip) - 200)
     assert bpy.ops.s2l.check_footage() == {"FINISHED"}
     assert scene.s2l.check.verdict == "poor"
     assert "only 4.0 s" in scene.s2l.check.advice
@@ -35,17 +36,17 @@ def test_check_judges_the_trimmed_part_of_real_footage(scene, strips, shared_dat
 
 def test_movie_strip_becomes_a_dubbed_strip_and_that_a_head_that_renders(scene, strips, tmp_path, module) -> None:
     footage = strips.new_movie("Speaker", str(DEMO / "speaker.mp4"), 2, 1)
-    footage.frame_offset_end = footage.frame_duration - 25 * 12
+    trim(footage, end=content_duration(footage) - 25 * 12)
     scene.s2l.train.preset, scene.s2l.train.folder, scene.s2l.dub.folder = "draft", str(tmp_path), str(tmp_path)
     assert bpy.ops.s2l.train_speaker(consent=True) == {"FINISHED"}
     assert scene.s2l.dub.speaker_path == str(tmp_path / "Speaker.s2l")
 
     speech = strips.new_sound("Line", str(DEMO / "line.flac"), 1, 101)
-    speech.frame_offset_start, speech.frame_offset_end = 25, speech.frame_duration - 75
+    trim(speech, 25, content_duration(speech) - 75)
     scene.s2l.dub.sound_strip = speech.name
     assert bpy.ops.s2l.dub_strip() == {"FINISHED"}
     dubbed = scene.sequence_editor.active_strip
-    assert (dubbed.frame_final_start, dubbed.frame_duration, dubbed.channel) == (126, 50, 3)
+    assert (handles(dubbed)[0], content_duration(dubbed), dubbed.channel) == (126, 50, 3)
     assert json.loads(dubbed["s2l_result"])["frames_written"] == 50
     results = {"Speaker.s2l", "speaker_dubbed.mp4"}
     assert {path.name for path in tmp_path.iterdir()} == results | {f"{name}.job.json" for name in results}

@@ -13,7 +13,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
-from test_strips import sequencer_override
+from versions import content_start, handles, new_effect, sequencer_override, set_duration, set_format, set_handles, trim
 
 SIZE, LENGTH = 48, 60
 TOLERANCE = 2.5 / 255
@@ -71,9 +71,7 @@ def film(folder: Path, mode: str) -> Path:
     strip.blend_type = "REPLACE"
     for file in files[1:]:
         strip.elements.append(file.name)
-    if bpy.app.version >= (5, 0):
-        scene.render.image_settings.media_type = "VIDEO"
-    scene.render.image_settings.file_format = "FFMPEG"
+    set_format(scene, "FFMPEG")
     scene.render.ffmpeg.format, scene.render.ffmpeg.codec = "MKV", "PNG"
     scene.render.image_settings.color_mode = mode
     scene.render.filepath, scene.render.use_file_extension = str(folder.with_suffix(".mkv")), False
@@ -110,16 +108,14 @@ class Edit:
         return (strips or self.strips).new_movie(name, str(self.takes[take]), channel, start)
 
     def effect(self, name: str, kind: str, channel: int, first: int = 1, end: int = LENGTH + 1, *inputs, strips=None):
-        length = {"length": end - first} if bpy.app.version >= (5, 0) else {"frame_end": end}
-        taken = {f"input{number}": strip for number, strip in enumerate(inputs, 1)}
-        return (strips or self.strips).new_effect(name, kind, channel, first, **length, **taken)
+        return new_effect(strips or self.strips, name, kind, channel, first, end, *inputs)
 
     def curve(self, strip, name: str):
         return self.module("s2l_blender_addon.sequencer.curves").find(strip, name)
 
     def voice(self, first: int, end: int, channel: int = 40):
         strip = self.strips.new_sound("Line", str(self.sound), channel, first)
-        strip.frame_final_duration = end - first
+        set_duration(strip, end - first)
         return strip
 
     def dub(self, footage, first: int, end: int, take: str = "dubbed", existing: str = "KEEP"):
@@ -134,9 +130,8 @@ class Edit:
     def look(self, frame: int) -> np.ndarray:
         """What Blender renders of a frame, as (height, width, 4) from 0 to 1, multiplied by its alpha."""
         scene, path = self.scene, self.folder / "look.png"
-        if bpy.app.version >= (5, 0):
-            scene.render.image_settings.media_type = "IMAGE"
-        scene.render.image_settings.file_format, scene.render.image_settings.color_mode = "PNG", "RGBA"
+        set_format(scene, "PNG")
+        scene.render.image_settings.color_mode = "RGBA"
         scene.render.filepath = str(path)
         scene.frame_set(frame)
         bpy.ops.render.render(write_still=True)
@@ -203,9 +198,10 @@ def random_stack(edit: Edit, choose: random.Random):
         for strip in list(strips):
             if strip not in (meta, *strips[:1]) and strip.parent_meta() is None:
                 strip.move_to_meta(meta)
-        footage.frame_final_duration += 1
-        footage.frame_final_duration -= 1
-        meta.frame_final_start, meta.frame_final_end = int(meta.frame_start), LENGTH + 1
+        first, end = handles(footage)
+        set_duration(footage, end - first + 1)
+        set_duration(footage, end - first)
+        set_handles(meta, int(content_start(meta)), LENGTH + 1)
         meta.blend_alpha = choose.choice([1.0, 0.5])
     return footage
 
@@ -242,7 +238,7 @@ def decorate(edit: Edit, strip, choose: random.Random) -> None:
     if may(0.15):
         strip.use_reverse_frames = True
     if may(0.15):
-        strip.frame_offset_start = 4
+        trim(strip, start=4)
     if may(0.1):
         strip.mute = True
 
@@ -267,7 +263,7 @@ def multicam(edit: Edit, channel: int, choose: random.Random) -> None:
 def test_a_dub_changes_nothing_but_the_mouth_in_any_stack(edit, seed) -> None:
     choose = random.Random(seed)
     footage = random_stack(edit, choose)
-    seen = range(footage.frame_final_start, footage.frame_final_end)
+    seen = range(*handles(footage))
     first = choose.choice([seen.start, choose.randint(seen.start, 30)])
     end = choose.choice([min(seen.stop, first + 50), choose.randint(first + 5, first + 25)])
     existing = choose.choice(["", "", "KEEP", "VERSION", "REPLACE"])
@@ -295,7 +291,7 @@ def test_it_lies_between_its_footage_and_what_lay_over_that(edit) -> None:
     channels[3].name, channels[3].lock, channels[4].mute = "Titles", True, True
     dubbed = edit.dub(footage, 10, 40)
     assert [strip.channel for strip in (footage, dubbed, text, tint, later)] == [2, 3, 4, 5, 6]
-    assert (dubbed.frame_final_start, dubbed.frame_final_end) == (10, 40)
+    assert handles(dubbed) == (10, 40)
     assert [(channels[n].name, channels[n].lock, channels[n].mute) for n in (3, 4, 5, 6)] == [
         ("Channel 3", False, False), ("Titles", True, False), ("Channel 5", False, True), ("Channel 6", False, False),
     ]  # fmt: skip
@@ -401,7 +397,7 @@ def test_it_takes_the_place_of_its_footage_in_a_transition_that_it_covers(edit, 
     truth = {frame: edit.expected(footage, frame, "dubbed") for frame in (30, 50, 60)}
     dubbed = edit.dub(footage, 20, 61)
     assert (transition.input_1, transition.input_2) == (dubbed, other)
-    assert (transition.frame_final_start, transition.frame_final_end) == (46, 61)
+    assert handles(transition) == (46, 61)
     assert_looks(edit, truth)
     again = edit.dub(footage, 20, 61, "again", "REPLACE")
     assert (transition.input_1, again.channel) == (again, 2)
@@ -415,15 +411,15 @@ def test_an_effect_on_more_than_was_dubbed_takes_a_meta_strip_with_both(edit) ->
     dubbed = edit.dub(footage, 10, 40)
     meta = dubbed.parent_meta()
     assert blur.input_1 == meta == footage.parent_meta()
-    assert (meta.channel, meta.frame_final_start, meta.frame_final_end) == (1, 1, 61)
-    assert (blur.channel, blur.frame_final_start, blur.frame_final_end) == (2, 1, 61)
+    assert (meta.channel, *handles(meta)) == (1, 1, 61)
+    assert (blur.channel, *handles(blur)) == (2, 1, 61)
     assert dubbed.channel == footage.channel + 1
 
 
 def test_footage_inside_a_meta_strip_is_dubbed_inside_it(edit) -> None:
     footage = edit.movie("Interview", 1)
     meta = edit.strips.new_meta("Scene", 5, 1)
-    meta.frame_final_duration = LENGTH
+    set_duration(meta, LENGTH)
     footage.move_to_meta(meta)
     dubbed = edit.dub(footage, 10, 40)
     assert (dubbed.parent_meta(), dubbed.channel) == (meta, 2)
@@ -504,7 +500,7 @@ def test_a_mouth_lies_over_its_footage_whatever_becomes_of_that(edit, change) ->
 def test_a_dub_of_words_outside_the_footage_lies_above_it(edit) -> None:
     footage = edit.movie("Interview", 3)
     dubbed = edit.dub(footage, 81, 101)
-    assert (dubbed.channel, dubbed.frame_final_start, dubbed.frame_final_end) == (4, 81, 101)
+    assert (dubbed.channel, *handles(dubbed)) == (4, 81, 101)
 
 
 def test_a_result_is_inserted_although_its_footage_is_gone(edit, module, movie) -> None:
@@ -513,7 +509,7 @@ def test_a_result_is_inserted_although_its_footage_is_gone(edit, module, movie) 
     strip = module("s2l_blender_addon.sequencer.placing").insert_result(
         library.Placement(edit.scene.name, "Gone", "Gone", 5, 25), str(movie), module("s2l_core.jobs").Encoding()
     )
-    assert (strip.channel, strip.frame_final_start, strip.frame_final_end) == (2, 5, 25)
+    assert (strip.channel, *handles(strip)) == (2, 5, 25)
 
 
 def test_a_full_sequencer_gets_a_sentence_and_stays_as_it_is(edit, module) -> None:
@@ -535,7 +531,7 @@ def speed_up(edit, footage) -> None:
 
 def speed_up_its_meta(edit, footage) -> None:
     meta = edit.strips.new_meta("Scene", 5, 1)
-    meta.frame_final_duration = LENGTH
+    set_duration(meta, LENGTH)
     footage.move_to_meta(meta)
     edit.effect("Faster", "SPEED", 6, 1, 61, meta)
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import bpy
 import pytest
+import versions
+from versions import add_movie_at_its_own_speed, handles, sequencer_override
 
 FRAMES = 50
 CLICK_SECONDS = 1.2
@@ -21,38 +23,16 @@ def add_movie(strips, path: Path, start: int = 1, channel: int = 1):
 PCM_16 = {"container": "WAV", "codec": "PCM", "format": "S16", "mixrate": 48000}
 
 
-def sequencer_override(scene):
-    """The context of a sequencer that shows a scene."""
-    window = bpy.context.window
-    area = window.screen.areas[0]
-    area.type = "SEQUENCE_EDITOR"
-    if bpy.app.version >= (5, 0):
-        bpy.context.workspace.sequencer_scene = scene
-    region = next(region for region in area.regions if region.type == "WINDOW")
-    return bpy.context.temp_override(window=window, area=area, region=region)
-
-
-def add_movie_at_its_own_speed(scene, path: Path, start: int):
-    """Add a movie as the sequencer's Add menu does with "Adjust Playback Rate"."""
-    options = {"move_strips": False} if bpy.app.version >= (5, 0) else {}  # otherwise it segfaults without a window
-    with sequencer_override(scene):
-        bpy.ops.sequencer.movie_strip_add(
-            filepath=str(path), frame_start=start, channel=1, sound=False, use_framerate=False,
-            adjust_playback_rate=True, set_view_transform=False, **options,
-        )  # fmt: skip
-    return scene.sequence_editor.active_strip
-
-
 def trim(strip) -> None:
-    strip.frame_offset_start, strip.frame_offset_end = 12, 9
+    versions.trim(strip, 12, 9)
 
 
 def trim_for_good(strip) -> None:
-    strip.animation_offset_start, strip.animation_offset_end = 12, 5
+    versions.trim_content(strip, 12, 5)
 
 
 def hold_beyond_the_ends(strip) -> None:
-    strip.frame_offset_start, strip.frame_offset_end = -6, -4
+    versions.trim(strip, -6, -4)
 
 
 def delay(strip) -> None:
@@ -78,7 +58,8 @@ def test_movie_strip_maps_to_the_frames_that_blender_shows(
     strip = add_movie_at_its_own_speed(scene, path, 11) if own_speed else add_movie(strips, path, 11)
     change(strip)
     playback = module("s2l_blender_addon.sequencer.strips").playback(scene, strip)
-    assert strip.frame_final_start <= playback.first < playback.end <= strip.frame_final_end
+    first, end = handles(strip)
+    assert first <= playback.first < playback.end <= end
     frames_per_second = Fraction(media_rate[0]) / Fraction(media_rate[1]).limit_denominator(1001)
     for frame in (playback.first, (playback.first + playback.end) // 2, playback.end - 1):
         mapped = playback.media(frame).start * frames_per_second
@@ -86,7 +67,6 @@ def test_movie_strip_maps_to_the_frames_that_blender_shows(
         assert abs(min(mapped, FRAMES - 1) - shown) < 0.51  # Blender shows the nearest frame
 
 
-@pytest.mark.skipif(bpy.app.version >= (5, 2), reason="since Blender 5.2 a mixdown returns before it is written")
 @pytest.mark.parametrize("scene_rate", [(25, 1.0), (30, 1.001)])
 @pytest.mark.parametrize("change", [lambda strip: None, trim, trim_for_good, delay])
 def test_sound_strip_maps_to_the_samples_that_blender_plays(
@@ -95,9 +75,10 @@ def test_sound_strip_maps_to_the_samples_that_blender_plays(
     scene.render.fps, scene.render.fps_base = scene_rate
     strip = strips.new_sound("Speech", str(sound), 1, 11)
     change(strip)
-    scene.frame_start, scene.frame_end = 1, strip.frame_final_end
+    scene.frame_start, scene.frame_end = 1, handles(strip)[1]
     playback = module("s2l_blender_addon.sequencer.strips").playback(scene, strip)
-    assert strip.frame_final_start <= playback.first < playback.end <= strip.frame_final_end
+    first, end = handles(strip)
+    assert first <= playback.first < playback.end <= end
     click = playback.first + (CLICK_SECONDS - playback.media(playback.first).start) / playback.seconds_per_frame
     heard = 1 + heard_seconds(tmp_path / "mix.wav") / playback.seconds_per_frame
     assert click == pytest.approx(heard, abs=0.05)
@@ -114,6 +95,18 @@ def loudest_seconds(path: Path) -> float:
     with wave.open(str(path)) as file:
         samples = memoryview(file.readframes(file.getnframes())).cast("h")[:: file.getnchannels()]
     return max(range(len(samples)), key=lambda index: abs(samples[index])) / 48000
+
+
+@pytest.mark.skipif("connections" not in bpy.types.Strip.bl_rna.properties, reason="they can be read since Blender 5.2")
+def test_of_two_sounds_of_a_movie_the_connected_one_is_its_voice(module, scene, strips, movie) -> None:
+    strip = add_movie(strips, movie)
+    first, second = (strips.new_sound(name, str(movie), channel, 1) for name, channel in (("A", 2), ("B", 3)))
+    own_sound = module("s2l_blender_addon.sequencer.strips").own_sound
+    assert own_sound(scene, strip) == first
+    strip.select, first.select, second.select = True, False, True
+    with sequencer_override(scene):
+        bpy.ops.sequencer.connect()
+    assert own_sound(scene, strip) == second
 
 
 @pytest.mark.parametrize(
