@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from . import json_text
-from .jobs import CheckJob, DubJob, PresetName, TrainJob
+from .jobs import CheckJob, DubJob, TrainJob
+from .preset_steps import PRESET_STEPS, SPEECH_STEPS
 
 _MOST_SECONDS_OF_A_PIECE = 100.0
 _CORRECTIONS = (0.1, 10.0)
@@ -33,8 +34,6 @@ _READINGS = 3
 """How often a training decodes its footage, beside finding landmarks."""
 _FIXED_STEPS, _FRAME_STEPS = 410.0, 0.22
 """Of what a training does whatever its preset: principal lips, look, the head's colours; and in each frame."""
-_SPEECH_STEPS = ((20.0, 60.0, 240.0, 1200.0), (300.0, 700.0, 1600.0, 2500.0))
-"""Seconds of footage and steps in codes."""
 _APPEARANCE, _SPEECH, _DEPTH, _HEAD, _SYNC = 8.0, 2.5, 1.0, 3.8, 250.0
 """Work of a step of each stage of a training, and of a sync expert."""
 _SYNC_SPEECH = 1.6
@@ -48,23 +47,6 @@ _LANDMARK_BYTES = 6e3
 _BYTES_PER_PIXEL = {"h264": 0.03, "prores": 0.6, "ffv1": 1.2, "png": 1.8, "exr": 4.0}
 
 
-@dataclass(frozen=True)
-class PresetWork:
-    """What a preset of training consists of, see :class:`s2l_core.training.presets.Preset`."""
-
-    appearance_steps: int
-    depth_steps: int
-    head_steps: int
-    speech_factor: float = 1.0
-    sync: bool = True
-
-
-PRESET_WORK: dict[PresetName, PresetWork] = {
-    "draft": PresetWork(60, 60, 20, speech_factor=0.5, sync=False),
-    "balanced": PresetWork(300, 150, 60),
-    "final": PresetWork(1500, 300, 200),
-    "paper": PresetWork(2000, 150, 60),
-}
 _ARCHITECTURE_STEPS = {"fast": 1.0, "explicit": 2.0, "paper": 5.0}
 
 
@@ -199,11 +181,10 @@ def _looking(frames: int, calibration: Calibration) -> float:
 
 def _training_steps(job: TrainJob, seconds: float) -> float:
     """What a training learns, in steps of a calibration."""
-    work = PRESET_WORK[job.preset]
-    architecture = job.architecture or ("paper" if job.preset == "paper" else "fast")
-    appearance = work.appearance_steps * _ARCHITECTURE_STEPS[architecture] * _APPEARANCE
-    speech = work.speech_factor * _between(seconds, *_SPEECH_STEPS) * _SPEECH * (_SYNC_SPEECH if work.sync else 1.0)
-    return _FIXED_STEPS + appearance + speech + work.depth_steps * _DEPTH + work.head_steps * _HEAD + _SYNC * work.sync
+    steps = PRESET_STEPS[job.preset]
+    appearance = steps.appearance * _ARCHITECTURE_STEPS[job.architecture or steps.architecture] * _APPEARANCE
+    speech = steps.speech_factor * _between(seconds, *SPEECH_STEPS) * _SPEECH * (_SYNC_SPEECH if steps.sync else 1.0)
+    return _FIXED_STEPS + appearance + speech + steps.depth * _DEPTH + steps.head * _HEAD + _SYNC * steps.sync
 
 
 def _between(value: float, places: tuple[float, ...], values: tuple[float, ...]) -> float:

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..model.lip.base import LipModel
+from ..preset_steps import SPEECH_STEPS
 from ..speech.encoder import CODE_SECONDS, CONTEXT_CODES, MEMBERS, MelEncoder, SpeechEncoder
 from ..speech.features import HOP_SECONDS
 from ..speech.kernel import BLOCK_ROWS, BLOCKS, KernelRegression
@@ -18,8 +19,6 @@ from .loop import Stage
 from .presets import Preset
 from .sync_teacher import SyncTeacher
 
-_STEPS = ([20, 60, 240, 1200], [300, 700, 1600, 2500])
-"""Seconds of footage and steps that the speech encoder takes at best; more over-fits, fewer under-fit."""
 _RATE, _DECAY = 2e-3, 1e-2
 _BATCH, _SILENT_EXCERPTS = 12 * MEMBERS, 2 * MEMBERS
 _TOLERANCE = 0.3
@@ -100,7 +99,7 @@ def speech_stage(
         lips = paint(some.flatten(0, 1)).unflatten(0, some.shape[:2])
         return error + preset.weights.sync / _SYNC_STEPS * teacher.loss(moments.cpu().numpy(), lips)
 
-    steps = round(preset.speech_factor * float(np.interp(clip.seconds, *_STEPS)))
+    steps = round(preset.speech_factor * float(np.interp(clip.seconds, *SPEECH_STEPS)))
     parameters = [*lip.speech.parameters(), *lip.time.parameters()]
     return Stage("Learn speech", steps, [(parameters, _RATE)], loss, decay=_DECAY)
 

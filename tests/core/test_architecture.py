@@ -16,7 +16,8 @@ LIBRARY = ROOT / "s2l_core"
 # The parts of the library from the bottom up: a part imports its own row and those above it, never those below.
 ROWS = [
     {"errors", "events", "jobs", "json_text", "locks", "regular_files", "standard_streams", "version"},
-    {"device", "estimates", "files", "subsampling", "tensor_file"},
+    {"device", "files", "preset_steps", "subsampling", "tensor_file"},
+    {"estimates"},
     {"cache", "fingerprints"},
     {"media", "geometry"},
     {"face", "speech"},
@@ -42,6 +43,7 @@ WITHOUT_DEPENDENCIES = {
     "jobs",
     "json_text",
     "locks",
+    "preset_steps",
     "regular_files",
     "standard_streams",
     "version",

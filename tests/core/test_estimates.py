@@ -12,9 +12,8 @@ import pytest
 
 import s2l_core
 from s2l_core.errors import BadJob, NotAVideo
-from s2l_core.estimates import PRESET_WORK, Calibration, estimate, from_json, from_values, load_calibration, to_json
+from s2l_core.estimates import Calibration, estimate, from_json, from_values, load_calibration, to_json
 from s2l_core.jobs import CalibrateJob, CheckJob, DubJob, EstimateJob, Job, Media, TrainJob
-from s2l_core.training.presets import PRESETS
 from s2l_core.verbs import calibrate as measuring
 
 KNOWN = Calibration("0.1.0", "cpu", 0.009, 0.02, 0.035, 0.004)
@@ -56,18 +55,6 @@ def test_estimates_follow_what_jobs_took() -> None:
         known = known.corrected("dub", estimate(DUB, 1500, 640, 360, known).seconds, 90.0)
     assert estimate(DUB, 1500, 640, 360, known).seconds == pytest.approx(90.0, rel=0.01)
     assert estimate(TRAIN, 1500, 640, 360, known) == estimate(TRAIN, 1500, 640, 360, KNOWN)
-
-
-def test_the_presets_are_those_of_training() -> None:
-    for name, preset in PRESETS.items():
-        work = PRESET_WORK[name]
-        assert (work.appearance_steps, work.depth_steps, work.head_steps, work.speech_factor, work.sync) == (
-            preset.appearance_steps,
-            preset.depth_steps,
-            preset.head_steps,
-            preset.speech_factor,
-            preset.weights.sync > 0,
-        )
 
 
 @pytest.mark.parametrize(
