@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -136,11 +137,13 @@ class Trial:
         """All columns of a row, None where one does not apply, and those of cross-driving by the voices."""
         evaluator = self.evaluator_of_whole if contender.whole else self.evaluator
         columns: Columns = dict.fromkeys(COLUMNS)
-        columns |= evaluator.measure(contender.driver, self.speech if contender.whole else self.test_speech)
+        columns |= cast(
+            Columns, evaluator.measure(contender.driver, self.speech if contender.whole else self.test_speech)
+        )
         columns["train_seconds"] = contender.train_seconds
         if contender.drive is not None:
             sounds = other_sounds(self.speech, self.split["train"][1] - self.footage.media.start, evaluator.seconds)
-            columns |= measure_driving(evaluator, contender.drive, sounds)
+            columns |= cast(Columns, measure_driving(evaluator, contender.drive, sounds))
             for voice in self.voices:
                 columns |= self._cross(contender.drive, voice)
         return columns

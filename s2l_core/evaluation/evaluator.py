@@ -1,4 +1,4 @@
-"""The evaluator: drivers measured on the held-out frames of one clip, in the observed frames and before encoding."""
+"""The evaluator: compares rendered frames with the held-out real ones of a clip, before encoding."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import cast
 
 import cv2
 import numpy as np
@@ -26,6 +27,7 @@ from ..media.video import Frame, read_frames
 from ..model.perception import Lpips
 from ..model.sync import SyncExpert
 from ..mouth.rendering import BATCH, LipPaster
+from ..results import Measures
 from ..speech.features import log_mel, normalise_loudness
 from . import metrics
 from .drivers import Driver, Images, Indices, lip_observer, real
@@ -34,12 +36,12 @@ from .sync_score import score_offset
 
 @dataclass(frozen=True)
 class Measurements:
-    """What a driver showed in the N held-out frames.
+    """What was measured on N rendered frames.
 
     Attributes:
-        landmarks: float32 (N, P, 3) pixels, NaN without a face.
-        lips: uint8 (N, 3, h, w) canonical lips; nothing without a sync expert.
-        scores: One number (N,) for each frame, by the name of the measure.
+        landmarks: float32 (N, P, 3) in pixels, NaN in frames without a face.
+        lips: uint8 (N, 3, h, w) canonical lips; empty without a sync expert.
+        scores: Per-frame measures, float64 (N,) by name.
     """
 
     landmarks: NDArray[np.float32]
@@ -48,18 +50,19 @@ class Measurements:
 
 
 class Evaluator:
-    """The held-out frames, and what they are measured with.
+    """Measures drivers on the held-out frames of one clip.
 
     Args:
-        footage: With a tracked head.
-        face: The canonical view of the clip, on the device to compute on. Its mouth box is where pictures are
-            compared: the lips with a margin of a quarter of their width.
-        span: First and last held-out second, from the start of the medium.
-        landmarks: Back-end that measures the lips, see :func:`s2l_core.face.landmarks.open_detector`.
-        perception: For ``lpips``, on the device.
-        expert: For the columns of synchrony, on the device. It has not seen the held-out frames, and nothing was
-            trained against it.
-        report: Told the phase ``"Measure"``.
+        footage: The clip, with a tracked head.
+        face: Canonical view of the clip, on the device to compute on. Pictures are compared inside its mouth box: the
+            lips with a margin of a quarter of their width.
+        span: First and last held-out second of the medium.
+        landmarks: Back-end that finds the landmarks in rendered frames, see
+            :func:`s2l_core.face.landmarks.open_detector`.
+        perception: Network of the measure ``lpips``, on the device; None leaves the measure out.
+        expert: Network of the measures of synchrony, on the device; None leaves them out. It must not have seen the
+            held-out frames, and nothing must have been trained against it.
+        report: Receives the phase ``"Measure"``.
         cache: Cache of what drivers show, which is found again if they come in the same order.
     """
 
@@ -97,25 +100,18 @@ class Evaluator:
         return [float(side) for side in (boxes[:, 2:] - boxes[:, :2]).mean(axis=0)]
 
     def say(self, sound: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Speech (n,) at 16 kHz from the start of the footage's span that is silent but for ``sound``, which begins
-        with the held-out frames and ends with them at the latest.
+        """Speech (n,) at 16 kHz from the start of the footage's span: ``sound`` during the held-out frames, silence
+        before.
         """
         first, length = (round(seconds * SPEECH_RATE) for seconds in (self._start, self.seconds))
         return np.concatenate([np.zeros(first, np.float32), sound[:length]])
 
-    def measure(self, driver: Driver, speech: NDArray[np.float32]) -> dict[str, float | None]:
-        """All that is told by comparing a driver with the real frames, when it was driven by their own speech.
+    def measure(self, driver: Driver, speech: NDArray[np.float32]) -> Measures:
+        """Compare the frames of a driver that speaks the footage's own words with the real ones.
 
         Args:
-            driver: Of the held-out frames.
+            driver: Renders the held-out frames.
             speech: (n,) at 16 kHz from the start of the footage's span.
-
-        Returns:
-            By column, None where it cannot be told, see ``docs/quality.md``: ``mouth_psnr``, ``mouth_ssim``, ``lpips``
-            (with weights only), ``cpbd``, ``lmd``, ``frame_psnr``, ``opening_correlation``, ``width_correlation``,
-            ``articulation``, ``open_closed_ratio``, ``jitter``, ``seam``, ``outside_mask_max_error`` and, with an
-            expert, ``sync_offset_frames``, ``sync_confidence`` and ``sync_within_one_frame``, see
-            :class:`s2l_core.evaluation.sync_score.SyncScore`.
         """
         measured, true = self._measure_frames(driver, scoring=True), self._real
         layout = self._layout
@@ -137,10 +133,11 @@ class Evaluator:
             "seam": gradient / real_gradient if real_gradient > 0 else np.nan,
             **self._synchrony(measured, speech),
         }
-        return {name: float(value) if np.isfinite(value) else None for name, value in columns.items()}
+        finite = {name: float(value) if np.isfinite(value) else None for name, value in columns.items()}
+        return cast(Measures, finite)
 
     def mouth_psnr(self, driver: Driver) -> float:
-        """The column of that name alone, which takes less time."""
+        """``mouth_psnr`` alone, which takes less time than all measures."""
         figures = [
             metrics.psnr(self._mouth(new, index), self._mouth(old, index))
             for batch, images in self._batches()
@@ -149,21 +146,23 @@ class Evaluator:
         return float(np.mean(figures))
 
     def leakage(self, driver: Driver) -> float:
-        """Correlation of the generated opening with the base video's own, of a driver that says something else."""
+        """Correlation of the rendered mouth's opening with that of the footage, for a driver that speaks other
+        words.
+        """
         return metrics.correlation(self._openings(self._measure_frames(driver)), self._openings(self._real))
 
     def moving_share(self, driver: Driver) -> float:
-        """Share of the frames whose mouth moves, for a driver that hears silence."""
+        """Share of the frames whose mouth moves, for a driver that is driven by silence."""
         return metrics.moving_share(self._openings(self._measure_frames(driver)))
 
     def cross(self, driver: Driver, speech: NDArray[np.float32]) -> dict[str, float]:
-        """What is told of a driver that says speech (n,) which is not the frames' own: ``leakage`` and, with an expert,
-        the columns of synchrony.
+        """Measures of a driver that speaks ``speech`` (n,), which is not the frames' own: ``leakage`` and, with a sync
+        expert, the measures of synchrony.
         """
         return {"leakage": self.leakage(driver), **self._synchrony(self._measure_frames(driver), speech)}
 
     def mouths(self, driver: Driver, wanted: Set[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        """The mouth boxes that a driver shows in some of the held-out frames, with the frames' indices."""
+        """The mouth boxes that a driver renders in some of the held-out frames, with the indices of the frames."""
         for batch, images in self._batches():
             if wanted & set(batch.tolist()):
                 for index, image in zip(batch.tolist(), driver.render(images, batch), strict=True):
@@ -192,7 +191,7 @@ class Evaluator:
         }
 
     def _measure_frames(self, driver: Driver, scoring: bool = False) -> Measurements:
-        """Let a driver show the held-out frames, and look at one after the other. The last driver's are remembered."""
+        """Render the held-out frames and measure each of them. The result of the last driver is remembered."""
         known, measured = self._last
         if known is driver and measured is not None and not scoring:
             return measured
@@ -227,7 +226,9 @@ class Evaluator:
         return measured
 
     def _find(self, detector: LandmarkDetector, image: NDArray[np.uint8], index: np.int64) -> Face | None:
-        """The face in a generated picture; where it is too small to be found, it is where the real one is."""
+        """The face in a rendered picture; if it is too small for the detector, it is looked for where the real one
+        is.
+        """
         checkpoint()
         face = detector.detect(image)
         if face is None:
@@ -259,7 +260,7 @@ class Evaluator:
         return image[top:bottom, left:right]
 
     def _batches(self, first: int = 0) -> Iterator[tuple[Indices, Images]]:
-        """Indices and pictures from the first wanted one on, a few at a time."""
+        """Indices and pictures of the held-out frames from number ``first`` on, in batches."""
         footage, indices = self._footage, self.indices[first:]
         if not len(indices):
             return

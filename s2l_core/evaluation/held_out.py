@@ -1,10 +1,9 @@
-"""Held-out frames: what opens them as ``dub`` does, and what is measured on them."""
+"""Opening held-out frames as ``dub`` does, and measuring what it renders for them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from ..media.audio import SPEECH_RATE
 from ..media.mix import Context, read_context, read_voice
 from ..model.perception import Lpips, load_lpips
 from ..model.speaker import SpeakerModel
+from ..results import DrivingMeasures, HeldOutMeasures
 from ..subsampling import evenly_spaced
 from .drivers import Driver, canonical_lips, dub_driver, painted
 from .evaluator import Evaluator
@@ -31,14 +31,15 @@ _OTHER_SOUNDS = 3
 def open_span(
     job: TrainJob, speaker: SpeakerModel, span: tuple[float, float], report: Report
 ) -> tuple[Footage, NDArray[np.float32], Context]:
-    """A span of a speaker's training footage, its speech (n,) at 16 kHz and what is heard around that, as ``dub`` opens
-    them when it gets no more.
+    """Open a span of a speaker's training footage as ``dub`` does if the job names only this span.
+
+    Returns the footage, its speech (n,) at 16 kHz, and the sound around it.
 
     Args:
-        job: The training.
-        speaker: On the device to compute on.
-        span: First and last second from the start of the medium.
-        report: Told the progress.
+        job: The training job.
+        speaker: The speaker, on the device to compute on.
+        span: First and last second of the medium.
+        report: Receives the progress.
     """
     device = next(speaker.lip.parameters()).device.type
     media = replace(job.footage, start=span[0], end=span[1])
@@ -48,7 +49,7 @@ def open_span(
 
 
 def part_of_voice(voice: Media, footage: Media, span: tuple[float, float]) -> Media:
-    """The part of a voice that is heard in a span of its footage."""
+    """The part of a voice that belongs to a span of its footage, in seconds of the medium."""
     start, end = (voice.start + moment - footage.start for moment in span)
     return replace(voice, start=max(0.0, start), end=end)
 
@@ -60,28 +61,24 @@ def measure(
     speech: NDArray[np.float32],
     context: Context,
     average: Tensor,
-) -> dict[str, Any]:
-    """Compare what ``dub`` makes of held-out frames, driven by their own sound, with the real ones, before encoding.
+) -> HeldOutMeasures:
+    """Compare the frames that ``dub`` renders for a held-out span, driven by its own sound and before encoding, with
+    the real ones.
 
     Args:
-        evaluator: Of the held-out frames.
-        speaker: On the device to compute on.
-        footage: The evaluator's.
+        evaluator: Holds the real frames.
+        speaker: The speaker, on the device to compute on.
+        footage: The footage of the evaluator.
         speech: (n,) at 16 kHz from the start of the footage's span.
-        context: What is heard around it.
-        average: (3, h, w) the mean of the training lips, which whoever moves the mouth must beat.
-
-    Returns:
-        The columns of :meth:`.evaluator.Evaluator.measure`; ``mean_image_psnr``, the ``mouth_psnr`` of the mean of the
-        training lips; ``opening_ratio``, another name of ``articulation``; ``frames``; ``mouth_box_px``, the mean width
-        and height of the mouth box.
+        context: The sound around it.
+        average: (3, h, w) mean of the training lips, the baseline that a moving mouth must exceed.
     """
-    columns = evaluator.measure(dub_driver(speaker, footage, speech, Report(), context), speech)
+    measures = evaluator.measure(dub_driver(speaker, footage, speech, Report(), context), speech)
     still = painted(speaker.face, footage, lambda seen, times: average.expand_as(seen))
     return {
-        **columns,
+        **measures,
         "mean_image_psnr": evaluator.mouth_psnr(still),
-        "opening_ratio": columns["articulation"],
+        "opening_ratio": measures["articulation"],
         "frames": len(evaluator.indices),
         "mouth_box_px": evaluator.mouth_box_px,
     }
@@ -91,19 +88,18 @@ def measure_driving(
     evaluator: Evaluator,
     drive: Callable[[NDArray[np.float32], bool], Driver],
     sounds: Sequence[NDArray[np.float32]],
-) -> dict[str, float]:
-    """Drive the held-out frames with silence and with sounds that are not their own.
+) -> DrivingMeasures:
+    """Measure a driver on silence and on speech that does not belong to the held-out frames.
 
     Args:
-        evaluator: Of the held-out frames.
-        drive: Speech (n,) from the start of the footage's span, and whether nothing but speech may drive, to a driver.
+        evaluator: Holds the real frames.
+        drive: Makes a driver from speech (n,) that begins with the footage's span; the second argument leaves out look
+            model and Blend-Net.
         sounds: Other speech at 16 kHz, as long as the held-out part.
 
     Returns:
-        ``silence_motion``: share of the frames whose opening is farther than 1 % of the face's height from its median
-        on digital silence. ``leakage``: correlation of the generated opening with the base video's own, mean over the
-        sounds. ``leakage_audio_only``: the same without look and Blend-Net, which is what chance and the landmark
-        model's guess from the rest of the face come to.
+        The measures. A frame counts as moving if the opening deviates from its median by more than 1% of the face's
+        height; leakage is a mean over the sounds.
     """
 
     def leakage(audio_only: bool) -> float:
@@ -117,8 +113,8 @@ def measure_driving(
 
 
 def other_sounds(speech: NDArray[np.float32], end: float, seconds: float) -> list[NDArray[np.float32]]:
-    """Excerpts of a length in seconds from the training part of speech (n,) at 16 kHz, which ends at ``end``, evenly
-    spaced: with them a voice that fits the face says what does not fit the frames.
+    """Evenly spaced excerpts of ``seconds`` seconds from the first ``end`` seconds of speech (n,) at 16 kHz: the
+    speaker's own voice with words that the held-out frames do not show.
     """
     length = round(seconds * SPEECH_RATE)
     starts = np.linspace(0, max(0, round(end * SPEECH_RATE) - length), _OTHER_SOUNDS).astype(int)
@@ -126,18 +122,16 @@ def other_sounds(speech: NDArray[np.float32], end: float, seconds: float) -> lis
 
 
 def mean_lips(face: CanonicalFace, footage: Footage, span: tuple[float, float]) -> Tensor:
-    """The mean (3, h, w) of the canonical lips of some frames from the first to the second moment of a span, in seconds
-    from the start of the medium.
-    """
+    """The mean (3, h, w) of the canonical lips in up to 200 frames of a span, in seconds of the medium."""
     usable = np.flatnonzero(footage.track.found & (footage.times >= span[0]) & (footage.times < span[1]))
     lips = canonical_lips(face, footage, usable[evenly_spaced(len(usable), _MEAN_FRAMES)])
     return lips.float().mean(dim=0) / 255
 
 
 def available_lpips(device: torch.device, report: Report) -> Lpips | None:
-    """LPIPS where its weights are installed; otherwise ``report`` is told why there is none."""
+    """LPIPS if its weights are installed; otherwise a log message says why not, and None is returned."""
     try:
         return load_lpips().to(device)
     except PerceptionUnavailable as reason:
-        report.log("info", f"{reason.message} The column lpips is left out.")
+        report.log("info", f"{reason.message} LPIPS is not measured.")
         return None

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from ..events import Report
 from ..footage import Footage
 from ..geometry.trust import seen_angles
 from ..model.speaker import SpeakerModel
+from ..results import SkippedRun
 from .occlusion import MouthExplainer
 
 REASONS = ("", "no face", "turned away", "occluded", "somebody else", "other light")
@@ -53,8 +53,8 @@ class Reliability:
     reasons: NDArray[np.int64]
 
     @property
-    def untouched(self) -> list[dict[str, Any]]:
-        """Runs of frames that keep their pixels: ``first``, ``last`` and ``reason``."""
+    def untouched(self) -> list[SkippedRun]:
+        """Runs of frames that keep the footage's pixels."""
         starts = np.flatnonzero(np.diff(self.reasons, prepend=-1))
         ends = np.append(starts[1:], len(self.reasons))
         return [

@@ -20,7 +20,7 @@ from .loop import Stage
 from .pairs import Pair, canonical_pair, observed_pair
 from .presets import Preset
 from .sampling import Cells, Runs, sample_cells, similar_poses
-from .speech_codes import end_to_end_codes, precomputed_codes
+from .speech_codes import SpeechCodes, end_to_end_codes, precomputed_codes
 from .sync_teacher import SyncTeacher
 
 _CANONICAL_FRAMES = 8
@@ -82,69 +82,46 @@ def appearance_stages(
     seconds: float,
     teacher: SyncTeacher | None,
 ) -> list[Stage]:
-    """Train the lip model and Blend-Net together: in canonical space on cells at arbitrary positions (continuous
-    sampling, equation (2)) with the loss of equation (7), and in observed space on whole mouth regions with
-    that of equation (8). A lip model that learns end to end goes through a second, short stage with the loss of
-    equation (6) and without Blend-Net, as in the paper.
+    """The stages that train the lip model and Blend-Net together, in pixels.
 
-    The lips of a frame are pasted on the region of another one with a similar pose. So Blend-Net never sees the
-    surroundings that belong to the mouth it must paint, and cannot learn to read the mouth's motion from them. What
-    speech gives is what it sees, as in dubbing: it learns to make sharp what speech leaves open.
+    A lip model that is trained end to end goes through a second, short stage with the sync loss of equation (6) and
+    without Blend-Net, as in the paper.
 
     Args:
         speaker: Its lip model and its Blend-Net are trained.
         clip: The training frames.
-        codes: (N, 64) that the canonical lips themselves ask for; None for a lip model that learns end to end.
-        offsets: (N, 64) of the look.
-        preset: What takes part, what each loss counts, and how long.
-        report: Told where there are no weights for the perceptual loss.
-        seconds: That the stages may take.
-        teacher: Of the sync loss, if it takes part.
+        codes: (N, 64) motion codes of the training frames' own lips; None for a lip model that is trained end to end.
+        offsets: (N, 64) offsets of the look model.
+        preset: Parts that take part, weights of the losses, and numbers of steps.
+        report: Receives a warning if the perceptual loss has a weight but its network is missing.
+        seconds: Time limit of all stages together.
+        teacher: The sync expert; None leaves the sync loss out.
     """
-    lip = speaker.lip
-    recipe = RECIPES[speaker.architecture]
-    time_share = _TIME_SHARE * preset.time
-    speech_codes = (
-        end_to_end_codes(lip, clip, offsets, time_share)
-        if codes is None
-        else precomputed_codes(lip, clip, codes, offsets)
-    )
-    singles, partners = Runs.of(clip, 1), similar_poses(clip)
+    # What speech gives: codes that were learnt in the stage before, or those that it learns here.
+    lip, recipe = speaker.lip, RECIPES[speaker.architecture]
+    if codes is None:
+        speech_codes = end_to_end_codes(lip, clip, offsets, _TIME_SHARE * preset.time)
+    else:
+        speech_codes = precomputed_codes(lip, clip, codes, offsets)
     perception = load_perceptual_loss(preset.weights, offsets.device, report)
+    loss = _PixelLoss(speaker, clip, codes, speech_codes, preset, perception)
 
-    def cells(size: int, random: np.random.Generator) -> Cells:
-        return sample_cells(size, recipe.side, recipe.blocks, random, preset.continuous_sampling)
-
-    def loss(random: np.random.Generator) -> Tensor:
-        chosen = random.integers(0, len(clip.times), _CANONICAL_FRAMES)
-        seen = (
-            speech_codes(chosen[:, None], random) if codes is None else codes[torch.from_numpy(chosen).to(codes.device)]
-        )
-        canonical = canonical_pair(lip, clip, seen, chosen, cells(lip.width, random), cells(lip.height, random))
-        terms = {"lip": losses.photometric(*canonical)}
-        if perception is not None and preset.weights.lip_perceptual and recipe.blocks == 1:
-            terms["lip_perceptual"] = _perceived(perception, canonical, random)
-        if random.random() < recipe.observed_steps:
-            frames = singles.sample(random, recipe.frames)
-            others = partners[frames.flatten()]
-            spoken = speech_codes(frames, random)
-            observed = observed_pair(speaker, clip, spoken, frames.flatten(), others, random, preset.blending)
-            terms |= _observed_terms(observed, random, preset.weights, perception)
-        return losses.total(terms, preset.weights)
-
+    # The speech encoder is trained here only if nothing has trained it before.
     speech = {id(parameter) for parameter in lip.speech.parameters()}
     picture = [parameter for parameter in lip.parameters() if id(parameter) not in speech]
-    learnt = picture if codes is not None else list(lip.parameters())
+    trained = picture if codes is not None else list(lip.parameters())
     appearance = Stage(
         "Learn appearance",
         recipe.steps * preset.appearance_steps,
-        [(learnt, recipe.rate)] + [(list(speaker.blend.parameters()), recipe.blend_rate)] * preset.blending,
+        [(trained, recipe.rate)] + [(list(speaker.blend.parameters()), recipe.blend_rate)] * preset.blending,
         loss,
-        patience=_PATIENCE if preset.early_stopping and codes is None else None,  # codes have been learnt
+        patience=_PATIENCE if preset.early_stopping and codes is None else None,
         seconds=seconds,
     )
     if teacher is None or codes is not None:
         return [appearance]
+
+    # End to end, a second stage adds the sync loss: windows of successive frames, painted as the expert sees them.
     windows = Runs.of(clip, frames_of_windows(clip.times, 1))
 
     def loss_in_sync(random: np.random.Generator) -> Tensor:
@@ -155,7 +132,7 @@ def appearance_stages(
     synchrony = Stage(
         "Learn synchrony of lips",
         round(_SYNC_SHARE * appearance.steps),
-        [(learnt, _SYNC_RATE * recipe.rate)],
+        [(trained, _SYNC_RATE * recipe.rate)],
         loss_in_sync,
         patience=appearance.patience,
         seconds=_SYNC_SHARE * seconds,
@@ -163,25 +140,82 @@ def appearance_stages(
     return [replace(appearance, seconds=(1 - _SYNC_SHARE) * seconds), synchrony]
 
 
-def _observed_terms(
-    observed: Pair,
-    random: np.random.Generator,
-    weights: losses.Weights,
-    perception: Lpips | None,
-) -> dict[str, Tensor]:
-    """What mouth regions add to equation (10)."""
-    terms = {"frame": losses.photometric(*observed)}
-    if weights.gradient:
-        terms["gradient"] = losses.gradient(*observed)
-    if perception is not None and weights.frame_perceptual:
-        terms["frame_perceptual"] = _perceived(perception, _middles(observed), random)
-    if perception is not None and weights.frame_details:
-        detailed = Pair(losses.details(*observed), observed.truth)
-        terms["frame_details"] = _perceived(perception, _middles(detailed), random)
-    return terms
+class _PixelLoss:
+    """The loss of one step: equation (7) in canonical space, on cells at arbitrary positions (continuous sampling,
+    equation (2)), and equation (8) in observed space, on whole mouth regions.
+
+    The lips of a frame are pasted on the region of another frame with a similar pose. Blend-Net therefore never sees
+    the surroundings of the mouth that it must paint, and cannot learn to read the mouth's motion from them. In observed
+    space it sees what it sees in dubbing, lips that speech predicts, and learns to sharpen what speech leaves open.
+
+    Args:
+        speaker: Its lip model and its Blend-Net are trained.
+        clip: The training frames.
+        codes: (N, 64) motion codes of the training frames' own lips; None uses those of speech in canonical space too.
+        speech_codes: Motion codes that speech gives.
+        preset: Parts that take part, and weights of the losses.
+        perception: Network of the perceptual loss; None leaves it out.
+    """
+
+    def __init__(
+        self,
+        speaker: SpeakerModel,
+        clip: Clip,
+        codes: Tensor | None,
+        speech_codes: SpeechCodes,
+        preset: Preset,
+        perception: Lpips | None,
+    ) -> None:
+        self._speaker, self._clip, self._codes, self._speech_codes = speaker, clip, codes, speech_codes
+        self._preset, self._weights, self._perception = preset, preset.weights, perception
+        self._recipe = RECIPES[speaker.architecture]
+        self._frames, self._partners = Runs.of(clip, 1), similar_poses(clip)
+
+    def __call__(self, random: np.random.Generator) -> Tensor:
+        """The loss of a step whose frames, cells and holes are drawn at random."""
+        terms = self._canonical_terms(random)
+        if random.random() < self._recipe.observed_steps:
+            terms |= self._observed_terms(random)
+        return losses.total(terms, self._weights)
+
+    def _canonical_terms(self, random: np.random.Generator) -> dict[str, Tensor]:
+        """The terms of equation (7)."""
+        lip, clip, recipe = self._speaker.lip, self._clip, self._recipe
+        chosen = random.integers(0, len(clip.times), _CANONICAL_FRAMES)
+        if self._codes is None:
+            codes = self._speech_codes(chosen[:, None], random)
+        else:
+            codes = self._codes[torch.from_numpy(chosen).to(self._codes.device)]
+        pair = canonical_pair(lip, clip, codes, chosen, self._cells(lip.width, random), self._cells(lip.height, random))
+        terms = {"lip": losses.photometric(*pair)}
+        if self._perception is not None and self._weights.lip_perceptual and recipe.blocks == 1:
+            terms["lip_perceptual"] = _perceptual(self._perception, pair, random)
+        return terms
+
+    def _cells(self, size: int, random: np.random.Generator) -> Cells:
+        recipe = self._recipe
+        return sample_cells(size, recipe.side, recipe.blocks, random, self._preset.continuous_sampling)
+
+    def _observed_terms(self, random: np.random.Generator) -> dict[str, Tensor]:
+        """The terms of equation (8), and those that are added to it."""
+        frames = self._frames.sample(random, self._recipe.frames)
+        partners = self._partners[frames.flatten()]
+        codes = self._speech_codes(frames, random)
+        pair = observed_pair(
+            self._speaker, self._clip, codes, frames.flatten(), partners, random, self._preset.blending
+        )
+        terms = {"frame": losses.photometric(*pair)}
+        if self._weights.gradient:
+            terms["gradient"] = losses.gradient(*pair)
+        if self._perception is not None and self._weights.frame_perceptual:
+            terms["frame_perceptual"] = _perceptual(self._perception, _middles(pair), random)
+        if self._perception is not None and self._weights.frame_details:
+            detailed = Pair(losses.details(*pair), pair.truth)
+            terms["frame_details"] = _perceptual(self._perception, _middles(detailed), random)
+        return terms
 
 
-def _perceived(perception: Lpips, pair: Pair, random: np.random.Generator) -> Tensor:
+def _perceptual(perception: Lpips, pair: Pair, random: np.random.Generator) -> Tensor:
     some = torch.from_numpy(random.permutation(len(pair.truth))[:_PERCEIVED]).to(pair.truth.device)
     return losses.perceptual(perception, pair.generated[some], pair.truth[some])
 

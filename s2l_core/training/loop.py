@@ -1,4 +1,4 @@
-"""The loop that every stage of training goes through: steps, averaged weights, checkpoints, a watchful eye."""
+"""The training loop that all stages share: optimisation steps, averaged weights, validation and checkpoints."""
 
 from __future__ import annotations
 
@@ -17,24 +17,27 @@ from ..events import Report
 from .checkpoint import Checkpoint, State
 
 _AVERAGING = 0.99
+"""Decay of the exponential moving average of the weights."""
 _WARM_UP_SHARE = 0.1
 _LOWEST_RATE = 1e-3
-"""Share of the highest learning rate with which a stage begins and ends."""
+"""Learning rate at the first and the last step, as a share of the highest."""
 _VALIDATIONS = 20
+"""Number of validations in a stage."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One part of training.
+    """One stage of training.
 
     Attributes:
-        phase: As progress reports call it.
-        steps: How many.
-        rates: Parameters that are learnt, with their highest learning rates.
-        loss: The loss of one step; all its randomness comes from the generator and from torch.
-        decay: Of the weights.
-        patience: Stop where the watched figure has not risen for this share of the steps; None means never.
-        seconds: Stop where the steps have taken as long. What comes out then depends on how fast the machine is.
+        phase: Its name in progress reports and checkpoints.
+        steps: Number of optimisation steps.
+        rates: Groups of parameters with the highest learning rate of each; all other parameters stay as they are.
+        loss: Computes the loss of one step, a scalar. It must take all randomness from the generator and from torch.
+        decay: Weight decay of AdamW. A larger one keeps weights smaller, against over-fitting.
+        patience: Share of the steps after which the stage stops if the validation figure has not risen; None never
+            stops early. A larger one survives longer plateaus and costs time.
+        seconds: Time limit. If it ends the stage, the result depends on the speed of the machine.
     """
 
     phase: str
@@ -46,23 +49,25 @@ class Stage:
     seconds: float = math.inf
 
     def share(self, step: int, seconds: float) -> float:
-        """How much of the stage is over after some steps that took so many seconds: all of it where none are left."""
+        """Share of the stage that is done after a number of steps and seconds; 1 or more if it is over."""
         if self.steps <= 0 or self.seconds <= 0.0:
             return 1.0
         return max(step / self.steps, seconds / self.seconds)
 
 
 class Loop:
-    """Runs the stages of one training. What it does follows from seed and footage alone: a training that was
-    interrupted and goes on from its checkpoint ends with the same numbers on the same processor. So each stage has
-    randomness of its own, whatever was drawn before it.
+    """Runs the stages of one training.
+
+    The result is determined by the seed and the footage. On the same processor, a training that was interrupted and
+    resumed from its checkpoint ends with the same numbers: each stage has a random generator of its own, so it does not
+    depend on how many random numbers were drawn before it.
 
     Args:
-        networks: All that the stages learn, by name. They take the state of the checkpoint, if there is one.
-        seed: Of all randomness.
-        checkpoint: Where the state is kept.
-        validate: Called now and then; returns a figure of quality on footage that is not trained on, in dB.
-        report: Told the phases.
+        networks: All networks that the stages train, by name. If there is a checkpoint, they take its weights.
+        seed: Seed of all randomness.
+        checkpoint: File that keeps the state.
+        validate: Computes the PSNR in dB on footage that is not trained on; called a few times in each stage.
+        report: Receives the phases of the stages.
     """
 
     def __init__(
@@ -83,92 +88,160 @@ class Loop:
         if self._interrupted is not None:
             self._networks.load_state_dict(self._interrupted.part("network"))
             self._ready = self._interrupted.ready
-            report.log("info", "This training was interrupted before; it goes on from there.")
+            report.log("info", "Resuming this training where it was interrupted.")
         elif checkpoint.exists:
-            report.log("warning", "What was kept of this training cannot be used; it starts anew.")
+            report.log("warning", "The saved state of this training is unusable; the training starts over.")
 
     def run(self, stage: Stage) -> None:
-        """Learn one stage: from where it was interrupted if it was, and not again if it was ready.
+        """Train one stage, from its checkpoint if it was interrupted. A stage that is done is skipped.
 
         Raises:
-            Cancelled: The caller asked to stop. The checkpoint is kept.
+            Cancelled: The caller asked to stop; the checkpoint is kept.
         """
         if stage.phase in self._ready:
             return
-        names = {parameter: name for name, parameter in self._networks.named_parameters()}
-        learnt = {names[parameter]: parameter for parameters, _ in stage.rates for parameter in parameters}
-        optimiser = torch.optim.AdamW(
-            [{"params": parameters, "lr": rate, "highest": rate} for parameters, rate in stage.rates],
-            weight_decay=stage.decay,
-        )
-        random = np.random.default_rng([self._seed, len(self._ready)])
-        torch.manual_seed(int(random.integers(2**32)))
-        averaged = _copies(learnt)
-        best, best_figure, best_step, figure, step, seconds = averaged, -math.inf, 0, -math.inf, 0, 0.0
-        state, self._interrupted = self._interrupted, None
-        if state is not None and state.phase == stage.phase:
-            averaged = _like(learnt, state.part("average"))
-            best = _like(learnt, state.part("best")) or averaged
-            step, seconds, best_step = state.step, state.seconds, state.best_step
-            best_figure = -math.inf if state.best_figure is None else state.best_figure
-            state.restore_optimiser(optimiser)
-            state.restore_randomness(random)
 
-        def keep() -> None:
-            now = State.between_stages(self._networks, self._ready)
-            now = now.in_stage(stage.phase, step, seconds, optimiser, averaged, random)
-            self._checkpoint.save(now if stage.patience is None else now.with_best(best, best_figure, best_step))
-
+        # Set up optimiser, averages and randomness, or restore them from the checkpoint.
+        run = self._begin(stage)
         saved = time.monotonic()
         every = max(1, stage.steps // _VALIDATIONS)
-        while (share := stage.share(step, seconds)) < 1.0:
-            if step % every == 0:
-                figure = self._validate_average(learnt, averaged)
-                if stage.patience is not None and figure > best_figure:
-                    best_figure, best_step, best = figure, step, _copies(averaged)
-                elif stage.patience is not None and step - best_step > stage.patience * stage.steps:
+        figure = -math.inf
+        while (share := stage.share(run.step, run.seconds)) < 1.0:
+            # Validate the averaged weights, keep the best, and stop early if they no longer improve.
+            if run.step % every == 0:
+                figure = self._validate_average(run)
+                if not run.goes_on_after(figure):
                     break
+
+            # Report progress, save a checkpoint every few seconds, and save one when the job is cancelled.
             try:
-                self._report.progress(stage.phase, step, stage.steps, _note(figure))
+                self._report.progress(stage.phase, run.step, stage.steps, _note(figure))
             except Cancelled:
-                keep()
+                self._save(run)
                 raise
             if time.monotonic() - saved > SAVE_SECONDS:
-                keep()
+                self._save(run)
                 saved = time.monotonic()
+
+            # Forward, backward, update: AdamW at the learning rate of the one-cycle schedule.
             begun = time.monotonic()
-            for group in optimiser.param_groups:
+            for group in run.optimiser.param_groups:
                 group["lr"] = group["highest"] * one_cycle(share)
             self._networks.train()
-            with torch.autocast("cuda", torch.bfloat16, enabled=next(iter(learnt.values())).is_cuda):
-                loss = stage.loss(random)
-            optimiser.zero_grad()
+            with torch.autocast("cuda", torch.bfloat16, enabled=run.is_on_cuda):
+                loss = stage.loss(run.random)
+            run.optimiser.zero_grad()
             loss.backward()
-            optimiser.step()
-            newest = max(1 - _AVERAGING, 10 / (step + 10))
-            for name, parameter in learnt.items():
-                averaged[name].lerp_(parameter.detach(), newest)
-            seconds += time.monotonic() - begun
-            step += 1
+            run.optimiser.step()
 
-        figure = self._validate_average(learnt, averaged)
-        if stage.patience is None or figure > best_figure:
-            best, best_figure = averaged, figure
-        _put(learnt, best)
+            # Update the moving average of the weights, which counts new weights more during the first steps.
+            run.update_average()
+            run.seconds += time.monotonic() - begun
+            run.step += 1
+
+        # Put the best averaged weights into the networks, and record that the stage is done.
+        figure = self._validate_average(run)
+        run.take_last(figure)
+        _put(run.parameters, run.best)
         self._networks.eval()
         self._ready = [*self._ready, stage.phase]
         self._checkpoint.save(State.between_stages(self._networks, self._ready))
-        self._report.progress(stage.phase, stage.steps, stage.steps, _note(best_figure))
+        self._report.progress(stage.phase, stage.steps, stage.steps, _note(run.best_figure))
 
-    def _validate_average(self, learnt: dict[str, nn.Parameter], averaged: dict[str, Tensor]) -> float:
-        """The watched figure of the averaged weights."""
-        current = _copies(learnt)
-        _put(learnt, averaged)
+    def _begin(self, stage: Stage) -> _StageRun:
+        """Begin a stage, or resume it if the checkpoint was saved in the middle of it."""
+        names = {parameter: name for name, parameter in self._networks.named_parameters()}
+        parameters = {names[parameter]: parameter for group, _ in stage.rates for parameter in group}
+        optimiser = torch.optim.AdamW(
+            [{"params": group, "lr": rate, "highest": rate} for group, rate in stage.rates], weight_decay=stage.decay
+        )
+        random = np.random.default_rng([self._seed, len(self._ready)])
+        torch.manual_seed(int(random.integers(2**32)))
+        run = _StageRun(stage, parameters, optimiser, random)
+        state, self._interrupted = self._interrupted, None
+        if state is not None and state.phase == stage.phase:
+            run.restore(state)
+        return run
+
+    def _save(self, run: _StageRun) -> None:
+        """Save a checkpoint in the middle of a stage."""
+        self._checkpoint.save(run.added_to(State.between_stages(self._networks, self._ready)))
+
+    def _validate_average(self, run: _StageRun) -> float:
+        """The validation figure of the averaged weights, in dB."""
+        current = _copies(run.parameters)
+        _put(run.parameters, run.averaged)
         self._networks.eval()
         with torch.no_grad():
             figure = self._validate()
-        _put(learnt, current)
+        _put(run.parameters, current)
         return figure
+
+
+class _StageRun:
+    """Everything that changes while a stage runs.
+
+    Args:
+        stage: The stage.
+        parameters: The parameters that it trains, by name.
+        optimiser: Updates them.
+        random: Generator of the stage.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        parameters: dict[str, nn.Parameter],
+        optimiser: torch.optim.Optimizer,
+        random: np.random.Generator,
+    ) -> None:
+        self._stage = stage
+        self.parameters = parameters
+        self.optimiser = optimiser
+        self.random = random
+        self.step, self.seconds = 0, 0.0
+        self.averaged = _copies(parameters)
+        self.best, self.best_figure, self._best_step = self.averaged, -math.inf, 0
+
+    @property
+    def is_on_cuda(self) -> bool:
+        """Whether the stage runs on a GPU, where it uses mixed precision."""
+        return next(iter(self.parameters.values())).is_cuda
+
+    def goes_on_after(self, figure: float) -> bool:
+        """Whether the stage goes on after a validation. With patience, the best averaged weights are kept."""
+        if self._stage.patience is None:
+            return True
+        if figure > self.best_figure:
+            self.best_figure, self._best_step, self.best = figure, self.step, _copies(self.averaged)
+            return True
+        return self.step - self._best_step <= self._stage.patience * self._stage.steps
+
+    def take_last(self, figure: float) -> None:
+        """Take the last averaged weights for the best ones, unless earlier ones had a higher figure."""
+        if self._stage.patience is None or figure > self.best_figure:
+            self.best, self.best_figure = self.averaged, figure
+
+    def update_average(self) -> None:
+        newest = max(1 - _AVERAGING, 10 / (self.step + 10))
+        for name, parameter in self.parameters.items():
+            self.averaged[name].lerp_(parameter.detach(), newest)
+
+    def added_to(self, state: State) -> State:
+        """A state between two stages with that of this run added."""
+        state = state.in_stage(self._stage.phase, self.step, self.seconds, self.optimiser, self.averaged, self.random)
+        if self._stage.patience is None:
+            return state
+        return state.with_best(self.best, self.best_figure, self._best_step)
+
+    def restore(self, state: State) -> None:
+        """Restore everything from a state that :meth:`added_to` made."""
+        self.averaged = _like(self.parameters, state.part("average"))
+        self.best = _like(self.parameters, state.part("best")) or self.averaged
+        self.step, self.seconds, self._best_step = state.step, state.seconds, state.best_step
+        self.best_figure = -math.inf if state.best_figure is None else state.best_figure
+        state.restore_optimiser(self.optimiser)
+        state.restore_randomness(self.random)
 
 
 def _note(figure: float) -> str:
@@ -176,7 +249,7 @@ def _note(figure: float) -> str:
 
 
 def one_cycle(share: float) -> float:
-    """The learning rate, as a share of its highest, after a share of the steps: up and down again by cosines."""
+    """Learning rate after a share of the steps, relative to the highest: it rises and falls along cosines."""
     if share < _WARM_UP_SHARE:
         rise = 0.5 - 0.5 * math.cos(math.pi * share / _WARM_UP_SHARE)
     else:
@@ -189,7 +262,7 @@ def _copies(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _like(parameters: dict[str, nn.Parameter], values: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Values on the devices of the parameters."""
+    """The values on the devices of the parameters."""
     return {name: value.to(parameters[name].device) for name, value in values.items()}
 
 

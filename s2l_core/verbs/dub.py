@@ -1,4 +1,4 @@
-"""Dubbing: new speech for a speaker, in footage that stays as it is around the mouth."""
+"""The verb ``dub``: makes a speaker say other words in footage that stays unchanged around the mouth."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from ..device import choose_device
 from ..errors import AudioEmpty, BadJob, NoSound
@@ -26,30 +26,22 @@ from ..model.origin import Origin, as_figure, read_origin
 from ..model.speaker import SpeakerModel
 from ..mouth.dub_frames import DubFrames, open_footage
 from ..mouth.rendering import BATCH, open_speech_source
+from ..results import DubResult
 from ..version import VERSION
 
 CHUNK = 16 * BATCH
-"""Frames that are kept together where a run is interrupted: about five seconds."""
+"""Frames per chunk, about five seconds. An interrupted run loses one chunk at most."""
 
 
-def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
+def dub(job: DubJob, report: Report | None = None) -> DubResult:
     """Write a video in which the speaker says the words of ``job.voice``.
 
-    It has exactly the frames that the job's moments name, or else that the voice's span asks for at the job's frame
-    rate, rounded to the nearest; silence closes the mouth. A run that is interrupted goes on after its last finished
-    chunk when the same job comes again, and ends with the same bytes.
-
-    Returns:
-        ``output_path``, ``summary`` (a sentence), ``voice_track`` (number of the sound track with the voice, None where
-        its files have no choice of them), ``frames_expected``, ``frames_written``, ``frames_resumed`` (which an earlier
-        run wrote), ``frames_dubbed`` (whose mouths are replaced, if only in part), ``duration_error_ms`` (of the
-        pictures against the voice), ``frames_without_face``, ``untouched`` (runs of frames that keep the footage's
-        pixels, with ``first``, ``last`` and ``reason``, see :data:`s2l_core.mouth.reliability.REASONS`),
-        ``speaker_seed``, ``speaker_version`` and ``speaker_mouth_psnr`` in dB, which the speaker file tells of its
-        training, each None where it does not, ``prepare_seconds``, ``dub_seconds``, ``dub_fps``.
+    The video has one frame for each of the job's moments. If the job names none, its length is that of the voice,
+    rounded to whole frames at the job's frame rate. The mouth closes in silence. An interrupted run is resumed after
+    its last finished chunk when the same job comes again, and ends with the same bytes.
 
     Raises:
-        Speech2LipError: What is wrong with the files; see :mod:`s2l_core.errors`.
+        Speech2LipError: A file cannot be used; see :mod:`s2l_core.errors`.
     """
     read = (*files_of(job.footage), *sources(job.voice), job.speaker_path, job.landmarks)
     with reserved_result(job.output_path, job.encoding, *read):
@@ -57,7 +49,8 @@ def dub(job: DubJob, report: Report | None = None) -> dict[str, Any]:
         return _dub(job, report or Report())
 
 
-def _dub(job: DubJob, report: Report) -> dict[str, Any]:
+def _dub(job: DubJob, report: Report) -> DubResult:
+    # Refuse what cannot be done before any time is spent, then load the speaker.
     started = time.monotonic()
     info = probe(job.footage)
     raster = raster_of_span(job.footage, info)
@@ -65,11 +58,14 @@ def _dub(job: DubJob, report: Report) -> dict[str, Any]:
     device = choose_device(job.device)
     speaker = SpeakerModel.load(job.speaker_path, device)
     open_speech_source(speaker, job.speech_network)
+
+    # Read the voice, and track the head in the footage.
     voice_track = tell_tracks(job.voice, report)
     speech, sound = read_voice(job.voice), open_voice(job.voice)
     footage = open_footage(job.footage, job.landmarks, speaker, device, report)
     prepared = time.monotonic()
 
+    # Encode the speech into codes, fit the light, and find the frames whose mouth can be replaced.
     frames = DubFrames(job, speaker, footage, speech, read_context(job.voice))
     seconds = len(speech) / SPEECH_RATE
     del speech  # half an hour of it takes 115 MB
@@ -77,6 +73,7 @@ def _dub(job: DubJob, report: Report) -> dict[str, Any]:
     heard = _fit_sound(sound, job.footage if count > voiced else None, voiced, count, rate)
     judged = frames.assess(report)
 
+    # Render and encode the chunks that an earlier run has not written.
     chunks = Chunks(job.output_path, count, CHUNK, job.encoding, _identity(job, footage, device.type), raster)
     missing = chunks.missing
     written = count - sum(map(len, missing))
@@ -89,6 +86,8 @@ def _dub(job: DubJob, report: Report) -> dict[str, Any]:
                 writer.write(picture)
                 written += 1
     report.progress("Dub", count, count)
+
+    # Join the chunks and the sound into one file that states that it is synthetic media.
     chunks.join(rate, heard, speaker.synthetic_media("lips"))
     finished = time.monotonic()
     return {
@@ -109,14 +108,20 @@ def _dub(job: DubJob, report: Report) -> dict[str, Any]:
     }
 
 
-def _training_of(speaker: SpeakerModel) -> dict[str, Any]:
-    """What a result tells of how its speaker was trained; None where the file does not say it."""
+class _Training(TypedDict):
+    speaker_seed: int | None
+    speaker_version: str | None
+    speaker_mouth_psnr: float | None
+
+
+def _training_of(speaker: SpeakerModel) -> _Training:
+    """Facts about the training of a speaker, None if the speaker file does not state them."""
     origin: Origin | None = None
     with suppress(ValueError):
         origin = read_origin(speaker.origin)
     return {
-        "speaker_seed": origin and origin.job.seed,
-        "speaker_version": origin and origin.version,
+        "speaker_seed": origin.job.seed if origin else None,
+        "speaker_version": origin.version if origin else None,
         "speaker_mouth_psnr": as_figure(speaker.metrics.get("mouth_psnr")),
     }
 
@@ -124,20 +129,23 @@ def _training_of(speaker: SpeakerModel) -> dict[str, Any]:
 def _refuse_other_name(job: DubJob) -> None:
     suffix = job.encoding.suffix
     if suffix and Path(job.output_path).suffix.lower() != suffix:
-        raise BadJob(f"{job.output_path} does not end in {suffix}.", f"{job.encoding.format} is written into {suffix}.")
+        raise BadJob(
+            f"{job.output_path} does not end in {suffix}.",
+            f"The format {job.encoding.format} is written to {suffix} files.",
+        )
 
 
 def _identity(job: DubJob, footage: Footage, device: str) -> dict[str, Any]:
-    """All that the frames of a job follow from: what chunks of it are known by."""
+    """Everything that determines the frames of a job. Chunks with the same identity are reused."""
     document = to_document(job)
     files = {path: fingerprint_file(path) for path in [job.speaker_path, *sources(job.voice)]}
     return {"job": document | {"device": device}, "footage": footage.fingerprint, "files": files, "version": VERSION}
 
 
 def _fit_sound(voice: Waveform, footage: Media | None, voiced: int, total: int, rate: Fraction) -> Waveform:
-    """The voice at the exact length of its frames, followed by the footage's own sound where that goes on.
+    """The voice, cut to the exact length of its frames, followed by the footage's own sound if the footage goes on.
 
-    Both are as they were, in the higher rate and the larger number of channels of the two; where one ends before its
+    Both are converted to the higher sample rate and the larger number of channels of the two. If one ends before its
     pictures, silence follows.
     """
     own = None

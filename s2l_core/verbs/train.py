@@ -1,11 +1,10 @@
-"""Training one speaker: look, learn how speech moves the lips, learn how they appear, measure, write."""
+"""The verb ``train``: track the head, train how speech moves the lips and how they look, measure, write the file."""
 
 from __future__ import annotations
 
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -27,9 +26,10 @@ from ..media.mix import tell_tracks
 from ..media.sequence import files_of
 from ..media.video import probe
 from ..model.speaker import SpeakerModel
+from ..results import TrainResult
 from ..speech.features import HOP_SECONDS
 from ..speech.named_networks import name_network
-from ..speech.sources import LOG_MEL, files_of_source, open_source, split_source
+from ..speech.sources import LOG_MEL, SpeechSource, files_of_source, open_source, split_source
 from ..speech.synchrony import refuse_foreign
 from ..training.appearance import appearance_stages
 from ..training.checkpoint import Checkpoint
@@ -48,26 +48,23 @@ from ..training.validation import Validation
 from ..version import VERSION
 
 _LEAST_HELD_OUT_SHARE = 0.2
+"""Share of the held-out frames that must show a face."""
 
 
-def train(job: TrainJob, report: Report | None = None, preset: Preset | None = None) -> dict[str, Any]:
-    """Learn the speaker of ``job.footage`` and write ``job.speaker_path``.
+def train(job: TrainJob, report: Report | None = None, preset: Preset | None = None) -> TrainResult:
+    """Train a speaker on ``job.footage`` and write ``job.speaker_path``.
 
-    The last tenth of the footage is not trained on, nor is the second before it; the speaker is measured there.
-    A training that is interrupted goes on where it was when the same job comes again.
+    The last tenth of the footage is held out, and the second before it is not used; the speaker is measured on the
+    held-out part. A training that was interrupted is resumed when the same job comes again.
 
     Args:
-        job: What to learn from, and where to write the speaker.
-        report: Told the progress.
-        preset: How to train, instead of the preset that the job names.
-
-    Returns:
-        ``speaker_path``, ``name``, ``frames``, ``prepare_seconds``, ``train_seconds``, ``speaker_file_bytes`` and
-        ``held_out`` as :func:`s2l_core.verbs.evaluate.evaluate` measures it.
+        job: The footage, and the file to write.
+        report: Receives the progress.
+        preset: Hyperparameters, instead of those of the preset that the job names.
 
     Raises:
-        ConsentMissing: The job does not say that the speaker agreed.
-        Speech2LipError: What is wrong with the files; see :mod:`s2l_core.errors`.
+        ConsentMissing: The job does not state that the speaker agreed.
+        Speech2LipError: A file cannot be used; see :mod:`s2l_core.errors`.
     """
     refuse_without_consent(job)
     read = (*files_of(job.footage), *files_of(job.voice or job.footage), job.landmarks, *files_of_source(job.speech))
@@ -76,41 +73,47 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
         return _train(job, report or Report(), preset or PRESETS[job.preset], held)
 
 
-def _train(job: TrainJob, report: Report, preset: Preset, held: ExitStack) -> dict[str, Any]:
-    """What :func:`train` returns; ``held`` is left when the training has ended."""
+def _train(job: TrainJob, report: Report, preset: Preset, held: ExitStack) -> TrainResult:
+    """Train and measure; ``held`` is closed when the training has ended."""
+    # Track the head, and split the footage into a training and a held-out part.
     started = time.monotonic()
     device = choose_device(job.device)
-    source = open_source(job.speech, device.type)
-    if source.name != LOG_MEL:
-        folder, _ = split_source(source.name)
-        name_network(folder, folder)
+    source = _open_source(job, device)
     footage, speech = _open_footage(job, device, report)
-    split = split_footage(footage, preset.early_stopping)
-    measured = (footage.times >= split["held_out"][0]) & ~footage.somebody_else
-    if footage.track.found[measured].mean() < _LEAST_HELD_OUT_SHARE:
-        raise TooFewFaces(f"The last tenth of {job.footage.path}, on which the speaker is measured, shows no face.")
-    split = ensure_watched_faces(split, footage)
+    split = _split(job, footage, preset)
     prepared = time.monotonic()
 
+    # Everything that determines the result is the key of the cache from which an interrupted training is resumed.
+    architecture = preset.architecture if job.architecture is None else job.architecture
+    identity = (footage.fingerprint, split, footage.times, footage.landmarks, speech, source.silence)
+    cache = Cache.of("trainings", VERSION, *identity, architecture, preset, job.seed, device.type)
+    cache = held.enter_context(cache.exclusive(report))
+
+    # Choose the canonical view, and fit the depth of the head in it to the parallax of the training frames.
     usable = footage.times < split["train"][1]
     face = choose_canonical(footage, usable).to(device)
-    architecture = preset.architecture if job.architecture is None else job.architecture
-    learnt_from = (footage.fingerprint, split, footage.times, footage.landmarks, speech, source.silence)
-    cache = Cache.of("trainings", VERSION, *learnt_from, architecture, preset, job.seed, device.type)
-    cache = held.enter_context(cache.exclusive(report))
     face = learn_depth(face, footage, usable, preset.depth_steps, report, cache)
+
+    # Decode the footage once: canonical lips, mouth regions, look and speech features of every frame.
     wanted = usable | (footage.times >= split["watched"][0])
     seen = observe(face, footage, speech, source, wanted, device, report, cache)
     clip, watched = seen.part(split["train"]), seen.part(split["watched"])
+
+    # Initialise the speaker with the principal components of the lips, then train all stages.
     principal = find_principal_lips(clip, cache)
     torch.manual_seed(job.seed)
     speaker = _untrained(job.name, architecture, clip, principal)
-    told = predict_openings(speaker.lip, clip)
-    _learn(speaker, clip, watched, principal, told, preset, job.seed, cache, prepared + preset.seconds, report)
-    speaker.pauses = learn_pauses(speech, clip.times, clip.openings, told.double().cpu().numpy())
+    predicted = predict_openings(speaker.lip, clip)
+    _run_stages(
+        speaker, clip, watched, principal, predicted, preset, job.seed, cache, prepared + preset.seconds, report
+    )
+
+    # Fit how the mouth behaves in pauses, and train the Blend-Net that inpaints what a turned head uncovers.
+    speaker.pauses = learn_pauses(speech, clip.times, clip.openings, predicted.double().cpu().numpy())
     learn_holes(speaker.head_blend, face.head, footage, usable, preset.head_steps, report, cache)
     trained = time.monotonic()
 
+    # Record where the speaker comes from, measure it on the held-out frames, and write the file.
     speaker.origin = {
         "job": to_document(job),
         "version": VERSION,
@@ -121,9 +124,10 @@ def _train(job: TrainJob, report: Report, preset: Preset, held: ExitStack) -> di
     }
     speaker.identity = next((somebody.identity for somebody in footage.people if somebody.is_chosen), None)
     speaker.portrait = take_portrait(face, footage, canonical_frame(footage, usable))
-    held_out, said, context = open_span(job, speaker, split["held_out"], report)
+    held_out, held_out_speech, context = open_span(job, speaker, split["held_out"], report)
     evaluator = Evaluator(held_out, face, split["held_out"], report=report, cache=cache)
-    speaker.metrics = measure(evaluator, speaker, held_out, said, context, principal.mean)
+    measures = measure(evaluator, speaker, held_out, held_out_speech, context, principal.mean)
+    speaker.metrics = dict(measures)
     speaker.save(job.speaker_path)
     cache.clear()
     return {
@@ -133,13 +137,22 @@ def _train(job: TrainJob, report: Report, preset: Preset, held: ExitStack) -> di
         "prepare_seconds": prepared - started,
         "train_seconds": trained - prepared,
         "speaker_file_bytes": Path(job.speaker_path).stat().st_size,
-        "held_out": speaker.metrics,
+        "held_out": measures,
     }
 
 
+def _open_source(job: TrainJob, device: torch.device) -> SpeechSource:
+    """The source of the speech features. A network that the job names may be used for dubs from then on."""
+    source = open_source(job.speech, device.type)
+    if source.name != LOG_MEL:
+        folder, _ = split_source(source.name)
+        name_network(folder, folder)
+    return source
+
+
 def _open_footage(job: TrainJob, device: torch.device, report: Report) -> tuple[Footage, NDArray[np.float32]]:
-    """The footage of a job and its speech (n,) at 16 kHz, fit to be trained on."""
-    seconds = told_seconds(job.footage, probe(job.footage))  # what is no video shall not be blamed for its sound
+    """The footage of a job and its speech (n,) at 16 kHz; raises an error if they are not fit for training."""
+    seconds = told_seconds(job.footage, probe(job.footage))  # a file that is not a video is refused as such first
     voice = job.voice or job.footage
     tell_tracks(voice, report)
     speech = read_speech(heard_beside(voice, seconds))
@@ -153,8 +166,17 @@ def _open_footage(job: TrainJob, device: torch.device, report: Report) -> tuple[
     return footage, speech
 
 
+def _split(job: TrainJob, footage: Footage, preset: Preset) -> dict[str, tuple[float, float]]:
+    """The spans of training, validation and measurement, each with enough frames that show the speaker."""
+    split = split_footage(footage, preset.early_stopping)
+    measured = (footage.times >= split["held_out"][0]) & ~footage.somebody_else
+    if footage.track.found[measured].mean() < _LEAST_HELD_OUT_SHARE:
+        raise TooFewFaces(f"The last tenth of {job.footage.path}, on which the speaker is measured, shows no face.")
+    return ensure_watched_faces(split, footage)
+
+
 def _untrained(name: str, architecture: Architecture, clip: Clip, principal: PrincipalLips) -> SpeakerModel:
-    """A speaker that knows the scales of its inputs and the lips on average."""
+    """A speaker whose inputs are normalised and whose lips start from their principal components."""
     shapes = lip_shape_size(clip.footage.layout)
     speaker = SpeakerModel.untrained(name, clip.face, clip.footage.known_head, shapes, architecture, clip.source.bands)
     speaker.to(clip.lips.device)
@@ -166,31 +188,52 @@ def _untrained(name: str, architecture: Architecture, clip: Clip, principal: Pri
     return speaker
 
 
-def _learn(
+def _run_stages(
     speaker: SpeakerModel,
     clip: Clip,
     watched: Clip,
     principal: PrincipalLips,
-    told: torch.Tensor,
+    predicted: torch.Tensor,
     preset: Preset,
     seed: int,
     cache: Cache,
     deadline: float,
     report: Report,
 ) -> None:
-    """The stages of one training: look, speech, appearance; to be ready by ``deadline`` of the monotonic clock."""
+    """Run the stages of training, until ``deadline`` on the monotonic clock at the latest.
+
+    Args:
+        speaker: The speaker, which is trained in place.
+        clip: The training frames.
+        watched: The frames on which training is validated.
+        principal: Principal components of the training lips.
+        predicted: (N,) openings as :func:`s2l_core.training.speech.predict_openings` gives them.
+        preset: The hyperparameters.
+        seed: Seed of all randomness.
+        cache: Keeps what is done.
+        deadline: When the time limit of the preset ends.
+        report: Receives progress and previews.
+    """
+    # Fit the look model, in closed form: what the pixels around the mouth add to the codes of speech.
     lip = speaker.lip
     codes = None if lip.end_to_end else principal.codes
-    offsets = (
-        fit_look(speaker, clip, principal.codes, report, cache) if preset.look else torch.zeros_like(principal.codes)
-    )
+    if preset.look:
+        offsets = fit_look(speaker, clip, principal.codes, report, cache)
+    else:
+        offsets = torch.zeros_like(principal.codes)
+
+    # Prepare the loop, which validates on the watched frames, and train the sync expert.
     checkpoint = Checkpoint(cache.path("stages"))
     validation = Validation(speaker, watched, checkpoint.picture_path, report)
     loop = Loop(speaker.networks, seed, checkpoint, validation.measure, report)
     teacher = learn_sync(clip, preset.sync_form, seed, report, cache) if preset.weights.sync else None
+
+    # Stage 1: the speech encoder learns the codes of the principal components, unless the lip model is end to end.
     if codes is not None:
         loop.run(speech_stage(lip, clip, principal, codes - offsets, preset, teacher))
-        fit_speech(lip, clip, codes - offsets, told)
+        fit_speech(lip, clip, codes - offsets, predicted)
+
+    # Stage 2: lip model and Blend-Net learn in pixels, in the time that is left.
     left = deadline - time.monotonic()
     for stage in appearance_stages(speaker, clip, codes, offsets, preset, report, left, teacher):
         loop.run(stage)

@@ -15,7 +15,7 @@ LIBRARY = ROOT / "s2l_core"
 
 # The parts of the library from the bottom up: a part imports its own row and those above it, never those below.
 ROWS = [
-    {"errors", "events", "jobs", "json_text", "locks", "regular_files", "standard_streams", "version"},
+    {"errors", "events", "jobs", "json_text", "locks", "regular_files", "results", "standard_streams", "version"},
     {"device", "files", "preset_steps", "subsampling", "tensor_file"},
     {"estimates"},
     {"cache", "fingerprints"},
@@ -45,6 +45,7 @@ WITHOUT_DEPENDENCIES = {
     "locks",
     "preset_steps",
     "regular_files",
+    "results",
     "standard_streams",
     "version",
     "worker",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -49,8 +50,8 @@ def evaluator(footage: Footage, face: CanonicalFace) -> Evaluator:
 
 
 def measure(evaluator: Evaluator, driver: Driver) -> dict[str, float]:
-    columns = evaluator.measure(driver, SILENCE)
-    return {name: value for name, value in columns.items() if value is not None}
+    measures = cast(dict[str, float | None], evaluator.measure(driver, SILENCE))
+    return {name: value for name, value in measures.items() if value is not None}
 
 
 def still(footage: Footage, face: CanonicalFace, lips: torch.Tensor) -> Driver:
