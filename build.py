@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import os
 import re
 import shutil
@@ -33,6 +34,15 @@ CONSTRAINTS = REQUIREMENTS / "constraints.txt"
 LAUNCHER = ROOT / "tests" / "blender" / "blender"  # stands in for Blender's program, over the bpy wheel
 NOTHING_SELECTED = 5  # pytest's exit status where arguments such as -k leave no test
 ENGINE_PYTHONS = ("3.11", "3.13")  # of Blender 4.5 and 5.0, and since 5.1
+ENGINE_SYSTEMS = ("x86_64-pc-windows-msvc", "aarch64-apple-darwin", "x86_64-manylinux_2_28", "aarch64-manylinux_2_28")
+ENGINE_MACOS = "14.0"  # the oldest that the pinned packages support
+HASHED = REQUIREMENTS / "hashed"
+HASHED_HEADER = "# Written by `python3 build.py pins`: exact versions, and hashes of all files that may be installed.\n"
+HASHED_PINS: dict[str, tuple[list[Path], list[str]]] = {
+    "uv.txt": ([REQUIREMENTS / "uv.txt"], ["--only-binary", ":all:"]),
+    "engine.txt": ([REQUIREMENTS / "runtime.txt", REQUIREMENTS / "tools.txt"], ["--only-binary", ":all:"]),
+    "bundled-models.txt": ([REQUIREMENTS / "bundled-models.txt"], ["--no-deps"]),
+}
 TEST_LIMIT_SECONDS = 40 * 60  # a hung Blender must not hang the chore
 
 
@@ -45,7 +55,10 @@ class Environment(NamedTuple):
 
     @property
     def python(self) -> Path:
-        return self.folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        return self.program("python")
+
+    def program(self, name: str) -> Path:
+        return self.folder / (f"Scripts/{name}.exe" if os.name == "nt" else f"bin/{name}")
 
 
 MAIN = Environment(ROOT / ".venv", ("runtime.txt", "blender-5.0.txt", "test.txt", "docs.txt"), has_library=True)
@@ -170,23 +183,39 @@ def remove_zips() -> None:
 
 
 def pins(_: list[str]) -> int:
-    """Let pip resolve the engine's pins for every Python that Blender brings, without installing anything."""
+    """Write the engine's pins with hashes, and let uv resolve them for each system and Python, installing nothing."""
     prepare(MAIN)
-    outcomes = {}
-    for version in ENGINE_PYTHONS:
-        with tempfile.TemporaryDirectory() as folder:
-            constraints = Path(folder) / "constraints.txt"
-            constraints.write_text("\n".join(pins_for(version, CONSTRAINTS.read_text())))
-            options = ["--dry-run", "--ignore-installed", "--only-binary", ":all:", "--python-version", version]
-            options += ["--target", folder, "--constraint", str(constraints), "--quiet"]
-            requirements = REQUIREMENTS / "runtime.txt"
-            outcomes[version] = run([MAIN.python, "-m", "pip", "install", *options, "--requirement", requirements])
-        print(f"Python {version}: {'the pins resolve' if outcomes[version] == 0 else 'FAILED'}", flush=True)
+    uv: list[str | Path] = [MAIN.program("uv"), "pip", "compile", "--quiet", "--constraint", CONSTRAINTS]
+    HASHED.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, (sources, options) in HASHED_PINS.items():
+            found = Path(folder) / name
+            command = [*uv, *options, "--universal", "--python-version", ENGINE_PYTHONS[0], "--generate-hashes"]
+            if run([*command, "--no-header", "--no-annotate", "--output-file", found, *sources]) != 0:
+                return 1
+            (HASHED / name).write_text(HASHED_HEADER + without_torch(found.read_text()))
+        outcomes = {}
+        for system, version in itertools.product(ENGINE_SYSTEMS, ENGINE_PYTHONS):
+            options = ["--python-platform", system, "--python-version", version, "--only-binary", ":all:"]
+            command = [*uv, *options, "--output-file", Path(folder) / "resolved.txt", REQUIREMENTS / "runtime.txt"]
+            outcomes[system, version] = run(command, MACOSX_DEPLOYMENT_TARGET=ENGINE_MACOS)
+            resolved = "the pins resolve" if outcomes[system, version] == 0 else "FAILED"
+            print(f"{system}, Python {version}: {resolved}", flush=True)
     return max(outcomes.values())
 
 
+def without_torch(pins: str) -> str:
+    """Pins without PyTorch and the CUDA libraries of its build, which differ from one back-end to the other."""
+    return "".join(pin for pin in each_pin(pins) if not re.match(r"(torch|triton|nvidia-[\w-]+|cuda-[\w-]+)==", pin))
+
+
+def each_pin(pins: str) -> list[str]:
+    """The pins of a hashed file, each with the lines of its hashes."""
+    return re.findall(r"^[^#\s].*\n(?:[ \t]+.*\n)*", pins, re.MULTILINE)
+
+
 def pins_for(version: str, text: str) -> list[str]:
-    """The lines of a constraints file that hold for a version of Python: pip takes markers for its own."""
+    """The lines of a constraints file that hold for a version of Python."""
     held = {"<": int.__lt__, ">=": int.__ge__}
     kept = []
     for line in text.splitlines():

@@ -8,7 +8,7 @@ import bpy
 
 from ..s2l_blender_addon.engine import installation, running_job
 from ..s2l_blender_addon.engine.setup import as_text, commands
-from ..s2l_blender_addon.preferences import engine_environment
+from ..s2l_blender_addon.preferences import engine_environment, settings
 from ..s2l_core.errors import Speech2LipError
 from .base import BaseOperator
 
@@ -74,7 +74,10 @@ class S2L_OT_copy_command(bpy.types.Operator):
     bl_options = {"REGISTER"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        context.window_manager.clipboard = as_text(commands(installation.base_python(context), engine_environment()))
+        build = settings(context).torch_build
+        context.window_manager.clipboard = as_text(
+            commands(installation.base_python(context), engine_environment(), build)
+        )
         self.report({"INFO"}, "The commands are on the clipboard.")
         return {"FINISHED"}
 

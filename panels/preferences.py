@@ -26,6 +26,7 @@ class S2L_AP_preferences(EngineSettings, bpy.types.AddonPreferences):
                 draw_lines(layout, phrase, width, icon="DOT")
         draw_setup(layout, installation.setup(), S2L_OT_set_up_engine.disabled_reason(context), width)
         layout.prop(self, "base_python", placeholder="Blender's own")
+        layout.prop(self, "torch_build")
         layout.prop(self, "worker_python", placeholder="Found by itself")
         layout.prop(self, "device")
         row = layout.row()

@@ -30,6 +30,18 @@ class EngineSettings:
         description="The Python, 3.11 or newer, that Set Up Engine makes the engine with; empty for Blender's own",
         subtype="FILE_PATH",
     )
+    torch_build: EnumProperty(
+        name="PyTorch Build",
+        description="The build of PyTorch that Set Up Engine installs",
+        items=(
+            ("auto", "Automatic", "The build for the graphics driver of this machine"),
+            ("cpu", "CPU", "The build without support for graphics cards, which is the smallest"),
+            ("cu126", "CUDA 12.6", "The build for NVIDIA drivers that support CUDA 12.6"),
+            ("cu130", "CUDA 13.0", "The build for NVIDIA drivers that support CUDA 13.0"),
+            ("cu132", "CUDA 13.2", "The build for NVIDIA drivers that support CUDA 13.2"),
+        ),
+        default="auto",
+    )
     device: EnumProperty(
         name="Device",
         description="What the engine computes on",
@@ -51,6 +63,7 @@ class _Unset:
 
     worker_python: str = ""
     base_python: str = ""
+    torch_build: str = "auto"
     device: Device = "auto"
     engine_report: str = ""
 

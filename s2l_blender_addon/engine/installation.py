@@ -41,7 +41,7 @@ def missing(context: bpy.types.Context) -> list[str]:
 def start(context: bpy.types.Context) -> EngineSetup:
     """Begin to make the engine, in place of an earlier one; :func:`advance` must follow until it has ended."""
     global _setup
-    _setup = EngineSetup(base_python(context), engine_environment())
+    _setup = EngineSetup(base_python(context), engine_environment(), settings(context).torch_build)
     return _setup
 
 

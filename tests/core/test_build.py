@@ -26,6 +26,11 @@ def requirements(name: str) -> dict[str, str]:
     return packages(build.pins_for("3.11", (ROOT / "requirements" / name).read_text()))
 
 
+def key(package: str) -> str:
+    """The name of a package as uv writes it."""
+    return re.sub(r"[-_.]+", "-", package).lower()
+
+
 def packages(text: list[str]) -> dict[str, str]:
     lines = (line.partition("#")[0].strip() for line in text)
     parts = (re.match(r"([\w.-]+)(.*)", line) for line in lines)
@@ -74,6 +79,36 @@ def test_every_python_of_blender_has_a_pin_of_every_package_of_its_own_where_it_
     ours, newer = (packages(build.pins_for(version, text)) for version in build.ENGINE_PYTHONS)
     assert set(ours) == set(newer)
     assert {name for name in ours if ours[name] != newer[name]} == {"numpy"}
+
+
+@pytest.mark.parametrize(("name", "sources"), [("engine.txt", ("runtime.txt", "tools.txt")), ("uv.txt", ("uv.txt",))])
+def test_hashed_pins_are_the_constraints_and_contain_everything_but_pytorch(
+    name: str, sources: tuple[str, ...]
+) -> None:
+    pins = {key(package): version for package, version in requirements("constraints.txt").items()}
+    lines = (ROOT / "requirements" / "hashed" / name).read_text().splitlines()
+    pinned = re.findall(r"^([\w.-]+)(==[\w.]+)(?: ; .*)? \\$", "\n".join(lines), re.MULTILINE)
+    ours = {package: version for package, version in pinned if package != "numpy"}
+    assert ours.items() <= pins.items()
+    named = {key(package) for source in sources for package in requirements(source)}
+    assert named - {"torch"} == named & {package for package, _ in pinned}
+    assert not {"torch", "triton"} & set(ours)
+    assert {version for package, version in pinned if package == "numpy"} <= {"==1.26.4", "==2.4.6"}
+
+
+@pytest.mark.parametrize("path", (ROOT / "requirements" / "hashed").iterdir(), ids=lambda path: path.name)
+def test_every_pin_of_the_engine_has_hashes_and_no_file_names_an_index(path: Path) -> None:
+    pins = build.each_pin(path.read_text())
+    assert pins
+    assert all(re.search(r"--hash=sha256:[0-9a-f]{64}\b", pin) for pin in pins)
+    assert "://" not in path.read_text()
+
+
+def test_pytorch_and_the_libraries_of_its_build_are_left_to_the_back_end() -> None:
+    pins = "".join(
+        f"{name} \\\n    --hash=sha256:0\n" for name in ("torch==2", "torchx==1", "nvidia-nccl-cu13==2", "triton==3")
+    )
+    assert build.without_torch(pins) == "torchx==1 \\\n    --hash=sha256:0\n"
 
 
 @pytest.mark.parametrize("name", ["runtime.txt", "test.txt", "docs.txt", "blender-5.0.txt", "blender-4.5.txt"])
