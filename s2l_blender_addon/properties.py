@@ -15,6 +15,7 @@ from bpy.props import (
     StringProperty,
 )
 
+from ..s2l_core.jobs import HIGHEST_CRF
 from .pictures import faces
 from .sequencer import strips
 
@@ -162,7 +163,9 @@ class S2L_PG_dub(bpy.types.PropertyGroup):
         default="auto",
         update=_keep_alpha,
     )
-    crf: IntProperty(name="Rate Factor", description="Of H.264: lower is better and bigger", default=17, min=0, max=51)
+    crf: IntProperty(
+        name="Rate Factor", description="Of H.264: lower is better and bigger", default=17, min=0, max=HIGHEST_CRF
+    )
     use_silence_level: BoolProperty(
         name="Close Below Level",
         description="Close the mouth wherever the voice is below a level, instead of as this speaker does in pauses",

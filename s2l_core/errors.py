@@ -1,7 +1,7 @@
 """Every error that a user can meet: a stable code, what happened, what to do.
 
-Each class is one kind of trouble. ``code`` never changes once released (scripts and farms test for it),
-``message`` says what happened to which file, ``hint`` says what to do next. Standard library only, because the
+Each class is one kind of problem. ``code`` never changes after a release, since scripts and farms test for it;
+``message`` says what happened to which file, and ``hint`` what to do about it. Standard library only, because the
 Blender add-on, the command line and the worker all show the same text.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 
 class Speech2LipError(Exception):
-    """Base of all errors that are meant for a user's eyes.
+    """Base class of all errors that are shown to the user.
 
     Attributes:
         code: Stable identifier such as ``"no_face"``.
@@ -31,7 +31,7 @@ class Speech2LipError(Exception):
 
 class Cancelled(Speech2LipError):
     code = "cancelled"
-    hint = "Start the job again to continue."
+    hint = "Start the job again to resume it."
 
 
 class BadJob(Speech2LipError):
@@ -42,7 +42,7 @@ class BadJob(Speech2LipError):
 class ConsentMissing(Speech2LipError):
     code = "consent_missing"
     hint = (
-        "If the person agreed, say so with The Speaker Agreed in Blender, --consent on the command line, or "
+        "If the person agreed, confirm it with The Speaker Agreed in Blender, --consent on the command line, or "
         "consent=True in Python."
     )
 
@@ -59,7 +59,7 @@ class NotAVideo(Speech2LipError):
 
 class NoSound(Speech2LipError):
     code = "no_sound"
-    hint = "Choose footage with the speaker's voice in it, or name a separate recording of it."
+    hint = "Choose footage that contains the speaker's voice, or specify a separate recording of it."
 
 
 class AudioUnreadable(Speech2LipError):
@@ -69,12 +69,12 @@ class AudioUnreadable(Speech2LipError):
 
 class AudioEmpty(Speech2LipError):
     code = "audio_empty"
-    hint = "Choose a recording, or a trim of it, that holds sound."
+    hint = "Choose a recording that contains sound, or trim it to a part that does."
 
 
 class AudioTooLong(Speech2LipError):
     code = "audio_too_long"
-    hint = "Trim the recording, or take it in parts."
+    hint = "Trim the recording, or process it in parts."
 
 
 class AudioSilent(Speech2LipError):
@@ -84,40 +84,40 @@ class AudioSilent(Speech2LipError):
 
 class AudioClipped(Speech2LipError):
     code = "audio_clipped"
-    hint = "Use a recording made at a lower level: distorted speech cannot be told apart."
+    hint = "Use a recording made at a lower level: distortion hides the differences between speech sounds."
 
 
 class AudioNarrow(Speech2LipError):
     code = "audio_narrow"
-    hint = "Use a recording made at 16 kHz or more: consonants are missing below that."
+    hint = "Use a recording made at 16 kHz or more: lower sample rates lack the consonants."
 
 
 class SoundOfAnother(Speech2LipError):
     code = "sound_of_another"
     hint = (
-        "Choose the recording that was made with these pictures; where it is the right one, train with --any-sound, in "
-        "Blender with Any Sound."
+        "Choose the sound that was recorded with this video. If it is the right one, train with --any-sound on the "
+        "command line or Any Sound in Blender."
     )
 
 
 class NoFace(Speech2LipError):
     code = "no_face"
-    hint = "Choose footage with one face turned to the camera, at least 60 pixels wide."
+    hint = "Choose footage that shows a face at least 60 pixels wide, turned to the camera."
 
 
 class TooFewFaces(Speech2LipError):
     code = "too_few_faces"
-    hint = "Trim the footage to the part in which the face can be seen, or choose another take."
+    hint = "Trim the footage to the part that shows the face, or choose another take."
 
 
 class FootageTooShort(Speech2LipError):
     code = "footage_too_short"
-    hint = "Give 20 seconds of speech or more; one to four minutes give good lips."
+    hint = "Use at least 20 seconds of speech; one to four minutes give good results."
 
 
 class LandmarksUnavailable(Speech2LipError):
     code = "landmarks_unavailable"
-    hint = "Use the bundled landmarks, or install what the chosen ones need."
+    hint = "Use the bundled landmarks, or install the packages that the selected ones need."
 
 
 class RecognitionUnavailable(Speech2LipError):
@@ -147,7 +147,9 @@ class OutOfMemory(Speech2LipError):
 
 class EngineIncomplete(Speech2LipError):
     code = "engine_incomplete"
-    hint = "Install the packages of requirements/runtime.txt into it, or choose another Python in the preferences."
+    hint = (
+        "Install the packages of requirements/runtime.txt into that Python, or choose another one in the preferences."
+    )
 
 
 class CannotWrite(Speech2LipError):
@@ -157,37 +159,37 @@ class CannotWrite(Speech2LipError):
 
 class DiskFull(Speech2LipError):
     code = "disk_full"
-    hint = "Free some space or choose another disk, then start the job again; nothing was overwritten."
+    hint = "Free some space or choose another disk, then start the job again. Nothing was overwritten."
 
 
 class SpeakerFileBroken(Speech2LipError):
     code = "speaker_file_broken"
-    hint = "Copy the speaker file again, or train the speaker anew."
+    hint = "Copy the speaker file again, or retrain the speaker."
 
 
 class SpeakerFileForeign(Speech2LipError):
     code = "speaker_file_foreign"
-    hint = "Choose an .s2l file that Speech2Lip has trained."
+    hint = "Choose an .s2l file that was trained with Speech2Lip."
 
 
 class SpeakerFileOlder(Speech2LipError):
     code = "speaker_file_older"
-    hint = "Train the speaker anew with this version."
+    hint = "Retrain the speaker with this version."
 
 
 class SpeakerFileNewer(Speech2LipError):
     code = "speaker_file_newer"
-    hint = "Update Speech2Lip, or train the speaker anew with this version."
+    hint = "Update Speech2Lip, or retrain the speaker with this version."
 
 
 class SpeakerWithoutDepth(Speech2LipError):
     code = "speaker_without_depth"
-    hint = "Train the speaker anew on footage in which the head turns."
+    hint = "Retrain the speaker on footage in which the head turns."
 
 
 class HeadOutOfView(Speech2LipError):
     code = "head_out_of_view"
-    hint = "Move the camera so that it looks at the face from in front, half a metre away or more."
+    hint = "Move the camera to the front of the face, at least half a metre away."
 
 
 class CameraPathUnreadable(Speech2LipError):
@@ -207,19 +209,19 @@ class HeadFileNewer(Speech2LipError):
 
 class SyncExpertUnreadable(Speech2LipError):
     code = "sync_expert_unreadable"
-    hint = "Choose Wav2Lip's lipsync_expert.pth, or train without it: a sync expert is learnt from the footage."
+    hint = "Choose Wav2Lip's lipsync_expert.pth, or train without it: a sync expert is then trained on the footage."
 
 
 class WorkerLost(Speech2LipError):
     code = "worker_lost"
-    hint = "Start the job again; if it happens again, look at the end of the log for the reason."
+    hint = "Start the job again. If this repeats, look for the reason at the end of the log."
 
 
 class SceneNotOpen(Speech2LipError):
     code = "scene_not_open"
-    hint = "Open its file again and press Insert."
+    hint = "Open the file that contains it and press Insert."
 
 
 class InternalError(Speech2LipError):
     code = "internal_error"
-    hint = "Please report this with the log."
+    hint = "Please report this problem, and attach the log."

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from . import json_text
+from .dataclass_reader import DataclassReader
+from .errors import BadJob
 from .jobs import CheckJob, DubJob, TrainJob
 from .preset_steps import PRESET_STEPS, SPEECH_STEPS
 
@@ -19,7 +21,8 @@ _MOST_SECONDS_OF_A_PIECE = 100.0
 _CORRECTIONS = (0.1, 10.0)
 _LARGEST = 1e9
 """A bound of all that is measured."""
-_LONGEST_WORD, _MOST_CORRECTIONS, _LARGEST_FILE = 100, 100, 100_000
+_MOST_CORRECTIONS, _LARGEST_FILE = 100, 100_000
+_READER = DataclassReader(longest_text=100)
 _NEWEST = 0.3
 """What the newest job counts in a correction."""
 
@@ -150,20 +153,23 @@ def from_json(text: str) -> Calibration | None:
 
 
 def from_values(values: Any) -> Calibration | None:
-    """A calibration from JSON values, as the verb ``calibrate`` gives them; None if they are anything else."""
-    if not isinstance(values, dict) or {each.name for each in fields(Calibration)} != set(values):
+    """A calibration from JSON values, as the verb ``calibrate`` returns them; None if they are anything else."""
+    try:
+        calibration: Calibration = _READER.read(Calibration, values, "calibration")
+    except BadJob:
         return None
-    corrections = values["corrections"]
-    if not isinstance(corrections, dict) or len(corrections) > _MOST_CORRECTIONS:
+    pieces = (
+        calibration.detection_seconds,
+        calibration.megapixel_seconds,
+        calibration.step_seconds,
+        calibration.render_seconds,
+    )
+    corrections = calibration.corrections
+    if len(corrections) > _MOST_CORRECTIONS or not all(0.0 < by < _LARGEST for by in corrections.values()):
         return None
-    if not all(json_text.is_text(values[name], _LONGEST_WORD) for name in ("version", "device")):
+    if not all(0.0 < seconds < _MOST_SECONDS_OF_A_PIECE for seconds in pieces):
         return None
-    pieces = {name: value for name, value in values.items() if name.endswith("_seconds")}
-    if not all(_is_number(value) and 0.0 < value < _MOST_SECONDS_OF_A_PIECE for value in pieces.values()):
-        return None
-    if not all(_is_number(value) and value > 0.0 for value in corrections.values()):
-        return None
-    return Calibration(**{**values, "corrections": {str(verb): _bounded(by) for verb, by in corrections.items()}})
+    return replace(calibration, corrections={verb: _bounded(by) for verb, by in corrections.items()})
 
 
 def load_calibration(path: str) -> Calibration | None:
@@ -193,10 +199,6 @@ def _between(value: float, places: tuple[float, ...], values: tuple[float, ...])
         if value < right:
             return low + max(0.0, value - left) / (right - left) * (high - low)
     return values[-1]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST
 
 
 def _bounded(correction: float) -> float:

@@ -45,12 +45,12 @@ def run_job(job: Job, report: Report) -> dict[str, Any]:
     except Speech2LipError:
         raise
     except ModuleNotFoundError as error:
-        raise EngineIncomplete(f"The Python at {sys.executable} lacks the package {error.name!r}.") from error
+        raise EngineIncomplete(f"The Python at {sys.executable} does not have the package {error.name!r}.") from error
     except Exception as error:
         report.log("error", traceback.format_exc())
         if _is_out_of_memory(error):
-            raise OutOfMemory(f"There was not enough memory to {job.verb}.") from error
-        raise InternalError(f"Something unexpected happened: {type(error).__name__}: {error}.") from error
+            raise OutOfMemory(f"There was not enough memory for the job {job.verb!r}.") from error
+        raise InternalError(f"An unexpected error occurred: {type(error).__name__}: {error}.") from error
 
 
 def _learn_from(job: Job, result: dict[str, Any], seconds: float) -> None:

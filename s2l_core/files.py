@@ -59,7 +59,7 @@ def reserved(path: str, *sources: str, folder: bool = False) -> Iterator[None]:
         try:
             held.enter_context(locked(companion(Path(path), _LOCK, hidden=True)))
         except Taken:
-            hint = "Wait until it has ended, or name another output."
+            hint = "Wait until that job has ended, or choose another output."
             raise CannotWrite(f"Another job is writing {path}.", hint) from None
         except OSError as error:
             raise refusal(path, error) from error
@@ -240,15 +240,15 @@ def _refuse_irreplaceable(path: str, sources: tuple[str, ...]) -> None:
     if there is None:
         return
     if stat.S_ISDIR(there.st_mode):
-        raise CannotWrite(f"{path} is a folder.", "Name a file to write.")
+        raise CannotWrite(f"{path} is a folder.", "Choose the name of a file.")
     if not stat.S_ISREG(there.st_mode):
-        raise CannotWrite(f"{path} is a device, a pipe or a socket.", "Name a file to write.")
+        raise CannotWrite(f"{path} is a device, a pipe or a socket.", "Choose the name of a file.")
     for source in sources:
         with suppress(OSError, ValueError):  # whether it can be read is another question
             if os.path.samestat(Path(source).stat(), there):
-                raise CannotWrite(f"{path} is a source of this job.", "Name another file to write.")
+                raise CannotWrite(f"{path} is an input of this job.", "Choose another output.")
     if not os.access(path, os.W_OK) or _is_protected_by_folder(Path(path), there):
-        raise CannotWrite(f"{path} is write-protected.", "Name another file to write, or remove the protection.")
+        raise CannotWrite(f"{path} is write-protected.", "Choose another output, or make the file writable.")
 
 
 def _is_protected_by_folder(path: Path, there: os.stat_result) -> bool:
@@ -264,7 +264,7 @@ def _refuse_taken_name(path: str) -> None:
     there = _status(path)
     if there is not None or Path(path).is_symlink():
         kind = "folder" if there is not None and stat.S_ISDIR(there.st_mode) else "file"
-        raise CannotWrite(f"There is already a {kind} {path}.", "Name a folder that does not exist yet.")
+        raise CannotWrite(f"There is already a {kind} {path}.", "Choose the name of a folder that does not exist yet.")
 
 
 def _status(path: str) -> os.stat_result | None:
@@ -277,7 +277,9 @@ def _status(path: str) -> os.stat_result | None:
     if not name or (_WINDOWS and _IMPOSSIBLE_IN_WINDOWS.fullmatch(name)):
         raise CannotWrite(f"{path!r} is not a valid file name.", "Choose another name.")
     if name.endswith((_LOCK, _UNFINISHED)):
-        raise CannotWrite(f"{path} ends in .partial or .s2l-lock, as unfinished files do.", "Choose another name.")
+        raise CannotWrite(
+            f"{path} ends in .partial or .s2l-lock, which are reserved for unfinished files.", "Choose another name."
+        )
     try:
         return Path(path).stat()
     except FileNotFoundError:

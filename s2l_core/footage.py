@@ -213,7 +213,7 @@ def refuse_untrainable(footage: Footage) -> None:
     """
     path = footage.media.path
     if footage.seconds < _SHORTEST_SECONDS:
-        raise FootageTooShort(f"{path} gives only {footage.seconds:.1f} s of footage.")
+        raise FootageTooShort(f"{path} has only {footage.seconds:.1f} s of footage.")
     found = footage.track.found
     share = float((found | footage.somebody_else).mean())
     if share < _LEAST_FACE_SHARE:

@@ -6,23 +6,19 @@ Blender, kept beside its output and run anywhere else. Times are seconds from th
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import functools
 import json
 import math
 import operator
 import re
-import reprlib
-import types
 import typing
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import filterfalse
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from .dataclass_reader import DataclassReader, shortened
 from .errors import BadJob, ConsentMissing
 
 SCHEMA_VERSION = 1
@@ -38,9 +34,8 @@ Clock = Literal["picture", "sound"]
 _LARGEST_SIDE = 8192
 _MOST_PICTURES = 1_000_000
 _FILE_NAME = re.compile(r"[^/\\\0]{1,255}")
-_LONGEST_DOCUMENT, _LONGEST_TEXT = 64 * 1024 * 1024, 4096  # characters; no path of a system is longer than the second
-_MOST_VALUES = 4_000_000  # of a list: a curve of 18 hours at 60 frames per second
-_MOST_OBJECTS = 10_000  # of a list
+_LONGEST_DOCUMENT = 64 * 1024 * 1024  # characters
+_READER = DataclassReader(longest_text=4096)  # no system has longer paths
 _RATE = re.compile(r"[0-9]{1,12}(\.[0-9]{0,18}|/[0-9]{1,12})?")
 _RIGID_TOLERANCE, _FARTHEST = 1e-3, 1e9
 _LARGEST_SEED = 2**63 - 1
@@ -86,23 +81,27 @@ class Media:
 
     def __post_init__(self) -> None:
         if not self.path:
-            raise BadJob("A job names no media file.")
+            raise BadJob("The job does not name a media file.")
         if not _is_moment(self.start):
             raise BadJob(f"The start of {self.path} is {self.start} s; it must be 0 or more{_AND_NO_MORE}.")
         if self.end is not None and not (_is_moment(self.end) and self.end > self.start):
             start = f"after its start at {self.start} s{_AND_NO_MORE}"
             raise BadJob(f"The end of {self.path} is {self.end} s; it must lie {start}.")
         if self.face and not (len(self.face) in (2, 3) and all(0.0 <= place <= 1.0 for place in self.face[:2])):
-            raise BadJob(f"The face in {self.path} is not at a place of the picture.", "Write two numbers from 0 to 1.")
+            raise BadJob(
+                f"The face in {self.path} is not inside the picture.", "Give its position as two numbers from 0 to 1."
+            )
         _refuse_track(self.path, self.track)
         if len(self.pictures) > _MOST_PICTURES:
-            raise BadJob(f"{self.path} names {len(self.pictures)} pictures; {_MOST_PICTURES} are the most.")
+            raise BadJob(f"{self.path} has {len(self.pictures)} pictures; the limit is {_MOST_PICTURES}.")
         if (unfit := next(filterfalse(_is_file_name, self.pictures), None)) is not None:
-            raise BadJob(f"{unfit[:80]!r} is not the name of a picture in {self.path}.", "Name files, without folders.")
+            raise BadJob(
+                f"{unfit[:80]!r} is not the name of a picture in {self.path}.", "Give file names without folders."
+            )
         if self.rate:
             parse_rate(self.rate)
         if len(self.face) == 3 and not _is_moment(self.face[2]):
-            raise BadJob(f"The face in {self.path} is not at a second from 0 on.")
+            raise BadJob(f"The face in {self.path} has an invalid time: it must be 0 s or more.")
 
 
 @dataclass(frozen=True)
@@ -133,14 +132,16 @@ class Sound:
 
     def __post_init__(self) -> None:
         if not self.path:
-            raise BadJob("A mix names no sound file.")
+            raise BadJob("A sound of the mix does not name a file.")
         if not (_is_moment(self.at) and _is_moment(self.seconds) and self.seconds > 0.0):
-            moments = f"for {self.seconds} s from {self.at} s"
-            raise BadJob(f"{self.path} is heard {moments}; both must be positive{_AND_NO_MORE}.")
+            span = f"for {self.seconds} s from {self.at} s"
+            raise BadJob(f"{self.path} is used {span}; both must be positive{_AND_NO_MORE}.")
         if len(self.moments) < 2 or not self.volumes or not self.pans:
-            raise BadJob(f"A curve of {self.path} lacks values.", "Give two moments, a volume and a pan at least.")
+            raise BadJob(
+                f"A curve of {self.path} has too few values.", "Give at least two moments, one volume and one pan."
+            )
         if not all(abs(moment) <= _LONGEST_SECONDS for moment in self.moments):
-            raise BadJob(f"A moment at which {self.path} is heard is not a valid time in a file.")
+            raise BadJob(f"A moment of {self.path} is not a valid time in a file.")
         if not all(abs(value) <= _LARGEST_VALUE for value in self.volumes + self.pans):
             raise BadJob(f"A curve of {self.path} contains a value that is not a number or is too large.")
         _refuse_track(self.path, self.track)
@@ -160,11 +161,12 @@ class Mix:
 
     def __post_init__(self) -> None:
         if not (_is_moment(self.seconds) and self.seconds > 0.0):
-            raise BadJob(f"A mix lasts {self.seconds} s; it must last longer than 0 s{_AND_NO_MORE}.")
+            raise BadJob(f"The mix has a length of {self.seconds} s; it must be more than 0 s{_AND_NO_MORE}.")
         if not self.sounds:
-            raise BadJob("A mix holds no sound.")
+            raise BadJob("The mix contains no sound.")
 
 
+HIGHEST_CRF = 51
 _SUFFIXES: dict[Format, str] = {"h264": ".mp4", "prores": ".mov", "ffv1": ".mkv", "png": "", "exr": ""}
 
 
@@ -184,10 +186,10 @@ class Encoding:
     layer: Layer = "picture"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.crf <= 51:
-            raise BadJob(f"A rate factor of {self.crf} is not between 0 and 51.")
+        if not 0 <= self.crf <= HIGHEST_CRF:
+            raise BadJob(f"A rate factor of {self.crf} is not between 0 and {HIGHEST_CRF}.")
         if self.layer == "mouth" and self.format == "h264":
-            raise BadJob("H.264 has no alpha for the mouth alone.", "Choose ProRes, FFV1, PNG or EXR.")
+            raise BadJob("H.264 cannot store the alpha that a mouth overlay needs.", "Choose ProRes, FFV1, PNG or EXR.")
 
     @property
     def suffix(self) -> str:
@@ -223,9 +225,9 @@ class CameraView:
             )
         side = max(self.width, self.height)
         if not all(_FOCAL_LENGTHS[0] <= focal / side <= _FOCAL_LENGTHS[1] for focal in (self.fx, self.fy)):
-            raise BadJob(f"A camera with focal lengths of {self.fx} and {self.fy} pixels cannot be rendered through.")
+            raise BadJob(f"A camera with focal lengths of {self.fx} and {self.fy} pixels is not supported.")
         if not all(abs(place) <= _LARGEST_VALUE for place in (self.cx, self.cy)):
-            raise BadJob(f"A camera with its principal point at ({self.cx}, {self.cy}) cannot be rendered through.")
+            raise BadJob(f"A camera with its principal point at ({self.cx}, {self.cy}) is not supported.")
 
 
 @dataclass(frozen=True)
@@ -336,7 +338,7 @@ class DubJob:
         if self.rate:
             parse_rate(self.rate)
         if not all(map(_is_moment, self.moments)):
-            raise BadJob("A moment of the footage to dub is not a second from 0 on.")
+            raise BadJob("A moment of the footage to dub is invalid: it must be 0 s or more.")
         if not all(abs(level) <= _LARGEST_VALUE for level in self.silence_db):
             raise BadJob("The level at which the mouth closes is not a number, or is too large.")
         if not self.rest_strength or not all(0.0 <= strength <= 1.0 for strength in self.rest_strength):
@@ -528,9 +530,14 @@ class RenderJob:
         if not _is_moment(self.moment):
             raise BadJob(f"The moment to render is {self.moment} s; it must be 0 or more{_AND_NO_MORE}.")
         if not is_rigid(self.pose):
-            raise BadJob("The pose to render is not a rigid 4 x 4 matrix.", "A pose turns and moves only.")
+            raise BadJob(
+                "The pose to render is not a rigid 4 x 4 matrix.", "A pose consists of a rotation and a translation."
+            )
         if self.camera_from_footage and not is_rigid(self.camera_from_footage):
-            raise BadJob("The place of the footage's camera is not a rigid 4 x 4 matrix.", "It turns and moves only.")
+            raise BadJob(
+                "The pose of the footage's camera is not a rigid 4 x 4 matrix.",
+                "A pose consists of a rotation and a translation.",
+            )
 
 
 @dataclass(frozen=True)
@@ -618,7 +625,7 @@ def parse_rate(text: str) -> Fraction:
     try:
         rate = Fraction(text if _RATE.fullmatch(text) else "")  # no exponents: 1e99999999 would be computed for ever
     except (ValueError, ZeroDivisionError):
-        raise BadJob(f"{_short(text)} is not a frame rate.", "Write it like 25 or 30000/1001.") from None
+        raise BadJob(f"{shortened(text)} is not a frame rate.", "Write it like 25 or 30000/1001.") from None
     if not 1 <= rate <= 1000:
         raise BadJob(f"A frame rate of {text} is not between 1 and 1000.")
     return rate
@@ -631,7 +638,7 @@ def _is_moment(value: float) -> bool:
 
 def _refuse_track(path: str, track: int | None) -> None:
     if track is not None and track < 1:
-        raise BadJob(f"There is no sound track {track} in {path}.", "Tracks are counted from 1.")
+        raise BadJob(f"{path} has no sound track {track}.", "Tracks are counted from 1.")
 
 
 def _is_file_name(name: str) -> bool:
@@ -666,9 +673,9 @@ def from_document(document: Any) -> Job:
     schema = fields.pop("schema", SCHEMA_VERSION)
     if type(schema) is not int or not 1 <= schema <= SCHEMA_VERSION:
         raise BadJob(
-            f"The job has schema {_short(schema)}; this version reads up to {SCHEMA_VERSION}.", "Update Speech2Lip."
+            f"The job has schema {shortened(schema)}; this version reads up to {SCHEMA_VERSION}.", "Update Speech2Lip."
         )
-    return _build_job(JOB_TYPES.values(), fields)
+    return typing.cast(Job, _READER.read_by_verb(JOB_TYPES.values(), fields, "job"))
 
 
 def to_json(job: Job) -> str:
@@ -688,110 +695,3 @@ def from_json(text: str) -> Job:
     except (ValueError, RecursionError):  # also of integers with thousands of digits
         raise BadJob("The job is not valid JSON.") from None
     return from_document(document)
-
-
-def _build_job(kinds: Iterable[type[Job]], document: dict[str, Any]) -> Job:
-    """A job of one of these kinds, which its verb names."""
-    fields, by_verb = dict(document), {kind.verb: kind for kind in kinds}
-    verb = fields.pop("verb", None)
-    if not isinstance(verb, str) or verb not in by_verb:
-        raise BadJob(f"There is no verb {_short(verb)}.", f"Use one of {', '.join(by_verb)}.")
-    return typing.cast(Job, _build(by_verb[verb], fields, verb))
-
-
-def _build(kind: type, values: dict[str, Any], where: str) -> Any:
-    hints, names = _hints(kind), {field.name for field in dataclasses.fields(kind)}
-    if unknown := sorted(set(values) - names):
-        raise BadJob(f"{where} has no field {_short(unknown[0])}.")
-    if missing := [name for name in _required(kind) if name not in values]:
-        raise BadJob(f"{where} lacks the field {missing[0]!r}.")
-    return kind(**{name: _convert(hints[name], value, f"{where}.{name}") for name, value in values.items()})
-
-
-_hints = functools.cache(typing.get_type_hints)
-
-
-def _required(kind: type) -> list[str]:
-    return [field.name for field in dataclasses.fields(kind) if field.default is dataclasses.MISSING]
-
-
-def _build_one_of(kinds: list[Any], value: Any, where: str) -> Any:
-    """A job by its verb; of other kinds of objects the first whose required fields are given."""
-    if not isinstance(value, dict):
-        raise BadJob(f"{where} must be an object.")
-    if set(kinds) <= set(JOB_TYPES.values()):
-        return _build_job(kinds, value)
-    return _build(next((kind for kind in kinds if value.keys() >= set(_required(kind))), kinds[0]), value, where)
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    origin = typing.get_origin(hint)
-    if origin in (typing.Union, types.UnionType):
-        options = typing.get_args(hint)
-        if value is None and type(None) in options:
-            return None
-        kinds = [option for option in options if option is not type(None)]
-        return _convert(kinds[0], value, where) if len(kinds) == 1 else _build_one_of(kinds, value, where)
-    if origin is Literal:
-        if value not in typing.get_args(hint):
-            choices = ", ".join(map(repr, typing.get_args(hint)))
-            raise BadJob(f"{where} is {_short(value)}; it must be one of {choices}.")
-        return value
-    if origin is tuple:
-        return _convert_list(typing.get_args(hint)[0], value, where)
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        if not isinstance(value, dict):
-            raise BadJob(f"{where} must be an object.")
-        return _build(hint, value, where)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except OverflowError:
-            raise BadJob(f"{where} is too large.") from None
-    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise BadJob(f"{where} must be {hint.__name__}, not {type(value).__name__}.")
-    if hint is int and abs(value) >= 2**63:
-        raise BadJob(f"{where} is too large.")
-    if hint is str:
-        _refuse_unfit(value, where)
-    return value
-
-
-def _convert_list(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
-    if not isinstance(value, list | tuple):
-        raise BadJob(f"{where} must be a list.")
-    most = _MOST_OBJECTS if dataclasses.is_dataclass(hint) else _MOST_VALUES
-    if len(value) > most:
-        raise BadJob(f"{where} holds {len(value)} values; the limit is {most}.")
-    kinds = set(map(type, value))  # numbers and texts of one kind, as long lists hold them, go together
-    if hint is float and kinds <= {float, int}:
-        with contextlib.suppress(OverflowError):
-            return tuple(map(float, value))
-    if hint is str and kinds == {str} and max(map(len, value)) <= _LONGEST_TEXT:
-        _refuse_characters("".join(value), where)
-        return tuple(value)
-    return tuple(_convert(hint, item, f"{where}[{place}]") for place, item in enumerate(value))
-
-
-def _refuse_unfit(text: str, where: str) -> None:
-    """Raise BadJob for a text that is no name of a file, or of anything else."""
-    if len(text) > _LONGEST_TEXT:
-        raise BadJob(f"{where} has {len(text)} characters; the limit is {_LONGEST_TEXT}.")
-    _refuse_characters(text, where)
-
-
-def _refuse_characters(text: str, where: str) -> None:
-    try:
-        text.encode("utf-8", "surrogateescape")  # names of files may hold any bytes
-    except UnicodeEncodeError:
-        raise BadJob(f"{where} contains an invalid character.") from None
-    if "\0" in text:
-        raise BadJob(f"{where} contains a NUL character.")
-
-
-def _short(value: Any) -> str:
-    """A value that was not expected, for a message; it may be of any kind and size."""
-    try:
-        return reprlib.repr(value)
-    except ValueError:  # Python writes no integer of thousands of digits
-        return "a huge number"

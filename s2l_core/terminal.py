@@ -99,7 +99,7 @@ def print_error(error: Speech2LipError, as_json: bool) -> None:
     say(str(error))
     with suppress(OSError):
         if isinstance(error, InternalError) and (path := log_path()).is_file():
-            say(f"The log is {path}")
+            say(f"The log is in {path}")
 
 
 def say(sentence: str) -> None:

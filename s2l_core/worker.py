@@ -106,7 +106,7 @@ class Worker:
         try:
             message = json.loads(line)
         except (ValueError, RecursionError):
-            self._channel.refuse(None, PARSE_ERROR, BadJob("The line is not valid JSON.", "Send one request a line."))
+            self._channel.refuse(None, PARSE_ERROR, BadJob("The line is not valid JSON.", "Send one request per line."))
             return True
         fields = message if isinstance(message, dict) else {}
         request_id, method, params = fields.get("id"), fields.get("method"), fields.get("params", {})
@@ -143,7 +143,7 @@ class Worker:
         try:
             job = from_document({"verb": request.method, **request.params})
             if job.verb != request.method:
-                raise BadJob(f"The job is to {job.verb}, but the method is {request.method}.")
+                raise BadJob(f"The job has the verb {job.verb!r}, but the method is {request.method!r}.")
         except BadJob as error:
             self._channel.refuse(request.id, INVALID_PARAMS, error)
             return

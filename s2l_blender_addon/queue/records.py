@@ -19,11 +19,11 @@ from typing import Any
 import bpy
 
 from ...s2l_core import regular_files
+from ...s2l_core.dataclass_reader import DataclassReader
 from ...s2l_core.errors import BadJob
 from ...s2l_core.jobs import CheckJob, DubJob, Job, TrainJob, from_document
 from .. import session
 from ..paths import EXTENSION_FOLDER
-from ..sequencer.strips import Placement
 from .entries import RECORD_SUFFIX, Entry, Failure, Status, Target, output_of
 
 VERSION = 1
@@ -31,6 +31,8 @@ LARGEST = 32 * 1024 * 1024  # bytes; the animated settings of an hour's dub have
 _MOST_OBJECTS = 100_000  # and lists: small ones take a hundred times as much memory as text
 _LONGEST_TEXT = 1_000_000  # characters: the log of a job that failed
 _LONGEST_LINE = 2_000
+_LATEST_FRAME = 2**31 - 1
+_READER = DataclassReader(_LONGEST_TEXT)
 _DEEPEST, _MOST_VALUES = 20, 200_000  # objects within each other, and values on one level, beside the job
 
 
@@ -119,7 +121,7 @@ def read(path: Path) -> tuple[Entry, str]:
                 status=typing.cast(Status, status),
                 outcome=outcome,
                 result=result,
-                failure=_built(Failure, failure) if failure else None,
+                failure=_READER.read(Failure, failure, "failure") if failure else None,
                 estimate=estimate,
                 added=added,
             ), owner
@@ -176,34 +178,8 @@ def _target_document(target: Target) -> dict[str, Any]:
 
 
 def _target(document: dict[str, Any]) -> Target:
-    fields = dict(document)
-    placement = fields.pop("placement", None)
-    if not isinstance(placement, dict | None):
-        raise BadJob("The placement in a record is not an object.")
-    target = _built(Target, fields)
-    return dataclasses.replace(target, placement=placement and _built(Placement, placement), scene_id=0)
-
-
-def _built(kind: type, values: dict[str, Any]) -> Any:
-    """A flat dataclass from JSON values of just its fields' types."""
-    hints = typing.get_type_hints(kind)
-    try:
-        return kind(**{name: _fitting(hints[name], value) for name, value in values.items()})
-    except (KeyError, TypeError, ValueError):
-        raise BadJob(f"A record holds a {kind.__name__.lower()} that is none.") from None
-
-
-def _fitting(hint: Any, value: Any) -> Any:
-    origin, options = typing.get_origin(hint), typing.get_args(hint)
-    if origin is typing.Literal:
-        if value in options:
-            return value
-    elif origin is tuple:
-        if isinstance(value, list):
-            return tuple(_fitting(options[0], item) for item in value)
-    elif hint is int:
-        if type(value) is int and abs(value) < 2**31:
-            return value
-    elif isinstance(value, hint):
-        return value
-    raise ValueError
+    target: Target = _READER.read(Target, document, "target")
+    placement = target.placement
+    if placement and max(abs(placement.first), abs(placement.end)) > _LATEST_FRAME:
+        raise BadJob("The frames in a job record are out of range.")
+    return dataclasses.replace(target, scene_id=0)

@@ -115,7 +115,7 @@ class Network:
         shapes = [tuple(map(int, each["shape"])) for each in inputs]
         self.size = shapes[0][1] if shapes and len(shapes[0]) == 4 else 0
         if shapes != [(1, self.size, self.size, 3)] or {each["dtype"] for each in [*inputs, *outputs]} != {np.float32}:
-            raise LandmarksUnavailable("The landmark model does not take a picture as its input.")
+            raise LandmarksUnavailable("The input of the landmark model is not a picture.")
         self._input = inputs[0]["index"]
         self._outputs = [output["index"] for output in outputs]
         self.sizes = [int(np.prod(output["shape"])) for output in outputs]
@@ -134,7 +134,7 @@ class Network:
         except (ValueError, RuntimeError) as error:
             raise LandmarksUnavailable(f"The landmark model cannot be run: {error}.") from error
         if not all(np.isfinite(result).all() for result in results):
-            raise LandmarksUnavailable("The landmark model computes NaN or infinity.")
+            raise LandmarksUnavailable("The landmark model returned NaN or infinity.")
         return results
 
 
@@ -152,7 +152,7 @@ class BlazeFace:
         self._network = Network(model)
         self._anchors = _anchors(self._network.size)
         if self._network.sizes[:2] != [len(self._anchors) * 16, len(self._anchors)]:
-            raise LandmarksUnavailable("The face detector is not a BlazeFace model of 896 anchors.")
+            raise LandmarksUnavailable("The face detector is not a BlazeFace model with 896 anchors.")
 
     def find(self, image: np.ndarray) -> list[Region]:
         """The regions of all faces that the whole picture shows, uint8 (H, W, 3) RGB, the largest first."""

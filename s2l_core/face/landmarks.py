@@ -31,5 +31,5 @@ def open_detector(name: str, device: str = "cpu") -> LandmarkDetector:
     if name.lower().endswith(".task"):
         return MeshDetector(task_models(name))
     raise LandmarksUnavailable(
-        f"There are no landmarks called {name[:200]!r}.", "Use 'bundled', 'face-alignment' or the path of a .task file."
+        f"There is no landmark back-end {name[:200]!r}.", "Use 'bundled', 'face-alignment' or the path of a .task file."
     )

@@ -143,7 +143,7 @@ def fill_depth(depth: NDArray[np.float32], beyond: NDArray[np.float32]) -> NDArr
     inner = distance_transform_edt(depth > 0)
     known = inner > _ROUGH * reach
     if not known.any():
-        raise ValueError("A depth map without any known depth cannot be filled.")
+        raise ValueError("The depth map cannot be filled: it has no known depth.")
     rim = known & (inner <= _ROUGH * reach + 1.0)
     square = cdist(np.argwhere(~known), np.argwhere(rim), "sqeuclidean")
     weights = (square + (_SOFT * reach) ** 2) ** -1.5

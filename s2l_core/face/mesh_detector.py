@@ -40,7 +40,7 @@ class MeshDetector(LandmarkDetector):
         self._mesh = Network(models.mesh)
         self._pixel_shift = 0.5 - models.pixel_centre
         if len(self._mesh.sizes) < 2 or self._mesh.sizes[0] % 3 or self._mesh.sizes[0] < MESH468.count * 3:
-            raise LandmarksUnavailable("The face mesh model gives fewer than 468 points.")
+            raise LandmarksUnavailable("The face mesh model has fewer than 468 points.")
         self._region: Region | None = None
 
     def follow(self, points: np.ndarray) -> None:

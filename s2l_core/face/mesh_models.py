@@ -102,7 +102,7 @@ def _read_model(archive: zipfile.ZipFile, name: str) -> bytes:
         raise ValueError(f"{name} is too large")
     model = archive.read(name)
     if model[4:8] != b"TFL3":
-        raise ValueError(f"{name} is no TFLite model")
+        raise ValueError(f"{name} is not a TFLite model")
     if hashlib.sha256(model).hexdigest() not in _PUBLISHED:
         refuse_harmful(model)
     return model

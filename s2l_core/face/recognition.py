@@ -172,7 +172,7 @@ def _weights() -> bytes:
         data = Path(str(metadata.distribution(_PACKAGE).locate_file(_FILE))).read_bytes()
     except (metadata.PackageNotFoundError, OSError) as error:
         raise RecognitionUnavailable(
-            f"The weights by which faces are told apart are missing: the package {_PACKAGE} is not installed."
+            f"The weights for face recognition are missing: the package {_PACKAGE} is not installed."
         ) from error
     if hashlib.sha256(data).hexdigest() != _HASH:
         raise RecognitionUnavailable(f"The weights in the package {_PACKAGE} are not those of version 0.3.0.")

@@ -186,9 +186,9 @@ def refuse_unusable(level: SpeechLevel, path: str) -> None:
     if level.clipped_share > 0.02:
         raise AudioClipped(f"The sound of {path} is distorted: {level.clipped_share:.0%} of it is at full scale.")
     if level.source_rate < SPEECH_RATE:
-        raise AudioNarrow(f"The sound of {path} has only {level.source_rate} samples per second.")
+        raise AudioNarrow(f"The sound of {path} has a sample rate of only {level.source_rate} Hz.")
     if level.high_band_db < -55:
-        raise AudioNarrow(f"The sound of {path} holds nothing above 4.5 kHz, as if from a telephone.")
+        raise AudioNarrow(f"The sound of {path} has no frequencies above 4.5 kHz, like a telephone recording.")
 
 
 def _span(media: Media) -> Iterator[tuple[int, np.ndarray]]:
@@ -207,7 +207,7 @@ def _span(media: Media) -> Iterator[tuple[int, np.ndarray]]:
             yield rate, block[first:last]
     if is_empty:
         end = "its end" if media.end is None else f"{media.end:g} s"
-        raise AudioEmpty(f"{media.path} holds no sound between {media.start:g} s and {end}.")
+        raise AudioEmpty(f"{media.path} contains no sound between {media.start:g} s and {end}.")
 
 
 def sound_seconds(media: Media) -> float:
@@ -242,7 +242,7 @@ def _refuse_long(media: Media) -> None:
 
 def too_long(name: str) -> AudioTooLong:
     """The error that says that there is too much sound in what has a name."""
-    return AudioTooLong(f"{name} holds more than {LONGEST_SECONDS / 3600:g} hours of sound, which is the limit.")
+    return AudioTooLong(f"{name} contains more than {LONGEST_SECONDS / 3600:g} hours of sound, which is the limit.")
 
 
 def read_blocks(path: str, track: int | None = None, clock: Clock = "picture") -> Iterator[tuple[int, np.ndarray]]:
@@ -258,7 +258,7 @@ def read_blocks(path: str, track: int | None = None, clock: Clock = "picture") -
     with open_container(path, AudioUnreadable) as container:
         if not chosen.count:
             if find_video(container) is None:
-                raise AudioUnreadable(f"{path} holds neither sound nor moving pictures.")
+                raise AudioUnreadable(f"{path} contains neither sound nor video.")
             raise NoSound(f"{path} has no sound.")
         shape = None
         for frame in decode_audio(container, find_tracks(container)[chosen.number - 1]):
@@ -271,7 +271,7 @@ def read_blocks(path: str, track: int | None = None, clock: Clock = "picture") -
                 zero = moment if zero is None else zero
                 hole = round((moment - zero) * rate) - position
                 if hole > _LONGEST_HOLE * rate:
-                    raise AudioUnreadable(f"The sound of {path} has a hole of {hole / rate:.0f} s.")
+                    raise AudioUnreadable(f"The sound of {path} has a gap of {hole / rate:.0f} s.")
                 if position == 0 or abs(hole) > _CLOCK_TOLERANCE * rate:
                     if hole > 0:
                         heard, holes = position - holes, holes + hole

@@ -159,8 +159,8 @@ class Chunks:
     def _refuse_lost_frames(self) -> None:
         if lost := sum(len(chunk) - self._count_frames(chunk) for chunk in self.missing):
             raise CannotWrite(
-                f"{lost} of {self._count} frames in {self._scratch.folder} were removed or damaged by somebody else.",
-                "Start the job again to make them anew.",
+                f"{lost} of {self._count} frames in {self._scratch.folder} were removed or damaged by another program.",
+                "Start the job again to render them again.",
             )
 
     def _copy_chunks(self, file: BinaryIO, rate: Fraction, sound: Waveform, comment: str) -> None:

@@ -122,7 +122,7 @@ def refuse_loss(encoding: Encoding, path: str, raster: Raster) -> None:
         raise BadJob(f"H.264 cannot keep the alpha of {path}.", hint)
     if is_folder(encoding) and raster.fields != "progressive":
         hint = "Choose H.264, ProRes or FFV1, or deinterlace the footage first."
-        raise BadJob(f"{name} pictures cannot say that {path} is interlaced.", hint)
+        raise BadJob(f"{path} is interlaced, which {name} pictures cannot store.", hint)
 
 
 def _repeatable() -> dict[str, str]:

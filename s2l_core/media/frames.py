@@ -49,5 +49,6 @@ class FrameReader:
                 self._picture = np.asarray(frame.image, np.uint8)
                 return self._picture
         raise NotAVideo(
-            f"{self._media.path} has no picture at {self._times[index]:g} s.", "It may have been changed since."
+            f"{self._media.path} has no picture at {self._times[index]:g} s.",
+            "The file may have been changed since it was analysed.",
         )

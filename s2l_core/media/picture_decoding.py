@@ -47,7 +47,7 @@ _JPEG_END, _TRAILER = b"\xff\xd9", 1024
 _EXR_HAS_PARTS_OR_TILES = 0x1A00
 _DEEP = 65535
 _LARGEST_FILE = 1 << 30
-_HINT = "Write the picture again, or leave it out with a trim."
+_HINT = "Export the picture again, or trim the sequence to exclude it."
 _FORMATS = "Supported are PNG, JPEG, TIFF, OpenEXR, DPX, WebP, BMP and JPEG 2000, up to 8192 x 8192 pixels."
 
 
@@ -56,7 +56,7 @@ def decode_picture(path: Path) -> VideoFrame:
 
     Raises:
         FileMissing: There is no such file, or it may not be read.
-        NotAVideo: It is no picture of a known format, or it is cut short.
+        NotAVideo: It is no picture of a known format, or it is truncated.
     """
     content = read_picture(path)
     try:
@@ -64,7 +64,7 @@ def decode_picture(path: Path) -> VideoFrame:
     except (av.FFmpegError, cv2.error, ValueError, KeyError) as error:  # KeyError: channels of another kind
         raise NotAVideo(f"The picture {path} cannot be decoded.", f"{_HINT} {_FORMATS}") from error
     if not _is_whole(content):
-        raise NotAVideo(f"The picture {path} is cut short.", _HINT)
+        raise NotAVideo(f"The picture {path} is truncated.", _HINT)
     return frame
 
 

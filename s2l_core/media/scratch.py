@@ -51,12 +51,12 @@ class Scratch:
         if not os.path.lexists(self.folder):
             return
         if not self._is_ours():
-            hint = "Move it elsewhere, or name another output: unfinished frames are kept under that name."
+            hint = "Move it elsewhere, or choose another output: unfinished frames are stored under that name."
             raise CannotWrite(f"{self.folder} already exists and was not made by Speech2Lip.", hint)
         for source in sources:
             if _lies_in(source, self.folder):
-                hint = "Move it elsewhere, or name another output."
-                raise CannotWrite(f"{source} lies in {self.folder}, where the unfinished frames are kept.", hint)
+                hint = "Move it elsewhere, or choose another output."
+                raise CannotWrite(f"{source} is in {self.folder}, where unfinished frames are stored.", hint)
 
     def open(self, document: str) -> None:
         """Make the folder, and clear it of what belongs to another document.

@@ -27,7 +27,7 @@ DEFAULT_RATE = Fraction(25)
 
 _PLACEHOLDER = re.compile(r"#+|%0?\d*d")
 _NUMBERED = re.compile(r"(.*?)(\d+)(\D*)")
-_NAME_ONE = "Name one of them like shot.####.png."
+_NAME_ONE = "Choose one of them with a pattern such as shot.####.png."
 _AHEAD = 4
 """Pictures that are decoded at once."""
 TIME_TOLERANCE = 0.001
@@ -89,7 +89,7 @@ def refuse_incomplete(media: Media) -> None:
 def refuse_pictures(media: Media) -> None:
     """Raise :class:`NoSound` where sound is wanted of a sequence of pictures."""
     if is_sequence(media):
-        raise NoSound(f"The pictures of {media.path} have no sound.", "Name a recording of the speaker's voice.")
+        raise NoSound(f"The pictures in {media.path} have no sound.", "Specify a recording of the speaker's voice.")
 
 
 def refuse_broken(media: Media, report: Report) -> None:
@@ -128,13 +128,13 @@ def decode_pictures(media: Media) -> Iterator[tuple[float, VideoFrame]]:
         if size != (frame.width, frame.height):
             raise NotAVideo(
                 f"The picture {chosen[number]} has {frame.width} x {frame.height} pixels; "
-                f"those before it have {size[0]} x {size[1]}.",
-                "Write all pictures in one size, or trim the sequence.",
+                f"the previous ones have {size[0]} x {size[1]}.",
+                "Export all pictures in the same size, or trim the sequence.",
             )
         if not has_alpha and not is_opaque(frame):
             raise NotAVideo(
-                f"The picture {chosen[number]} is transparent in parts; the first one is not.",
-                "Write all pictures with alpha, or none.",
+                f"The picture {chosen[number]} is partly transparent; the first one is not.",
+                "Export all pictures with alpha, or none of them.",
             )
         time = float(number / rate)
         begins = media.start if time < media.start - TIME_TOLERANCE else time
@@ -148,8 +148,8 @@ def hint_for_picture(path: str) -> str:
         return ""
     if match := _NUMBERED.fullmatch(Path(path).stem):
         name = f"{match[1]}{'#' * len(match[2])}{match[3]}{Path(path).suffix}"
-        return f"For a sequence of pictures name their folder, or {Path(path).with_name(name)}."
-    return "For a sequence of pictures name their folder."
+        return f"For a sequence of pictures, specify their folder, or {Path(path).with_name(name)}."
+    return "For a sequence of pictures, specify their folder."
 
 
 def _is_pattern(path: Path) -> bool:
@@ -172,10 +172,12 @@ def _find(path: Path) -> list[Path]:
     pictures = _longest(folder, found) if is_folder else sorted(_fitting(found, path.name))
     if not pictures:
         what = "numbered pictures" if is_folder else f"pictures like {path.name}"
-        raise NotAVideo(f"The folder {folder} holds no {what}.", "Name them like shot.0001.png, or choose a movie.")
+        raise NotAVideo(
+            f"The folder {folder} contains no {what}.", "Give them names such as shot.0001.png, or choose a movie."
+        )
     for (number, file), (next_number, next_file) in pairwise(pictures):
         if next_number != number + 1:
-            raise NotAVideo(f"{next_file.name} follows {file}.", "Number the pictures of a sequence without a gap.")
+            raise NotAVideo(f"{next_file.name} follows {file}.", "Number the pictures of a sequence consecutively.")
     return [file for _, file in pictures]
 
 
@@ -188,7 +190,7 @@ def _longest(folder: Path, files: Sequence[Path]) -> list[tuple[int, Path]]:
     longest, *others = sorted((sorted(group) for group in groups.values()), key=len, reverse=True) or [[]]
     if others and len(others[0]) == len(longest):
         names = " and ".join(sorted(group[0][1].name for group in (longest, others[0])))
-        raise NotAVideo(f"The folder {folder} holds several sequences, such as of {names}.", _NAME_ONE)
+        raise NotAVideo(f"The folder {folder} contains several sequences, such as those of {names}.", _NAME_ONE)
     return longest
 
 

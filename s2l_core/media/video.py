@@ -144,14 +144,14 @@ def probe(medium: Media | str) -> VideoInfo:
         return _probe_pictures(media)
     if media.rate:
         raise BadJob(
-            f"{media.path} is no sequence of pictures: it has a frame rate of its own.", "Name no rate for it."
+            f"{media.path} is not a sequence of pictures: it has its own frame rate.", "Leave the frame rate empty."
         )
     path = media.path
     with open_container(path, NotAVideo) as container:
         stream = find_video(container)
         frames = list(itertools.islice(decode_video(container, stream), _FIRST_FRAMES)) if stream else []
         if stream is None or not frames:
-            raise NotAVideo(f"{path} holds no moving pictures.", hint_for_picture(path))
+            raise NotAVideo(f"{path} contains no video.", hint_for_picture(path))
         frame = frames[0]
         rotation = quarter_turns(frame) * 90
         width, height = (frame.height, frame.width) if rotation % 180 else (frame.width, frame.height)
@@ -218,7 +218,7 @@ def read_frames(media: Media) -> Iterator[Frame]:
     frames = _decode_around(media.path, media.start)
     shown = next(frames, None)
     if shown is None:
-        raise NotAVideo(f"{media.path} holds no moving pictures.")
+        raise NotAVideo(f"{media.path} contains no video.")
     after = next(frames, None)
     while after is not None and after.begins_by(media.start):
         shown, after = after, next(frames, None)
@@ -285,7 +285,7 @@ def _decode_from(path: str, start: float) -> Iterator[_Decoded]:
     with open_container(path, NotAVideo) as container:
         stream = find_video(container)
         if stream is None:
-            raise NotAVideo(f"{path} holds no moving pictures.")
+            raise NotAVideo(f"{path} contains no video.")
         zero, rate, tick = stream_start(stream), _constant_rate(stream), Fraction(stream.time_base or VideoInfo.tick)
         end = float((stream.duration or 0) * tick)
         if start > 0 and zero is not None and container.format.name != _NOT_SOUGHT:

@@ -54,12 +54,14 @@ def named_network(named: str) -> str:
         BadJob: The user has not named it on this machine, or it holds something else than it did then.
         FileMissing: It is no longer there.
     """
-    hint = "If you trust it, name it once with s2l dub --speech-network FOLDER, or train with it on this machine."
+    hint = "If you trust it, approve it once with s2l dub --speech-network FOLDER, or train with it on this machine."
     place, known = {**_read(), **_named}.get(named, ("", ""))
     if not place:
-        raise BadJob(f"The speaker uses the speech network {named[:200]}, which was not named on this machine.", hint)
+        raise BadJob(
+            f"The speaker uses the speech network {named[:200]}, which was not approved on this machine.", hint
+        )
     if fingerprint(place) != known:
-        raise BadJob(f"The speech network in {place} has changed since it was named on this machine.", hint)
+        raise BadJob(f"The speech network in {place} has changed since it was approved on this machine.", hint)
     return place
 
 
@@ -73,7 +75,7 @@ def folder_at(path: str) -> Path:
         folder = Path(path).expanduser().resolve()
         if folder.is_dir():
             return folder
-    raise FileMissing(f"There is no folder {path[:200]} to take speech features from.", "Check its path.")
+    raise FileMissing(f"The folder {path[:200]} of the speech network does not exist.", "Check its path.")
 
 
 def fingerprint(folder: str) -> str:
@@ -86,7 +88,7 @@ def fingerprint(folder: str) -> str:
         files = sorted(path for path in Path(folder).iterdir() if path.suffix in _SUFFIXES and path.is_file())
         parts = [(path.name, fingerprint_file(str(path))) for path in files]
     except (OSError, ValueError) as error:
-        raise FileMissing(f"There is no folder {folder} to take speech features from.", "Check its path.") from error
+        raise FileMissing(f"The folder {folder} of the speech network does not exist.", "Check its path.") from error
     return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
 
 

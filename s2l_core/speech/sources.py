@@ -208,11 +208,12 @@ def _load_network(folder: Path) -> Any:
         ).eval()
     except Exception as error:  # the package raises whatever its readers raise
         raise SpeechFeaturesUnavailable(
-            f"{folder} cannot be read as a network: {error}.", "Choose a folder with config.json and model.safetensors."
+            f"{folder} does not contain a readable network: {error}.",
+            "Choose a folder with config.json and model.safetensors.",
         ) from error
     if not hasattr(network.config, "conv_stride"):
         raise SpeechFeaturesUnavailable(
-            f"{folder} holds a network of the kind {network.config.model_type}, which hears no sound.",
+            f"{folder} contains a {network.config.model_type} network, which does not process speech.",
             "Choose HuBERT or wav2vec 2.0.",
         )
     if not are_finite(network.parameters()):

@@ -15,7 +15,18 @@ LIBRARY = ROOT / "s2l_core"
 
 # The parts of the library from the bottom up: a part imports its own row and those above it, never those below.
 ROWS = [
-    {"errors", "events", "jobs", "json_text", "locks", "regular_files", "results", "standard_streams", "version"},
+    {
+        "dataclass_reader",
+        "errors",
+        "events",
+        "jobs",
+        "json_text",
+        "locks",
+        "regular_files",
+        "results",
+        "standard_streams",
+        "version",
+    },
     {"device", "files", "preset_steps", "subsampling", "tensor_file"},
     {"estimates"},
     {"cache", "fingerprints"},
@@ -35,6 +46,7 @@ ROWS = [
 ]
 WITHOUT_DEPENDENCIES = {
     "__init__",
+    "dataclass_reader",
     "errors",
     "estimates",
     "events",
@@ -94,6 +106,7 @@ def test_what_blender_imports_needs_only_the_standard_library(part: str) -> None
 def test_the_add_on_imports_only_what_needs_the_standard_library_alone() -> None:
     used = {name for path in modules("s2l_blender_addon", "operators", "panels") for name in imports(path)}
     assert {name for name in used if name.startswith("s2l_core")} <= {
+        "s2l_core.dataclass_reader",
         "s2l_core.errors",
         "s2l_core.estimates",
         "s2l_core.events",

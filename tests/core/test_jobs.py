@@ -99,7 +99,7 @@ def test_whole_numbers_are_taken_for_seconds() -> None:
         ({"schema": SCHEMA_VERSION + 1}, "schema"),
         ({"schema": "1"}, "schema"),
         ({"footage": None}, "train.footage must be an object"),
-        ({"footage": {"path": ""}}, "names no media file"),
+        ({"footage": {"path": ""}}, "does not name a media file"),
         ({"footage": {"path": "take.mp4", "start": -1.0}}, "0 or more"),
         ({"footage": {"path": "take.mp4", "start": float("nan")}}, "0 or more"),
         ({"footage": {"path": "take.mp4", "start": 3.0, "end": 3.0}}, "after its start"),
@@ -203,7 +203,7 @@ def test_the_job_to_estimate_is_known_by_its_verb() -> None:
 @pytest.mark.parametrize(
     ("voice", "complaint"),
     [
-        ({"sounds": [], "seconds": 1.0}, "holds no sound"),
+        ({"sounds": [], "seconds": 1.0}, "contains no sound"),
         ({"sounds": [], "seconds": 1.0, "path": "line.wav"}, "dub.voice has no field 'seconds'"),
         ({"seconds": 1.0}, "dub.voice has no field 'seconds'"),
         ({}, "dub.voice lacks the field 'path'"),
@@ -285,5 +285,5 @@ def test_a_dub_has_moments_and_levels_that_footage_and_speech_can_have(value: fl
     for name in ("moments", "silence_db", "rest_strength"):
         with pytest.raises(BadJob):
             replace(dub, **{name: (0.0, value)})  # type: ignore[arg-type]
-    with pytest.raises(BadJob, match="A mix lasts"):
+    with pytest.raises(BadJob, match="The mix has a length"):
         Mix(value, (Sound("line.wav", 0.0, 1.0, (0.0, 1.0)),))

@@ -293,14 +293,14 @@ def test_a_link_is_replaced_and_its_target_stays(tmp_path: Path) -> None:
 def test_a_source_is_not_replaced_nor_by_another_of_its_names(writer: Writer, tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.hardlink_to(CLIP) if CLIP.stat().st_dev == tmp_path.stat().st_dev else path.symlink_to(CLIP)
-    with pytest.raises(CannotWrite, match="source of this job"):
+    with pytest.raises(CannotWrite, match="input of this job"):
         run(writer, str(path))
 
 
 def test_landmark_models_are_sources(tmp_path: Path) -> None:
     path = tmp_path / "model.task"
     path.write_bytes(OLDER)
-    with pytest.raises(CannotWrite, match="source of this job"):
+    with pytest.raises(CannotWrite, match="input of this job"):
         s2l_core.heatmap(HeatmapJob(Media(str(CLIP)), str(path), landmarks=str(path)))
 
 
@@ -308,7 +308,7 @@ def test_landmark_models_are_sources(tmp_path: Path) -> None:
 def test_the_network_that_speech_is_heard_with_is_a_source(layer: str, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(OLDER)
-    with pytest.raises(CannotWrite, match="source of this job"):
+    with pytest.raises(CannotWrite, match="input of this job"):
         s2l_core.train(TrainJob(Media(str(CLIP)), str(path), speech=f"{tmp_path}{layer}", device="cpu", consent=True))
 
 
@@ -321,7 +321,7 @@ def test_a_plate_of_the_users_own_is_not_replaced(tmp_path: Path) -> None:
 
 def test_a_portrait_is_not_written_over_its_speaker(hasty_speaker: str) -> None:
     before = Path(hasty_speaker).read_bytes()
-    with pytest.raises(CannotWrite, match="source of this job"):
+    with pytest.raises(CannotWrite, match="input of this job"):
         s2l_core.describe(DescribeJob(hasty_speaker, hasty_speaker))
     assert Path(hasty_speaker).read_bytes() == before
 
@@ -359,7 +359,7 @@ def test_pictures_need_a_folder_that_does_not_exist_yet(kind: Any, other: str, w
         case "link":
             path.symlink_to("nowhere")
     job = DubJob("none.s2l", Media(str(CLIP)), Media(str(LINE)), str(path), encoding=Encoding(kind), device="cpu")
-    with pytest.raises(CannotWrite, match=f"already a {word}.* Name a folder that does not exist yet"):
+    with pytest.raises(CannotWrite, match=f"already a {word}.* Choose the name of a folder that does not exist yet"):
         s2l_core.dub(job)
 
 
@@ -385,7 +385,7 @@ def test_a_folder_that_was_made_for_faces_that_are_not_there_is_removed(tmp_path
 def test_the_demo_does_not_remove_its_footage(name: str, tmp_path: Path) -> None:
     for each in (name, "sheet.png"):
         (tmp_path / each).write_bytes(OLDER)
-    with pytest.raises(CannotWrite, match="source of this job"):
+    with pytest.raises(CannotWrite, match="input of this job"):
         prepare_folder(tmp_path, "clip", str(tmp_path / name))
     assert content(tmp_path) == {name: OLDER, "sheet.png": OLDER}
 
@@ -421,7 +421,7 @@ def test_a_source_in_our_own_scratch_folder_is_refused(tmp_path: Path) -> None:
     write_chunks(path, Encoding())
     before = content(tmp_path)
     chunk = tmp_path / "out.mp4.partial/0000000.mp4"
-    with pytest.raises(CannotWrite, match="unfinished frames are kept"):
+    with pytest.raises(CannotWrite, match="unfinished frames are stored"):
         s2l_core.dub(DubJob("none.s2l", Media(str(chunk)), Media(str(LINE)), str(path), device="cpu"))
     assert content(tmp_path) == before
 
@@ -562,7 +562,7 @@ def test_a_full_disk_leaves_the_older_result(way: str, tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
     try:
-        with pytest.raises(DiskFull, match="nothing was overwritten"):
+        with pytest.raises(DiskFull, match="Nothing was overwritten"):
             WAYS[way](path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -110,7 +110,7 @@ def test_of_people_at_one_place_the_one_who_is_there_at_a_moment_is_chosen(inter
     assert (first["share"], second["share"]) == pytest.approx((2 / 3, 1 / 3), abs=0.05)
     chosen = prepare(Media(interview, face=(second["x"], second["y"], second["since"])))
     assert chosen.somebody_else.tolist() == [not other for other in OTHERS]
-    with pytest.raises(BadJob, match="not at a second"):
+    with pytest.raises(BadJob, match="has an invalid time"):
         Media(interview, face=(0.5, 0.5, -1.0))
 
 

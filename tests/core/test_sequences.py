@@ -207,7 +207,7 @@ def test_named_pictures_are_shown_in_the_order_in_which_they_are_named(folder: P
 def test_alpha_that_says_something_is_not_lost_midway(tmp_path: Path) -> None:
     folder = write_sequence(tmp_path / "take", 3, write=opaque)
     cv2.imwrite(str(folder / "shot.1003.png"), np.dstack([picture(2), np.zeros((32, 48), np.uint8)]))
-    with pytest.raises(NotAVideo, match=r"shot\.1003\.png is transparent in parts"):
+    with pytest.raises(NotAVideo, match=r"shot\.1003\.png is partly transparent"):
         list(read_frames(Media(str(folder))))
     assert numbers(Media(str(folder), end=0.08)) == [0, 1]
 
@@ -255,10 +255,10 @@ BROKEN = [
     (lose, "", NAMES, FileMissing, r"The picture .*shot\.1006\.png is missing"),
     (empty, "", (), NotAVideo, r"shot\.1006\.png cannot be decoded"),
     (cut, "", (), NotAVideo, r"shot\.1006\.png cannot be decoded"),
-    (enlarge, "", (), NotAVideo, r"shot\.1006\.png has 64 x 32 pixels; those before it have 48 x 32"),
-    (add_as_many, "", (), NotAVideo, "holds several sequences, such as of mask.1001.png and shot.1001.png"),
-    (remove_all, "", (), NotAVideo, "holds no numbered pictures"),
-    (remove_all, "shot.####.png", (), NotAVideo, "holds no pictures like shot.####.png"),
+    (enlarge, "", (), NotAVideo, r"shot\.1006\.png has 64 x 32 pixels; the previous ones have 48 x 32"),
+    (add_as_many, "", (), NotAVideo, "contains several sequences, such as those of mask.1001.png and shot.1001.png"),
+    (remove_all, "", (), NotAVideo, "contains no numbered pictures"),
+    (remove_all, "shot.####.png", (), NotAVideo, "contains no pictures like shot.####.png"),
     (remove_folder, "shot.####.png", (), FileMissing, "The folder .* cannot be read: No such file"),
     (remove_folder, "", NAMES, FileMissing, "is missing, and 11 more"),
     (leave_one, "", (), NotAVideo, "is a single picture"),
@@ -291,7 +291,7 @@ def test_a_picture_that_is_cut_short_is_found(tmp_path: Path, suffix: str, write
     path = folder / f"shot.1002.{suffix}"
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(NotAVideo, match=rf"shot\.1002\.{suffix} (is cut short|cannot be decoded)"):
+    with pytest.raises(NotAVideo, match=rf"shot\.1002\.{suffix} (is truncated|cannot be decoded)"):
         refuse_broken(Media(str(folder)), Report())
     refuse_broken(Media(str(folder), end=0.04), Report())
 
@@ -319,7 +319,7 @@ def test_a_movie_of_huge_pictures_is_refused_whatever_it_says_of_their_size(
             packet = av.Packet(huge_picture(".png"))
             packet.stream, packet.pts, packet.dts, packet.time_base = stream, number, number, Fraction(1, 25)
             container.mux(packet)
-    with pytest.raises(NotAVideo, match="holds no moving pictures") as caught:
+    with pytest.raises(NotAVideo, match="contains no video") as caught:
         probe(str(path))
     assert "8192" in caught.value.hint
 
@@ -336,7 +336,7 @@ def test_a_pipe_among_the_pictures_keeps_nobody_waiting(folder: Path, own_folder
 def test_a_single_picture_says_how_to_name_its_sequence(folder: Path) -> None:
     with pytest.raises(NotAVideo) as caught:
         probe(str(folder / "shot.1001.png"))
-    assert f"name their folder, or {folder / 'shot.####.png'}" in caught.value.hint
+    assert f"specify their folder, or {folder / 'shot.####.png'}" in caught.value.hint
 
 
 def test_a_movie_has_a_rate_of_its_own() -> None:
@@ -355,7 +355,7 @@ def test_pictures_have_no_sound(folder: Path, tmp_path: Path) -> None:
     for job in (CheckJob(media), TrainJob(media, str(tmp_path / "anna.s2l"), consent=True)):
         with pytest.raises(NoSound, match="have no sound") as caught:
             getattr(s2l_core, job.verb)(job)
-        assert caught.value.hint == "Name a recording of the speaker's voice."
+        assert caught.value.hint == "Specify a recording of the speaker's voice."
 
 
 @pytest.mark.parametrize("verb", ["preview", "heatmap"])
@@ -363,7 +363,7 @@ def test_no_picture_of_the_footage_is_written_over(folder: Path, verb: str) -> N
     output = str(folder / "shot.1003.png")
     dub = DubJob("anna.s2l", Media(str(folder)), Media(LINE), "dubbed.mp4")
     job = PreviewJob(dub, 0, output) if verb == "preview" else HeatmapJob(Media(str(folder)), output)
-    with pytest.raises(CannotWrite, match="is a source of this job"):
+    with pytest.raises(CannotWrite, match="is an input of this job"):
         getattr(s2l_core, verb)(job)
 
 

@@ -138,7 +138,7 @@ def test_weights_are_read_from_a_folder_and_never_fetched_or_unpickled(
 
 
 def test_what_is_missing_is_told(package: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(FileMissing, match="no folder"):
+    with pytest.raises(FileMissing, match="does not exist"):
         open_source(str(tmp_path / "nowhere"))
     package.network = OSError("no file named model.safetensors")
     with pytest.raises(SpeechFeaturesUnavailable, match=r"no file named model\.safetensors"):
@@ -161,7 +161,7 @@ def test_weights_that_are_no_numbers_are_refused(package: Package, tmp_path: Pat
 
 @pytest.mark.parametrize("name", ["~nobody-of-that-name/network", "a\0b", "n" * 300, "#1"])
 def test_a_name_that_no_folder_has_is_told(name: str) -> None:
-    with pytest.raises(FileMissing, match="no folder"):
+    with pytest.raises(FileMissing, match="does not exist"):
         open_source(name)
 
 
@@ -182,7 +182,7 @@ def network_folder(path: Path) -> Path:
 
 def test_a_network_is_known_once_it_is_named(settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = network_folder(tmp_path / "network")
-    with pytest.raises(BadJob, match="was not named on this machine") as caught:
+    with pytest.raises(BadJob, match="was not approved on this machine") as caught:
         named_networks.named_network("/theirs/network")
     assert "--speech-network" in caught.value.hint
     named_networks.name_network("/theirs/network", str(folder))
@@ -196,7 +196,7 @@ def test_a_network_whose_files_have_changed_must_be_named_anew(settings: Path, t
     folder = network_folder(tmp_path / "network")
     named_networks.name_network("network", str(folder))
     (folder / "model.safetensors").write_bytes(b"others, from somebody else")
-    with pytest.raises(BadJob, match="has changed since it was named"):
+    with pytest.raises(BadJob, match="has changed since it was approved"):
         named_networks.named_network("network")
     (folder / "config.json").unlink()
     folder.rename(tmp_path / "elsewhere")

@@ -348,7 +348,7 @@ def test_a_speech_network_that_only_the_file_names_is_not_opened(
     monkeypatch.setattr("s2l_core.mouth.rendering.open_source", open_source)
     path = change(whole, tmp_path, lambda fields, tensors: fields.update(source=f"{theirs}#9"))
     speaker = SpeakerModel.load(path)
-    with pytest.raises(BadJob, match="was not named on this machine"):
+    with pytest.raises(BadJob, match="was not approved on this machine"):
         open_speech_source(speaker)
     assert opened == []
     open_speech_source(speaker, str(mine))
