@@ -1,4 +1,4 @@
-"""One file per verb."""
+"""The operators of the add-on, one file for each action of the user."""
 
 from __future__ import annotations
 

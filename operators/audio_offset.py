@@ -1,4 +1,4 @@
-"""Measure by how much a strip's sound and its lips are apart, and move the sound into step."""
+"""Measure the offset between a strip's sound and its lips, and correct it by moving the sound."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .base import BaseOperator
 from .quick_operator import QuickOperator
 
 _LEAST_SECONDS = 0.02
-"""Nobody sees less, and no measurement tells it."""
+"""Smaller offsets can neither be seen nor measured."""
 
 
 class S2L_OT_measure_offset(QuickOperator, bpy.types.Operator):
     bl_idname = "s2l.measure_offset"
     bl_label = "Measure Offset"
-    bl_description = "Find out by how much the sound of the movie strip comes before or after its lips"
+    bl_description = "Measure how far the sound of the movie strip is ahead of or behind its lips"
     bl_options = {"REGISTER", "UNDO"}
     _scene = _sound = ""
 
@@ -46,7 +46,7 @@ class S2L_OT_measure_offset(QuickOperator, bpy.types.Operator):
     def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
         scene = bpy.data.scenes.get(self._scene)
         if scene is None:
-            raise BadJob("The scene is gone.")
+            raise BadJob("The scene no longer exists.")
         offset = scene.s2l.offset
         offset.sound, offset.seconds = self._sound, result["offset_seconds"]
         offset.confidence, offset.is_reliable = result["confidence"], result["is_reliable"]
@@ -56,7 +56,7 @@ class S2L_OT_measure_offset(QuickOperator, bpy.types.Operator):
 class S2L_OT_fix_offset(BaseOperator, bpy.types.Operator):
     bl_idname = "s2l.fix_offset"
     bl_label = "Fix Offset"
-    bl_description = "Move the sound in its strip so that it is in step with the lips"
+    bl_description = "Move the sound within its strip so that it is in sync with the lips"
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
@@ -72,7 +72,7 @@ class S2L_OT_fix_offset(BaseOperator, bpy.types.Operator):
         scene = sequencer_scene(context)
         offset = scene.s2l.offset
         if not strips.delay_sound(scene, offset.sound, -offset.seconds):
-            self.report({"ERROR"}, f"The strip {offset.sound} is gone.")
+            self.report({"ERROR"}, f"The strip {offset.sound} no longer exists.")
             return {"CANCELLED"}
         when = "later" if offset.seconds < 0 else "earlier"
         self.report({"INFO"}, f"{offset.sound} plays {abs(offset.seconds):.2f} s {when}.")
@@ -81,10 +81,10 @@ class S2L_OT_fix_offset(BaseOperator, bpy.types.Operator):
 
 
 def describe(offset: bpy.types.PropertyGroup) -> str:
-    """What was measured, in a line."""
+    """The measured offset, in a line."""
     if not offset.is_reliable:
         return "The lips do not clearly move with this sound"
     if abs(offset.seconds) < _LEAST_SECONDS:
-        return "The sound is in step with the lips"
+        return "The sound is in sync with the lips"
     when = "late" if offset.seconds > 0 else "early"
     return f"The sound is {abs(offset.seconds):.2f} s {when} (confidence {offset.confidence:.0%})"

@@ -11,7 +11,7 @@ from .base import BaseOperator
 class S2L_OT_cancel_job(BaseOperator, bpy.types.Operator):
     bl_idname = "s2l.cancel_job"
     bl_label = "Cancel"
-    bl_description = "Stop the running job; files that are already there stay as they are"
+    bl_description = "Stop the running job and keep existing files"
     bl_options = {"REGISTER"}
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Judge footage before training on it."""
+"""Assess footage before a training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .queue_operator import QueueOperator
 class S2L_OT_check_footage(QueueOperator, bpy.types.Operator):
     bl_idname = "s2l.check_footage"
     bl_label = "Check Footage"
-    bl_description = "Judge how well the movie strip suits training, and say what would make it better"
+    bl_description = "Assess how suitable the movie strip is for training, and suggest improvements"
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:

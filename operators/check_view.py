@@ -1,4 +1,4 @@
-"""Tell whether the camera sees the head from where the footage tells how it looks."""
+"""Check whether the camera sees the head from a direction that the footage shows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .base import BaseOperator
 class S2L_OT_check_view(BaseOperator, bpy.types.Operator):
     bl_idname = "s2l.check_view"
     bl_label = "Check View"
-    bl_description = "Tell how far the scene's camera sees the head from outside of what the footage shows"
+    bl_description = "Report how many degrees the scene's camera is outside of the directions that the footage shows"
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
@@ -33,7 +33,7 @@ class S2L_OT_check_view(BaseOperator, bpy.types.Operator):
             return {"CANCELLED"}
         if degrees < trust.LEAST_DEGREES:
             head.s2l.warning = ""
-            self.report({"INFO"}, f"The footage shows how the head looks from {scene.camera.name}.")
+            self.report({"INFO"}, f"The footage shows the head from the direction of {scene.camera.name}.")
         else:
             where = f"Frame {scene.frame_current}: {scene.camera.name} sees {head.name}"
             head.s2l.warning = f"{where} {degrees:.0f}° outside of what the footage shows"

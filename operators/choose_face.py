@@ -1,4 +1,4 @@
-"""Find the faces in a movie strip, so that the speaker's can be chosen."""
+"""Find the faces in a movie strip, so that the face of the speaker can be chosen."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .quick_operator import QuickOperator
 class S2L_OT_find_faces(QuickOperator, bpy.types.Operator):
     bl_idname = "s2l.find_faces"
     bl_label = "Find Faces"
-    bl_description = "Look for the people in the movie strip, to choose which of them is the speaker"
+    bl_description = "Find the people in the movie strip, so that the speaker can be chosen"
     bl_options = {"REGISTER", "UNDO"}
     _scene = _strip = ""
 
@@ -38,7 +38,7 @@ class S2L_OT_find_faces(QuickOperator, bpy.types.Operator):
         scene = bpy.data.scenes.get(self._scene)
         movie = strips.movie_of_name(scene, self._strip) if scene else None
         if movie is None:
-            raise BadJob(f"The strip {self._strip} is gone.")
+            raise BadJob(f"The strip {self._strip} no longer exists.")
         faces.show(scene, movie, result["faces"])
         count = len(result["faces"])
         if count == 1:

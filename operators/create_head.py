@@ -1,4 +1,4 @@
-"""Put the head of the movie strip's speaker into the scene."""
+"""Add the head of the speaker in a movie strip to the scene."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class S2L_OT_create_head(ImmediateOperator, bpy.types.Operator):
             return reason
         if strip.type == "MOVIE":
             return ""
-        return f"Render the pictures of the strip {strip.name} to a movie first: a head shows a movie"
+        return f"Render the pictures of the strip {strip.name} to a movie first: a head needs a movie"
 
     def gather(self, context: bpy.types.Context) -> HeadJob:
         scene = sequencer_scene(context)
@@ -63,7 +63,7 @@ class S2L_OT_create_head(ImmediateOperator, bpy.types.Operator):
         path = Path(result["output_path"])
         scene = bpy.data.scenes.get(self._scene_name)
         if scene is None:
-            return f"The scene is gone; the head is kept in {path}."
+            return f"The scene no longer exists; the head is saved in {path}."
         head = head_file.read(path)
         empty = head_scene.create(scene, self._name, head, self._source)
         if scene == context.scene:
@@ -74,13 +74,13 @@ class S2L_OT_create_head(ImmediateOperator, bpy.types.Operator):
 
 
 def _single_precision(media: Media) -> Media:
-    """A span that an object's properties can hold: with the very same one the engine knows the footage again."""
+    """The span in single precision, as an object's properties store it: the engine recognises the footage by it."""
     start, end = np.array([media.start, media.end], np.float32).tolist()
     return dataclasses.replace(media, start=start, end=end)
 
 
 def _select_only(context: bpy.types.Context, chosen: bpy.types.Object) -> None:
-    context.view_layer.update()  # otherwise it does not know its new objects
+    context.view_layer.update()  # it does not contain the new objects otherwise
     for item in context.view_layer.objects:
         item.select_set(item == chosen)
     context.view_layer.objects.active = chosen

@@ -1,4 +1,4 @@
-"""Put the words of a sound strip into the mouth in a movie strip."""
+"""Dub a movie strip with sound strips."""
 
 # Blender declares properties as annotations.
 # mypy: disable-error-code="valid-type"
@@ -20,7 +20,7 @@ from .queue_operator import QueueOperator
 class DubOperator(QueueOperator):
     """Mix-in for an operator that dubs.
 
-    A subclass sets ``_placement`` in ``gather``, and says what becomes of earlier results in ``existing``.
+    A subclass sets ``_placement`` in ``gather``; its ``existing`` decides what is done with earlier results.
     """
 
     existing: Existing
@@ -38,15 +38,15 @@ class DubOperator(QueueOperator):
 class S2L_OT_dub_strip(DubOperator, bpy.types.Operator):
     bl_idname = "s2l.dub_strip"
     bl_label = "Dub Strip"
-    bl_description = "Make the speaker in the movie strip say the words of the sound strip, in a new strip above"
+    bl_description = "Dub the movie strip with the speech of the sound strip, in a new strip above it"
 
     existing: bpy.props.EnumProperty(
         name="Earlier Result",
-        description="What becomes of the strips that were dubbed before on these frames",
+        description="What to do with earlier dubbed strips on these frames",
         items=(
-            ("KEEP", "Keep Both", "The new strip lies above the earlier ones"),
-            ("VERSION", "New Version", "The new strip lies above the earlier ones, which are muted"),
-            ("REPLACE", "Replace", "The new strip takes the place of the earlier ones; their files stay"),
+            ("KEEP", "Keep Both", "Place the new strip above the earlier ones"),
+            ("VERSION", "New Version", "Place the new strip above the earlier ones and mute those"),
+            ("REPLACE", "Replace", "Put the new strip in place of the earlier ones and keep their files"),
         ),
         default="KEEP",
         options={"SKIP_SAVE"},
@@ -61,7 +61,7 @@ class S2L_OT_dub_strip(DubOperator, bpy.types.Operator):
             return {"CANCELLED"}
         if not results.earlier(sequencer_scene(context), self._placement):
             return self.enqueue(context)
-        self._is_asked = True  # and OK in the dialog executes
+        self._is_asked = True  # then OK in the dialog calls execute
         answer: set[str] = context.window_manager.invoke_props_dialog(self, title=self.bl_label)
         return answer
 

@@ -1,4 +1,4 @@
-"""Dub every movie strip that sound strips drive."""
+"""Dub every movie strip that is driven by sound strips."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .base import BaseOperator
 class S2L_OT_dub_all(BaseOperator, bpy.types.Operator):
     bl_idname = "s2l.dub_all"
     bl_label = "Dub All"
-    bl_description = "Dub every movie strip that sound strips drive, one after the other"
+    bl_description = "Dub every movie strip that is driven by sound strips, one after the other"
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
         has_pairs = bool(strips.pairs(sequencer_scene(context)))
-        return "" if has_pairs else "Let a sound strip name the movie strip that it drives"
+        return "" if has_pairs else "Choose the movie strip that a sound strip drives, in the Dub panel"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         scene = sequencer_scene(context)
@@ -29,10 +29,10 @@ class S2L_OT_dub_all(BaseOperator, bpy.types.Operator):
         for movie, sounds in strips.pairs(scene):
             try:
                 if not speaker_path(scene, movie):
-                    raise Speech2LipError(f"The strip {movie.name} has no speaker.", "Choose one in its Dub panel.")
+                    raise Speech2LipError(f"The strip {movie.name} has no speaker.", "Choose one in the Dub panel.")
                 job_queue.add(dub_entry(context, scene, movie, sounds))
                 added += 1
             except Speech2LipError as error:
                 self.report({"ERROR"}, str(error))
-        self.report({"INFO"}, f"{added} {'dub is' if added == 1 else 'dubs are'} in the queue.")
+        self.report({"INFO"}, f"Added {added} {'dub' if added == 1 else 'dubs'} to the queue.")
         return {"FINISHED"} if added else {"CANCELLED"}

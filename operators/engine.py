@@ -1,4 +1,4 @@
-"""Ask the engine what it is, and copy the answer for a bug report."""
+"""Check the engine, and copy a report about it for a bug report."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .queue_entries import error_text
 class S2L_OT_check_engine(ImmediateOperator, bpy.types.Operator):
     bl_idname = "s2l.check_engine"
     bl_label = "Check Engine"
-    bl_description = "Start the engine with the worker Python, and show its versions and devices"
+    bl_description = "Start the engine with the worker Python and show its versions and devices"
 
     def gather(self, context: bpy.types.Context) -> InfoJob:
         settings(context).engine_report = ""
@@ -37,12 +37,12 @@ class S2L_OT_copy_report(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         context.window_manager.clipboard = report_text(context)
-        self.report({"INFO"}, "The report is on the clipboard.")
+        self.report({"INFO"}, "Copied the report to the clipboard.")
         return {"FINISHED"}
 
 
 def report_text(context: bpy.types.Context) -> str:
-    """Everything that helps with a bug report."""
+    """The text for a bug report: versions, platform, the last job, the setup, and failed entries of the queue."""
     parts = [f"Blender: {bpy.app.version_string}\nPlatform: {platform.platform()}"]
     parts.append(settings(context).engine_report or "The engine has not been checked.")
     if outcome := running_job.outcome():

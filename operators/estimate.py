@@ -1,4 +1,4 @@
-"""Tell what a training or a dub will take, before it is started."""
+"""Estimate the time, memory and disk space of a training or a dub before it is started."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .quick_operator import QuickOperator
 
 
 class EstimateOperator(QuickOperator):
-    """Mix-in for an operator that asks the engine what a job will take.
+    """Mix-in for an operator that asks the engine for an estimate.
 
-    A subclass makes the job (``planned``), and names the group of the scene's properties that keeps the answer. That
-    says what it is about, since the settings may be changed after it.
+    A subclass makes the job (``planned``), and names the group of the scene's properties that stores the estimate. The
+    stored text includes the subject, since the settings may be changed after the estimate.
     """
 
     group: str
@@ -29,10 +29,10 @@ class EstimateOperator(QuickOperator):
 
     @abstractmethod
     def planned(self, context: bpy.types.Context, scene: bpy.types.Scene) -> tuple[str, TrainJob | DubJob]:
-        """What is asked about, in words, and the job.
+        """A description of the job, and the job.
 
         Raises:
-            Speech2LipError: Something about it is wrong.
+            Speech2LipError: The settings, strips or files do not allow the job.
         """
 
     def gather(self, context: bpy.types.Context) -> EstimateJob:
@@ -51,7 +51,7 @@ class EstimateOperator(QuickOperator):
 class S2L_OT_estimate_training(EstimateOperator, bpy.types.Operator):
     bl_idname = "s2l.estimate_training"
     bl_label = "Estimate Training"
-    bl_description = "Tell the time, the memory and the room on disk that the training will take on this machine"
+    bl_description = "Estimate the time, memory and disk space of the training on this machine"
     bl_options = {"REGISTER"}
     group = "train"
 
@@ -69,7 +69,7 @@ class S2L_OT_estimate_training(EstimateOperator, bpy.types.Operator):
 class S2L_OT_estimate_dub(EstimateOperator, bpy.types.Operator):
     bl_idname = "s2l.estimate_dub"
     bl_label = "Estimate Dub"
-    bl_description = "Tell the time, the memory and the room on disk that the dub will take on this machine"
+    bl_description = "Estimate the time, memory and disk space of the dub on this machine"
     bl_options = {"REGISTER"}
     group = "dub"
 

@@ -1,4 +1,4 @@
-"""Let the scene's camera see the head as the footage's camera did."""
+"""Match the scene's camera to the camera of a head's footage."""
 
 # Blender declares properties as annotations.
 # mypy: disable-error-code="valid-type"
@@ -15,12 +15,12 @@ from .base import BaseOperator
 class S2L_OT_match_camera(BaseOperator, bpy.types.Operator):
     bl_idname = "s2l.match_camera"
     bl_label = "Match Camera"
-    bl_description = "Set the scene's camera so that the head lies exactly on its footage, or add one"
+    bl_description = "Match the scene's camera to that of the footage, so that the head lies exactly on the footage"
     bl_options = {"REGISTER", "UNDO"}
 
     resize: BoolProperty(
         name="Set Resolution",
-        description="Render pictures of the footage's size where the aspect of the render is another",
+        description="Set the render resolution to that of the footage if their aspect ratios differ",
         default=True,
     )
 
@@ -51,7 +51,7 @@ class S2L_OT_match_camera(BaseOperator, bpy.types.Operator):
 
 
 def _settable_camera(scene: bpy.types.Scene) -> bpy.types.Object:
-    """The scene's camera, or a new one where there is none or something else moves it."""
+    """The scene's camera, or a new one if there is none or if it is moved by a parent, animation or constraint."""
     camera = scene.camera
     if camera is None or camera.type != "CAMERA" or not _is_free(camera):
         camera = bpy.data.objects.new("Head Camera", bpy.data.cameras.new("Head Camera"))
@@ -62,6 +62,6 @@ def _settable_camera(scene: bpy.types.Scene) -> bpy.types.Object:
 
 
 def _is_free(camera: bpy.types.Object) -> bool:
-    """Whether a camera stays where it is put."""
+    """Whether a camera can be moved and nothing else moves it."""
     moved_by = (camera.parent, camera.animation_data, camera.data.animation_data, *camera.constraints)
     return camera.is_editable and camera.data.is_editable and not any(moved_by)

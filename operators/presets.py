@@ -1,4 +1,4 @@
-"""Keep the present settings of training and dubbing as a preset."""
+"""Save the present settings of training and dubbing as a preset."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..s2l_blender_addon.presets import SUBFOLDER
 class S2L_OT_add_preset(AddPresetBase, bpy.types.Operator):
     bl_idname = "s2l.add_preset"
     bl_label = "Add Preset"
-    bl_description = "Keep the settings of training and dubbing under a name, or remove what was kept"
+    bl_description = "Save the settings of training and dubbing as a preset, or remove a preset"
     preset_menu = "S2L_PT_presets"
     preset_subdir = SUBFOLDER
     preset_defines = (

@@ -1,4 +1,4 @@
-"""Dub the current frame only, to see it before a run is worth its time."""
+"""Dub only the current frame, to judge it before a whole dub."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .quick_operator import QuickOperator
 class S2L_OT_preview_frame(QuickOperator, bpy.types.Operator):
     bl_idname = "s2l.preview_frame"
     bl_label = "Preview Frame"
-    bl_description = "Dub the current frame only, and show it here and in the image editor"
+    bl_description = "Dub only the current frame and show it here and in the image editor"
     bl_options = {"REGISTER"}
     _frame = 0
 
@@ -35,4 +35,4 @@ class S2L_OT_preview_frame(QuickOperator, bpy.types.Operator):
         frame_picture.show(context)
         if reason := result.get("reason"):
             return f"Frame {self._frame} keeps its own mouth: {reason}."
-        return f"Frame {self._frame} as it would be dubbed."
+        return f"Showing frame {self._frame} as it will be dubbed."

@@ -1,4 +1,4 @@
-"""What can be done with an entry of the queue, one button each in its row."""
+"""The operators on entries of the queue, each of which is a button in the entry's row."""
 
 # Blender declares properties as annotations.
 # mypy: disable-error-code="valid-type"
@@ -15,16 +15,18 @@ from .base import BaseOperator
 
 
 class EntryOperator:
-    """Mix-in for an operator on the entry that its property names.
+    """Mix-in for an operator on the entry whose identifier is given in ``entry``.
 
     Attributes:
-        statuses: Of entries that it is for.
+        statuses: The statuses in which an entry has this button.
     """
 
-    bl_options = {"INTERNAL"}  # without its entry it is nothing to search for
+    bl_options = {"INTERNAL"}  # not found by Menu Search, since it needs an entry
     bl_idname: ClassVar[str]  # Blender's, as is the next
     report: Callable[[set[str], str], None]
-    entry: bpy.props.StringProperty(name="Entry", description="The entry of the queue", options={"HIDDEN", "SKIP_SAVE"})
+    entry: bpy.props.StringProperty(
+        name="Entry", description="Identifier of the entry of the queue", options={"HIDDEN", "SKIP_SAVE"}
+    )
     statuses: ClassVar[tuple[Status, ...]]
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -36,13 +38,13 @@ class EntryOperator:
 
     @abstractmethod
     def change(self, context: bpy.types.Context, entry: Entry) -> None:
-        """Do it."""
+        """Perform the action on the entry."""
 
 
 class S2L_OT_move_entry_up(EntryOperator, bpy.types.Operator):
     bl_idname = "s2l.move_entry_up"
     bl_label = "Move Up"
-    bl_description = "Let this job run before the one that waits above it"
+    bl_description = "Run this job before the one above it"
     statuses = ("waiting",)
 
     def change(self, context: bpy.types.Context, entry: Entry) -> None:
@@ -52,7 +54,7 @@ class S2L_OT_move_entry_up(EntryOperator, bpy.types.Operator):
 class S2L_OT_move_entry_down(EntryOperator, bpy.types.Operator):
     bl_idname = "s2l.move_entry_down"
     bl_label = "Move Down"
-    bl_description = "Let this job run after the one that waits below it"
+    bl_description = "Run this job after the one below it"
     statuses = ("waiting",)
 
     def change(self, context: bpy.types.Context, entry: Entry) -> None:
@@ -62,7 +64,7 @@ class S2L_OT_move_entry_down(EntryOperator, bpy.types.Operator):
 class S2L_OT_cancel_entry(EntryOperator, bpy.types.Operator):
     bl_idname = "s2l.cancel_entry"
     bl_label = "Cancel"
-    bl_description = "Stop this job; what it has done so far is kept, and Resume goes on from there"
+    bl_description = "Stop this job and keep its progress, from which Resume continues"
     statuses = ("waiting", "running")
 
     def change(self, context: bpy.types.Context, entry: Entry) -> None:
@@ -72,7 +74,7 @@ class S2L_OT_cancel_entry(EntryOperator, bpy.types.Operator):
 class S2L_OT_retry_entry(EntryOperator, bpy.types.Operator):
     bl_idname = "s2l.retry_entry"
     bl_label = "Retry"
-    bl_description = "Put this job at the end of the queue once more"
+    bl_description = "Add this job to the end of the queue again"
     statuses = ("failed",)
 
     def change(self, context: bpy.types.Context, entry: Entry) -> None:
@@ -82,7 +84,7 @@ class S2L_OT_retry_entry(EntryOperator, bpy.types.Operator):
 class S2L_OT_resume_entry(EntryOperator, bpy.types.Operator):
     bl_idname = "s2l.resume_entry"
     bl_label = "Resume"
-    bl_description = "Put this job at the end of the queue; it goes on where it was stopped"
+    bl_description = "Add this job to the end of the queue, to continue where it stopped"
     statuses = ("cancelled", "interrupted")
 
     def change(self, context: bpy.types.Context, entry: Entry) -> None:
@@ -92,7 +94,7 @@ class S2L_OT_resume_entry(EntryOperator, bpy.types.Operator):
 class S2L_OT_insert_entry(EntryOperator, bpy.types.Operator):
     bl_idname = "s2l.insert_entry"
     bl_label = "Insert"
-    bl_description = "Put the result into the file that it was made for"
+    bl_description = "Insert the result into the .blend file that it was made for"
     statuses = ("ready",)
 
     def change(self, context: bpy.types.Context, entry: Entry) -> None:
@@ -104,7 +106,7 @@ class S2L_OT_insert_entry(EntryOperator, bpy.types.Operator):
 class S2L_OT_remove_entry(EntryOperator, bpy.types.Operator):
     bl_idname = "s2l.remove_entry"
     bl_label = "Remove"
-    bl_description = "Take this job out of the queue; files that are there stay as they are"
+    bl_description = "Remove this job from the queue and keep its files"
     statuses = ("waiting", "ready", "done", "failed", "cancelled", "interrupted")
 
     def change(self, context: bpy.types.Context, entry: Entry) -> None:
@@ -114,18 +116,18 @@ class S2L_OT_remove_entry(EntryOperator, bpy.types.Operator):
 class S2L_OT_copy_error(EntryOperator, bpy.types.Operator):
     bl_idname = "s2l.copy_error"
     bl_label = "Copy Error"
-    bl_description = "Copy what went wrong, with the end of the engine's log, to the clipboard"
+    bl_description = "Copy the error and the end of the engine's log to the clipboard"
     statuses = ("failed",)
 
     def change(self, context: bpy.types.Context, entry: Entry) -> None:
         context.window_manager.clipboard = error_text(entry)
-        self.report({"INFO"}, "The error is on the clipboard.")
+        self.report({"INFO"}, "Copied the error to the clipboard.")
 
 
 class S2L_OT_clear_finished(BaseOperator, bpy.types.Operator):
     bl_idname = "s2l.clear_finished"
     bl_label = "Clear Finished"
-    bl_description = "Take all jobs that have ended out of the queue; files stay as they are"
+    bl_description = "Remove all jobs that have ended from the queue and keep their files"
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
@@ -138,7 +140,7 @@ class S2L_OT_clear_finished(BaseOperator, bpy.types.Operator):
 
 
 def error_text(entry: Entry) -> str:
-    """All that is known of how an entry failed."""
+    """The error of a failed entry with its code and log; empty for other entries."""
     if entry.failure is None:
         return ""
     return f"{entry.name}: {entry.failure}\nCode: {entry.failure.code}\n{entry.failure.log}".rstrip()

@@ -51,7 +51,7 @@ class QueueOperator(JobOperator):
         show = progress.Milestones(progress.print_line)
         try:
             if running_job.current() is not None:
-                raise Speech2LipError("A job is running.", "Wait for it, or cancel it.")
+                raise Speech2LipError("A job is running.", "Wait until it ends, or cancel it.")
             entry = self.entry(context)
             job_queue.run(entry, lambda entry: show(entry.progress))
         except Speech2LipError as error:

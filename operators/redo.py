@@ -1,4 +1,4 @@
-"""Dub the active result strip again, as it was or with changes."""
+"""Dub the active result strip again, with the same settings or with changed ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .dub import DubOperator
 class S2L_OT_redo(DubOperator, bpy.types.Operator):
     bl_idname = "s2l.redo"
     bl_label = "Redo"
-    bl_description = "Dub the active strip again with the very same settings, and mute it once the new version is there"
+    bl_description = "Dub the active strip again with the same settings, and mute it when the new version is ready"
     existing = "VERSION"
 
     @classmethod
@@ -41,8 +41,8 @@ class S2L_OT_redo(DubOperator, bpy.types.Operator):
 
 class S2L_OT_redo_with_changes(BaseOperator, bpy.types.Operator):
     bl_idname = "s2l.redo_with_changes"
-    bl_label = "Redo With Changes"
-    bl_description = "Copy the settings of the active strip into the panels above, to change some and dub again"
+    bl_label = "Redo with Changes"
+    bl_description = "Copy the settings of the active strip to the panels, so that they can be changed for another dub"
     bl_options = {"UNDO"}
 
     @classmethod
@@ -58,7 +58,7 @@ class S2L_OT_redo_with_changes(BaseOperator, bpy.types.Operator):
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         restore(scene, job, results.placement_of(scene, strip))
-        self.report({"INFO"}, "Change what you like, then press Dub Strip.")
+        self.report({"INFO"}, "Change the settings, then press Dub Strip.")
         return {"FINISHED"}
 
 

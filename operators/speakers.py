@@ -1,4 +1,4 @@
-"""The list of speakers: add a file to it, take one out, let a strip be spoken by one."""
+"""The list of speakers: add a file, remove a speaker, and assign a speaker to a strip."""
 
 # Blender declares properties as annotations.
 # mypy: disable-error-code="valid-type"
@@ -18,7 +18,7 @@ from .quick_operator import QuickOperator
 class S2L_OT_add_speaker(QuickOperator, bpy.types.Operator):
     bl_idname = "s2l.add_speaker"
     bl_label = "Add Speaker"
-    bl_description = "Put a trained speaker file into the list"
+    bl_description = "Add a trained speaker file to the list"
     bl_options = {"REGISTER", "UNDO"}
 
     filepath: bpy.props.StringProperty(subtype="FILE_PATH")
@@ -49,7 +49,7 @@ class _ChosenSpeakerOperator(BaseOperator):
 class S2L_OT_remove_speaker(_ChosenSpeakerOperator, bpy.types.Operator):
     bl_idname = "s2l.remove_speaker"
     bl_label = "Remove Speaker"
-    bl_description = "Take the chosen speaker out of the list; its file stays"
+    bl_description = "Remove the selected speaker from the list and keep the file"
     bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -59,8 +59,8 @@ class S2L_OT_remove_speaker(_ChosenSpeakerOperator, bpy.types.Operator):
 
 class S2L_OT_use_speaker(_ChosenSpeakerOperator, bpy.types.Operator):
     bl_idname = "s2l.use_speaker"
-    bl_label = "Use For Strip"
-    bl_description = "Let the chosen speaker speak in the active movie strip, or in every strip where none is active"
+    bl_label = "Use for Strip"
+    bl_description = "Assign the selected speaker to the active movie strip, or to all strips if none is active"
     bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -70,5 +70,5 @@ class S2L_OT_use_speaker(_ChosenSpeakerOperator, bpy.types.Operator):
             return {"CANCELLED"}
         owner = footage.s2l if footage else scene.s2l.dub
         owner.speaker_path = speaker.path
-        self.report({"INFO"}, f"{speaker.name} speaks in {footage.name if footage else 'every strip'}.")
+        self.report({"INFO"}, f"Assigned {speaker.name} to {footage.name if footage else 'all strips'}.")
         return {"FINISHED"}

@@ -1,4 +1,4 @@
-"""Let go of the footage's pose, or follow it again."""
+"""Mute the tracked pose of a head, or unmute it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .base import BaseOperator
 class S2L_OT_toggle_tracked_pose(BaseOperator, bpy.types.Operator):
     bl_idname = "s2l.toggle_tracked_pose"
     bl_label = "Mute Tracked Pose"
-    bl_description = "Let the head be posed by hand; once more, and it follows the footage again"
+    bl_description = "Mute the tracked pose, so that the head can be posed by hand, or unmute it"
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Learn a speaker from a movie strip."""
+"""Train a speaker on a movie strip."""
 
 # Blender declares properties as annotations.
 # mypy: disable-error-code="valid-type"
@@ -15,11 +15,11 @@ from .queue_operator import QueueOperator
 class S2L_OT_train_speaker(QueueOperator, bpy.types.Operator):
     bl_idname = "s2l.train_speaker"
     bl_label = "Train Speaker"
-    bl_description = "Learn the lips of the speaker in the movie strip, and write them to a speaker file"
+    bl_description = "Train the lips of the speaker in the movie strip and save them to a speaker file"
 
     consent: bpy.props.BoolProperty(
         name="The Speaker Agreed",
-        description="The person in this footage agreed that their lips are generated; kept in the speaker file",
+        description="Confirm that the person in this footage has agreed to it; recorded in the speaker file",
         options={"SKIP_SAVE"},
     )
     _is_asked = False
@@ -28,12 +28,12 @@ class S2L_OT_train_speaker(QueueOperator, bpy.types.Operator):
         if sequencer_scene(context).s2l.train.consent == self.subject(context):
             self.consent = True
             return self.enqueue(context)
-        self._is_asked = True  # and OK in the dialog executes
+        self._is_asked = True  # then OK in the dialog calls execute
         answer: set[str] = context.window_manager.invoke_props_dialog(self, title=self.bl_label)
         return answer
 
     def draw(self, context: bpy.types.Context) -> None:
-        self.layout.label(text=f"Did {self.subject(context)} agree to this?", icon="QUESTION")
+        self.layout.label(text=f"Has {self.subject(context)} agreed to this?", icon="QUESTION")
         self.layout.prop(self, "consent")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -47,7 +47,7 @@ class S2L_OT_train_speaker(QueueOperator, bpy.types.Operator):
     def disabled_reason(cls, context: bpy.types.Context) -> str:
         scene = sequencer_scene(context)
         if not scene.s2l.train.speaker_name.strip():
-            return "Name the speaker"
+            return "Enter the name of the speaker"
         return strips.missing_voice_reason(strips.footage(scene), strips.missing_footage(scene))
 
     def gather(self, context: bpy.types.Context) -> TrainJob:

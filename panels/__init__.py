@@ -1,4 +1,4 @@
-"""One file per place in the interface."""
+"""The panels and menus of the add-on, one file for each place in the interface."""
 
 from __future__ import annotations
 

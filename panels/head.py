@@ -34,12 +34,12 @@ class S2L_PT_create_head(ViewPanel, bpy.types.Panel):
         layout.prop(scene.s2l.dub, "speaker_path")
         layout.prop(scene.s2l, "footage_strip", icon="FILE_MOVIE", placeholder=movie.name if movie else "")
         if movie and scene.s2l.footage_strip not in {"", movie.name}:
-            layout.label(text=f"As dubbed in {movie.name}", icon="INFO")
+            layout.label(text=f"Shows the dubbed strip {movie.name}", icon="INFO")
         layout.operator(S2L_OT_create_head.bl_idname)
 
 
 class S2L_PT_head(ViewPanel, bpy.types.Panel):
-    """The head that the user means, see :func:`head_scene.find`."""
+    """The settings of the selected head, see :func:`head_scene.find`."""
 
     bl_label = "Head"
     bl_order = 2

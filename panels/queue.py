@@ -1,4 +1,4 @@
-"""The queue, and the job that does not wait in it: what every sidebar with buttons for jobs shows."""
+"""The queue and the job that runs outside of it, as shown in every sidebar with buttons for jobs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _BUTTONS: tuple[tuple[type[EntryOperator], str], ...] = (
     (S2L_OT_cancel_entry, "X"),
     (S2L_OT_remove_entry, "X"),
 )
-_EXPLAINED = ("ready", "failed", "interrupted")  # the others speak for themselves
+_EXPLAINED = ("ready", "failed", "interrupted")  # the other statuses need no explanation
 
 
 class QueuePanel:
@@ -68,8 +68,8 @@ class QueuePanel:
 
 def _draw_entry(layout: bpy.types.UILayout, entry: Entry, width: int) -> None:
     row = layout.row(align=True)
-    was_in_vain = entry.status == "done" and entry.changed_nothing
-    row.label(text=entry.name, icon="ERROR" if was_in_vain else _ICONS[entry.status])
+    is_unchanged = entry.status == "done" and entry.changed_nothing
+    row.label(text=entry.name, icon="ERROR" if is_unchanged else _ICONS[entry.status])
     shown = [(operator, icon) for operator, icon in _BUTTONS if entry.status in operator.statuses]
     if entry.status == "waiting":
         shown = [(operator, icon) for operator, icon in shown if operator is not S2L_OT_cancel_entry]
@@ -92,7 +92,7 @@ def _draw_progress(layout: bpy.types.UILayout, client: WorkerClient) -> None:
 
 
 def _draw_immediate(layout: bpy.types.UILayout, width: int) -> None:
-    """The job that was not added to the queue but started at once, or how it ended."""
+    """The job that was started at once instead of being added to the queue, or its outcome."""
     client, outcome = running_job.current(), running_job.outcome()
     if client is not None and job_queue.running() is None:
         _draw_progress(layout, client)

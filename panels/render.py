@@ -1,4 +1,4 @@
-"""The engine "Speech2Lip" in the properties editor: its own settings, and those of Blender's that it heeds."""
+"""The render engine "Speech2Lip" in the properties editor: its settings, and Blender's settings that it supports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import bpy
 from ..s2l_blender_addon.head.render_engine import S2L_RenderEngine
 
 ENGINE = S2L_RenderEngine.bl_idname
-# Where Blender's panels for every engine are, of those that say something about a head.
+# The modules of Blender's panels that apply to the render engine.
 _MODULES = {
     "bl_ui.properties_data_camera",
     "bl_ui.properties_data_mesh",
@@ -52,6 +52,6 @@ def unregister() -> None:
 
 def _panels_of_blender() -> Iterator[type[bpy.types.Panel]]:
     for panel in bpy.types.Panel.__subclasses__():
-        is_heeded = panel.__module__ in _MODULES or panel.__name__.startswith(_PANELS)
-        if is_heeded and "BLENDER_RENDER" in getattr(panel, "COMPAT_ENGINES", ()):
+        is_supported = panel.__module__ in _MODULES or panel.__name__.startswith(_PANELS)
+        if is_supported and "BLENDER_RENDER" in getattr(panel, "COMPAT_ENGINES", ()):
             yield panel

@@ -1,4 +1,4 @@
-"""The active result strip: what it was made of, and how to make it again."""
+"""The active result strip: its origin, and buttons to dub it again."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class S2L_PT_result(bpy.types.Panel):
             row.label(text=name)
             row.label(text=value)
         if made.untouched:
-            layout.label(text="Left untouched:")
+            layout.label(text="Left unchanged:")
             draw_lines(layout, "\n".join(made.untouched), context.region.width)
         layout.operator(S2L_OT_redo.bl_idname)
         layout.operator(S2L_OT_redo_with_changes.bl_idname)

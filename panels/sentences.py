@@ -1,4 +1,4 @@
-"""Text that is longer than a label."""
+"""Texts of several lines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PIXELS_PER_CHARACTER = 7
 
 
 def draw_lines(layout: bpy.types.UILayout, text: str, width: int, icon: str = "NONE") -> None:
-    """Labels with the lines of a text, wrapped to a region's width in pixels; the icon stands at the first."""
+    """Draw a text as one label per line, wrapped to a region's width in pixels, with an icon on the first line."""
     scale = bpy.context.preferences.system.ui_scale or 1.0  # 0 without a window
     characters = max(20, int(width / scale / PIXELS_PER_CHARACTER) - 4)
     column = layout.column(align=True)

@@ -53,7 +53,7 @@ class S2L_PT_footage(SequencerPanel, bpy.types.Panel):
         footage = strips.footage(scene)
         layout.prop(scene.s2l, "footage_strip", icon="FILE_MOVIE", placeholder=footage.name if footage else "")
         if footage:
-            own = "In the movie" if footage.type == "MOVIE" else ""
+            own = "Sound of the movie" if footage.type == "MOVIE" else ""
             layout.prop(footage.s2l, "voice", icon="SOUND", placeholder=own)
         layout.operator(S2L_OT_check_footage.bl_idname)
         layout.operator(S2L_OT_find_faces.bl_idname)
@@ -62,7 +62,7 @@ class S2L_PT_footage(SequencerPanel, bpy.types.Panel):
                 scene.s2l, "face", show_labels=True, scale=FACE_SCALE, scale_popup=FACE_POPUP_SCALE
             )
         elif footage and footage.s2l.has_face:
-            layout.label(text="One of the people was chosen", icon="USER")
+            layout.label(text="A face has been chosen", icon="USER")
         check = scene.s2l.check
         if footage and check.verdict and strips.was_checked(scene, footage):
             layout.label(text=f"The footage is {check.verdict}", icon=VERDICT_ICONS.get(check.verdict, "NONE"))

@@ -1,4 +1,4 @@
-"""The command ``blender -c s2l``: jobs of .blend files without a window, one after the other.
+"""The command ``blender -c s2l``: runs jobs of .blend files without a window, one after the other.
 
 Exit status: 0 done, 1 a job failed or dubbed no frame, 2 wrong usage, 3 nothing to do, 130 interrupted (Ctrl-C).
 """
@@ -40,13 +40,13 @@ def unregister() -> None:
 
 
 def run(words: Sequence[str]) -> int:
-    """Do what the words after ``-c s2l`` say; returns the exit status."""
+    """Run the command with the arguments after ``-c s2l``, and return its exit status."""
     try:
         options = _parser().parse_intermixed_args(words)
-    except SystemExit as end:  # argparse has said why
+    except SystemExit as end:  # argparse has printed the reason
         return DONE if not end.code else WRONG_USAGE
     if options.render and options.verb != "dub":
-        print("speech2lip: --render goes with dub only.")
+        print("speech2lip: --render can only be used with dub.")
         return WRONG_USAGE
     try:
         outcomes = [_do_file(path, options) for path in options.files or [bpy.data.filepath]]
@@ -58,24 +58,30 @@ def run(words: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"blender -c {COMMAND}", description="Speech2Lip without a window.")
+    parser = argparse.ArgumentParser(
+        prog=f"blender -c {COMMAND}", description="Run Speech2Lip jobs of .blend files without a window."
+    )
     parser.add_argument("verb", choices=("check", "train", "dub"))
-    parser.add_argument("files", nargs="*", help=".blend files; none means the one that Blender has opened")
+    parser.add_argument("files", nargs="*", help=".blend files; by default the one that Blender has opened")
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument(
-        "--all", action="store_true", help="every movie and image strip; with dub, every one that sounds drive"
+        "--all", action="store_true", help="all movie and image strips; with dub, those that are driven by sound strips"
     )
-    which.add_argument("--strip", metavar="NAME", help="this movie or image strip")
-    parser.add_argument("--consent", action="store_true", help="with train: the people in the footage agreed to it")
-    parser.add_argument("--resume", action="store_true", help="go on with what was interrupted, before anything new")
-    parser.add_argument("--dry-run", action="store_true", help="tell what would be done")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line, among what Blender itself prints")
+    which.add_argument("--strip", metavar="NAME", help="only the movie or image strip of this name")
+    parser.add_argument(
+        "--consent", action="store_true", help="with train: confirm that the people in the footage have agreed to it"
+    )
+    parser.add_argument("--resume", action="store_true", help="continue interrupted jobs instead of starting new ones")
+    parser.add_argument("--dry-run", action="store_true", help="list the jobs without running them")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object per line, between the lines that Blender prints"
+    )
     parser.add_argument("--render", metavar="OUT", help="with dub: render the scene to this path afterwards")
     return parser
 
 
 def _do_file(path: str, options: argparse.Namespace) -> int:
-    """Do the jobs of one file, and save it where they changed it."""
+    """Run the jobs of one file, and save the file if they changed it; returns the exit status."""
     if path and path != bpy.data.filepath:
         try:
             bpy.ops.wm.open_mainfile(filepath=str(Path(path).absolute()))
@@ -114,7 +120,7 @@ def _do_file(path: str, options: argparse.Namespace) -> int:
 
 
 def _run(entry: Entry, options: argparse.Namespace) -> None:
-    """Do a job to its end; with ``--json`` its progress is printed."""
+    """Run a job and wait for it; with ``--json`` its progress is printed."""
 
     def announce(event: Progress) -> None:
         print(json.dumps({"progress": entry.name, **vars(event)}), flush=True)
@@ -124,7 +130,7 @@ def _run(entry: Entry, options: argparse.Namespace) -> None:
 
 
 def _wanted(scene: bpy.types.Scene, options: argparse.Namespace) -> list[str]:
-    """Names of the movie strips to work on; a name that is not there is among them, so that it is told of."""
+    """The names of the movie strips to work on, as given: a name without a strip is reported later."""
     if options.strip:
         return [options.strip]
     if options.verb == "dub":
@@ -133,7 +139,7 @@ def _wanted(scene: bpy.types.Scene, options: argparse.Namespace) -> list[str]:
 
 
 def _entry(scene: bpy.types.Scene, name: str, options: argparse.Namespace) -> Entry:
-    """The job of one movie strip: an interrupted one where that is asked for and there is one, or else a new one."""
+    """The job of a movie strip: with ``--resume`` an interrupted one if there is one, otherwise a new one."""
     movie = next((movie for movie in strips.sources(scene) if movie.name == name), None)
     if movie is None:
         raise BadJob(f"There is no movie or image strip {name}.")
@@ -152,13 +158,13 @@ def _entry(scene: bpy.types.Scene, name: str, options: argparse.Namespace) -> En
     if not speaker_path(scene, movie):
         raise BadJob(f"The strip {name} has no speaker.", "Choose one in the sidebar, or train one.")
     if not (sounds := strips.driving_strips(scene, movie) or strips.voices(scene, movie)):
-        raise BadJob(f"No sound drives the strip {name}.", "Let a sound strip name it in the sidebar.")
+        raise BadJob(f"No sound drives the strip {name}.", "Choose it under Drives of a sound strip, in the sidebar.")
     return dub_entry(bpy.context, scene, movie, sounds)
 
 
 def _why_nothing(options: argparse.Namespace) -> str:
     if options.verb == "dub":
-        return "No sound strip names a strip that it drives."
+        return "No sound strip drives a movie or image strip."
     return "There is no movie or image strip."
 
 

@@ -1,4 +1,4 @@
-"""Keys of our own in the sequencer."""
+"""The keyboard shortcuts of the add-on in the sequencer."""
 
 from __future__ import annotations
 

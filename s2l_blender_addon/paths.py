@@ -1,4 +1,4 @@
-"""Where the extension is, and what Blender calls it. Standard library only."""
+"""The folder of the extension, its name in Blender, and the layout of environments. Standard library only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What scenes and heads remember, all of it under ``Scene.s2l`` and ``Object.s2l``."""
+"""The properties that are saved in .blend files: ``Scene.s2l``, ``Strip.s2l`` and, of heads, ``Object.s2l``.
+
+Their names stay, so that files of older versions keep their settings.
+"""
 
 # Blender declares properties as annotations.
 # mypy: disable-error-code="valid-type"
@@ -46,44 +49,48 @@ def _give_voice(group: bpy.types.PropertyGroup, name: str) -> None:
 
 
 class S2L_PG_strip(bpy.types.PropertyGroup):
-    """What a strip is to dubbing. Strips are renamed, so they know each other by identifiers."""
+    """The role of a strip in dubbing. Strips refer to each other by identifiers, which survive renaming."""
 
-    identifier: StringProperty(name="Identifier", description="What the strip is known by", options={"HIDDEN"})
+    identifier: StringProperty(
+        name="Identifier", description="Identifier of the strip, which survives renaming", options={"HIDDEN"}
+    )
     speaker_path: StringProperty(
         name="Speaker",
-        description="The trained speaker file (.s2l) of the one who speaks in this strip; empty for the scene's",
+        description="Trained speaker file (.s2l) of the person in this strip; empty to use the speaker of the scene",
         subtype="FILE_PATH",
     )
-    has_face: BoolProperty(name="Has Face", description="Whether a face was chosen", options={"HIDDEN"})
+    has_face: BoolProperty(name="Has Face", description="Whether a face has been chosen", options={"HIDDEN"})
     face: FloatVectorProperty(
-        name="Face", description="Where the speaker is first seen, from 0 to 1 across and down", size=2
+        name="Face", description="Position at which the speaker first appears, from 0 to 1 across and down", size=2
     )
     track: IntProperty(
         name="Sound Track",
-        description="Which of several sound tracks of the file holds the voice, from 1; 0 for the one that is heard",
+        description="Number of the file's sound track that holds the voice, counted from 1; 0 to choose automatically",
         default=0,
         min=0,
         soft_max=16,
     )
     voice_identifier: StringProperty(
-        name="Voice Identifier", description="What the strip of the voice is known by", options={"HIDDEN"}
+        name="Voice Identifier", description="Identifier of the sound strip with the voice", options={"HIDDEN"}
     )
     voice: StringProperty(
         name="Voice",
-        description="The sound strip with the voice that was filmed with these pictures; empty for the movie's own",
+        description="Sound strip with the voice recorded with these pictures; empty to use the sound of the movie file",
         get=_voice,
         set=_give_voice,
         search=_sound_names,
     )
     face_since: FloatProperty(
-        name="Face Since", description="Second of the file at which the speaker is first seen", options={"HIDDEN"}
+        name="Face Since",
+        description="Time in the file at which the speaker first appears, in seconds",
+        options={"HIDDEN"},
     )
     drives_identifier: StringProperty(
-        name="Drives Identifier", description="What the driven strip is known by", options={"HIDDEN"}
+        name="Drives Identifier", description="Identifier of the strip that this sound drives", options={"HIDDEN"}
     )
     drives: StringProperty(
         name="Drives",
-        description="The movie or image strip whose lips this sound moves",
+        description="Movie or image strip that is dubbed with this sound",
         get=_driven,
         set=_drive,
         search=_movie_names,
@@ -91,36 +98,42 @@ class S2L_PG_strip(bpy.types.PropertyGroup):
 
 
 class S2L_PG_check(bpy.types.PropertyGroup):
-    footage: StringProperty(name="Footage", description="The file that was checked")
-    verdict: StringProperty(name="Verdict", description="How well the footage suits training")
-    advice: StringProperty(name="Advice", description="What would make the footage better, one sentence a line")
+    footage: StringProperty(name="Footage", description="File that was checked")
+    verdict: StringProperty(name="Verdict", description="Suitability of the footage for training")
+    advice: StringProperty(name="Advice", description="Suggestions for better footage, one sentence per line")
 
 
 class S2L_PG_train(bpy.types.PropertyGroup):
     speaker_name: StringProperty(
-        name="Speaker", description="Name of the speaker, and of the file that is written", default="Speaker"
+        name="Speaker", description="Name of the speaker and of the speaker file", default="Speaker"
     )
     preset: EnumProperty(
         name="Training",
-        description="How long to train",
+        description="Duration and quality of the training",
         items=(
-            ("draft", "Draft", "Minutes of training, to judge whether the footage will do"),
-            ("balanced", "Balanced", "Good lips in reasonable time"),
-            ("final", "Final", "The best lips, for the final cut"),
+            ("draft", "Draft", "Train for a few minutes, to judge whether the footage is suitable"),
+            ("balanced", "Balanced", "Balance quality and training time"),
+            ("final", "Final", "Train longest, for the best quality in the final cut"),
         ),
         default="balanced",
     )
     any_sound: BoolProperty(
-        name="Any Sound", description="Train although the lips do not seem to move with the sound", default=False
+        name="Any Sound", description="Train even if the lips do not seem to move with the sound", default=False
     )
     folder: StringProperty(
         name="Folder",
-        description="Where the speaker file goes; empty for a folder beside the .blend file",
+        description="Folder for the speaker file; empty to use a folder beside the .blend file",
         subtype="DIR_PATH",
     )
-    estimate: StringProperty(name="Estimate", description="What a training takes", options={"HIDDEN", "SKIP_SAVE"})
-    consent: StringProperty(name="Consent", description="Who agreed to be learnt from", options={"HIDDEN"})
-    result: StringProperty(name="Result", description="Figures of the last training as JSON", options={"HIDDEN"})
+    estimate: StringProperty(
+        name="Estimate",
+        description="Estimated time, memory and disk space for training",
+        options={"HIDDEN", "SKIP_SAVE"},
+    )
+    consent: StringProperty(
+        name="Consent", description="Name of the speaker who has agreed to the training", options={"HIDDEN"}
+    )
+    result: StringProperty(name="Result", description="Result of the last training as JSON", options={"HIDDEN"})
 
 
 def _keep_alpha(group: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
@@ -129,85 +142,95 @@ def _keep_alpha(group: bpy.types.PropertyGroup, context: bpy.types.Context) -> N
 
 
 class S2L_PG_dub(bpy.types.PropertyGroup):
-    speaker_path: StringProperty(name="Speaker", description="The trained speaker file (.s2l)", subtype="FILE_PATH")
+    speaker_path: StringProperty(name="Speaker", description="Trained speaker file (.s2l)", subtype="FILE_PATH")
     sound_strip: StringProperty(
         name="Sound",
-        description="The sound strip with the new words; empty for the active sound strip",
+        description="Sound strip with the new speech; empty to use the active sound strip",
         search=_sound_names,
     )
     folder: StringProperty(
         name="Folder",
-        description="Where the dubbed movie goes; empty for a folder beside the .blend file",
+        description="Folder for the dubbed movie; empty to use a folder beside the .blend file",
         subtype="DIR_PATH",
     )
     layer: EnumProperty(
         name="Result",
-        description="What the new strip shows",
+        description="Content of the new strip",
         items=(
-            ("picture", "Picture", "The whole picture with the new mouth"),
-            ("mouth", "Mouth Overlay", "The mouth alone with a soft edge, over the untouched movie strip"),
+            ("picture", "Picture", "Write whole pictures with the new mouth"),
+            ("mouth", "Mouth Overlay", "Write only the mouth with a soft edge, to lie over the unchanged movie strip"),
         ),
         update=_keep_alpha,
     )
     format: EnumProperty(
         name="Format",
-        description="How the result is written",
+        description="File format of the result",
         items=(
-            ("auto", "Automatic", "H.264, or ProRes where there is alpha: in the footage, or in a mouth overlay", 0, 5),
-            ("h264", "H.264", "MP4 that plays everywhere, with 8 bits a channel and without alpha", 0, 0),
-            ("prores", "ProRes", "MOV for editing, with 10 bits a channel, and with alpha where there is any", 0, 1),
-            ("ffv1", "FFV1", "MKV without any loss, and with alpha where there is any", 0, 2),
-            ("png", "PNG Sequence", "A folder of PNG pictures", 0, 3),
-            ("exr", "EXR Sequence", "A folder of linear OpenEXR pictures", 0, 4),
+            ("auto", "Automatic", "H.264, or ProRes if the footage has alpha or the result is a mouth overlay", 0, 5),
+            ("h264", "H.264", "MP4 that plays everywhere, with 8 bits per channel and without alpha", 0, 0),
+            ("prores", "ProRes", "MOV for editing, with 10 bits per channel, and with alpha if there is any", 0, 1),
+            ("ffv1", "FFV1", "Lossless MKV, with alpha if there is any", 0, 2),
+            ("png", "PNG Sequence", "Folder of PNG pictures", 0, 3),
+            ("exr", "EXR Sequence", "Folder of scene-linear OpenEXR pictures", 0, 4),
         ),
         default="auto",
         update=_keep_alpha,
     )
     crf: IntProperty(
-        name="Rate Factor", description="Of H.264: lower is better and bigger", default=17, min=0, max=HIGHEST_CRF
+        name="Rate Factor",
+        description="Constant rate factor of H.264: lower values give better quality and larger files",
+        default=17,
+        min=0,
+        max=HIGHEST_CRF,
     )
     use_silence_level: BoolProperty(
         name="Close Below Level",
-        description="Close the mouth wherever the voice is below a level, instead of as this speaker does in pauses",
+        description="Close the mouth while the voice is below a level, instead of as the speaker does in pauses",
         default=False,
     )
     silence_db: FloatProperty(
         name="Silence",
-        description="Level at which the mouth closes, in dB relative to the speech",
+        description="Level below which the mouth closes, in dB relative to the speech",
         default=-25.0,
         min=-80.0,
         max=0.0,
     )
     rest_strength: FloatProperty(
         name="Rest Pose",
-        description="How far the mouth closes in pauses and in silence: not at all at 0, to its rest at 1",
+        description="How far the mouth closes in pauses and in silence, from 0 (not at all) to 1 (to its rest pose)",
         default=1.0,
         min=0.0,
         max=1.0,
         subtype="FACTOR",
     )
-    estimate: StringProperty(name="Estimate", description="What a dub takes", options={"HIDDEN", "SKIP_SAVE"})
+    estimate: StringProperty(
+        name="Estimate",
+        description="Estimated time, memory and disk space for dubbing",
+        options={"HIDDEN", "SKIP_SAVE"},
+    )
 
 
 class S2L_PG_offset(bpy.types.PropertyGroup):
-    sound: StringProperty(name="Sound", description="The sound strip that was measured")
-    seconds: FloatProperty(name="Offset", description="By how many seconds the sound comes late")
-    confidence: FloatProperty(name="Confidence", description="How clear the offset is", subtype="FACTOR", max=1.0)
-    is_reliable: BoolProperty(name="Reliable", description="Whether the offset is clear enough to be fixed")
+    sound: StringProperty(name="Sound", description="Sound strip that was measured")
+    seconds: FloatProperty(name="Offset", description="Delay of the sound in seconds; negative if it is early")
+    confidence: FloatProperty(name="Confidence", description="Confidence of the measurement", subtype="FACTOR", max=1.0)
+    is_reliable: BoolProperty(name="Reliable", description="Whether the offset is clear enough to be corrected")
 
 
 class S2L_PG_speaker(bpy.types.PropertyGroup):
-    """A speaker in the scene's list; its ``name`` is the speaker's."""
+    """A speaker in the scene's list; ``name`` is the name of the speaker."""
 
-    path: StringProperty(name="File", description="The trained speaker file (.s2l)", subtype="FILE_PATH")
-    quality: StringProperty(name="Quality", description="How good the lips are on footage that was not learnt from")
-    facts: StringProperty(name="Facts", description="What the speaker was learnt from, one fact a line")
+    path: StringProperty(name="File", description="Trained speaker file (.s2l)", subtype="FILE_PATH")
+    quality: StringProperty(
+        name="Quality", description="Quality of the lips on footage that was held out from training"
+    )
+    facts: StringProperty(name="Facts", description="Details of the training, one per line")
 
 
 class S2L_PG_render(bpy.types.PropertyGroup):
     fade: BoolProperty(
         name="Keep to Trusted Poses",
-        description="Turn the head no farther than the footage shows it",
+        description="Turn the head no further than the footage shows it",
         default=True,
     )
 
@@ -215,19 +238,19 @@ class S2L_PG_render(bpy.types.PropertyGroup):
 class S2L_PG_scene(bpy.types.PropertyGroup):
     footage_strip: StringProperty(
         name="Footage",
-        description="The movie or image strip of the speaker; empty for the active one",
+        description="Movie or image strip of the speaker; empty to use the active strip",
         search=_movie_names,
     )
     face: EnumProperty(
         name="Face",
-        description="Which of the people in the movie strip is the speaker",
+        description="Person in the movie strip who is the speaker",
         items=faces.items,
         update=faces.choose,
         options={"SKIP_SAVE"},
     )
     offset: PointerProperty(type=S2L_PG_offset)
     speakers: CollectionProperty(type=S2L_PG_speaker)
-    speaker_index: IntProperty(name="Speaker", description="The chosen speaker of the list")
+    speaker_index: IntProperty(name="Speaker", description="Selected speaker in the list")
     check: PointerProperty(type=S2L_PG_check)
     train: PointerProperty(type=S2L_PG_train)
     dub: PointerProperty(type=S2L_PG_dub)
@@ -235,45 +258,49 @@ class S2L_PG_scene(bpy.types.PropertyGroup):
 
 
 class S2L_PG_direction(bpy.types.PropertyGroup):
-    """A corner of the convex hull of the directions from which the footage tells how a head looks."""
+    """A corner of the convex hull of the directions from which the footage shows a head."""
 
     angles: FloatVectorProperty(name="Direction", description="Yaw and pitch in degrees", size=2, options={"HIDDEN"})
 
 
 class S2L_PG_head(bpy.types.PropertyGroup):
-    """On the Empty of a head: what it was made from.
+    """Of the Empty of a head: the speaker, the movie and the timing that it was made from.
 
-    Frame ``f`` of the timeline shows the movie's second ``(f - origin) * seconds_per_frame``.
+    Frame ``f`` of the timeline shows the movie at ``(f - origin) * seconds_per_frame`` seconds.
     """
 
-    is_head: BoolProperty(name="Head", description="Whether this object is the pose of a head")
-    speaker_path: StringProperty(name="Speaker", description="The trained speaker file (.s2l)", subtype="FILE_PATH")
-    movie_path: StringProperty(name="Footage", description="The movie on the head", subtype="FILE_PATH")
-    has_face: BoolProperty(name="Has Face", description="Whether a face was chosen", options={"HIDDEN"})
+    is_head: BoolProperty(name="Head", description="Whether this object carries the pose of a head")
+    speaker_path: StringProperty(name="Speaker", description="Trained speaker file (.s2l)", subtype="FILE_PATH")
+    movie_path: StringProperty(name="Footage", description="Movie that is projected onto the head", subtype="FILE_PATH")
+    has_face: BoolProperty(name="Has Face", description="Whether a face has been chosen", options={"HIDDEN"})
     face: FloatVectorProperty(
-        name="Face", description="Where the speaker is first seen, from 0 to 1 across and down", size=2
+        name="Face", description="Position at which the speaker first appears, from 0 to 1 across and down", size=2
     )
     face_since: FloatProperty(
-        name="Face Since", description="Second of the movie at which the speaker is first seen", options={"HIDDEN"}
+        name="Face Since",
+        description="Time in the movie at which the speaker first appears, in seconds",
+        options={"HIDDEN"},
     )
-    start: FloatProperty(name="Start", description="First second of the movie that is used", subtype="TIME_ABSOLUTE")
-    end: FloatProperty(name="End", description="Second of the movie at which its use ends", subtype="TIME_ABSOLUTE")
-    origin: FloatProperty(name="Origin", description="Frame of the timeline on which second 0 of the movie falls")
+    start: FloatProperty(
+        name="Start", description="Start of the used part of the movie, in seconds", subtype="TIME_ABSOLUTE"
+    )
+    end: FloatProperty(name="End", description="End of the used part of the movie, in seconds", subtype="TIME_ABSOLUTE")
+    origin: FloatProperty(name="Origin", description="Frame of the timeline that shows second 0 of the movie")
     seconds_per_frame: FloatProperty(
-        name="Seconds per Frame", description="Seconds of the movie that pass in one frame of the timeline", precision=6
+        name="Seconds per Frame", description="Seconds of the movie per frame of the timeline", precision=6
     )
-    first: IntProperty(name="First", description="First frame of the timeline on which the head is tracked")
-    end_frame: IntProperty(name="End Frame", description="Frame of the timeline after the last one that is tracked")
+    first: IntProperty(name="First", description="First frame of the timeline with a tracked pose")
+    end_frame: IntProperty(name="End Frame", description="Frame of the timeline after the last one with a tracked pose")
     intrinsics: FloatVectorProperty(
-        name="Camera", description="The camera of the footage in pixels: fx, fy, cx, cy, width, height", size=6
+        name="Camera", description="Camera of the footage in pixels: fx, fy, cx, cy, width, height", size=6
     )
     directions: CollectionProperty(type=S2L_PG_direction)
-    margin: FloatProperty(name="Margin", description="Degrees around the trusted directions that are trusted too")
+    margin: FloatProperty(name="Margin", description="Margin around the trusted directions, in degrees")
     warning: StringProperty(
-        name="Warning", description="What was wrong with the view when it was checked", options={"HIDDEN", "SKIP_SAVE"}
+        name="Warning", description="Warning of the last check of the view", options={"HIDDEN", "SKIP_SAVE"}
     )
     landmarks: StringProperty(
-        name="Landmarks", description="What found the landmarks of the face", default="bundled", options={"HIDDEN"}
+        name="Landmarks", description="Landmark detector used for the footage", default="bundled", options={"HIDDEN"}
     )
 
 

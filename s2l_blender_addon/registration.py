@@ -1,4 +1,4 @@
-"""Registers everything with Blender and takes all of it away again."""
+"""Registers the add-on with Blender, and unregisters it."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
-"""What of Blender's windows shows jobs."""
+"""The regions of Blender's windows that show jobs."""
 
 from __future__ import annotations
 
 import bpy
 
-# The sidebars, and the page in the preferences.
+# The sidebars, and the page of the add-on in the preferences.
 _SHOWING_JOBS = {("SEQUENCE_EDITOR", "UI"), ("VIEW_3D", "UI"), ("PREFERENCES", "WINDOW")}
 
 
 def redraw(manager: bpy.types.WindowManager) -> None:
-    """Draw the regions that show jobs again."""
+    """Redraw the regions that show jobs."""
     for window in manager.windows:
         for area in window.screen.areas:
             for region in area.regions:

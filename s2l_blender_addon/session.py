@@ -1,7 +1,7 @@
-"""This run of Blender: it holds a lock for as long as its process lives, so that others can tell.
+"""This run of Blender, which holds a lock for as long as its process lives, so that other processes can check it.
 
-The lock file lies in the user's own folder for states, which no cleaner of temporary files visits, or in the temporary
-folder where that cannot be written to.
+The lock file is in the user's folder for states, which is not cleaned up like temporary folders, or in the temporary
+folder if that is not writable.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def token() -> str:
     """The name of this run, the same until :func:`end`.
 
     Raises:
-        OSError: Its lock can be kept nowhere.
+        OSError: The lock file cannot be created.
     """
     global _token, _file
     if _file is None:
@@ -52,7 +52,7 @@ def token() -> str:
 
 
 def end() -> None:
-    """Let go of the lock, as the end of the process does."""
+    """Release the lock, as the end of the process does."""
     global _file
     if _file is not None:
         _file.close()
@@ -61,14 +61,14 @@ def end() -> None:
 
 
 def is_alive(other: str) -> bool:
-    """Whether the run of that name goes on, on this machine; nothing in the name is trusted."""
+    """Whether the run of that name is still going on, on this machine; the name is not trusted."""
     if other == _token and _file is not None:
         return True
     return bool(re.fullmatch("[0-9a-f]{32}", other)) and any(map(_is_locked, _paths(other)))
 
 
 def _is_locked(path: Path) -> bool:
-    """Whether a process holds this lock; one that is left behind is removed."""
+    """Whether a process holds this lock; the file of one that has ended is removed."""
     if not path.is_file():
         return False
     try:
@@ -82,7 +82,7 @@ def _is_locked(path: Path) -> bool:
 
 
 def _paths(name: str) -> tuple[Path, Path]:
-    """Where the lock of a run is kept, and where else."""
+    """The path of the lock of a run, and the alternative in the temporary folder."""
     return _states_folder() / f"{name}.lock", Path(tempfile.gettempdir()) / f"speech2lip_{name}.lock"
 
 

@@ -1,4 +1,4 @@
-"""The speakers that a scene knows: what is in their files, and their pictures."""
+"""The list of speakers in a scene: facts about their files, and their pictures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LOOK_SECONDS = 0.25
 
 
 def picture_path(speaker_path: str) -> str:
-    """Where the picture of a speaker file lies, among the extension's own files; empty where nothing can be written."""
+    """The path of the picture of a speaker file, in the extension's user folder; empty if that is not writable."""
     folder = bpy.utils.extension_path_user(EXTENSION, path="thumbnails", create=True)
     if not folder or not os.access(folder, os.W_OK):
         return ""
@@ -33,12 +33,12 @@ def picture_path(speaker_path: str) -> str:
 
 
 def remember(scene: bpy.types.Scene, path: str, facts: dict[str, Any]) -> None:
-    """Put a speaker into the scene's list, or bring its entry up to date, and make it the chosen one.
+    """Add a speaker to the scene's list, or update its entry, and select it.
 
     Args:
-        scene: Which has the list.
+        scene: The scene with the list.
         path: The ``.s2l`` file.
-        facts: What the verb ``describe`` tells of it.
+        facts: The result of the verb ``describe`` for that file.
     """
     known = [speaker.path for speaker in scene.s2l.speakers]
     if path not in known:
@@ -52,12 +52,12 @@ def remember(scene: bpy.types.Scene, path: str, facts: dict[str, Any]) -> None:
     thumbnails.load(picture_path(path))
 
 
-def look_into(scene: bpy.types.Scene, path: str) -> None:
-    """Bring a speaker's entry up to date by what its file says, with its picture, once the warm engine has told."""
+def refresh(scene: bpy.types.Scene, path: str) -> None:
+    """Ask the warm worker to describe a speaker file, and update the speaker's entry and picture when it answers."""
     if bpy.app.background:
-        return  # nobody looks, and no timer would run
+        return  # there is no interface, and timers do not run
     name = scene.name
-    with contextlib.suppress(Speech2LipError):  # its entry tells less then
+    with contextlib.suppress(Speech2LipError):  # the entry then keeps the facts that it has
         worker = warm_worker.current(find_worker_python(bpy.context))
         request = worker.ask(DescribeJob(path, picture_path(path)))
 
@@ -72,24 +72,24 @@ def look_into(scene: bpy.types.Scene, path: str) -> None:
 
 
 def chosen(scene: bpy.types.Scene) -> bpy.types.PropertyGroup | None:
-    """The speaker that is selected in the list."""
+    """The selected speaker of the list; None if the list is empty."""
     speakers, index = scene.s2l.speakers, scene.s2l.speaker_index
     return speakers[index] if 0 <= index < len(speakers) else None
 
 
 def forget(scene: bpy.types.Scene) -> None:
-    """Take the chosen speaker out of the list; its file stays."""
+    """Remove the selected speaker from the list; the file stays."""
     scene.s2l.speakers.remove(scene.s2l.speaker_index)
     scene.s2l.speaker_index = max(0, min(scene.s2l.speaker_index, len(scene.s2l.speakers) - 1))
 
 
 def _lines(path: str, facts: dict[str, Any]) -> list[str]:
     lines = [
-        f"Learnt from {facts['trained_seconds']:.0f} s of footage" if "trained_seconds" in facts else "",
+        f"Trained on {facts['trained_seconds']:.0f} s of footage" if "trained_seconds" in facts else "",
         f"Held-out mouths: {facts['mouth_psnr']:.1f} dB" if facts.get("mouth_psnr") else "",
         f"Preset {facts['preset']}, on {str(facts['device']).upper()}" if facts.get("device") else "",
         f"{datetime.fromtimestamp(Path(path).stat().st_mtime):%d %B %Y}" if regular_files.is_file(path) else "",
-        "The speaker agreed" if facts.get("consent") else "Consent was not recorded",
+        "The speaker has agreed" if facts.get("consent") else "Consent was not recorded",
     ]
     return [line for line in lines if line]
 

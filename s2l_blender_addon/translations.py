@@ -1,4 +1,4 @@
-"""Every label of the interface in one place, with its translations. Blender puts them where the English ones stand."""
+"""All labels of the interface with their translations, which Blender shows instead of the English labels."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ GERMAN = {
     "Queue": "Warteschlange",
     "Rate Factor": "Ratenfaktor",
     "Redo": "Wiederholen",
-    "Redo With Changes": "Geändert wiederholen",
+    "Redo with Changes": "Geändert wiederholen",
     "Remove": "Entfernen",
     "Remove Speaker": "Sprecher entfernen",
     "Replace": "Ersetzen",
@@ -92,12 +92,12 @@ GERMAN = {
     "Train": "Trainieren",
     "Train Speaker": "Sprecher trainieren",
     "Training": "Training",
-    "Use For Strip": "Für den Streifen nehmen",
+    "Use for Strip": "Streifen zuweisen",
     "Voice": "Stimme",
     "Worker Python": "Python des Rechenwerks",
 }
 
-_CONTEXTS = ("*", "Operator")  # Blender looks for labels of buttons that run something in the second one
+_CONTEXTS = ("*", "Operator")  # Blender looks up the labels of operators in the second one
 
 
 def register() -> None:

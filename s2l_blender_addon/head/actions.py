@@ -13,7 +13,7 @@ _INTERPOLATION = {"CONSTANT": 0, "LINEAR": 1}
 
 
 class Channels:
-    """The F-curves of one data-block, in a new action of its own."""
+    """Writes F-curves of one data-block to a new action."""
 
     def __init__(self, owner: bpy.types.ID, name: str) -> None:
         action = bpy.data.actions.new(name)
@@ -32,7 +32,7 @@ class Channels:
         index: int = 0,
         interpolation: Literal["CONSTANT", "LINEAR"] = "LINEAR",
     ) -> None:
-        """Add an F-curve with a key of each value at its frame, held before the first and after the last one."""
+        """Add an F-curve with one key per frame; the first and the last value are held beyond the keys."""
         curve = self._bag.fcurves.new(data_path, index=index)
         curve.group = self._bag.groups.get(group) or self._bag.groups.new(group)
         points = curve.keyframe_points
@@ -43,7 +43,7 @@ class Channels:
 
 
 def curves_of(owner: bpy.types.ID, group: str) -> list[Any]:
-    """The F-curves of a data-block's action that belong to a group."""
+    """The F-curves in a group of a data-block's action."""
     animation = owner.animation_data
     if not (animation and animation.action and animation.action_slot):
         return []

@@ -1,7 +1,7 @@
 """Blender's cameras as pinhole cameras, and back.
 
-Blender's camera looks along its -z axis with y up and measures in metres; the engine's along z with y down (OpenCV's
-axes) and in millimetres.
+Blender's camera looks along its -z axis, with y up and in metres; the engine's looks along its z axis, with y down
+(OpenCV's axes) and in millimetres.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from ...s2l_core.jobs import CameraView
 
 MILLIMETRES = 1000.0
 ASPECT_TOLERANCE = 1e-4
-_FLIP = Matrix.Diagonal((1.0, -1.0, -1.0, 1.0))  # between Blender's axes and OpenCV's, either way
+_FLIP = Matrix.Diagonal((1.0, -1.0, -1.0, 1.0))  # converts between Blender's axes and OpenCV's in both directions
 _KINDS = {"ORTHO": "orthographic", "PANO": "panoramic", "CUSTOM": "custom"}
 
 
 class Frame(NamedTuple):
-    """The picture that a scene renders: pixels across and down, and how many times taller than wide a pixel is."""
+    """The picture that a scene renders: width and height in pixels, and the height of a pixel divided by its width."""
 
     width: int
     height: int
@@ -30,24 +30,24 @@ class Frame(NamedTuple):
 
 
 class Sensor(NamedTuple):
-    """What a focal length counts in: the fitted side of the sensor, and of the picture in widths of a pixel."""
+    """The reference of a focal length: the fitted side of the sensor, and of the picture in widths of a pixel."""
 
     millimetres: float
     pixels: float
 
 
 def frame_of(scene: bpy.types.Scene) -> Frame:
-    """What a scene renders, at its percentage."""
+    """The picture that a scene renders, with its resolution percentage."""
     render = scene.render
     width, height = (side * render.resolution_percentage // 100 for side in (render.resolution_x, render.resolution_y))
     return Frame(width, height, render.pixel_aspect_y / render.pixel_aspect_x)
 
 
 def view_of(scene: bpy.types.Scene, camera: bpy.types.Object) -> CameraView:
-    """The pinhole camera of a camera object, evaluated where it is animated, at the size that the scene renders.
+    """The pinhole camera of a camera object, which must be evaluated if it is animated, for the scene's resolution.
 
     Raises:
-        BadJob: It is not a perspective camera, or the picture has no size.
+        BadJob: It is not a perspective camera, or the resolution is zero.
     """
     data = camera.data
     if data.type != "PERSP":
@@ -71,21 +71,21 @@ def view_of(scene: bpy.types.Scene, camera: bpy.types.Object) -> CameraView:
 def match(scene: bpy.types.Scene, camera: bpy.types.Object, view: CameraView) -> None:
     """Give a camera object the pinhole camera ``view``, whatever its sensor: the inverse of :func:`view_of`.
 
-    A render of another aspect than the view shows all of the view, in its middle.
+    A render with another aspect ratio than the view shows the whole view in its middle.
 
     Raises:
-        BadJob: The scene's picture has no size.
+        BadJob: The resolution of the scene is zero.
     """
     frame = frame_of(scene)
     if not (frame.width and frame.height):
-        raise BadJob(f"The render of {frame.width} x {frame.height} pixels has no size.", "Enlarge its resolution.")
+        raise BadJob(f"The render resolution is {frame.width} x {frame.height} pixels.", "Increase the resolution.")
     match_frame(camera.data, frame, view)
 
 
 def match_frame(data: bpy.types.Camera, frame: Frame, view: CameraView) -> None:
-    """As :func:`match`, for a picture that is not a scene's."""
+    """As :func:`match`, for any picture."""
     across = min(frame.width / view.width, frame.height / view.height * frame.pixel_aspect * view.fy / view.fx)
-    down = across * view.fx / (view.fy * frame.pixel_aspect)  # pixels of the picture in one of the view
+    down = across * view.fx / (view.fy * frame.pixel_aspect)  # pixels of the picture per pixel of the view
     data.type = "PERSP"
     sensor = _sensor(data, frame)
     data.lens = across * view.fx * sensor.millimetres / sensor.pixels
@@ -94,39 +94,39 @@ def match_frame(data: bpy.types.Camera, frame: Frame, view: CameraView) -> None:
 
 
 def unit_frame(view: CameraView) -> Frame:
-    """A picture of a single pixel with the aspect of a view."""
+    """A picture of a single pixel with the aspect ratio of a view."""
     return Frame(1, 1, (view.fx / view.width) / (view.fy / view.height))
 
 
 def has_aspect(scene: bpy.types.Scene, view: CameraView) -> bool:
-    """Whether the scene's picture has the aspect of a view."""
+    """Whether the scene's picture has the aspect ratio of a view."""
     frame = frame_of(scene)
-    wanted = view.width / view.height * view.fy / view.fx  # its focal lengths tell the shape of its pixels
+    wanted = view.width / view.height * view.fy / view.fx  # the focal lengths give the shape of the pixels
     return math.isclose(frame.width, frame.height * frame.pixel_aspect * wanted, rel_tol=ASPECT_TOLERANCE)
 
 
 def set_resolution(scene: bpy.types.Scene, view: CameraView) -> None:
-    """Make the scene render pictures of a view's size and aspect."""
+    """Set the render resolution and pixel aspect to those of a view."""
     render = scene.render
     render.resolution_x, render.resolution_y, render.resolution_percentage = view.width, view.height, 100
     render.pixel_aspect_x, render.pixel_aspect_y = max(view.fy / view.fx, 1.0), max(view.fx / view.fy, 1.0)
 
 
 def camera_from_head(camera_world: Matrix, head_world: Matrix) -> tuple[float, ...]:
-    """The head's pose as a camera sees it, from the world matrices of both.
+    """The pose of a head relative to a camera, from the world matrices of both.
 
-    A head that is scaled alike in all directions looks like one of its own size that is nearer or farther.
+    A uniformly scaled head looks like a head of the original size that is nearer or farther.
 
     Returns:
         16 numbers: a rigid 4x4 matrix row by row, OpenCV's axes, millimetres.
 
     Raises:
-        BadJob: The head is scaled to nothing.
+        BadJob: The scale of the head is zero.
     """
     location, rotation, scale = (camera_world.normalized().inverted() @ head_world).decompose()
     size = sum(map(abs, scale)) / 3
     if size == 0.0:
-        raise BadJob("The head is scaled to nothing.", "Clear the scale of its Empty with Alt S.")
+        raise BadJob("The scale of the head is zero.", "Clear the scale of its Empty with Alt S.")
     pose = _FLIP @ Matrix.LocRotScale(location * MILLIMETRES / size, rotation, None) @ _FLIP
     return tuple(value for row in pose for value in row)
 

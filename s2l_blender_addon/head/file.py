@@ -1,4 +1,4 @@
-"""Heads that the engine has handed out: mesh, poses, expression and plate. Everything in Blender's axes and metres."""
+"""Head files written by the engine: mesh, poses, expression and plate, in Blender's axes and metres."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ...s2l_core.errors import BadJob, FileMissing, HeadFileBroken, HeadFileNewe
 from ...s2l_core.jobs import CameraView
 
 VERSION = 1
-_LARGEST = 512 * 1024 * 1024  # bytes, packed or not; a head has a few million
+_LARGEST = 512 * 1024 * 1024  # bytes, compressed and uncompressed; a head takes a few million
 _MOST_CORNERS = 1000
-# The shape of every array; letters are sizes that agree wherever they stand, and text is an array of names.
+# The shape of every array: equal letters stand for equal sizes.
 _SHAPES: dict[str, tuple[str | int, ...]] = {
     "vertices": ("h", "w", 3),
     "mask": ("h", "w"),
@@ -35,28 +35,28 @@ _SHAPES: dict[str, tuple[str | int, ...]] = {
     "directions": ("c", 2),
     "margin": (),
 }
-_DTYPES = {"mask": "b", "found": "b", "curve_names": "U"}  # the others are numbers
+_DTYPES = {"mask": "b", "found": "b", "curve_names": "U"}  # all others are numeric
 _WITH_GAPS = {"poses": "found", "curves": "found", "vertices": "mask", "uv": "mask", "confidence": "mask"}
 
 
 @dataclass(frozen=True)
 class HeadFile:
-    """A head, see :func:`read`.
+    """The content of a head file.
 
     Attributes:
         vertices: (h, w, 3) in the head's axes, metres; rows go down and columns to the right as seen from the front.
-        mask: (h, w), which vertices belong to the head.
+        mask: (h, w), True for vertices of the head.
         confidence: (h, w), 0 to 1.
         uv: (h, w, 2) in the canonical picture, 0 to 1, v up.
         times: (n,) seconds from the start of the medium, rising.
-        found: (n,), whether a face was found then.
-        poses: (n, 4, 4) of the head while the footage's camera stands at the origin.
+        found: (n,), True for times at which a face was found.
+        poses: (n, 4, 4) world matrices of the head, with the footage's camera at the origin.
         view: The footage's camera.
-        curves: Expression by name, (n,) each.
+        curves: Expression curves by name, (n,) each.
         plate_depth: Metres from the footage's camera to the background plate.
         directions: (c, 2) corners of the convex hull of the trusted directions, yaw and pitch in degrees.
-        margin: Degrees around that hull which are trusted too.
-        plate_path: Picture of the background; there may be none.
+        margin: Margin around that hull that is trusted too, in degrees.
+        plate_path: Picture of the background; the file may not exist.
     """
 
     vertices: NDArray[Any]
@@ -75,17 +75,17 @@ class HeadFile:
 
 
 def read(path: Path) -> HeadFile:
-    """The head in an ``.npz`` file; nothing in the file is trusted.
+    """Read an ``.npz`` file; its content is not trusted.
 
     Raises:
         FileMissing: There is no such file.
-        HeadFileBroken: It is cut short, or is no head.
+        HeadFileBroken: It is truncated, damaged, or not a head file.
         HeadFileNewer: It was written by a later version.
     """
     arrays = _load(path)
     version = arrays.get("version")
     if version is None or version.shape or version.dtype.kind not in "iu":
-        raise HeadFileBroken(f"{path} is no head of Speech2Lip.")
+        raise HeadFileBroken(f"{path} is not a head file of Speech2Lip.")
     if version > VERSION:
         raise HeadFileNewer(f"{path} was written by a newer version of Speech2Lip.")
     if fault := _fault(arrays):
@@ -117,12 +117,12 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
             return {name: file[name] for name in ("version", *_SHAPES) if name in file}
     except FileNotFoundError as error:
         raise FileMissing(f"The head {path} is missing.", "Create the head again.") from error
-    except Exception as error:  # NumPy reads headers as Python text, whose faults have no class in common
-        raise HeadFileBroken(f"{path} cannot be read: it is cut short or no head.") from error
+    except Exception as error:  # NumPy evaluates headers, and their faults raise exceptions of many classes
+        raise HeadFileBroken(f"{path} cannot be read: it is truncated or not a head file.") from error
 
 
 def _refuse_bombs(archive: zipfile.ZipFile) -> None:
-    """Raise ValueError where unpacking would take more memory than a head: arrays are made before they are read."""
+    """Raise ValueError if unpacking would take more memory than a head: NumPy allocates arrays before it reads them."""
     if sum(member.file_size for member in archive.infolist()) > _LARGEST:
         raise ValueError
     for member in archive.infolist():
@@ -135,26 +135,26 @@ def _refuse_bombs(archive: zipfile.ZipFile) -> None:
 
 
 def _fault(arrays: dict[str, NDArray[Any]]) -> str:
-    """What is wrong with the arrays of a head; empty where nothing is."""
+    """What is wrong with the arrays of a head; empty if they are valid."""
     sizes: dict[str, int] = {}
     for name, shape in _SHAPES.items():
         if name not in arrays:
-            return f"it lacks {name}"
+            return f"{name} is missing"
         array = arrays[name]
         if array.dtype.kind not in _DTYPES.get(name, "fiu"):
-            return f"{name} holds {array.dtype}"
+            return f"{name} contains {array.dtype}"
         if array.ndim != len(shape):
             return f"{name} has the shape {array.shape}"
         for side, length in zip(shape, array.shape, strict=True):
             if length != (sizes.setdefault(side, length) if isinstance(side, str) else side):
                 return f"{name} has the shape {array.shape}"
     if not (arrays["found"].any() and arrays["mask"].any()):
-        return "it shows no head"
+        return "it contains no head"
     if not 1 <= sizes["c"] <= _MOST_CORNERS:
         return f"directions has the shape {arrays['directions'].shape}"
     for name in _SHAPES:
         gaps = _WITH_GAPS.get(name)
         values = arrays[name][arrays[gaps]] if gaps else arrays[name]
         if values.dtype.kind == "f" and not np.isfinite(values).all():
-            return f"{name} holds values that are no numbers"
-    return "" if np.all(np.diff(arrays["times"]) > 0) else "its times do not rise"
+            return f"{name} contains values that are not finite"
+    return "" if np.all(np.diff(arrays["times"]) > 0) else "its times do not increase"

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from .file import HeadFile
 
-CANONICAL_UV = "Canonical"  # where a vertex lies in the picture in which the head was learnt
-FOOTAGE_UV = "Footage"  # where the footage shows it; a modifier writes it for every frame
+CANONICAL_UV = "Canonical"  # position of a vertex in the canonical picture
+FOOTAGE_UV = "Footage"  # position in the footage; a modifier writes it for every frame
 CONFIDENCE = "confidence"
 
 
 def make(name: str, head: HeadFile) -> bpy.types.Mesh:
-    """A smooth mesh of the head's part of the grid, in the head's axes."""
+    """A mesh of those cells of the grid that belong to the head, in the head's axes."""
     quads = _quads(head.mask)
     used, corners = np.unique(quads, return_inverse=True)
     mesh = bpy.data.meshes.new(name)
@@ -38,13 +38,13 @@ def make(name: str, head: HeadFile) -> bpy.types.Mesh:
 
 
 def _of_vertices(grid: NDArray[Any], used: NDArray[Any]) -> NDArray[np.float32]:
-    """The values of some vertices of a grid (h, w, ...), as one row."""
+    """The values of a grid (h, w, ...) at the used vertices, as a flat array."""
     rows = grid.reshape(grid.shape[0] * grid.shape[1], -1)[used]
     return np.ascontiguousarray(rows, np.float32).ravel()
 
 
 def _quads(mask: NDArray[Any]) -> NDArray[Any]:
-    """Four places in the grid for each cell whose vertices all belong to the head, counter-clockwise from the front."""
+    """Four flat indices for each cell whose vertices all belong to the head, counter-clockwise seen from the front."""
     places = np.arange(mask.size).reshape(mask.shape)
     cells = np.stack([places[:-1, :-1], places[1:, :-1], places[1:, 1:], places[:-1, 1:]], axis=-1).reshape(-1, 4)
     return cells[mask.ravel()[cells].all(axis=1)].ravel()

@@ -1,4 +1,4 @@
-"""The render engine "Speech2Lip": the head of the footage as the scene's camera sees it."""
+"""The render engine "Speech2Lip", which renders the head of the footage from the scene's camera."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from .render_preview import RenderPreview
 
 @dataclass
 class Run:
-    """The frames of one animation, for each of which Blender makes a new engine.
+    """The rendering of an animation. Blender makes a new engine for each of its frames.
 
     Attributes:
-        scene: Its name.
-        frame: The frame that is rendered.
-        done: How many frames came before it.
-        start: When the second one began, in seconds; the first one also opens files.
-        warned: Whether the user knows that not all can be trusted.
+        scene: Name of the scene.
+        frame: The frame that is being rendered.
+        done: Number of frames rendered before it.
+        start: Start of the second frame in seconds; the first one takes longer, since it opens files.
+        warned: Whether a warning about untrusted frames has been reported.
     """
 
     scene: str
@@ -39,7 +39,7 @@ class Run:
     warned: bool = False
 
     def remaining_seconds(self, scene: bpy.types.Scene) -> float | None:
-        """Until the animation is done; None during its first two frames."""
+        """Estimated time to the end of the animation; None during the first two frames."""
         if self.done < 2:
             return None
         left = (scene.frame_end - self.frame) // scene.frame_step + 1
@@ -71,7 +71,7 @@ class S2L_RenderEngine(bpy.types.RenderEngine):
         except Cancelled:
             return
         except Speech2LipError as error:
-            self.error_set(str(error))  # stands above the picture; the report ends an animation
+            self.error_set(str(error))  # shown above the picture; the report ends an animation
             self.report({"ERROR"}, str(error))
             return
         self._fill_passes(depsgraph, picture)
@@ -81,7 +81,7 @@ class S2L_RenderEngine(bpy.types.RenderEngine):
             _run.warned = True
 
     def view_update(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
-        """Nothing: Blender draws after this. It wants both or neither."""
+        """Do nothing: Blender requires this method beside ``view_draw``, which does all the work."""
 
     def view_draw(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> None:
         self._preview = self._preview or RenderPreview()
@@ -106,7 +106,8 @@ class S2L_RenderEngine(bpy.types.RenderEngine):
         heads = find_heads(depsgraph)
         if len(heads) > 1 and not _run.done:
             self.report(
-                {"WARNING"}, f"Of the {len(heads)} heads, {heads[0].object.name} is rendered, the first by name"
+                {"WARNING"},
+                f"There are {len(heads)} heads: only {heads[0].object.name}, the first by name, is rendered",
             )
         job = render_job(heads[0], scene, camera.matrix_world, view_of(scene, camera))
         worker = warm_worker.current(find_worker_python(bpy.context))
@@ -133,12 +134,12 @@ class S2L_RenderEngine(bpy.types.RenderEngine):
 
 
 def pixels(share: float, side: int) -> int:
-    """A share of a picture's side as Blender counts it: in single precision, rounded down."""
+    """A fraction of a picture's side in pixels as Blender computes it: in single precision, rounded down."""
     return int(np.float32(share) * np.float32(side))
 
 
 def stats(scene: bpy.types.Scene, text: str) -> str:
-    """A text with the time that remains for the animation before it."""
+    """The text for the status line, with the remaining time of the animation in front."""
     remaining = _run.remaining_seconds(scene)
     parts = [f"Remaining {progress.duration(remaining)}" if remaining is not None else "", text]
     return " | ".join(filter(None, parts))

@@ -1,4 +1,4 @@
-"""From an evaluated scene to the job that renders it."""
+"""Makes the render job for the present frame of an evaluated scene."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .scene import footage_camera_world
 
 
 class Head(NamedTuple):
-    """A head that can be seen.
+    """A visible head.
 
     Attributes:
-        object: The evaluated object that poses it.
-        matrix: Where it is in the world.
-        footage_camera: Where the footage's camera stands for it.
+        object: The evaluated Empty that carries the pose.
+        matrix: World matrix of the Empty.
+        footage_camera: World matrix of the footage's camera.
     """
 
     object: bpy.types.Object
@@ -30,28 +30,28 @@ class Head(NamedTuple):
 
 
 def find_heads(depsgraph: bpy.types.Depsgraph) -> list[Head]:
-    """The heads that can be seen, by name. The first one is rendered.
+    """The visible heads, sorted by name. The first one is rendered.
 
     Raises:
-        BadJob: There is none.
+        BadJob: There is no visible head.
     """
     heads = [_head(instance, depsgraph) for instance in depsgraph.object_instances if instance.object.s2l.is_head]
     if not heads:
-        raise BadJob("There is no head in the scene that can be seen.", "Add one with Create Head, or unhide it.")
+        raise BadJob("The scene has no visible head.", "Add one with Create Head, or unhide it.")
     return sorted(heads, key=lambda head: head.object.name)
 
 
 def render_job(head: Head, scene: bpy.types.Scene, camera_world: Matrix, view: CameraView) -> RenderJob:
-    """The picture of a head in the frame of a scene, as a camera sees it; the output path is for others to choose.
+    """The job for the picture of a head from a camera in the present frame of a scene, without an output path.
 
     Raises:
-        BadJob: The head has no movie, or is scaled to nothing.
+        BadJob: The head has no movie, or its scale is zero.
     """
     source = head.object.s2l
     if not source.movie_path:
-        raise BadJob(f"The head {head.object.name} has no movie.", "Add it anew with Create Head.")
+        raise BadJob(f"The head {head.object.name} has no movie.", "Create it again with Create Head.")
     moment = (scene.frame_current_final - source.origin) * source.seconds_per_frame
-    last = max(source.start, source.end - source.seconds_per_frame / 2)  # the end is the moment after the last frame
+    last = max(source.start, source.end - source.seconds_per_frame / 2)  # the end is one frame after the last frame
     return RenderJob(
         speaker_path=_absolute(source.speaker_path, head.object),
         footage=Media(_absolute(source.movie_path, head.object), source.start, source.end, chosen_face(head.object)),
@@ -71,7 +71,7 @@ def _head(instance: bpy.types.DepsgraphObjectInstance, depsgraph: bpy.types.Deps
     matrix = instance.matrix_world.copy()
     item = instance.object.original.evaluated_get(depsgraph)
     footage_camera = footage_camera_world(item)
-    if instance.is_instance:  # of a collection, which takes the footage's camera along
+    if instance.is_instance:  # the instance of a collection moves the footage's camera too
         footage_camera = matrix @ item.matrix_world.inverted_safe() @ footage_camera
     return Head(item, matrix, footage_camera)
 

@@ -1,4 +1,4 @@
-"""The engine in a 3D viewport: the last picture that is ready, while the worker renders the next."""
+"""The render engine in a 3D viewport: shows the last finished picture while the worker renders the next one."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from . import rendering
 from .render_job import find_heads, render_job
 
 LONGEST_SIDE = 384
-PATIENCE_SECONDS = 0.03  # otherwise Blender would draw as often as it can, and take the processor from the worker
+PATIENCE_SECONDS = 0.03  # limits the redraws of Blender, which would slow down the worker
 
 
 class RenderPreview:
-    """What one viewport shows. Blender has to draw again and again while a picture is on its way."""
+    """The picture of one viewport, which Blender has to redraw while a picture is being rendered."""
 
     def __init__(self) -> None:
         self._asked: RenderJob | None = None
@@ -31,14 +31,14 @@ class RenderPreview:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether a picture is on its way."""
+        """Whether a picture is being rendered."""
         return self._request is not None
 
     def draw(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> str:
-        """Draw what is there over the region, and ask for what should be.
+        """Draw the last finished picture over the region, and request a new one if the view has changed.
 
         Returns:
-            What the user should know, in a line.
+            The text for the status line.
         """
         try:
             job = render_job(find_heads(depsgraph)[0], depsgraph.scene, *view_of_region(context))
@@ -68,15 +68,15 @@ class RenderPreview:
 
     def _ask(self, job: RenderJob) -> None:
         if self._request is None and job != self._asked and not bpy.app.is_job_running("RENDER"):
-            self._asked = job  # once, even where it fails
+            self._asked = job  # only once, even if it fails
             self._request = rendering.start(warm_worker.current(find_worker_python(bpy.context)), job)
 
 
 def view_of_region(context: bpy.types.Context) -> tuple[Matrix, CameraView]:
-    """The world matrix and the pinhole camera of a 3D viewport, in few pixels, whatever it looks through.
+    """The world matrix and the pinhole camera of a 3D viewport, at a resolution of ``LONGEST_SIDE`` pixels at most.
 
     Raises:
-        BadJob: It is orthographic.
+        BadJob: The view is orthographic.
     """
     projection, region = context.region_data.window_matrix, context.region
     if projection[3][3] != 0.0:

@@ -1,9 +1,9 @@
-"""A head in the scene: what it is made of, and how it is found again.
+"""The objects of a head in the scene.
 
-The footage's camera stands at the world's origin, one unit is a metre. An Empty carries the tracked pose and, as custom
-properties, the expression. Its child, the mesh, takes the movie through a projector: a camera that is held where the
-footage's camera is by the inverse of the tracked pose. So the movie sticks to the head, however the Empty or any camera
-is moved, in every render engine.
+The footage's camera is at the origin of the world, one unit is a metre. An Empty carries the tracked pose and, as
+custom properties, the expression. The movie is projected onto its child, the mesh, by a projector: a camera that is a
+child of the Empty as well and is animated with the inverse of the tracked pose, so that it stays at the footage's
+camera. Thus the movie sticks to the head in every render engine, however the Empty or a camera is moved.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from .file import HeadFile
 
 TRACKED_POSE, EXPRESSION = "Tracked Pose", "Expression"  # groups of F-curves
 EMPTY_SIZE = 0.1
-# Usual range and meaning of the custom properties, by the beginning of their names.
+# Usual range and description of the custom properties, by the beginning of their names.
 _PROPERTIES = {
-    "jaw_open": (0.0, 1.0, "How far the jaw is open, in heights of the face from the eyes to the chin"),
-    "mouth_open": (0.0, 1.0, "Distance of the lips, in widths of the mouth at rest"),
-    "mouth_wide": (0.0, 1.0, "By how much the mouth is wider than at rest, in that width"),
-    "mouth_round": (0.0, 1.0, "By how much the mouth is narrower than at rest, in its width then"),
-    "eye_open": (0.0, 2.0, "Distance of the lids, where 1 is usual"),
-    "lip_shape": (-4.0, 4.0, "A shape that the lips take in speech, in standard deviations"),
+    "jaw_open": (0.0, 1.0, "Opening of the jaw, as a fraction of the height of the face from the eyes to the chin"),
+    "mouth_open": (0.0, 1.0, "Distance between the lips, as a fraction of the mouth's width at rest"),
+    "mouth_wide": (0.0, 1.0, "Widening of the mouth, as a fraction of its width at rest"),
+    "mouth_round": (0.0, 1.0, "Narrowing of the mouth, as a fraction of its width at rest"),
+    "eye_open": (0.0, 2.0, "Distance between the eyelids, relative to the usual distance"),
+    "lip_shape": (-4.0, 4.0, "Component of the lip shape in speech, in standard deviations"),
 }
 
 
 @dataclass(frozen=True)
 class Source:
-    """What a head is made from, and when the timeline shows it.
+    """The speaker, the movie and the timing of a new head.
 
     Attributes:
         speaker_path: The speaker file.
         media: The movie and its span.
-        first: First frame of the timeline that shows it.
-        frames: Which frame of the movie, counted from 0, each frame of the timeline shows, beginning with ``first``.
-        origin: Frame of the timeline, also between two, on which the movie's second 0 falls.
-        seconds_per_frame: Seconds of the movie that pass in one frame of the timeline.
+        first: First frame of the timeline that shows the movie.
+        frames: The frame of the movie, counted from 0, on each frame of the timeline from ``first`` on.
+        origin: Frame of the timeline, possibly fractional, at second 0 of the movie.
+        seconds_per_frame: Seconds of the movie per frame of the timeline.
         rate: Frames per second of the movie.
     """
 
@@ -61,14 +61,14 @@ class Source:
 
 
 def create(scene: bpy.types.Scene, name: str, head: HeadFile, source: Source) -> bpy.types.Object:
-    """Put a head into a scene, in a collection of its own.
+    """Add a head to a scene, in a collection of its own.
 
     Returns:
-        Its Empty.
+        The Empty of the head.
 
     Raises:
-        FileMissing: The movie is not there.
-        NoFace: No frame of the source shows the head.
+        FileMissing: The movie does not exist.
+        NoFace: No face was found in the frames of the source.
     """
     if not regular_files.is_file(source.media.path):
         raise FileMissing(f"The movie {source.media.path} is missing.")
@@ -90,7 +90,7 @@ def create(scene: bpy.types.Scene, name: str, head: HeadFile, source: Source) ->
 
 
 def find(context: bpy.types.Context) -> bpy.types.Object | None:
-    """The head that the user means: that of the active object, or else the only one of the scene."""
+    """The Empty of the selected head: that of the active object, or otherwise the only one in the scene."""
     item = context.object
     while item is not None:
         if item.s2l.is_head:
@@ -101,12 +101,12 @@ def find(context: bpy.types.Context) -> bpy.types.Object | None:
 
 
 def tracked_pose(empty: bpy.types.Object) -> list[bpy.types.FCurve]:
-    """The F-curves of the pose that the footage shows."""
+    """The F-curves of the tracked pose."""
     return actions.curves_of(empty, TRACKED_POSE)
 
 
 def is_muted(empty: bpy.types.Object) -> bool:
-    """Whether a head lets itself be posed by hand."""
+    """Whether the tracked pose is muted, so that the head can be posed by hand."""
     curves = tracked_pose(empty)
     return bool(curves) and all(curve.mute for curve in curves)
 
@@ -118,17 +118,17 @@ def footage_view(empty: bpy.types.Object) -> CameraView:
 
 
 def footage_camera_world(empty: bpy.types.Object) -> Matrix:
-    """Where the footage's camera stands: at the origin, wherever that was taken with the Empty's parent."""
+    """The world matrix of the footage's camera: the origin, moved with the Empty's parent."""
     return empty.parent.matrix_world @ empty.matrix_parent_inverse if empty.parent else Matrix()
 
 
 def _tracked(head: HeadFile, source: Source) -> tuple[list[int], list[int]]:
-    """Frames of the timeline that show a face, and for each the row of the head file that belongs to its picture."""
+    """The frames of the timeline that show a face, and for each of them the row in the head file."""
     times = np.array(source.frames) / source.rate
     rows = np.searchsorted((head.times[1:] + head.times[:-1]) / 2, times)
     is_known = head.found[rows] & (np.abs(head.times[rows] - times) <= 0.5 / source.rate)
     if not is_known.any():
-        raise NoFace(f"No frame of {source.media.path} that the strip shows has a face.")
+        raise NoFace(f"No face was found in the frames of {source.media.path} that the strip shows.")
     return (source.first + np.flatnonzero(is_known)).tolist(), rows[is_known].tolist()
 
 
@@ -157,7 +157,7 @@ def _make_empty(head: HeadFile, source: Source, frames: list[int], rows: list[in
 def _animate_pose(
     item: bpy.types.Object, channels: actions.Channels, frames: list[int], poses: NDArray[np.floating[Any]]
 ) -> None:
-    """Key location and rotation; ``poses`` (n, 4, 4) are what the object's own transform shall be."""
+    """Key location and rotation of an object; ``poses`` (n, 4, 4) are its local transforms."""
     item.rotation_mode = "QUATERNION"
     rotations: list[Quaternion] = []
     for pose in poses:
@@ -200,7 +200,7 @@ def _make_projector(
 
 
 def _project(mesh: bpy.types.Object, projector: bpy.types.Object, view: CameraView) -> None:
-    """Write where the projector sees the mesh's vertices into its UV layer."""
+    """Let a modifier write the projected positions of the mesh's vertices to its UV layer."""
     modifier = mesh.modifiers.new("Footage", "UV_PROJECT")
     modifier.uv_layer = head_mesh.FOOTAGE_UV
     modifier.projector_count = 1
@@ -210,7 +210,7 @@ def _project(mesh: bpy.types.Object, projector: bpy.types.Object, view: CameraVi
 
 
 def _make_plate(head: HeadFile) -> bpy.types.Object:
-    """A plane with the background's picture that fills the footage's picture, behind the head however that turns."""
+    """A plane with the picture of the background that fills the footage's frame, behind the head in every pose."""
     view = head.view
     radius = float(np.linalg.norm(head.vertices[head.mask], axis=1).max())
     depth = max(head.plate_depth, radius - float(head.poses[head.found, 2, 3].min()))
@@ -223,32 +223,32 @@ def _make_plate(head: HeadFile) -> bpy.types.Object:
     mesh.from_pydata(vertices, [], [range(4)])
     mesh.uv_layers.new(name=head_mesh.CANONICAL_UV).uv.foreach_set("vector", [value for uv in corners for value in uv])
     image = bpy.data.images.load(str(head.plate_path), check_existing=True)
-    mesh.materials.append(_glowing("Head Plate", image, head_mesh.CANONICAL_UV)[0])
+    mesh.materials.append(_emission_material("Head Plate", image, head_mesh.CANONICAL_UV)[0])
     return bpy.data.objects.new("Head Plate", mesh)
 
 
 def _movie_material(source: Source) -> bpy.types.Material:
-    """A material that shows on each frame of the timeline the frame of the movie that its strip shows."""
+    """A material that shows the same frame of the movie on each frame of the timeline as the strip."""
     movie = bpy.data.images.load(source.media.path, check_existing=True)
     movie.source = "MOVIE"
-    material, texture = _glowing("Head", movie, head_mesh.FOOTAGE_UV)
+    material, texture = _emission_material("Head", movie, head_mesh.FOOTAGE_UV)
     user = texture.image_user
-    # On frame f Blender shows the movie's frame f - frame_start + frame_offset, and holds the first and the last one.
+    # Blender shows frame f - frame_start + frame_offset of the movie on frame f, and holds the first and the last one.
     user.frame_start, user.frame_duration, user.frame_offset = source.first, len(source.frames), source.frames[0]
     user.use_auto_refresh = True
     offsets = np.array(source.frames) - np.arange(len(source.frames))
     (changes,) = np.nonzero(np.diff(offsets, prepend=offsets[0] - 1))
-    if len(changes) > 1:  # the strip plays at another rate than the timeline
+    if len(changes) > 1:  # the movie has another frame rate than the timeline
         channels = actions.Channels(material.node_tree, "Head")
         data_path = f'nodes["{texture.name}"].image_user.frame_offset'
         channels.add("Movie", data_path, (source.first + changes).tolist(), offsets[changes], interpolation="CONSTANT")
     return material
 
 
-def _glowing(
+def _emission_material(
     name: str, image: bpy.types.Image, uv_name: str
 ) -> tuple[bpy.types.Material, bpy.types.ShaderNodeTexImage]:
-    """A material that shines with the colours of an image, and its texture."""
+    """A material that emits the colours of an image, and its texture node."""
     material = bpy.data.materials.new(name)
     if material.node_tree is None:
         material.use_nodes = True
@@ -265,5 +265,5 @@ def _glowing(
     tree.links.new(uv.outputs["UV"], texture.inputs["Vector"])
     tree.links.new(texture.outputs["Color"], emission.inputs["Color"])
     tree.links.new(emission.outputs["Emission"], output.inputs["Surface"])
-    tree.nodes.active = texture  # what Workbench shows
+    tree.nodes.active = texture  # shown by Workbench
     return material, texture

@@ -1,4 +1,4 @@
-"""Whether a camera sees a head from where its footage shows it, as :mod:`s2l_core.geometry.trust` decides it."""
+"""Whether a camera sees a head from a direction that its footage shows, as in :mod:`s2l_core.geometry.trust`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 from mathutils import Matrix, Vector
 
 LEAST_DEGREES = 0.5
-"""Degrees outside of what the footage shows from which on the user is warned."""
+"""Degrees outside of the trusted directions at which a warning is given."""
 
 
 def degrees_outside(pose: Sequence[float], head: bpy.types.PropertyGroup) -> float:
-    """How far a head is seen from outside of the trusted directions; 0 inside.
+    """The angle between a view of a head and the trusted directions, in degrees; 0 inside of them.
 
-    The head's yaw and pitch count as a camera would see them that looks straight at the head's origin.
+    Yaw and pitch of the head are measured relative to the ray from the camera to the head's origin.
 
     Args:
         pose: camera_from_head as 16 numbers row by row, OpenCV's axes.
-        head: What the head's object knows, ``Object.s2l``.
+        head: The properties of the head, ``Object.s2l``.
     """
     matrix = Matrix([pose[row : row + 4] for row in (0, 4, 8, 12)])
     towards = Vector((0.0, 0.0, 1.0)).rotation_difference(matrix.translation).to_matrix()
@@ -29,7 +29,7 @@ def degrees_outside(pose: Sequence[float], head: bpy.types.PropertyGroup) -> flo
 
 
 def _degrees_beyond_hull(yaw: float, pitch: float, corners: Sequence[bpy.types.PropertyGroup]) -> float:
-    """How far a direction lies outside of a convex polygon, whose corners go round it one way or the other."""
+    """The distance of a direction from a convex polygon in degrees; its corners may go round it in either direction."""
     starts = np.array([corner.angles[:] for corner in corners])
     edges, offsets = np.roll(starts, -1, axis=0) - starts, (yaw, pitch) - starts
     sides = edges[:, 0] * offsets[:, 1] - edges[:, 1] * offsets[:, 0]

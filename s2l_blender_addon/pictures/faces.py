@@ -1,4 +1,4 @@
-"""The faces that were found in a movie strip, as pictures to choose from."""
+"""The faces found in a movie strip, as pictures to choose from."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _Item = tuple[str, str, str, int, int]
 
 _found: list[dict[str, Any]] = []
 _strip = ("", "")
-_items: list[_Item] = []  # Blender does not keep the texts of its choices, so they are kept here
+_items: list[_Item] = []  # Blender keeps no reference to the texts of an enumeration
 
 
 def show(scene: bpy.types.Scene, movie: bpy.types.Strip, found: list[dict[str, Any]]) -> None:
-    """Offer the faces that the verb ``faces`` has found in a movie strip; the nearest to the chosen one is chosen."""
+    """Offer the faces that the verb ``faces`` has found in a movie strip, and select the one nearest to the strip's."""
     global _strip, _items
     _strip, _found[:] = (scene.name, movie.name), found
     for face in found:
@@ -39,17 +39,17 @@ def show(scene: bpy.types.Scene, movie: bpy.types.Strip, found: list[dict[str, A
 
 
 def shown_for(scene: bpy.types.Scene, movie: bpy.types.Strip | None) -> bool:
-    """Whether there are faces to choose from in this strip."""
+    """Whether there are several faces to choose from in this strip."""
     return movie is not None and (scene.name, movie.name) == _strip and len(_found) > 1
 
 
 def items(group: bpy.types.PropertyGroup, context: bpy.types.Context) -> list[_Item]:
-    """The choices, for an enumeration."""
+    """The items of the enumeration of faces."""
     return _items or [("0", "", "", 0, 0)]
 
 
 def choose(group: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
-    """Let the strip name the chosen face."""
+    """Store the selected face in the strip."""
     if _found:
         number = int(group.face)
         strips.choose_face(group.id_data, _strip[1], (*_place(number), _found[number]["since"]))

@@ -1,4 +1,4 @@
-"""The frame that was dubbed on trial, as an image and as an icon."""
+"""The previewed frame, as an image and as an icon."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ IMAGE_NAME = "Speech2Lip Preview"
 
 
 def path() -> str:
-    """The file of the picture, which the engine writes and Blender removes when it quits."""
+    """The path of the picture, which the engine writes and Blender removes when it quits."""
     return str(Path(bpy.app.tempdir) / "s2l_preview.png")
 
 
 def show(context: bpy.types.Context) -> None:
-    """Load the picture, and put it into the image editors that show nothing else."""
+    """Load the picture, and show it in the image editors that show no other image."""
     thumbnails.load(path())
     image = bpy.data.images.get(IMAGE_NAME)
     if image is None:
@@ -36,5 +36,5 @@ def show(context: bpy.types.Context) -> None:
 
 
 def icon() -> int:
-    """Blender's number of the icon; 0 before there is one."""
+    """The icon's identifier in Blender; 0 before the first preview."""
     return thumbnails.icon(path())

@@ -1,4 +1,4 @@
-"""Pictures of speakers and faces as icons, loaded when they are made known and never while a panel is drawn."""
+"""Pictures of speakers and faces as icons. They are loaded in advance, never while a panel is drawn."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def unregister() -> None:
 
 
 def load(path: str) -> None:
-    """Make the picture of a file known, anew where it was written again; a file that is not there is none."""
+    """Load or reload the picture in a file, so that it can be drawn; a missing file is ignored."""
     if path in _icons:
         del _icons[path]
     if regular_files.is_file(path) and regular_files.size(path) <= _LARGEST:
@@ -29,6 +29,6 @@ def load(path: str) -> None:
 
 
 def icon(path: str) -> int:
-    """Blender's number of the icon of a file; 0 where it was not loaded."""
+    """The identifier in Blender of the icon of a file; 0 if it has not been loaded."""
     picture = _icons.get(path)
     return int(picture.icon_id) if picture else 0

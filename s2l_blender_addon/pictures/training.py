@@ -1,6 +1,6 @@
-"""The picture of a running training, as an icon that panels can draw.
+"""The preview picture of a running training, as an icon that panels can draw.
 
-It is loaded where a timer calls :func:`show`, never while a panel is drawn.
+It is loaded when a timer calls :func:`show`, never while a panel is drawn.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def unregister() -> None:
 
 
 def show(path: str) -> None:
-    """Load a picture if there is one and it is new or was written again; otherwise the last one stays."""
+    """Load a picture if its file exists and has changed; otherwise the last one is kept."""
     global _shown
     try:
         status = Path(path).stat()
@@ -43,12 +43,12 @@ def show(path: str) -> None:
 
 
 def clear() -> None:
-    """Show nothing."""
+    """Forget the picture."""
     global _shown
     _icons.clear()
     _shown = None
 
 
 def icon() -> bpy.types.ImagePreview | None:
-    """What is shown."""
+    """The icon of the picture; None if there is none."""
     return _icons.get(_NAME)

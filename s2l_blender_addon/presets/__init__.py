@@ -1,4 +1,4 @@
-"""The presets that are shipped, in a folder as Blender expects it: scripts that set properties."""
+"""The presets that come with the add-on: scripts that set properties, in a folder as Blender expects it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Puts results into the file, as one undo step each."""
+"""Inserts results into the open file, each as one undo step."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from .entries import Entry, Target, output_of
 
 
 def deliver(entry: Entry) -> str:
-    """Put the result of an entry where it belongs, and tell about it in a sentence.
+    """Insert the result of an entry into its scene, and describe it in a sentence.
 
     Raises:
-        SceneNotOpen: Another file is open, or the scene is gone; nothing was changed.
-        BadJob: There is no place in it.
+        SceneNotOpen: Another file is open, or the scene no longer exists; nothing was changed.
+        BadJob: There is no free channel.
     """
     job, target, result = entry.job, entry.target, entry.result or {}
     scene = find_scene(target)
     if scene is None:
-        kept = f"; the result is kept in {output_of(job)}" if output_of(job) else ""
+        kept = f"; the result is saved in {output_of(job)}" if output_of(job) else ""
         hint = f"Open {target.blend} again and press Insert." if target.blend else ""
         raise SceneNotOpen(f"The scene {target.scene} is not open{kept}.", hint)
     match job:
@@ -41,13 +41,13 @@ def deliver(entry: Entry) -> str:
             strips.mark_untouched(strip, result.get("untouched", []))
             text, step = _dubbed(job, result, strip), "Dub Strip"
         case _:
-            raise SceneNotOpen(f"There is no place for the result of {job.verb}.")
+            raise SceneNotOpen(f"The result of {job.verb} cannot be inserted.")
     _push_undo(step)
     return text
 
 
 def find_scene(target: Target) -> bpy.types.Scene | None:
-    """The scene of a target: in the run of Blender that made it by its number, otherwise by file and name."""
+    """The scene of a target, found by its number in the same run of Blender, otherwise by file and name."""
     for scene in bpy.data.scenes:
         if target.scene_id and scene.session_uid == target.scene_id:
             return scene
@@ -73,8 +73,8 @@ def _train(scene: bpy.types.Scene, job: TrainJob, result: dict[str, Any]) -> str
     figures = result.get("held_out") or {}
     known = {"name": job.name, "preset": job.preset, "device": job.device, "consent": job.consent}
     speakers.remember(scene, job.speaker_path, known | {"mouth_psnr": figures.get("mouth_psnr")})
-    speakers.look_into(scene, job.speaker_path)
-    return f"The speaker is in {job.speaker_path}."
+    speakers.refresh(scene, job.speaker_path)
+    return f"Saved the speaker to {job.speaker_path}."
 
 
 def _insert(scene: bpy.types.Scene, job: DubJob, target: Target, placement: strips.Placement) -> bpy.types.Strip:
@@ -86,20 +86,19 @@ def _insert(scene: bpy.types.Scene, job: DubJob, target: Target, placement: stri
 
 def _dubbed(job: DubJob, result: dict[str, Any], strip: bpy.types.Strip) -> str:
     summary, track = result.get("summary") or "Dubbed the strip.", result.get("voice_track")
-    heard = f" Sound track {track} was heard." if track else ""
+    heard = f" Sound track {track} was used." if track else ""
     meta = strip.parent_meta()
     where = f" The strip is in the meta strip {meta.name}." if meta else ""
-    state = " It is muted, as its footage is." if strip.mute else ""
+    state = " It is muted because its footage is." if strip.mute else ""
     return f"{summary} The result is {job.output_path}.{heard}{where}{state}"
 
 
 def _push_undo(message: str) -> None:
     """Make an undo step, which needs a window in the context; a timer has none.
 
-    Blender 4.5 reads an overridden context without holding Python's lock if another thread happens to hold it at that
-    moment, and crashes when that thread releases it (``BPY_context_member_get``). Therefore the context is overridden
-    only where it has no window, and the queue delivers a result after the threads of its job, and a search for records,
-    have ended.
+    Blender 4.5 reads an overridden context without Python's lock if another thread happens to hold that, and crashes
+    when the other thread releases it (``BPY_context_member_get``). Therefore the context is overridden only if it has
+    no window, and the queue delivers a result only when the threads of its job, and a search for records, have ended.
     """
     windows = bpy.context.window_manager.windows
     is_in_timer = windows and not bpy.context.window

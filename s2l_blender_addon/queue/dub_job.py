@@ -1,4 +1,4 @@
-"""The dub that a scene asks for."""
+"""The dubbing job for the settings of a scene."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LINEAR_SPACE = "Linear Rec.709"
 
 
 def disabled_reason(scene: bpy.types.Scene) -> str:
-    """Why nothing can be dubbed now, as a sentence without its period; empty where it can."""
+    """Why dubbing is not possible now, as a sentence without its period; empty if it is."""
     movie = strips.footage(scene)
     if reason := _strip_reason(movie, strips.missing_footage(scene)):
         return reason
@@ -25,34 +25,36 @@ def disabled_reason(scene: bpy.types.Scene) -> str:
         return "Choose a speaker file, or train a speaker"
     sounds = strips.voices(scene)
     if not sounds:
-        return "Choose the sound strip with the new words"
+        return "Choose the sound strip with the new speech"
     if reason := next(filter(None, map(_strip_reason, sounds)), ""):
         return reason
     return _colour_mismatch_reason(movie, scene.s2l.dub.format)
 
 
 def speaker_path(scene: bpy.types.Scene, movie: bpy.types.Strip) -> str:
-    """The speaker file of a movie strip: its own, or else that of the scene."""
+    """The speaker file for a movie strip: its own, or otherwise that of the scene."""
     return str(movie.s2l.speaker_path or scene.s2l.dub.speaker_path)
 
 
 def dub_job(
     context: bpy.types.Context, scene: bpy.types.Scene, movie: bpy.types.Strip, sounds: list[bpy.types.Strip]
 ) -> tuple[DubJob, strips.Placement]:
-    """The job that puts the words of sound strips into the mouth in a movie strip, and where its result goes.
+    """The job that dubs a movie strip with sound strips, and the place of its result.
 
-    It dubs the frames of the movie strip on which the sounds are heard. Where they are heard nowhere in it, the movie
-    plays forth and back under them.
+    It dubs those frames of the movie strip on which the sounds are heard. If none of them is heard during the movie
+    strip, the movie is played forwards and backwards for as long as they last.
 
     Raises:
-        Speech2LipError: Something about the strips is wrong.
+        Speech2LipError: The strips, their files or the settings do not allow a dub.
     """
     reasons = [*map(_strip_reason, (movie, *sounds)), _colour_mismatch_reason(movie, scene.s2l.dub.format)]
     if reason := next(filter(None, reasons), ""):
         raise BadJob(f"{reason}.", "Then start the job again.")
     heard = [timing.sounding(scene, sound) for sound in mixing.audible(scene, sounds)]
     if not heard:
-        raise BadJob(f"Nothing is heard of {', '.join(sound.name for sound in sounds)}.", "Unmute it or its channel.")
+        raise BadJob(
+            f"{', '.join(sound.name for sound in sounds)} cannot be heard.", "Unmute the strip or its channel."
+        )
     frames = range(min(span.start for span in heard), max(span.stop for span in heard))
     seen = timing.visible(movie)
     shared = range(max(seen.start, frames.start), min(seen.stop, frames.stop))
@@ -83,12 +85,12 @@ def dub_job(
 
 
 def shown_file(footage: Media) -> str:
-    """A file that tells how all of the footage is stored."""
+    """The footage's file, or its first picture, which is stored like the others."""
     return str(Path(footage.path, footage.pictures[0])) if footage.pictures else footage.path
 
 
 def written_format(dub: bpy.types.PropertyGroup, path: str) -> Format:
-    """The format that a dub of this movie is written in."""
+    """The format of a dub of the file at ``path``."""
     if dub.format != "auto":
         chosen: Format = dub.format
         return chosen
@@ -96,7 +98,7 @@ def written_format(dub: bpy.types.PropertyGroup, path: str) -> Format:
 
 
 def restore(scene: bpy.types.Scene, job: DubJob, placement: strips.Placement) -> None:
-    """Let a scene ask for a job again: the opposite of :func:`dub_job`."""
+    """Change the settings of a scene to those of a job: the inverse of :func:`dub_job`."""
     dub, movie = scene.s2l.dub, strips.movie_of_name(scene, placement.footage)
     scene.s2l.footage_strip, dub.speaker_path = placement.footage, job.speaker_path
     if movie is not None:
@@ -122,19 +124,28 @@ def _strip_reason(strip: bpy.types.Strip | None, missing: str = "There is no str
 
 
 def _colour_mismatch_reason(movie: bpy.types.Strip, form: str) -> str:
-    """Why a result in a format would have other colours than its footage; empty where it has the same."""
+    """Why a result would have other colours than its footage; empty if it would have the same.
+
+    Args:
+        movie: The footage.
+        form: The format of the result.
+    """
     space = movie.colorspace_settings.name
     if strips.has_linear_pictures(movie):
         if space == _LINEAR_SPACE:
             return ""
-        return f"The colours of the strip {movie.name} are {space}: only {_LINEAR_SPACE} is known for its pictures"
+        return (
+            f"The strip {movie.name} has the colour space {space}: only {_LINEAR_SPACE} is supported for its pictures"
+        )
     if form == "exr" and space != "sRGB":
-        return f"EXR pictures are linear, and the colours of the strip {movie.name} are {space}: choose another format"
+        return (
+            f"EXR pictures are linear, but the strip {movie.name} has the colour space {space}: choose another format"
+        )
     return ""
 
 
 def _restore_curve(scene: bpy.types.Scene, name: str, values: tuple[float, ...], frames: range) -> None:
-    """Let a property of dubbing be what it was over these frames."""
+    """Set a property of dubbing to values on frames, with keys if they differ."""
     if _curve(scene, name, frames) == values:
         return
     path = f"s2l.dub.{name}"
@@ -148,9 +159,10 @@ def _restore_curve(scene: bpy.types.Scene, name: str, values: tuple[float, ...],
 
 
 def _curve(scene: bpy.types.Scene, name: str, frames: range) -> tuple[float, ...]:
-    """A property of dubbing over these frames: one value, or where it is animated, one for each of them."""
+    """The values of a property of dubbing: a single one, or one for each of the frames if it is animated."""
     curve = fcurve(scene, f"s2l.dub.{name}")
     if curve is None:
         return (float(getattr(scene.s2l.dub, name)),)
-    low, high = (-80.0, 0.0) if name == "silence_db" else (0.0, 1.0)
-    return tuple(min(max(float(curve.evaluate(frame)), low), high) for frame in frames)
+    limits = scene.s2l.dub.bl_rna.properties[name]
+    values = (float(curve.evaluate(frame)) for frame in frames)
+    return tuple(min(max(value, limits.hard_min), limits.hard_max) for value in values)

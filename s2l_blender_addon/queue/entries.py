@@ -1,4 +1,4 @@
-"""Entries of the queue: a job as it was when it was added, where its result goes, and how it fares."""
+"""Entries of the queue: a job as it was when it was added, the place of its result, and its status."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..engine.worker_client import Request, WorkerClient
 from ..sequencer.results import Existing
 from ..sequencer.strips import Placement
 
-# "ready": there is a result, but it is not in its file. "interrupted": Blender ended, or was left, before the job.
+# "ready": there is a result, but it is not in its .blend file. "interrupted": Blender ended before the job did.
 Status = Literal["waiting", "running", "ready", "done", "failed", "cancelled", "interrupted"]
 
 RECORD_SUFFIX = ".job.json"
@@ -24,15 +24,15 @@ RECORD_SUFFIX = ".job.json"
 
 @dataclass(frozen=True)
 class Target:
-    """Where a result goes: names and numbers only, since anything may vanish while a job runs.
+    """The place of a result: names and numbers only, since scenes and strips may be removed while a job runs.
 
     Attributes:
         scene: Name of the scene.
-        blend: Its file; empty where that has not been saved.
-        placement: The frames that a dubbed movie is shown on.
-        existing: What becomes of earlier results on those frames.
+        blend: Path of its .blend file; empty if that has not been saved.
+        placement: The frames that show a dubbed movie; None for other jobs.
+        existing: What is done with earlier results on those frames.
         earlier: Names of their strips.
-        scene_id: The scene's number in this run of Blender, which survives its renaming; 0 after that run.
+        scene_id: The scene's number in this run of Blender, which survives renaming; 0 in later runs.
     """
 
     scene: str
@@ -45,7 +45,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a job failed; ``log`` is the end of the engine's log."""
+    """The error of a job; ``log`` is the end of the engine's log."""
 
     code: str
     message: str
@@ -61,22 +61,22 @@ class Entry:
     """A job in the queue.
 
     Attributes:
-        name: What it does, e.g. ``"Dub Interview"``.
-        job: Complete since it was added.
-        target: Where its result goes.
-        record_path: The file that remembers it.
-        status: How it fares.
-        outcome: How it ended, in a sentence.
-        result: Of the engine, once there is one.
-        failure: Once it has failed.
-        estimate: What it will take, in words; empty where that is not known.
-        added: When it was added, ISO 8601.
-        identifier: Tells it apart from all others.
-        earliest: Before this moment of the monotonic clock it must not start.
-        has_started: Whether a worker has ever been at it.
-        is_saved: Whether the file that holds its result has been saved since then.
-        client: Its worker while it runs.
-        estimating: The question what it will take.
+        name: Verb and subject of the job, e.g. ``"Dub Interview"``.
+        job: The complete job; nothing is looked up later.
+        target: The place of its result.
+        record_path: The file in which the entry is recorded.
+        status: What has become of it so far.
+        outcome: How it ended, in a sentence; empty before that.
+        result: The result that the engine returned; None before that.
+        failure: The error, if it has failed.
+        estimate: Estimated time, memory and disk space, in words; empty if they are not known.
+        added: Date and time at which it was added, ISO 8601.
+        identifier: A unique identifier.
+        earliest: Earliest start, in seconds of ``time.monotonic``.
+        has_started: Whether a worker has ever been started for it.
+        is_saved: Whether the .blend file has been saved with its result.
+        client: The worker of the job while it runs.
+        estimating: The request for its estimate.
     """
 
     name: str
@@ -104,7 +104,7 @@ class Entry:
     @cached_property
     def job_text(self) -> str:
         """The job as JSON, made when its record is first written."""
-        # As to_document, in a third of its time, which counts for the curves of an hour's dub.
+        # Equal to to_document in a third of the time, which matters for the curves of a dub of an hour.
         document = {"schema": SCHEMA_VERSION, "verb": self.job.verb, **vars(self.job)}
         return json.dumps(document, default=vars)
 
@@ -114,17 +114,17 @@ class Entry:
 
     @property
     def is_partial(self) -> bool:
-        """Whether a dub left frames as they were."""
+        """Whether a dub left some frames unchanged."""
         return bool(self.result and self.result.get("untouched"))
 
     @property
     def changed_nothing(self) -> bool:
-        """Whether a dub left all frames as they were."""
+        """Whether a dub left all frames unchanged."""
         return self.result is not None and self.result.get("frames_dubbed") == 0
 
 
 def output_of(job: Job) -> str:
-    """What a job of the queue writes; empty where it writes nothing."""
+    """The path of the output of a job; empty if it writes none."""
     match job:
         case TrainJob():
             return job.speaker_path
@@ -134,5 +134,5 @@ def output_of(job: Job) -> str:
 
 
 def record_beside(output_path: str) -> Path:
-    """The record of the job that writes a file."""
+    """The path of the record of the job that writes a file."""
     return Path(output_path + RECORD_SUFFIX)

@@ -1,7 +1,8 @@
 """The queue: any number of jobs, one of which runs at a time, in a worker process of its own.
 
-A timer of Blender's drives it, so that it outlives undo, windows and files. Entries hold names and numbers, never
-references to what may vanish; records beside their outputs hold the same, for when Blender itself vanishes.
+It is driven by a timer of Blender, so that it outlives undo, windows and files. Entries hold names and numbers, never
+references to scenes or strips, which may be removed. Records beside the outputs hold the same data, so that the queue
+can be restored after Blender has crashed.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ _entries: list[Entry] = []
 
 
 def unregister() -> None:
-    """Stop; the records of what is unfinished stay."""
+    """Stop the queue; the records of unfinished entries stay."""
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
     abandon()
 
 
 def abandon() -> None:
-    """Kill the running job and forget all entries, but not their records: Blender leaves them behind."""
+    """Kill the running job and forget all entries; their records stay for the next run of Blender."""
     if entry := running():
         _kill(entry)
     _entries.clear()
@@ -45,7 +46,7 @@ def abandon() -> None:
 
 
 def entries() -> tuple[Entry, ...]:
-    """All entries in their order."""
+    """All entries in the order in which they run."""
     return tuple(_entries)
 
 
@@ -54,12 +55,12 @@ def find(identifier: str) -> Entry | None:
 
 
 def running() -> Entry | None:
-    """The entry whose job runs."""
+    """The entry whose job is running."""
     return next((entry for entry in _entries if entry.status == "running"), None)
 
 
 def add(entry: Entry) -> None:
-    """Append an entry; its turn comes when the jobs before it have ended.
+    """Append an entry; it starts when the jobs before it have ended.
 
     Raises:
         CannotWrite: Its record cannot be written.
@@ -72,12 +73,12 @@ def add(entry: Entry) -> None:
     _wake()
 
 
-def run(entry: Entry, tell: Callable[[Entry], None] = lambda entry: None) -> None:
-    """Add an entry unless it is there, and do its job, and no other, to its end. Nothing may be running.
+def run(entry: Entry, show: Callable[[Entry], None] = lambda entry: None) -> None:
+    """Run the job of one entry and wait until it ends. No other job may be running.
 
     Args:
-        entry: Looked after until it has ended.
-        tell: Called while the job runs.
+        entry: The entry, which is added to the queue if it is not in it.
+        show: Called several times a second while the job runs.
     """
     if entry not in _entries:
         add(entry)
@@ -87,7 +88,7 @@ def run(entry: Entry, tell: Callable[[Entry], None] = lambda entry: None) -> Non
         return
     try:
         while not _has_ended(entry.client):
-            tell(entry)
+            show(entry)
             time.sleep(TICK_SECONDS)
     except BaseException:  # such as an interrupt from the terminal
         _kill(entry)
@@ -96,7 +97,7 @@ def run(entry: Entry, tell: Callable[[Entry], None] = lambda entry: None) -> Non
 
 
 def advance() -> None:
-    """Do what is due now: this is what the timer calls."""
+    """Look after the running job, or start the next one; called by the timer."""
     entry = running()
     if entry and entry.client:
         if _has_ended(entry.client) and not (compat.is_sequencer_busy() or record_search.is_running()):
@@ -109,7 +110,7 @@ def advance() -> None:
 
 
 def move(entry: Entry, step: int) -> None:
-    """Let an entry change places with the waiting one before (-1) or after (1) it."""
+    """Swap an entry with the waiting entry before (-1) or after (1) it."""
     waiting = [other for other in _entries if other.status == "waiting"]
     place = waiting.index(entry) + step
     if 0 <= place < len(waiting):
@@ -118,7 +119,7 @@ def move(entry: Entry, step: int) -> None:
 
 
 def cancel(entry: Entry) -> None:
-    """Stop an entry that runs, or take its turn from one that waits."""
+    """Stop the job of a running entry, or cancel a waiting one."""
     if entry.client is not None:
         entry.client.cancel()
     elif entry.status == "waiting":
@@ -126,9 +127,9 @@ def cancel(entry: Entry) -> None:
 
 
 def requeue(entry: Entry) -> None:
-    """Let an entry that has failed, or was cancelled or interrupted, wait for another turn; it goes on where it was."""
+    """Append an entry that has failed, or was cancelled or interrupted, again; its job continues where it stopped."""
     if records.is_taken(entry):
-        entry.outcome = "Another Blender does this job now."
+        entry.outcome = "Another Blender is running this job now."
         return
     entry.failure, entry.outcome, entry.status = None, "", "waiting"
     _entries.remove(entry)
@@ -138,12 +139,12 @@ def requeue(entry: Entry) -> None:
 
 
 def insert(entry: Entry) -> None:
-    """Put a result into the file that is open now, if it belongs there."""
+    """Insert the result of an entry into the open file, if it was made for that file."""
     _deliver(entry)
 
 
 def remove(entry: Entry) -> None:
-    """Forget an entry that does not run, and its record unless that stands beside a result."""
+    """Remove an entry that is not running. Its record is removed too unless there is a result."""
     _entries.remove(entry)
     if entry.result is None:
         records.forget(entry)
@@ -152,7 +153,7 @@ def remove(entry: Entry) -> None:
 
 
 def clear_finished() -> None:
-    """Forget all entries that have ended."""
+    """Remove all entries that have ended."""
     for entry in [entry for entry in _entries if entry.has_ended]:
         remove(entry)
 
@@ -169,12 +170,12 @@ def mark_unsaved() -> None:
     """Return results that were inserted but never saved to the status "ready"; call after another file was opened."""
     for entry in _entries:
         if entry.status == "done" and not entry.is_saved:
-            kept = f"; the result is kept in {output_of(entry.job)}" if output_of(entry.job) else ""
-            entry.status, entry.outcome = "ready", f"The file was left without saving it{kept}."
+            kept = f"; the result is saved in {output_of(entry.job)}" if output_of(entry.job) else ""
+            entry.status, entry.outcome = "ready", f"The file was closed without saving{kept}."
 
 
 def restore(entries: Iterable[Entry]) -> None:
-    """Append entries that are remembered already."""
+    """Append entries whose records exist already."""
     _entries.extend(entries)
 
 
@@ -195,12 +196,12 @@ def _next() -> Entry | None:
 
 
 def _estimate() -> None:
-    """Ask the warm worker, where there is one, what the entries that wait will take, each once and one at a time."""
+    """Ask the warm worker, if there is one, for estimates of the waiting entries, each once and one at a time."""
     for entry in _entries:
         if entry.status != "waiting" or not isinstance(entry.job, CheckJob | TrainJob | DubJob):
             continue
         if entry.estimating is None:
-            with contextlib.suppress(Speech2LipError):  # it will be told when the entry starts
+            with contextlib.suppress(Speech2LipError):  # reported when the entry starts
                 if warm := warm_worker.warm(find_worker_python(bpy.context)):
                     entry.estimating = warm.ask(EstimateJob(entry.job, measure=False))
             return
@@ -214,11 +215,11 @@ def _start(entry: Entry) -> None:
     training_picture.clear()
     output = output_of(entry.job)
     if output and Path(output).exists():
-        if entry.has_started:  # its worker ended after its Blender, and outputs are whole or absent
+        if entry.has_started:  # its worker finished after Blender had ended; outputs are never incomplete
             entry.result = {}
             _deliver(entry)
         else:
-            _fail(entry, CannotWrite(f"There is another {output} by now.", "Remove the entry, and add the job again."))
+            _fail(entry, CannotWrite(f"{output} exists by now.", "Remove this entry and add the job again."))
         return
     try:
         entry.client = running_job.start(find_worker_python(bpy.context), entry.job)
@@ -230,9 +231,9 @@ def _start(entry: Entry) -> None:
 
 
 def _has_ended(client: WorkerClient) -> bool:
-    """See how the running job fares.
+    """Poll the running job.
 
-    One with a result counts as ended once no thread of its client runs any more, see ``deliveries._push_undo``.
+    A job with a result has ended only when no thread of its client is running, see ``deliveries._push_undo``.
     """
     has_ended = client.poll() and (client.result is None or client.is_over)
     if client.preview_path:
@@ -255,17 +256,17 @@ def _finish(entry: Entry, client: WorkerClient) -> None:
 
 def _deliver(entry: Entry) -> None:
     assert entry.result is not None
-    _conclude(entry, "ready", "")  # from here on the result outlives Blender
+    _conclude(entry, "ready", "")  # from here on the result is in the record
     try:
         text = deliveries.deliver(entry)
     except Speech2LipError as error:
         _conclude(entry, "ready", str(error))
-    except Exception as error:  # the timer must go on
+    except Exception as error:  # must not end the timer
         traceback.print_exc()
-        _conclude(entry, "ready", f"The result could not be put into the file: {error}")
+        _conclude(entry, "ready", f"The result could not be inserted into the file: {error}")
     else:
         entry.status, entry.outcome = "done", text
-        if not (output_of(entry.job) and bpy.data.filepath):  # otherwise the record says so when the file is saved
+        if not (output_of(entry.job) and bpy.data.filepath):  # otherwise recorded when the file is saved
             _save(entry)
 
 
@@ -280,7 +281,7 @@ def _conclude(entry: Entry, status: Status, outcome: str) -> None:
 
 
 def _kill(entry: Entry) -> None:
-    """Leave a running job; its record lets it be resumed."""
+    """Kill a running job; its record allows to resume it."""
     running_job.abandon()
     running_job.release()
     entry.client = None
@@ -290,7 +291,7 @@ def _kill(entry: Entry) -> None:
 def _save(entry: Entry) -> None:
     try:
         if entry.status == "done" and not output_of(entry.job):
-            records.forget(entry)  # there is nothing that it could stand beside
+            records.forget(entry)  # the job has no output
         else:
             records.write(entry)
     except OSError as error:

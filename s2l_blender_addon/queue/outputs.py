@@ -1,4 +1,4 @@
-"""Where results go: into a folder that exists, under a name that is not taken."""
+"""The paths of results: in a folder that is created if necessary, under a name that is not in use."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from .entries import record_beside
 
 FOLDER_NAME = "speech2lip"
 _LONGEST_STEM = 200
-"""Bytes: with a number, an ending and that of its record, a name may have 255."""
+"""In bytes: with a number, the suffix and that of the record, a file name may have 255."""
 
 
 def unused_path(folder: str, media_path: str, stem: str, suffix: str) -> str:
-    """A path for a new file: ``stem.suffix``, or ``stem_001.suffix`` and so on where that is taken.
+    """A path for a new file: ``stem.suffix``, or ``stem_001.suffix`` and so on if that is in use.
 
     Args:
-        folder: The user's choice; empty means the folder ``speech2lip`` beside the .blend file, or beside the media
-            where that is unsaved, or in the temporary folder where the media's folder cannot be written to.
+        folder: The folder that the user has chosen; empty for the folder ``speech2lip`` beside the .blend file, or
+            beside the media if the .blend file is unsaved, or in the temporary folder if the media's is not writable.
         media_path: The media that the file is made from.
-        stem: The name wanted.
-        suffix: With its dot.
+        stem: The preferred name.
+        suffix: The suffix with its dot.
 
     Raises:
-        CannotWrite: The folder cannot be made.
+        CannotWrite: The folder cannot be created.
     """
     place = Path(bpy.path.abspath(folder)) if folder else _default_folder(media_path)
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CannotWrite(f"The folder {place} cannot be made: {error.strerror}.") from error
+        raise CannotWrite(f"The folder {place} cannot be created: {error.strerror}.") from error
     stem = (bpy.path.clean_name(stem) or "untitled").encode()[:_LONGEST_STEM].decode(errors="ignore")
     number, path = 0, place / f"{stem}{suffix}"
     while _is_taken(path):
@@ -45,12 +45,12 @@ def unused_path(folder: str, media_path: str, stem: str, suffix: str) -> str:
 
 
 def _is_taken(path: Path) -> bool:
-    """Whether something has that name, or a job that waits will write it, or its unfinished frames lie beside it."""
+    """Whether the file, the record of a job that writes it, or a folder with its unfinished frames exists."""
     return os.path.lexists(path) or record_beside(str(path)).exists() or os.path.lexists(f"{path}.partial")
 
 
 def folders(scene: bpy.types.Scene) -> list[Path]:
-    """Where results of a scene are, without those that are not there."""
+    """The existing folders among those in which the results of a scene are written."""
     movie = strips.footage(scene)
     chosen = [Path(bpy.path.abspath(folder)) for folder in (scene.s2l.train.folder, scene.s2l.dub.folder) if folder]
     default = [_default_folder(strips.media_path(movie) if movie else "")] if movie or bpy.data.filepath else []

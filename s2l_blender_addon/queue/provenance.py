@@ -1,4 +1,4 @@
-"""What a result strip was made of, in words."""
+"""The origin of a result strip, in words."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _FIGURES = {
     "speaker_seed": ("Seed", "{}"),
     "speaker_mouth_psnr": ("Held-Out", "{:.1f} dB"),
 }
-"""Of a result: the label, and how the number is written."""
+"""The figures of a result that are shown: label and number format by name."""
 _LARGEST, _LONGEST = 1e15, 500
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What made a strip.
+    """The origin of a strip.
 
     Attributes:
         facts: Names and values.
-        untouched: Spans that were left as they are, each with its reason, one sentence each.
+        untouched: A sentence for each span of frames that was left unchanged, with the reason.
     """
 
     facts: tuple[tuple[str, str], ...]
@@ -37,7 +37,7 @@ class Provenance:
 
 
 def of(strip: bpy.types.Strip) -> Provenance:
-    """What made a result strip; nothing that it says is trusted."""
+    """The origin that is stored in a result strip, whose content is not trusted."""
     return _read(*(str(strip.get(name, "")) for name in (JOB, RESULT, MADE)))
 
 
@@ -47,7 +47,7 @@ def _read(job_text: str, result_text: str, made_text: str) -> Provenance:
     facts = [
         ("Speaker", PurePath(str(job.get("speaker_path", ""))).stem),
         ("Sound", _sound(job.get("voice"))),
-        ("Made", str(made.get("date", "")).replace("T", " ")[:16]),
+        ("Created", str(made.get("date", "")).replace("T", " ")[:16]),
         ("Version", str(made.get("speech2lip", ""))),
         *(
             (label, form.format(result[key]))
@@ -62,7 +62,7 @@ def _read(job_text: str, result_text: str, made_text: str) -> Provenance:
 
 
 def _drawable(text: str) -> str:
-    """A text that Blender can draw, whoever wrote it: lone surrogates raise an error."""
+    """The text, shortened and without lone surrogates, which Blender cannot draw."""
     return text[:_LONGEST].encode(errors="replace").decode()
 
 

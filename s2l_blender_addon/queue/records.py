@@ -1,7 +1,7 @@
-"""Records: the entries of the queue as JSON files beside their outputs, so that nothing is lost with Blender.
+"""Records: the entries of the queue as JSON files beside their outputs, so that nothing is lost if Blender crashes.
 
-Nothing in a record is trusted. Above all the file that its job writes is told by where the record lies, never by what
-it says, so that no record can make a job write over something else.
+Nothing in a record is trusted. In particular, the output path of a job follows from the path of its record, never from
+the content, so that no record can make a job overwrite another file.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from ..paths import EXTENSION_FOLDER
 from .entries import RECORD_SUFFIX, Entry, Failure, Status, Target, output_of
 
 VERSION = 1
-LARGEST = 32 * 1024 * 1024  # bytes; the animated settings of an hour's dub have a few million
-_MOST_OBJECTS = 100_000  # and lists: small ones take a hundred times as much memory as text
+LARGEST = 32 * 1024 * 1024  # bytes; the animated settings of a dub of an hour take a few million
+_MOST_OBJECTS = 100_000  # JSON objects and lists: small ones take a hundred times the memory of their text
 _LONGEST_TEXT = 1_000_000  # characters: the log of a job that failed
 _LONGEST_LINE = 2_000
 _LATEST_FRAME = 2**31 - 1
 _READER = DataclassReader(_LONGEST_TEXT)
-_DEEPEST, _MOST_VALUES = 20, 200_000  # objects within each other, and values on one level, beside the job
+_DEEPEST, _MOST_VALUES = 20, 200_000  # nesting depth, and values per level, without the job
 
 
 def write(entry: Entry) -> None:
-    """Keep an entry; a failure leaves the record as it was before.
+    """Write the record of an entry; if that fails, an earlier record stays as it was.
 
     Raises:
         OSError: It cannot be written.
@@ -59,7 +59,7 @@ def write(entry: Entry) -> None:
     texts = {name: json.dumps(value) for name, value in document.items()} | {"job": entry.job_text}
     lines = ",\n".join(f'"{name}": {text}' for name, text in texts.items())
     try:
-        with partial.open("x", encoding="utf-8") as file:  # never through a link that somebody has put there
+        with partial.open("x", encoding="utf-8") as file:  # never through a symbolic link
             file.write(f"{{\n{lines}\n}}\n")
         partial.replace(entry.record_path)
     except OSError:
@@ -73,7 +73,7 @@ def forget(entry: Entry) -> None:
 
 
 def is_taken(entry: Entry) -> bool:
-    """Whether another Blender, which lives, has made the entry its own."""
+    """Whether another running Blender owns the entry now."""
     try:
         _, owner = read(entry.record_path)
     except BadJob:
@@ -82,17 +82,17 @@ def is_taken(entry: Entry) -> bool:
 
 
 def read(path: Path) -> tuple[Entry, str]:
-    """The entry that a record keeps, and the run of Blender that wrote it.
+    """The entry of a record, and the session of the Blender that wrote it.
 
     Raises:
-        BadJob: It is no record, or not of a job that a queue does.
+        BadJob: The file is not a valid record of a job for the queue.
     """
     try:
         content = regular_files.read(path, LARGEST)
         if content.count(b"{") + content.count(b"[") > _MOST_OBJECTS:
             raise ValueError
         document = json.loads(content)
-        _refuse_unfit({name: value for name, value in dict(document).items() if name != "job"})
+        _refuse_invalid({name: value for name, value in dict(document).items() if name != "job"})
     except (OSError, TypeError, ValueError, RecursionError):
         raise BadJob(f"{path} cannot be read.") from None
     match document:
@@ -115,7 +115,7 @@ def read(path: Path) -> tuple[Entry, str]:
         ):
             return Entry(
                 name=name,
-                job=_at_home(from_document(job), path),
+                job=_with_output_beside(from_document(job), path),
                 target=_target(target),
                 record_path=path,
                 status=typing.cast(Status, status),
@@ -125,14 +125,14 @@ def read(path: Path) -> tuple[Entry, str]:
                 estimate=estimate,
                 added=added,
             ), owner
-    raise BadJob(f"{path} is no record of a job.")
+    raise BadJob(f"{path} is not a job record.")
 
 
-def _refuse_unfit(document: dict[str, Any]) -> None:
-    """Raise ValueError where JSON holds what Blender cannot show or keep, too many values, or is nested too deep."""
+def _refuse_invalid(document: dict[str, Any]) -> None:
+    """Raise ValueError for values that Blender cannot show or store, too many values, and too deep nesting."""
     layer: list[Any] = [document]
     for _ in range(_DEEPEST):
-        if len(layer) > _MOST_VALUES or not all(map(_is_fit, layer)):
+        if len(layer) > _MOST_VALUES or not all(map(_is_valid, layer)):
             raise ValueError
         objects = [value for value in layer if isinstance(value, dict)]
         lists = [value for value in layer if isinstance(value, list)]
@@ -141,10 +141,10 @@ def _refuse_unfit(document: dict[str, Any]) -> None:
         raise ValueError
 
 
-def _is_fit(value: Any) -> bool:
+def _is_valid(value: Any) -> bool:
     match value:
         case str():
-            value.encode("utf-8", "surrogateescape")  # names of files may hold any bytes; other surrogates fail
+            value.encode("utf-8", "surrogateescape")  # surrogates stand for bytes of file names; others raise
             return len(value) <= _LONGEST_TEXT and "\0" not in value
         case int() | float():
             return abs(value) < 2**63  # NaN is not
@@ -153,13 +153,13 @@ def _is_fit(value: Any) -> bool:
 
 @cache
 def versions() -> dict[str, str]:
-    """Of what makes results here."""
+    """The versions of the programs that make results here, by name."""
     manifest = tomllib.loads((EXTENSION_FOLDER / "blender_manifest.toml").read_text(encoding="utf-8"))
     return {"speech2lip": manifest["version"], "blender": bpy.app.version_string}
 
 
-def _at_home(job: Job, record_path: Path) -> Job:
-    """The job with its output where the record is."""
+def _with_output_beside(job: Job, record_path: Path) -> Job:
+    """The job with the output path that follows from the path of its record."""
     output = str(record_path).removesuffix(RECORD_SUFFIX)
     match job:
         case TrainJob() if output.endswith(".s2l"):
@@ -173,7 +173,7 @@ def _at_home(job: Job, record_path: Path) -> Job:
 
 def _target_document(target: Target) -> dict[str, Any]:
     document = dataclasses.asdict(target)
-    del document["scene_id"]  # means nothing to another run of Blender
+    del document["scene_id"]  # meaningless in another run of Blender
     return document
 
 

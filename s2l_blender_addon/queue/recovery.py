@@ -1,4 +1,4 @@
-"""Finds what an earlier Blender left unfinished whenever a file is opened, and heeds when one is saved."""
+"""Restores the entries that an earlier Blender left unfinished when a file is opened, and records when one is saved."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .. import screen
 from . import job_queue, outputs, record_search
 from .entries import Entry
 
-WORKER_GRACE_SECONDS = 6.0  # the worker of a Blender that has vanished ends within five seconds
+WORKER_GRACE_SECONDS = 6.0  # the worker of a Blender that has crashed ends within five seconds
 _SEARCH_SECONDS = 0.1
 
 
@@ -32,10 +32,10 @@ def unregister() -> None:
 
 
 def find_interrupted(scene: bpy.types.Scene) -> list[Entry]:
-    """Add to the queue what another run of Blender left unfinished in the folders of a scene's results.
+    """Add the jobs to the queue that another run of Blender left unfinished in the folders of a scene's results.
 
     Returns:
-        The new entries, which wait for the user's word.
+        The new entries; they run only when the user resumes them.
     """
     return _restore(record_search.unfinished(outputs.folders(scene)))
 
@@ -48,22 +48,22 @@ def _restore(found: list[Entry]) -> list[Entry]:
         entry.target = dataclasses.replace(entry.target, blend=bpy.data.filepath)
         entry.earliest = time.monotonic() + WORKER_GRACE_SECONDS
         if entry.status != "ready":
-            entry.status, entry.outcome = "interrupted", "Blender ended before the job."
+            entry.status, entry.outcome = "interrupted", "Blender ended before the job was finished."
     job_queue.restore(new)
     return new
 
 
 def _belongs_here(entry: Entry) -> bool:
-    """Whether an entry was added in the file that is open, which may have been moved since then."""
+    """Whether an entry was added in the open file, which may have been moved since then."""
     blend, opened = Path(entry.target.blend), Path(bpy.data.filepath)
     return not entry.target.blend or blend == opened or (blend.name == opened.name and not blend.exists())
 
 
 def _find_everywhere() -> None:
-    """Look through the folders of all scenes: where there is a window, in a thread that a timer waits for."""
+    """Search the folders of all scenes: with a window in a thread, for which a timer waits."""
     global _search
     folders = list(dict.fromkeys(folder for scene in bpy.data.scenes for folder in outputs.folders(scene)))
-    if bpy.app.background:  # no timer would run
+    if bpy.app.background:  # timers do not run
         _restore(record_search.unfinished(folders))
         return
     _search = record_search.Search(folders)
@@ -75,7 +75,7 @@ _search: record_search.Search | None = None
 
 
 def _take_up() -> float | None:
-    """Put what the last search has found into the queue, once it has ended."""
+    """Add the entries that the last search has found to the queue when it has ended."""
     global _search
     if _search is not None and _search.is_alive():
         return _SEARCH_SECONDS

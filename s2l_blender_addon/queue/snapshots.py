@@ -1,4 +1,4 @@
-"""Entries of the queue from what a scene asks for now: whole, nothing is looked up later."""
+"""New entries of the queue from the present settings of a scene. They are complete: nothing is looked up later."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .outputs import unused_path
 
 
 def check_job(context: bpy.types.Context, scene: bpy.types.Scene, movie: bpy.types.Strip | None) -> CheckJob:
-    """The check of what a movie or image strip shows; errors as :func:`strips.filmed`."""
+    """The check of the visible part of a movie or image strip; raises as :func:`strips.filmed`."""
     footage, voice = strips.filmed(scene, movie)
     return CheckJob(footage, voice, device=settings(context).device)
 
@@ -23,7 +23,7 @@ def check_job(context: bpy.types.Context, scene: bpy.types.Scene, movie: bpy.typ
 def train_job(
     context: bpy.types.Context, scene: bpy.types.Scene, movie: bpy.types.Strip | None, name: str, consent: bool
 ) -> TrainJob:
-    """The training on what a movie or image strip shows; errors as :func:`strips.filmed`."""
+    """The training on the visible part of a movie or image strip; raises as :func:`strips.filmed`."""
     train, (footage, voice) = scene.s2l.train, strips.filmed(scene, movie)
     return TrainJob(
         footage=footage,
@@ -38,20 +38,20 @@ def train_job(
 
 
 def target_of(scene: bpy.types.Scene) -> Target:
-    """A scene, as where a result goes."""
+    """A scene as the place of a result."""
     return Target(scene.name, bpy.data.filepath, scene_id=scene.session_uid)
 
 
 def snapshot(subject: str, job: Job, target: Target) -> Entry:
-    """A job as it waits in the queue.
+    """A new entry of the queue.
 
     Args:
-        subject: What it is about, after its verb, e.g. ``"Interview"``.
-        job: Complete.
-        target: Where its result goes.
+        subject: The object of the job's verb, e.g. ``"Interview"`` for the entry "Dub Interview".
+        job: The complete job.
+        target: The place of its result.
     """
     name = f"{job.verb.title()} {subject}"
-    # What writes no file is remembered beside those that do.
+    # The records of jobs without an output are written to the folder of the others.
     media = job.footage.path if isinstance(job, CheckJob) else ""
     output = output_of(job) or unused_path("", media, name.lower().replace(" ", "_"), "")
     return Entry(name, job, target, record_beside(output))
@@ -60,10 +60,10 @@ def snapshot(subject: str, job: Job, target: Target) -> Entry:
 def dub_entry(
     context: bpy.types.Context, scene: bpy.types.Scene, movie: bpy.types.Strip, sounds: list[bpy.types.Strip]
 ) -> Entry:
-    """The dub of a movie strip; earlier results stay.
+    """The dub of a movie strip; earlier results are kept.
 
     Raises:
-        Speech2LipError: Something about the strips is wrong.
+        Speech2LipError: The strips, their files or the settings do not allow a dub.
     """
     job, placement = dub_job(context, scene, movie, sounds)
     target = dataclasses.replace(target_of(scene), placement=placement, earlier=results.earlier(scene, placement))

@@ -104,7 +104,7 @@ def test_train_and_check_need_no_window(run, edit, scene, fake_worker, capsys) -
     assert run(["train", "--strip", "Interview", "--consent"]) == 0
     assert run(["check", "--all"]) == 0
     told = capsys.readouterr().out
-    assert f"Interview: done. The speaker is in {bpy.context.scene.s2l.dub.speaker_path}." in told
+    assert f"Interview: done. Saved the speaker to {bpy.context.scene.s2l.dub.speaker_path}." in told
     assert "Interview: done. The footage is usable." in told
     assert bpy.context.scene.s2l.check.verdict == "usable"
 

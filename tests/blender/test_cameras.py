@@ -153,5 +153,5 @@ def test_picture_without_size_gets_a_sentence(module, cameras, view, scene, came
 
 
 def test_head_without_size_gets_a_sentence(module, cameras) -> None:
-    with pytest.raises(module("s2l_core.errors").BadJob, match="scaled to nothing"):
+    with pytest.raises(module("s2l_core.errors").BadJob, match="scale of the head is zero"):
         cameras.camera_from_head(Matrix(), Matrix.Scale(0.0, 4))

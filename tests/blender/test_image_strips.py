@@ -176,7 +176,7 @@ def test_linear_pictures_have_the_colour_space_that_blender_gives_them(module, t
     assert take.colorspace_settings.name == "sRGB"
     for element in take.elements:
         element.filename = element.filename.replace(".png", ".exr")
-    expected = "The colours of the strip Take are sRGB: only Linear Rec.709 is known for its pictures"
+    expected = "The strip Take has the colour space sRGB: only Linear Rec.709 is supported for its pictures"
     assert reason(module, "S2L_OT_dub_strip") == expected
     with pytest.raises(module("s2l_core.errors").BadJob, match=expected):
         jobs_of.dub()

@@ -49,12 +49,12 @@ def forget_words(scene) -> None:
         ("S2L_OT_check_footage", add_second_movie, "Select the movie or image strip of the speaker"),
         ("S2L_OT_check_footage", reverse, ""),
         ("S2L_OT_train_speaker", select_nothing, ""),
-        ("S2L_OT_train_speaker", unname, "Name the speaker"),
+        ("S2L_OT_train_speaker", unname, "Enter the name of the speaker"),
         ("S2L_OT_train_speaker", add_second_movie, "Select the movie or image strip of the speaker"),
         ("S2L_OT_dub_strip", select_nothing, ""),
         ("S2L_OT_dub_strip", forget_speaker, "Choose a speaker file, or train a speaker"),
         ("S2L_OT_dub_strip", add_second_movie, "Select the movie or image strip of the speaker"),
-        ("S2L_OT_dub_strip", forget_words, "Choose the sound strip with the new words"),
+        ("S2L_OT_dub_strip", forget_words, "Choose the sound strip with the new speech"),
         ("S2L_OT_check_engine", select_nothing, ""),
     ],
 )
@@ -144,7 +144,7 @@ def test_an_output_with_a_long_name_leaves_room_for_that_of_its_record(module, t
 
 def test_folder_that_cannot_be_made_gets_a_sentence(module, scene, footage, fake_worker) -> None:
     scene.s2l.train.folder = str(Path(__file__) / "below a file")
-    with pytest.raises(RuntimeError, match="cannot be made"):
+    with pytest.raises(RuntimeError, match="cannot be created"):
         bpy.ops.s2l.train_speaker(consent=True)
 
 

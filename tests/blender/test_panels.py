@@ -79,7 +79,7 @@ def draw(module, scene):
 def test_footage_panel_offers_the_movie_strip_that_would_be_used(draw, strips, movie) -> None:
     assert draw("S2L_PT_footage") == ["Footage: ", "Check Footage", "Find Faces"]
     strips.new_movie("Interview", str(movie), 1, 1)
-    assert draw("S2L_PT_footage") == ["Footage: Interview", "Voice: In the movie", "Check Footage", "Find Faces"]
+    assert draw("S2L_PT_footage") == ["Footage: Interview", "Voice: Sound of the movie", "Check Footage", "Find Faces"]
 
 
 def test_footage_panel_asks_for_the_voice_of_pictures(draw, scene, add_pictures) -> None:
@@ -204,10 +204,10 @@ def test_result_panel_tells_what_a_strip_was_made_of(module, draw, queue, press,
     texts = draw("S2L_PT_result")
     facts = dict(zip(texts[1:-2:2], texts[2:-2:2], strict=True))
     assert texts[0] == "Synthetic media"
-    assert facts.keys() == {"Speaker", "Sound", "Made", "Version", "Frames", "Dubbed"}
+    assert facts.keys() == {"Speaker", "Sound", "Created", "Version", "Frames", "Dubbed"}
     assert (facts["Speaker"], facts["Sound"]) == ("Ada", "click.wav")
     assert (facts["Frames"], facts["Dubbed"]) == ("30", "30")
-    assert texts[-2:] == ["Redo", "Redo With Changes"]
+    assert texts[-2:] == ["Redo", "Redo with Changes"]
 
 
 def test_panels_tell_that_no_frame_was_dubbed(draw, queue, press, ready_to_dub, fake_worker) -> None:
@@ -236,7 +236,7 @@ def test_result_panel_tells_how_its_speaker_was_trained(draw, scene, strips, mov
     strip = strips.new_movie("Dubbed", str(movie), 1, 1)
     strip["s2l_job"], strip["s2l_result"] = "{}", '{"speaker_seed": 7, "speaker_mouth_psnr": 31.62}'
     scene.sequence_editor.active_strip = strip
-    assert draw("S2L_PT_result") == ["Synthetic media", "Seed", "7", "Held-Out", "31.6 dB", "Redo", "Redo With Changes"]
+    assert draw("S2L_PT_result") == ["Synthetic media", "Seed", "7", "Held-Out", "31.6 dB", "Redo", "Redo with Changes"]
 
 
 @pytest.mark.parametrize(("job", "result"), [("", ""), ("{}", "[]"), ("[1]", '{"untouched": [1, {"start": "x"}]}')])
@@ -244,7 +244,7 @@ def test_result_panel_survives_a_strip_that_tells_nonsense(draw, scene, strips, 
     strip = strips.new_movie("Odd", str(movie), 1, 1)
     strip["s2l_job"], strip["s2l_result"] = job, result
     scene.sequence_editor.active_strip = strip
-    assert draw("S2L_PT_result") == ["Synthetic media", "Redo", "Redo With Changes"]
+    assert draw("S2L_PT_result") == ["Synthetic media", "Redo", "Redo with Changes"]
 
 
 def test_strip_menus_offer_every_verb(draw) -> None:
@@ -265,7 +265,7 @@ def test_create_head_panel_offers_the_strip_that_would_be_used(draw, scene, stri
     dubbed = strips.new_movie("Interview Dubbed", str(movie), 2, 1)
     dubbed["s2l_footage"], scene.s2l.footage_strip = "Interview", "Interview"
     scene.sequence_editor.active_strip = dubbed
-    assert draw("S2L_PT_create_head")[1:3] == ["Footage: Interview", "As dubbed in Interview Dubbed"]
+    assert draw("S2L_PT_create_head")[1:3] == ["Footage: Interview", "Shows the dubbed strip Interview Dubbed"]
 
 
 def test_head_panel_shows_the_active_head_or_the_only_one(module, draw, scene) -> None:

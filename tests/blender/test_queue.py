@@ -148,7 +148,7 @@ def test_result_waits_while_another_file_is_open(queue, press, ready_to_dub, fak
     queue.finish()
     (entry,) = queue.entries()
     assert entry.status == "ready"
-    assert f"kept in {entry.job.output_path}. Open {blend} again and press Insert." in entry.outcome
+    assert f"saved in {entry.job.output_path}. Open {blend} again and press Insert." in entry.outcome
     assert Path(entry.job.output_path).is_file()
     bpy.ops.s2l.insert_entry(entry=entry.identifier)
     assert entry.status == "ready"

@@ -102,7 +102,7 @@ def test_offset_is_measured_where_picture_and_sound_play_together_and_fixed_by_m
     [
         (0.2, True, "The sound is 0.20 s late (confidence 80%)"),
         (-0.12, True, "The sound is 0.12 s early (confidence 80%)"),
-        (0.01, True, "The sound is in step with the lips"),
+        (0.01, True, "The sound is in sync with the lips"),
         (0.2, False, "The lips do not clearly move with this sound"),
     ],
 )

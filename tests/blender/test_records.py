@@ -136,7 +136,7 @@ def test_job_that_another_blender_has_resumed_is_left_to_it(queue, left_behind, 
     (entry,) = reopen(queue)
     other_blender(left_behind)
     bpy.ops.s2l.resume_entry(entry=entry.identifier)
-    assert (entry.status, entry.outcome) == ("interrupted", "Another Blender does this job now.")
+    assert (entry.status, entry.outcome) == ("interrupted", "Another Blender is running this job now.")
 
 
 def test_file_and_folder_that_were_moved_together_find_their_jobs(queue, left_behind, tmp_path) -> None:

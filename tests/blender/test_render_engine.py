@@ -136,7 +136,7 @@ def test_first_of_several_heads_is_rendered_and_hidden_ones_are_not(stage, rende
         other.name, other.location.z = name, -distance
         stage.scene.collection.objects.link(other)
     assert render()["Depth"][0, 0] == pytest.approx(0.3)
-    assert warnings(capfd) == ["Of the 3 heads, A is rendered, the first by name"]
+    assert warnings(capfd) == ["There are 3 heads: only A, the first by name, is rendered"]
     bpy.data.objects["A"].hide_render = True
     assert render()["Depth"][0, 0] == pytest.approx(0.5)
 
@@ -340,8 +340,8 @@ def without_engine(stage) -> None:
         (without_camera, "no camera"),
         (orthographic, "The camera Camera is orthographic"),
         (without_size, "too small"),
-        (hidden_head, "There is no head in the scene that can be seen"),
-        (flat_head, "The head is scaled to nothing"),
+        (hidden_head, "The scene has no visible head"),
+        (flat_head, "The scale of the head is zero"),
         (without_movie, "The head Head has no movie"),
         (without_engine, "/nowhere/python cannot be started"),
     ],

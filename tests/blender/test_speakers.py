@@ -54,7 +54,7 @@ def test_trained_speaker_is_in_the_list(scene, footage, fake_worker, tmp_path) -
     bpy.ops.s2l.train_speaker(consent=True)
     (speaker,) = scene.s2l.speakers
     assert (speaker.name, speaker.path) == ("Speaker", str(tmp_path / "Speaker.s2l"))
-    assert "The speaker agreed" in speaker.facts.splitlines()
+    assert "The speaker has agreed" in speaker.facts.splitlines()
     assert json.loads(scene.s2l.train.result)["job"]["consent"] is True
 
 
