@@ -1,1 +1,1 @@
-"""The strips of the Video Sequencer: read, stacked, placed and mixed."""
+"""Strips of the Video Sequencer: finding them, reading their timing, stacking, placing and mixing them."""

@@ -1,4 +1,4 @@
-"""How a strip looks, and how a result comes to look like its footage."""
+"""The appearance of strips, and how a result is given the appearance of its footage."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .rna import copy_properties
 from .strips import has_linear_pictures
 
 BLENDING = ("blend_type", "blend_alpha")
-"""How a strip is laid over what is below it."""
+"""The properties that decide how a strip is blended with the strips below it."""
 
 TRANSITIONS = ("CROSS", "GAMMA_CROSS", "WIPE")
 
@@ -29,20 +29,20 @@ _LOOK = (
     "use_float",
     "use_linear_modifiers",  # before Blender 5.2
 )
-_COVERING = ("ALPHA_OVER", "CROSS", "GAMMA_CROSS")  # with an opaque picture nothing is seen of what is below
+_COVERING = ("ALPHA_OVER", "CROSS", "GAMMA_CROSS")  # an opaque picture hides the strips below
 _DEPTHS_WITH_ALPHA = (32, 64, 128)
-"""Bits of a pixel as Blender tells them, of four channels."""
+"""The values of ``Image.depth`` for pictures with four channels."""
 _ALPHA_MODIFIERS = ("MASK", "COMPOSITOR")
-_OF_THE_FILE = ("filepath", "use_proxy_custom_file")  # of a proxy: it is one of another movie
+_OF_THE_FILE = ("filepath", "use_proxy_custom_file")  # of a proxy: they belong to the other movie
 
 
-def carry(source: bpy.types.Strip, target: bpy.types.Strip, encoding: Encoding) -> None:
-    """Let a result look like its footage, at each moment.
+def copy_look(source: bpy.types.Strip, target: bpy.types.Strip, encoding: Encoding) -> None:
+    """Give a result the appearance of its footage, including its animation.
 
     Args:
         source: The footage.
-        target: The result, which shows the same pictures, or their mouths.
-        encoding: How it was written. A mouth lies over its footage, whatever that is laid over; EXR is linear.
+        target: The result, which shows the same pictures, or only the mouths.
+        encoding: The encoding of the result. A mouth always lies over its footage; EXR is scene-linear.
     """
     is_mouth, is_linear = encoding.layer == "mouth", encoding.format == "exr"
     names = _LOOK if is_mouth else _LOOK + BLENDING
@@ -59,39 +59,39 @@ def carry(source: bpy.types.Strip, target: bpy.types.Strip, encoding: Encoding) 
         target.colorspace_settings.name = source.colorspace_settings.name
     copy_properties(source.transform, target.transform)
     copy_properties(source.crop, target.crop)
-    _carry_proxy(source, target)
-    _carry_modifiers(source, target)
+    _copy_proxy(source, target)
+    _copy_modifiers(source, target)
     groups = ("transform", "crop", "modifiers", "mute")
     curves.copy(source, target, lambda name: name.partition(".")[0].partition("[")[0] in (*names, *groups))
 
 
 def replaces(strip: bpy.types.Strip) -> bool:
-    """Whether a strip hides what is below it, however faded it is itself."""
+    """Whether a strip hides the strips below it, whatever its opacity."""
     return strip.blend_type == "REPLACE" and not curves.is_animated(strip, "blend_type")
 
 
-def hand_over_blending(source: bpy.types.Strip, target: bpy.types.Strip) -> None:
-    """Lay a meta strip over what is below as one of its strips was, which from now on only fills the meta strip."""
+def move_blending(source: bpy.types.Strip, target: bpy.types.Strip) -> None:
+    """Move the blending of a strip to the meta strip that contains it, which the strip then fills."""
     for name in (*BLENDING, "multiply_alpha"):
         setattr(target, name, getattr(source, name))
     curves.move(source, target, BLENDING)
     fill(source)
 
 
-def hand_over_mute(source: bpy.types.Strip, target: bpy.types.Strip) -> None:
-    """Mute a meta strip as one of its strips was: an effect shows it nevertheless, but nothing muted in it."""
+def move_mute(source: bpy.types.Strip, target: bpy.types.Strip) -> None:
+    """Move the muting of a strip to its meta strip: an effect shows a muted input, but not what is muted in it."""
     target.mute, source.mute = source.mute, False
     curves.move(source, target, ("mute",))
 
 
 def fill(strip: bpy.types.Strip) -> None:
-    """Let a strip hide what is below it in its meta strip."""
+    """Let a strip hide the strips below it in its meta strip."""
     curves.remove(strip, BLENDING)
     strip.blend_type, strip.blend_alpha = "REPLACE", 1.0
 
 
 def fills_frame(strip: bpy.types.Strip) -> bool:
-    """Whether the picture of a strip reaches beyond all borders of the frame, at each moment."""
+    """Whether the picture of a strip always covers the whole frame."""
     if any(curves.is_animated(strip, name) for name in ("transform", "crop")):
         return False
     if strip.type not in ("MOVIE", "IMAGE"):
@@ -105,20 +105,20 @@ def fills_frame(strip: bpy.types.Strip) -> bool:
 
 
 def is_full(strip: bpy.types.Strip, frames: range) -> bool:
-    """Whether a strip is neither faded nor blended by colour with what is below it on these frames."""
+    """Whether a strip is opaque and not mixed with the strips below it by its blending on these frames."""
     opacity = curves.values(strip, "blend_alpha", frames)
     is_mixed = strip.blend_type not in ("REPLACE", *_COVERING) or curves.is_animated(strip, "blend_type")
     return not is_mixed and opacity is not None and min(opacity) >= 1.0
 
 
 def covers(strip: bpy.types.Strip, frames: range) -> bool:
-    """Whether nothing is seen through a strip, inside its borders, on these frames."""
+    """Whether a strip hides everything below it, inside its borders, on these frames."""
     return replaces(strip) or (is_full(strip, frames) and is_opaque(strip))
 
 
 def is_opaque(strip: bpy.types.Strip) -> bool:
-    """Whether the pictures of a movie, image or colour strip, or of a transition between such, have no transparency
-    inside their borders.
+    """Whether the pictures of a movie, image or colour strip, or of a transition between such strips, have no
+    transparency inside their borders.
     """
     if any(modifier.type in _ALPHA_MODIFIERS and not modifier.mute for modifier in strip.modifiers):
         return False
@@ -137,8 +137,8 @@ def is_opaque(strip: bpy.types.Strip) -> bool:
 
 
 def has_alpha(path: str) -> bool:
-    """Whether Blender sees alpha in a movie or picture; of one that it cannot read, the engine says what is wrong."""
-    if not regular_files.is_file(path):  # a named pipe would be waited for
+    """Whether a movie or picture has alpha according to Blender; False if Blender cannot read it."""
+    if not regular_files.is_file(path):  # a named pipe would block
         return False
     try:
         image = bpy.data.images.load(path)
@@ -150,17 +150,17 @@ def has_alpha(path: str) -> bool:
         bpy.data.images.remove(image)
 
 
-def _carry_proxy(source: bpy.types.Strip, target: bpy.types.Strip) -> None:
+def _copy_proxy(source: bpy.types.Strip, target: bpy.types.Strip) -> None:
     target.use_proxy = source.use_proxy
     if source.use_proxy:
         copy_properties(source.proxy, target.proxy, skip=_OF_THE_FILE)
 
 
-def _carry_modifiers(source: bpy.types.Strip, target: bpy.types.Strip) -> None:
+def _copy_modifiers(source: bpy.types.Strip, target: bpy.types.Strip) -> None:
     for modifier in source.modifiers:
         copied = new_modifier(target, modifier.name, modifier.type)
         copy_properties(modifier, copied, skip=("name",))
         later = round(content_start(target) - content_start(source))
-        if later and modifier.mask_time == "RELATIVE" and modifier.input_mask_id:  # it begins where the strip does
+        if later and modifier.mask_time == "RELATIVE" and modifier.input_mask_id:  # it starts with the strip
             copied.input_mask_id = modifier.input_mask_id.copy()
             copied.input_mask_id.frame_start += later

@@ -1,4 +1,4 @@
-"""F-curves and drivers of strips, which Blender keeps with the scene and finds by the strip's name."""
+"""F-curves and drivers of strips, which Blender stores in the scene and finds by the names of the strips."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import bpy
 from .. import compat
 from .rna import copy_properties
 
-_COLLECTIONS = ("strips_all", "sequences_all")  # the second in files that are older than Blender 4.5
+_COLLECTIONS = ("strips_all", "sequences_all")  # the second in files from before Blender 4.5
 
 
 def find(strip: bpy.types.Strip, name: str) -> bpy.types.FCurve | None:
-    """The curve of the scene's action that animates a strip's property."""
+    """The F-curve in the scene's action that animates a property of a strip."""
     curves = (compat.fcurve(strip.id_data, f"{prefix}.{name}") for prefix in _prefixes(strip))
     return next(filter(None, curves), None)
 
 
 def is_animated(strip: bpy.types.Strip, name: str) -> bool:
-    """Whether an F-curve or a driver sets a property of a strip, or a part of it."""
+    """Whether an F-curve or a driver animates a property of a strip, or a member of it."""
     return any(found == name or found.startswith(f"{name}.") for _, _, found in _animation(strip))
 
 
 def values(strip: bpy.types.Strip, name: str, frames: range) -> list[float] | None:
-    """A number of a strip on each of these frames of the timeline; None where not only one F-curve sets it."""
+    """The values of a numeric property on these frames; None if it is animated by more than a single F-curve."""
     found = [curve for _, curve, other in _animation(strip) if other == name]
     if not found:
         return [float(getattr(strip, name))]
@@ -34,17 +34,17 @@ def values(strip: bpy.types.Strip, name: str, frames: range) -> list[float] | No
 
 
 def keys(strip: bpy.types.Strip, name: str) -> set[float]:
-    """The values of all keys of a strip's property."""
+    """The values of all keys of a property of a strip."""
     return {key.co[1] for _, curve, found in _animation(strip) if found == name for key in curve.keyframe_points}
 
 
 def copy(source: bpy.types.Strip, target: bpy.types.Strip, is_wanted: Callable[[str], bool]) -> None:
-    """Animate a strip as another one.
+    """Copy the animation of a strip to another one.
 
     Args:
-        source: Animated.
-        target: In the same scene.
-        is_wanted: Tells by its name, e.g. ``"transform.scale_x"``, whether a property is animated in the target too.
+        source: The animated strip.
+        target: A strip in the same scene.
+        is_wanted: Returns whether the animation of a property, e.g. ``"transform.scale_x"``, is copied.
     """
     for owner, curve, name in list(_animation(source)):
         if not is_wanted(name):
@@ -56,7 +56,7 @@ def copy(source: bpy.types.Strip, target: bpy.types.Strip, is_wanted: Callable[[
 
 
 def move(source: bpy.types.Strip, target: bpy.types.Strip, names: tuple[str, ...]) -> None:
-    """Let F-curves and drivers of a strip's properties set those of another one, also where drivers read them."""
+    """Move the F-curves and drivers of a strip's properties to another one, and let drivers that read them follow."""
     for _, curve, name in list(_animation(source)):
         if name in names:
             curve.data_path = _path(target, name)
@@ -70,14 +70,14 @@ def move(source: bpy.types.Strip, target: bpy.types.Strip, names: tuple[str, ...
 
 
 def remove(strip: bpy.types.Strip, names: tuple[str, ...]) -> None:
-    """Remove the F-curves and drivers of a strip's properties."""
+    """Remove the F-curves and drivers of properties of a strip."""
     for owner, curve, name in list(_animation(strip)):
         if name in names:
             owner.remove(curve)
 
 
 def change_keys(strip: bpy.types.Strip, name: str, change: Callable[[float], float]) -> None:
-    """Change the value of every key of a strip's property."""
+    """Apply a function to the value of every key of a property of a strip."""
     for _, curve, found in list(_animation(strip)):
         if found == name and not curve.driver:
             for key in curve.keyframe_points:
@@ -86,7 +86,7 @@ def change_keys(strip: bpy.types.Strip, name: str, change: Callable[[float], flo
 
 
 def _animation(strip: bpy.types.Strip) -> Iterator[tuple[bpy.types.bpy_prop_collection, bpy.types.FCurve, str]]:
-    """What holds it, the curve, and the property, for each F-curve and driver of a strip."""
+    """The collection, the curve and the property name of each F-curve and driver of a strip."""
     scene = strip.id_data
     owners = compat.fcurve_collections(scene) + ([scene.animation_data.drivers] if scene.animation_data else [])
     for owner in owners:
@@ -97,7 +97,7 @@ def _animation(strip: bpy.types.Strip) -> Iterator[tuple[bpy.types.bpy_prop_coll
 
 
 def _path(strip: bpy.types.Strip, name: str) -> str:
-    """The data path of a strip's property."""
+    """The data path of a property of a strip."""
     return f"{_prefixes(strip)[0]}{'' if name.startswith('[') else '.'}{name}"
 
 

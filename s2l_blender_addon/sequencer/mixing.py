@@ -1,4 +1,4 @@
-"""What is heard of sound strips: which part of which file, when, how loud and from where."""
+"""The sound of sound strips as a mix: the parts of their files, with times, volumes and pans."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def is_muted(scene: bpy.types.Scene, strip: bpy.types.Strip) -> bool:
 
 
 def audible(scene: bpy.types.Scene, strips: list[bpy.types.Strip]) -> list[bpy.types.Strip]:
-    """Those of the sound strips that sound anywhere."""
+    """Those of the sound strips that can be heard on any frame."""
     return [strip for strip in strips if not is_muted(scene, strip) and len(timing.sounding(scene, strip))]
 
 
 def mix(scene: bpy.types.Scene, strips: list[bpy.types.Strip], frames: range) -> Mix:
-    """What sound strips sound like together on frames of the timeline, as the sequencer mixes them.
+    """The mix of sound strips on frames of the timeline, as the sequencer plays it.
 
     Raises:
-        BadJob: None of them sounds there, or a retiming cannot be read.
-        FileMissing: A file is not there.
+        BadJob: None of them can be heard on these frames, or a retiming cannot be read.
+        FileMissing: The file of a strip does not exist.
     """
     sounds = [
         _sound(scene, strip, heard)
@@ -40,25 +40,25 @@ def mix(scene: bpy.types.Scene, strips: list[bpy.types.Strip], frames: range) ->
     ]
     if not sounds:
         names = ", ".join(strip.name for strip in strips)
-        raise BadJob(f"Nothing is heard of {names}.", "Unmute the strip or its channel, or move its handles.")
+        raise BadJob(f"{names} cannot be heard.", "Unmute the strip or its channel, or move its handles.")
     at = frames.start / float(timing.frame_rate(scene))
     placed = tuple(dataclasses.replace(sound, at=max(0.0, sound.at - at)) for sound in sounds)
     return Mix(len(frames) / float(timing.frame_rate(scene)), placed)
 
 
 def sound_path(strip: bpy.types.Strip) -> str:
-    """Absolute path of a sound strip's file."""
+    """The absolute path of a sound strip's file."""
     return bpy.path.abspath(strip.sound.filepath, library=strip.sound.library)
 
 
 def sound_track(strip: bpy.types.Strip) -> int | None:
-    """Which sound track of its file is meant by a strip, from 1; None where it plays the first without choice."""
+    """The number of the sound track that a strip uses, counted from 1; None if no track has been chosen."""
     index = stream_index(strip) if strip.type == "SOUND" else 0
     return strip.s2l.track or (index + 1 if index else None)
 
 
 def _sound(scene: bpy.types.Scene, strip: bpy.types.Strip, frames: range) -> Sound:
-    """A sound strip on these frames, on a timeline that starts at frame 0."""
+    """A sound strip on these frames of a timeline that starts at frame 0."""
     path = sound_path(strip)
     if not regular_files.is_file(path):
         raise FileMissing(f"The file of the strip {strip.name} is missing: {path}.")

@@ -1,4 +1,4 @@
-"""Inserting results: directly above their footage, and below whatever lies over that."""
+"""Inserts results directly above their footage, below the strips that lie over it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from .strips import MOVIE, SOUND, SOURCES, Placement, chosen_face, keep_face, mo
 
 
 def insert_result(placement: Placement, path: str, encoding: Encoding) -> bpy.types.Strip | None:
-    """Show a dubbed movie, or folder of pictures, on the frames of a placement, so that nothing but the mouth changes.
+    """Add a strip with a dubbed movie, or folder of pictures, such that only the mouth changes in the render.
 
-    It lies above its footage, looks like it, and takes its place in transitions. Where that does not do, since the
-    footage is seen through, or an effect takes more of it than was dubbed, a meta strip takes the place of the footage
-    and holds both.
+    The strip lies above its footage, looks like it, and replaces it in transitions. If that would change more than the
+    mouth, because the footage is transparent or because an effect uses more frames of it than were dubbed, the footage
+    is replaced by a meta strip with both.
 
     Returns:
-        The new strip, made active; None where the scene is gone.
+        The new strip, which is made active; None if the scene no longer exists.
 
     Raises:
-        BadJob: Every channel above the footage is taken; nothing was changed.
+        BadJob: All channels above the footage are in use; nothing was changed.
     """
     scene = bpy.data.scenes.get(placement.scene)
     if scene is None:
@@ -45,19 +45,19 @@ def insert_result(placement: Placement, path: str, encoding: Encoding) -> bpy.ty
 
 
 def _results(level: stacking.Level, footage: str, frames: range) -> list[bpy.types.Strip]:
-    """The results of a footage that share these frames."""
+    """The results of a footage strip that overlap these frames."""
     return [
         strip for strip in level.strips if strip.get(SOURCES[MOVIE]) == footage and stacking.overlaps(strip, frames)
     ]
 
 
 def _is_covered(source: bpy.types.Strip, frames: range) -> bool:
-    """Whether a result on these frames shows what its footage shows now, and no frame beside."""
+    """Whether the footage is visible on all of these frames, so that a result can replace it."""
     return _anchor(source, frames) == source and stacking.is_inside(frames, stacking.span(source))
 
 
 def _anchor(source: bpy.types.Strip, frames: range) -> bpy.types.Strip:
-    """What a result lies above: its footage, or the meta strip over that where it ends before the result does."""
+    """The strip above which a result is placed: its footage, or the meta strip with it if that is shorter."""
     anchor = source
     while (meta := anchor.parent_meta()) is not None and not stacking.is_inside(frames, stacking.span(meta)):
         anchor = meta
@@ -65,7 +65,7 @@ def _anchor(source: bpy.types.Strip, frames: range) -> bpy.types.Strip:
 
 
 def _must_be_grouped(source: bpy.types.Strip, frames: range, encoding: Encoding) -> bool:
-    """Whether a strip above the footage would change more than the mouth."""
+    """Whether a result directly above the footage would change more than the mouth in the render."""
     effects = _effects(source, frames)
     if encoding.layer == "mouth":
         return bool(effects) or not appearance.is_full(source, frames)
@@ -73,7 +73,7 @@ def _must_be_grouped(source: bpy.types.Strip, frames: range, encoding: Encoding)
 
 
 def _can_take_over(effect: bpy.types.Strip, frames: range) -> bool:
-    """Whether an effect shows the same with a result on these frames as with its footage, wherever that is seen."""
+    """Whether an effect looks the same, except for the mouth, with a result on these frames as input."""
     covered = stacking.span(effect)
     return (
         effect.type in appearance.TRANSITIONS
@@ -84,25 +84,27 @@ def _can_take_over(effect: bpy.types.Strip, frames: range) -> bool:
 
 
 def _effects(source: bpy.types.Strip, frames: range) -> list[bpy.types.Strip]:
-    """The effects of a footage, and of its results, on these frames."""
+    """The effects that use a footage strip or its results on these frames."""
     level = stacking.level_of(source)
     effects = stacking.effects_of(level, [source, *_results(level, source.name, frames)])
     return [effect for effect in effects if stacking.overlaps(effect, frames)]
 
 
 def _group(source: bpy.types.Strip, encoding: Encoding) -> None:
-    """Put a footage, with its results, into a meta strip in its place."""
+    """Replace a footage strip by a meta strip that contains it and its results."""
     whole = stacking.span(source)
     earlier = _results(stacking.level_of(source), source.name, whole)
     earlier = [strip for strip in earlier if stacking.is_inside(stacking.span(strip), whole)]
     meta = stacking.group(source, earlier, f"{source.name} Meta")
     meta.color_tag = source.color_tag
     if all(strip.mute for strip in earlier):
-        appearance.hand_over_mute(source, meta)
-    if encoding.layer == "picture" and appearance.replaces(source):  # as the result does, both faded before modifiers
+        appearance.move_mute(source, meta)
+    if encoding.layer == "picture" and appearance.replaces(
+        source
+    ):  # as the result does; both are faded before modifiers
         meta.blend_type = "REPLACE"
         return
-    appearance.hand_over_blending(source, meta)
+    appearance.move_blending(source, meta)
     for strip in earlier:
         if not results.is_mouth(strip):
             appearance.fill(strip)
@@ -120,7 +122,7 @@ def _insert_above(source: bpy.types.Strip, placement: Placement, path: str, enco
         top += 1
     channel = stacking.make_room(level, range(anchor.channel, top + 1), frames)
     strip = _new_strip(level, placement, path, encoding, channel)
-    appearance.carry(source, strip, encoding)
+    appearance.copy_look(source, strip, encoding)
     strip.mute = is_hidden
     keep_face(strip, chosen_face(source))
     for effect in effects:

@@ -1,4 +1,4 @@
-"""Result strips: what they were made of, and what becomes of those that were there before."""
+"""Result strips: the job that made them, and the replacement of earlier ones."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _FOOTAGE, _SOUND = "s2l_footage", "s2l_sound"
 
 
 def active(scene: bpy.types.Scene) -> bpy.types.Strip | None:
-    """The active strip, where it is a result."""
+    """The active strip if it is a result; None otherwise."""
     strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
     return strip if strip is not None and JOB in strip else None
 
 
 def earlier(scene: bpy.types.Scene, placement: Placement) -> tuple[str, ...]:
-    """Names of the results for the same footage that share frames with a placement and are heeded."""
+    """The names of the unmuted results for the same footage that overlap a placement."""
     return tuple(
         strip.name
         for strip in (scene.sequence_editor.strips_all if scene.sequence_editor else ())
@@ -40,12 +40,12 @@ def earlier(scene: bpy.types.Scene, placement: Placement) -> tuple[str, ...]:
 
 
 def retire(scene: bpy.types.Scene, names: tuple[str, ...], existing: Existing, replacement: bpy.types.Strip) -> None:
-    """Let earlier strips give way to a new result: they are muted, or it takes their place. Files stay in any case."""
+    """Mute or remove earlier results in favour of a new one, according to ``existing``; their files are kept."""
     if existing == "KEEP":
         return
     for strip in [strip for strip in scene.sequence_editor.strips_all if strip.name in names and JOB in strip]:
         if strip != replacement:
-            _give_back(strip)
+            _restore_footage(strip)
             if existing == "VERSION":
                 strip.mute = True
             else:
@@ -53,12 +53,12 @@ def retire(scene: bpy.types.Scene, names: tuple[str, ...], existing: Existing, r
 
 
 def is_mouth(strip: bpy.types.Strip) -> bool:
-    """Whether a result shows a mouth only."""
+    """Whether a strip is a result that shows only a mouth."""
     return JOB in strip and job_of(strip).encoding.layer == "mouth"
 
 
-def _give_back(strip: bpy.types.Strip) -> None:
-    """Let the effects that take a result, where its replacement has not taken its place, take the footage again."""
+def _restore_footage(strip: bpy.types.Strip) -> None:
+    """Let the effects that still use a result use the footage again."""
     level = stacking.level_of(strip)
     footage = next((other for other in level.strips if other.name == strip.get(_FOOTAGE)), None)
     for effect in stacking.effects_of(level, [strip]):
@@ -67,7 +67,7 @@ def _give_back(strip: bpy.types.Strip) -> None:
 
 
 def _remove(strip: bpy.types.Strip, replacement: bpy.types.Strip) -> None:
-    """Remove a result, and let its replacement have the channel if it lay below it."""
+    """Remove a result, and move its replacement to its channel if that is lower."""
     level, channel = stacking.level_of(strip), strip.channel
     level.strips.remove(strip)
     is_beside = stacking.level_of(replacement) == level and channel < replacement.channel
@@ -101,7 +101,7 @@ def job_of(strip: bpy.types.Strip) -> DubJob:
 
 
 def placement_of(scene: bpy.types.Scene, strip: bpy.types.Strip) -> Placement:
-    """Where a result lies now, its handles aside."""
+    """The present placement of a result, without regard to its handles."""
     first = round(content_start(strip))
     return Placement(
         scene.name, str(strip.get(_FOOTAGE, "")), str(strip.get(_SOUND, "")), first, first + content_duration(strip)

@@ -1,4 +1,4 @@
-"""Copying what Blender's properties hold from one thing to another of its kind."""
+"""Copies the values of Blender's properties from one object to another of the same type."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import bpy
 
 
 def copy_properties(source: bpy.types.bpy_struct, target: bpy.types.bpy_struct, skip: tuple[str, ...] = ()) -> None:
-    """Copy all values that can be set, with those of the parts that belong to it, and the points of colour curves.
+    """Copy all writable values, including those of nested structures and the points of colour curves.
 
     Args:
-        source: What to copy.
-        target: Of the same type.
-        skip: Names of properties that stay as they are.
+        source: The object to copy from.
+        target: An object of the same type.
+        skip: Names of properties that are not copied.
     """
     for prop in source.bl_rna.properties:
         name = prop.identifier

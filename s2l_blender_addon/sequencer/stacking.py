@@ -1,4 +1,4 @@
-"""What lies over what: channels, the meta strips that group strips, and the effects that take strips as input."""
+"""The stack of strips: channels, meta strips, and effects with their inputs."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ HIGHEST_CHANNEL = 128
 _INPUTS = ("input_1", "input_2")
 
 Level: TypeAlias = bpy.types.SequenceEditor | bpy.types.MetaStrip
-"""What holds strips that are stacked: the sequencer itself, or a meta strip."""
+"""The container of a stack of strips: the sequence editor, or a meta strip."""
 
 
 def level_of(strip: bpy.types.Strip) -> Level:
-    """What holds a strip."""
+    """The container of a strip."""
     return strip.parent_meta() or strip.id_data.sequence_editor
 
 
@@ -34,12 +34,12 @@ def overlaps(strip: bpy.types.Strip, frames: range) -> bool:
 
 
 def is_inside(frames: range, outer: range) -> bool:
-    """Whether all frames are among others."""
+    """Whether one range of frames lies inside another."""
     return outer.start <= frames.start and frames.stop <= outer.stop
 
 
 def fed_by(strip: bpy.types.Strip) -> list[bpy.types.Strip]:
-    """The effects that take a strip as input, and those that take these."""
+    """The effects that use a strip as input, directly or through other effects."""
     level, fed = level_of(strip), [strip]
     for taken in fed:
         fed += [effect for effect in effects_of(level, [taken]) if effect not in fed]
@@ -52,18 +52,18 @@ def is_hidden(level: Level, strip: bpy.types.Strip) -> bool:
 
 
 def inputs(effect: bpy.types.Strip) -> list[bpy.types.Strip]:
-    """The strips that an effect is made of."""
+    """The input strips of an effect."""
     return [taken for name in _INPUTS if (taken := getattr(effect, name, None)) is not None]
 
 
 def effects_of(level: Level, strips: Iterable[bpy.types.Strip]) -> list[bpy.types.Strip]:
-    """The effects that take one of these strips as input."""
+    """The effects that use one of these strips as input."""
     wanted = list(strips)
     return [effect for effect in level.strips if any(taken in wanted for taken in inputs(effect))]
 
 
 def take_over(effect: bpy.types.Strip, strips: Iterable[bpy.types.Strip], replacement: bpy.types.Strip) -> None:
-    """Let an effect take a strip instead of these ones."""
+    """Replace those inputs of an effect that are among ``strips``."""
     wanted = list(strips)
     for name in _INPUTS:
         if getattr(effect, name, None) in wanted:
@@ -71,26 +71,26 @@ def take_over(effect: bpy.types.Strip, strips: Iterable[bpy.types.Strip], replac
 
 
 def is_free(level: Level, channel: int, frames: range) -> bool:
-    """Whether a strip can be shown and edited in a channel on these frames."""
+    """Whether a channel is empty on these frames, and neither muted nor locked."""
     setting = level.channels[channel]
     taken = any(strip.channel == channel and overlaps(strip, frames) for strip in level.strips)
     return not (taken or setting.mute or setting.lock)
 
 
 def make_room(level: Level, below: range, frames: range) -> int:
-    """Find a channel directly above a strip, or above the strips that lie on it, and below all that lies over them.
+    """Find a channel directly above some strips, below the strips that lie over them.
 
-    Where that is taken, or what is there would not be seen, the strips above it move up by one channel, and with them
-    the names and locks of their channels and whether they are muted. Multicam selectors go on showing what they
-    showed, and the new strip where they showed those below it.
+    If that channel is in use, muted or locked, the strips above are moved up by one channel, together with the names,
+    locks and mutes of their channels. Multicam selectors keep showing the same strips, or the new one in place of those
+    below it.
 
     Args:
-        level: Of the strips.
-        below: Channels of the strips below, from the lowest to the highest.
-        frames: Of the timeline, on which there must be room.
+        level: The container of the strips.
+        below: The channels of the strips below, from the lowest to the highest.
+        frames: The frames of the timeline on which the channel must be free.
 
     Returns:
-        The channel.
+        The number of the channel.
 
     Raises:
         BadJob: There is no free channel above it; nothing was changed.
@@ -116,12 +116,12 @@ def make_room(level: Level, below: range, frames: range) -> int:
 
 
 def group(strip: bpy.types.Strip, others: list[bpy.types.Strip], name: str) -> bpy.types.Strip:
-    """Put a strip and others into a new meta strip that takes its place: its frames, its channel, and in effects.
+    """Replace a strip by a new meta strip that contains it and others; effects use the meta strip instead.
 
     Args:
-        strip: Gives the place.
-        others: Of the same level, inside its frames.
-        name: Of the meta strip.
+        strip: The strip that is replaced, whose frames and channel the meta strip gets.
+        others: Strips of the same container and inside its frames.
+        name: The name of the meta strip.
 
     Raises:
         BadJob: There is no free channel; nothing was changed.
@@ -138,12 +138,12 @@ def group(strip: bpy.types.Strip, others: list[bpy.types.Strip], name: str) -> b
 
 
 def _sources(selector: bpy.types.Strip) -> set[int]:
-    """The channels that a multicam selector shows."""
+    """The channels that a multicam selector shows, at any time."""
     return {int(selector.multicam_source), *map(round, curves.keys(selector, "multicam_source"))}
 
 
 def _follow(selector: bpy.types.Strip, below: range, end: int) -> None:
-    """Let a multicam selector show what it showed before the channels from ``below`` to ``end`` moved up by one."""
+    """Update a multicam selector after the channels from ``below`` to ``end`` were moved up by one."""
 
     def moved(source: float) -> float:
         if source in below:
@@ -155,21 +155,21 @@ def _follow(selector: bpy.types.Strip, below: range, end: int) -> None:
 
 
 def _unused_channel(level: Level, lowest: int) -> int:
-    """The lowest channel from one on that holds nothing, if possible one that nobody has set up."""
+    """The lowest empty channel from ``lowest`` on, preferably one with default settings."""
     taken = {strip.channel for strip in level.strips}
     empty = [channel for channel in range(lowest, HIGHEST_CHANNEL + 1) if channel not in taken]
     if not empty:
-        raise BadJob("Every channel above the footage is taken.", "Free one and add the dubbed movie to it.")
+        raise BadJob("All channels above the footage are in use.", "Free one and add the dubbed movie to it.")
     return next((channel for channel in empty if _is_untouched(level, channel)), empty[0])
 
 
 def _spare_channel(level: Level, frames: range) -> int:
-    """A channel in which a strip can lie for a moment."""
+    """A channel for the temporary placement of a strip."""
     taken = {strip.channel for strip in level.strips if overlaps(strip, frames)}
     for channel in range(HIGHEST_CHANNEL, 0, -1):
         if channel not in taken:
             return channel
-    raise BadJob("Every channel is taken.", "Free one and add the dubbed movie to it.")
+    raise BadJob("All channels are in use.", "Free one and add the dubbed movie to it.")
 
 
 def _is_untouched(level: Level, channel: int) -> bool:
