@@ -40,7 +40,7 @@ class S2L_OT_measure_offset(QuickOperator, bpy.types.Operator):
         if movie is None or sound is None:
             raise BadJob("There is no strip.")
         self._scene, self._sound = scene.name, sound.name
-        footage, voice = strips.in_step(scene, movie, sound)
+        footage, voice = strips.synchronous_media(scene, movie, sound)
         return OffsetJob(footage, voice, device=settings(context).device)
 
     def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> str:

@@ -31,7 +31,7 @@ def connected(strip: bpy.types.Strip) -> list[bpy.types.Strip]:
 
 
 def new_modifier(strip: bpy.types.Strip, name: str, kind: str) -> bpy.types.StripModifier:
-    """Add a modifier to a strip. Blender 5.0 crashes where the context has no scene for its sequencer."""
+    """Add a modifier to a strip. Blender 5.0 crashes if the context has no scene for the sequencer."""
     with bpy.context.temp_override(sequencer_scene=strip.id_data):
         return strip.modifiers.new(name, kind)
 

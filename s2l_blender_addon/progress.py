@@ -1,4 +1,4 @@
-"""Progress and estimates of jobs in words, and when a terminal is told of them."""
+"""Puts the progress and the estimates of jobs into words, and prints progress to a terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Milestones:
         self._last = ("", 0)
 
     def __call__(self, progress: Progress | None) -> None:
-        """Compare the present progress of the job, None before there is any, with the last one that was announced."""
+        """Announce the progress if it has reached another tenth; None is ignored."""
         if progress is None:
             return
         milestone = progress.phase, int(10 * fraction(progress))

@@ -1,1 +1,1 @@
-"""A person at a real window: the newest Blender of Debian in a chroot, looked at and clicked at as pixels."""
+"""A walk-through in a real window: the newest Blender of Debian in a chroot, read as pixels and clicked at."""

@@ -1,4 +1,4 @@
-"""A Debian of its own with the newest Blender, a screen without a monitor, and a reader of what is on it."""
+"""A chroot of Debian with the newest Blender, a virtual screen, and text recognition."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _READY = "speech2lip-ready"
 
 
 class Unavailable(Exception):
-    """The chroot cannot be made here; the text says why."""
+    """The chroot cannot be created on this machine; the message says why."""
 
 
 def make() -> None:
@@ -71,7 +71,7 @@ def mounted(folders: Sequence[Path]) -> Iterator[None]:
 
 
 def command(words: Sequence[str], **environment: str) -> list[str]:
-    """The words of a command inside of the chroot."""
+    """The arguments of a command that runs inside of the chroot."""
     return ["chroot", str(FOLDER), "env", *(f"{name}={value}" for name, value in environment.items()), *words]
 
 

@@ -22,7 +22,7 @@ TRAINING_SECONDS = 1500.0
 DUBBING_SECONDS = 600.0
 SETTLING_SECONDS = 2.0
 PREVIEW: Box = (720.0, 60.0, 1320.0, 680.0)
-"""Where the sequencer shows the edit."""
+"""The preview region of the sequencer."""
 _LAST_ICON, _ICON = 308.0, 22.0
 """Pixels from the heading of the queue to the last icon of a row, and between two icons."""
 
@@ -57,9 +57,9 @@ def main() -> int:
         try:
             walk(window)
         except NotSeen as error:
-            print(f"FAILED: {error}\nWhat Blender printed is in {log}.", file=sys.stderr)
+            print(f"FAILED: {error}\nThe output of Blender is in {log}.", file=sys.stderr)
             return 1
-    print(f"The walk-through is through; its pictures are in {os.path.relpath(options.out)}.")
+    print(f"The walk-through has passed; its pictures are in {os.path.relpath(options.out)}.")
     return 0
 
 
@@ -130,10 +130,10 @@ def last_icon(window: Window, name: str) -> tuple[float, float]:
 
 
 def wait_for_percent(window: Window, least: int, seconds: float) -> int:
-    """Wait until the progress bar stands at so many per cent of some phase; what it reads then.
+    """Wait until the progress bar reaches a percentage of any phase, and return the percentage that it shows.
 
     Raises:
-        NotSeen: It never does.
+        NotSeen: It does not reach it in time.
     """
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -141,15 +141,15 @@ def wait_for_percent(window: Window, least: int, seconds: float) -> int:
         if (found := re.search(r"(\d+) ?%", shown)) and int(found[1]) >= least:
             return int(found[1])
     window.picture("not_seen")
-    raise NotSeen(f"No progress of {least} % within {seconds:.0f} s")
+    raise NotSeen(f"No progress of {least}% within {seconds:.0f} s")
 
 
 def wait_for_other_percent(window: Window, shown: int, seconds: float) -> None:
-    """Wait until the bar has moved; errors as :func:`wait_for_percent`."""
+    """Wait until the bar has moved; raises as :func:`wait_for_percent`."""
     end = time.monotonic() + seconds
     while wait_for_percent(window, 0, seconds) == shown:
         if time.monotonic() > end:
-            raise NotSeen(f"The bar stands at {shown} % for {seconds:.0f} s")
+            raise NotSeen(f"The bar has been at {shown}% for {seconds:.0f} s")
 
 
 def say(step: str) -> None:

@@ -1,4 +1,4 @@
-"""Blender's window as a person has it: what can be read on it, and a mouse."""
+"""Blender's window as a user sees and controls it: text recognition on the screen, a mouse and a keyboard."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Word:
 
 
 class NotSeen(AssertionError):
-    """Something is not on the screen."""
+    """An expected text or picture is not on the screen."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,11 @@ class Window:
         return np.asarray(cv2.imdecode(np.frombuffer(raw.stdout, np.uint8), cv2.IMREAD_COLOR))
 
     def see_change(self, before: np.ndarray, box: Box, seconds: float = 20.0) -> None:
-        """Wait until a part of the screen does not show any more what it did; raises :class:`NotSeen`."""
+        """Wait until a part of the screen has changed; raises :class:`NotSeen` if it does not."""
         self._see_part(box, seconds, lambda part: cv2.absdiff(part, _part(before, box)).mean() > _LEAST_CHANGE)
 
     def see_picture(self, box: Box, seconds: float = 20.0) -> None:
-        """Wait until a part of the screen is as colourful as no button or text is; raises :class:`NotSeen`."""
+        """Wait until a part of the screen is more colourful than buttons and text; may raise :class:`NotSeen`."""
         self._see_part(box, seconds, lambda part: np.ptp(part, axis=-1).mean() > _LEAST_COLOUR)
 
     def _see_part(self, box: Box, seconds: float, is_there: Callable[[np.ndarray], bool]) -> None:
@@ -93,7 +93,7 @@ class Window:
             time.sleep(_LOOK_SECONDS)
 
     def find(self, phrase: str) -> list[tuple[float, float]]:
-        """Where a phrase is on the screen: the middles of its appearances, from top to bottom."""
+        """The centres of all places on the screen that show a phrase, from top to bottom."""
         wanted, words = [_bare(word) for word in phrase.split()], self.words()
         found = []
         for place in range(len(words) - len(wanted) + 1):
@@ -138,7 +138,7 @@ class Window:
         time.sleep(0.5)
 
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
-        """Press at one place, and let go at another one."""
+        """Press the mouse button at one place, and release it at another one."""
         self._mouse("mousemove", *(str(round(value)) for value in start))
         self._mouse("mousedown", "1")
         for step in range(1, 11):
@@ -186,7 +186,7 @@ def _part(screen: np.ndarray, box: Box) -> np.ndarray:
 
 
 def _bare(word: str) -> str:
-    """A word without its case and what stands around it."""
+    """A word in lower case, without punctuation."""
     return re.sub(r"[^\w%.]", "", word.lower())
 
 

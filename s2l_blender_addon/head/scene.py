@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ...s2l_core import regular_files
 from ...s2l_core.errors import FileMissing, NoFace
 from ...s2l_core.jobs import CameraView, Media
-from ..sequencer.strips import keep_face
+from ..sequencer.strips import store_face
 from . import actions, cameras
 from . import mesh as head_mesh
 from .file import HeadFile
@@ -143,7 +143,7 @@ def _make_empty(head: HeadFile, source: Source, frames: list[int], rows: list[in
     settings.is_head = True
     settings.speaker_path, settings.movie_path = source.speaker_path, source.media.path
     settings.start, settings.end = source.media.start, source.media.end
-    keep_face(empty, source.media.face)
+    store_face(empty, source.media.face)
     settings.origin, settings.seconds_per_frame = source.origin, source.seconds_per_frame
     settings.first, settings.end_frame = source.first, source.first + len(source.frames)
     view = head.view

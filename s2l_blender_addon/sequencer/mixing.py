@@ -77,7 +77,7 @@ def _sound(scene: bpy.types.Scene, strip: bpy.types.Strip, frames: range) -> Sou
 
 
 def _volume_of_meta(strip: bpy.types.Strip) -> float:
-    """The factor by which a meta strip changes the volume of a strip. Blender heeds only the innermost meta strip."""
+    """The factor of the volume of a strip that its meta strip applies; Blender ignores those of outer meta strips."""
     meta = strip.parent_meta()
     return meta_volume(meta) if meta else 1.0
 

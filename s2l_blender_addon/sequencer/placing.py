@@ -10,7 +10,7 @@ from ...s2l_core import regular_files
 from ...s2l_core.jobs import Encoding
 from ..compat import set_duration
 from . import appearance, results, stacking
-from .strips import MOVIE, SOUND, SOURCES, Placement, chosen_face, keep_face, movie_of_name
+from .strips import MOVIE, SOUND, SOURCES, Placement, chosen_face, movie_of_name, store_face
 
 
 def insert_result(placement: Placement, path: str, encoding: Encoding) -> bpy.types.Strip | None:
@@ -124,7 +124,7 @@ def _insert_above(source: bpy.types.Strip, placement: Placement, path: str, enco
     strip = _new_strip(level, placement, path, encoding, channel)
     appearance.copy_look(source, strip, encoding)
     strip.mute = is_hidden
-    keep_face(strip, chosen_face(source))
+    store_face(strip, chosen_face(source))
     for effect in effects:
         stacking.take_over(effect, [source, *earlier], strip)
     return strip

@@ -1,7 +1,8 @@
-"""How retiming keys bend the time of a strip.
+"""Reads the retiming keys of strips.
 
-Blender's Python tells where the keys of a strip lie, but not which part of the media they stand for. That is read from
-the keys themselves (``SeqRetimingKey`` of Blender's DNA), and believed only where it agrees with what Python tells.
+Blender's Python gives the positions of the keys on the timeline, but not the frames of the media that they are
+attached to. Those are read from the memory of the keys (``SeqRetimingKey`` in Blender's DNA), and used only if the
+positions that are read together with them agree with those from Python.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ _TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Retiming:
-    """Where the keys of a strip lie.
+    """The retiming keys of a strip.
 
     Attributes:
-        indices: float64 (k,) frames of the media from the strip's start on, as it would play without keys.
-        shares: float64 (k,) what is shown there, from 0 for the first frame of the media to 1 for the last.
-        speed: Media frames in one frame of the timeline, as it would play without keys.
+        indices: float64 (k,) positions of the keys, in frames of the media as it would play without retiming.
+        shares: float64 (k,) the position in the media at the keys, from 0 for the first frame to 1 for the last.
+        speed: Frames of the media per frame of the timeline, without retiming.
     """
 
     indices: NDArray[np.float64]
@@ -42,13 +43,18 @@ class Retiming:
     speed: float
 
     def shown(self, indices: NDArray[np.float64], length: float) -> NDArray[np.float64]:
-        """Which frames of a medium of so many are shown, where without keys these (n,) would be."""
+        """The frames of the media that are shown instead of ``indices`` (n,), which would be without retiming.
+
+        Args:
+            indices: float64 (n,) frames of the media.
+            length: The number of frames of the media.
+        """
         whole = length if RETIMING_COUNTS_FRAMES else length - 1
         return np.interp(indices, self.indices, self.shares) * whole
 
 
 def unreadable_reason(strip: bpy.types.Strip) -> str:
-    """Why the retiming of a strip cannot be followed, as a sentence without its period; empty where it can."""
+    """Why the retiming of a strip cannot be read, as a sentence without its period; empty if it can."""
     try:
         read(strip)
     except BadJob as error:
@@ -60,7 +66,7 @@ def read(strip: bpy.types.Strip) -> Retiming | None:
     """The retiming of a movie or sound strip; None without keys.
 
     Raises:
-        BadJob: This version of Blender is untested, the speed changes smoothly, or what was read cannot be right.
+        BadJob: This version of Blender is untested, the speed changes smoothly, or the values are implausible.
     """
     keys = list(strip.retiming_keys)
     if not keys:
@@ -79,8 +85,8 @@ def read(strip: bpy.types.Strip) -> Retiming | None:
     shares = np.array(
         [float(ctypes.c_float.from_address(address + RETIMING_SHARE_OFFSET).value) for address in addresses]
     )
-    told = np.array([key.timeline_frame for key in keys]) - content_start(strip)
-    agrees = np.isfinite(indices).all() and np.abs(indices - told).max() <= 1.0
+    expected = np.array([key.timeline_frame for key in keys]) - content_start(strip)
+    agrees = np.isfinite(indices).all() and np.abs(indices - expected).max() <= 1.0
     runs_once = shares[0] == 0.0 and abs(shares[-1] - 1.0) < _TOLERANCE and (np.diff(shares) >= 0.0).all()
     if not (agrees and runs_once and content_duration(strip) > 1):
         raise BadJob(f"The retiming of the strip {strip.name} cannot be read.", "Render it to a file first.")

@@ -1,6 +1,6 @@
-"""Finding the strips that the user means.
+"""Finds the strips that the user has selected or chosen, and the parts of their media that are used.
 
-How strips play their media is told by ``timing.py`` and ``mixing.py``.
+The timing of strips is read by ``timing.py``, and the sound of several strips is mixed by ``mixing.py``.
 """
 
 from __future__ import annotations
@@ -36,16 +36,15 @@ _ADVICE = {
 
 @dataclass(frozen=True)
 class Playback:
-    """Which part of its media a strip plays, and when.
+    """The part of its media that a strip plays, and its timing.
 
     Attributes:
         strip: Name of the strip.
-        whole: The media.
+        whole: The whole media.
         first: First frame of the timeline on which the media plays, inside the handles.
         end: Frame after the last one.
-        origin: Frame, also between two, on which the media would start if nothing were trimmed.
-        seconds_per_frame: Media seconds that pass in one frame of the timeline.
-        face: Which of the faces in it is meant, see :class:`s2l_core.jobs.Media`.
+        origin: Frame of the timeline, possibly fractional, at which the untrimmed media would start.
+        seconds_per_frame: Seconds of the media per frame of the timeline.
     """
 
     strip: str
@@ -56,14 +55,14 @@ class Playback:
     seconds_per_frame: float
 
     def media(self, first: int, end: int | None = None) -> Media:
-        """The media from a frame of the timeline to another one, or to the end of the strip."""
+        """The media from one frame of the timeline to another one, or to the end of the strip."""
         start, stop = ((frame - self.origin) * self.seconds_per_frame for frame in (first, end or self.end))
         return dataclasses.replace(self.whole, start=max(0.0, start), end=stop)
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where the result of a job goes: names and numbers only, since strips may vanish while a job runs.
+    """The place of a dubbed strip: names and numbers only, since strips may be removed while a job runs.
 
     Attributes:
         scene: Name of the scene.
@@ -81,15 +80,15 @@ class Placement:
 
 
 def names(scene: bpy.types.Scene, kind: str) -> list[str]:
-    """Names of the scene's strips of a kind, for a search field."""
+    """The names of the scene's strips of a kind, for a search field."""
     return [strip.name for strip in _of_kind(scene, kind)]
 
 
 def footage(scene: bpy.types.Scene) -> bpy.types.Strip | None:
-    """The movie or image strip of the speaker: the one that the scene names, or else the active one, or else the only
-    one.
+    """The movie or image strip of the speaker: the one chosen in the scene, otherwise the active one, or else
+    the only one.
 
-    A dubbed strip stands for the footage that it was made from, and a meta strip for the footage in it.
+    If a dubbed strip is active, this is the footage that it was made from; if a meta strip is, the footage in it.
     """
     if name := scene.s2l.footage_strip:
         return _find(scene, MOVIE, name)
@@ -97,7 +96,7 @@ def footage(scene: bpy.types.Scene) -> bpy.types.Strip | None:
 
 
 def missing_footage(scene: bpy.types.Scene) -> str:
-    """What to do where there is no footage, as a sentence without its period."""
+    """What to select if there is no footage, as a sentence without its period."""
     strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
     if strip is None or strip.type not in _ADVICE or SOURCES[MOVIE] in strip:
         return "Select the movie or image strip of the speaker"
@@ -105,19 +104,21 @@ def missing_footage(scene: bpy.types.Scene) -> str:
 
 
 def footage_or_result(scene: bpy.types.Scene) -> bpy.types.Strip | None:
-    """The strip with the speaker as the audience sees it: as :func:`footage`, but an active dubbed strip stands for
-    itself.
-    """
+    """As :func:`footage`, but the dubbed strip itself if one is active."""
     strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
     is_dubbed = strip is not None and _is_of_kind(strip, MOVIE) and SOURCES[MOVIE] in strip
     return strip if is_dubbed else footage(scene)
 
 
 def voices(scene: bpy.types.Scene, movie: bpy.types.Strip | None = None) -> list[bpy.types.Strip]:
-    """The sound strips with the new words: the one that the scene names, or else those that drive the footage, or else
-    the active one and those selected with it.
+    """The sound strips with the new speech: the one chosen in the scene, otherwise those that drive the footage,
+    otherwise the active one and those selected with it.
 
-    A dubbed strip stands for the sounds that it says. ``movie`` is asked for instead of the scene's footage.
+    If a dubbed strip is active, these are the sound strips that it was made from.
+
+    Args:
+        scene: The scene of the strips.
+        movie: The footage; None for the scene's.
     """
     if name := scene.s2l.dub.sound_strip:
         return list(filter(None, [_find(scene, SOUND, name)]))
@@ -132,53 +133,53 @@ def voices(scene: bpy.types.Scene, movie: bpy.types.Strip | None = None) -> list
 
 
 def active_sound(scene: bpy.types.Scene) -> bpy.types.Strip | None:
-    """The active strip where that is a sound strip."""
+    """The active strip if it is a sound strip; None otherwise."""
     strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
     return strip if strip is not None and strip.type == SOUND else None
 
 
 def driving_strips(scene: bpy.types.Scene, movie: bpy.types.Strip | None) -> list[bpy.types.Strip]:
-    """The sound strips that name a movie strip as the one that they drive."""
+    """The sound strips that drive a movie strip."""
     if movie is None or not movie.s2l.identifier:
         return []
     return [strip for strip in _of_kind(scene, SOUND) if strip.s2l.drives_identifier == movie.s2l.identifier]
 
 
 def pairs(scene: bpy.types.Scene) -> list[tuple[bpy.types.Strip, list[bpy.types.Strip]]]:
-    """Every movie strip with the sound strips that drive it."""
+    """The movie strips that are driven by sound strips, each with these."""
     return [(movie, sounds) for movie in sources(scene) if (sounds := driving_strips(scene, movie))]
 
 
 def sources(scene: bpy.types.Scene) -> list[bpy.types.Strip]:
-    """The movie and image strips that were filmed, not dubbed."""
+    """The movie and image strips that are not results."""
     return [strip for strip in _of_kind(scene, MOVIE) if SOURCES[MOVIE] not in strip]
 
 
 def driven(sound: bpy.types.Strip) -> str:
-    """The present name of the movie strip that a sound strip drives; empty where it names none that is there."""
+    """The present name of the movie strip that a sound strip drives; empty if there is none."""
     movie = _of_identifier(sound.id_data, MOVIE, sound.s2l.drives_identifier)
     return movie.name if movie else ""
 
 
 def drive(sound: bpy.types.Strip, name: str) -> None:
-    """Let a sound strip drive the movie strip of a name, whatever that is called later; an empty name none."""
+    """Let a sound strip drive the movie strip of a name, also after renaming; none if the name is empty."""
     movie = _find(sound.id_data, MOVIE, name)
     sound.s2l.drives_identifier = identify(movie) if movie else ""
 
 
 def voice(movie: bpy.types.Strip) -> bpy.types.Strip | None:
-    """The sound strip that a movie or image strip names as the voice that was filmed."""
+    """The sound strip that is chosen as the voice of a movie or image strip; None if none is."""
     return _of_identifier(movie.id_data, SOUND, movie.s2l.voice_identifier)
 
 
 def give_voice(movie: bpy.types.Strip, name: str) -> None:
-    """Let a strip name the sound strip of a name as its voice, whatever that is called later; an empty name none."""
+    """Choose the sound strip of a name as the voice of a strip, also after renaming; none if the name is empty."""
     sound = _find(movie.id_data, SOUND, name)
     movie.s2l.voice_identifier = identify(sound) if sound else ""
 
 
 def let_drive(scene: bpy.types.Scene, movie: str, sounds: list[str]) -> None:
-    """Let these sound strips, and no others, drive the movie strip of a name."""
+    """Let these sound strips and no others drive the movie strip of a name."""
     for sound in _of_kind(scene, SOUND):
         if sound.name in sounds:
             drive(sound, movie)
@@ -187,7 +188,7 @@ def let_drive(scene: bpy.types.Scene, movie: str, sounds: list[str]) -> None:
 
 
 def sound_names(text: str) -> list[str]:
-    """The names of sound strips that a placement holds."""
+    """The names of the sound strips in :attr:`Placement.sound`."""
     return text.splitlines()
 
 
@@ -198,33 +199,33 @@ def owner_of(group: bpy.types.PropertyGroup) -> bpy.types.Strip:
 
 
 def identify(strip: bpy.types.Strip) -> str:
-    """What a strip is known by when it is renamed."""
+    """The identifier of a strip, which survives renaming."""
     others = {other.s2l.identifier for other in strip.id_data.sequence_editor.strips_all if other != strip}
-    if not strip.s2l.identifier or strip.s2l.identifier in others:  # a copy of a strip has that of its original
+    if not strip.s2l.identifier or strip.s2l.identifier in others:  # a copy has the identifier of its original
         strip.s2l.identifier = uuid.uuid4().hex
     return str(strip.s2l.identifier)
 
 
 def movie_of_name(scene: bpy.types.Scene, name: str) -> bpy.types.Strip | None:
-    """The movie strip of a name; None where it is gone."""
+    """The movie or image strip of a name; None if there is none."""
     return _find(scene, MOVIE, name)
 
 
 def choose_face(scene: bpy.types.Scene, name: str, face: tuple[float, ...]) -> None:
-    """Tell which of the faces in a movie strip is the speaker's, see :class:`s2l_core.jobs.Media`."""
+    """Store which face in a movie strip is the speaker's, see :class:`s2l_core.jobs.Media`."""
     if strip := _find(scene, MOVIE, name):
-        keep_face(strip, face)
+        store_face(strip, face)
 
 
-def keep_face(owner: bpy.types.Strip | bpy.types.Object, face: tuple[float, ...]) -> None:
-    """Let a strip, or a head, tell which of the faces in its movie is the speaker's; nothing for the largest."""
+def store_face(owner: bpy.types.Strip | bpy.types.Object, face: tuple[float, ...]) -> None:
+    """Store in a strip or a head which face in its movie is the speaker's; empty for the largest one."""
     owner.s2l.has_face = bool(face)
     if face:
         owner.s2l.face, owner.s2l.face_since = face[:2], face[2] if len(face) > 2 else 0.0
 
 
 def chosen_face(owner: bpy.types.Strip | bpy.types.Object) -> tuple[float, ...]:
-    """Which of the faces in the movie of a strip, or of a head, is the speaker's; empty for the largest."""
+    """The face of the speaker in the movie of a strip or a head; empty for the largest one."""
     return (*owner.s2l.face, owner.s2l.face_since) if owner.s2l.has_face else ()
 
 
@@ -241,9 +242,12 @@ def own_sound(scene: bpy.types.Scene, movie: bpy.types.Strip | None) -> bpy.type
 
 
 def delay_sound(scene: bpy.types.Scene, name: str, seconds: float) -> bool:
-    """Let a sound strip play its sound later by seconds, or earlier where they are negative; False where it is gone.
+    """Delay the sound of a sound strip, without moving its handles; returns False if the strip does not exist.
 
-    Its handles stay, so that the edit keeps its length.
+    Args:
+        scene: The scene of the strip.
+        name: The name of the strip.
+        seconds: The delay; negative values play the sound earlier.
     """
     strip = _find(scene, SOUND, name)
     if strip is not None:
@@ -252,7 +256,7 @@ def delay_sound(scene: bpy.types.Scene, name: str, seconds: float) -> bool:
 
 
 def unusable_reason(strip: bpy.types.Strip | None, missing: str) -> str:
-    """Why the media of a strip cannot be used: ``missing`` without a strip, empty where it can."""
+    """Why the media of a strip cannot be used: ``missing`` without a strip; empty if they can."""
     if strip is None:
         return missing
     if strip.type == SOUND and strip.sound is None:
@@ -263,7 +267,7 @@ def unusable_reason(strip: bpy.types.Strip | None, missing: str) -> str:
 
 
 def retimed_reason(strip: bpy.types.Strip | None, missing: str) -> str:
-    """As :func:`unusable_reason`, and why a strip does not play its media straight on."""
+    """As :func:`unusable_reason`, also if a strip is retimed or plays backwards."""
     if (reason := unusable_reason(strip, missing)) or strip is None:
         return reason
     if len(strip.retiming_keys):
@@ -274,7 +278,7 @@ def retimed_reason(strip: bpy.types.Strip | None, missing: str) -> str:
 
 
 def missing_voice_reason(strip: bpy.types.Strip | None, missing: str) -> str:
-    """As :func:`unusable_reason`, and why the voice that was filmed with the pictures of a strip cannot be had."""
+    """As :func:`unusable_reason`, also if there is no usable sound with the voice of the speaker in a strip."""
     if (reason := unusable_reason(strip, missing)) or strip is None:
         return reason
     if (sound := voice(strip)) is not None:
@@ -283,7 +287,7 @@ def missing_voice_reason(strip: bpy.types.Strip | None, missing: str) -> str:
 
 
 def media_path(strip: bpy.types.Strip) -> str:
-    """Absolute path of a strip's file, or of the folder of its pictures."""
+    """The absolute path of a strip's file, or of the folder with its pictures."""
     if strip.type == SOUND:
         return sound_path(strip)
     if strip.type == _IMAGE:
@@ -292,17 +296,17 @@ def media_path(strip: bpy.types.Strip) -> str:
 
 
 def has_linear_pictures(strip: bpy.types.Strip) -> bool:
-    """Whether a strip shows pictures of a format whose values are scene-linear."""
+    """Whether a strip shows pictures of a scene-linear format."""
     return strip.type == _IMAGE and Path(strip.elements[0].filename).suffix.lower() in _LINEAR_SUFFIXES
 
 
 def first_file(media: Media) -> str:
-    """The file of a medium, or the first of its pictures."""
+    """The path of a movie, or of the first picture of a sequence."""
     return str(Path(media.path, media.pictures[0])) if media.pictures else media.path
 
 
 def was_checked(scene: bpy.types.Scene, strip: bpy.types.Strip) -> bool:
-    """Whether what a scene tells of a check is about the media of a strip."""
+    """Whether the last check of a scene was of the media of a strip."""
     path = media_path(strip)
     if strip.type == _IMAGE:
         path = str(Path(path, strip.elements[0].filename))
@@ -313,7 +317,7 @@ def existing_path(strip: bpy.types.Strip) -> str:
     """As :func:`media_path`.
 
     Raises:
-        FileMissing: It is not there.
+        FileMissing: The file or folder does not exist.
     """
     path = media_path(strip)
     if strip.type == _IMAGE and not regular_files.is_folder(path):
@@ -324,7 +328,7 @@ def existing_path(strip: bpy.types.Strip) -> str:
 
 
 def whole_media(strip: bpy.types.Strip) -> Media:
-    """All of the media of a strip, trimmed parts too, and the face that is meant in it."""
+    """The whole media of a strip, including trimmed parts, with the chosen face and sound track."""
     if strip.type == SOUND:
         return Media(media_path(strip), track=sound_track(strip), clock="sound")
     if strip.type == MOVIE:
@@ -334,21 +338,21 @@ def whole_media(strip: bpy.types.Strip) -> Media:
 
 
 def moments(scene: bpy.types.Scene, strip: bpy.types.Strip, frames: range) -> tuple[float, ...]:
-    """Which second of its media a movie or image strip shows on each of these frames of the timeline.
+    """The time in its media, in seconds, that a movie or image strip shows on each of these frames of the timeline.
 
     Raises:
-        BadJob: It does not play in the sequencer, or its retiming cannot be read.
-        FileMissing: Its file is not there.
+        BadJob: The media do not play in the sequencer, or the retiming cannot be read.
+        FileMissing: The file of the strip does not exist.
     """
     numbers = shown_frames(scene, strip, existing_path(strip), frames)
     return tuple((numbers / float(media_rate(strip))).tolist())
 
 
 def shown_media(strip: bpy.types.Strip, seconds: tuple[float, ...]) -> Media:
-    """The span of a strip's media that shows these seconds.
+    """The span of a strip's media that contains these times in seconds.
 
     Raises:
-        FileMissing: A picture that is shown is not there.
+        FileMissing: A picture in the span does not exist.
     """
     rate = float(media_rate(strip))
     media = dataclasses.replace(whole_media(strip), start=min(seconds), end=max(seconds) + 1.0 / rate)
@@ -359,18 +363,18 @@ def shown_media(strip: bpy.types.Strip, seconds: tuple[float, ...]) -> Media:
 
 
 def visible_media(scene: bpy.types.Scene, strip: bpy.types.Strip | None) -> Media:
-    """The span of a strip's media that can be seen of it; errors as :func:`moments` and :func:`shown_media`."""
+    """The visible span of a strip's media; raises as :func:`moments` and :func:`shown_media`."""
     if strip is None or (reason := unusable_reason(strip, "")):
         raise BadJob(f"{reason if strip else 'There is no strip'}.", "Then start the job again.")
     return shown_media(strip, moments(scene, strip, visible(strip)))
 
 
 def playback(scene: bpy.types.Scene, strip: bpy.types.Strip) -> Playback:
-    """How a movie, image or sound strip plays its media.
+    """The timing of a movie, image or sound strip.
 
     Raises:
-        BadJob: The strip is retimed, reversed or packed, or shows nothing of its media.
-        FileMissing: Its file is not there.
+        BadJob: The strip is retimed, reversed or packed, or shows no part of its media.
+        FileMissing: The file of the strip does not exist.
     """
     if reason := retimed_reason(strip, "There is no strip"):
         raise BadJob(f"{reason}.", "Then start the job again.")
@@ -381,16 +385,16 @@ def playback(scene: bpy.types.Scene, strip: bpy.types.Strip) -> Playback:
     first = max(inside.start, math.ceil(max(content_start(strip), origin) - tolerance))
     end = min(inside.stop, math.floor(content_start(strip) + content_duration(strip) + tolerance))
     if first >= end:
-        raise BadJob(f"The strip {strip.name} shows nothing of {path}.", "Move its handles over its content.")
+        raise BadJob(f"The strip {strip.name} shows no part of {path}.", "Move its handles over its content.")
     return Playback(strip.name, whole_media(strip), first, end, origin, seconds_per_frame)
 
 
-def in_step(scene: bpy.types.Scene, movie: bpy.types.Strip, sound: bpy.types.Strip) -> tuple[Media, Media]:
-    """What is shown of a movie or image strip and heard of a sound strip at the same time.
+def synchronous_media(scene: bpy.types.Scene, movie: bpy.types.Strip, sound: bpy.types.Strip) -> tuple[Media, Media]:
+    """The parts of the media of a movie or image strip and of a sound strip that play at the same time.
 
     Raises:
-        BadJob: As :func:`playback`, or they do not play together, or at other speeds.
-        FileMissing: A file is not there.
+        BadJob: As :func:`playback`, or the strips do not play at the same time, or at different speeds.
+        FileMissing: The file of a strip does not exist.
     """
     pictures, voice = playback(scene, movie), playback(scene, sound)
     first, end = max(pictures.first, voice.first), min(pictures.end, voice.end)
@@ -405,26 +409,26 @@ def in_step(scene: bpy.types.Scene, movie: bpy.types.Strip, sound: bpy.types.Str
 
 
 def filmed(scene: bpy.types.Scene, strip: bpy.types.Strip | None) -> tuple[Media, Media | None]:
-    """What can be seen of a strip, and the voice that was filmed with it, None where that is in the same file.
+    """The visible part of a strip, and the recording of its speaker's voice; None if that is in the same file.
 
     Raises:
-        BadJob: As :func:`visible_media` and :func:`in_step`, or pictures have no voice.
-        FileMissing: A file is not there.
+        BadJob: As :func:`visible_media` and :func:`synchronous_media`, or no voice is chosen for an image strip.
+        FileMissing: The file of a strip does not exist.
     """
     if (reason := missing_voice_reason(strip, "There is no strip")) or strip is None:
         raise BadJob(f"{reason}.", "Then start the job again.")
     sound = voice(strip)
-    return (visible_media(scene, strip), None) if sound is None else in_step(scene, strip, sound)
+    return (visible_media(scene, strip), None) if sound is None else synchronous_media(scene, strip, sound)
 
 
 def media_frames(strip: bpy.types.Strip, playback: Playback) -> list[int]:
-    """Which frame of its media, counted from 0, a movie or image strip shows on each frame of its playback."""
+    """The frame of its media, counted from 0, that a movie or image strip shows on each frame of its playback."""
     step = playback.seconds_per_frame * float(media_rate(strip))
     return [math.floor((frame - playback.origin) * step + 0.5) for frame in range(playback.first, playback.end)]
 
 
 def mark_untouched(strip: bpy.types.Strip, spans: list[dict[str, Any]]) -> None:
-    """Set a marker at every span of a result that kept its own mouth, named after the reason."""
+    """Add a marker at every span of a result that was left unchanged, named after the reason."""
     scene = strip.id_data
     first = round(content_start(strip))
     for span in spans:
@@ -437,7 +441,7 @@ def _of_kind(scene: bpy.types.Scene, kind: str) -> list[bpy.types.Strip]:
 
 
 def _is_of_kind(strip: bpy.types.Strip, kind: str) -> bool:
-    """Whether a strip is of a kind; one with several pictures has moving ones."""
+    """Whether a strip is of a kind; an image strip with several pictures counts as a movie."""
     return bool(strip.type == kind or (kind == MOVIE and strip.type == _IMAGE and len(strip.elements) > 1))
 
 
@@ -466,12 +470,12 @@ def _only(scene: bpy.types.Scene, kind: str) -> bpy.types.Strip | None:
 
 
 def _movie_clock(scene: bpy.types.Scene, strip: bpy.types.Strip, path: str) -> tuple[float, float]:
-    """``origin`` and ``seconds_per_frame`` of the playback of a movie or image strip."""
+    """``origin`` and ``seconds_per_frame`` for the playback of a movie or image strip."""
     speed = media_speed(scene, strip, path)
     return float(content_start(strip) - content_trim_start(strip) / speed), float(speed / media_rate(strip))
 
 
 def _sound_clock(scene: bpy.types.Scene, strip: bpy.types.Strip) -> tuple[float, float]:
-    """``origin`` and ``seconds_per_frame`` of a sound strip's playback."""
+    """``origin`` and ``seconds_per_frame`` for the playback of a sound strip."""
     rate = float(frame_rate(scene))
     return content_start(strip) - content_trim_start(strip) + strip.sound_offset * rate, 1 / rate

@@ -1,9 +1,9 @@
-"""Which part of its media a strip shows or sounds on each frame of the timeline.
+"""The part of its media that a strip plays on each frame of the timeline.
 
 Positions on the timeline are frames of the scene, positions in media are seconds. A movie strip shows one media frame
 per scene frame, whatever the two rates are, unless it was added with "Adjust Playback Rate"; an image strip shows one
 picture per scene frame, so that its pictures have the rate of the timeline; a sound strip plays in real time. Retiming
-keys bend all of them.
+keys change all of this.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ def frame_rate(scene: bpy.types.Scene) -> Fraction:
 
 
 def media_rate(strip: bpy.types.Strip) -> Fraction:
-    """Frames per second of the media of a movie or image strip; 0 where it does not play."""
+    """Frames per second of the media of a movie or image strip; 0 if Blender cannot play it."""
     if strip.type == "IMAGE":
         return frame_rate(strip.id_data)
     return Fraction(strip.fps).limit_denominator(1001)
 
 
 def visible(strip: bpy.types.Strip) -> range:
-    """Frames of the timeline inside the handles of a strip, and inside those of the meta strips that hold it.
+    """The frames of the timeline inside the handles of a strip and inside those of its meta strips.
 
     Raises:
-        BadJob: A meta strip is retimed, or shows nothing of the strip.
+        BadJob: A meta strip shows no part of the strip.
     """
     frames, meta = stacking.span(strip), strip.parent_meta()
     while meta is not None:
@@ -50,40 +50,38 @@ def visible(strip: bpy.types.Strip) -> range:
         frames = range(max(frames.start, outer.start), min(frames.stop, outer.stop))
         meta = meta.parent_meta()
     if not frames:
-        raise BadJob(f"The meta strip over {strip.name} shows nothing of it.", "Move its handles over its content.")
+        raise BadJob(f"The meta strip of {strip.name} shows no part of it.", "Move its handles over its content.")
     return frames
 
 
 def sounding(scene: bpy.types.Scene, strip: bpy.types.Strip) -> range:
-    """Frames of the timeline on which a sound strip has sound, as :func:`visible`; none where it is trimmed away."""
+    """The frames of the timeline on which a sound strip has sound, as :func:`visible`; empty if all is trimmed away."""
     inside = visible(strip)
     end = math.ceil(content_start(strip) + content_duration(strip) - _TOLERANCE)
     return range(max(inside.start, math.floor(content_start(strip) + _TOLERANCE)), min(inside.stop, end))
 
 
 def unknown_time_reason(strip: bpy.types.Strip) -> str:
-    """Why nobody can tell what a strip shows or sounds at a moment, as a sentence without its period; empty where one
-    can.
-    """
+    """Why the timing of a strip cannot be determined, as a sentence without its period; empty if it can."""
     holder = strip
     while holder is not None:
         if any(effect.type == "SPEED" and not effect.mute for effect in stacking.fed_by(holder)):
-            return f"A Speed Control effect bends the time of the strip {holder.name}: retime the strip instead"
+            return f"A Speed Control effect changes the speed of the strip {holder.name}: retime the strip instead"
         holder = holder.parent_meta()
     return retiming.unreadable_reason(strip)
 
 
 def shown_frames(scene: bpy.types.Scene, strip: bpy.types.Strip, path: str, frames: range) -> NDArray[np.int64]:
-    """Which frame of its media, counted from 0, a movie or image strip shows on each of these frames of the timeline.
+    """The frame of its media, counted from 0, that a movie or image strip shows on each of these frames.
 
     Args:
-        scene: Of the strip.
+        scene: The scene of the strip.
         strip: A movie or image strip.
-        path: Its file, or the folder of its pictures.
-        frames: Of the timeline. Beyond the ends of the media its first and last frame stand still.
+        path: Its file, or the folder with its pictures.
+        frames: Frames of the timeline. Beyond the ends of the media the first and the last frame are held.
 
     Raises:
-        BadJob: The media does not play in the sequencer, or its retiming cannot be read.
+        BadJob: The media do not play in the sequencer, or its retiming cannot be read.
     """
     bent = retiming.read(strip)
     speed = float(media_speed(scene, strip, path))
@@ -103,12 +101,12 @@ def shown_frames(scene: bpy.types.Scene, strip: bpy.types.Strip, path: str, fram
 
 
 def media_speed(scene: bpy.types.Scene, strip: bpy.types.Strip, path: str) -> Fraction:
-    """Media frames in one frame of the timeline, where nothing is retimed.
+    """Frames of the media per frame of the timeline, without retiming.
 
-    That a strip was added with "Adjust Playback Rate", only its length on the timeline tells.
+    Whether a strip was added with "Adjust Playback Rate" follows only from its length on the timeline.
 
     Raises:
-        BadJob: The media does not play in the sequencer, or its retiming cannot be read.
+        BadJob: The media do not play in the sequencer, or its retiming cannot be read.
     """
     rate = media_rate(strip)
     if rate <= 0:
@@ -120,7 +118,7 @@ def media_speed(scene: bpy.types.Scene, strip: bpy.types.Strip, path: str) -> Fr
 
 
 def media_length(strip: bpy.types.Strip, path: str) -> int:
-    """Frames of the media of a movie or image strip between those that are trimmed for good."""
+    """The number of frames of the media of a movie or image strip, without those that were trimmed permanently."""
     if strip.type == "IMAGE":
         length = len(strip.elements)
     else:
@@ -128,9 +126,9 @@ def media_length(strip: bpy.types.Strip, path: str) -> int:
     return max(1, int(length - content_trim_start(strip) - content_trim_end(strip)))
 
 
-@lru_cache(maxsize=64)  # panels and jobs ask several times for each movie
+@lru_cache(maxsize=64)  # panels and jobs call this several times for each movie
 def _movie_length(path: str, changed: int) -> int:
-    """Frames of a movie that was last written at that moment."""
+    """The number of frames of a movie that was last modified at this time in nanoseconds."""
     clip = bpy.data.movieclips.load(path)
     length = int(clip.frame_duration)
     bpy.data.movieclips.remove(clip)
@@ -138,7 +136,7 @@ def _movie_length(path: str, changed: int) -> int:
 
 
 def heard_seconds(scene: bpy.types.Scene, strip: bpy.types.Strip, moments: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Which second of its file a sound strip plays at each of these moments (n,), in frames of the timeline.
+    """The time in its file, in seconds, that a sound strip plays at each of these frames of the timeline (n,).
 
     Raises:
         BadJob: Its retiming cannot be read.
@@ -151,6 +149,6 @@ def heard_seconds(scene: bpy.types.Scene, strip: bpy.types.Strip, moments: NDArr
 
 
 def _sound_length(strip: bpy.types.Strip, rate: float) -> float:
-    """Frames of the timeline that a sound lasts between those that are trimmed for good."""
+    """The length of a sound in frames of the timeline, without what was trimmed permanently."""
     sound = aud.Sound(bpy.path.abspath(strip.sound.filepath, library=strip.sound.library))
     return round(sound.length / sound.specs[0] * rate) - content_trim_start(strip) - content_trim_end(strip)

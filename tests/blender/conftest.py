@@ -1,8 +1,8 @@
 """Tests that run inside Blender, on the installed extension.
 
-pytest-blender starts Blender, or the program ``blender`` of this folder in its stead, and runs pytest in it. This file
-is read in both processes: the outer one gives Blender an empty folder for the user's files, which must be known before
-Blender starts, and collects nothing.
+pytest-blender starts Blender, or the program ``blender`` in this folder instead, and runs pytest in it. This file is
+read in both processes: the outer one sets an empty user folder for Blender, which must be known before Blender starts,
+and collects no tests.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def module() -> Callable[[str], ModuleType]:
 
 
 def add_on_preferences() -> Any:
-    """Not to be kept: disabling the extension frees them."""
+    """The preferences of the add-on. Keep no reference: disabling the extension frees them."""
     return bpy.context.preferences.addons[EXTENSION].preferences
 
 
@@ -124,9 +124,9 @@ def speech(scene, strips, sound):
 
 @pytest.fixture
 def mixdown_apart(tmp_path: Path) -> Callable[..., None]:
-    """Mixes down the sound of the present file in a Blender of its own, since Blender may crash in that.
+    """Mixes down the sound of the present file in another Blender process, since Blender may crash while it does so.
 
-    It takes the options of Blender's operator. Where that Blender is killed by a signal it is tried once more.
+    It takes the options of Blender's operator. If the other Blender is killed by a signal, it is started once more.
     """
 
     def mixdown_apart(**options: Any) -> None:
@@ -210,7 +210,7 @@ def queue(module, scene) -> SimpleNamespace:
 
 @pytest.fixture
 def fake_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
-    """Makes the worker Python a program that behaves as told, see ``fake_worker.py``."""
+    """Sets the worker Python to a program with the given behaviour, see ``fake_worker.py``."""
     add_on_preferences().worker_python = str(Path(__file__).with_name("fake_worker.py"))
     monkeypatch.setenv("S2L_FAKE_BEHAVIOUR", "answer")
     yield lambda behaviour: monkeypatch.setenv("S2L_FAKE_BEHAVIOUR", behaviour)
@@ -221,7 +221,7 @@ def fake_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Non
 def fake_renderer(
     module: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[Callable[[str], None]]:
-    """Makes the worker Python one that renders pictures as told, see ``fake_renderer.py``."""
+    """Sets the worker Python to a program that renders pictures with the given behaviour, see ``fake_renderer.py``."""
     add_on_preferences().worker_python = str(Path(__file__).with_name("fake_renderer.py"))
     monkeypatch.setenv("S2L_FAKE_LOG", str(tmp_path / "log"))
     monkeypatch.setenv("S2L_FAKE_BEHAVIOUR", "render")
@@ -257,7 +257,7 @@ def stage(scene: Any, fake_renderer: Callable[[str], None], movie: Path) -> Simp
 
 @pytest.fixture
 def draw_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], Path]:
-    """Writes the picture of the work that the fake worker tells of, each time later than before."""
+    """Writes the preview picture that the fake worker reports, each time with a later modification time."""
     path = tmp_path / "preview.jpg"
     monkeypatch.setenv("S2L_FAKE_PICTURE", str(path))
     moments = iter(range(1, 100))
@@ -346,7 +346,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def shown_grey(tmp_path: Path) -> Callable[[Any, int], float]:
-    """Tells the grey, from 0 to 1, that Blender shows in the middle of a scene's frame."""
+    """Returns the grey, from 0 to 1, that Blender shows in the middle of a scene's frame."""
 
     def shown_grey(scene: Any, frame: int) -> float:
         _show_code_values(scene)

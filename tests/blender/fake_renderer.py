@@ -55,7 +55,7 @@ def write(path: str, shape: tuple[int, ...], values: array[float]) -> None:
 
 
 def log(job: dict[str, Any]) -> None:
-    """Add a job, and the process that did it, to what the test reads."""
+    """Log a job and the process that did it, for the test."""
     with Path(os.environ["S2L_FAKE_LOG"]).open("a") as file:
         file.write(json.dumps({**job, "process": os.getpid()}) + "\n")
 
@@ -69,18 +69,18 @@ def render_without_face(request: Request) -> None:
 
 
 def render_too_little(request: Request) -> None:
-    """Draw one row less than was asked for."""
+    """Draw one row less than requested."""
     request["params"]["camera"]["height"] -= 1
     render(request)
 
 
 def render_nothing(request: Request) -> None:
-    """Leave no picture, and say that it is done."""
+    """Report success without a picture."""
     send(id=request["id"], result={"output_path": request["params"]["output_path"]})
 
 
 def render_rubbish(request: Request) -> None:
-    """Leave a file that is no picture."""
+    """Write a file that is not a picture."""
     Path(request["params"]["output_path"]).write_bytes(b"")
     send(id=request["id"], result={"output_path": request["params"]["output_path"]})
 
@@ -116,7 +116,7 @@ def wait_then_render(request: Request) -> None:
 
 
 def ignore(request: Request) -> None:
-    """Hear nothing, not even cancel."""
+    """Ignore all messages, also cancel."""
     time.sleep(600)
 
 

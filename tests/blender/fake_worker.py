@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Stands in for the worker Python: speaks the worker's protocol and does no work.
+"""Stands in for the worker Python: speaks the protocol of the worker without doing the work.
 
 The environment variable S2L_FAKE_BEHAVIOUR names what it does with the request.
 """
@@ -73,7 +73,7 @@ def dub_pictures(request: dict[str, Any]) -> None:
 
 
 def hand_out_head(job: dict[str, Any]) -> None:
-    """Leave the head that the environment names, with its plate where it has one, and the job beside it."""
+    """Write the head that the environment names, its plate if there is one, and the job."""
     head, output = Path(os.environ["S2L_FAKE_HEAD"]), Path(job["output_path"])
     output.with_suffix(".json").write_text(json.dumps(job))
     shutil.copy(head, output)
@@ -165,12 +165,12 @@ def wait_for_the_end(request: dict[str, Any]) -> None:
 
 
 def ignore(request: dict[str, Any]) -> None:
-    """Hear nothing, not even cancel."""
+    """Ignore all messages, also cancel."""
     time.sleep(600)
 
 
 def babble(request: dict[str, Any]) -> None:
-    """Fill both pipes with what is no protocol, then answer."""
+    """Fill both pipes with text that is not part of the protocol, then answer."""
     for stream in (sys.stdout, sys.stderr):
         for number in range(20000):
             print(f"noise {number}", file=stream)
@@ -179,7 +179,7 @@ def babble(request: dict[str, Any]) -> None:
 
 
 def say_nonsense(request: dict[str, Any]) -> None:
-    """Tell things of unknown shapes, then end with an answer that is none."""
+    """Send messages of unknown form, then an invalid answer."""
     for params in (
         {"id": 1, "phase": 3},
         {"id": 1, "phase": "a", "done": "b", "total": [], "eta_seconds": 1, "note": ""},

@@ -1,4 +1,4 @@
-"""The command ``blender -c s2l``, with the words that a shell would give it."""
+"""The command ``blender -c s2l``, with the arguments that a shell would pass."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def edit(scene, ready_to_dub, footage, speech, tmp_path) -> Path:
 
 
 def dubbed_in(path: Path) -> list[str]:
-    """Names of the dubbed strips in a file as it lies on the disk."""
+    """The names of the dubbed strips in a saved file."""
     bpy.ops.wm.open_mainfile(filepath=str(path))
     return [strip.name for strip in bpy.context.scene.sequence_editor.strips if "s2l_job" in strip]
 
@@ -64,7 +64,7 @@ def test_dry_run_changes_nothing_and_tells_what_would_be_done(run, edit, fake_wo
         (["dub"], 2, ""),
         (["dub", "--all", "--strip", "Interview"], 2, ""),
         (["sing", "--all"], 2, ""),
-        (["check", "--all", "--render", "/tmp/x"], 2, "--render goes with dub only"),
+        (["check", "--all", "--render", "/tmp/x"], 2, "--render can only be used with dub"),
         (["dub", "--strip", "Gone"], 1, "There is no movie or image strip Gone."),
         (["train", "--all"], 1, "needs the consent of the person"),
         (["dub", "--all", "gone.blend"], 1, "gone.blend"),
@@ -77,7 +77,7 @@ def test_exit_status_and_sentence(run, edit, fake_worker, capsys, words, status,
 
 def test_nothing_to_do_has_a_status_of_its_own(run, scene, footage, fake_worker, capsys) -> None:
     assert run(["dub", "--all"]) == 3
-    assert "No sound strip names a strip" in capsys.readouterr().out
+    assert "No sound strip drives a movie" in capsys.readouterr().out
 
 
 def test_failed_job_leaves_the_file_alone(run, edit, fake_worker, capsys) -> None:

@@ -1,4 +1,4 @@
-"""What is installed, and what stays behind."""
+"""The content of the extension, and what remains after it is disabled."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_registering_again_leaves_nothing_behind() -> None:
 
 
 def traces() -> dict[str, int]:
-    """How many of each thing that an add-on can leave in Blender are there."""
+    """The number of objects of each kind that an add-on can leave behind in Blender."""
     gc.collect()
     kinds = (
         bpy.types.Operator, bpy.types.Panel, bpy.types.Menu, bpy.types.PropertyGroup, bpy.types.AddonPreferences,

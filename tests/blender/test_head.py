@@ -32,7 +32,7 @@ TALL = (800.0, 750.0, 350.0, 700.0, 720, 1280)  # and pixels that are taller tha
 
 
 def head_arrays(intrinsics: tuple[float, ...] = SQUARE) -> dict[str, Any]:
-    """What a head file holds."""
+    """The arrays of a head file."""
     rows, columns = np.meshgrid(np.linspace(-1, 1, ROWS), np.linspace(-1, 1, COLUMNS), indexing="ij")
     around, up = columns * 1.2, -rows * 1.2
     vertices = RADIUS * np.stack([np.sin(around) * np.cos(up), np.sin(up), np.cos(around) * np.cos(up)], axis=-1)
@@ -62,7 +62,7 @@ def pose(seconds: float) -> Matrix:
 
 @pytest.fixture
 def hand_out(tmp_path, monkeypatch, fake_worker):
-    """Chooses the head that the worker hands out, with a plate of a colour."""
+    """Sets the head that the worker returns, with a plate of a colour."""
     folder = tmp_path / "engine"
     folder.mkdir()
     path = folder / "head.npz"
@@ -93,7 +93,7 @@ def footage(scene, strips, movie, tmp_path):
 
 @pytest.fixture
 def create(footage, hand_out):
-    """Makes the head and gives its Empty."""
+    """Creates the head and returns its Empty."""
 
     def create() -> Any:
         assert bpy.ops.s2l.create_head() == {"FINISHED"}
@@ -107,7 +107,7 @@ def child(head: Any, name: str) -> Any:
 
 
 def footage_pixels(head: Any, intrinsics: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Where the mesh takes the movie from at the current frame, and its vertices in the head's axes."""
+    """The UV coordinates in the movie at the current frame, and the vertices of the mesh in the head's axes."""
     mesh = child(head, "Head Mesh").evaluated_get(bpy.context.evaluated_depsgraph_get()).to_mesh()
     uv, corners = np.empty((len(mesh.loops), 2), np.float32), np.empty(len(mesh.loops), np.int32)
     mesh.uv_layers["Footage"].uv.foreach_get("vector", uv.ravel())
@@ -197,7 +197,7 @@ def test_expression_says_what_it_means_and_reaches_as_far_as_it_goes(create) -> 
     head = create()
     jaw, lips = (head.id_properties_ui(name).as_dict() for name in ("jaw_open", "lip_shape_1"))
     assert (jaw["soft_min"], jaw["soft_max"]) == (0.0, 1.0)
-    assert "heights of the face" in jaw["description"]
+    assert "height of the face" in jaw["description"]
     assert lips["max"] > 5.9 > lips["soft_max"]
 
 
@@ -440,7 +440,7 @@ def test_overridden_head_can_be_moved_and_keeps_its_footage(module, saved) -> No
 
 
 def load_head(path: Path, is_linked: bool) -> Any:
-    """Bring the head's collection into a new file."""
+    """Link or append the head's collection in a new file."""
     bpy.ops.wm.read_homefile(use_empty=True)
     with bpy.data.libraries.load(str(path), link=is_linked) as (_, wanted):
         wanted.collections = ["Head Ada"]
@@ -549,7 +549,7 @@ def test_scene_that_vanishes_meanwhile_loses_no_file(module, scene, footage, han
 
 
 def remembered(corners: list[tuple[float, float]], margin: float) -> SimpleNamespace:
-    """What a head's object knows of its trusted directions."""
+    """The properties of a head with these trusted directions."""
     return SimpleNamespace(directions=[SimpleNamespace(angles=corner) for corner in corners], margin=margin)
 
 

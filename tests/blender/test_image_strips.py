@@ -29,7 +29,7 @@ def take(scene, add_pictures, tmp_path):
 
 @pytest.fixture
 def jobs_of(module, scene):
-    """The jobs that a scene asks for."""
+    """The jobs for the settings of a scene."""
     strips, snapshots = module("s2l_blender_addon.sequencer.strips"), module("s2l_blender_addon.queue.snapshots")
     dub_job = module("s2l_blender_addon.queue.dub_job").dub_job
     return SimpleNamespace(
@@ -185,7 +185,7 @@ def test_linear_pictures_have_the_colour_space_that_blender_gives_them(module, t
 
 
 def test_a_head_is_made_of_movies_only(module, scene, take) -> None:
-    expected = "Render the pictures of the strip Take to a movie first: a head shows a movie"
+    expected = "Render the pictures of the strip Take to a movie first: a head needs a movie"
     assert reason(module, "S2L_OT_create_head") == expected
 
 
@@ -240,7 +240,7 @@ def _write_picture(scene, folder: Path, suffix: str, form: str, depth: str) -> P
 
 
 def _shown(scene, folder: Path) -> np.ndarray:
-    """What the sequencer shows on frame 1: (64, 64, 3) code values."""
+    """The picture that the sequencer shows on frame 1: (64, 64, 3) code values."""
     scene.view_settings.view_transform, scene.render.dither_intensity = "Standard", 0.0
     scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = 64, 64, 100
     settings = scene.render.image_settings

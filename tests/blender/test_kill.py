@@ -1,4 +1,4 @@
-"""Blender is killed in the middle of its work, and another one goes on; the worker only speaks the protocol."""
+"""Blender is killed during a job, and another Blender continues it; the worker is a fake one."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ LAST_WORK_SECONDS = 1.0  # of the fake worker after the end of its Blender
 
 @pytest.fixture
 def session(movie, sound, tmp_path, monkeypatch):
-    """Runs Blender on an edit with one job; killed after so many seconds of work, or left to end.
+    """Runs Blender on an edit with one job; it is killed after a number of seconds, or runs to the end for None.
 
-    Returns the last that it told.
+    Returns the last report that it printed.
     """
     monkeypatch.setenv("S2L_FAKE_BEHAVIOUR", "go_on")
     monkeypatch.setenv("S2L_WORKER_PYTHON", str(Path(__file__).with_name("fake_worker.py")))

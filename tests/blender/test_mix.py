@@ -1,4 +1,4 @@
-"""Sounds are mixed as Blender's sequencer mixes them: its own mixdown is the truth."""
+"""Sounds are mixed as Blender's sequencer mixes them, compared with Blender's mixdown."""
 
 from __future__ import annotations
 
@@ -104,12 +104,12 @@ def difference(own: np.ndarray, truth: np.ndarray) -> float:
 
 @pytest.fixture
 def own_mix(module, scene, tmp_path) -> Callable[[], np.ndarray]:
-    """What the engine hears of a job with the scene's sound strips."""
+    """The samples that the engine reads for a job with the scene's sound strips."""
     return lambda: engine_mix(module, scene, list(scene.sequence_editor.strips), tmp_path)
 
 
 def engine_mix(module, scene, strips, folder: Path) -> np.ndarray:
-    """What the engine hears of a job with these sound strips."""
+    """The samples that the engine reads for a job with these sound strips."""
     jobs, mixing = module("s2l_core.jobs"), module("s2l_blender_addon.sequencer.mixing")
     voice = mixing.mix(scene, strips, range(1, LENGTH + 1))
     job = jobs.DubJob("speaker.s2l", jobs.Media("movie.mp4"), voice, "out.mp4")

@@ -1,4 +1,4 @@
-"""The operators with a worker that only speaks the protocol."""
+"""The operators, with a fake worker."""
 
 from __future__ import annotations
 

@@ -367,7 +367,8 @@ def test_preferences_show_how_far_the_setup_is_and_how_it_ended(module, draw_pre
 
 def test_labels_and_tooltips_follow_blenders_guide(module) -> None:
     for operator in module("operators").CLASSES:
-        assert operator.bl_label == operator.bl_label.title()
+        words = [word for word in operator.bl_label.split() if word not in ("for", "with")]
+        assert " ".join(words) == " ".join(words).title()
         assert operator.bl_description[0].isupper()
         assert not operator.bl_description.endswith(".")
         assert operator.bl_idname.startswith("s2l.")

@@ -1,4 +1,4 @@
-"""The queue with a worker that only speaks the protocol: its timer is driven by hand, since there is no window."""
+"""The queue, with a fake worker. Its timer is driven by the tests, since there is no window."""
 
 from __future__ import annotations
 

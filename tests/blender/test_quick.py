@@ -1,4 +1,4 @@
-"""What takes seconds and is answered at once: previews, offsets, faces and estimates."""
+"""The operators whose jobs take seconds: previews, offsets, faces and estimates."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FACES = [
 
 @pytest.fixture
 def asked(fake_worker, module, tmp_path, monkeypatch):
-    """Tells the job that the warm worker was asked to do."""
+    """Returns the job that was sent to the warm worker."""
     monkeypatch.setenv("S2L_FAKE_LOG", str(tmp_path / "job.json"))
     yield lambda: json.loads((tmp_path / "job.json").read_text())
     module("s2l_blender_addon.engine.warm_worker").end()
@@ -25,7 +25,7 @@ def asked(fake_worker, module, tmp_path, monkeypatch):
 
 @pytest.fixture
 def offset(monkeypatch):
-    """Says what the worker measures."""
+    """Sets the measurement that the worker returns."""
 
     def offset(seconds: float, is_reliable: bool = True) -> None:
         measured = {"offset_seconds": seconds, "confidence": 0.8, "is_reliable": is_reliable}

@@ -89,7 +89,7 @@ def put_on_dolly(scene, head) -> None:
 
 
 def render_passes(scene, module, folder: Path):
-    """Renders frames with the engine, each time in a new process, and gives each one's passes."""
+    """Renders frames with the engine in a new process, and returns the passes of each frame."""
     scene.render.engine = "SPEECH2LIP"
     scene.render.resolution_x = scene.render.resolution_y = 64
     scene.render.use_sequencer = False

@@ -1,4 +1,4 @@
-"""What is left of the queue when Blender vanishes."""
+"""What is left of the queue after a crash of Blender."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def dubbed_strips() -> list:
 
 @pytest.fixture
 def left_behind(queue, press, ready_to_dub, fake_worker, tmp_path):
-    """What a Blender that has vanished in the middle of a dub leaves; gives the path of the record."""
+    """The files of a Blender that crashed during a dub; returns the path of the record."""
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "edit.blend"))
     fake_worker("ignore")
     press(DUB)
@@ -109,7 +109,7 @@ def test_discarding_forgets_what_was_interrupted(queue, left_behind) -> None:
 
 @pytest.fixture
 def other_blender(module):
-    """Gives a record to another Blender, which lives until the function that this gives is called."""
+    """Lets another Blender own a record until the returned function is called."""
     source = module("s2l_blender_addon.session").__file__
     program = f"import runpy; s = runpy.run_path({source!r}); print(s['token'](), flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", program], stdin=-1, stdout=-1, text=True) as other:
@@ -269,7 +269,7 @@ VALUES = [
 
 
 def mutated(document: dict, rng: random.Random) -> dict:
-    """A copy in which one value, at any depth, is another one."""
+    """A copy in which one value, at any depth, is replaced by another one."""
     document = json.loads(json.dumps(document))
     place: Any = document
     while True:
@@ -309,7 +309,7 @@ def test_a_search_ends_at_its_bounds_and_says_so(module, queue, left_behind, mon
 
 @pytest.fixture
 def new_session(module, monkeypatch, tmp_path):
-    """The module of sessions, with folders of its own for states and for what is temporary."""
+    """The module of sessions, with other folders for states and for temporary files."""
     session = module("s2l_blender_addon.session")
     session.end()
     monkeypatch.setattr(session, "_states_folder", lambda: tmp_path / "states")

@@ -1,4 +1,4 @@
-"""The render engine, with a worker whose pictures tell what it was asked for."""
+"""The render engine, with a fake worker whose pictures encode the job."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WIDTH, HEIGHT = 32, 16  # of the stage
 
 @pytest.fixture
 def render(stage, tmp_path):
-    """Renders a frame and gives its passes."""
+    """Renders a frame and returns its passes."""
 
     def render(frame: int = 1) -> dict[str, np.ndarray]:
         stage.scene.frame_set(frame)
@@ -30,7 +30,7 @@ def render(stage, tmp_path):
 
 @pytest.fixture
 def render_animation(stage, tmp_path):
-    """Renders frames into a folder and gives each one's passes."""
+    """Renders frames into a folder and returns the passes of each frame."""
 
     def render_animation(first: int, last: int, folder: str = "frames") -> list[dict[str, np.ndarray]]:
         stage.scene.frame_start, stage.scene.frame_end = first, last
@@ -252,7 +252,7 @@ def test_frame_without_face_is_told(render, fake_renderer, capfd) -> None:
 
 
 def warnings(capfd) -> list[str]:
-    """What Blender has printed as warnings."""
+    """The warnings that Blender has printed."""
     lines = capfd.readouterr().out.splitlines()
     return [line.partition("Warning: ")[2] for line in lines if "Warning: " in line]
 

@@ -17,7 +17,7 @@ WIDTH, HEIGHT = 80, 40
 
 @pytest.fixture(scope="module")
 def graphics() -> None:
-    """Blender without a window readies the graphics card for the first render that needs it."""
+    """Without a window, Blender initialises the graphics card at the first render that needs it."""
     scene = bpy.data.scenes.new("Graphics")
     scene.render.engine = "BLENDER_WORKBENCH"
     scene.render.resolution_x = scene.render.resolution_y = 16

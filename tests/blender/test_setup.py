@@ -17,7 +17,7 @@ import pytest
 
 @pytest.fixture
 def setup_with(module, monkeypatch, tmp_path, preferences, scene) -> Iterator[SimpleNamespace]:
-    """An installation without an engine, online, whose base Python does as told, see ``fake_python.py``."""
+    """An online installation without an engine, whose base Python has a given behaviour, see ``fake_python.py``."""
     environment = tmp_path / "engine" / "environment"
     for name in ("engine.installation", "preferences"):
         monkeypatch.setattr(module(f"s2l_blender_addon.{name}"), "engine_environment", lambda: environment)

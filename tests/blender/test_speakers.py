@@ -1,4 +1,4 @@
-"""Several speakers in one file, and which of them speaks where."""
+"""Several speakers in one file, and their assignment to strips."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 @pytest.fixture
 def two_pairs(scene, strips, movie, sound, tmp_path):
-    """Two movie strips after each other, each with a sound strip that drives it and a speaker of its own."""
+    """Two consecutive movie strips, each with a sound strip that drives it and a speaker of its own."""
     for number, name in enumerate(("Ada", "Bob")):
         start = 1 + 60 * number
         footage = strips.new_movie(f"{name} Interview", str(movie), 1, start)

@@ -1,6 +1,6 @@
 """The render before and after a dub differs in the mouth only, whatever lies around the footage.
 
-The truth is Blender's own render of the same stack, in which the footage itself shows the dubbed pictures.
+The expected pictures are Blender's own render of the same stack, in which the footage itself shows the dubbed pictures.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def save(picture: np.ndarray, path: Path, mode: str = "RGB") -> None:
 
 @pytest.fixture(scope="module")
 def takes(pictures) -> dict[str, Path]:
-    """Those pictures as movies without any loss."""
+    """Those pictures as lossless movies."""
     return {name: film(folder, "RGBA" if "soft" in name else "RGB") for name, folder in pictures.items()}
 
 
@@ -278,7 +278,7 @@ def test_a_dub_changes_nothing_but_the_mouth_in_any_stack(edit, seed) -> None:
 
 
 def take_shown(frame: int, dubbed: range, again: range, existing: str) -> str:
-    """What is seen after a second dub of some of the same frames."""
+    """The render after a second dub of some of the same frames."""
     if frame in again:
         return "again"
     return "dubbed" if frame in dubbed and existing in ("", "KEEP") else "filmed"

@@ -85,13 +85,13 @@ def test_sound_strip_maps_to_the_samples_that_blender_plays(
 
 
 def heard_seconds(path: Path) -> float:
-    """When the loudest sample comes in what Blender plays from the first frame of the scene on."""
+    """The time of the loudest sample that Blender plays, from the first frame of the scene on."""
     bpy.ops.sound.mixdown(filepath=str(path), **PCM_16)
     return loudest_seconds(path)
 
 
 def loudest_seconds(path: Path) -> float:
-    """When the loudest sample comes in a file of :data:`PCM_16`."""
+    """The time of the loudest sample in a file of :data:`PCM_16`."""
     with wave.open(str(path)) as file:
         samples = memoryview(file.readframes(file.getnframes())).cast("h")[:: file.getnchannels()]
     return max(range(len(samples)), key=lambda index: abs(samples[index])) / 48000

@@ -1,4 +1,4 @@
-"""Strips mean what they mean in Blender: footage with its frame numbers burnt in, rendered by Blender, is the truth."""
+"""The timing of strips is that of Blender: it is compared with renders of footage with burnt-in frame numbers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def counter(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 @pytest.fixture
 def shown_number(tmp_path: Path) -> Callable[[Any, int], int]:
-    """Tells the number that Blender shows on a frame of a scene."""
+    """Returns the number that Blender shows on a frame of a scene."""
 
     def shown_number(scene: Any, frame: int) -> int:
         scene.view_settings.view_transform = "Standard"
@@ -239,7 +239,7 @@ MOVIES = [
 
 @pytest.fixture(scope="session")
 def streams(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """Movies whose clocks begin anywhere, and what the library reads of them."""
+    """Movies whose timestamps start anywhere, and their frames as the library reads them."""
     folder = tmp_path_factory.mktemp("streams")
     program = Path(__file__).with_name("make_streams.py")
     subprocess.run([os.environ["S2L_WORKER_PYTHON"], program, folder], check=True, cwd=program.parents[2])

@@ -1,4 +1,4 @@
-"""The sound of movies: where it begins, and which of several tracks it is. Blender's own mixdown is the truth."""
+"""The sound of movies: its start, and the choice of a track, compared with Blender's mixdown."""
 
 from __future__ import annotations
 

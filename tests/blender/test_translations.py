@@ -14,7 +14,7 @@ WITHOUT_LABELS = {"S2L_PG_check", "S2L_PG_offset", "S2L_PG_speaker", "S2L_PG_hea
 
 
 def labels(classes: list[type]) -> Iterator[str]:
-    """What the classes of the add-on can show as a label."""
+    """The labels of the classes of the add-on."""
     for cls in classes:
         if issubclass(cls, bpy.types.Operator | bpy.types.Panel | bpy.types.Menu) and cls.bl_label:
             yield cls.bl_label

@@ -1,4 +1,4 @@
-"""The client's side of the protocol, with a worker that does as it is told."""
+"""The client's side of the protocol, with a fake worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests do alike in every Blender, although its versions differ."""
+"""Operations of the tests that differ between versions of Blender."""
 
 from __future__ import annotations
 
