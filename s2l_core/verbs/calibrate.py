@@ -1,5 +1,5 @@
-"""The verbs ``calibrate`` and ``estimate``: how fast this machine is, in pieces of work that take seconds, kept in the
-user's cache, and what jobs will take on it.
+"""The verbs ``calibrate``, which measures the speed of this machine with a few short pieces of work and keeps the
+result in the user's cache, and ``estimate``, which predicts what a job takes on it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from ..media.mix import voice_seconds
 from ..media.video import probe, read_frames
 from ..media.writing import VideoWriter
 from ..model.blend import BlendNet
+from ..results import CalibrateResult, EstimateResult
 from ..version import VERSION
 
 _PIECE_SECONDS = 1.2
@@ -36,47 +37,51 @@ _SIDE, _WIDTH, _HEIGHT, _PICTURES = 96, 640, 360, 40
 _MOUTHS_OF_A_STEP, _MOUTHS_AT_ONCE = 4, 8
 _PHASE = "Measure this machine"
 _PLAUSIBLE = 5.0
-"""A job that took so many times longer or shorter than estimated was interrupted, or waited for something else."""
+"""Factor between the estimated and the actual time beyond which a job is ignored: it was interrupted, or waited for
+something else.
+"""
 
 
-def calibrate(job: CalibrateJob, report: Report | None = None) -> dict[str, Any]:
-    """Measure how fast this machine is; what was measured before is told again.
+def calibrate(job: CalibrateJob, report: Report | None = None) -> CalibrateResult:
+    """Measure how fast this machine is, or return what was measured before unless the job says ``anew``.
 
     Returns:
-        The values of :class:`s2l_core.estimates.Calibration`, as :func:`s2l_core.estimates.from_values` reads them.
+        Values that :func:`s2l_core.estimates.from_values` reads.
 
     Raises:
-        DeviceUnavailable: The job asks for CUDA and there is none.
+        DeviceUnavailable: The device that the job names is not available.
     """
     report = report or Report()
     device = choose_device(job.device)
     known = None if job.anew else _load(device.type)
-    return asdict(known or _measure(device, report))
+    return cast(CalibrateResult, asdict(known or _measure(device, report)))
 
 
-def estimate(job: EstimateJob, report: Report | None = None) -> dict[str, Any]:
-    """Tell what a job will take here; footage that was looked at before is not counted again.
-
-    Returns:
-        The values of :class:`s2l_core.estimates.Estimate`.
+def estimate(job: EstimateJob, report: Report | None = None) -> EstimateResult:
+    """Estimate time, memory and disk space of a job on this machine. Footage that has been tracked before takes no time
+    again.
 
     Raises:
-        FileMissing, NotAVideo, NoSound, AudioUnreadable: What is wrong with the files.
-        DeviceUnavailable: The job asks for CUDA and there is none.
-        BadJob: The machine was not measured, and shall not be now.
+        FileMissing, NotAVideo, NoSound, AudioUnreadable: A file cannot be used.
+        DeviceUnavailable: The device that the job names is not available.
+        BadJob: The machine has not been measured, and the job does not allow measuring it now.
     """
-    probe(job.job.footage)  # what is no video is refused before its content is hashed, and the machine measured
+    probe(job.job.footage)  # refuse a file that is not a video before it is hashed and the machine is measured
     device = choose_device(job.job.device)
     known = _load(device.type)
     if known is None and not job.measure:
         raise BadJob("This machine has not been measured.", "Estimate a job while no other runs.")
     known = known or _measure(device, report or Report())
     written = _frames_to_write(job.job) if isinstance(job.job, DubJob) else None
-    return asdict(_estimate(job.job, known, written, is_prepared(job.job.footage, job.job.landmarks)))
+    return cast(
+        EstimateResult, asdict(_estimate(job.job, known, written, is_prepared(job.job.footage, job.job.landmarks)))
+    )
 
 
 def learn_from(job: Job, result: dict[str, Any], seconds: float) -> None:
-    """Let a job that is done, and how long it took, make estimates better; does nothing where it tells nothing."""
+    """Correct later estimates by a job that is done and the seconds that it took; ignores jobs that are not
+    estimated.
+    """
     if not isinstance(job, CheckJob | TrainJob | DubJob) or (known := _load(choose_device(job.device).type)) is None:
         return
     written = result.get("frames_written")
@@ -95,7 +100,7 @@ def _estimate(job: CheckJob | TrainJob | DubJob, known: Calibration, written: in
 
 
 def _frames_to_write(job: DubJob) -> int:
-    """Of a dub's output, as far as job and files tell."""
+    """Number of frames that a dub writes, as far as job and files state it."""
     if job.moments:
         return len(job.moments)
     info = probe(job.footage)
@@ -129,7 +134,7 @@ def _detection_seconds() -> float:
     face = np.random.default_rng(0).uniform(100, 280, (detector.layout.count, 3)).astype(np.float32)
 
     def detect() -> None:
-        detector.follow(face)  # both networks look at it: there is no face
+        detector.follow(face)  # without a face, both networks run
         detector.detect(image)
 
     return _seconds_of(detect)
@@ -184,7 +189,7 @@ def _finish(device: torch.device) -> None:
 
 
 def _seconds_of(work: Callable[[], None]) -> float:
-    """How long a piece of work takes where nothing else keeps the machine busy: the least of a few times."""
+    """Seconds that a piece of work takes on an idle machine: the shortest of several runs."""
     work()
     taken: list[float] = []
     while sum(taken) < _PIECE_SECONDS:
@@ -206,6 +211,6 @@ def _load(device: str) -> Calibration | None:
 
 def _save(calibration: Calibration) -> None:
     path = _path(calibration.device)
-    with suppress(OSError, Speech2LipError):  # it is measured again
+    with suppress(OSError, Speech2LipError):  # without the file, it is measured again
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(str(path), to_json(calibration).encode(), lasting=False)

@@ -1,10 +1,9 @@
-"""The verb ``check``: what can be said about footage before any time is spent on training."""
+"""The verb ``check``: judges footage before any time is spent on training."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,50 +19,43 @@ from ..jobs import CheckJob, Media
 from ..media.audio import SpeechLevel, measure_level, read_sample_rate, read_speech, refuse_unusable
 from ..media.mix import tell_tracks
 from ..media.video import probe, read_frames
+from ..results import CheckResult, Person, Verdict
 from ..speech.synchrony import JUDGED_SECONDS, Offset, find_offset, is_foreign
 from ..subsampling import evenly_spaced
 
-Verdict = Literal["good", "usable", "poor"]
-
 _PICTURES_LOOKED_AT = 12
 _LEAST_SECONDS = 0.5
-_NUMBERS = {2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six"}
+_NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is not as it should be: how far the footage suffers from it, and a sentence on what to do."""
+    """A problem of the footage.
+
+    Attributes:
+        verdict: How well the footage suits training in this respect.
+        advice: A sentence on what is wrong and what to do.
+    """
 
     verdict: Verdict
     advice: str
 
 
-def check(job: CheckJob, report: Report | None = None) -> dict[str, Any]:
+def check(job: CheckJob, report: Report | None = None) -> CheckResult:
     """Judge footage before training on it.
-
-    Returns:
-        JSON values: ``duration_seconds``; ``rate`` in frames per second; ``face_share`` of the frames with a face;
-        ``face_width_px``, median; ``yaw_degrees``, ``pitch_degrees``, ``roll_degrees``, each the range that holds 98 %
-        of the frames; ``people`` who are seen, the chosen one first, each with ``seconds`` (of the chosen one those
-        that can be used), ``share`` of the footage, ``x`` and ``y`` from 0 to 1 and the second ``since`` which they are
-        seen, as in :class:`s2l_core.jobs.Media`, and ``is_chosen``; ``uncertain_seconds`` in which it is uncertain
-        whose face it is; ``blur``, see :func:`s2l_core.face.sharpness.measure_blur`, or None; ``voice_track``, the
-        number of the sound track that was heard, None where there is but one; ``loudness_db`` and ``noise_db``, see
-        :class:`s2l_core.media.audio.SpeechLevel`; ``offset_seconds`` by which the sound comes after the picture, or
-        None where that cannot be told; ``verdict``, ``"good"``, ``"usable"`` or ``"poor"``; and ``advice``, sentences.
 
     Raises:
         FileMissing: There is no such file.
-        NotAVideo: It holds no moving pictures.
+        NotAVideo: The file holds no moving pictures.
         NoFace: No frame shows a face.
-        NoSound: It has no sound, and no voice is named.
-        AudioUnreadable: The voice is no sound file.
-        AudioEmpty: There is no sound in the span.
-        LandmarksUnavailable: The back-end cannot be used.
-        DeviceUnavailable: CUDA is asked for and there is none.
+        NoSound: The footage has no sound, and the job names no voice.
+        AudioUnreadable: The voice is not a sound file.
+        AudioEmpty: The span has no sound.
+        LandmarksUnavailable: The landmark back-end cannot be used.
+        DeviceUnavailable: The device that the job names is not available.
     """
     report = report or Report()
-    seconds = told_seconds(job.footage, probe(job.footage))  # what is no video shall not be blamed for its sound
+    seconds = told_seconds(job.footage, probe(job.footage))  # a file that is not a video is refused as such first
     voice = job.voice or job.footage
     track = tell_tracks(voice, report)
     speech = read_speech(heard_beside(voice, seconds))
@@ -92,7 +84,7 @@ def check(job: CheckJob, report: Report | None = None) -> dict[str, Any]:
         "yaw_degrees": yaw,
         "pitch_degrees": pitch,
         "roll_degrees": roll,
-        "people": [_to_document(somebody, footage) for somebody in footage.people],
+        "people": [_to_person(somebody, footage) for somebody in footage.people],
         "uncertain_seconds": float(footage.uncertain.sum() / footage.info.rate),
         "blur": blur,
         "voice_track": track,
@@ -110,17 +102,17 @@ def _judge_people(footage: Footage) -> Iterator[Finding]:
         count = max(sum(somebody.seconds >= _LEAST_SECONDS for somebody in footage.people), 2)
         yield Finding(
             "usable",
-            f"{_NUMBERS.get(count, str(count))} people: {usable:.0f} s of the chosen one can be used; "
-            "choose another with Find Faces or --face.",
+            f"The footage shows {_NUMBERS.get(count, count)} people; {usable:.0f} s of the chosen one can be used. "
+            "Choose another person with Find Faces or --face.",
         )
     uncertain = float(footage.uncertain.sum() / footage.info.rate)
     if uncertain > _LEAST_SECONDS:
         yield Finding(
-            "usable", f"For {uncertain:.0f} s it is uncertain whether the same person is shown; look at them."
+            "usable", f"For {uncertain:.0f} s it is uncertain whether the face is the same person's; check these parts."
         )
 
 
-def _to_document(somebody: Somebody, footage: Footage) -> dict[str, Any]:
+def _to_person(somebody: Somebody, footage: Footage) -> Person:
     return {
         "seconds": somebody.seconds,
         "share": somebody.seconds / footage.seconds,
@@ -139,27 +131,27 @@ def _judge_pictures(footage: Footage, face_width: float, yaw: float, blur: float
     else:
         seconds = float((~footage.somebody_else).mean()) * footage.seconds
         if seconds < 60:
-            yield Finding("usable", f"{seconds:.0f} s are enough for a try; one to four minutes give good lips.")
+            yield Finding("usable", f"{seconds:.0f} s are enough for a test; one to four minutes give good lips.")
         share = float((footage.track.found | footage.somebody_else).mean())
         if share < 0.95:
-            yield Finding("usable", f"{1 - share:.0%} of the frames show no face; trim them away if you can.")
+            yield Finding("usable", f"{1 - share:.0%} of the frames show no face; trim them off if you can.")
     if face_width < 60:
         yield Finding("poor", f"The face is only {face_width:.0f} pixels wide; use a closer take, 100 pixels or more.")
     elif face_width < 100:
         yield Finding("usable", f"The face is {face_width:.0f} pixels wide; a closer take gives sharper lips.")
     if yaw > 40:
-        yield Finding("poor", f"The head turns {yaw:.0f} degrees to the side; the lips cannot be learnt beyond 40.")
+        yield Finding("poor", f"The head turns {yaw:.0f} degrees to the side; lips cannot be trained beyond 40.")
     elif yaw > 25:
         yield Finding("usable", f"The head turns {yaw:.0f} degrees to the side; lips are best within 25.")
     if blur is not None and blur > 0.7:
-        yield Finding("poor", "The face is out of focus or smeared by compression; use a sharper take.")
+        yield Finding("poor", "The face is out of focus or blurred by compression; use a sharper take.")
     elif blur is not None and blur > 0.62:
-        yield Finding("usable", "The face is soft, and so will the lips be.")
+        yield Finding("usable", "The face is slightly blurred, so the lips will be too.")
 
 
 def _judge_track(track: int | None, voice: Media) -> Iterator[Finding]:
     if track is not None and voice.track is None:
-        yield Finding("good", f"Sound track {track} was used; choose another one if the speaker is on that.")
+        yield Finding("good", f"Sound track {track} was used; choose another one if it is not the speaker's.")
 
 
 def _judge_sound(level: SpeechLevel, voice: Media) -> Iterator[Finding]:
@@ -169,14 +161,14 @@ def _judge_sound(level: SpeechLevel, voice: Media) -> Iterator[Finding]:
         yield Finding("poor", str(refusal))
         return
     if level.loudness_db < -45:
-        yield Finding("usable", f"The voice is quiet ({level.loudness_db:.0f} dB); a louder recording is clearer.")
+        yield Finding("usable", f"The voice is quiet ({level.loudness_db:.0f} dB); a louder recording is better.")
     if level.clipped_share > 0.001:
-        yield Finding("usable", "The loudest syllables are distorted; a recording at a lower level is clearer.")
+        yield Finding("usable", "The loudest syllables are distorted by clipping; record at a lower level.")
     clearance = level.loudness_db - level.noise_db
     if clearance < 8:
-        yield Finding("poor", f"The voice is only {clearance:.0f} dB above the noise; use a recording without it.")
+        yield Finding("poor", f"The voice is only {clearance:.0f} dB above the noise; use a cleaner recording.")
     elif clearance < 15:
-        yield Finding("usable", f"The voice is {clearance:.0f} dB above the noise; 20 dB or more is better.")
+        yield Finding("usable", f"The voice is {clearance:.0f} dB above the noise; 20 dB or more are better.")
 
 
 def _judge_offset(offset: Offset | None, footage: Footage, speech: NDArray[np.float32]) -> Iterator[Finding]:
@@ -186,23 +178,23 @@ def _judge_offset(offset: Offset | None, footage: Footage, speech: NDArray[np.fl
             verdict: Verdict = "poor" if abs(offset.seconds) > 0.15 else "usable"
             when = "after" if offset.seconds > 0 else "before"
             yield Finding(
-                verdict, f"The sound comes {abs(offset.seconds):.2f} s {when} the picture; move it in step first."
+                verdict, f"The sound comes {abs(offset.seconds):.2f} s {when} the picture; correct that first."
             )
     elif is_foreign(footage.times - footage.media.start, footage.openings, speech):
         yield Finding(
-            "poor", "The lips do not move with this sound; choose the recording that was made with these pictures."
+            "poor", "The lips do not move with this sound; choose the recording that belongs to these pictures."
         )
     elif seen < JUDGED_SECONDS:
-        yield Finding("usable", f"{seen:.0f} s are too short to tell whether the lips move with this sound.")
+        yield Finding("usable", f"{seen:.0f} s are too short to determine whether the lips move with this sound.")
     elif footage.seconds >= 30:
         yield Finding(
             "usable",
-            "The mouth does not clearly move with the voice; make sure that it is the speaker's own and in step.",
+            "The mouth does not clearly move with the voice; make sure that it is the speaker's own and in sync.",
         )
 
 
 def _median_blur(footage: Footage, report: Report) -> float | None:
-    """Median over frames spread evenly over those with a face."""
+    """Median over up to 12 evenly spaced frames with a face; None if it could not be measured."""
     found = np.flatnonzero(footage.track.found)
     chosen = found[evenly_spaced(len(found), _PICTURES_LOOKED_AT)]
     blurs = []

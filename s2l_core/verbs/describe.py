@@ -1,9 +1,9 @@
-"""The verb ``describe``: what a speaker file tells about itself, for a library of speakers."""
+"""The verb ``describe``: reads the facts about a speaker from its file, without loading the networks."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import cv2
 import numpy as np
@@ -15,29 +15,21 @@ from ..jobs import Architecture, DescribeJob
 from ..json_text import is_text
 from ..model.origin import as_figure, read_origin
 from ..model.speaker import read_header, read_portrait
-
-Quality = Literal["good", "usable", "poor"]
+from ..results import DescribeResult, Verdict
 
 _GOOD, _USABLE = 0.75, 0.45
-"""Correlation of how far the generated and the real mouth are open, from which speech moves the lips so well."""
+"""Lowest ``opening_correlation`` of a good and of a usable speaker."""
 _LONGEST_NAME = 1000
 _LARGEST_SIDE = 4096
-"""Of a portrait: a few bytes can ask for gigabytes of pixels."""
+"""Pixels of a portrait's longer side: a few bytes can ask for gigabytes of pixels."""
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-"""The second bytes of what tells the size of a JPEG."""
+"""Second bytes of the JPEG markers that begin a frame header, which states the size."""
 _LEAST_GAIN_DB = 1.0
-"""By how much lips must be nearer to the real ones than a mouth that never moves."""
+"""By how many dB a good speaker's ``mouth_psnr`` exceeds that of a mouth that never moves."""
 
 
-def describe(job: DescribeJob, report: Report | None = None) -> dict[str, Any]:
-    """Tell what is in a speaker file, without its networks.
-
-    Returns:
-        ``name``; ``footage_path``; ``footage_seconds``, and ``trained_seconds`` of them; ``quality``, ``"good"``,
-        ``"usable"`` or ``"poor"``; what was measured on the held-out part, None where it is not known:
-        ``mouth_psnr`` in dB, ``lmd`` in pixels, and ``opening_correlation``, how well the mouth follows speech;
-        ``preset``, ``architecture``, ``seed``, ``device``, ``version``, ``consent``, ``speaker_file_bytes``; and
-        ``picture_path``, empty where no picture was written.
+def describe(job: DescribeJob, report: Report | None = None) -> DescribeResult:
+    """Read the facts about a speaker from its file, and write its portrait if the job names a picture.
 
     Raises:
         FileMissing, SpeakerFileForeign, SpeakerFileNewer, SpeakerFileOlder, SpeakerFileBroken: As
@@ -48,16 +40,19 @@ def describe(job: DescribeJob, report: Report | None = None) -> dict[str, Any]:
     try:
         origin, metrics, name = read_origin(header["origin"]), dict(header["metrics"]), header["name"]
         if not is_text(name, _LONGEST_NAME) or header["architecture"] not in get_args(Architecture):
-            raise ValueError("it has no name, or no known lips")
+            raise ValueError("no name, or an unknown architecture")
     except (KeyError, TypeError, ValueError) as error:
         raise SpeakerFileBroken(f"{job.speaker_path} does not say what it was trained on.") from error
-    facts = {
+    picture_path = _write_picture(job)
+    return {
         "name": name,
         "footage_path": origin.job.footage.path,
         "footage_seconds": origin.seconds,
         "trained_seconds": origin.train[1] - origin.train[0],
         "quality": judge(metrics),
-        **{figure: as_figure(metrics.get(figure)) for figure in ("mouth_psnr", "lmd", "opening_correlation")},
+        "mouth_psnr": as_figure(metrics.get("mouth_psnr")),
+        "lmd": as_figure(metrics.get("lmd")),
+        "opening_correlation": as_figure(metrics.get("opening_correlation")),
         "preset": origin.job.preset,
         "architecture": header["architecture"],
         "seed": origin.job.seed,
@@ -65,12 +60,12 @@ def describe(job: DescribeJob, report: Report | None = None) -> dict[str, Any]:
         "version": origin.version,
         "consent": origin.job.consent,
         "speaker_file_bytes": Path(job.speaker_path).stat().st_size,
+        "picture_path": picture_path,
     }
-    return {**facts, "picture_path": _write_picture(job)}
 
 
-def judge(metrics: dict[str, Any]) -> Quality:
-    """A word for what was measured on the held-out part."""
+def judge(metrics: dict[str, Any]) -> Verdict:
+    """Summarise the measures on the held-out footage."""
     correlation = as_figure(metrics.get("opening_correlation")) or 0.0
     gain = (as_figure(metrics.get("mouth_psnr")) or 0.0) - (as_figure(metrics.get("mean_image_psnr")) or 0.0)
     if correlation < _USABLE or gain < 0.0:
@@ -79,7 +74,9 @@ def judge(metrics: dict[str, Any]) -> Quality:
 
 
 def _write_picture(job: DescribeJob) -> str:
-    """Write the speaker's portrait, if that is wanted and there is one; its path."""
+    """Write the speaker's portrait if the job asks for it and the file holds one; returns its path, or an empty
+    string.
+    """
     if not job.picture_path:
         return ""
     with reserved(job.picture_path, job.speaker_path):
@@ -100,7 +97,7 @@ def _write_portrait(job: DescribeJob) -> str:
 
 
 def _jpeg_size(encoded: bytes) -> tuple[int, int]:
-    """Height and width of a JPEG, of which nothing is decoded; zeros where it is none."""
+    """Height and width of a JPEG, without decoding it; zeros if the bytes are not a JPEG."""
     place = 2 if encoded.startswith(b"\xff\xd8") else len(encoded)
     while encoded[place : place + 1] == b"\xff" and place + 9 <= len(encoded):
         marker, length = encoded[place + 1], int.from_bytes(encoded[place + 2 : place + 4], "big")

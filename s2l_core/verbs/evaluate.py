@@ -1,9 +1,8 @@
-"""A speaker measured on footage that it has not seen: driven by the footage's own sound, against the real frames."""
+"""The verb ``evaluate``: measures a speaker on footage that it was not trained on, driven by that footage's sound."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,25 +30,19 @@ from ..media.video import probe
 from ..model.origin import Origin, read_origin
 from ..model.speaker import SpeakerModel
 from ..mouth.rendering import open_speech_source
+from ..results import EvaluateResult
 from .dub import dub
 
 
-def evaluate(job: EvaluateJob, report: Report | None = None) -> dict[str, Any]:
-    """Measure a speaker on the held-out part of its training footage: what ``dub`` makes of that span alone, with its
-    defaults, driven by its own sound.
-
-    Returns:
-        As :func:`s2l_core.evaluation.held_out.measure` before encoding, with
-        :func:`s2l_core.evaluation.held_out.measure_driving`; ``lpips`` only where its weights are; and the columns of
-        :meth:`s2l_core.evaluation.evaluator.Evaluator.measure` for three other ways of rendering: ``h264``, of the
-        movie that is written with the default encoding; ``whole_clip``, where all of the footage is dubbed and its
-        held-out part measured; and ``renderer_alone``, the same without what ``dub`` does in silence and in frames
-        whose mouth cannot be seen.
+def evaluate(job: EvaluateJob, report: Report | None = None) -> EvaluateResult:
+    """Measure a speaker on the held-out part of its training footage: what ``dub`` renders for that span alone, with
+    its defaults, driven by the span's own sound.
 
     Raises:
         BadJob: The footage is not the one that the speaker was trained on.
-        Speech2LipError: What is wrong with the files; see :mod:`s2l_core.errors`.
+        Speech2LipError: A file cannot be used; see :mod:`s2l_core.errors`.
     """
+    # Open the speaker, and make sure that the footage is the one that it was trained on.
     report = report or Report()
     device = choose_device(job.device)
     speaker = SpeakerModel.load(job.speaker_path, device)
@@ -60,12 +53,14 @@ def evaluate(job: EvaluateJob, report: Report | None = None) -> dict[str, Any]:
     probe(media)
     if fingerprint_media(media, report) != speaker.origin.get("fingerprint"):
         raise BadJob(f"{media.path} is not the footage that {job.speaker_path} was trained on.")
+    # Measure a dub of the held-out span alone, before encoding.
     whole = prepare(media, trained.landmarks, device.type, report, known=speaker.known_head, identity=speaker.identity)
     footage, said, context = open_span(trained, speaker, origin.held_out, report)
     perception = available_lpips(device, report)
     evaluator = Evaluator(footage, speaker.face, origin.held_out, perception=perception, report=report)
-    columns = measure(evaluator, speaker, footage, said, context, mean_lips(speaker.face, whole, origin.train))
+    measures = measure(evaluator, speaker, footage, said, context, mean_lips(speaker.face, whole, origin.train))
 
+    # Drive it with silence and with other words, which must neither move the mouth nor follow the footage.
     def drive(sound: NDArray[np.float32], audio_only: bool) -> Driver:
         if audio_only:
             return speaker_driver(speaker, footage, sound, audio_only)
@@ -74,6 +69,7 @@ def evaluate(job: EvaluateJob, report: Report | None = None) -> dict[str, Any]:
     speech = read_speech(heard_beside(voice, whole.seconds))
     sounds = other_sounds(speech, origin.train[1] - media.start, evaluator.seconds)
     driven = measure_driving(evaluator, drive, sounds)
+    # Measure the encoded movie, and a dub of the whole footage.
     with temporary_folder() as folder:
         movie, line = str(folder / "dub.mp4"), part_of_voice(voice, media, origin.held_out)
         moments = tuple(footage.times.tolist())
@@ -82,7 +78,7 @@ def evaluate(job: EvaluateJob, report: Report | None = None) -> dict[str, Any]:
         encoded = evaluator.measure(written(speaker.face, movie, footage), said)
     in_whole = Evaluator(whole, speaker.face, origin.held_out, perception=perception, report=report)
     return {
-        **columns,
+        **measures,
         **driven,
         "h264": encoded,
         "whole_clip": in_whole.measure(dub_driver(speaker, whole, speech, report), speech),
@@ -91,10 +87,10 @@ def evaluate(job: EvaluateJob, report: Report | None = None) -> dict[str, Any]:
 
 
 def _origin(job: EvaluateJob, speaker: SpeakerModel) -> Origin:
-    """What the file of a speaker says of its training, with footage and sound where the user says that they are.
+    """The training that a speaker file states, with the paths of footage and sound that the job names instead.
 
     Raises:
-        BadJob: It says nothing of it, or names a landmark model that the user did not name.
+        BadJob: The file states no training, or names a landmark model that the user did not name.
     """
     try:
         origin = read_origin(speaker.origin)
@@ -114,6 +110,6 @@ def _origin(job: EvaluateJob, speaker: SpeakerModel) -> Origin:
     elif trained.landmarks not in INSTALLED:
         raise BadJob(
             f"{job.speaker_path} was trained with the landmark model {trained.landmarks}.",
-            "If you trust that file, name it with --landmarks.",
+            "If you trust that model file, name it with --landmarks.",
         )
     return replace(origin, job=trained)

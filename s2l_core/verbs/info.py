@@ -1,4 +1,4 @@
-"""What this engine is and what it can run on."""
+"""The verb ``info``: versions, devices and landmark back-ends of the engine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import importlib.util
 import platform
 import sys
-from typing import Any
 
 import torch
 
@@ -15,18 +14,15 @@ from ..errors import LandmarksUnavailable
 from ..events import Report
 from ..face.landmarks import open_detector
 from ..jobs import SCHEMA_VERSION, InfoJob
+from ..results import InfoResult
 from ..version import VERSION
 
 
-def info(job: InfoJob, report: Report | None = None) -> dict[str, Any]:
-    """Versions, devices and landmark back-ends of the engine.
-
-    Returns:
-        ``version``, ``schema`` (of job documents), ``python``, ``executable``, ``torch``, ``platform``, ``devices``
-        (names of all), ``device`` (the one that the job's choice means) and ``landmarks`` (installed back-ends).
+def info(job: InfoJob, report: Report | None = None) -> InfoResult:
+    """List versions, devices and landmark back-ends of the engine.
 
     Raises:
-        DeviceUnavailable: The job asks for CUDA and there is none.
+        DeviceUnavailable: The device that the job names is not available.
     """
     return {
         "version": VERSION,

@@ -1,11 +1,10 @@
-"""The verb ``preview``: one frame of a dub, before the whole run is worth its time."""
+"""The verb ``preview``: renders a single frame of a dub."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ..device import choose_device
 from ..errors import BadJob
@@ -19,32 +18,29 @@ from ..media.sequence import files_of
 from ..model.speaker import SpeakerModel
 from ..mouth.dub_frames import DubFrames, open_footage
 from ..mouth.rendering import open_speech_source
+from ..results import PreviewResult
 
 _AROUND_SECONDS = 0.4
 _PICTURE = Encoding("png")
 
 
-def preview(job: PreviewJob, report: Report | None = None) -> dict[str, Any]:
-    """Write one frame of a dub as a PNG picture, whole also where the dub is of the mouth alone.
+def preview(job: PreviewJob, report: Report | None = None) -> PreviewResult:
+    """Write one frame of a dub as a PNG file. It shows the whole picture, even if the dub has the layer ``"mouth"``.
 
-    Footage that was looked at before gives the very frame that the dub will. Of other footage only the part around the
-    frame is looked at, for the sake of time; the head's pose then differs a little, and the light may. Something in
-    front of the mouth is not noticed, for that takes the whole clip, and nothing is faded.
-
-    Returns:
-        ``output_path``; ``reason`` for which the frame keeps the footage's pixels, see
-        :func:`s2l_core.verbs.dub.dub`, or empty; ``preview_seconds``.
+    If the footage has been tracked before, the frame equals that of the dub. Otherwise only the seconds around the
+    frame are tracked, to save time: the head pose then differs slightly, and the light may. Occlusion of the mouth is
+    not detected, since that takes the whole clip, and frames next to undubbed ones are not blended.
 
     Raises:
-        BadJob: The dub has fewer frames.
-        Speech2LipError: What is wrong with the files, as in :func:`s2l_core.verbs.dub.dub`.
+        BadJob: The dub has no such frame.
+        Speech2LipError: A file cannot be used, as in :func:`s2l_core.verbs.dub.dub`.
     """
     dub = job.dub
     with reserved(job.output_path, *files_of(dub.footage), *sources(dub.voice), dub.speaker_path, dub.landmarks):
         return _preview(job, report or Report())
 
 
-def _preview(job: PreviewJob, report: Report) -> dict[str, Any]:
+def _preview(job: PreviewJob, report: Report) -> PreviewResult:
     started, dub = time.monotonic(), job.dub
     device = choose_device(dub.device)
     speaker = SpeakerModel.load(dub.speaker_path, device)
@@ -62,7 +58,9 @@ def _preview(job: PreviewJob, report: Report) -> dict[str, Any]:
 
 
 def _part_to_look_at(job: PreviewJob, speaker: SpeakerModel) -> Media:
-    """The footage, whole where that costs nothing or where there are no moments to tell what is shown."""
+    """The part of the footage to track: all of it if it has been tracked, or if the job names no moments; else the
+    seconds around the frame.
+    """
     footage, moments = job.dub.footage, job.dub.moments
     if job.frame >= len(moments) or is_prepared(footage, job.dub.landmarks, speaker.known_head):
         return footage

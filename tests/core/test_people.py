@@ -99,7 +99,7 @@ def test_shots_of_somebody_else_are_left_out_and_mirrored_dark_ones_of_the_speak
 
 def test_check_says_how_many_seconds_of_whom_can_be_used(interview: str, tmp_path: Path) -> None:
     result = check(CheckJob(Media(interview), voice=Media(write_voice(tmp_path / "voice.wav", 3.6))))
-    assert any("Two people: 2 s of the chosen one" in sentence for sentence in result["advice"])
+    assert any("two people; 2 s of the chosen one" in sentence for sentence in result["advice"])
     chosen, other = result["people"]
     assert (chosen["is_chosen"], other["is_chosen"]) == (True, False)
     assert other["since"] == pytest.approx(1.2, abs=0.01) and other["share"] == pytest.approx(1 / 3, abs=0.02)
