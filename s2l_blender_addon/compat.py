@@ -16,6 +16,22 @@ def stream_index(strip: bpy.types.Strip) -> int:
     return int(getattr(strip, "stream_index", 0))
 
 
+def set_input(effect: bpy.types.Strip, name: str, strip: bpy.types.Strip) -> None:
+    """Let an effect strip take another strip as an input.
+
+    Since 5.2 Blender looks the effects of a strip up in a table that it does not renew here. With an outdated table,
+    moving the former input crashes Blender, and removing it empties the input. Naming a strip renews the table.
+
+    Args:
+        effect: An effect strip.
+        name: ``"input_1"`` or ``"input_2"``.
+        strip: The new input.
+    """
+    setattr(effect, name, strip)
+    if bpy.app.version >= (5, 2):
+        effect.name = effect.name
+
+
 def meta_volume(meta: bpy.types.MetaStrip) -> float:
     """The factor by which a meta strip changes the volume of its sounds: a setting since Blender 5.2."""
     return float(getattr(meta, "volume", 1.0))

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import bpy
 
 from ...s2l_core.errors import BadJob
-from ..compat import left_handle, right_handle, set_duration
+from ..compat import left_handle, right_handle, set_duration, set_input
 from . import curves
 
 HIGHEST_CHANNEL = 128
@@ -67,7 +67,7 @@ def take_over(effect: bpy.types.Strip, strips: Iterable[bpy.types.Strip], replac
     wanted = list(strips)
     for name in _INPUTS:
         if getattr(effect, name, None) in wanted:
-            setattr(effect, name, replacement)
+            set_input(effect, name, replacement)
 
 
 def is_free(level: Level, channel: int, frames: range) -> bool:
