@@ -16,6 +16,11 @@ def stream_index(strip: bpy.types.Strip) -> int:
     return int(getattr(strip, "stream_index", 0))
 
 
+# Blender leaves a strip out where another one lies exactly over it. Since 5.3 rounding errors can prevent that if the
+# strips are turned: their antialiased borders are then blended twice.
+BLENDS_TURNED_BORDERS_TWICE = bpy.app.version >= (5, 3)
+
+
 def set_input(effect: bpy.types.Strip, name: str, strip: bpy.types.Strip) -> None:
     """Let an effect strip take another strip as an input.
 

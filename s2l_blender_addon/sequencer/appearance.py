@@ -8,7 +8,7 @@ import bpy
 
 from ...s2l_core import regular_files
 from ...s2l_core.jobs import Encoding
-from ..compat import content_start, new_modifier
+from ..compat import BLENDS_TURNED_BORDERS_TWICE, content_start, new_modifier
 from . import curves, stacking
 from .rna import copy_properties
 from .strips import has_linear_pictures
@@ -113,7 +113,12 @@ def is_full(strip: bpy.types.Strip, frames: range) -> bool:
 
 def covers(strip: bpy.types.Strip, frames: range) -> bool:
     """Whether a strip hides everything below it, inside its borders, on these frames."""
-    return replaces(strip) or (is_full(strip, frames) and is_opaque(strip))
+    is_blended_twice = BLENDS_TURNED_BORDERS_TWICE and _is_turned(strip)
+    return replaces(strip) or (is_full(strip, frames) and is_opaque(strip) and not is_blended_twice)
+
+
+def _is_turned(strip: bpy.types.Strip) -> bool:
+    return strip.transform.rotation != 0.0 or curves.is_animated(strip, "transform.rotation")
 
 
 def is_opaque(strip: bpy.types.Strip) -> bool:
