@@ -57,6 +57,11 @@ def new_modifier(strip: bpy.types.Strip, name: str, kind: str) -> bpy.types.Stri
         return strip.modifiers.new(name, kind)
 
 
+def is_viewport_paused(context: bpy.types.Context) -> bool:
+    """Whether the user has paused rendering in the 3D viewport: possible since Blender 5.3."""
+    return bool(getattr(context.region_data, "pause_render", False))
+
+
 def is_sequencer_busy() -> bool:
     """Whether a render, or an operator that is in the middle of moving strips, must not be disturbed."""
     if any(map(bpy.app.is_job_running, ("RENDER", "COMPOSITE", "OBJECT_BAKE"))):

@@ -90,6 +90,12 @@ class S2L_RenderEngine(bpy.types.RenderEngine):
         if self._preview.is_waiting:
             self.tag_redraw()
 
+    def view_pause(self, context: bpy.types.Context) -> None:
+        """Do nothing: ``view_draw`` sees it. Since 5.3 Blender shows its Pause button if there is this method."""
+
+    def view_resume(self, context: bpy.types.Context) -> None:
+        self.tag_redraw()
+
     def _follow_run(self, scene: bpy.types.Scene) -> None:
         global _run
         if self.is_animation and scene.name == _run.scene and scene.frame_current >= _run.frame:

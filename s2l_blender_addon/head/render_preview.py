@@ -10,6 +10,7 @@ from mathutils import Matrix
 from ...s2l_core.errors import BadJob, Speech2LipError
 from ...s2l_core.jobs import CameraView, RenderJob
 from .. import progress
+from ..compat import is_viewport_paused
 from ..engine import warm_worker
 from ..engine.worker_client import Request
 from ..preferences import find_worker_python
@@ -28,18 +29,25 @@ class RenderPreview:
         self._request: Request | None = None
         self._texture: gpu.types.GPUTexture | None = None
         self._line = ""
+        self._is_paused = False
 
     @property
     def is_waiting(self) -> bool:
-        """Whether a picture is being rendered."""
-        return self._request is not None
+        """Whether a picture is being rendered that will be drawn when it is finished."""
+        return self._request is not None and not self._is_paused
 
     def draw(self, context: bpy.types.Context, depsgraph: bpy.types.Depsgraph) -> str:
         """Draw the last finished picture over the region, and request a new one if the view has changed.
 
+        In a paused viewport nothing is requested.
+
         Returns:
             The text for the status line.
         """
+        self._is_paused = is_viewport_paused(context)
+        if self._is_paused:
+            self._show(context.region)
+            return "Rendering Paused"
         try:
             job = render_job(find_heads(depsgraph)[0], depsgraph.scene, *view_of_region(context))
         except Speech2LipError as error:
@@ -50,11 +58,14 @@ class RenderPreview:
             self._ask(job)
         except Speech2LipError as error:
             self._texture, self._line = None, str(error)
+        self._show(context.region)
+        return self._line
+
+    def _show(self, region: bpy.types.Region) -> None:
         if self._texture is not None:
             gpu.state.blend_set("ALPHA_PREMULT")
-            draw_texture_2d(self._texture, (0, 0), context.region.width, context.region.height)
+            draw_texture_2d(self._texture, (0, 0), region.width, region.height)
             gpu.state.blend_set("NONE")
-        return self._line
 
     def _receive(self) -> None:
         if self._request is None:

@@ -102,6 +102,18 @@ def test_large_viewports_show_few_pixels(module, context) -> None:
     assert math.isclose(view.fx, context.region_data.window_matrix[0][0] * 192)
 
 
+def test_paused_viewport_keeps_its_picture_until_it_is_resumed(preview, stage, context, asked) -> None:
+    before, _ = preview.finish()
+    context.region_data.pause_render = True
+    stage.scene.frame_set(3)
+    paused, line = preview.finish()
+    assert (line, len(asked())) == ("Rendering Paused", 1)
+    assert np.array_equal(paused, before)
+    context.region_data.pause_render = False
+    resumed, _ = preview.finish()
+    assert np.allclose(resumed[..., 2], 0.48, atol=1e-3)
+
+
 def test_orthographic_view_is_explained(preview, context) -> None:
     context.region_data.window_matrix = Matrix()
     pixels, line = preview.draw()
