@@ -1,0 +1,37 @@
+"""What the site shows follows from the code: the schema of the job documents, error codes, tutorials."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from docs.generate.job_schema import describe_fields, job_schema
+from s2l_core.jobs import Job, Media, TrainJob, to_document, to_json
+
+from .test_jobs import JOBS
+
+SCHEMA = job_schema()
+
+
+def violations(document: Any) -> list[str]:
+    validator = pytest.importorskip("jsonschema").Draft202012Validator(SCHEMA)
+    return [violation.message for violation in validator.iter_errors(document)]
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.verb)
+def test_every_job_fits_the_schema(job: Job) -> None:
+    assert violations(json.loads(to_json(job))) == []
+
+
+@pytest.mark.parametrize("change", [{"verb": "fly"}, {"footage": None}, {"preset": "hasty"}, {"colour": "red"}])
+def test_what_is_no_job_does_not_fit_the_schema(change: dict[str, Any]) -> None:
+    document = {**to_document(TrainJob(Media("take.mp4"), "anna.s2l")), **change}
+    assert violations(json.loads(json.dumps(document)))
+
+
+def test_the_schema_says_what_the_docstrings_say() -> None:
+    media = SCHEMA["$defs"]["Media"]["properties"]
+    assert media["start"] == {"type": "number", "description": "First second used.", "default": 0.0}
+    assert describe_fields(TrainJob)["landmarks"] == "As in `CheckJob`."
