@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from docs.generate.job_schema import describe_fields, job_schema
+from s2l_core.errors import Speech2LipError
 from s2l_core.jobs import Job, Media, TrainJob, to_document, to_json
 
 from .test_jobs import JOBS
 
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 SCHEMA = job_schema()
 
 
@@ -35,3 +39,17 @@ def test_the_schema_says_what_the_docstrings_say() -> None:
     media = SCHEMA["$defs"]["Media"]["properties"]
     assert media["start"] == {"type": "number", "description": "First second used.", "default": 0.0}
     assert describe_fields(TrainJob)["landmarks"] == "As in `CheckJob`."
+
+
+def test_troubleshooting_has_a_section_for_every_error_code() -> None:
+    sections = re.findall(r"^### (\w+)$", (DOCS / "troubleshooting.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(sections) == sorted(error.code for error in Speech2LipError.__subclasses__())
+
+
+def test_every_tutorial_is_on_the_site() -> None:
+    shown = re.findall(r'^--8<-- "(.+)"$', (DOCS / "tutorials.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(shown) == sorted(
+        path.relative_to(DOCS.parent).as_posix()
+        for path in (DOCS.parent / "examples").glob("*.py")
+        if path.stem != "overnight"  # it has a place of its own, in batch.md
+    )
