@@ -1,4 +1,4 @@
-"""The verb ``faces``: the people in a video, each with a picture, to choose one of them."""
+"""The verb ``faces``: finds the people in a video and writes a picture of each, so that the user can choose one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -25,17 +24,28 @@ from ..jobs import Encoding, FacesJob, Media
 from ..media.pictures import encode_picture
 from ..media.sequence import files_of
 from ..media.video import Frame, probe, read_frames
+from ..results import FacesResult
 
 _PICTURE_NAME = re.compile(r"face_\d+\.png", re.IGNORECASE)
 _MOST_FRAMES = 24
 _PICTURE_SIDE = 128
 _LEAST_SHARE = 0.1
-"""Of the frames: what is seen more seldom is no speaker, and often no face."""
+"""Share of the sampled frames in which a person must be seen: what is seen less often is not the speaker, and often not
+a face.
+"""
 
 
 @dataclass
 class _Person:
-    """Somebody who was seen: from when on, in which regions, with which landmarks, and best in which picture."""
+    """A person in the sampled frames.
+
+    Attributes:
+        since: Second of the medium at which the person was first seen.
+        regions: Position and size of the face in each frame.
+        points: Landmarks (P, 3) in each frame.
+        identities: Descriptors of the face in the frames that show it clearly.
+        picture: uint8 (h, w, 3), the largest face.
+    """
 
     since: float
     regions: list[Region] = field(default_factory=list)
@@ -45,13 +55,13 @@ class _Person:
 
     @property
     def encoded(self) -> bytes:
-        """The picture as a PNG file."""
+        """The picture, encoded as PNG."""
         assert self.picture is not None
         return encode_picture(self.picture, Encoding("png"))
 
     @property
     def is_still(self) -> bool:
-        """Whether it does not move at all, as a photograph."""
+        """Whether the face never moves, like a photograph."""
         return len(self.points) > 2 and is_still(np.stack(self.points), MESH468)
 
     def see(self, points: NDArray[np.float32], identity: NDArray[np.float64] | None, image: NDArray[np.uint8]) -> None:
@@ -68,25 +78,20 @@ class _Person:
         return bool(np.hypot(last.x - region.x, last.y - region.y) < min(last.side, region.side) / 2)
 
     def distance(self, identity: NDArray[np.float64] | None) -> float | None:
-        """How unlike a face that person is; None where either was never seen clearly."""
+        """Distance of a face's descriptor from that of this person; None if either was never seen clearly."""
         if identity is None or not self.identities:
             return None
         return float(distance(np.mean(self.identities, axis=0), identity))
 
 
-def faces(job: FacesJob, report: Report | None = None) -> dict[str, Any]:
-    """Look for people in frames that are spread over a video. Who moves at a cut is known by the face.
-
-    Returns:
-        ``faces``, of those who are seen in a tenth of the frames or more, who is seen most first and photographs last:
-        ``x``, ``y`` and the second ``since`` which that person is seen, for :class:`s2l_core.jobs.Media`, ``share`` of
-        the frames with that person, ``width_px``, and ``picture``, a PNG file.
+def faces(job: FacesJob, report: Report | None = None) -> FacesResult:
+    """Find people in evenly spaced frames of a video. A person who is elsewhere after a cut is recognised by the face.
 
     Raises:
-        FileMissing, NotAVideo: What is wrong with the video.
-        NoFace: Nobody is seen.
-        LandmarksUnavailable: There is no face detector.
-        RecognitionUnavailable: People cannot be told apart.
+        FileMissing, NotAVideo: The video cannot be used.
+        NoFace: No frame shows a face.
+        LandmarksUnavailable: The face detector is missing.
+        RecognitionUnavailable: The network that recognises faces is missing.
         CannotWrite, DiskFull: The pictures cannot be written.
     """
     folder = Path(job.output_path)
@@ -98,7 +103,7 @@ def faces(job: FacesJob, report: Report | None = None) -> dict[str, Any]:
         return _faces(job, report or Report())
 
 
-def _faces(job: FacesJob, report: Report) -> dict[str, Any]:
+def _faces(job: FacesJob, report: Report) -> FacesResult:
     info = probe(job.footage)
     width, height = info.true_size
     detector = MeshDetector(bundled_models())
@@ -141,7 +146,9 @@ def _faces(job: FacesJob, report: Report) -> dict[str, Any]:
 
 
 def _find(known: list[_Person], points: NDArray[np.float32], identity: NDArray[np.float64] | None) -> _Person | None:
-    """Which of the people a face is: who was last there, unless surely somebody else, or else who surely is."""
+    """The person that a face belongs to, or None: the person last seen at this place unless the faces clearly differ,
+    else the one whose face is clearly the same.
+    """
     region = region_of(points)
     apart = {number: person.distance(identity) for number, person in enumerate(known)}
     for number, person in enumerate(known):
@@ -153,7 +160,7 @@ def _find(known: list[_Person], points: NDArray[np.float32], identity: NDArray[n
 
 
 def _spread(media: Media, duration: float, report: Report) -> Iterator[Frame]:
-    """Frames that are spread evenly over a span."""
+    """Evenly spaced frames of a span."""
     end = duration if media.end is None else min(media.end, duration)
     if media.start >= end:
         raise NotAVideo(f"{media.path} has no picture after {media.start:g} s.", "Check the trim of the strip.")

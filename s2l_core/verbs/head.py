@@ -1,4 +1,4 @@
-"""The verb ``head``: a speaker's head for an animation program, in Blender's axes and metres."""
+"""The verb ``head``: writes a speaker's head for an animation program, in Blender's axes and metres."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ from ..files import companion, reserved, write_together
 from ..geometry.axes import MILLIMETRES, points_to_blender, poses_to_blender
 from ..jobs import HeadJob
 from ..media.sequence import files_of
+from ..results import HeadResult
 from ..whole_head.expression import CURVES, expression_curves
 from ..whole_head.mesh import head_mesh
 from ..whole_head.scene import HeadScene, open_scene
 
 VERSION = 1
-"""Of the file's schema."""
+"""Version of the file's schema."""
 
 
-def head(job: HeadJob, report: Report | None = None) -> dict[str, Any]:
+def head(job: HeadJob, report: Report | None = None) -> HeadResult:
     """Write the head as an ``.npz`` file of plain arrays, and the background plate beside it as a PNG.
 
     =============  ====================  =========================================================================
     version        int                   1
     vertices       float32 (h, w, 3)     head axes; four neighbours that are all in ``mask`` are a face of the mesh
-    mask           bool (h, w)           vertices that belong to the head; those of its border lie on the outline
-    confidence     float32 (h, w)        in [0, 1], how much the footage told about the depth
+    mask           bool (h, w)           vertices that belong to the head; its border vertices lie on the outline
+    confidence     float32 (h, w)        in [0, 1], how well the footage determines the depth
     uv             float32 (h, w, 2)     in the canonical picture, in [0, 1], v up
     times          float64 (n,)          seconds from the start of the medium, of each frame
     found          bool (n,)             whether the frame shows a face; elsewhere pose and curves are interpolated
@@ -45,13 +46,9 @@ def head(job: HeadJob, report: Report | None = None) -> dict[str, Any]:
     margin         float64               degrees around that hull trusted too, see :mod:`s2l_core.geometry.trust`
     =============  ====================  =========================================================================
 
-    Returns:
-        JSON values: ``output_path``; ``plate_path``; ``frames``; ``frames_without_face``; ``vertices``, how many belong
-        to the head; ``confidence``, its mean over them; ``plate_known_share``, what the head uncovered of the plate.
-
     Raises:
-        CannotWrite: The name of the plate is taken, and not by that of an earlier head of the same name.
-        Speech2LipError: As :func:`s2l_core.whole_head.scene.open_scene`, and what is wrong with the files.
+        CannotWrite: The file name of the plate is taken by a file that is not the plate of an earlier run.
+        Speech2LipError: As :func:`s2l_core.whole_head.scene.open_scene`, or a file cannot be used.
     """
     read = (*files_of(job.footage), job.speaker_path, job.landmarks)
     with reserved(job.output_path, *read):
@@ -62,13 +59,13 @@ def head(job: HeadJob, report: Report | None = None) -> dict[str, Any]:
 
 
 def _refuse_strange_plate(output_path: str, plate_path: str) -> None:
-    """Raise where the name of the plate, which the user did not choose, is taken by something else."""
+    """Refuse to overwrite a file at the name of the plate, which the user did not choose."""
     if not os.path.lexists(output_path) and os.path.lexists(plate_path):
-        hint = "Move it elsewhere, or name another output: the plate is written under that name."
+        hint = "Move it elsewhere, or choose another output name: the background plate gets this name."
         raise CannotWrite(f"There is already a file {plate_path}.", hint)
 
 
-def _head(job: HeadJob, plate_path: str, report: Report) -> dict[str, Any]:
+def _head(job: HeadJob, plate_path: str, report: Report) -> HeadResult:
     scene = open_scene(job, report)
     arrays = head_arrays(scene, report)
     content = io.BytesIO()

@@ -1,4 +1,6 @@
-"""The verb ``heatmap``: how a face moves with its head and without, as a picture (paper section 3, figure 2)."""
+"""The verb ``heatmap``: draws how a face moves before and after the motion of the head is removed (paper section 3,
+figure 2).
+"""
 
 from __future__ import annotations
 
@@ -17,6 +19,7 @@ from ..files import reserved, write_whole
 from ..footage import prepare
 from ..jobs import HeatmapJob
 from ..media.sequence import files_of
+from ..results import HeatmapResult
 from ..subsampling import evenly_spaced
 
 Picture = NDArray[np.uint8]
@@ -26,21 +29,14 @@ _PANEL_HEIGHT = 640
 _MARGIN, _HEAD, _FOOT, _BAR = 24, 56, 40, 90
 _PAPER, _INK, _OUTLINE = (255, 255, 255), (40, 40, 40), (255, 255, 255)
 _SHADE = 0.35
-"""What is left of the picture's own colours under the heat."""
+"""Opacity of the picture under the heat map."""
 _HOTTEST = 98.0
-"""Percentile of the motion before that has the hottest colour."""
+"""Percentile of the motion as filmed that gets the hottest colour."""
 
 
-def heatmap(job: HeatmapJob, report: Report | None = None) -> dict[str, Any]:
-    """Draw where the face moves, before and after the motion of the head is removed.
-
-    Motion is the mean absolute difference of up to 200 frames from the canonical one, in percent of the range of
-    colours.
-
-    Returns:
-        JSON values: ``output_path``; ``frames`` compared; ``observed_percent`` and ``canonical_percent``, the mean
-        motion of the face before and after; ``lip_jaw_share``, the share of the face's motion after that lies in the
-        outlined region of lips and jaw; ``lip_jaw_area``, that region's share of the face.
+def heatmap(job: HeatmapJob, report: Report | None = None) -> HeatmapResult:
+    """Draw where the face moves, before and after the motion of the head is removed. Motion is the mean absolute
+    difference of up to 200 frames from the canonical one.
 
     Raises:
         FileMissing, NotAVideo, NoFace, LandmarksUnavailable: See :func:`s2l_core.footage.prepare`.
@@ -50,7 +46,7 @@ def heatmap(job: HeatmapJob, report: Report | None = None) -> dict[str, Any]:
         return _heatmap(job, report or Report())
 
 
-def _heatmap(job: HeatmapJob, report: Report) -> dict[str, Any]:
+def _heatmap(job: HeatmapJob, report: Report) -> HeatmapResult:
     device = choose_device(job.device)
     footage = prepare(job.footage, job.landmarks, device.type, report)
     found = footage.track.found
@@ -79,13 +75,13 @@ def _heatmap(job: HeatmapJob, report: Report) -> dict[str, Any]:
 def _draw(
     canonical: Picture, observed: NDArray[np.float32], removed: NDArray[np.float32], region: NDArray[np.bool_]
 ) -> Picture:
-    """The picture, and the motion before and after laid over it, beside a bar that says which colour is how much."""
+    """The canonical frame, the motion before and after laid over it, and a colour bar."""
     hottest = float(np.percentile(observed, _HOTTEST)) or 1.0
     after = _overlay(canonical, removed / hottest)
     outlines, _ = cv2.findContours(_enlarge(region.astype(np.uint8), cv2.INTER_NEAREST), 0, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(after, outlines, -1, _OUTLINE, 2, cv2.LINE_AA)
     panels = [_enlarge(canonical), _overlay(canonical, observed / hottest), after]
-    titles = ["canonical frame", "motion as filmed", "motion without the head's"]
+    titles = ["canonical frame", "motion as filmed", "without head motion"]
     width = panels[0].shape[1]
     sheet = np.full((_HEAD + _PANEL_HEIGHT + _FOOT, 3 * (width + _MARGIN) + _MARGIN + _BAR, 3), _PAPER, np.uint8)
     for number, (panel, title) in enumerate(zip(panels, titles, strict=True)):
@@ -93,7 +89,7 @@ def _draw(
         sheet[_HEAD : _HEAD + _PANEL_HEIGHT, left : left + width] = panel
         _write(sheet, title, left, _HEAD - 18, 0.7)
     _draw_bar(sheet, 3 * (width + _MARGIN) + _MARGIN, 100 * hottest)
-    note = "mean absolute difference from the canonical frame, % of the range of colours; outlined: lips and jaw"
+    note = "mean absolute difference from the canonical frame, % of the colour range; outlined: lips and jaw"
     _write(sheet, note, _MARGIN, sheet.shape[0] - 14, 0.5)
     return sheet
 

@@ -1,4 +1,4 @@
-"""The verbs ``pose`` and ``render``: a speaker's head as another camera sees it (paper section 5.4)."""
+"""The verbs ``pose`` and ``render``: render a speaker's head for another camera (paper section 5.4)."""
 
 from __future__ import annotations
 
@@ -25,23 +25,24 @@ from ..media.frames import FrameReader
 from ..media.sequence import files_of
 from ..media.waveform import Waveform
 from ..media.writing import VideoWriter
+from ..results import PoseResult, RenderResult
 from ..whole_head.camera_path import CameraPath, read_camera_path
 from ..whole_head.reposing import HeadRenderer, View
 from ..whole_head.scene import HeadScene, open_scene
 
 NOTHING = 1e10
-"""Metres that stand for no depth, as in Blender."""
+"""Depth in metres of pixels without a surface, as in Blender."""
 _NEAREST = 150.0
-"""Millimetres from the middle of the face to a camera that is not yet inside the head."""
+"""Millimetres from the middle of the face within which a camera is taken to be inside the head."""
 _Key = tuple[Any, ...]
 
 
 class PosedHead:
-    """A head, ready to be rendered from anywhere at any moment of its footage.
+    """A head that is ready to be rendered from any camera at any moment of its footage.
 
     Args:
-        scene: The head and what it moves in.
-        report: Told how far the head is looked at.
+        scene: The head and its footage.
+        report: Receives the progress.
     """
 
     def __init__(self, scene: HeadScene, report: Report) -> None:
@@ -50,33 +51,30 @@ class PosedHead:
         self._renderer = HeadRenderer(scene.speaker, scene.footage, scene.plate, report=report)
 
     def render(self, index: int, camera: Intrinsics, pose: Array, camera_from_footage: Array, background: bool) -> View:
-        """Frame ``index`` of the footage as a camera sees it, see :meth:`HeadRenderer.render`."""
+        """Render frame ``index`` of the footage for a camera, see :meth:`HeadRenderer.render`."""
         image = self._frames.read(index)
         with one_thread():  # 0.22 instead of 0.27 s for 512 x 512 pixels on two cores
             return self._renderer.render(image, index, camera, pose, background, camera_from_footage)
 
 
-def pose(job: PoseJob, report: Report | None = None) -> dict[str, Any]:
-    """Write a movie of the head along the path of a camera, with the footage's sound.
+def pose(job: PoseJob, report: Report | None = None) -> PoseResult:
+    """Write a movie of the head, rendered along a camera path, with the footage's sound.
 
     Footage and path begin together, and the movie ends with the shorter one. It has the footage's frame rate and the
-    path's size.
-
-    Returns:
-        JSON values: ``output_path``, ``frames``, ``frames_without_face``; ``frames_outside`` of the trust region, the
-        least ``trust`` in [0, 1] and the most ``degrees_outside``; ``prepare_seconds``, ``render_seconds``, ``fps``.
+    path's picture size.
 
     Raises:
         CameraPathUnreadable: See :func:`s2l_core.whole_head.camera_path.read_camera_path`.
-        HeadOutOfView: From somewhere on the path the face cannot be seen.
-        Speech2LipError: As :func:`s2l_core.whole_head.scene.open_scene`, and what is wrong with the files.
+        HeadOutOfView: The face is out of view somewhere on the path.
+        Speech2LipError: As :func:`s2l_core.whole_head.scene.open_scene`, or a file cannot be used.
     """
     read = (*files_of(job.footage), job.speaker_path, job.camera_path, job.landmarks)
     with reserved(job.output_path, *read):
         return _pose(job, report or Report())
 
 
-def _pose(job: PoseJob, report: Report) -> dict[str, Any]:
+def _pose(job: PoseJob, report: Report) -> PoseResult:
+    # Open head and path, and compute the pose of the head in every frame.
     started = time.monotonic()
     path = read_camera_path(job.camera_path)
     head = _open_once(job, report)
@@ -90,6 +88,7 @@ def _pose(job: PoseJob, report: Report) -> dict[str, Any]:
         report.log("warning", _warning(int(np.count_nonzero(outside)), float(outside.max()), job.fade))
     prepared = time.monotonic()
 
+    # Render and encode one frame after the other.
     sound = _sound(footage, len(moments))
     comment = head.scene.speaker.synthetic_media("head")
     with VideoWriter(
@@ -115,27 +114,23 @@ def _pose(job: PoseJob, report: Report) -> dict[str, Any]:
     }
 
 
-def render(job: RenderJob, report: Report | None = None) -> dict[str, Any]:
+def render(job: RenderJob, report: Report | None = None) -> RenderResult:
     """Write one picture as a ``.npy`` file: float32 (6, height, width), top row first.
 
-    The layers are scene-linear red, green and blue, premultiplied; alpha; depth in metres along the camera's axis, 1e10
-    where there is no head; the mask of the head in [0, 1]. What was opened for the last job is kept for the next one of
-    the same speaker and footage, and nothing else is: a picture does not depend on those before it.
-
-    Returns:
-        JSON values: ``output_path``; ``trust`` in [0, 1], 1 inside of the trust region; ``degrees_outside`` of it;
-        ``without_face``, whether the frame shows no face.
+    The layers are scene-linear red, green and blue, premultiplied by alpha; alpha; depth in metres along the camera's
+    axis, 1e10 outside the head; the mask of the head in [0, 1]. The head stays open for the next job with the same
+    speaker and footage. Nothing else is carried over, so a picture does not depend on those before it.
 
     Raises:
-        HeadOutOfView: From there the face cannot be seen.
-        Speech2LipError: As :func:`s2l_core.whole_head.scene.open_scene`, and what is wrong with the files.
+        HeadOutOfView: The camera cannot see the face.
+        Speech2LipError: As :func:`s2l_core.whole_head.scene.open_scene`, or a file cannot be used.
     """
     refuse_hidden_face(np.array(job.pose).reshape(4, 4))
     with reserved(job.output_path, *files_of(job.footage), job.speaker_path, job.landmarks):
         return _render(job, report or Report())
 
 
-def _render(job: RenderJob, report: Report) -> dict[str, Any]:
+def _render(job: RenderJob, report: Report) -> RenderResult:
     wanted = np.array(job.pose).reshape(4, 4)
     head = _open_once(job, report)
     footage, region, view = head.scene.footage, head.scene.region, job.camera
@@ -157,7 +152,7 @@ def _render(job: RenderJob, report: Report) -> dict[str, Any]:
 
 
 def to_layers(view: View) -> NDArray[np.float32]:
-    """The layers of :func:`render`, (6, h, w)."""
+    """The layers of :func:`render`, float32 (6, h, w)."""
     height, width = view.alpha.shape
     layers = np.empty((6, height, width), np.float32)
     for rows in in_bands(height, width):
@@ -179,13 +174,13 @@ def _npy(layers: NDArray[np.float32]) -> bytes:
 
 
 def refuse_hidden_face(pose: Array) -> None:
-    """Raise where a camera cannot see the face, whichever way it zooms.
+    """Raise an error if a camera cannot see the face at any focal length.
 
     Args:
         pose: (4, 4) camera_from_head.
 
     Raises:
-        HeadOutOfView: The camera is inside the head or behind it, or looks away from it.
+        HeadOutOfView: The camera is inside or behind the head, or looks away from it.
     """
     if np.linalg.norm(pose[:3, 3]) < _NEAREST:
         raise HeadOutOfView("The camera is inside the head.")
@@ -199,7 +194,7 @@ _opened: dict[_Key, PosedHead] = {}
 
 
 def _open_once(job: PoseJob | RenderJob, report: Report) -> PosedHead:
-    """The head of a job, from the job before where that had the same files."""
+    """The head of a job. It stays open for the next job with the same files."""
     files = [state_of(path) for path in (job.speaker_path, *files_of(job.footage), job.landmarks)]
     key = (job.speaker_path, job.footage, job.landmarks, job.device, *files)
     if key not in _opened:
@@ -209,8 +204,8 @@ def _open_once(job: PoseJob | RenderJob, report: Report) -> PosedHead:
 
 
 def _follow(path: CameraPath, moments: Array, tracked: Array) -> tuple[Array, Array]:
-    """camera_from_footage and camera_from_head at each moment (n,) of a path, where the footage has the head at tracked
-    (n, 4, 4).
+    """camera_from_footage and camera_from_head (n, 4, 4) at moments (n,) of a path, for tracked poses (n, 4, 4) of the
+    head.
     """
     cameras = np.stack([path.camera_from_world_at(float(moment)) for moment in moments])
     heads = [path.world_from_head_at(float(moment), each) for moment, each in zip(moments, tracked, strict=True)]
@@ -224,7 +219,7 @@ def _follow(path: CameraPath, moments: Array, tracked: Array) -> tuple[Array, Ar
 
 
 def _sound(footage: Footage, frames: int) -> Waveform | None:
-    """What is heard of footage in its first frames, of exactly their length."""
+    """The footage's sound, cut to the exact length of its first frames; None if it has no sound."""
     seconds = float(frames / footage.info.rate)
     start = float(footage.times[0])
     try:
@@ -236,5 +231,5 @@ def _sound(footage: Footage, frames: int) -> Waveform | None:
 
 
 def _warning(frames: int, degrees: float, fade: bool) -> str:
-    turned = "; the head is turned back" if fade else ""
-    return f"The head is seen up to {degrees:.0f} degrees outside of its trust region in {frames} frames{turned}."
+    turned = "; it is turned back to the nearest trusted pose" if fade else ""
+    return f"In {frames} frames the head is up to {degrees:.0f} degrees outside its trust region{turned}."

@@ -1,4 +1,4 @@
-"""How far the eyes are open, from their pictures: landmarks of the lids hardly follow a blink."""
+"""How far the eyes are open, measured in pictures of the eyes, since landmarks of the lids hardly follow a blink."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ from ..geometry.camera import project
 Array = NDArray[np.float64]
 
 _WIDTH, _HEIGHT, _MARGIN = 32, 20, 4
-"""Pixels of an eye's picture, whose corners lie so far inside of it."""
+"""Width and height of an eye's picture, and distance of the eye's corners from its edges, in pixels."""
 _COMPONENTS = 4
 _STEPS = 60
 _SHUT = 3
-"""Frames with an eye shut, at least, in footage in which it blinks."""
+"""Least number of frames with a shut eye if the footage shows blinks."""
 _ONE_SIDED, _LIKE_LIDS = 1.5, 0.2
-"""Skewness of what is taken for blinking, and its correlation with the distance of the lids, at least."""
+"""Least skewness of a blink signal, and its least correlation with the distance of the lids."""
 
 
 def eye_openness(footage: Footage, report: Report | None = None) -> Array:
-    """How far each eye is open, (N, 2) for the left and the right one of the picture: 0 shut, 1 as usual.
+    """How far each eye is open, (N, 2) for the left and the right eye in the picture: 0 is shut, 1 is the usual
+    opening.
 
-    Blinking is rare and strong and goes one way only. Among the principal components of the eye's picture it is the
-    direction of the greatest skewness, which is looked for from where the distance of the lids points. Where there is
-    no such direction, that distance itself is taken, in shares of its median. NaN in frames without a face.
+    Blinks are rare, strong and one-sided. The blink signal is therefore the direction of the greatest skewness among
+    the principal components of the eye's picture; the search starts from the distance of the lids. If there is no such
+    direction, that distance is used, relative to its median. The value is NaN in frames without a face.
 
     Args:
-        footage: With a tracked head.
-        report: Told the phase ``"Look at the eyes"``.
+        footage: The clip, with a tracked head.
+        report: Receives the phase ``"Look at the eyes"``.
     """
     found = footage.track.found
     layout = footage.layout
@@ -49,7 +50,7 @@ def openness(pictures: Array, lids: Array) -> Array:
     """How far one eye is open, (n,), see :func:`eye_openness`.
 
     Args:
-        pictures: (n, P) of the eye, in any unit.
+        pictures: (n, P) pixels of the eye, in any unit.
         lids: (n,) distance of the lids' landmarks, in any unit.
     """
     by_lids = lids / np.median(lids)
@@ -74,7 +75,7 @@ def openness(pictures: Array, lids: Array) -> Array:
 
 
 def _read_eyes(footage: Footage, report: Report) -> Array:
-    """Both eyes of every frame in grey, upright and of one size, (N, 2, P)."""
+    """Both eyes of every frame, greyscale, upright and of equal size: (N, 2, P)."""
     track = footage.track
     corners = project(track.shape[footage.layout.eye_corners], track.poses, track.intrinsics).reshape(-1, 2, 2, 2)
     width = _WIDTH - 2 * _MARGIN

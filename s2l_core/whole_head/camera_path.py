@@ -1,4 +1,4 @@
-"""Paths of a camera: JSON as nerfstudio's viewer writes it, and where the camera is at any moment.
+"""Camera paths: reads the JSON that nerfstudio's viewer writes, and interpolates the camera at any moment.
 
 ::
 
@@ -7,8 +7,8 @@
 
 The world is the footage's: its camera stands at the origin with an identity matrix and looks along -z, x is right, y is
 up (OpenGL's axes), and the unit is the metre. ``fov`` is the vertical field of view in degrees. Camera k is the view at
-k / fps seconds, and the path ends after ``seconds``; where one of the two is missing, it follows from the number of
-cameras. ``aspect`` is not read, for pixels are square and the size is given.
+k / fps seconds, and the path ends after ``seconds``; if one of the two is missing, it follows from the number of
+cameras. ``aspect`` is ignored, since pixels are square and the size is given.
 
 One field is added to nerfstudio's: ``head_to_world`` beside ``camera_to_world`` places the head, which otherwise stays
 where the footage has it. A head with an identity rotation looks along +z, towards a camera that has one too.
@@ -39,15 +39,16 @@ _FIELDS_OF_VIEW = (0.01, 179.9)
 
 @dataclass(frozen=True)
 class CameraPath:
-    """Cameras, one after the other.
+    """A camera that moves.
 
     Attributes:
         width: Pixels of the pictures.
         height: Pixels of the pictures.
-        times: (K,) seconds at which the cameras stand where they do, increasing from 0.
-        cameras: (K, 4, 4) world_from_camera, OpenCV's axes, millimetres; the world is the footage's camera.
-        fields_of_view: (K,) vertical degrees.
-        heads: (K, 4, 4) world_from_head, likewise, or None where the head stays as it is tracked.
+        times: (K,) seconds of the key frames, increasing from 0.
+        cameras: (K, 4, 4) world_from_camera in OpenCV's axes and millimetres; the world's origin is the footage's
+            camera.
+        fields_of_view: (K,) vertical fields of view in degrees.
+        heads: (K, 4, 4) world_from_head in the same axes, or None if the head keeps its tracked pose.
         seconds: Length of the path.
     """
 
@@ -60,26 +61,26 @@ class CameraPath:
     seconds: float
 
     def camera_at(self, moment: float) -> Intrinsics:
-        """The camera at a moment in seconds; before the first and after the last, theirs."""
+        """The camera at a moment in seconds. Beyond the ends of the path it is the first or the last camera."""
         degrees = float(np.interp(moment, self.times, self.fields_of_view))
         focal = self.height / (2 * math.tan(math.radians(degrees) / 2))
         return Intrinsics.centred(focal, self.width, self.height)
 
     def camera_from_world_at(self, moment: float) -> Array:
-        """Where the footage's camera stands as the camera sees it at a moment in seconds, (4, 4)."""
+        """camera_from_world (4, 4) at a moment in seconds."""
         return invert_pose(_between(self.times, self.cameras, moment))
 
     def world_from_head_at(self, moment: float, tracked: Array) -> Array:
-        """Where the head is at a moment in seconds, (4, 4), if the footage has it at ``tracked``."""
+        """world_from_head (4, 4) at a moment in seconds; ``tracked`` if the path does not move the head."""
         return tracked if self.heads is None else _between(self.times, self.heads, moment)
 
 
 def read_camera_path(path: str) -> CameraPath:
-    """Read a camera path; nothing in the file is trusted.
+    """Read a camera path. Nothing in the file is trusted.
 
     Raises:
         FileMissing: There is no such file.
-        CameraPathUnreadable: It is something else, or lacks something.
+        CameraPathUnreadable: The file is not a camera path, or a field is missing or invalid.
     """
     if not regular_files.is_file(path):
         raise FileMissing(f"There is no file {path}.")
@@ -94,14 +95,14 @@ def read_camera_path(path: str) -> CameraPath:
     try:
         return parse_camera_path(document)
     except CameraPathUnreadable as error:
-        raise CameraPathUnreadable(f"{path} cannot be followed: {error.message}") from None
+        raise CameraPathUnreadable(f"{path} is not a valid camera path: {error.message}") from None
 
 
 def parse_camera_path(document: Any) -> CameraPath:
-    """The path that a JSON document describes.
+    """The camera path that a JSON document describes.
 
     Raises:
-        CameraPathUnreadable: With a sentence that says what is wrong, and at which camera.
+        CameraPathUnreadable: A field is missing or invalid; the message names it, and the camera.
     """
     if not isinstance(document, dict):
         raise CameraPathUnreadable("It must be a JSON object.")
@@ -112,7 +113,7 @@ def parse_camera_path(document: Any) -> CameraPath:
         raise CameraPathUnreadable("Each camera must be a JSON object.")
     with_head = ["head_to_world" in entry for entry in entries]
     if any(with_head) and not all(with_head):
-        raise CameraPathUnreadable(f"Camera {with_head.index(False)} lacks head_to_world, which others have.")
+        raise CameraPathUnreadable(f"Camera {with_head.index(False)} has no head_to_world, but other cameras have one.")
     width, height = _size(document)
     fields = [_number(entry, "fov", _FIELDS_OF_VIEW, f"Camera {place}: ") for place, entry in enumerate(entries)]
     times, seconds = _times(document, len(entries))
@@ -128,7 +129,7 @@ def parse_camera_path(document: Any) -> CameraPath:
 
 
 def _size(document: dict[str, Any]) -> tuple[int, int]:
-    """Width and height; the same are allowed as for a job."""
+    """Width and height, within the limits of a job."""
     width, height = (document.get(name) for name in ("render_width", "render_height"))
     if type(width) is not int or type(height) is not int:
         raise CameraPathUnreadable("render_width and render_height must be whole numbers.")
@@ -140,9 +141,9 @@ def _size(document: dict[str, Any]) -> tuple[int, int]:
 
 
 def _times(document: dict[str, Any], count: int) -> tuple[Array, float]:
-    """When each camera stands where it does, and when the path ends."""
+    """Seconds of the key frames, and length of the path."""
     if "fps" not in document and "seconds" not in document:
-        raise CameraPathUnreadable("It has neither fps nor seconds.")
+        raise CameraPathUnreadable("It needs fps, seconds or both.")
     seconds = _number(document, "seconds", _SECONDS) if "seconds" in document else None
     rate = _number(document, "fps", _RATES) if "fps" in document else count / (seconds or 1.0)
     if (length := seconds or count / rate) > _SECONDS[1]:
@@ -158,14 +159,14 @@ def _number(fields: dict[str, Any], name: str, bounds: tuple[float, float], wher
 
 
 def _matrices(entries: list[dict[str, Any]], name: str) -> Array:
-    """The matrices of that name, in the library's axes."""
+    """The matrices (K, 4, 4) in a field of all cameras, in the library's axes."""
     for place, entry in enumerate(entries):
         values = entry.get(name)
         if not isinstance(values, list) or not all(value is None or type(value) in (int, float) for value in values):
             raise CameraPathUnreadable(f"Camera {place} must have {name}, a list of 16 numbers.")
         try:
             rigid = is_rigid(tuple(map(float, values)))
-        except (OverflowError, TypeError):  # a number that is not finite is None
+        except (OverflowError, TypeError):  # JSON numbers that are not finite are read as None
             rigid = False
         if not rigid:
             raise CameraPathUnreadable(f"{name} of camera {place} is not a rigid 4 x 4 matrix, row by row.")
@@ -173,7 +174,7 @@ def _matrices(entries: list[dict[str, Any]], name: str) -> Array:
 
 
 def _between(times: Array, poses: Array, moment: float) -> Array:
-    """The pose at a moment: rotations turn at constant speed from one to the next, positions go straight."""
+    """Interpolates poses (K, 4, 4): rotations by slerp, positions linearly."""
     after = int(np.clip(np.searchsorted(times, moment), 1, len(times) - 1)) if len(times) > 1 else 0
     before = max(after - 1, 0)
     if before == after:

@@ -1,4 +1,4 @@
-"""What a face does, as a few curves over time that an animator can drive another character with."""
+"""Facial expression as a few curves over time, with which an animator can drive another character."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Array = NDArray[np.float64]
 
 _LIP_SHAPES = 5
 _SMOOTHED = 0.03
-"""Seconds of the Gaussian under which curves lose the landmarks' jitter; lips close for about 0.1 s."""
+"""Standard deviation, in seconds, of the Gaussian that removes the landmarks' jitter. Lips close for about 0.1 s."""
 _REST = 0.05
-"""Share of the frames in which the jaw is higher than at rest."""
+"""Quantile of the jaw's height that is taken as its position at rest."""
 _CALM_SHARE = 0.3
-"""Share of the frames, those with the least open mouth, that tell how wide it is at rest."""
+"""Share of the frames, those with the least open mouth, from which the resting width is measured."""
 
 CURVES = (
     *("jaw_open", "mouth_open", "mouth_wide", "mouth_round", "eye_open_left", "eye_open_right"),
@@ -29,17 +29,18 @@ CURVES = (
 
 
 def expression_curves(footage: Footage, report: Report | None = None) -> NDArray[np.float32]:
-    """The curves that ``CURVES`` names, (N, K), one row a frame, without the motion of the head.
+    """The curves that ``CURVES`` names, float32 (N, K), one row per frame, without the motion of the head.
 
-    ``jaw_open``: how far the lower lip and chin are below their place at rest, in heights of the face from the eyes to
-    the chin. ``mouth_open``: distance of the lips in widths of the mouth at rest. ``mouth_wide`` and ``mouth_round``:
-    by how much the mouth is wider or narrower than at rest, in that width. ``eye_open_left`` and ``_right``, of the
-    speaker's own left and right: 0 is shut, 1 is usual. ``lip_shape_1`` and so on: the principal components of the
-    lips' outlines in standard deviations, the first varies most; positive is where the coordinate that takes part most
-    grows, to the right of the image or down. Frames without a face are interpolated.
+    ``jaw_open``: distance of lower lip and chin below their resting position, relative to the height of the face from
+    eyes to chin. ``mouth_open``: distance of the lips, relative to the resting width of the mouth. ``mouth_wide`` and
+    ``mouth_round``: by how much the mouth is wider or narrower than at rest, relative to that width. ``eye_open_left``
+    and ``eye_open_right``, of the speaker's own left and right: 0 is shut, 1 is the usual opening. ``lip_shape_1`` and
+    so on: principal components of the lips' outlines in standard deviations, in order of their variance; the sign is
+    such that the coordinate with the largest weight grows, to the right or downwards. Frames without a face are
+    interpolated.
 
     Args:
-        footage: With a tracked head.
+        footage: The clip, with a tracked head.
         report: See :func:`s2l_core.whole_head.blinking.eye_openness`.
     """
     layout = footage.layout
@@ -68,7 +69,9 @@ def expression_curves(footage: Footage, report: Report | None = None) -> NDArray
 
 
 def _jaw(points: Array, layout: LandmarkLayout) -> Array:
-    """How low the lower lip and the chin are, (N,) millimetres. The lip is seen more clearly than the chin."""
+    """Height of the lower lip and the chin, (N,) in millimetres downwards. The lip counts twice, since it is tracked
+    more accurately.
+    """
     return np.asarray((2 * points[:, layout.lips_outer, 1].max(axis=1) + points[:, layout.chin, 1].mean(axis=1)) / 3)
 
 
@@ -83,7 +86,9 @@ def _width(points: Array, layout: LandmarkLayout) -> Array:
 
 
 def _principal_components(shapes: NDArray[np.float32], found: NDArray[np.bool_]) -> Array:
-    """Of lip shapes (N, 2 L), in standard deviations, (N, 5); zero where the shapes do not vary in so many ways."""
+    """Principal components of lip shapes (N, 2 L) in standard deviations, (N, 5); zero beyond the rank of the
+    shapes.
+    """
     varied = np.asarray(shapes[found] - shapes[found].mean(axis=0), np.float64)
     _, deviations, directions = np.linalg.svd(varied, full_matrices=False)
     directions, deviations = directions[:_LIP_SHAPES], deviations[:_LIP_SHAPES] / np.sqrt(len(varied))

@@ -1,4 +1,4 @@
-"""The learned depth of a head as a mesh: a grid of vertices with a clean border."""
+"""The learned depth of a head as a mesh: a grid of vertices whose border follows the outline."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ Mask = NDArray[np.bool_]
 
 _LEAST_SIDE = 256
 _SMOOTHED = 1.5
-"""Canonical pixels of the Gaussian that rounds the outline of the mask."""
+"""Standard deviation, in canonical pixels, of the Gaussian that smooths the outline of the mask."""
 _STEPS = 3
 _FARTHEST = 2.0
-"""Cells by which a vertex of the border may be moved."""
+"""Largest displacement of a border vertex, in cells of the grid."""
 
 
 class HeadMesh(NamedTuple):
-    """A grid of vertices; four neighbours that all belong to the head are a face of the mesh.
+    """A grid of vertices. Four neighbours that all belong to the head form a face of the mesh.
 
     Attributes:
         vertices: float64 (h, w, 3) in head axes, millimetres; h and w are 256 or more.
-        mask: bool (h, w), which vertices belong to the head. Those of the border lie on its outline.
+        mask: bool (h, w), which vertices belong to the head. Border vertices lie on its outline.
         confidence: float32 (h, w) in [0, 1].
-        uv: float32 (h, w, 2) in the canonical picture: across in shares of its width, up in shares of its height.
+        uv: float32 (h, w, 2) texture coordinates in the canonical picture, from 0 to 1, v upwards.
     """
 
     vertices: Array
@@ -39,13 +39,13 @@ class HeadMesh(NamedTuple):
 
 
 def head_mesh(head: CanonicalHead) -> HeadMesh:
-    """The mesh of a head, finer than its depth and as smooth."""
+    """The mesh of a head, upsampled from its depth by cubic interpolation."""
     view, camera = head.view, head.view.intrinsics
     depth, confidence = view.depth.cpu().double().numpy(), head.confidence.cpu().double().numpy()
     inside = gaussian_filter(_in_one_piece(head.mask.cpu().numpy()).astype(np.float64), _SMOOTHED, mode="nearest")
     finer = max(1, math.ceil(_LEAST_SIDE / min(depth.shape)))
     rows, columns = (np.indices([finer * length for length in depth.shape]) + 0.5) / finer - 0.5
-    places = np.stack([rows, columns])  # in pixels of the depth, of which the first has its centre at 0
+    places = np.stack([rows, columns])  # in pixels of the depth map, whose first pixel has its centre at 0
     mask = _without_loose_vertices(_sample(inside, places) > 0.5)
     border = mask & ~_surrounded(mask)
     places[:, border] = _on_outline(places[:, border], inside, _FARTHEST / finer)
@@ -59,7 +59,7 @@ def head_mesh(head: CanonicalHead) -> HeadMesh:
 
 
 def _in_one_piece(mask: Mask) -> Mask:
-    """The largest piece of a mask, without holes."""
+    """The largest connected component of a mask, with its holes filled."""
     pieces, _ = label(mask)
     sizes = np.bincount(pieces.ravel())
     sizes[0] = 0
@@ -67,7 +67,7 @@ def _in_one_piece(mask: Mask) -> Mask:
 
 
 def _without_loose_vertices(mask: Mask) -> Mask:
-    """Only vertices that belong to a face."""
+    """The vertices of a mask that belong to a face."""
     whole = mask[:-1, :-1] & mask[1:, :-1] & mask[:-1, 1:] & mask[1:, 1:]
     kept = np.zeros_like(mask)
     for rows in (slice(None, -1), slice(1, None)):
@@ -77,7 +77,7 @@ def _without_loose_vertices(mask: Mask) -> Mask:
 
 
 def _surrounded(mask: Mask) -> Mask:
-    """Vertices with a face on all four sides, or with the edge of the picture there."""
+    """Vertices whose eight neighbours all belong to the mask, or lie outside the picture."""
     padded = np.pad(mask, 1, mode="edge")
     height, width = mask.shape
     neighbours = [padded[row : row + height, column : column + width] for row in range(3) for column in range(3)]
@@ -85,7 +85,7 @@ def _surrounded(mask: Mask) -> Mask:
 
 
 def _on_outline(places: Array, inside: Array, farthest: float) -> Array:
-    """Places (2, n) moved to where the smooth mask ``inside`` is one half, by Newton's method along its slope."""
+    """Positions (2, n) moved to where the smooth mask ``inside`` is one half, by Newton's method along its gradient."""
     slopes = np.gradient(inside)
     start = places
     for _ in range(_STEPS):

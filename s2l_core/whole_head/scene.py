@@ -1,4 +1,4 @@
-"""A speaker's head in footage of that speaker: what the verbs that move it start from."""
+"""A speaker's head in footage of that speaker, which the verbs ``head``, ``pose`` and ``render`` start from."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from .plate import Plate, make_plate
 
 @dataclass(frozen=True)
 class HeadScene:
-    """A head, and what it moves in.
+    """A head and its footage.
 
     Attributes:
-        speaker: With a learned depth of the head.
-        footage: Of that speaker.
-        plate: What lies behind the head in the footage.
-        region: Where poses of the head are trusted.
+        speaker: The speaker, with a learned depth of the head.
+        footage: Footage of that speaker.
+        plate: The background behind the head.
+        region: Trust region of the head's poses.
     """
 
     speaker: SpeakerModel
@@ -37,10 +37,10 @@ class HeadScene:
 
 
 def open_scene(job: HeadJob | PoseJob | RenderJob, report: Report) -> HeadScene:
-    """Load the speaker of a job, look at its footage, and gather the plate.
+    """Load the speaker of a job, track the head in its footage, and compute the background plate.
 
     Raises:
-        SpeakerWithoutDepth: The speaker's footage told nothing about the depth of the head.
+        SpeakerWithoutDepth: The training footage did not determine the depth of the head.
         BadJob: The speaker was trained with a different landmark model.
         Speech2LipError: As :meth:`SpeakerModel.load` and :func:`s2l_core.footage.prepare`.
     """
@@ -48,7 +48,7 @@ def open_scene(job: HeadJob | PoseJob | RenderJob, report: Report) -> HeadScene:
     speaker = SpeakerModel.load(job.speaker_path, device)
     head = speaker.face.head
     if not (head.mask.any() and head.confidence[head.mask].any()):
-        raise SpeakerWithoutDepth(f"{job.speaker_path} holds no learned depth of the head.")
+        raise SpeakerWithoutDepth(f"{job.speaker_path} has no learned depth of the head.")
     footage = prepare(
         job.footage, job.landmarks, device.type, report, known=speaker.known_head, identity=speaker.identity
     )

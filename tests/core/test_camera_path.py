@@ -123,7 +123,7 @@ def with_camera(**changes: Any) -> dict[str, Any]:
         (document(IDENTITY, render_height=True), "whole numbers"),
         (document(IDENTITY, render_height=0), "64 x 0 pixels"),
         (document(IDENTITY, render_width=100_000), "100000 x 48 pixels"),
-        (without("fps"), "neither fps nor seconds"),
+        (without("fps"), "needs fps, seconds or both"),
         (document(IDENTITY, fps=0), "fps must be a number"),
         (document(IDENTITY, fps="25"), "fps must be a number"),
         (document(IDENTITY, seconds=float("nan")), "seconds must be a number"),
