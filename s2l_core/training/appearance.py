@@ -1,4 +1,4 @@
-"""The stages in pixels: how the lips look, and how they are blended into frames."""
+"""The training stages in pixels: the look of the lips, and their blending into frames."""
 
 from __future__ import annotations
 
@@ -25,30 +25,32 @@ from .sync_teacher import SyncTeacher
 
 _CANONICAL_FRAMES = 8
 _TIME_SHARE = 0.5
-"""Share of the runs that are told their time."""
+"""Share of the training frames that pass their time to the lip model."""
 _PERCEIVED = 3
-"""Pictures of a step that the perceptual loss looks at."""
+"""Pictures of a step on which the perceptual loss is computed; more cost time."""
 _SYNC_SHARE = 0.1
-"""Of the steps, those with the sync loss come last."""
+"""Steps of the stage with the sync loss, as a share of those of the stage before, and its share of the time limit."""
 _SYNC_RATE = 0.01
-"""Share of the highest learning rate that these reach: with the whole of it, five of them undid what the lips had
-learnt, and a twentieth of it still cost half a decibel."""
+"""Learning rate of the stage with the sync loss, relative to the stage before. At the same rate, five steps undid what
+the lips had learnt; at a twentieth, they still cost half a decibel.
+"""
 _SYNC_RUNS = 2
-"""Windows of a step, each from a moment of its own, so that one is a negative of the other."""
+"""Windows of a step, from different moments, so that each is a negative of the other."""
 _PATIENCE = 0.3
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How much of what one architecture sees in a step, and how fast it learns from it.
+    """What one architecture sees in a step, and its learning rates.
 
     Attributes:
         rate: Highest learning rate of the lip model.
-        steps: How many it takes for each of the preset's.
-        side: Share of the lip rectangle's width and of its height that a step in canonical space covers.
-        blocks: How many blocks along each side that is spread over.
-        observed_steps: Share of the steps that also look at observed frames.
-        frames: How many of these such a step looks at.
+        steps: Factor on the preset's number of steps.
+        side: Share of the lip rectangle's width, and of its height, that a step in canonical space covers. A larger one
+            costs time.
+        blocks: Number of blocks along each side into which this share is divided.
+        observed_steps: Share of the steps that also see observed frames.
+        frames: Number of observed frames in such a step.
         blend_rate: Highest learning rate of Blend-Net.
     """
 
@@ -66,9 +68,9 @@ RECIPES: dict[Architecture, Recipe] = {
     "explicit": Recipe(2e-3, steps=5, observed_steps=0.3, side=1.0),
     "paper": Recipe(2e-3, steps=10, side=0.1, blocks=4, observed_steps=0.05, frames=1, blend_rate=5e-4),
 }
-"""Grids are composed as fast as they are looked at, and a decoder paints whole pictures in any case. The paper's
-network takes a second for a few of them, so that it mostly sees small blocks, of many; Blend-Net, which sees whole
-pictures only, then has few steps, and at the rate of the others its residual did more harm than good after them.
+"""Grids and the decoder render whole pictures at little cost. The paper's network takes a second for a few pictures, so
+most of its steps see small blocks of many frames. Blend-Net sees whole pictures only and therefore gets few steps
+there; at the learning rate of the other architectures its residual did more harm than good after so few.
 """
 
 
@@ -221,18 +223,20 @@ def _perceptual(perception: Lpips, pair: Pair, random: np.random.Generator) -> T
 
 
 def load_perceptual_loss(weights: losses.Weights, device: torch.device, report: Report) -> Lpips | None:
-    """The perceptual distance, where it counts something and there are weights for it; that there are none is told."""
+    """The network of the perceptual loss; None if the loss has no weight, or, with a warning, if the network is
+    missing.
+    """
     if not (weights.lip_perceptual or weights.frame_perceptual or weights.frame_details):
         return None
     try:
         return load_lpips().to(device)
     except PerceptionUnavailable as error:
-        report.log("warning", f"Training without the perceptual loss, lips get softer. {error}")
+        report.log("warning", f"Training without the perceptual loss; lips will be softer. {error}")
         return None
 
 
 def _middles(regions: Pair) -> Pair:
-    """Without an eighth on each side, where the mask leaves little to be generated."""
+    """Pictures without an eighth on each side, where the mask leaves little to generate."""
     height, width = regions.truth.shape[-2:]
     rows, columns = (slice(side // 8, side - side // 8) for side in (height, width))
     return Pair(*(pictures[..., rows, columns] for pictures in regions))

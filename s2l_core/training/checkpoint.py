@@ -1,4 +1,4 @@
-"""The state of an interrupted training, so that it goes on where it was."""
+"""Checkpoints: the state from which an interrupted training, or an interrupted fit, is resumed."""
 
 from __future__ import annotations
 
@@ -23,17 +23,19 @@ _KEY = "state"
 
 @dataclass(frozen=True)
 class State:
-    """Where a training is.
+    """The state of a training.
 
     Attributes:
-        tensors: Of networks, averaged and best weights, optimiser and random generators, by prefixed names.
+        tensors: Tensors of the networks, the averaged and best weights, the optimiser and the random generators, by
+            prefixed names.
         ready: Phases of the stages that are done.
-        phase: Of the stage in progress; empty between two stages.
-        step: That comes next.
-        seconds: That the steps of the stage took.
+        phase: Phase of the stage in progress; empty between two stages.
+        step: Number of the next step.
+        seconds: Time that the steps of the stage have taken.
         random: State of the stage's NumPy generator.
-        groups: Of the optimiser's parameters: learning rates and the like.
-        best_figure: The best figure that was seen in the stage, and at which step; None where none was a number.
+        groups: Parameter groups of the optimiser, with learning rates and other settings.
+        best_figure: Highest validation figure of the stage; None if none was a finite number.
+        best_step: Step at which it was reached.
     """
 
     tensors: dict[str, Tensor]
@@ -60,7 +62,7 @@ class State:
         averaged: dict[str, Tensor],
         random: np.random.Generator,
     ) -> State:
-        """This state, before a step of a stage."""
+        """This state, extended by a stage in progress."""
         tensors = self.tensors | _prefixed("average", averaged)
         of_optimiser = optimiser.state_dict()
         for number, values in of_optimiser["state"].items():
@@ -72,16 +74,16 @@ class State:
         return replace(self, tensors=tensors, phase=phase, step=step, seconds=seconds, random=state, groups=groups)
 
     def with_best(self, best: dict[str, Tensor], figure: float, step: int) -> State:
-        """This state, with the weights that did best in the stage so far."""
+        """This state, extended by the best weights of the stage so far."""
         return replace(self, tensors=self.tensors | _prefixed("best", best), best_figure=figure, best_step=step)
 
     def part(self, prefix: str) -> dict[str, Tensor]:
-        """The tensors of one prefix, without it."""
+        """The tensors of one prefix, with the prefix removed from their names."""
         start = len(prefix) + 1
         return {name[start:]: tensor for name, tensor in self.tensors.items() if name.startswith(f"{prefix}.")}
 
     def restore_randomness(self, random: np.random.Generator) -> None:
-        """Let NumPy's and torch's generators go on where they were."""
+        """Restore the generators of NumPy and torch."""
         random.bit_generator.state = self.random
         torch.set_rng_state(self.tensors["random.cpu"])
         if torch.cuda.is_available() and "random.cuda" in self.tensors:
@@ -95,26 +97,26 @@ class State:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A file for the state of one training, or of a fit in it.
+    """A file for the state of a training, or of one fit in it.
 
     Attributes:
-        path: The file; None keeps nothing.
+        path: The file; with None, nothing is saved.
     """
 
     path: Path | None
 
     @property
     def exists(self) -> bool:
-        """Whether there is something, be it readable or not."""
+        """Whether the file exists, readable or not."""
         return self.path is not None and self.path.exists()
 
     @property
     def picture_path(self) -> Path | None:
-        """Where a picture of the training lies beside it."""
+        """Path of the preview picture beside the file."""
         return None if self.path is None else self.path.with_suffix(".jpg")
 
     def load(self, networks: nn.Module) -> State | None:
-        """What was saved; None if nothing was, or it is damaged, or it is of other networks."""
+        """The saved state; None if there is none, if it is damaged, or if it belongs to other networks."""
         if self.path is None:
             return None
         try:

@@ -1,4 +1,4 @@
-"""The training frames and what is taken from each: one look at the footage, kept in memory."""
+"""The training frames: everything that training needs of each frame, decoded once and held in memory."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from ..speech.sources import SpeechSource
 
 @dataclass(frozen=True)
 class Clip:
-    """N frames that show a face, in order of time.
+    """N frames with a face, in order of time.
 
     Attributes:
         face: The canonical view.
-        footage: Where they come from.
-        observer: Knows where the mouth regions lie in its frames.
-        indices: int64 (N,) which of the footage's frames they are.
+        footage: The footage that they come from.
+        observer: Locates the mouth regions in its frames.
+        indices: int64 (N,) indices of the frames in the footage.
         times: float64 (N,) seconds from the start of the footage's span.
-        openings: float64 (N,) of the mouth.
-        shapes: float32 (N, s) of the lips.
-        surroundings: float32 (N, ...) colours for the look.
-        border: float32 (N, ...) colours for the look.
+        openings: float64 (N,) opening of the mouth, as a share of the face's height.
+        shapes: float32 (N, s) lip shapes, see :func:`s2l_core.canonical.regions.lip_shapes`.
+        surroundings: float32 (N, ...) colours around the mouth, for the look model.
+        border: float32 (N, ...) colours at the border of the lip rectangle, for the look model.
         lips: uint8 (N, 3, h, w) canonical lips.
         regions: uint8 (N, H, W, 3) mouth regions.
-        poses: float32 (N, 4, 4).
-        mel: float32 (m, 80) log-mel of the speech of all of the footage's span.
-        features: float32 (m, bands) of the same speech, for the speech encoder.
-        source: What gives the features.
+        poses: float32 (N, 4, 4) camera_from_head.
+        mel: float32 (m, 80) log-mel of the speech in the whole span of the footage.
+        features: float32 (m, bands) speech features for the speech encoder, of the same span.
+        source: Source of the features.
     """
 
     face: CanonicalFace
@@ -59,11 +59,11 @@ class Clip:
 
     @property
     def seconds(self) -> float:
-        """How far into the footage's span the frames reach."""
+        """Time of the last frame, in seconds from the start of the footage's span."""
         return float(self.times[-1])
 
     def part(self, span: tuple[float, float]) -> Clip:
-        """The frames from the first up to the second moment, in seconds from the start of the medium."""
+        """The frames from the first up to the second moment of a span, in seconds of the medium."""
         moments = self.times + self.footage.media.start
         chosen = np.flatnonzero((moments >= span[0]) & (moments < span[1]))
         on_device = torch.from_numpy(chosen).to(self.lips.device)
@@ -86,16 +86,16 @@ def observe(
     report: Report,
     cache: Cache = NO_CACHE,
 ) -> Clip:
-    """Take from the frames what training needs.
+    """Decode the frames and extract what training needs.
 
     Args:
         face: The canonical view, on the device.
-        footage: With a tracked head.
+        footage: The clip, with a tracked head.
         speech: (n,) at 16 kHz from the start of the footage's span.
-        source: What hears it.
-        usable: bool (N,) frames that are wanted; those without a face are left out.
-        device: Where to compute.
-        report: Told the phases ``"Hear speech"`` and ``"Read footage"``.
+        source: Source of the speech features.
+        usable: bool (N,) frames to use; those without a face are left out.
+        device: Device to compute on.
+        report: Receives the phases ``"Hear speech"`` and ``"Read footage"``.
         cache: Cache of the result and of the work until then.
     """
     normal = normalise_loudness(speech)

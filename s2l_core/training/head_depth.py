@@ -1,4 +1,4 @@
-"""The first stage: depth of the whole head from its parallax, before anything is brought into the canonical view."""
+"""The first stage of training: fits the depth of the whole head to its parallax."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .checkpoint import resumable_steps
 
 _FRAMES = 48
 _DEGREES_PER_MILLIMETRE = 0.05
-"""What a head that moves to the side counts beside one that turns, when frames are chosen."""
+"""Weight of a millimetre of translation against a degree of rotation when frames with different poses are chosen."""
 
 
 def learn_depth(
@@ -31,14 +31,15 @@ def learn_depth(
     report: Report,
     cache: Cache = NO_CACHE,
 ) -> CanonicalFace:
-    """A canonical view whose lips, surroundings and head have learned depth.
+    """Learn the depth of lips, surroundings and head in the canonical view.
 
     Args:
         face: The canonical view, on the device, with the depth of the landmarks' mesh.
-        footage: With a tracked head.
-        usable: bool (N,) frames that may be looked at, the canonical one among them.
-        steps: Of training; with 0 the depth stays as it is.
-        report: Told the phases ``"Look at the head"`` and ``"Learn depth"``.
+        footage: The clip, with a tracked head.
+        usable: bool (N,) frames that may be used, the canonical one among them.
+        steps: Number of optimisation steps; with 0 the depth stays that of the landmarks' mesh. More follow the
+            parallax more closely.
+        report: Receives the phases ``"Look at the head"`` and ``"Learn depth"``.
         cache: Cache of the result and of the work until then.
     """
     learnt = cache.get_or_compute(

@@ -1,4 +1,6 @@
-"""What is learnt of the whole head: how holes that open when it is turned are painted (paper sections 4.4 and 5.4)."""
+"""Trains the Blend-Net of the head: inpainting the holes that open when the head is turned (paper sections 4.4 and
+5.4).
+"""
 
 from __future__ import annotations
 
@@ -28,20 +30,23 @@ from .head_depth import spread_frames
 _FRAMES, _TURNS = 16, 4
 _LONGEST_SIDE = 384
 _YAW, _PITCH = 25.0, 12.0
-"""Degrees by which the head is turned at most, to see which holes open."""
+"""Largest rotation of the head in training, in degrees. Larger ones train larger holes."""
 _LEAST_FACING = 0.3
-"""Cosine of the angle to the surface from which the frame is certain to show the head, and not what is beside it."""
+"""Least cosine of the angle between surface normal and line of sight for a pixel that certainly shows the head, and not
+the background beside it.
+"""
 _BATCH = 2
 _RATE = 2e-3
 
 
 class Example(NamedTuple):
-    """A head with holes.
+    """A training example: a frame with holes.
 
     Attributes:
-        merged: (1, 3, h, w) the frame, with the head's mean colours in the holes.
-        holes: (1, 1, h, w) in [0, 1], where those are, as far as the frame is certain to show the head there.
-        truth: (1, 3, h, w) the frame.
+        merged: float32 (1, 3, h, w) frame with the head's mean colours in the holes.
+        holes: float32 (1, 1, h, w) mask of the holes in [0, 1], limited to pixels where the frame certainly shows the
+            head.
+        truth: float32 (1, 3, h, w) frame without holes.
     """
 
     merged: Tensor
@@ -58,19 +63,19 @@ def learn_holes(
     report: Report,
     cache: Cache = NO_CACHE,
 ) -> None:
-    """Train Blend-Net to paint what a turned head uncovers.
+    """Train Blend-Net to inpaint what a turned head uncovers.
 
-    A frame is looked at through the holes that it would have if it came from another pose, in which the head is
-    turned at random: where that pose does not show a point, the frame gets the head's mean colours instead of its own.
-    Its own are the truth. So the holes have the shapes of real ones, and nothing else differs, not even the mouth.
+    Each frame gets the holes that it would have if it had been warped from another pose, in which the head is turned at
+    random: points that the other pose does not show get the head's mean colours. The target is the frame itself. So the
+    holes have realistic shapes, and everything else matches the target exactly, even the mouth.
 
     Args:
-        blend: To be trained, on its device.
-        head: With the learned depth.
-        footage: With a tracked head.
-        usable: bool (N,) frames that may be looked at.
-        steps: Of training.
-        report: Told the phases ``"Look at the head"`` and ``"Learn holes"``.
+        blend: The network, which is trained in place.
+        head: The head, with its learned depth.
+        footage: The clip, with a tracked head.
+        usable: bool (N,) frames that may be used.
+        steps: Number of optimisation steps; with 0 nothing is trained. More give sharper fillings.
+        report: Receives the phases ``"Look at the head"`` and ``"Learn holes"``.
         cache: Cache of the result and of the work until then.
     """
     if not steps:
@@ -121,13 +126,13 @@ def _loss(blend: BlendNet, merged: Tensor, holes: Tensor, truth: Tensor) -> Tens
 def find_holes(
     surface: HeadSurface, footage: Footage, frames: list[int], report: Report, cache: Cache = NO_CACHE
 ) -> list[Example]:
-    """Frames with holes, as if each came from some poses in which the head is turned at random.
+    """Make examples from frames, each with the holes of four random rotations of the head.
 
     Args:
-        surface: The head, with its colours.
-        footage: With a tracked head.
-        frames: Which ones.
-        report: Told the phase ``"Look at the head"``.
+        surface: Surface of the head, with its mean colours.
+        footage: The clip, with a tracked head.
+        frames: Indices of the frames.
+        report: Receives the phase ``"Look at the head"``.
         cache: Cache of the frames that were already read.
     """
     track, device = footage.track, surface.front.device

@@ -1,4 +1,4 @@
-"""Where training starts: what can be fitted in closed form."""
+"""Initialisation of training: principal components of the lips and the look model, both in closed form."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from .clip import Clip
 
 _MOST_BASIS_FRAMES = 800
 _AROUND_MOUTH = 0.05
-"""What errors outside of the mouth box count beside those inside."""
+"""Weight of a squared error outside the mouth box, relative to one inside."""
 
 
 class PrincipalLips(NamedTuple):
-    """The principal components of the canonical lips of N frames.
+    """Principal components of the canonical lips of N frames.
 
     Attributes:
-        mean: (3, h, w)
-        axes: (64, 3, h, w), scaled so that the first number of the codes has unit variance.
-        codes: (N, 64)
+        mean: float32 (3, h, w).
+        axes: float32 (64, 3, h, w), scaled so that the first component of the codes has unit variance.
+        codes: float32 (N, 64).
     """
 
     mean: Tensor
@@ -36,8 +36,8 @@ class PrincipalLips(NamedTuple):
     codes: Tensor
 
     def in_pixels(self, face: CanonicalFace) -> Tensor:
-        """A matrix (64, 64) that brings differences of codes to a space where squares are the sum of the squared errors
-        of pixels: those in the mouth box, and a little of those around it.
+        """A matrix (64, 64) that maps a difference of codes to a vector whose squared length is the squared error of
+        the pixels, weighted by 1 in the mouth box and less around it.
         """
         box = face.lips.rectangle
         left, top, right, bottom = (round(edge) for edge in face.mouth_box)
@@ -49,7 +49,7 @@ class PrincipalLips(NamedTuple):
 
 
 def find_principal_lips(clip: Clip, cache: Cache = NO_CACHE) -> PrincipalLips:
-    """Mean, axes and codes of the training lips, kept or found."""
+    """Principal components of the training lips, from the cache if they are there."""
     return PrincipalLips(
         **cache.get_or_compute("principal lips", lambda: _principal_lips(clip)._asdict(), clip.lips.device)
     )
@@ -69,13 +69,13 @@ def _principal_lips(clip: Clip) -> PrincipalLips:
 
 
 def fit_look(speaker: SpeakerModel, clip: Clip, codes: Tensor, report: Report, cache: Cache = NO_CACHE) -> Tensor:
-    """Fit the look model and return the offsets (N, size) that it gives the frames.
+    """Fit the look model, and return its offsets (N, size) for the training frames.
 
     Args:
-        speaker: Its look model is fitted.
+        speaker: The speaker, whose look model is fitted in place.
         clip: The training frames.
-        codes: (N, size) of the canonical lips.
-        report: Told the phase ``"Learn look"``.
+        codes: (N, size) codes of the canonical lips.
+        report: Receives the phase ``"Learn look"``.
         cache: Cache of the result and of the work until then.
     """
     fitted = cache.get_or_compute("look", lambda: _fitted_look(speaker, clip, codes, report))

@@ -1,4 +1,4 @@
-"""The losses of training, and how much each one counts (paper equations (7) to (10)).
+"""The losses of training and their weights (paper equations (7) to (10)).
 
 Pictures are float32 (..., 3, h, w) in [0, 1], masks (..., 1, h, w) in [0, 1]. Losses are scalars.
 """
@@ -16,12 +16,12 @@ PerceptualDistance = Callable[[Tensor, Tensor], Tensor]
 """Generated and true pictures (B, 3, h, w) to distances (B,), such as :class:`.model.perception.Lpips`."""
 
 _SHADE = 5
-"""Pixels, over which shades are averaged twice; what is finer is a detail."""
+"""Side of the box filter, in pixels, that is applied twice to separate shades from details."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """What each term of equation (10) counts; nothing where a term takes no part.
+    """Weight of each term of equation (10). A term with weight 0 is left out.
 
     Attributes:
         lip: :func:`photometric` of the canonical lips, equation (7).
@@ -45,10 +45,10 @@ class Weights:
 
 
 PAPER = Weights()
-"""Of equation (10)."""
+"""The weights of equation (10)."""
 
 DEFAULT = Weights(lip_perceptual=0.0, frame_perceptual=0.0, frame_details=0.01, gradient=0.5)
-"""What measures best on mouths of some hundred pixels."""
+"""The weights with the best measures on mouths some hundred pixels wide."""
 
 
 def photometric(generated: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -68,8 +68,8 @@ def perceptual(distance: PerceptualDistance, generated: Tensor, truth: Tensor) -
 
 
 def details(generated: Tensor, truth: Tensor) -> Tensor:
-    """Generated pictures with the true ones' shades and their own details. A perceptual loss of these asks for sharp
-    lips and teeth, and leaves shades to squared errors, which it would make larger.
+    """Generated pictures with the shades of the true ones, but their own details. A perceptual loss of these asks for
+    sharp lips and teeth only; applied to the pictures themselves, it would increase the squared error of the shades.
     """
     shades = truth - generated
     for _ in range(2):
@@ -78,13 +78,13 @@ def details(generated: Tensor, truth: Tensor) -> Tensor:
 
 
 def gradient(generated: Tensor, truth: Tensor) -> Tensor:
-    """‖∇Î - ∇I‖² of the differences between neighbouring pixels, along both axes: edges must be as steep as the true
-    ones, and where they are.
+    """‖∇Î - ∇I‖² of the differences between neighbouring pixels along both axes, which asks for edges in the right
+    place and as steep as the true ones.
     """
     error = generated - truth
     return error.diff(dim=-1).square().mean() + error.diff(dim=-2).square().mean()
 
 
 def total(terms: Mapping[str, Tensor], weights: Weights) -> Tensor:
-    """Equation (10): the weighted sum of terms, each named as its weight."""
+    """Equation (10): the weighted sum of terms, which have the names of their weights."""
     return torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()

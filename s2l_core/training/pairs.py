@@ -1,4 +1,4 @@
-"""Generated and true pictures of the same frames, in canonical and in observed space."""
+"""Pairs of generated and true pictures of the same frames, in canonical and in observed space."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Pair(NamedTuple):
 def canonical_pair(
     lip: LipModel, clip: Clip, codes: Tensor, chosen: NDArray[np.int64], across: Cells, down: Cells
 ) -> Pair:
-    """Cells of the lip rectangle in frames with the motion codes (B, code)."""
+    """Cells of the lip rectangle in the frames ``chosen`` (B,), generated from motion codes (B, code)."""
     view, device = clip.face.lips, codes.device
     box = view.rectangle
     (x_edges, columns), (y_edges, rows) = across.to(device), down.to(device)
@@ -54,8 +54,8 @@ def observed_pair(
     random: np.random.Generator,
     blending: bool,
 ) -> Pair:
-    """Mouth regions of frames with the motion codes (B, code), blended into other frames, the partners; outside of the
-    mask, where they show these, they count as true.
+    """Mouth regions of the frames ``chosen`` (B,), generated from motion codes (B, code) and blended into other frames,
+    the partners. Outside the mask, where they show the partners, both pictures of the pair are equal.
     """
     view, device = speaker.face.lips, codes.device
     picks = torch.from_numpy(chosen).to(device)

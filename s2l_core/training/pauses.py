@@ -1,4 +1,4 @@
-"""Learning how a mouth behaves in pauses: how soon and how far it closes, and how early it opens again."""
+"""Fits how a mouth behaves in pauses of the voice: how soon and how far it closes, and how early it opens again."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ _LEADS = (0.06, 0.15, 0.25)
 
 _FOLDS = 5
 _GAIN, _AGREEING_FOLDS = 0.004, 4
-"""By how much closing must raise the correlation of the openings, and in how many parts of the footage it must raise it
-at all: of some hundred ways of closing, the best one gains .001 to .003 by chance."""
+"""Least gain in the correlation of the openings, and least number of folds with a gain. Among some hundred candidates,
+the best gains .001 to .003 by chance.
+"""
 _REST_SHARE = 0.05
 _QUANTILES = (0.05, 0.99)
 _MOST_GAIN = 3.0
@@ -30,26 +31,27 @@ _SILENCE_DB = (-60.0, -30.0)
 
 
 def learn_pauses(
-    speech: NDArray[np.float32], times: NDArray[np.float64], openings: NDArray[np.float64], told: NDArray[np.float64]
+    speech: NDArray[np.float32],
+    times: NDArray[np.float64],
+    openings: NDArray[np.float64],
+    regressed: NDArray[np.float64],
 ) -> PauseBehaviour:
-    """How the mouth of a speaker behaves where nobody speaks.
-
-    Of all ways of closing it takes the one whose openings correlate best with the real ones, or none if no way makes
-    them clearly better.
+    """Choose, by grid search, the parameters of closing whose openings correlate best with the real ones; no closing if
+    none is clearly better.
 
     Args:
-        speech: (n,) at 16 kHz, of which the footage is a part.
-        times: (N,) seconds at which the mouth was seen.
-        openings: (N,) how far it was open.
-        told: (N,) how far speech tells that it was open, from a regression that has not seen these moments.
+        speech: (n,) at 16 kHz that includes the footage.
+        times: (N,) seconds of the training frames.
+        openings: (N,) opening of the mouth in them.
+        regressed: (N,) the same as predicted from speech by a regression that was not fitted to these frames.
     """
     heard = speech[: round((times[-1] + 1) * SAMPLE_RATE)]
     levels, grid = measure_levels(heard) - speech_level(heard), level_moments(heard)
-    predicted = _as_dubbed(told, openings)
+    predicted = _as_dubbed(regressed, openings)
     rest = float(np.sort(openings)[: max(1, round(_REST_SHARE * len(openings)))].mean())
 
     def gains(shares: NDArray[np.float64]) -> NDArray[np.float64]:
-        """By how much such closing raises the correlation: in all of the footage, and in each part of it."""
+        """Gain in correlation by a candidate's shares: in the whole footage, and in each fold."""
         closed = predicted + shares * (rest - predicted)
         parts = [slice(None), *(slice(part[0], part[-1] + 1) for part in np.array_split(np.arange(len(times)), _FOLDS))]
         return np.array([_correlation(closed[p], openings[p]) - _correlation(predicted[p], openings[p]) for p in parts])
@@ -60,7 +62,7 @@ def learn_pauses(
         checkpoint()
         fully = Closing(shortest, delay, ramp, lead, strength=1.0)
         shares = np.interp(times, grid, closed_shares(levels < level_db, fully))
-        # as far as the mouth is closed on average: a mere reduction of the spread would favour a closed one
+        # least squares: without this factor, the reduced spread alone would favour a candidate
         strength = float(np.clip(shares @ (predicted - openings) / max(shares @ (predicted - rest), 1e-9), 0.0, 1.0))
         gain, *in_parts = gains(strength * shares)
         if gain > best_gain and np.sum(np.array(in_parts) > 0) >= _AGREEING_FOLDS:
@@ -68,10 +70,10 @@ def learn_pauses(
     return best
 
 
-def _as_dubbed(told: NDArray[np.float64], openings: NDArray[np.float64]) -> NDArray[np.float64]:
+def _as_dubbed(regressed: NDArray[np.float64], openings: NDArray[np.float64]) -> NDArray[np.float64]:
     """Predicted openings with the spread that dubbing gives them, see :mod:`s2l_core.speech.articulation`."""
-    gain = 1 / max(_correlation(told, openings), 1 / _MOST_GAIN)
-    return np.clip(told.mean() + gain * (told - told.mean()), *np.quantile(openings, _QUANTILES))
+    gain = 1 / max(_correlation(regressed, openings), 1 / _MOST_GAIN)
+    return np.clip(regressed.mean() + gain * (regressed - regressed.mean()), *np.quantile(openings, _QUANTILES))
 
 
 def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:

@@ -1,4 +1,4 @@
-"""The small picture of a speaker that its file shows."""
+"""The small portrait in a speaker file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SIDE = 256
 
 
 def take_portrait(face: CanonicalFace, footage: Footage, index: int) -> bytes:
-    """The head in one frame, the canonical one, as a JPEG whose longer side has at most 256 pixels."""
+    """The head in frame ``index``, as a JPEG whose longer side has at most 256 pixels."""
     image = next(iter(footage.frames(index))).image
     view = face.head.view
     scale = view.intrinsics.width / image.shape[1]

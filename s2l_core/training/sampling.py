@@ -1,4 +1,4 @@
-"""What a step of training sees: which frames, and which cells of the canonical lips."""
+"""Random choice of what a training step sees: frames, and cells of the canonical lips."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _MOUTH_SHAPES = 16
 
 @dataclass(frozen=True)
 class Runs:
-    """Runs of successive frames, those with rare mouth shapes as often as those with common ones.
+    """Runs of successive frames. Runs with rare mouth openings are drawn more often than their number suggests.
 
     Attributes:
-        starts: int (S,) frames at which a run can start.
-        shares: (S,) how often each does.
-        length: Frames in a run.
+        starts: int64 (S,) frames at which a run can start.
+        shares: float64 (S,) probability of each.
+        length: Number of frames in a run.
     """
 
     starts: NDArray[np.int64]
@@ -41,12 +41,12 @@ class Runs:
         return cls(starts, rarity / rarity.sum(), length)
 
     def sample(self, random: np.random.Generator, count: int) -> NDArray[np.int64]:
-        """Frames (count, T) of some runs."""
+        """Frames int64 (count, T) of ``count`` random runs."""
         return random.choice(self.starts, count, p=self.shares)[:, None] + np.arange(self.length)
 
 
 def similar_poses(clip: Clip) -> NDArray[np.int64]:
-    """For each frame another one with the most similar head pose, some time apart."""
+    """For each frame, the frame with the most similar head pose at least 0.5 s apart: int64 (N,)."""
     poses = clip.poses.cpu().double()
     features = torch.cat([poses[:, :3, :3].flatten(1) * 100.0, poses[:, :3, 3] * 0.3], dim=1)
     partners = []
@@ -58,11 +58,11 @@ def similar_poses(clip: Clip) -> NDArray[np.int64]:
 
 
 class Cells(NamedTuple):
-    """Cells of one pixel's length along one side of the lip rectangle.
+    """Cells along one side of the lip rectangle, each one pixel long.
 
     Attributes:
-        edges: (n,) rising, in pixels.
-        begins: int64 (m,) the numbers of the edges at which a cell begins; the others end a block of cells.
+        edges: float32 (n,) positions of their edges in pixels, ascending.
+        begins: int64 (m,) indices of the edges at which a cell begins; the other edges end a block of cells.
     """
 
     edges: Tensor
@@ -73,14 +73,15 @@ class Cells(NamedTuple):
 
 
 def sample_cells(size: int, share: float, blocks: int, random: np.random.Generator, continuous: bool) -> Cells:
-    """Where the cells of a step lie along one side of the lip rectangle: one block in each of its equal parts.
+    """Choose cells along one side of the lip rectangle: one block at a random position in each of ``blocks`` equal
+    parts.
 
     Args:
-        size: Pixels of the side.
-        share: Of the side that the blocks cover together.
-        blocks: How many.
-        random: Where they lie in their parts.
-        continuous: Whether cells lie anywhere, or on pixels.
+        size: Length of the side in pixels.
+        share: Share of the side that all blocks cover together.
+        blocks: Number of blocks.
+        random: Source of randomness.
+        continuous: Whether cells lie at arbitrary positions (equation (2)) or on whole pixels.
     """
     part = size / blocks
     cells = max(1, round(share * part))

@@ -1,4 +1,4 @@
-"""What speech gives the frames that a step in pixels looks at: codes that it has learnt, or is learning."""
+"""Motion codes that speech gives the frames of a training step in pixels: precomputed, or still being learnt."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ from .clip import Clip
 from .speech import excerpt
 
 SpeechCodes = Callable[[NDArray[np.int64], np.random.Generator], Tensor]
-"""Motion codes (R T, code) that speech gives the frames (R, T) of some runs."""
+"""Maps the frames int64 (R, T) of R runs to their motion codes (R T, code)."""
 
 
 def precomputed_codes(lip: LipModel, clip: Clip, codes: Tensor, offsets: Tensor) -> SpeechCodes:
-    """Speech has learnt already: its codes are read off, and stretched until mouths open as far as the true ones.
-    Codes that are stretched leave the colours of the footage, which pictures must learn to give back; as far as in
-    dubbing they must not be stretched here, where speech is surer, or pictures would learn to close the mouth again.
+    """Codes of a speech encoder that has been trained, computed once. They are scaled until mouths open as far as in
+    the training frames.
+
+    The scaling differs from that of dubbing, since predictions on training speech are surer. If they were scaled as in
+    dubbing, the pictures would learn to close the mouth again.
 
     Args:
-        lip: Its speech encoder has been trained.
+        lip: The lip model, whose speech encoder has been trained.
         clip: The training frames.
-        codes: (N, 64) that the canonical lips themselves ask for.
-        offsets: (N, 64) of the look.
+        codes: (N, 64) motion codes of the training frames' own lips.
+        offsets: (N, 64) offsets of the look model.
     """
     with torch.no_grad():
         heard = torch.from_numpy(clip.features).to(offsets.device)
@@ -39,7 +41,9 @@ def precomputed_codes(lip: LipModel, clip: Clip, codes: Tensor, offsets: Tensor)
 
 
 def end_to_end_codes(lip: LipModel, clip: Clip, offsets: Tensor, time_share: float) -> SpeechCodes:
-    """Speech learns with the pictures; a share of the runs is told its time."""
+    """Codes of a speech encoder that is trained together with the pictures. A share ``time_share`` of the runs passes
+    its time to the lip model.
+    """
     device = offsets.device
     heard = torch.from_numpy(clip.features).to(device)
 

@@ -1,4 +1,4 @@
-"""Which part of the footage a speaker learns from, and which is kept to measure it."""
+"""Splits footage into a part for training, one for validation, and one for measuring the speaker."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _GAP_SECONDS = 1.0
 
 
 def split_footage(footage: Footage, early_stopping: bool = False) -> dict[str, tuple[float, float]]:
-    """Seconds from the start of the medium: ``train``; after a gap ``held_out``, where the speaker is measured; and
-    ``watched``, where training sees how far it is. That is ``held_out`` if nothing follows from what is seen there;
-    to stop by it, another part of the footage is kept from training.
+    """Spans in seconds of the medium: ``train``; ``held_out``, the last tenth, after a gap of a second, on which the
+    speaker is measured; and ``watched``, on which training is validated. ``watched`` equals ``held_out`` unless the
+    training may stop early by it, in which case it is a span of its own before the gap.
     """
     start, end = float(footage.times[0]), float(footage.times[0]) + footage.seconds
     held_out = _moment_before(footage, _HELD_OUT_SHARE)
@@ -26,8 +26,8 @@ def split_footage(footage: Footage, early_stopping: bool = False) -> dict[str, t
 
 
 def ensure_watched_faces(split: dict[str, tuple[float, float]], footage: Footage) -> dict[str, tuple[float, float]]:
-    """A split of footage with a face to be watched: if there is none in that part, it begins earlier, so that as many
-    frames show one.
+    """Extend the span ``watched`` backwards if it shows no face, until it has as many frames with a face as a twentieth
+    of all.
     """
     begin, end = split["watched"]
     shown = footage.times[footage.track.found & (footage.times < end)]
@@ -38,8 +38,8 @@ def ensure_watched_faces(split: dict[str, tuple[float, float]], footage: Footage
 
 
 def _moment_before(footage: Footage, share: float) -> float:
-    """Where the frame begins from which on this share of what the footage shows of the speaker comes, in seconds of the
-    medium: others, who are not learnt, do not count.
+    """Second of the medium after which this share of the speaker's footage comes. Frames that show somebody else do not
+    count.
     """
     counted = ~footage.somebody_else
     ends = np.append(footage.times, footage.times[0] + footage.seconds)

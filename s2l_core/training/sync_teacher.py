@@ -1,4 +1,4 @@
-"""The sync loss in training: its expert learns from the real training frames first."""
+"""The sync loss in training, and the training of its expert on the real frames."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .clip import Clip
 
 @dataclass(frozen=True)
 class SyncTeacher:
-    """What the lips of one clip are trained against.
+    """A frozen sync expert with the speech of the clip that it judges.
 
     Attributes:
-        expert: Frozen.
-        mel: (m, 80) log-mel of the clip's speech.
-        form: Of the loss, see :func:`s2l_core.model.sync.sync_loss`.
+        expert: The network.
+        mel: float32 (m, 80) log-mel of the clip's speech.
+        form: Form of the loss, see :func:`s2l_core.model.sync.sync_loss`.
     """
 
     expert: SyncExpert
@@ -32,7 +32,7 @@ class SyncTeacher:
     form: SyncForm
 
     def painter(self, lip: LipModel) -> Painter:
-        """Paints lips as small as the expert looks at them."""
+        """Renders lips at the resolution of the expert."""
         sizes, device = self.expert.sizes, self.mel.device
         columns = torch.linspace(0, 1, sizes.width + 1, device=device)
         return lip.painter(columns, torch.linspace(0, 1, sizes.height + 1, device=device))
@@ -43,15 +43,14 @@ class SyncTeacher:
 
 
 def learn_sync(clip: Clip, form: SyncForm, seed: int, report: Report, cache: Cache = NO_CACHE) -> SyncTeacher:
-    """Train an expert on the real lips of the training frames.
-
-    It follows from clip and seed alone, and leaves the randomness of training as it is.
+    """Train a sync expert on the real lips of the training frames. It depends on clip and seed only, and does not
+    affect the randomness of the rest of the training.
 
     Args:
         clip: The training frames.
-        form: Of the loss.
-        seed: Of the expert.
-        report: Told the phase ``"Learn synchrony"``.
+        form: Form of the loss.
+        seed: Seed of the expert.
+        report: Receives the phase ``"Learn synchrony"``.
         cache: Cache of the result and of the work until then.
     """
     mel = torch.from_numpy(clip.mel).to(clip.lips.device)

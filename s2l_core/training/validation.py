@@ -1,4 +1,4 @@
-"""What training shows of itself: how near it is on footage that it does not learn from, as a figure and a picture."""
+"""Validation during training: a figure and a preview picture from frames that are not trained on."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ _PREVIEW_HEIGHT = 256
 
 
 class Validation:
-    """Looks at some frames that are not trained on.
+    """Validates a speaker that is being trained, on 16 frames that are not trained on.
 
     Args:
-        speaker: In training.
-        clip: Frames that it does not learn from.
-        picture_path: The JPEG that shows the most open of their mouths, real and generated; None shows nothing.
-        report: Told of the picture.
+        speaker: The speaker.
+        clip: Frames that are not trained on.
+        picture_path: JPEG file for the preview, which shows the most open mouth of these frames, real and generated;
+            None writes none.
+        report: Receives the preview.
     """
 
     def __init__(self, speaker: SpeakerModel, clip: Clip, picture_path: Path | None, report: Report) -> None:
@@ -47,7 +48,7 @@ class Validation:
         self._offsets = speaker.look(*colours)
 
     def measure(self) -> float:
-        """Mean PSNR in dB of the canonical lips that speech gives the frames; shows a picture of one."""
+        """Mean PSNR in dB of the canonical lips that are rendered from speech. Also writes the preview."""
         clip, lip = self._clip, self._speaker.lip
         codes = lip.code(codes_at(lip.speech.track(self._heard), clip.times) + self._offsets)
         paint = lip.pixel_painter()
@@ -71,6 +72,6 @@ class Validation:
         scale = _PREVIEW_HEIGHT / pair.shape[0]
         pair = cv2.resize(pair, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
         encoded = cv2.imencode(".jpg", cv2.cvtColor(pair, cv2.COLOR_RGB2BGR))[1]
-        with suppress(Speech2LipError):  # a picture less is no reason to stop
+        with suppress(Speech2LipError):  # a missing preview must not stop the training
             write_whole(str(path), encoded.tobytes(), lasting=False)
             self._report.preview(str(path))

@@ -151,7 +151,7 @@ def with_camera(**changes: Any) -> dict[str, Any]:
                     *document(IDENTITY)["camera_path"],
                 ],
             },
-            "Camera 1 lacks head_to_world",
+            "Camera 1 has no head_to_world",
         ),
     ],
 )
