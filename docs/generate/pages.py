@@ -76,6 +76,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         markdown = markdown.replace("<!-- the jobs -->", "\n".join(job_tables()))
     if page.file.src_uri == "troubleshooting.md":
         markdown = re.sub(r"^### (\w+)\n\n(.+?)\n$", with_hint, f"{markdown}\n", flags=re.MULTILINE | re.DOTALL)
+    markdown = re.sub(r"^\[(examples/\w+\.py)\]\(.+\)$", shown_example, markdown, flags=re.MULTILINE)
     for source, name in ROOT_FILES.items():
         markdown = re.sub(rf"\]\((\.\./)?{re.escape(source)}(?=[)#])", f"]({name}", markdown)
     return markdown.replace("](docs/", "](")
@@ -103,6 +104,11 @@ def describe_type(value: dict[str, Any]) -> str:
         name = value["$ref"].rpartition("/")[2]
         return f"[{name}](#{name.lower()})"
     return f"list of {describe_type(value['items'])}" if value["type"] == "array" else str(value["type"])
+
+
+def shown_example(link: re.Match[str]) -> str:
+    """The text of a script that a line of its own links to."""
+    return f"```python\n{(ROOT / link[1]).read_text(encoding='utf-8')}```"
 
 
 def with_hint(section: re.Match[str]) -> str:

@@ -47,7 +47,7 @@ def test_troubleshooting_has_a_section_for_every_error_code() -> None:
 
 
 def test_every_tutorial_is_on_the_site() -> None:
-    shown = re.findall(r'^--8<-- "(.+)"$', (DOCS / "tutorials.md").read_text(encoding="utf-8"), re.MULTILINE)
+    shown = re.findall(r"^\[(examples/.+)\]\(.+\)$", (DOCS / "tutorials.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(shown) == sorted(
         path.relative_to(DOCS.parent).as_posix()
         for path in (DOCS.parent / "examples").glob("*.py")
