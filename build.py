@@ -3,7 +3,8 @@
 bench | clean``.
 
 Standard library only. A verb that needs it first makes the environment ``.venv`` with exactly the pinned packages, so
-each command works on a fresh machine that has Python 3.11. Arguments after the verb go to the program behind it.
+each command works on a fresh machine that has Python 3.11 or 3.13. Arguments after the verb go to the program behind
+it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +36,7 @@ CONSTRAINTS = REQUIREMENTS / "constraints.txt"
 LAUNCHER = ROOT / "tests" / "blender" / "blender"  # stands in for Blender's program, over the bpy wheel
 NOTHING_SELECTED = 5  # pytest's exit status where arguments such as -k leave no test
 ENGINE_PYTHONS = ("3.11", "3.13")  # of Blender 4.5 and 5.0, and since 5.1
+BLENDER_PYTHONS = {"4.5": "3.11", "5.0": "3.11", "5.2": "3.13", "5.3": "3.13"}  # of the versions that are tested
 ENGINE_SYSTEMS = ("x86_64-pc-windows-msvc", "aarch64-apple-darwin", "x86_64-manylinux_2_28", "aarch64-manylinux_2_28")
 ENGINE_MACOS = "14.0"  # the oldest that the pinned packages support
 HASHED = REQUIREMENTS / "hashed"
@@ -47,11 +50,24 @@ TEST_LIMIT_SECONDS = 40 * 60  # a hung Blender must not hang the chore
 
 
 class Environment(NamedTuple):
-    """A virtual environment: its folder and the requirement files that it is made from."""
+    """A virtual environment.
+
+    Attributes:
+        folder: Its folder.
+        blenders: Versions of Blender. It holds the first one whose Python this machine has.
+        requirements: The requirement files that it is made from, besides that of Blender.
+        has_library: Whether it holds the library too.
+    """
 
     folder: Path
-    requirements: tuple[str, ...]
-    has_library: bool
+    blenders: tuple[str, ...]
+    requirements: tuple[str, ...] = ()
+    has_library: bool = False
+
+    @property
+    def blender(self) -> str | None:
+        """The version of Blender that it holds on this machine; None without a Python for any."""
+        return next((version for version in self.blenders if find_python(BLENDER_PYTHONS[version])), None)
 
     @property
     def python(self) -> Path:
@@ -61,8 +77,8 @@ class Environment(NamedTuple):
         return self.folder / (f"Scripts/{name}.exe" if os.name == "nt" else f"bin/{name}")
 
 
-MAIN = Environment(ROOT / ".venv", ("runtime.txt", "blender-5.0.txt", "test.txt", "docs.txt"), has_library=True)
-OLDEST_BLENDER = Environment(ROOT / ".venv-4.5", ("blender-4.5.txt",), has_library=False)
+MAIN = Environment(ROOT / ".venv", ("5.0", "5.3"), ("runtime.txt", "test.txt", "docs.txt"), has_library=True)
+BLENDERS = {version: Environment(ROOT / f".venv-{version}", (version,)) for version in BLENDER_PYTHONS}
 
 
 def main() -> int:
@@ -111,7 +127,6 @@ def test(arguments: list[str]) -> int:
     prepare(MAIN)
     if "--fuzz" in arguments:
         return run([MAIN.python, "-m", "pytest", "tests/core/test_fuzzing.py", *arguments])
-    prepare(OLDEST_BLENDER)
     python = MAIN.python
     steps: dict[str, Callable[[], int]] = {
         "ruff check": lambda: run([python, "-m", "ruff", "check"]),
@@ -120,9 +135,15 @@ def test(arguments: list[str]) -> int:
         "mypy on the add-on": check_add_on_types,
         "docs": lambda: docs([]),
         "tests without Blender": lambda: run([python, "-m", "pytest", "tests/core", *arguments], TEST_LIMIT_SECONDS),
-        "tests in Blender 5.0": lambda: test_in_blender(MAIN, arguments),
-        "tests in Blender 4.5": lambda: test_in_blender(OLDEST_BLENDER, arguments),
     }
+    skipped = {}
+    for version, python_version in BLENDER_PYTHONS.items():
+        name, environment = f"tests in Blender {version}", MAIN if version == MAIN.blender else BLENDERS[version]
+        if environment.blender is None:
+            skipped[name] = f"this machine has no Python {python_version} with venv"
+        else:
+            prepare(environment)
+            steps[name] = partial(test_in_blender, environment, arguments)
     outcomes = []
     for name, step in steps.items():
         print(f"\n== {name}", flush=True)
@@ -131,7 +152,9 @@ def test(arguments: list[str]) -> int:
         outcomes.append((name, step() in passing, time.monotonic() - started))
     print("\n== Summary")
     for name, passed, seconds in outcomes:
-        print(f"{'passed' if passed else 'FAILED'}  {name:24} {seconds:6.0f} s")
+        print(f"{'passed' if passed else 'FAILED'}   {name:24} {seconds:6.0f} s")
+    for name, reason in skipped.items():
+        print(f"SKIPPED  {name:24} {reason}")
     return 0 if all(passed for _, passed, _ in outcomes) else 1
 
 
@@ -164,7 +187,7 @@ def test_in_blender(environment: Environment, arguments: list[str]) -> int:
 def zip_extension(arguments: list[str]) -> int:
     """Build and validate the Blender extension in dist/."""
     prepare(MAIN)
-    (program,) = MAIN.folder.glob("lib/python3.11/site-packages/bpy/*/scripts/addons_core/bl_pkg/cli/blender_ext.py")
+    (program,) = MAIN.folder.glob("lib/python3.*/site-packages/bpy/*/scripts/addons_core/bl_pkg/cli/blender_ext.py")
     remove_zips()
     DIST.mkdir(exist_ok=True)
     built = run([MAIN.python, program, "build", "--source-dir", ROOT, "--output-dir", DIST, *arguments])
@@ -238,7 +261,7 @@ def bench(arguments: list[str]) -> int:
 
 def clean(_: list[str]) -> int:
     """Remove the environments and everything else that the other verbs made."""
-    environments = [each.folder for each in (MAIN, OLDEST_BLENDER) if (each.folder / "pyvenv.cfg").is_file()]
+    environments = [each.folder for each in (MAIN, *BLENDERS.values()) if (each.folder / "pyvenv.cfg").is_file()]
     results = [RESULTS / name for name in RESULT_FOLDERS]
     caches = [ROOT / f".{tool}_cache" for tool in ("mypy", "pytest", "ruff")]
     for folder in environments + results + caches:
@@ -265,16 +288,25 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
 
 def prepare(environment: Environment) -> None:
     """Make an environment unless it is there with the present requirements: one resolver run, one constraints file."""
-    files = [REQUIREMENTS / name for name in environment.requirements]
-    wanted = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(REQUIREMENTS.iterdir()))).hexdigest()
+    sources = sorted(REQUIREMENTS.glob("*.txt"))
+    wanted = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
     stamp = environment.folder / "requirements.sha256"
     if environment.python.exists() and stamp.is_file() and stamp.read_text() == wanted:
         return
+    blender = environment.blender
+    base_python = find_python(BLENDER_PYTHONS[blender]) if blender else None
+    if base_python is None:
+        raise SystemExit(
+            "Speech2Lip needs Python 3.11 or 3.13 with venv (the versions inside Blender), and this machine has none. "
+            "On Debian and Ubuntu: sudo apt install python3.13 python3.13-venv, or the same of 3.11. Elsewhere install "
+            "it from python.org. Then run this again."
+        )
+    files = [REQUIREMENTS / name for name in (*environment.requirements, f"blender-{blender}.txt")]
     print(f"Making {environment.folder.name}: this downloads and unpacks some packages, once.", flush=True)
     install: list[str | Path] = [environment.python, "-m", "pip", "install", "--disable-pip-version-check"]
     without_dependencies = [*install, "--no-deps", "--no-build-isolation"]  # source packages build with our setuptools
     steps: list[list[str | Path]] = [
-        [find_python(), "-I", "-m", "venv", environment.folder],
+        [base_python, "-I", "-m", "venv", environment.folder],
         [*install, "--constraint", CONSTRAINTS, "pip", *(part for path in files for part in ("--requirement", path))],
     ]
     if environment.has_library:
@@ -288,17 +320,18 @@ def prepare(environment: Environment) -> None:
     stamp.write_text(wanted)
 
 
-def find_python() -> str:
-    """A Python 3.11 that can make environments: the running one, or ``python3.11`` on the PATH."""
-    test = "import sys, ensurepip, venv; sys.exit(sys.version_info[:2] != (3, 11))"
-    for candidate in (sys.executable, shutil.which("python3.11")):
+@cache
+def find_python(version: str) -> str | None:
+    """A Python of a version such as ``"3.11"`` that can make environments; None if this machine has none.
+
+    It is the running one, or that on the PATH, or one of those that pyenv has installed.
+    """
+    test = f"import sys, ensurepip, venv; sys.exit(sys.version_info[:2] != ({version.replace('.', ', ')}))"
+    installed = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python"))
+    for candidate in (sys.executable, shutil.which(f"python{version}"), *map(str, installed)):
         if candidate and subprocess.run([candidate, "-I", "-c", test], capture_output=True).returncode == 0:
             return candidate
-    raise SystemExit(
-        "Speech2Lip needs Python 3.11 with venv (the version inside Blender), and this machine has none. "
-        "On Debian and Ubuntu: sudo apt install python3.11 python3.11-venv. Elsewhere install it from python.org. "
-        "Then run this again."
-    )
+    return None
 
 
 def run(

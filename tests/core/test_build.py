@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -57,7 +56,7 @@ def test_clean_removes_what_the_verbs_made_and_nothing_of_the_users(
         (tmp_path / name).touch()
     monkeypatch.setattr(build, "ROOT", tmp_path)
     monkeypatch.setattr(build, "MAIN", build.MAIN._replace(folder=tmp_path / ".venv"))
-    monkeypatch.setattr(build, "OLDEST_BLENDER", build.OLDEST_BLENDER._replace(folder=tmp_path / ".venv-4.5"))
+    monkeypatch.setattr(build, "BLENDERS", {"4.5": build.BLENDERS["4.5"]._replace(folder=tmp_path / ".venv-4.5")})
     monkeypatch.setattr(build, "DIST", tmp_path / "dist")
     monkeypatch.setattr(build, "RESULTS", tmp_path / "out")
     assert build.clean([]) == 0
@@ -111,7 +110,9 @@ def test_pytorch_and_the_libraries_of_its_build_are_left_to_the_back_end() -> No
     assert build.without_torch(pins) == "torchx==1 \\\n    --hash=sha256:0\n"
 
 
-@pytest.mark.parametrize("name", ["runtime.txt", "test.txt", "docs.txt", "blender-5.0.txt", "blender-4.5.txt"])
+@pytest.mark.parametrize(
+    "name", ["runtime.txt", "test.txt", "docs.txt", *(f"blender-{version}.txt" for version in build.BLENDERS)]
+)
 def test_every_package_is_pinned_once(name: str) -> None:
     pins = requirements("constraints.txt")
     for package, version in requirements(name).items():
@@ -145,11 +146,68 @@ def test_build_refuses_what_it_does_not_know(arguments: list[str]) -> None:
     assert "Traceback" not in refused.stderr
 
 
-def test_a_machine_without_python_3_11_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "executable", shutil.which("false"))
-    monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(SystemExit, match=r"needs Python 3\.11.*apt install python3\.11 python3\.11-venv"):
-        build.find_python()
+@pytest.fixture
+def pythons(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The versions of Python that the machine has, for a test to add to."""
+    found: set[str] = set()
+    monkeypatch.setattr(build, "find_python", lambda version: f"python{version}" if version in found else None)
+    return found
+
+
+def test_a_machine_without_a_python_of_blender_is_told_what_to_install(tmp_path: Path, pythons: set[str]) -> None:
+    with pytest.raises(SystemExit, match=r"needs Python 3\.11 or 3\.13.*apt install python3\.13 python3\.13-venv"):
+        build.prepare(build.MAIN._replace(folder=tmp_path))
+
+
+@pytest.mark.parametrize(("version", "blender"), [("3.11", "5.0"), ("3.13", "5.3")])
+def test_either_python_of_blender_makes_the_main_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pythons: set[str], version: str, blender: str
+) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: list[str | Path], *_: object, **__: object) -> int:
+        commands.append([str(part) for part in command])
+        return 0
+
+    monkeypatch.setattr(build, "run", run)
+    pythons.add(version)
+    build.prepare(build.MAIN._replace(folder=tmp_path))
+    assert any(f"python{version}" in command for command in commands)
+    files = {Path(part).name for command in commands for part in command if part.endswith(".txt")}
+    assert "runtime.txt" in files
+    assert {name for name in files if name.startswith("blender-")} == {f"blender-{blender}.txt"}
+
+
+@pytest.mark.parametrize(
+    ("versions", "made", "skipped"),
+    [
+        ({"3.11", "3.13"}, {".venv", ".venv-4.5", ".venv-5.2", ".venv-5.3"}, []),
+        ({"3.11"}, {".venv", ".venv-4.5"}, ["5.2", "5.3"]),
+        ({"3.13"}, {".venv", ".venv-5.2"}, ["4.5", "5.0"]),
+    ],
+)
+def test_a_blender_without_a_python_is_skipped_loudly(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    pythons: set[str],
+    versions: set[str],
+    made: set[str],
+    skipped: list[str],
+) -> None:
+    folders: set[str] = set()
+    monkeypatch.setattr(build, "run", lambda *_, **__: 0)
+    monkeypatch.setattr(build, "prepare", lambda environment: folders.add(environment.folder.name))
+    pythons |= versions
+    assert build.test([]) == 0
+    assert folders == made
+    rows = [line.split() for line in capfd.readouterr().out.splitlines() if "tests in Blender" in line]
+    outcomes = {row[4]: row[0] for row in rows if row[0] in ("passed", "SKIPPED")}
+    assert outcomes == {version: "SKIPPED" if version in skipped else "passed" for version in build.BLENDERS}
+
+
+def test_a_python_is_found_by_its_version() -> None:
+    assert build.find_python(f"{sys.version_info.major}.{sys.version_info.minor}") == sys.executable
+    assert build.find_python("2.6") is None
 
 
 def test_a_program_past_its_limit_is_killed_with_its_children(tmp_path: Path) -> None:
@@ -164,7 +222,8 @@ def test_nothing_is_run_from_the_current_folder(tmp_path: Path, monkeypatch: pyt
         (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'w')\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    build.find_python()
+    build.find_python.cache_clear()
+    build.find_python(f"{sys.version_info.major}.{sys.version_info.minor}")
     assert build.run([sys.executable, "-c", "import venv"]) == 0
     assert not (tmp_path / "executed").exists()
 
