@@ -1,9 +1,9 @@
 """The verbs for a shell: ``s2l info | check | faces | offset | train | dub | preview | evaluate | describe |
 calibrate | heatmap | head | pose``.
 
-Exit status: 0 done, 1 failed, no frame was dubbed or the result could not be printed, 2 wrong usage, 130 cancelled
-(Ctrl-C). With ``--json`` stdout holds exactly one JSON object, the result or ``{"error": {"code", "message",
-"hint"}}``, and stderr one JSON object a line for each event, between whatever libraries print there.
+Exit status: 0 if the job is done; 1 if it failed, no frame was dubbed, or the result could not be printed; 2 for wrong
+usage; 130 if it was cancelled (Ctrl-C). With ``--json``, stdout is exactly one JSON object, the result or ``{"error":
+{"code", "message", "hint"}}``, and each event is a JSON object on a line of stderr, where libraries may print as well.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import standard_streams
 from .errors import BadJob, Cancelled, Speech2LipError
@@ -49,16 +49,20 @@ from .jobs import (
 from .terminal import json_events, print_error, print_result, progress_bars
 from .version import VERSION
 
+if TYPE_CHECKING:
+    _Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+
 _VIDEO = "a movie file, a folder of numbered pictures, or a pattern such as FOLDER/shot.####.png"
 DONE, FAILED, WRONG_USAGE, CANCELLED = 0, 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status."""
     standard_streams.open_missing()
     try:
         options = build_parser().parse_args(arguments)
     except SystemExit as end:
-        if standard_streams.settle() and end.code == DONE:  # help that nobody could read
+        if standard_streams.settle() and end.code == DONE:  # the help text could not be printed
             return FAILED
         raise
     try:
@@ -78,193 +82,216 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--device", choices=_choices(Device), default="auto", help="where to compute (default: auto)")
-    common.add_argument("--json", action="store_true", help="print one JSON result, and JSON events on stderr")
+    parser = argparse.ArgumentParser(
+        prog="s2l", description="Train a speaker's lips from footage, and dub that speaker with other speech."
+    )
+    parser.add_argument("--version", action="version", version=f"Speech2Lip {VERSION}")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    _add_verb(verbs, "info", _info_job, "Show versions, devices and landmark back-ends.")
+    _add_check(verbs)
+    _add_train(verbs)
+    _add_faces(verbs)
+    _add_offset(verbs)
+    _add_dub(verbs)
+    _add_preview(verbs)
+    _add_evaluate(verbs)
+    _add_describe(verbs)
+    _add_calibrate(verbs)
+    _add_heatmap(verbs)
+    _add_head(verbs)
+    _add_pose(verbs)
+    return parser
 
-    sight = argparse.ArgumentParser(add_help=False)
-    sight.add_argument(
+
+# ---- Arguments that several verbs share
+
+
+def _add_verb(
+    verbs: _Verbs,
+    name: str,
+    make_job: Callable[[argparse.Namespace], Job],
+    help_text: str,
+    *parents: argparse.ArgumentParser,
+) -> argparse.ArgumentParser:
+    verb = verbs.add_parser(name, help=help_text, description=help_text, parents=[*parents, _common_arguments()])
+    verb.set_defaults(make_job=make_job)
+    return verb
+
+
+def _common_arguments() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--device", choices=_choices(Device), default="auto", help="device to compute on (default: auto)"
+    )
+    common.add_argument(
+        "--json", action="store_true", help="print the result as one JSON object, and events as JSON lines to stderr"
+    )
+    return common
+
+
+def _landmark_arguments() -> argparse.ArgumentParser:
+    landmarks = argparse.ArgumentParser(add_help=False)
+    landmarks.add_argument(
         "--landmarks",
         default="bundled",
         metavar="NAME",
-        help="'bundled' (default), 'face-alignment' or the path of a .task file",
+        help="landmark back-end: 'bundled' (default), 'face-alignment' or the path of a .task file",
     )
+    return landmarks
+
+
+def _span_arguments() -> argparse.ArgumentParser:
     span = argparse.ArgumentParser(add_help=False)
     span.add_argument(
         "--footage-rate",
         default="",
         metavar="R",
-        help="frames per second of a sequence of pictures, such as 24 or 30000/1001 (default: 25)",
+        help="frame rate of a sequence of pictures, such as 24 or 30000/1001 (default: 25)",
     )
-    span.add_argument("--start", type=float, default=0.0, metavar="S", help="first second of the footage to use")
-    span.add_argument("--end", type=float, metavar="S", help="second at which to end (default: the footage's end)")
+    span.add_argument("--start", type=float, default=0.0, metavar="S", help="start of the span to use, in seconds")
+    span.add_argument(
+        "--end", type=float, metavar="S", help="end of the span to use, in seconds (default: the footage's end)"
+    )
     span.add_argument(
         "--face",
         type=float,
         nargs=2,
         default=(),
         metavar=("X", "Y"),
-        help="where the speaker is first seen, from 0 to 1 across and down (default: who is seen longest and largest)",
+        help="position at which the speaker's face first appears, from 0 to 1 across and down "
+        "(default: the face that is seen longest and largest)",
     )
     span.add_argument(
         "--face-at",
         type=float,
         metavar="S",
-        help="second at which --face is meant, where somebody else is there before",
+        help="second at which --face applies, if another face is at that position earlier",
     )
+    return span
+
+
+def _dubbing_arguments() -> argparse.ArgumentParser:
     dubbing = argparse.ArgumentParser(add_help=False)
     dubbing.add_argument("speaker", help="the speaker's .s2l file")
     dubbing.add_argument("footage", help=f"video of that speaker: {_VIDEO}")
-    dubbing.add_argument("voice", help="the words to say: a sound file, or a video with sound")
-    hearing = argparse.ArgumentParser(add_help=False)
-    hearing.add_argument(
-        "--speech-network",
-        default="",
-        metavar="FOLDER",
-        help="the speech network of a speaker file from another machine, which is remembered once it was named",
-    )
-    dubbing.add_argument("--voice-start", type=float, default=0.0, metavar="S", help="first second of the voice to use")
+    dubbing.add_argument("voice", help="the speech to dub: a sound file, or a video with sound")
     dubbing.add_argument(
-        "--voice-end", type=float, metavar="S", help="second at which to end (default: the voice's end)"
+        "--voice-start", type=float, default=0.0, metavar="S", help="start of the speech to use, in seconds"
     )
     dubbing.add_argument(
-        "--rate", default="", help="frames per second, such as 25 or 30000/1001 (default: the footage's)"
+        "--voice-end", type=float, metavar="S", help="end of the speech to use, in seconds (default: the voice's end)"
+    )
+    dubbing.add_argument(
+        "--rate", default="", help="frame rate of the output, such as 25 or 30000/1001 (default: the footage's)"
     )
     dubbing.add_argument(
         "--remainder",
         choices=_choices(Remainder),
         default="stop",
-        help="where the footage is longer than the voice: stop with the voice or keep the rest untouched",
+        help="if the footage is longer than the voice: stop with the voice (default), or keep the rest unchanged",
     )
+    return dubbing
 
-    parser = argparse.ArgumentParser(
-        prog="s2l", description="Learn one speaker's lips and put new words in that mouth."
+
+def _network_arguments() -> argparse.ArgumentParser:
+    network = argparse.ArgumentParser(add_help=False)
+    network.add_argument(
+        "--speech-network",
+        default="",
+        metavar="FOLDER",
+        help="folder of the speech network that a speaker file from another machine needs; it is remembered",
     )
-    parser.add_argument("--version", action="version", version=f"Speech2Lip {VERSION}")
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    return network
 
-    def add_verb(
-        name: str, make_job: Callable[[argparse.Namespace], Job], help_text: str, *parents: argparse.ArgumentParser
-    ) -> argparse.ArgumentParser:
-        verb = verbs.add_parser(name, help=help_text, description=help_text, parents=[*parents, common])
-        verb.set_defaults(make_job=make_job)
-        return verb
 
-    def add_voice(verb: argparse.ArgumentParser) -> None:
-        """Sound that is not in the video, and which of several tracks."""
-        verb.add_argument("--voice", help="the speaker's sound, where it is not in the video")
-        add_track(verb)
+def _add_voice(verb: argparse.ArgumentParser) -> None:
+    """Sound that is not in the video, and which of several tracks."""
+    verb.add_argument("--voice", help="the speaker's sound, if it is not in the video")
+    _add_track(verb)
 
-    def add_track(verb: argparse.ArgumentParser) -> None:
-        verb.add_argument(
-            "--track",
-            type=int,
-            metavar="N",
-            help="which of several sound tracks holds the voice, from 1 (default: the first that is not silent, "
-            "those with the default flag before others)",
-        )
 
-    add_verb("info", _info_job, "Show versions, devices and landmark back-ends.")
-
-    check = add_verb("check", _check_job, "Judge footage before training on it.", sight, span)
-    check.add_argument("footage", help=f"the speaker's video: {_VIDEO}")
-    add_voice(check)
-
-    train = add_verb("train", _train_job, "Learn one speaker from footage.", sight, span)
-    train.add_argument("footage", help=f"the speaker's video: {_VIDEO}")
-    train.add_argument("speaker", help="the .s2l file to write")
-    train.add_argument("--name", default="Speaker", help="the speaker's name, kept in the file")
-    add_voice(train)
-    train.add_argument("--preset", choices=_choices(PresetName), default="balanced", help="how long to train")
-    train.add_argument(
-        "--architecture",
-        choices=_choices(Architecture),
-        help="of the lip model: the fast grids, an explicit decoder or the paper's network (default: the preset's)",
+def _add_track(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--track",
+        type=int,
+        metavar="N",
+        help="number of the sound track with the voice, from 1 (default: the first one that is not silent, "
+        "tracks with the default flag first)",
     )
-    train.add_argument(
-        "--speech",
-        default="log-mel",
-        metavar="NAME",
-        help="'log-mel' (default), or the folder of a HuBERT or wav2vec 2.0 network: FOLDER or FOLDER#LAYER",
-    )
-    train.add_argument("--seed", type=int, default=0, help="the same seed gives the same speaker on the CPU")
-    train.add_argument("--consent", action="store_true", help="the person in the footage agreed to it; required")
-    train.add_argument("--any-sound", action="store_true", help="train although the lips do not move with the sound")
-
-    faces = add_verb("faces", _faces_job, "Find the people in a video, to choose one with --face.", span)
-    faces.add_argument("footage", help=f"the video: {_VIDEO}")
-    faces.add_argument("pictures", help="the folder for a picture of each face")
-
-    offset = add_verb("offset", _offset_job, "Measure by how much a sound comes after the lips.", sight, span)
-    offset.add_argument("footage", help=f"the speaker's video: {_VIDEO}")
-    add_voice(offset)
-
-    dub = add_verb("dub", _dub_job, "Put new words into a speaker's mouth.", dubbing, hearing, sight, span)
-    dub.add_argument("output", help="the .mp4, .mov or .mkv file, or the folder of pictures, to write")
-    add_track(dub)
-    dub.add_argument("--format", choices=_choices(Format), default="h264", help="how to write it (default: h264)")
-    dub.add_argument("--crf", type=int, default=17, metavar="N", help="of H.264: lower is better (default: 17)")
-    dub.add_argument(
-        "--layer", choices=_choices(Layer), default="picture", help="whole pictures, or the mouth alone with alpha"
-    )
-
-    preview = add_verb("preview", _preview_job, "Dub one frame only.", dubbing, hearing, sight, span)
-    preview.add_argument("picture", help="the PNG file to write")
-    add_track(preview)
-    preview.add_argument("--frame", type=int, default=0, metavar="N", help="of the dub (default: 0, the first)")
-
-    evaluate = add_verb("evaluate", _evaluate_job, "Measure a speaker on the footage that it did not see.", hearing)
-    evaluate.add_argument("speaker", help="the speaker's .s2l file")
-    evaluate.add_argument("--footage", help="the training footage, where it has moved")
-    evaluate.add_argument("--voice", help="its sound, where it is not in the video")
-    evaluate.add_argument(
-        "--landmarks", default="", metavar="TASK", help="the .task file that the speaker was trained with, if any"
-    )
-
-    describe = add_verb("describe", _describe_job, "Tell what a speaker file says about itself.")
-    describe.add_argument("speaker", help="the speaker's .s2l file")
-    describe.add_argument("--picture", default="", metavar="PNG", help="where to write the speaker's portrait")
-
-    calibrate = add_verb("calibrate", _calibrate_job, "Measure how fast this machine is.")
-    calibrate.add_argument("--anew", action="store_true", help="measure again what was measured before")
-
-    heatmap = add_verb("heatmap", _heatmap_job, "Draw where a face moves, with its head and without.", sight, span)
-    heatmap.add_argument("footage", help=f"the speaker's video: {_VIDEO}")
-    heatmap.add_argument("--out", required=True, metavar="PNG", help="the picture to write")
-
-    head = add_verb("head", _head_job, "Hand out the head: mesh, poses, expression and background.", sight, span)
-    head.add_argument("speaker", help="the speaker's .s2l file")
-    head.add_argument("footage", help=f"video of that speaker, as filmed or dubbed: {_VIDEO}")
-    head.add_argument("--out", required=True, metavar="NPZ", help="the file to write; the background goes beside it")
-
-    pose = add_verb("pose", _pose_job, "Film the talking head with another camera.", sight, span)
-    pose.add_argument("--model", required=True, metavar="S2L", help="the speaker's .s2l file")
-    movie = pose.add_mutually_exclusive_group(required=True)
-    movie.add_argument("--footage", metavar="MOVIE", help=f"video of that speaker: {_VIDEO}")
-    movie.add_argument(
-        "--dub", dest="footage", metavar="MOVIE", help="such a video with new words, as s2l dub writes it"
-    )
-    pose.add_argument(
-        "--camera", required=True, metavar="JSON", help="the camera's path, as nerfstudio's viewer exports"
-    )
-    pose.add_argument("--out", required=True, metavar="MP4", help="the movie to write")
-    pose.add_argument("--no-background", action="store_true", help="put the head before black")
-    pose.add_argument(
-        "--no-fade", action="store_true", help="do not turn the head back where the footage never showed it like that"
-    )
-    return parser
 
 
 def _choices(literal: Any) -> tuple[str, ...]:
     return tuple(literal.__args__)
 
 
+def _footage(options: argparse.Namespace) -> Media:
+    moment = () if options.face_at is None else (options.face_at,)
+    face = (*options.face, *moment)
+    return Media(options.footage, options.start, options.end, face, rate=options.footage_rate)
+
+
+def _footage_and_voice(options: argparse.Namespace) -> tuple[Media, Media | None]:
+    """The footage and a separate voice. The track is that of the voice, or else that of the footage."""
+    footage = _footage(options)
+    if options.voice is None:
+        return replace(footage, track=options.track), None
+    return footage, Media(options.voice, track=options.track)
+
+
+def _media(path: str | None) -> Media | None:
+    return None if path is None else Media(path)
+
+
+# ---- The verbs: the arguments of each, and the job that is made of them
+
+
 def _info_job(options: argparse.Namespace) -> Job:
     return InfoJob(options.device)
 
 
+def _add_check(verbs: _Verbs) -> None:
+    description = "Judge footage before training on it."
+    check = _add_verb(verbs, "check", _check_job, description, _landmark_arguments(), _span_arguments())
+    check.add_argument("footage", help=f"the speaker's video: {_VIDEO}")
+    _add_voice(check)
+
+
 def _check_job(options: argparse.Namespace) -> Job:
     return CheckJob(*_footage_and_voice(options), options.landmarks, options.device)
+
+
+def _add_train(verbs: _Verbs) -> None:
+    description = "Train a speaker from footage."
+    train = _add_verb(verbs, "train", _train_job, description, _landmark_arguments(), _span_arguments())
+    train.add_argument("footage", help=f"the speaker's video: {_VIDEO}")
+    train.add_argument("speaker", help="the .s2l file to write")
+    train.add_argument("--name", default="Speaker", help="the speaker's name, which is stored in the file")
+    _add_voice(train)
+    train.add_argument(
+        "--preset",
+        choices=_choices(PresetName),
+        default="balanced",
+        help="duration of the training; longer gives better lips (default: balanced)",
+    )
+    train.add_argument(
+        "--architecture",
+        choices=_choices(Architecture),
+        help="lip model: fast grids, an explicit decoder, or the paper's network (default: the preset's)",
+    )
+    train.add_argument(
+        "--speech",
+        default="log-mel",
+        metavar="NAME",
+        help="speech features: 'log-mel' (default), or the folder of a HuBERT or wav2vec 2.0 network: FOLDER or "
+        "FOLDER#LAYER",
+    )
+    train.add_argument("--seed", type=int, default=0, help="random seed; on the CPU, the same seed gives the same file")
+    train.add_argument(
+        "--consent", action="store_true", help="confirm that the person in the footage agreed to it; required"
+    )
+    train.add_argument(
+        "--any-sound", action="store_true", help="train even if the lips do not seem to move with the sound"
+    )
 
 
 def _train_job(options: argparse.Namespace) -> Job:
@@ -285,8 +312,64 @@ def _train_job(options: argparse.Namespace) -> Job:
     )
 
 
+def _add_faces(verbs: _Verbs) -> None:
+    description = "Find the people in a video, to choose one of them with --face."
+    faces = _add_verb(verbs, "faces", _faces_job, description, _span_arguments())
+    faces.add_argument("footage", help=f"the video: {_VIDEO}")
+    faces.add_argument("pictures", help="folder to which a picture of each face is written")
+
+
+def _faces_job(options: argparse.Namespace) -> Job:
+    return FacesJob(_footage(options), options.pictures, options.device)
+
+
+def _add_offset(verbs: _Verbs) -> None:
+    description = "Measure the delay of the sound after the lips."
+    offset = _add_verb(verbs, "offset", _offset_job, description, _landmark_arguments(), _span_arguments())
+    offset.add_argument("footage", help=f"the speaker's video: {_VIDEO}")
+    _add_voice(offset)
+
+
+def _offset_job(options: argparse.Namespace) -> Job:
+    footage, voice = _footage_and_voice(options)
+    return OffsetJob(footage, voice or footage, options.landmarks, options.device)
+
+
+def _add_dub(verbs: _Verbs) -> None:
+    description = "Dub a speaker with other speech."
+    parents = (_dubbing_arguments(), _network_arguments(), _landmark_arguments(), _span_arguments())
+    dub = _add_verb(verbs, "dub", _dub_job, description, *parents)
+    dub.add_argument("output", help="the .mp4, .mov or .mkv file, or the folder of pictures, to write")
+    _add_track(dub)
+    dub.add_argument("--format", choices=_choices(Format), default="h264", help="output format (default: h264)")
+    dub.add_argument(
+        "--crf",
+        type=int,
+        default=17,
+        metavar="N",
+        help="rate factor of H.264, from 0 to 51: lower gives better quality and larger files (default: 17)",
+    )
+    dub.add_argument(
+        "--layer",
+        choices=_choices(Layer),
+        default="picture",
+        help="what to write: whole pictures (default), or only the mouth with alpha",
+    )
+
+
 def _dub_job(options: argparse.Namespace) -> Job:
     return _dub(options, options.output, Encoding(options.format, options.crf, options.layer))
+
+
+def _add_preview(verbs: _Verbs) -> None:
+    description = "Dub a single frame."
+    parents = (_dubbing_arguments(), _network_arguments(), _landmark_arguments(), _span_arguments())
+    preview = _add_verb(verbs, "preview", _preview_job, description, *parents)
+    preview.add_argument("picture", help="the PNG file to write")
+    _add_track(preview)
+    preview.add_argument(
+        "--frame", type=int, default=0, metavar="N", help="number of the frame in the dub, from 0 (default: 0)"
+    )
 
 
 def _preview_job(options: argparse.Namespace) -> Job:
@@ -308,13 +391,15 @@ def _dub(options: argparse.Namespace, output_path: str, encoding: Encoding) -> D
     )
 
 
-def _faces_job(options: argparse.Namespace) -> Job:
-    return FacesJob(_footage(options), options.pictures, options.device)
-
-
-def _offset_job(options: argparse.Namespace) -> Job:
-    footage, voice = _footage_and_voice(options)
-    return OffsetJob(footage, voice or footage, options.landmarks, options.device)
+def _add_evaluate(verbs: _Verbs) -> None:
+    description = "Measure a speaker on the part of its footage that was held out from training."
+    evaluate = _add_verb(verbs, "evaluate", _evaluate_job, description, _network_arguments())
+    evaluate.add_argument("speaker", help="the speaker's .s2l file")
+    evaluate.add_argument("--footage", help="the training footage, if it was moved")
+    evaluate.add_argument("--voice", help="the sound of the training footage, if it is not in the video")
+    evaluate.add_argument(
+        "--landmarks", default="", metavar="TASK", help="the .task file that the speaker was trained with, if any"
+    )
 
 
 def _evaluate_job(options: argparse.Namespace) -> Job:
@@ -324,20 +409,69 @@ def _evaluate_job(options: argparse.Namespace) -> Job:
     )
 
 
+def _add_describe(verbs: _Verbs) -> None:
+    describe = _add_verb(verbs, "describe", _describe_job, "Show the description in a speaker file.")
+    describe.add_argument("speaker", help="the speaker's .s2l file")
+    describe.add_argument("--picture", default="", metavar="PNG", help="file to which the portrait is written")
+
+
 def _describe_job(options: argparse.Namespace) -> Job:
     return DescribeJob(options.speaker, options.picture, options.device)
+
+
+def _add_calibrate(verbs: _Verbs) -> None:
+    calibrate = _add_verb(verbs, "calibrate", _calibrate_job, "Measure the speed of this machine.")
+    calibrate.add_argument("--anew", action="store_true", help="measure again, even if it was measured before")
 
 
 def _calibrate_job(options: argparse.Namespace) -> Job:
     return CalibrateJob(options.anew, options.device)
 
 
+def _add_heatmap(verbs: _Verbs) -> None:
+    description = "Draw where a face moves, with and without the motion of the head."
+    heatmap = _add_verb(verbs, "heatmap", _heatmap_job, description, _landmark_arguments(), _span_arguments())
+    heatmap.add_argument("footage", help=f"the speaker's video: {_VIDEO}")
+    heatmap.add_argument("--out", required=True, metavar="PNG", help="the picture to write")
+
+
 def _heatmap_job(options: argparse.Namespace) -> Job:
     return HeatmapJob(_footage(options), options.out, options.landmarks, options.device)
 
 
+def _add_head(verbs: _Verbs) -> None:
+    description = "Export the head: mesh, poses, expression curves and background."
+    head = _add_verb(verbs, "head", _head_job, description, _landmark_arguments(), _span_arguments())
+    head.add_argument("speaker", help="the speaker's .s2l file")
+    head.add_argument("footage", help=f"video of that speaker, original or dubbed: {_VIDEO}")
+    head.add_argument(
+        "--out", required=True, metavar="NPZ", help="the file to write; the background is written beside it"
+    )
+
+
 def _head_job(options: argparse.Namespace) -> Job:
     return HeadJob(options.speaker, _footage(options), options.out, options.landmarks, options.device)
+
+
+def _add_pose(verbs: _Verbs) -> None:
+    description = "Render the talking head along the path of another camera."
+    pose = _add_verb(verbs, "pose", _pose_job, description, _landmark_arguments(), _span_arguments())
+    pose.add_argument("--model", required=True, metavar="S2L", help="the speaker's .s2l file")
+    movie = pose.add_mutually_exclusive_group(required=True)
+    movie.add_argument("--footage", metavar="MOVIE", help=f"video of that speaker: {_VIDEO}")
+    movie.add_argument(
+        "--dub", dest="footage", metavar="MOVIE", help="dubbed video of that speaker, as written by s2l dub"
+    )
+    pose.add_argument(
+        "--camera", required=True, metavar="JSON", help="the camera path, as exported by nerfstudio's viewer"
+    )
+    pose.add_argument("--out", required=True, metavar="MP4", help="the movie to write")
+    pose.add_argument("--no-background", action="store_true", help="render the head on black")
+    pose.add_argument(
+        "--no-fade",
+        action="store_true",
+        help="do not limit the head's rotation to the range of poses that the footage shows",
+    )
 
 
 def _pose_job(options: argparse.Namespace) -> Job:
@@ -353,27 +487,9 @@ def _pose_job(options: argparse.Namespace) -> Job:
     )
 
 
-def _footage(options: argparse.Namespace) -> Media:
-    moment = () if options.face_at is None else (options.face_at,)
-    face = (*options.face, *moment)
-    return Media(options.footage, options.start, options.end, face, rate=options.footage_rate)
-
-
-def _footage_and_voice(options: argparse.Namespace) -> tuple[Media, Media | None]:
-    """The track is that of the voice, or of the footage where its own sound is meant."""
-    footage = _footage(options)
-    if options.voice is None:
-        return replace(footage, track=options.track), None
-    return footage, Media(options.voice, track=options.track)
-
-
-def _media(path: str | None) -> Media | None:
-    return None if path is None else Media(path)
-
-
 @contextmanager
 def cancelled_by_signal() -> Iterator[Callable[[], bool]]:
-    """Give a function that tells whether Ctrl-C was pressed or the process was asked to end; a second time kills."""
+    """Yield a function that returns whether Ctrl-C was pressed or SIGTERM arrived; the second one kills the process."""
     asked = threading.Event()
 
     def ask(number: int, frame: FrameType | None) -> None:

@@ -188,7 +188,7 @@ def test_a_network_is_known_once_it_is_named(settings: Path, tmp_path: Path, mon
     named_networks.name_network("/theirs/network", str(folder))
     monkeypatch.setattr(named_networks, "_named", {})  # in the next process
     assert named_networks.named_network("/theirs/network") == str(folder)
-    with pytest.raises(BadJob, match="was not named"):
+    with pytest.raises(BadJob, match="was not approved"):
         named_networks.named_network(str(folder))
 
 
@@ -215,7 +215,7 @@ def test_where_the_list_cannot_be_written_the_process_still_knows(settings: Path
 def test_a_damaged_list_knows_nothing(settings: Path, content: bytes) -> None:
     (settings / "speech2lip").mkdir(parents=True)
     (settings / "speech2lip" / "speech_networks.json").write_bytes(content)
-    with pytest.raises(BadJob, match="was not named"):
+    with pytest.raises(BadJob, match="was not approved"):
         named_networks.named_network("network")
 
 
