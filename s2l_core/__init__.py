@@ -1,8 +1,8 @@
-"""Speech2Lip: learn one speaker's lips from a short video and move them with any speech.
+"""Speech2Lip: train a speaker's lips from a short video, and animate them with any speech.
 
-The verbs of the library, each a function of a job document from :mod:`s2l_core.jobs` and an optional
-:class:`s2l_core.events.Report`. They are imported when first asked for, so that importing this package costs nothing
-and needs neither NumPy nor PyTorch (Blender imports it).
+This package provides the verbs of the library. Each is a function of a job from :mod:`s2l_core.jobs` and an optional
+:class:`s2l_core.events.Report`. A verb is imported when it is first used, so that importing this package, as Blender
+does, takes no time and needs neither NumPy nor PyTorch.
 """
 
 from __future__ import annotations

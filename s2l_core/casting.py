@@ -1,4 +1,4 @@
-"""Who is in a clip, and which of the people is the one that counts."""
+"""Finding the people in a clip, and choosing the one whose face is tracked."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ from .media.video import VideoInfo, read_frames
 
 @dataclass(frozen=True)
 class Somebody:
-    """One of the people in a clip.
+    """A person in a clip.
 
     Attributes:
-        identity: float64 (129,), see :mod:`s2l_core.face.identity`.
-        seconds: How long that person is seen; of the chosen one, how long that face can be used.
-        place: x and y from 0 to 1 across and down, where that person is first seen.
-        since: Second of the medium at which that is.
-        is_chosen: Whether it is that person whose head is tracked.
+        identity: float64 (129,) identity vector, see :mod:`s2l_core.face.identity`.
+        seconds: Time for which the person is seen; for the chosen person, for which the face can be used.
+        place: Position x and y at which the person is first seen, from 0 to 1 across and down.
+        since: Second of the medium at which the person is first seen.
+        is_chosen: Whether this person's head is tracked.
     """
 
     identity: NDArray[np.float64]
@@ -56,14 +56,14 @@ class Somebody:
 
 @dataclass(frozen=True)
 class Cast:
-    """Whose face is followed in the N frames of a clip.
+    """Faces in the N frames of a clip, assigned to people.
 
     Attributes:
-        points: float32 (N, P, 3) landmarks of the chosen one alone, NaN elsewhere.
-        somebody_else: bool (N,), whether there is only the face of another person.
-        uncertain: bool (N,), whether it is uncertain whose face it is; it is taken for the chosen one's.
-        people: Who is seen, the chosen one first, then who is seen longest.
-        key: A word that tells this choice from others in the same clip; empty for the usual one.
+        points: float32 (N, P, 3) landmarks of the chosen person in pixels, NaN in frames without that face.
+        somebody_else: bool (N,) frames that show only the face of another person.
+        uncertain: bool (N,) frames in which the person could not be identified, and is assumed to be the chosen one.
+        people: The people in the clip, the chosen one first, then by the time for which they are seen.
+        key: Suffix of cache entries that depend on the choice; empty for the default choice.
     """
 
     points: NDArray[np.float32]
@@ -85,24 +85,24 @@ def tell_people_apart(
     cache: Cache,
     report: Report,
 ) -> Cast:
-    """Choose one of the people in a clip, and follow that person only.
+    """Identify the people in a clip, choose one, and keep the landmarks of that person only.
 
     Args:
-        media: The span; its ``face`` says who is meant.
-        info: The video stream that it is taken from.
-        times: (N,) seconds of the frames.
-        points: (N, P, 3) landmarks that follow anybody, NaN in frames without a face.
-        layout: Which landmark is which.
-        landmarks: Back-end that follows the chosen one where these follow others.
-        device: Where it runs.
-        identity: float (129,) of the person. None means whoever is at ``media.face``, or else whoever is seen longest
-            and largest.
+        media: The span of video; its ``face`` chooses the person.
+        info: The video stream.
+        times: float64 (N,) times of the frames in seconds.
+        points: float32 (N, P, 3) landmarks of any person in pixels, NaN in frames without a face.
+        layout: Layout of the landmarks.
+        landmarks: Landmark back-end for frames in which ``points`` follow another person.
+        device: Device of the back-end.
+        identity: float (129,) identity vector of the person to choose. None means the person at ``media.face``, or else
+            the one who is seen longest and largest.
         cache: Cache of faces that were already examined.
-        report: Told the phase ``"Tell people apart"``.
+        report: Receives the progress of the phase ``"Tell people apart"``.
 
     Raises:
-        RecognitionUnavailable: The weights by which faces are told apart are missing.
-        LandmarksUnavailable: A back-end cannot be used.
+        RecognitionUnavailable: The weights of the recognition network are missing.
+        LandmarksUnavailable: The landmark back-end cannot be used.
     """
     shots = find_shots(points, layout)
 
@@ -120,7 +120,7 @@ def tell_people_apart(
         Sights(**{name: values.numpy() for name, values in seen.items()}), points, times, shots, layout
     )
     people = gather_people(strands)
-    if not people:  # too small or too much turned away to tell, so it is taken for the one that is meant
+    if not people:  # all faces are too small or turned away to identify: assume that they are the chosen person
         uncertain = np.isfinite(points[:, 0, 0]) & (identity is not None)
         return Cast(points, np.zeros(len(times), dtype=bool), uncertain, (), "")
     usual = _choose(media, info, times, people, strands)
@@ -164,7 +164,7 @@ def _choose(
     people: list[Person],
     strands: list[Strand],
 ) -> int:
-    """Who is meant by the media: whoever is at its face, or else whoever is seen longest and largest."""
+    """Index of the person at ``media.face``, or else of the one who is seen longest and largest."""
     if media.face:
         place = np.multiply(media.face[:2], info.true_size).astype(np.float64)
         first = int(np.searchsorted(times, media.face[2])) if len(media.face) > 2 else 0
@@ -176,7 +176,7 @@ def _choose(
 def _describe(
     person: Person, is_chosen: bool, usable: int, times: NDArray[np.float64], info: VideoInfo, seconds: float
 ) -> Somebody:
-    """What is told of a person; ``usable`` frames of the chosen one, of ``seconds`` each."""
+    """Description of a person; ``usable`` is the number of usable frames of the chosen one, of ``seconds`` each."""
     seen = np.zeros(len(times), dtype=bool)
     for strand in person.strands:
         seen[strand.first : strand.last + 1] = True

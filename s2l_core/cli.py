@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = build_parser().parse_args(arguments)
     except SystemExit as end:
-        if standard_streams.settle() and end.code == DONE:  # the help text could not be printed
+        if standard_streams.flush_all() and end.code == DONE:  # the help text could not be printed
             return FAILED
         raise
     try:

@@ -1,4 +1,4 @@
-"""What a running job tells its caller, and how the caller stops it. Standard library only."""
+"""Events that a running job sends to its caller, and cancellation by the caller. Standard library only."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ Level = Literal["info", "warning", "error"]
 
 @dataclass(frozen=True)
 class Progress:
-    """``done`` of ``total`` units of ``phase`` are ready.
+    """Progress of a phase of the job.
 
     Attributes:
-        eta_seconds: Time left; None until a rate can be told.
-        note: How good the work is so far, if that is known.
+        phase: Name of the phase.
+        done: Number of units that are done.
+        total: Number of units of the phase.
+        eta_seconds: Estimated time that the phase still takes; None until it can be estimated.
+        note: Quality of the work so far, if it is known.
     """
 
     phase: str
@@ -32,13 +35,15 @@ class Progress:
 
 @dataclass(frozen=True)
 class Preview:
-    """A picture of the work so far was written to ``path``."""
+    """A picture of the intermediate result was written to ``path``."""
 
     path: str
 
 
 @dataclass(frozen=True)
 class Log:
+    """A message for the log."""
+
     level: Level
     text: str
 
@@ -47,11 +52,12 @@ Event = Progress | Preview | Log
 
 
 class Report:
-    """Passed into every job: the job tells its progress, the caller may cancel.
+    """The connection between a job and its caller: the job reports progress, and the caller can cancel.
 
     Args:
-        listener: Called in the job's thread with each event.
-        is_cancelled: Asked at every progress report and :func:`checkpoint`, which a job makes several times a second.
+        listener: Called with each event, in the thread of the job.
+        is_cancelled: Returns whether to cancel. Called at every progress report and :func:`checkpoint`, several times a
+            second.
     """
 
     def __init__(
@@ -65,10 +71,10 @@ class Report:
         self._phase_start = (0.0, 0.0)
 
     def progress(self, phase: str, done: float, total: float, note: str = "") -> None:
-        """Report that ``done`` of ``total`` units of ``phase`` are ready.
+        """Report progress, see :class:`Progress`.
 
         Raises:
-            Cancelled: The caller asked the job to stop.
+            Cancelled: The caller cancelled the job.
         """
         self.refuse_cancelled()
         now = time.monotonic()
@@ -79,17 +85,17 @@ class Report:
         self._listener(Progress(phase, done, total, eta, note))
 
     def refuse_cancelled(self) -> None:
-        """Raise where the caller asked the job to stop.
+        """Raise an error if the caller cancelled the job.
 
         Raises:
-            Cancelled: The caller did.
+            Cancelled: The caller cancelled the job.
         """
         if self._is_cancelled():
             raise Cancelled("The job was cancelled.")
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Make this the report that :func:`checkpoint` asks, for as long as a job runs."""
+        """Use this report in :func:`checkpoint` within the context."""
         token = _running.set(self)
         try:
             yield
@@ -97,9 +103,11 @@ class Report:
             _running.reset(token)
 
     def preview(self, path: str) -> None:
+        """Report a picture of the intermediate result."""
         self._listener(Preview(path))
 
     def log(self, level: Level, text: str) -> None:
+        """Report a message for the log."""
         self._listener(Log(level, text))
 
 
@@ -107,10 +115,10 @@ _running: ContextVar[Report | None] = ContextVar("running", default=None)
 
 
 def checkpoint() -> None:
-    """Stop here where the job that runs was cancelled; for what takes long and has no progress of its own to report.
+    """Raise an error if the running job was cancelled. For long computations that report no progress.
 
     Raises:
-        Cancelled: The caller asked the job to stop.
+        Cancelled: The caller cancelled the job.
     """
     report = _running.get()
     if report is not None:

@@ -1,4 +1,4 @@
-"""The one door through which the command line and the worker run a job. Standard library only."""
+"""Running a job, for the command line and the worker. Standard library only."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from .events import Report
 from .jobs import Job
 from .json_text import plain
 
-# OpenMP's threads spin while they wait, unless this is set before torch is imported. Beside Blender or another job
+# Unless this is set before torch is imported, OpenMP's threads spin while they wait. Next to Blender or another job,
 # that made training on two cores up to eight times slower.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# So do those of OpenBLAS, and nothing tells them not to. Beside one busy process, four seconds of footage were prepared
-# in 30 s with two of them, and in 7 s with one.
+# OpenBLAS's threads spin as well, and cannot be told not to. Next to one busy process, analysing four seconds of
+# footage took 30 s with two of them, and 7 s with one.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-# OpenCV refuses larger pictures; its own limit would fill the memory. FFmpeg has that of media/container.py.
+# OpenCV refuses larger pictures; its default limit would fill the memory. FFmpeg's limit is in media/container.py.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(8192 * 8192))
 
 _ESTIMATED = ("check", "train", "dub")
 
 
 def run_job(job: Job, report: Report) -> dict[str, Any]:
-    """Do the work of a job and return its result, which holds JSON values only: no number that is not finite.
+    """Run a job and return its result: JSON values, without infinity and NaN.
 
     Raises:
-        Speech2LipError: The only kind of exception that leaves here. The traceback of an unexpected one is reported
+        Speech2LipError: The only kind of exception that is raised. The traceback of an unexpected exception is reported
             as a log event.
     """
     try:
@@ -54,7 +54,7 @@ def run_job(job: Job, report: Report) -> dict[str, Any]:
 
 
 def _learn_from(job: Job, result: dict[str, Any], seconds: float) -> None:
-    """Make the estimates of later jobs better. The job is done, so that nothing here may fail it."""
+    """Correct the estimates of later jobs. The job is done, so an exception here must not make it fail."""
     if job.verb not in _ESTIMATED:
         return
     with contextlib.suppress(Exception):
@@ -62,7 +62,7 @@ def _learn_from(job: Job, result: dict[str, Any], seconds: float) -> None:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out: torch raises a RuntimeError of its own kind on a GPU and a plain one on the CPU."""
+    """Whether memory ran out: torch raises its own subclass of RuntimeError on a GPU, and RuntimeError on the CPU."""
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"

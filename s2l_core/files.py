@@ -1,4 +1,4 @@
-"""Writing files so that a name always stands for something whole, and is written by one job at a time."""
+"""Writing files atomically, and by one job at a time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .errors import CannotWrite, DiskFull, Speech2LipError
 from .locks import Taken, locked
 
 TEMPORARY = r"\.[0-9a-f]{8}\.partial"
-"""What a regular expression finds at the end of the names of files that are being written."""
+"""Regular expression for the end of the names of files that are being written."""
 
 _DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _HINTS = {
@@ -33,26 +33,26 @@ _WINDOWS = sys.platform == "win32"
 _IMPOSSIBLE_IN_WINDOWS = re.compile(
     r'.*([<>:"|?*\x00-\x1f].*|[. ])|(CON|PRN|AUX|NUL|(COM|LPT)[0-9¹²³])\s*(\..*)?', re.I | re.S
 )
-"""Names that Windows refuses, or takes for a stream of a file, for a device or for the name without its last dot."""
+"""Names that Windows refuses or interprets differently: as a stream, a device, or without the dot at the end."""
 _LOCK, _UNFINISHED = ".s2l-lock", ".partial"
 
 
 @contextmanager
 def reserved(path: str, *sources: str, folder: bool = False) -> Iterator[None]:
-    """Hold a destination for one job, from before its work until its result is there.
+    """Reserve an output for one job while it runs.
 
-    A link is replaced, and what it points to is left alone.
+    If the output is a link, the link will be replaced, and its target will not be changed.
 
     Args:
         path: The file that the job writes.
-        sources: Files that it reads.
-        folder: Whether it is a new folder instead.
+        sources: Files that the job reads.
+        folder: Whether the job writes a new folder instead.
 
     Raises:
-        CannotWrite: Another job writes it. It is one of the sources, or something that is not replaced: a folder, a
-            device, a pipe, a socket or a write-protected file; for a new folder, whatever has its name. Or its folder
-            is missing or not writable, or the name is none that a file can have.
-        DiskFull: There is no room for a directory entry.
+        CannotWrite: Another job is writing the file; or it is one of the sources, a folder, a device, a pipe, a socket
+            or a write-protected file; or, for a new folder, the name is taken; or the parent folder is missing or not
+            writable; or the file name is invalid.
+        DiskFull: There is no space for a directory entry.
     """
     _refuse_taken_name(path) if folder else _refuse_irreplaceable(path, sources)
     with ExitStack() as held:
@@ -68,22 +68,23 @@ def reserved(path: str, *sources: str, folder: bool = False) -> Iterator[None]:
 
 @contextmanager
 def whole_file(path: str | Path, place: Path | None = None, lasting: bool = False) -> Iterator[BinaryIO]:
-    """A file to write and read, which takes its destination's name when the context is left without an exception.
+    """A temporary file to write and read, which is renamed to its destination if the context ends without an exception.
 
     Args:
-        path: The destination. What was there stays until then.
-        place: The folder in which it is written, on the same disk; beside its destination unless it is named.
-        lasting: Whether it must survive a loss of power from then on, which takes as long as the disk does.
+        path: The destination. An earlier file remains until the renaming.
+        place: Folder of the temporary file, on the same disk; None means beside the destination.
+        lasting: Whether to flush the file to the disk before the renaming, so that it survives a loss of power. It
+            takes longer.
 
     Raises:
-        CannotWrite: The folder is missing or not writable, or what is there is not replaced, as in :func:`reserved`.
-        DiskFull: There is no room.
+        CannotWrite: The folder is missing or not writable, or the destination cannot be replaced, see :func:`reserved`.
+        DiskFull: There is no space.
     """
     _refuse_irreplaceable(str(path), ())
     path = Path(path)
     partial = temporary_name((place or path.parent) / path.name)
     try:
-        file = partial.open("x+b")  # neither a file nor a link that is there is opened
+        file = partial.open("x+b")  # fails if there is a file or link of this name
     except OSError as error:
         raise refusal(path, error) from error
     try:
@@ -97,35 +98,35 @@ def whole_file(path: str | Path, place: Path | None = None, lasting: bool = Fals
         except OSError as error:
             raise refusal(path, error) from error
     except BaseException:
-        with suppress(OSError):  # on a full disk, what is held back cannot be written either
+        with suppress(OSError):  # on a full disk, the buffer cannot be written either
             file.close()
         partial.unlink(missing_ok=True)
         raise
 
 
 def write_whole(path: str, content: bytes, lasting: bool = True) -> None:
-    """Write one file as :func:`whole_file` does.
+    """Write a file atomically, see :func:`whole_file`.
 
     Args:
         path: The destination.
-        content: All of it.
-        lasting: Whether it must survive a loss of power from now on.
+        content: Content of the file.
+        lasting: See :func:`whole_file`.
 
     Raises:
-        CannotWrite, DiskFull: As :func:`whole_file`.
+        CannotWrite, DiskFull: See :func:`whole_file`.
     """
     write_together({path: content}, lasting)
 
 
 def write_together(contents: Mapping[str, bytes], lasting: bool = True) -> None:
-    """Write several files as :func:`whole_file` does; what was there stays until there is room for all of them.
+    """Write several files, see :func:`whole_file`. No destination is replaced before all temporary files are written.
 
     Args:
-        contents: Of each destination.
-        lasting: Whether they must survive a loss of power from now on.
+        contents: Content of each file by its destination.
+        lasting: See :func:`whole_file`.
 
     Raises:
-        CannotWrite, DiskFull: As :func:`whole_file`.
+        CannotWrite, DiskFull: See :func:`whole_file`.
     """
     with ExitStack() as files:
         for path, content in contents.items():
@@ -139,11 +140,11 @@ def write_together(contents: Mapping[str, bytes], lasting: bool = True) -> None:
 
 @contextmanager
 def folder_for_results(path: str) -> Iterator[None]:
-    """See that there is a folder; one that is made for it and stays empty is removed.
+    """Make a folder and its parents if they are missing, and remove those that are still empty afterwards.
 
     Raises:
-        CannotWrite: It cannot be made.
-        DiskFull: There is no room.
+        CannotWrite: The folder cannot be made.
+        DiskFull: There is no space.
     """
     made = [parent for parent in (Path(path), *Path(path).parents) if not os.path.lexists(parent)]
     try:
@@ -160,11 +161,11 @@ def folder_for_results(path: str) -> Iterator[None]:
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A folder that is removed with all that is in it.
+    """A temporary folder, which is removed with its content.
 
     Raises:
-        CannotWrite: There is no place for one.
-        DiskFull: There is no room.
+        CannotWrite: The folder cannot be made.
+        DiskFull: There is no space.
     """
     with ExitStack() as held:
         try:
@@ -177,9 +178,9 @@ def temporary_folder() -> Iterator[Path]:
 
 
 def remove_files(folder: Path, ours: str) -> None:
-    """Remove the files of a folder whose whole names a regular expression fits, and the folder if that leaves it empty.
+    """Remove the files of a folder whose names match a regular expression, and the folder if it is empty then.
 
-    Whatever else is in it stays, and so does everything behind a link.
+    Other files remain, and links are not followed.
 
     Raises:
         OSError: A file cannot be removed.
@@ -194,7 +195,7 @@ def remove_files(folder: Path, ours: str) -> None:
 
 
 def is_regular(path: Path) -> bool:
-    """Whether there is a file, and no link, device or pipe."""
+    """Whether a path is a regular file, and not a link, device or pipe."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except OSError:
@@ -202,12 +203,12 @@ def is_regular(path: Path) -> bool:
 
 
 def temporary_name(path: Path) -> Path:
-    """A name beside a path that nobody can foretell, for what is being written."""
+    """An unpredictable name beside a path, for a file that is being written."""
     return companion(path, f".{secrets.token_hex(4)}{_UNFINISHED}")
 
 
 def companion(path: Path, ending: str, hidden: bool = False) -> Path:
-    """A file beside another, with a name of which that of the other can be told, but no longer than a name may be."""
+    """Path of a file beside another: its name with an ending, shortened with a hash if it would be too long."""
     name = f".{path.name}" if hidden else path.name
     encoded = os.fsencode(name)
     if len(encoded) + len(ending) > _LONGEST_NAME:
@@ -218,7 +219,7 @@ def companion(path: Path, ending: str, hidden: bool = False) -> Path:
 
 
 def state_of(path: str) -> tuple[int, int] | None:
-    """What changes when a file does: when it was last written, and its size; None where there is no such file."""
+    """Modification time in ns and size of a file; None if there is no such file."""
     if not regular_files.is_file(path):
         return None
     status = Path(path).stat()
@@ -226,7 +227,7 @@ def state_of(path: str) -> tuple[int, int] | None:
 
 
 def refusal(path: str | Path, error: Exception) -> Speech2LipError:
-    """The error that tells a user why ``path`` could not be written."""
+    """The error for the user if ``path`` could not be written."""
     number = getattr(error, "errno", None)
     if number in _DISK_FULL_ERRORS:
         return DiskFull(f"The disk is full: {path} could not be written.")
@@ -235,7 +236,7 @@ def refusal(path: str | Path, error: Exception) -> Speech2LipError:
 
 
 def _refuse_irreplaceable(path: str, sources: tuple[str, ...]) -> None:
-    """Raise where a file at a path could not be written, or nobody would want it to take the place of what is there."""
+    """Raise CannotWrite if the file at a path cannot or should not be replaced."""
     there = _status(path)
     if there is None:
         return
@@ -244,7 +245,7 @@ def _refuse_irreplaceable(path: str, sources: tuple[str, ...]) -> None:
     if not stat.S_ISREG(there.st_mode):
         raise CannotWrite(f"{path} is a device, a pipe or a socket.", "Choose the name of a file.")
     for source in sources:
-        with suppress(OSError, ValueError):  # whether it can be read is another question
+        with suppress(OSError, ValueError):  # unreadable sources are reported when they are opened
             if os.path.samestat(Path(source).stat(), there):
                 raise CannotWrite(f"{path} is an input of this job.", "Choose another output.")
     if not os.access(path, os.W_OK) or _is_protected_by_folder(Path(path), there):
@@ -252,7 +253,7 @@ def _refuse_irreplaceable(path: str, sources: tuple[str, ...]) -> None:
 
 
 def _is_protected_by_folder(path: Path, there: os.stat_result) -> bool:
-    """Whether the folder lets nobody but its owner replace the file, as folders do that all may write to."""
+    """Whether only others may replace the file, since its folder has the sticky bit, like ``/tmp``."""
     if sys.platform == "win32" or os.geteuid() == 0:
         return False
     folder = path.parent.stat()
@@ -260,7 +261,7 @@ def _is_protected_by_folder(path: Path, there: os.stat_result) -> bool:
 
 
 def _refuse_taken_name(path: str) -> None:
-    """Raise where something has the name of a new folder."""
+    """Raise CannotWrite if the name of a new folder is taken."""
     there = _status(path)
     if there is not None or Path(path).is_symlink():
         kind = "folder" if there is not None and stat.S_ISDIR(there.st_mode) else "file"
@@ -268,10 +269,10 @@ def _refuse_taken_name(path: str) -> None:
 
 
 def _status(path: str) -> os.stat_result | None:
-    """Of what is at a path, also behind a link; None where nothing is.
+    """Status of the file at a path, following links; None if there is none.
 
     Raises:
-        CannotWrite: There cannot be a file of such a name.
+        CannotWrite: The file name is invalid.
     """
     name = Path(path).name
     if not name or (_WINDOWS and _IMPOSSIBLE_IN_WINDOWS.fullmatch(name)):
@@ -284,7 +285,7 @@ def _status(path: str) -> os.stat_result | None:
         return Path(path).stat()
     except FileNotFoundError:
         return None
-    except ValueError:  # with a zero in it, or letters that are none
+    except ValueError:  # NUL characters or lone surrogates
         raise CannotWrite(f"{path!r} is not a valid file name.", "Choose another name.") from None
     except OSError as error:
         raise refusal(path, error) from error

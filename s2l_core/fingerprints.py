@@ -1,6 +1,4 @@
-"""Hashes of what files hold, remembered in the user's cache until the files change: a film of 50 GB takes minutes to
-read.
-"""
+"""Content hashes of files, cached until the files change: a movie of 50 GB takes minutes to read."""
 
 from __future__ import annotations
 
@@ -21,9 +19,9 @@ from .files import write_whole
 
 _READ_BLOCK = 1 << 20
 _LEAST_BYTES = 1 << 20
-"""What is smaller is hashed sooner than looked up."""
+"""Smaller files are hashed faster than looked up."""
 _SETTLED_NS = 2_000_000_000
-"""For how long files must have been left alone: two changes within one tick of a file system's clock look like one."""
+"""Least time since the last change for a hash to be cached: two changes within one tick of the file system look like one."""
 _MOST_REMEMBERED, _LARGEST_ENTRY = 1000, 1000
 
 _State = tuple[int, ...] | None
@@ -35,7 +33,7 @@ def fingerprint_file(path: str) -> str:
 
 
 def hash_file(path: str) -> str:
-    """As :func:`fingerprint_file`, always read anew."""
+    """Hash of a file's content, without the cache."""
     digest = hashlib.blake2b(digest_size=16)
     with Path(path).open("rb") as file:
         while block := file.read(_READ_BLOCK):
@@ -45,8 +43,11 @@ def hash_file(path: str) -> str:
 
 
 def remembered(paths: Sequence[str], compute: Callable[[], str]) -> str:
-    """The hash that ``compute`` makes of the content of files, unless it is known and none of them has changed: neither
-    size nor times nor place on the disk. A cache that cannot be read or written costs time, nothing else.
+    """A hash of the content of files, from the cache if neither size, times nor inode of any of them has changed.
+
+    Args:
+        paths: The files.
+        compute: Computes the hash. It is called again if the cache cannot be read or written.
     """
     before = [_state(path) for path in paths]
     if sum(state[0] for state in before if state) < _LEAST_BYTES:
@@ -62,7 +63,7 @@ def remembered(paths: Sequence[str], compute: Callable[[], str]) -> str:
 
 
 def _state(path: str) -> _State:
-    """Size, times and place on the disk of a file; None without one."""
+    """Size, times, inode and device of a file; None if there is none."""
     try:
         status = Path(path).stat()
     except (OSError, ValueError):
@@ -90,7 +91,7 @@ def _recall(name: str, state: str) -> str | None:
         return None
     found: str = entry["hash"]
     with suppress(OSError):
-        os.utime(_folder() / name)  # it is in use
+        os.utime(_folder() / name)  # so that entries in use are not removed as the oldest
     return found
 
 

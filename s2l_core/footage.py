@@ -1,4 +1,4 @@
-"""Footage: a clip that has been looked at once, with the head's pose in every frame, and cached by its content."""
+"""Footage: a clip with landmarks and head poses, which are cached by the content of the clip."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _TIME_TOLERANCE = 1e-3
 _LEAST_FACE_SHARE = 0.5
 _SHORTEST_SECONDS = 10.0
 _AROUND_SECONDS = 1.0
-"""What is looked at before and after a span, so that the head is tracked at its ends as in the middle."""
+"""Time before and after a span that is analysed too, so that the track is as accurate at the ends as in the middle."""
 _HASHED_PICTURES = 1 << 16
 _LATE_SECONDS = 3.0
-"""Of sound after the pictures that is heard with them."""
+"""Duration of the sound after the end of the pictures that still belongs to them."""
 
 
 @dataclass(frozen=True)
@@ -44,17 +44,18 @@ class Footage:
 
     Attributes:
         media: The span.
-        info: The video stream that it is taken from.
-        fingerprint: Hash of the content of the file, or of the pictures, the same wherever they lie.
-        layout: Which landmark is which.
-        times: float64 (N,) seconds from the start of the medium; the first is that of the span.
-        landmarks: float32 (N, P, 3) pixels of :attr:`s2l_core.media.video.Frame.image`, NaN in frames without that
+        info: The video stream.
+        fingerprint: Hash of the content of the file or the pictures, which does not depend on their path.
+        layout: Layout of the landmarks.
+        times: float64 (N,) times of the frames in seconds from the start of the medium; the first is the start of the
+            span.
+        landmarks: float32 (N, P, 3) in pixels of :attr:`s2l_core.media.video.Frame.image`, NaN in frames without that
             person's face.
-        track: Pose of the head in every frame, shape of the head and camera.
-        somebody_else: bool (N,), whether there is only the face of another person.
-        uncertain: bool (N,), whether it is uncertain whose face it is; it is taken for that person's.
-        people: Who is seen, the chosen one first, then who is seen longest; nobody is chosen where a certain person
-            was asked for who is not there.
+        track: Poses of the head, shape of the head, and camera.
+        somebody_else: bool (N,) frames that show only the face of another person.
+        uncertain: bool (N,) frames in which the person could not be identified, and is assumed to be the chosen one.
+        people: The people in the clip, the chosen one first, then by the time for which they are seen. If the requested
+            person is not in the clip, none of them is chosen.
     """
 
     media: Media
@@ -70,22 +71,22 @@ class Footage:
 
     @property
     def seconds(self) -> float:
-        """From the first frame to the end of the last."""
+        """Duration from the start of the first frame to the end of the last."""
         return float(self.times[-1] - self.times[0]) + float(1 / self.info.rate)
 
     @property
     def known_head(self) -> KnownHead:
-        """What tracks the same head alike in other footage."""
+        """Parameters with which the same head is tracked consistently in other footage."""
         track = self.track
         return KnownHead(track.shape, track.noise_px, track.acceleration, track.intrinsics, self.fingerprint)
 
     @property
     def openings(self) -> NDArray[np.float64]:
-        """(N,) how far the mouth is open, see :func:`s2l_core.face.layout.mouth_opening`; NaN without a face."""
+        """float64 (N,) opening of the mouth, see :func:`s2l_core.face.layout.mouth_opening`; NaN without a face."""
         return np.asarray(mouth_opening(self.landmarks, self.layout), np.float64)
 
     def shown_in_blender(self, moments: ArrayLike) -> NDArray[np.int64]:
-        """Which of the frames Blender shows at each moment (...) of the medium, in seconds."""
+        """Indices int64 (...) of the frames that Blender shows at times (...) of the medium, in seconds."""
         return shown_at(self.times, moments, slack(self.info.tick))
 
     def pictures(
@@ -95,12 +96,12 @@ class Footage:
 
         Args:
             indices: int (n,) frames to decode, ascending and without repetition.
-            phase: Name of the progress that is reported, for each frame that is passed over or decoded.
-            report: Told the phase.
-            done: Number of the first indices that are left out, since they were decoded earlier.
+            phase: Name of the phase that is reported, for each frame that is skipped or yielded.
+            report: Receives the progress.
+            done: Number of indices at the beginning that are skipped, since they were decoded earlier.
 
-        Returns:
-            For each of the other indices the index, and the picture uint8 (H, W, 3) RGB.
+        Yields:
+            Index and picture uint8 (H, W, 3) RGB of each frame.
         """
         if done >= len(indices):
             return
@@ -113,7 +114,7 @@ class Footage:
                 return
 
     def frames(self, first: int = 0) -> Iterator[Frame]:
-        """The pictures, one for each of ``times`` from the first wanted one on."""
+        """Decode the frames from index ``first`` on, one for each of ``times``."""
         return read_frames(replace(self.media, start=float(self.times[first])) if first else self.media)
 
 
@@ -126,27 +127,27 @@ def prepare(
     known: KnownHead | None = None,
     identity: NDArray[np.floating] | None = None,
 ) -> Footage:
-    """Find and track one person's head in a clip, or take what an earlier call found from the cache, if only a part.
+    """Find and track one person's head in a clip. Results of earlier calls, complete or not, are taken from the cache.
 
-    A second before and after the clip is looked at as well, where the file has it.
+    A second before and after the clip is analysed as well, if the file contains it.
 
     Args:
         media: The span of video.
         landmarks: Landmark back-end, see :func:`s2l_core.face.landmarks.open_detector`.
-        device: Where the back-end runs, if it knows more than one place.
-        report: Told the phases ``"Find face"``, ``"Tell people apart"`` and ``"Track head"``.
-        faceless: Whether a clip without that person's face will do.
-        known: The head, if it was tracked before.
-        identity: float (129,) of the person. None means whoever is at ``media.face``, or else whoever is seen longest
-            and largest.
+        device: Device of the back-end, if it supports several.
+        report: Receives the progress of the phases ``"Find face"``, ``"Tell people apart"`` and ``"Track head"``.
+        faceless: Whether a clip without that person's face is accepted.
+        known: Parameters of the head, if it was tracked before.
+        identity: float (129,) identity vector of the person. None means the person at ``media.face``, or else the one
+            who is seen longest and largest.
 
     Raises:
         BadJob: The head was tracked with another landmark model.
         FileMissing: There is no such file.
-        NotAVideo: It holds no moving pictures, or none in the span.
-        NoFace: No frame shows that person's face, which will not do.
+        NotAVideo: The file contains no video, or none in the span.
+        NoFace: No frame shows that person's face, and ``faceless`` is False.
         LandmarksUnavailable: The back-end cannot be used.
-        RecognitionUnavailable: People cannot be told apart.
+        RecognitionUnavailable: The recognition network cannot be used.
     """
     report = report or Report()
     info = probe(media)
@@ -182,33 +183,33 @@ def prepare(
         track = _to_track(cache.get_or_compute(f"{_track_name(known)}{cast.key}", track_of_clip)).part(inside)
     span = times[inside].copy()
     if abs(span[0] - media.start) > slack(info.tick):
-        span[0] = media.start  # as read_frames() has it
+        span[0] = media.start  # as in read_frames()
     told = (cast.somebody_else[inside], cast.uncertain[inside], cast.people)
     return Footage(media, info, fingerprint, layout, span, points[inside], track, *told)
 
 
 def is_prepared(media: Media, landmarks: str = "bundled", known: KnownHead | None = None) -> bool:
-    """Whether :func:`prepare` of a clip would take everything from the cache."""
+    """Whether :func:`prepare` would take the whole result for a clip from the cache."""
     folder = _cache_of(fingerprint_media(media), media, landmarks).folder
     return folder is not None and any(folder.glob(f"{_track_name(known)}*.safetensors"))
 
 
 def told_seconds(media: Media, info: VideoInfo) -> float:
-    """How long a span of a video is, as far as its file tells."""
+    """Duration of a span of a video, according to the file."""
     return max(0.0, (info.duration if media.end is None else min(media.end, info.duration)) - media.start)
 
 
 def heard_beside(voice: Media, seconds: float) -> Media:
-    """The part of a voice that counts beside so many seconds of footage, and a little more, since it may come late."""
+    """The part of a voice that belongs to ``seconds`` of footage, with a margin at the end, since sound may be late."""
     end = voice.start + seconds + _LATE_SECONDS
     return replace(voice, end=end if voice.end is None else min(voice.end, end))
 
 
 def refuse_untrainable(footage: Footage) -> None:
-    """Raise where a speaker cannot be learnt from the pictures.
+    """Raise an error if the footage is not sufficient to train a speaker.
 
     Raises:
-        FootageTooShort: Less than 10 seconds, or less of the chosen person.
+        FootageTooShort: The footage, or the part that shows the chosen person, is shorter than 10 seconds.
         TooFewFaces: Fewer than half of the frames show a face.
     """
     path = footage.media.path
@@ -224,17 +225,17 @@ def refuse_untrainable(footage: Footage) -> None:
 
 
 def shown_at(times: NDArray[np.float64], moments: ArrayLike, slack: float = _TIME_TOLERANCE) -> NDArray[np.int64]:
-    """Which of the frames that begin at ``times`` (N,) is on screen at each moment (...): the last that has begun, or
-    begins within ``slack`` seconds.
+    """Indices int64 (...) of the frames on screen at ``moments`` (...): of the last frame that has begun, or begins within
+    ``slack`` seconds. ``times`` (N,) are the seconds at which frames begin.
     """
     index = np.searchsorted(times, np.asarray(moments) + slack, side="right") - 1
     return np.asarray(index.clip(0, len(times) - 1), np.int64)
 
 
 def fingerprint_media(media: Media, report: Report | None = None) -> str:
-    """Hash of the content of a medium, of all pictures in their order where it is a sequence.
+    """Hash of the content of a medium; for a sequence, of all pictures in order.
 
-    Pictures that are not there, outside of the span, count as empty. What was hashed before is not read again.
+    Missing pictures outside the span count as empty. Files that have not changed are not read again.
     """
     if not is_sequence(media):
         return fingerprint_file(media.path)
@@ -252,14 +253,14 @@ def fingerprint_media(media: Media, report: Report | None = None) -> str:
 
 @lru_cache(maxsize=_HASHED_PICTURES)
 def _fingerprint_picture(path: str, state: tuple[int, int] | None) -> str:
-    """Hash of a picture that was last changed as its state tells; empty without one."""
+    """Hash of a picture in the given state, see :func:`s2l_core.files.state_of`; empty if there is no file."""
     return "" if state is None else hash_file(path)
 
 
 def _find_landmarks(
     media: Media, info: VideoInfo, landmarks: str, device: str, cache: Cache, report: Report
 ) -> Tensors:
-    """Times (N,) and points (N, P, 3) of the frames; goes on where an earlier process was ended."""
+    """Times (N,) and landmarks (N, P, 3) of the frames; resumes the work of an interrupted process."""
     detector = open_detector(landmarks, device)
     if media.face:
         width, height = info.true_size
@@ -275,7 +276,7 @@ def _find_landmarks(
         found = np.flatnonzero(np.isfinite(earlier).all(axis=(1, 2)))
         last = None
         if len(found):
-            detector.follow(earlier[found[-1]])  # where a chosen face was last seen
+            detector.follow(earlier[found[-1]])  # the last position of a chosen face
             seen = next(read_frames(replace(media, start=times[found[-1]])))
             last = Sighting(seen.time, seen.image, earlier[found[-1]])
         detector.follow(earlier[-1])
@@ -298,17 +299,17 @@ def _find_landmarks(
 
 
 def _around(media: Media) -> Media:
-    """A span with what is looked at before and after it; a face is still that which is seen in the span."""
+    """A span with its margins, and with the same chosen face as without them."""
     end = None if media.end is None else media.end + _AROUND_SECONDS
     face = (*media.face, media.start) if len(media.face) == 2 else media.face
     return replace(media, start=max(0.0, media.start - _AROUND_SECONDS), end=end, face=face)
 
 
 def _inside(times: NDArray[np.float64], media: Media, info: VideoInfo) -> slice:
-    """Which of the frames that begin at ``times`` (N,) are shown in a span.
+    """The frames, which begin at ``times`` (N,), that are shown in a span.
 
     Raises:
-        NotAVideo: The video ends before it.
+        NotAVideo: The video ends before the span.
     """
     if media.start >= max(info.duration, times[-1] + float(1 / info.rate)):
         raise NotAVideo(f"{media.path} has no picture after {media.start:g} s.", "Check the trim of the strip.")

@@ -1,7 +1,7 @@
-"""Job documents: everything that one piece of work needs, as one JSON object. Standard library only.
+"""Job documents: everything that one job needs, as one JSON object. Standard library only.
 
-Queue, resume, provenance, command line, worker and farm all read the same document, so a job can be written by
-Blender, kept beside its output and run anywhere else. Times are seconds from the start of the medium.
+Queue, resumption, provenance, command line, worker and farm all read the same document, so a job can be written by
+Blender, stored beside its output and run anywhere else. Times are seconds from the start of the medium.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _READER = DataclassReader(longest_text=4096)  # no system has longer paths
 _RATE = re.compile(r"[0-9]{1,12}(\.[0-9]{0,18}|/[0-9]{1,12})?")
 _RIGID_TOLERANCE, _FARTHEST = 1e-3, 1e9
 _LARGEST_SEED = 2**63 - 1
-"""What a seed may be, for PyTorch as for NumPy."""
+"""The largest seed that both PyTorch and NumPy accept."""
 _LONGEST_SECONDS = 10_000_000.0
-"""From the start of a medium: 116 days, longer than Blender's timeline at one frame per second."""
+"""Latest time in a medium: 116 days, longer than Blender's timeline at one frame per second."""
 _LARGEST_VALUE = 1e6
-"""Of a curve, in either direction."""
+"""Largest absolute value of a curve."""
 _AND_NO_MORE = f", and at most {_LONGEST_SECONDS:.0f} s"
 _FOCAL_LENGTHS = (1e-4, 1e4)
-"""In sides of a picture: fields of view from 0.006 degrees to nearly all that is in front of the camera."""
+"""Range of the focal length, in units of the picture's longer side: fields of view of 0.006 to nearly 180 degrees."""
 
 
 @dataclass(frozen=True)
@@ -54,20 +54,20 @@ class Media:
     """A span of a video or sound file, or of a sequence of pictures.
 
     Attributes:
-        path: The file. Of a sequence the folder of its pictures, or a pattern for their names in that folder, such as
+        path: The file; or the folder of a sequence of pictures, or a pattern for their names in that folder, such as
             ``"takes/shot.####.png"`` or ``"takes/shot.%04d.png"``.
-        start: First second used.
+        start: Second at which the span begins.
         end: Second at which the span ends; None means the end of the file.
-        face: Which of several people in a video: the one whose face is at this place, from 0 to 1 across and down, when
-            it is first seen, or else at a second of the medium given as a third number. Empty means whoever is seen
-            longest and largest.
-        track: Which of several sound tracks, from 1. None means the first that is not silent, those with the default
-            flag before others.
-        clock: Whose beginning is second 0 of a video with sound: that of its ``"picture"``, frame 0 in Blender, or that
-            of its ``"sound"``, from which a sound strip counts.
-        pictures: Names of the pictures of a sequence in their order, in the folder ``path``. Empty means those that
-            the pattern fits, or the longest numbered sequence of the folder.
-        rate: Frames per second of a sequence, as in :class:`DubJob`; empty means 25. A movie has a rate of its own.
+        face: Position of the speaker's face in a video with several people, from 0 to 1 across and down, at the time
+            when the face is first seen, or at the second of the medium that is given as a third number. Empty means the
+            person who is seen longest and largest.
+        track: Number of the sound track, from 1. None means the first one that is not silent; tracks with the default
+            flag come before others.
+        clock: Stream whose beginning is second 0 of a video with sound: ``"picture"`` as for Blender's movie strips, or
+            ``"sound"`` as for its sound strips.
+        pictures: File names of the pictures of a sequence, in order, in the folder ``path``. Empty means those that
+            match the pattern, or the longest numbered sequence in the folder.
+        rate: Frames per second of a sequence, as in :class:`DubJob`; empty means 25. A movie has its own rate.
     """
 
     path: str
@@ -106,19 +106,20 @@ class Media:
 
 @dataclass(frozen=True)
 class Sound:
-    """A sound file on the timeline of a mix. Curves have values at evenly spaced moments of its time, linear between.
+    """A sound file on the timeline of a mix. Values of a curve are evenly spaced in time and interpolated linearly.
 
     Attributes:
         path: The file.
-        at: Second of the mix at which it is first heard.
-        seconds: How long it is heard.
-        moments: Curve of which second of the file's sound is heard, counted from its first sample also in a video: two
-            values or more, from ``at`` to its end.
-        volumes: Curve of factors of the samples: one value or more.
-        pans: Curve from -1 (left) over 0 to 1 (right); 2 and -2 are behind. It moves mono sounds only, as Blender does.
-        mono: Whether the channels are summed to one first, as Blender's Mono does.
-        track: Which of several sound tracks, from 1. None means the first, which Blender plays; where that is silent,
-            as in :class:`Media`.
+        at: Second of the mix at which the sound starts.
+        seconds: Duration in the mix.
+        moments: Curve of the second of the file that is heard, counted from the first sample, in a video as well: two
+            values or more, from ``at`` to the end.
+        volumes: Curve of the factor by which samples are multiplied: one value or more.
+        pans: Curve from -1 (left) through 0 to 1 (right); 2 and -2 are behind the listener. As in Blender, it affects
+            sounds with one channel only.
+        mono: Whether the channels are mixed down to one first, as with Mono in Blender.
+        track: Number of the sound track, from 1. None means the first, which Blender plays; if that is silent, as in
+            :class:`Media`.
     """
 
     path: str
@@ -152,8 +153,8 @@ class Mix:
     """Sounds that are heard together, as a sequencer mixes them.
 
     Attributes:
-        seconds: Length.
-        sounds: What is heard; where nothing is, there is silence.
+        seconds: Duration.
+        sounds: Sounds that are added together; between them, the mix is silent.
     """
 
     seconds: float
@@ -172,13 +173,14 @@ _SUFFIXES: dict[Format, str] = {"h264": ".mp4", "prores": ".mov", "ffv1": ".mkv"
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a result is written.
+    """File format of a result.
 
     Attributes:
         format: ``"h264"`` (MP4), ``"prores"`` (MOV), ``"ffv1"`` (lossless, MKV), or a folder of ``"png"`` or ``"exr"``
             pictures.
-        crf: Of H.264: lower is better and bigger, 17 is hard to tell from the source.
-        layer: ``"picture"`` for whole frames, ``"mouth"`` for the mouth alone with a soft alpha, to lay over them.
+        crf: Constant rate factor of H.264, 0 to 51. Lower values give better quality and larger files; 17 looks
+            nearly like the source.
+        layer: ``"picture"`` for whole frames, ``"mouth"`` for an overlay of the mouth with soft alpha.
     """
 
     format: Format = "h264"
@@ -199,15 +201,15 @@ class Encoding:
 
 @dataclass(frozen=True)
 class CameraView:
-    """A pinhole camera: what a picture is rendered through.
+    """A pinhole camera through which a picture is rendered.
 
     Attributes:
         fx: Focal length in pixels, across.
         fy: Focal length in pixels, down.
         cx: Principal point in pixels from the left edge of the picture; the centre of the first pixel lies at 0.5.
         cy: Principal point in pixels from the top edge.
-        width: Pixels, 1 to 8192.
-        height: Pixels, 1 to 8192.
+        width: Width of the picture in pixels, 1 to 8192.
+        height: Height of the picture in pixels, 1 to 8192.
     """
 
     fx: float
@@ -232,7 +234,7 @@ class CameraView:
 
 @dataclass(frozen=True)
 class InfoJob:
-    """Versions, devices and back-ends of the engine."""
+    """List the versions, devices and back-ends of the engine."""
 
     verb: ClassVar[str] = "info"
     device: Device = "auto"
@@ -244,7 +246,7 @@ class CheckJob:
 
     Attributes:
         footage: The speaker's video.
-        voice: The speaker's sound, where it is not in the video.
+        voice: The speaker's sound, if it is not in the video.
         landmarks: Landmark back-end: ``"bundled"``, ``"face-alignment"`` or the path of a ``.task`` file.
     """
 
@@ -257,21 +259,21 @@ class CheckJob:
 
 @dataclass(frozen=True)
 class TrainJob:
-    """Learn one speaker from footage.
+    """Train a speaker from footage.
 
     Attributes:
         footage: The speaker's video.
         speaker_path: The ``.s2l`` file to write.
-        name: The speaker's name, kept in the file.
-        voice: The speaker's sound, where it is not in the video.
-        preset: How to train.
-        architecture: Of the lip model; None means the preset's.
+        name: The speaker's name, which is stored in the file.
+        voice: The speaker's sound, if it is not in the video.
+        preset: Duration of the training; longer gives better lips.
+        architecture: Architecture of the lip model; None means that of the preset.
         landmarks: As in :class:`CheckJob`.
-        speech: What is heard of speech: ``"log-mel"``, or the folder of a HuBERT or wav2vec 2.0 network, and after a
-            ``#`` the number of one of its layers.
-        seed: From 0 to 2**63 - 1. The same job with the same seed gives the same speaker on the CPU.
-        consent: Whether the person in the footage agreed to it; without it nothing is trained. Kept in the file.
-        any_sound: Whether to train although the lips do not move with the sound.
+        speech: Speech features: ``"log-mel"``, or the folder of a HuBERT or wav2vec 2.0 network, optionally followed by
+            ``#`` and the number of a layer.
+        seed: Random seed, 0 to 2**63 - 1. On the CPU, the same job with the same seed gives the same speaker file.
+        consent: Whether the person in the footage agreed to the training, which is required and stored in the file.
+        any_sound: Whether to train even if the lips do not move with the sound.
     """
 
     verb: ClassVar[str] = "train"
@@ -295,28 +297,31 @@ class TrainJob:
 
 @dataclass(frozen=True)
 class DubJob:
-    """Put new words into a speaker's mouth.
+    """Dub a speaker with other speech.
 
     Attributes:
         speaker_path: The ``.s2l`` file.
-        footage: Video of that speaker whose mouth is replaced.
-        voice: The words to say: a span of a file, or sounds on a timeline.
+        footage: Video of that speaker, in which the mouth is replaced.
+        voice: The new speech: a span of a file, or sounds on a timeline.
         output_path: The movie file, or the folder of pictures, to write.
-        rate: Frames per second of the output as a fraction, e.g. ``"25"`` or ``"30000/1001"``; empty means the
-            footage's own.
-        remainder: Where the footage is longer than the voice: ``"stop"`` with the voice or ``"keep"`` the rest of the
-            footage untouched. Where it is shorter, it plays forth and back. Not with ``moments``.
-        moments: Which second of the footage's medium each frame of the output shows, in any order. Empty means as many
-            frames as the voice lasts, at the footage's own speed from its start on.
-        encoding: How the output is written.
-        silence_db: Curve over the output: level under which the mouth closes, in dB relative to the loudness of the
-            speech. Empty means that the mouth does in pauses what the speaker's does, and closes in silence.
-        rest_strength: Curve over the output: how much of that closing takes place, from 0 to 1.
-        landmarks: As in :class:`CheckJob`; of the kind that the speaker was trained with.
-        speech_network: Folder of the network by which the speaker hears, for a speaker file of another machine; once
-            named it is remembered. Empty means that it is log-mel, or was named on this machine before.
+        rate: Frames per second of the output as a fraction, e.g. ``"25"`` or ``"30000/1001"``; empty means
+            that of the footage.
+        remainder: What happens if the footage is longer than the voice: ``"stop"`` with the voice, or ``"keep"`` the
+            rest of the footage unchanged. If the footage is shorter, it plays forwards and backwards. Without effect
+            with ``moments``.
+        moments: Second of the medium that each frame of the output shows, in any order. Empty means that the output is
+            as long as the voice and plays the footage at its own speed from its start.
+        encoding: File format of the output.
+        silence_db: Curve over the output: level at which the mouth closes, in dB relative to the loudness of the
+            speech; a higher level closes it more often. Empty means that the mouth behaves in pauses like the
+            speaker's, and closes in silence.
+        rest_strength: Curve over the output: share of that closing that takes place, from 0 to 1.
+        landmarks: As in :class:`CheckJob`; the landmark model must be that of the training.
+        speech_network: Folder of the network that computes the speaker's speech features, for a speaker file from
+            another machine; it is remembered. Empty means log-mel, or a network that was approved on this machine
+            before.
 
-    A curve is one value, or values evenly spaced from the first frame to the last, linear between.
+    A curve is one value, or values that are evenly spaced from the first frame to the last and interpolated linearly.
     """
 
     verb: ClassVar[str] = "dub"
@@ -347,11 +352,11 @@ class DubJob:
 
 @dataclass(frozen=True)
 class PreviewJob:
-    """Dub one frame only, to see it before a run is worth its time.
+    """Dub a single frame, to check the result before dubbing all of them.
 
     Attributes:
-        dub: The run. Its output is not touched.
-        frame: Which frame of its output, from 0.
+        dub: The dub. Its output is not touched.
+        frame: Index of the frame in its output, from 0.
         output_path: The PNG file to write.
     """
 
@@ -367,11 +372,11 @@ class PreviewJob:
 
 @dataclass(frozen=True)
 class OffsetJob:
-    """Measure by how much a speaker's sound comes after the lips.
+    """Measure the delay of a speaker's sound after the lips.
 
     Attributes:
         footage: The speaker's video.
-        voice: The speaker's sound, from the moment on at which the footage begins.
+        voice: The speaker's sound, which starts at the same time as the footage.
         landmarks: As in :class:`CheckJob`.
     """
 
@@ -388,7 +393,7 @@ class FacesJob:
 
     Attributes:
         footage: The video.
-        output_path: The folder for a picture of each face.
+        output_path: Folder to which a picture of each face is written.
     """
 
     verb: ClassVar[str] = "faces"
@@ -399,12 +404,12 @@ class FacesJob:
 
 @dataclass(frozen=True)
 class EstimateJob:
-    """Tell what another job will take on this machine.
+    """Estimate time, memory and disk space that another job needs on this machine.
 
     Attributes:
-        job: The other one.
-        measure: Whether to measure the machine first where it was not: that takes some seconds, in which nothing else
-            may keep it busy.
+        job: The other job.
+        measure: Whether to measure the speed of the machine first, if that was not done before. It takes some seconds,
+            during which the machine should not be busy.
     """
 
     verb: ClassVar[str] = "estimate"
@@ -414,14 +419,14 @@ class EstimateJob:
 
 @dataclass(frozen=True)
 class EvaluateJob:
-    """Measure a speaker on the held-out tail of the footage that it was trained on.
+    """Measure a speaker on the end of its training footage, which was held out from training.
 
     Attributes:
         speaker_path: The ``.s2l`` file.
-        footage: The training footage, where it has moved; None means where it was.
-        voice: Its sound, where that has moved.
-        landmarks: The ``.task`` file that the speaker was trained with, which is not opened because a speaker file
-            names it; empty for landmarks that are installed.
+        footage: The training footage, if it was moved; None means the path in the speaker file.
+        voice: The sound of the training footage, if it was moved.
+        landmarks: The ``.task`` file that the speaker was trained with, since a path in a speaker file is not trusted;
+            empty for installed landmark back-ends.
         speech_network: As in :class:`DubJob`.
     """
 
@@ -436,7 +441,7 @@ class EvaluateJob:
 
 @dataclass(frozen=True)
 class HeatmapJob:
-    """Draw where a face moves, before and after the motion of the head is removed.
+    """Draw where a face moves, with and without the motion of the head.
 
     Attributes:
         footage: The speaker's video.
@@ -453,13 +458,13 @@ class HeatmapJob:
 
 @dataclass(frozen=True)
 class HeadJob:
-    """Hand the head out of a speaker file: mesh, poses, expression curves and background plate.
+    """Export the head of a speaker file: mesh, poses, expression curves and background plate.
 
     Attributes:
         speaker_path: The ``.s2l`` file.
-        footage: Video of that speaker whose poses and expressions are handed out.
+        footage: Video of that speaker, whose poses and expressions are exported.
         output_path: The ``.npz`` file to write; the plate is written beside it.
-        landmarks: As in :class:`CheckJob`; of the kind that the speaker was trained with.
+        landmarks: As in :class:`CheckJob`; the landmark model must be that of the training.
     """
 
     verb: ClassVar[str] = "head"
@@ -472,15 +477,15 @@ class HeadJob:
 
 @dataclass(frozen=True)
 class PoseJob:
-    """Render a speaker's head along the path of a camera.
+    """Render a speaker's head along a camera path.
 
     Attributes:
         speaker_path: The ``.s2l`` file.
-        footage: Video of that speaker, as filmed or dubbed.
+        footage: Video of that speaker, original or dubbed.
         camera_path: The JSON file, see :mod:`s2l_core.whole_head.camera_path`.
         output_path: The movie file to write.
-        background: Whether to show the plate behind the head, and not black.
-        fade: Whether poses that the footage tells nothing about are turned back to the nearest trusted ones.
+        background: Whether to show the background plate behind the head; otherwise it is black.
+        fade: Whether poses outside the range that the footage shows are replaced by the nearest trusted ones.
         landmarks: As in :class:`HeadJob`.
     """
 
@@ -497,18 +502,19 @@ class PoseJob:
 
 @dataclass(frozen=True)
 class RenderJob:
-    """Render one picture of a speaker's head as another camera sees it.
+    """Render a speaker's head in one frame as seen by another camera.
 
     Attributes:
         speaker_path: The ``.s2l`` file.
-        footage: Video of that speaker, as filmed or dubbed: the whole span that is used, for it is looked at once.
-        moment: Seconds from the start of the medium; the frame on screen then is re-posed.
+        footage: Video of that speaker, original or dubbed: the whole span of an animation, which is analysed once.
+        moment: Time of the frame to show, in seconds from the start of the medium.
         camera: The new view.
-        pose: camera_from_head in the new view: a rigid 4x4 matrix, row by row, OpenCV's axes, millimetres.
+        pose: camera_from_head in the new view: 16 numbers, row by row, of a rigid 4x4 matrix with OpenCV's axes, in
+            millimetres.
         output_path: The ``.npy`` file to write.
-        camera_from_footage: Where the footage's camera stands in the new view, and with it the plate, likewise; empty
-            where the head has not moved beside it, so that ``pose`` tells.
-        background: Whether to show the plate behind the head, and not nothing.
+        camera_from_footage: Pose of the footage's camera, and of the plate with it, in the new view, as for ``pose``;
+            empty if the head has its tracked pose in front of that camera, so that it follows from ``pose``.
+        background: Whether to show the background plate behind the head; otherwise it is transparent.
         fade: As in :class:`PoseJob`.
         landmarks: As in :class:`HeadJob`.
     """
@@ -542,11 +548,11 @@ class RenderJob:
 
 @dataclass(frozen=True)
 class DescribeJob:
-    """Tell what a speaker file says about itself.
+    """Show the description in a speaker file.
 
     Attributes:
         speaker_path: The ``.s2l`` file.
-        picture_path: The PNG or JPEG file for the speaker's portrait; empty for none.
+        picture_path: PNG or JPEG file to which the speaker's portrait is written; empty for none.
     """
 
     verb: ClassVar[str] = "describe"
@@ -557,10 +563,10 @@ class DescribeJob:
 
 @dataclass(frozen=True)
 class CalibrateJob:
-    """Measure how fast this machine is, or tell what was measured before, for :mod:`s2l_core.estimates`.
+    """Measure the speed of this machine for :mod:`s2l_core.estimates`, or return the earlier measurement.
 
     Attributes:
-        anew: Whether to measure in any case.
+        anew: Whether to measure again if there is an earlier measurement.
     """
 
     verb: ClassVar[str] = "calibrate"
@@ -589,28 +595,25 @@ JOB_TYPES: dict[str, type[Job]] = {job_type.verb: job_type for job_type in typin
 
 
 def refuse_without_consent(job: TrainJob) -> None:
-    """Refuse a training whose job does not say that the person in the footage agreed.
+    """Raise an error if a job does not say that the person in the footage agreed to the training.
 
-    This is the one policy of consent. The verb asks it, whoever made the job; so do those that add a job to a queue,
-    before it waits.
+    This is the only check of consent. The verb calls it, whoever made the job, and so does everything that adds a job
+    to a queue.
 
     Raises:
-        ConsentMissing: The job does not say so.
+        ConsentMissing: The job does not contain the consent.
     """
     if not job.consent:
         raise ConsentMissing(f"Training {job.name[:80]} needs the consent of the person in {job.footage.path}.")
 
 
 def is_rigid(matrix: tuple[float, ...]) -> bool:
-    """Whether 16 numbers, row by row, are a 4x4 matrix that rotates and translates, and does nothing else.
-
-    It translates by 1000 km at most, if its lengths are millimetres.
-    """
+    """Whether 16 numbers, row by row, are a rigid 4x4 matrix: a rotation and a translation by up to 1e9 units."""
     if len(matrix) != 16 or not all(abs(value) <= _FARTHEST for value in matrix):
         return False
     a, b, c = (matrix[start : start + 3] for start in (0, 4, 8))
     a_cross_b = (a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0])
-    # Rows of unit length, the first two at right angles, and the third their cross product, which is a right hand's.
+    # Rows of unit length, the first two at right angles, and the third their cross product (right-handed).
     wrong = [math.dist(c, a_cross_b), sum(map(operator.mul, a, b)), math.hypot(*a) - 1.0, math.hypot(*b) - 1.0]
     wrong += [matrix[column] - (column == 15) for column in range(12, 16)]
     return all(abs(value) <= _RIGID_TOLERANCE for value in wrong)
@@ -623,7 +626,9 @@ def parse_rate(text: str) -> Fraction:
         BadJob: The text is not a frame rate between 1 and 1000.
     """
     try:
-        rate = Fraction(text if _RATE.fullmatch(text) else "")  # no exponents: 1e99999999 would be computed for ever
+        rate = Fraction(
+            text if _RATE.fullmatch(text) else ""
+        )  # no exponents: 1e99999999 would take for ever to compute
     except (ValueError, ZeroDivisionError):
         raise BadJob(f"{shortened(text)} is not a frame rate.", "Write it like 25 or 30000/1001.") from None
     if not 1 <= rate <= 1000:
@@ -632,7 +637,7 @@ def parse_rate(text: str) -> Fraction:
 
 
 def _is_moment(value: float) -> bool:
-    """Whether a number is a second of a medium or a timeline; False also where it is no number."""
+    """Whether a number is a valid time in a medium or on a timeline; False for NaN."""
     return 0.0 <= value <= _LONGEST_SECONDS
 
 
@@ -642,7 +647,7 @@ def _refuse_track(path: str, track: int | None) -> None:
 
 
 def _is_file_name(name: str) -> bool:
-    """Whether a text names a file, and says nothing about its folder."""
+    """Whether a text is a file name without a folder."""
     return (
         _FILE_NAME.fullmatch(name) is not None
         and name not in (".", "..")
@@ -651,7 +656,7 @@ def _is_file_name(name: str) -> bool:
 
 
 def to_document(job: Job) -> dict[str, Any]:
-    """The job as plain JSON values, with its verb and schema version."""
+    """JSON values of a job, with its verb and the schema version."""
     document = {"schema": SCHEMA_VERSION, "verb": job.verb, **dataclasses.asdict(job)}
     if isinstance(job, EstimateJob):
         document["job"] = {"verb": job.job.verb, **document["job"]}
@@ -659,9 +664,7 @@ def to_document(job: Job) -> dict[str, Any]:
 
 
 def from_document(document: Any) -> Job:
-    """The job that a document describes; nothing in the document is trusted.
-
-    Texts, lists and numbers are measured before anything is made of them, and messages repeat them shortened.
+    """The job in a document. Nothing in the document is trusted, see :class:`.dataclass_reader.DataclassReader`.
 
     Raises:
         BadJob: Unknown verb or field, missing field, wrong type, a value that is too long or too large, or a schema
@@ -679,14 +682,15 @@ def from_document(document: Any) -> Job:
 
 
 def to_json(job: Job) -> str:
+    """JSON text of a job."""
     return json.dumps(to_document(job), indent=2)
 
 
 def from_json(text: str) -> Job:
-    """The job that JSON text describes.
+    """The job in a JSON text.
 
     Raises:
-        BadJob: As :func:`from_document`, or the text is not JSON.
+        BadJob: See :func:`from_document`; or the text is not JSON.
     """
     if len(text) > _LONGEST_DOCUMENT:
         raise BadJob(f"The job has {len(text)} characters; the limit is {_LONGEST_DOCUMENT}.")

@@ -1,4 +1,4 @@
-"""JSON that nobody vouches for, read within bounds, and JSON that every reader takes. Standard library only."""
+"""Reading untrusted JSON within limits, and writing JSON that every reader accepts. Standard library only."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from . import regular_files
 
 _MOST_DIGITS = 1000
-"""Of a whole number, which takes time that grows with their square."""
+"""Limit for whole numbers; the time to parse one grows with the square of its digits."""
 
 
 def parse(text: str | bytes) -> Any:
-    """The values of a JSON text. Numbers that are not finite, which JSON does not have, are None.
+    """Parse a JSON text. Infinity and NaN, which JSON does not have, become None.
 
     Raises:
-        ValueError: It is not JSON, is nested too deeply, or holds a whole number of more than 1000 digits.
+        ValueError: The text is not JSON, is nested too deeply, or has a whole number of more than 1000 digits.
     """
     try:
         return json.loads(text, parse_int=_whole_number, parse_float=_number, parse_constant=lambda name: None)
@@ -29,20 +29,18 @@ def read(path: str | Path, most: int) -> Any:
     """The values in a JSON file.
 
     Args:
-        path: A regular file, or a link to one: a pipe would keep its reader waiting, and a device may have no end.
-        most: Bytes that it may have.
+        path: A regular file, or a link to one: reading a pipe would block, and a device may have no end.
+        most: Maximum size of the file in bytes.
 
     Raises:
         OSError: The file is missing, is not a regular file, is too large or cannot be read.
-        ValueError: As :func:`parse`.
+        ValueError: See :func:`parse`.
     """
     return parse(regular_files.read(path, most))
 
 
 def is_text(value: Any, longest: int) -> bool:
-    """Whether a value is text of that many characters at most, which every program can write: without zeros, and
-    without halves of characters.
-    """
+    """Whether a value is text of at most ``longest`` characters, without NUL characters and lone surrogates."""
     if not isinstance(value, str) or len(value) > longest or "\0" in value:
         return False
     try:
@@ -53,8 +51,8 @@ def is_text(value: Any, longest: int) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """JSON values with None in the place of numbers that are not finite, and with names of files that are no valid text
-    (bytes that are not UTF-8) written with a backslash and digits.
+    """JSON values in which infinity and NaN are replaced by None, and bytes of file names that are not valid UTF-8 by
+    backslash escapes.
     """
     if isinstance(value, dict):
         return {plain(key): plain(item) for key, item in value.items()}
@@ -68,10 +66,10 @@ def plain(value: Any) -> Any:
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
-    """The JSON text of a value, as :func:`plain` makes it.
+    """JSON text of a value, after :func:`plain`.
 
     Raises:
-        TypeError: There is something in it that JSON does not know.
+        TypeError: The value contains something that JSON cannot represent.
     """
     return json.dumps(plain(value), indent=indent, allow_nan=False)
 

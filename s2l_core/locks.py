@@ -1,4 +1,4 @@
-"""Locks between processes, which end with the process that holds them, however it ends. Standard library only."""
+"""Locks between processes, which are released when their process ends, however it ends. Standard library only."""
 
 from __future__ import annotations
 
@@ -30,38 +30,38 @@ else:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Taken from None
-        except OSError:  # some network file systems have no locks
+        except OSError:  # some network file systems do not support locks
             return
 
 
 class Taken(Exception):
-    """Somebody else holds the lock."""
+    """The lock is held by another process, or another part of this one."""
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock that an empty file stands for, which is made for it and removed afterwards.
+    """Hold a lock on an empty file, which is made and removed afterwards.
 
-    A killed process leaves the empty file, but not the lock.
+    A killed process leaves the file behind, unlocked.
 
     Raises:
-        Taken: Another process, or another part of this one, holds it.
-        OSError: The file cannot be made, or something else has its name.
+        Taken: Another process, or another part of this one, holds the lock.
+        OSError: The file cannot be made, or the name is taken by something else.
     """
     descriptor = _take(path)
     try:
         yield
     finally:
-        if sys.platform == "win32":  # an open file cannot be removed there
+        if sys.platform == "win32":  # Windows cannot remove an open file
             os.close(descriptor)
         with suppress(OSError):
             path.unlink()
-        if sys.platform != "win32":  # before the lock is released, so that nobody locks a file that is about to go
+        if sys.platform != "win32":  # after the removal, so that nobody locks a removed file
             os.close(descriptor)
 
 
 def _take(path: Path) -> int:
-    """A descriptor of the file at a path, locked."""
+    """Open and lock the file at a path."""
     while True:
         descriptor = os.open(path, _FLAGS, 0o666)
         try:
@@ -74,7 +74,7 @@ def _take(path: Path) -> int:
         except BaseException:
             os.close(descriptor)
             raise
-        os.close(descriptor)  # its last holder has removed it in between
+        os.close(descriptor)  # its previous holder removed it in between
 
 
 def _is_at(path: Path, status: os.stat_result) -> bool:

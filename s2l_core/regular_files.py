@@ -1,7 +1,7 @@
-"""Files that others may have named or put there: regular ones only, and never more of them than a bound.
+"""Reading untrusted paths: regular files only, and at most a given number of bytes.
 
-Opening a named pipe would wait for a writer, and a device may have no end. Standard library only: Blender and its
-threads use it too.
+Opening a named pipe would block until there is a writer, and a device may have no end. Standard library only, since
+Blender and its threads use this module as well.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def is_file(path: str | Path) -> bool:
-    """Whether a path leads to a regular file; False also where it cannot be followed, or no file can have its name."""
+    """Whether a path, or the target of a link, is a regular file; False for invalid paths as well."""
     try:
         return stat.S_ISREG(Path(path).stat().st_mode)
     except (OSError, ValueError):
@@ -20,7 +20,7 @@ def is_file(path: str | Path) -> bool:
 
 
 def is_folder(path: str | Path) -> bool:
-    """Whether a path leads to a folder; False also where it cannot be followed, or no folder can have its name."""
+    """Whether a path, or the target of a link, is a folder; False for invalid paths as well."""
     try:
         return stat.S_ISDIR(Path(path).stat().st_mode)
     except (OSError, ValueError):
@@ -28,17 +28,17 @@ def is_folder(path: str | Path) -> bool:
 
 
 def read(path: str | Path, most: int, is_head: bool = False) -> bytes:
-    """The content of a file.
+    """Content of a file.
 
     Args:
         path: A regular file, or a link to one.
-        most: Bytes that it may have.
-        is_head: Whether to read the first ``most`` bytes of a larger file.
+        most: Maximum number of bytes to read.
+        is_head: Whether to read the beginning of a larger file, instead of raising an error.
 
     Raises:
-        OSError: It is missing, is not a regular file, is too large or cannot be read.
+        OSError: The file is missing, is not a regular file, is too large or cannot be read.
     """
-    size(path)  # asked before, since opening a device may already do something
+    size(path)  # checked first, since merely opening a device may have an effect
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     with os.fdopen(os.open(path, flags), "rb") as file:
         status = os.fstat(file.fileno())
@@ -50,10 +50,10 @@ def read(path: str | Path, most: int, is_head: bool = False) -> bytes:
 
 
 def size(path: str | Path) -> int:
-    """Bytes of a file.
+    """Size of a file in bytes.
 
     Raises:
-        OSError: It is missing, or is not a regular file.
+        OSError: The file is missing, or is not a regular file.
     """
     status = Path(path).stat()
     if not stat.S_ISREG(status.st_mode):

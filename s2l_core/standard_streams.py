@@ -1,4 +1,4 @@
-"""The standard streams of a process that may have been started with none of them. Standard library only."""
+"""Standard streams that may be closed or full. Standard library only."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ _LAST = 2
 
 
 def open_missing() -> None:
-    """Let nothing but the standard streams have their numbers.
+    """Open the null device for each standard stream that was closed when the process started.
 
-    Whichever was closed leads to nowhere: the next file that is opened would take its number, and what libraries print
-    would go into that file.
+    Otherwise the next file that is opened would get its number, and receive what libraries print.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _LAST:
         pass
@@ -22,7 +21,7 @@ def open_missing() -> None:
 
 
 def print_result(text: str) -> OSError | None:
-    """Print to stdout; the reason why that is not possible, if so. Letters that its encoding lacks become digits."""
+    """Print to stdout, with escapes for characters that its encoding lacks. Returns the error if that fails."""
     if sys.stdout is None:
         return OSError(errno.EBADF, os.strerror(errno.EBADF))
     encoding = sys.stdout.encoding or "utf-8"
@@ -31,13 +30,13 @@ def print_result(text: str) -> OSError | None:
     except OSError as error:
         _give_up(sys.stdout)
         return error
-    return settle()
+    return flush_all()
 
 
-def settle() -> OSError | None:
-    """Write what the standard streams hold back; the reason why stdout cannot, if so.
+def flush_all() -> OSError | None:
+    """Flush stdout and stderr. Returns the error if stdout cannot be written.
 
-    Otherwise Python would try at its very end, and complain.
+    Python would otherwise flush them at exit, and print the exception.
     """
     problem = None
     for stream in (sys.stderr, sys.stdout):
@@ -52,23 +51,24 @@ def settle() -> OSError | None:
 
 
 def _give_up(stream: TextIO) -> None:
-    """Let a stream that cannot be written lead to nowhere."""
+    """Redirect a stream that cannot be written to the null device."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 
 class Forgiving:
-    """A text stream in which what cannot be written is lost: that may be said of events, and does not end a job.
+    """A text stream that ignores write errors, for output such as events that must not make a job fail.
 
     Args:
-        stream: The stream; None where it is closed.
+        stream: The stream; None if it is closed.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
+        """Write text, or drop it if that fails."""
         try:
             if self._stream is not None:
                 self._stream.write(text)
@@ -77,6 +77,7 @@ class Forgiving:
         return len(text)
 
     def flush(self) -> None:
+        """Flush the stream, or drop its buffer if that fails."""
         try:
             if self._stream is not None:
                 self._stream.flush()

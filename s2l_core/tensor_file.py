@@ -1,4 +1,4 @@
-"""Safetensors files with JSON fields and a checksum in their header, which is looked at before tensors are loaded."""
+"""Safetensors files with JSON fields and a checksum in the header, which is checked before tensors are loaded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from . import json_text
 Tensors = dict[str, Tensor]
 
 CHECKSUM = "checksum"
-"""The field that :func:`pack` adds."""
+"""Name of the field that :func:`pack` adds."""
 
 _MOST_DIMENSIONS = 8
 _DTYPES = {
@@ -34,22 +34,22 @@ _EXPONENTS = {
     torch.float32: (torch.int32, 0x7F80_0000),
     torch.float64: (torch.int64, 0x7FF0_0000_0000_0000),
 }
-"""The integers of the same size, and the bits that are all set in infinity and NaN."""
+"""Integer type of the same size, and mask of the exponent bits, which are all set in infinity and NaN."""
 
 
 class ForeignFile(Exception):
-    """A file that is something else."""
+    """The file has another format."""
 
 
 @dataclass(frozen=True)
 class Listed:
-    """What a header says about a tensor.
+    """Entry of a header for a tensor.
 
     Attributes:
-        dtype: Its type; None for those that this project never writes.
-        shape: Its sizes, each 0 or more.
-        begin: Byte of the file at which it begins.
-        end: Byte after its last.
+        dtype: Type of the numbers; None for types that this project never writes.
+        shape: Sizes of the dimensions, each 0 or more.
+        begin: Offset in the file of the first byte.
+        end: Offset in the file after the last byte.
     """
 
     dtype: torch.dtype | None
@@ -60,11 +60,11 @@ class Listed:
 
 @dataclass(frozen=True)
 class Header:
-    """The header of a file.
+    """Header of a file.
 
     Attributes:
-        text: The JSON object with the fields.
-        listing: The tensors, by name.
+        text: JSON text of the fields.
+        listing: Entries of the tensors by name.
     """
 
     text: str
@@ -72,12 +72,12 @@ class Header:
 
 
 def pack(tensors: Mapping[str, Tensor], key: str, fields: Mapping[str, Any]) -> bytes:
-    """The content of a file.
+    """Content of a file.
 
     Args:
-        tensors: By name, contiguous, on the CPU.
-        key: Under which the header has the fields.
-        fields: JSON values, to which ``"checksum"`` is added; numbers that are not finite become None.
+        tensors: Tensors by name, contiguous, on the CPU.
+        key: Name of the header entry that contains the fields.
+        fields: JSON values, to which ``"checksum"`` is added; infinity and NaN become None.
     """
     empty = json.dumps({**json_text.parse(json.dumps(fields)), CHECKSUM: ""})
     text = _with_checksum(empty, "", _checksum(empty, tensors))
@@ -85,10 +85,10 @@ def pack(tensors: Mapping[str, Tensor], key: str, fields: Mapping[str, Any]) -> 
 
 
 def unpack(content: bytes, key: str) -> tuple[dict[str, Any], Tensors]:
-    """The fields and tensors that :func:`pack` has put into a file.
+    """Fields and tensors of a file that :func:`pack` made.
 
     Raises:
-        ValueError: The content is something else, or damaged.
+        ValueError: The content has another format, or is damaged.
     """
     length = int.from_bytes(content[:8], "little")
     text = parse_header(content[8 : 8 + length], key, 8 + length).text
@@ -101,12 +101,12 @@ def unpack(content: bytes, key: str) -> tuple[dict[str, Any], Tensors]:
 
 
 def read_header(file: BinaryIO, key: str, longest: int) -> Header:
-    """The header of an open file.
+    """Header of an open file.
 
     Args:
-        file: At its beginning.
-        key: As in :func:`pack`. Nothing else is read of a file whose header does not begin with it.
-        longest: Bytes that the header may have.
+        file: The file, positioned at its beginning.
+        key: See :func:`pack`. If the header does not begin with it, no more of the file is read.
+        longest: Maximum size of the header in bytes.
 
     Raises:
         ForeignFile: The header does not begin with that key.
@@ -122,10 +122,10 @@ def read_header(file: BinaryIO, key: str, longest: int) -> Header:
 
 
 def parse_header(text: bytes, key: str, start: int) -> Header:
-    """The header whose JSON is given, of a file whose tensors begin at byte ``start``.
+    """Header from its JSON text, in a file whose tensors begin at byte ``start``.
 
     Raises:
-        ValueError: It is not a header, or not one with that key.
+        ValueError: The text is not a header, or does not have that key.
     """
     header = json_text.parse(text)
     try:
@@ -139,11 +139,11 @@ def parse_header(text: bytes, key: str, start: int) -> Header:
 
 
 def refuse_damage(text: str, checksum: Any, tensors: Mapping[str, Tensor]) -> None:
-    """Raise where fields and tensors are not those that the checksum was taken of.
+    """Raise an error if the checksum does not match fields and tensors.
 
     Args:
-        text: The JSON object with the fields.
-        checksum: The field :data:`CHECKSUM`.
+        text: JSON text of the fields.
+        checksum: Value of the field :data:`CHECKSUM`.
         tensors: All tensors of the file, contiguous, on the CPU.
 
     Raises:
@@ -154,7 +154,7 @@ def refuse_damage(text: str, checksum: Any, tensors: Mapping[str, Tensor]) -> No
 
 
 def are_finite(tensors: Iterable[Tensor]) -> bool:
-    """Whether tensors on the CPU hold neither infinity nor NaN."""
+    """Whether tensors on the CPU contain neither infinity nor NaN."""
     for tensor in tensors:
         if tensor.dtype not in _EXPONENTS or not tensor.numel():
             continue
@@ -175,17 +175,17 @@ def _listed(values: Any, start: int) -> Listed:
 
 
 def _with_checksum(text: str, before: str, after: str) -> str:
-    """Fields with another checksum: their last."""
+    """The fields with another checksum, which is the last of them."""
     front, mark, back = text.rpartition(f'"{CHECKSUM}": "{before}"')
     return f'{front}"{CHECKSUM}": "{after}"{back}' if mark else text
 
 
 def _checksum(text: str, tensors: Mapping[str, Tensor]) -> str:
-    """Of fields, names, types, shapes and numbers. It detects damage, not forgery, in half the time of SHA-256."""
+    """CRC-32 of fields, names, types, shapes and numbers: detects damage, not forgery, in half the time of SHA-256."""
     value = zlib.crc32(text.encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         value = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), value)
-        if tensor.numel():  # an empty one may have strides that no view takes
+        if tensor.numel():  # an empty tensor may have strides that cannot be viewed as bytes
             value = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, value)
     return f"{value:08x}"

@@ -1,4 +1,4 @@
-"""What the command line shows: events while a job runs, then its result or its error."""
+"""Output of the command line: events while a job runs, then its result or error."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Listener = Callable[[events.Event], None]
 
 @contextmanager
 def json_events() -> Iterator[Listener]:
-    """Events as JSON lines on stderr."""
+    """Yield a listener that prints events to stderr as JSON lines."""
     errors_to = Forgiving(sys.stderr)
 
     def tell(event: events.Event) -> None:
@@ -35,7 +35,7 @@ def json_events() -> Iterator[Listener]:
 
 @contextmanager
 def progress_bars() -> Iterator[Listener]:
-    """One bar for each phase on stderr, with the remaining time; errors with tracebacks go to the log file."""
+    """Yield a listener that shows a progress bar for each phase on stderr, and writes error logs to the log file."""
     texts = [TextColumn(f"{{task.{name}}}") for name in ("description", "fields[left]", "fields[note]")]
     columns = (texts[0], BarColumn(), TaskProgressColumn(), *texts[1:])
     tasks: dict[str, TaskID] = {}
@@ -71,11 +71,12 @@ def _remaining(eta_seconds: float | None) -> str:
 
 
 def log_path() -> Path:
+    """Path of the log file."""
     return platformdirs.user_log_path("speech2lip", appauthor=False, ensure_exists=True) / "s2l.log"
 
 
 def write_log(text: str) -> None:
-    """Append to the log file; where it cannot be written, to stderr."""
+    """Append to the log file, or print to stderr if the file cannot be written."""
     try:
         with log_path().open("a", encoding="utf-8", errors="backslashreplace") as log:
             log.write(text + "\n")
@@ -84,15 +85,16 @@ def write_log(text: str) -> None:
 
 
 def print_result(result: dict[str, Any], as_json: bool) -> bool:
-    """Print a result, or an error as JSON, to stdout; False where that is not possible, of which stderr is told."""
+    """Print a result, or an error as JSON, to stdout. If that fails, print the reason to stderr and return False."""
     text = to_json(result, indent=2) if as_json else "\n".join(plain(list(describe(result))))
     problem = standard_streams.print_result(text)
-    if problem is not None and not isinstance(problem, BrokenPipeError):  # whoever closed the pipe knows
+    if problem is not None and not isinstance(problem, BrokenPipeError):  # a closed pipe was closed on purpose
         say(f"The result cannot be printed: {problem.strerror}.")
     return problem is None
 
 
 def print_error(error: Speech2LipError, as_json: bool) -> None:
+    """Print an error: to stdout as JSON, or to stderr as a sentence."""
     if as_json:
         print_result({"error": {"code": error.code, "message": error.message, "hint": error.hint}}, as_json)
         return
@@ -108,7 +110,7 @@ def say(sentence: str) -> None:
 
 
 def describe(result: dict[str, Any], indent: str = "") -> Iterator[str]:
-    """A result as lines for reading."""
+    """Readable lines of a result."""
     for key, value in result.items():
         label = f"{indent}{key.replace('_', ' ')}:"
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The version, which is written in one place: ``blender_manifest.toml``. Standard library only."""
+"""The version, which is defined in ``blender_manifest.toml`` only. Standard library only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def _read_version() -> str:
     manifest = Path(__file__).parent.parent / "blender_manifest.toml"
     if manifest.is_file():  # beside the package in the repository and in the installed extension
         return str(tomllib.loads(manifest.read_text(encoding="utf-8"))["version"])
-    return importlib.metadata.version("s2l-core")  # a wheel carries its version instead
+    return importlib.metadata.version("s2l-core")  # an installed wheel has metadata instead
 
 
 VERSION = _read_version()

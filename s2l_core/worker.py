@@ -1,10 +1,10 @@
-"""The engine as a process: JSON-RPC 2.0, requests on stdin, answers on stdout, one JSON object a line.
+"""The engine as a JSON-RPC 2.0 server: requests on stdin and responses on stdout, one JSON object per line.
 
-``python -m s2l_core.worker`` runs jobs one after the other. A request's method is a verb, such as ``train``, and its
-params are the job document of :mod:`s2l_core.jobs`. While a job runs, its events arrive as notifications ``progress``,
-``preview`` and ``log``, each with the ``id`` of the request. ``cancel`` with ``{"id": ...}`` stops a job, running or
-waiting; ``shutdown``, or the end of stdin, stops everything and ends the process. When it ends, all memory of the
-device is free. Standard library only until a job starts.
+``python -m s2l_core.worker`` runs jobs one after the other. The method of a request is a verb, such as ``train``, and
+its params are a job document of :mod:`s2l_core.jobs`. While a job runs, its events are sent as notifications
+``progress``, ``preview`` and ``log``, each with the ``id`` of the request. ``cancel`` with ``{"id": ...}`` stops a job
+that is running or waiting; ``shutdown``, or the end of stdin, stops all jobs and ends the process, which frees all
+memory of the device. Only the standard library is imported until a job starts.
 """
 
 from __future__ import annotations
@@ -31,23 +31,25 @@ from .json_text import to_json
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, JOB_FAILED = -32700, -32600, -32601, -32602, -32000
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
 _LONGEST_LINE = 64 * 1024 * 1024  # bytes; the job of an hour's dub has a few million
-_LONGEST_ID = 200  # characters; it is repeated in every answer
-GRACE_SECONDS = 5.0  # a job that does not report for so long after the end of stdin is abandoned
+_LONGEST_ID = 200  # characters; it is repeated in every message about the job
+GRACE_SECONDS = 5.0  # a job that does not stop within this time after the end of stdin is killed
 
 RequestId = int | str
 
 
 @dataclass(frozen=True)
 class Request:
+    """A request to run a job."""
+
     id: RequestId
     method: str
     params: dict[str, Any]
 
 
 class Channel:
-    """Writes protocol lines; safe to call from several threads.
+    """Writes protocol messages; may be used from several threads.
 
-    A line that cannot be delivered is dropped: the caller is gone then, and the end of stdin says so too.
+    A message that cannot be written is dropped: the caller has ended then, which also closes stdin.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -55,12 +57,15 @@ class Channel:
         self._lock = threading.Lock()
 
     def notify(self, method: str, **params: Any) -> None:
+        """Send a notification."""
         self._send({"method": method, "params": params})
 
     def answer(self, request_id: RequestId, result: Any) -> None:
+        """Send the result of a request."""
         self._send({"id": request_id, "result": result})
 
     def refuse(self, request_id: RequestId | None, number: int, error: Speech2LipError) -> None:
+        """Send an error with a JSON-RPC error number."""
         data = {"code": error.code, "hint": error.hint}
         self._send({"id": request_id, "error": {"code": number, "message": error.message, "data": data}})
 
@@ -71,12 +76,13 @@ class Channel:
             self._stream.flush()
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):  # what could not be delivered before is tried once more
+        """Close the stream."""
+        with contextlib.suppress(OSError):  # closing writes what is still buffered
             self._stream.close()
 
 
 class Worker:
-    """Reads requests in a thread of its own, so that ``cancel`` is heard while a job runs in the main thread."""
+    """Runs jobs in the main thread, and reads requests in another one, so that ``cancel`` is received meanwhile."""
 
     def __init__(self, requests: BinaryIO, channel: Channel) -> None:
         self._requests = requests
@@ -86,7 +92,7 @@ class Worker:
         self._ending = threading.Event()
 
     def run(self) -> None:
-        """Work until ``shutdown`` or the end of the requests."""
+        """Run jobs until ``shutdown`` or the end of the requests."""
         threading.Thread(target=self._listen, daemon=True).start()
         while (request := self._waiting.get()) is not None:
             self._work(request)
@@ -102,7 +108,7 @@ class Worker:
         abandon.start()
 
     def _accept(self, line: bytes) -> bool:
-        """Take in one line; False once the worker shall end."""
+        """Handle one line; returns False if the worker has to end."""
         try:
             message = json.loads(line)
         except (ValueError, RecursionError):
@@ -160,7 +166,7 @@ class Worker:
 
 
 def _lines(requests: BinaryIO) -> Iterator[bytes]:
-    """The lines of a stream; of one that is too long only its beginning, which is no JSON then."""
+    """The lines of a stream. Of a line that is too long, only the beginning, which is not valid JSON."""
     while line := requests.readline(_LONGEST_LINE):
         yield line
         while len(line) == _LONGEST_LINE and not line.endswith(b"\n"):
@@ -168,16 +174,16 @@ def _lines(requests: BinaryIO) -> Iterator[bytes]:
 
 
 def _is_id(value: Any) -> TypeGuard[RequestId]:
-    """Whether a request may be called so; ``true`` is no number, and equals 1 in Python."""
+    """Whether a value is a valid request id. ``true`` is not, although it is an int in Python."""
     return (type(value) is int and abs(value) < 2**63) or (isinstance(value, str) and len(value) <= _LONGEST_ID)
 
 
 def main() -> None:
-    # Libraries print to stdout; the protocol keeps the real one to itself and everything else goes to stderr.
+    # Libraries print to stdout. The protocol uses a duplicate of it, and everything else is redirected to stderr.
     standard_streams.open_missing()
     channel = Channel(os.fdopen(os.dup(_STDOUT), "wb"))
     os.dup2(_STDERR, _STDOUT)
-    # Ctrl-C in a terminal reaches the whole process group; ending the worker is its caller's decision.
+    # Ctrl-C in a terminal reaches the whole process group, but the caller decides when the worker ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Worker(os.fdopen(_STDIN, "rb", closefd=False), channel).run()
     channel.close()

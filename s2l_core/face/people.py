@@ -125,7 +125,7 @@ def look_at_faces(
         layout: Which landmark is which.
         pictures: Of the clip.
         find_all: All faces in a picture, with the 468 points of the mesh.
-        report: Told the phase ``"Tell people apart"``.
+        report: Receives the progress of the phase ``"Tell people apart"``.
     """
     looks = _Looks(landmarks, layout)
     wanted = _frames_to_look_at(landmarks, times, shots)

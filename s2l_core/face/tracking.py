@@ -132,7 +132,7 @@ def track_head(
         layout: Which landmark is which.
         width: Of the image in pixels.
         height: Of the image in pixels.
-        report: Told the phase ``"Track head"``.
+        report: Receives the progress of the phase ``"Track head"``.
         known: The head, if it was tracked before with the same layout.
         same_file: Whether these landmarks are of the file that the known head was tracked in.
 

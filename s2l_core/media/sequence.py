@@ -97,7 +97,7 @@ def refuse_broken(media: Media, report: Report) -> None:
 
     Args:
         media: The span.
-        report: Told the phase ``"Read pictures"``.
+        report: Receives the progress of the phase ``"Read pictures"``.
 
     Raises:
         FileMissing, NotAVideo: As :func:`decode_pictures`.

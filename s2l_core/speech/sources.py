@@ -64,7 +64,7 @@ class SpeechSource(ABC):
         Args:
             speech: What is heard.
             gain: What it is multiplied with, see :func:`.features.loudness_gain`.
-            report: Told the phase ``"Hear speech"`` by what takes long.
+            report: Receives the progress of the phase ``"Hear speech"`` by what takes long.
         """
 
     def features(self, speech: NDArray[np.float32], report: Report | None = None) -> NDArray[np.float32]:
