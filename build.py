@@ -26,6 +26,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
+from s2l_blender_addon.engine import package_index
+
 ROOT = Path(__file__).resolve().parent
 DIST = ROOT / "dist"
 ZIPS = "speech2lip-*.zip"
@@ -287,7 +289,10 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
 
 
 def prepare(environment: Environment) -> None:
-    """Make an environment unless it is there with the present requirements: one resolver run, one constraints file."""
+    """Make an environment unless it is there with the present requirements: one resolver run, one constraints file.
+
+    uv makes it if this machine has it, in seconds; otherwise, or if uv fails, venv and pip do.
+    """
     sources = sorted(REQUIREMENTS.glob("*.txt"))
     wanted = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
     stamp = environment.folder / "requirements.sha256"
@@ -301,23 +306,54 @@ def prepare(environment: Environment) -> None:
             "On Debian and Ubuntu: sudo apt install python3.13 python3.13-venv, or the same of 3.11. Elsewhere install "
             "it from python.org. Then run this again."
         )
-    files = [REQUIREMENTS / name for name in (*environment.requirements, f"blender-{blender}.txt")]
     print(f"Making {environment.folder.name}: this downloads and unpacks some packages, once.", flush=True)
-    install: list[str | Path] = [environment.python, "-m", "pip", "install", "--disable-pip-version-check"]
-    without_dependencies = [*install, "--no-deps", "--no-build-isolation"]  # source packages build with our setuptools
-    steps: list[list[str | Path]] = [
-        [base_python, "-I", "-m", "venv", environment.folder],
-        [*install, "--constraint", CONSTRAINTS, "pip", *(part for path in files for part in ("--requirement", path))],
-    ]
+    uv = find_uv()
+    if uv is None or not make_with_uv(uv, base_python, environment):
+        if uv is not None:
+            print(f"uv could not make {environment.folder.name}, for the reason above: pip makes it.", flush=True)
+        make_with_pip(base_python, environment)
+    stamp.write_text(wanted)
+
+
+def make_with_pip(base_python: str, environment: Environment) -> None:
+    pip: list[str | Path] = [environment.python, "-m", "pip", "install", "--disable-pip-version-check"]
+    make: list[str | Path] = [base_python, "-I", "-m", "venv", environment.folder]
+    for step in (make, *installations(pip, environment)):
+        if run(step) != 0:
+            raise SystemExit(f"{environment.folder.name} could not be made; the lines above say why.")
+
+
+def make_with_uv(uv: str, base_python: str, environment: Environment) -> bool:
+    """Let uv make an environment, with packages from where pip would get them; False if it could not."""
+    listed = [base_python, "-I", "-m", "pip", "config", "list"]  # of a Python without pip there are none
+    pip = package_index.pip_settings(subprocess.run(listed, capture_output=True, text=True).stdout.splitlines())
+    options = package_index.uv_options(pip, os.environ)
+    if not package_index.has_own_places(pip, os.environ):
+        options += ["--torch-backend", "auto"]  # CUDA only if there is a driver for it: that is gigabytes
+    install: list[str | Path] = [uv, "pip", "install", "--quiet", *options, "--python", environment.python]
+    make: list[str | Path] = [uv, "venv", "--quiet", "--allow-existing", "--python", base_python, environment.folder]
+    variables = package_index.uv_variables(pip, os.environ)
+    return all(run(step, None, ROOT, **variables) == 0 for step in (make, *installations(install, environment)))
+
+
+def installations(install: list[str | Path], environment: Environment) -> list[list[str | Path]]:
+    """The programs that install what an environment holds, from the beginning that pip and uv share."""
+    names = (*environment.requirements, f"blender-{environment.blender}.txt")
+    files = [part for name in names for part in ("--requirement", REQUIREMENTS / name)]
+    steps = [[*install, "--constraint", CONSTRAINTS, "pip", *files]]
     if environment.has_library:
+        without_dependencies = [*install, "--no-deps", "--no-build-isolation"]  # source builds with our setuptools
         steps += [
             [*without_dependencies, "--requirement", REQUIREMENTS / "bundled-models.txt"],
             [*without_dependencies, "--editable", ROOT],
         ]
-    for step in steps:
-        if run(step) != 0:
-            raise SystemExit(f"{environment.folder.name} could not be made; the lines above say why.")
-    stamp.write_text(wanted)
+    return steps
+
+
+def find_uv() -> str | None:
+    """uv: the one on the PATH, or that of the main environment, with which others are made."""
+    own = MAIN.program("uv")
+    return shutil.which("uv") or (str(own) if own.is_file() else None)
 
 
 @cache

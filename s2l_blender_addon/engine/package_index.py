@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -109,8 +108,10 @@ def _uv_files(variables: Mapping[str, str]) -> list[Path]:
 def _names_places(path: Path) -> bool:
     """Whether a file of uv's says where packages come from; uv complains about one that it cannot read."""
     try:
+        import tomllib  # not in Python 3.10, with which build.py may be started
+
         settings: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (ImportError, OSError, ValueError):
         return False
     pip = settings.get("pip")
     return bool(_UV_FILE_PLACES & {*settings, *(pip if isinstance(pip, dict) else ())})

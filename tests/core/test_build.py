@@ -210,6 +210,41 @@ def test_a_python_is_found_by_its_version() -> None:
     assert build.find_python("2.6") is None
 
 
+@pytest.mark.parametrize(
+    ("has_uv", "failing", "programs"),
+    [
+        (True, "", ["uv venv", "uv pip", "uv pip", "uv pip"]),
+        (True, "uv", ["uv venv", "python -I -m venv", "python -m pip", "python -m pip", "python -m pip"]),
+        (False, "", ["python -I -m venv", "python -m pip", "python -m pip", "python -m pip"]),
+    ],
+)
+def test_environments_are_made_by_uv_if_it_is_there_and_otherwise_by_pip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_uv: bool, failing: str, programs: list[str]
+) -> None:
+    ran = []
+
+    def run(command: list[str | Path], *_: object, **variables: str) -> int:
+        words = [Path(command[0]).name, *(str(part) for part in command[1:])]
+        ran.append(" ".join(words))
+        return int(words[0] == failing)
+
+    monkeypatch.setattr(build, "run", run)
+    monkeypatch.setattr(build, "find_uv", lambda: "/somewhere/uv" if has_uv else None)
+    monkeypatch.setattr(build, "find_python", lambda version: "python")
+    monkeypatch.setattr("s2l_blender_addon.engine.package_index.has_own_places", lambda *_: False)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1, ""))
+    environment = build.MAIN._replace(folder=tmp_path)
+    build.prepare(environment)
+    assert [line[: len(start)] for line, start in zip(ran, programs, strict=True)] == programs
+    assert all(str(build.CONSTRAINTS) in line for line in ran if "runtime.txt" in line)
+    assert all("--torch-backend auto" in line for line in ran if line.startswith("uv pip"))
+    environment.python.parent.mkdir()
+    environment.python.touch()
+    ran.clear()
+    build.prepare(environment)
+    assert not ran  # it is there, with the present requirements
+
+
 def test_a_program_past_its_limit_is_killed_with_its_children(tmp_path: Path) -> None:
     script = f"(sleep 2; touch {tmp_path}/child) & sleep 60"
     assert build.run(["sh", "-c", script], limit_seconds=0.2) == 124
