@@ -1,1 +1,1 @@
-"""How good a speaker is, and against what."""
+"""Measuring speakers, and what they are compared with."""

@@ -1,4 +1,4 @@
-"""What a speaker is compared with: lips from simple rules, and from oracles that see the real ones."""
+"""Baselines, which compute lips by simple rules, and oracles, which see the real lips."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _JUDGED_SHARE = 0.2
 
 
 class Baselines:
-    """Fitted to the training lips of one clip. All results are canonical lips float32 (B, 3, h, w).
+    """Baselines fitted to the training lips of a clip. All results are canonical lips float32 (B, 3, h, w).
 
     Args:
         face: The canonical view.
         lips: uint8 (N, 3, h, w) canonical lips of the training frames, in order of time.
-        times: float64 (N,) their seconds after the first row of ``mel``.
+        times: float64 (N,) their times in seconds after the first row of ``mel``.
         mel: float32 (m, 80) log-mel of their speech.
     """
 
@@ -43,16 +43,16 @@ class Baselines:
         self._mouths = lips[self._mouth].flatten(1)
 
     def mean_image(self, seen: Tensor) -> Tensor:
-        """The mean of the training lips for every one of ``seen`` (B, 3, h, w)."""
+        """The mean of the training lips, for each of ``seen`` (B, 3, h, w)."""
         return self._mean.view_as(seen[0]).expand_as(seen)
 
     def pca_64(self, seen: Tensor) -> Tensor:
-        """Oracle: the real lips ``seen`` (B, 3, h, w) as 64 principal components show them."""
+        """Oracle: the real lips ``seen`` (B, 3, h, w), projected on 64 principal components."""
         codes = (seen.flatten(1) - self._mean) @ self._axes
         return (self._mean + codes @ self._axes.T).view_as(seen)
 
     def nearest_frame(self, seen: Tensor) -> Tensor:
-        """Oracle: the training lips whose mouth box is nearest to that of the real ones ``seen`` (B, 3, h, w)."""
+        """Oracle: the training lips whose mouth box is closest to that of the real lips ``seen`` (B, 3, h, w)."""
         wanted = seen[self._mouth].flatten(1)
         distances = []
         for part in self._mouths.split(256):
@@ -61,12 +61,14 @@ class Baselines:
         return self._lips[torch.cat(distances, dim=1).argmin(dim=1)].float() / 255
 
     def audio_ridge(self, mel: NDArray[np.float32], times: NDArray[np.float64]) -> Tensor:
-        """Ridge regression from 240 ms of log-mel (m, 80) to both sides of ``times`` (B,) to 64 components."""
+        """Ridge regression from log-mel (m, 80), 240 ms to either side of ``times`` (B,), to 64 principal
+        components.
+        """
         codes = self._hear(mel, times).float().to(self._weights.device) @ self._weights
         return (self._mean + codes @ self._axes.T).unflatten(1, self._lips.shape[1:])
 
     def _hear(self, mel: NDArray[np.float32], times: NDArray[np.float64]) -> Tensor:
-        """(B, inputs) log-mel around ``times`` (B,), and a one."""
+        """Inputs of the regression (B, inputs): log-mel around ``times`` (B,), and a constant one."""
         steps = round(_REACH_SECONDS / _STEP_SECONDS)
         moments = times[:, None] + _STEP_SECONDS * np.arange(-steps, steps + 1)
         rows = np.round(moments / HOP_SECONDS).astype(int).clip(0, len(mel) - 1)
@@ -75,7 +77,7 @@ class Baselines:
 
 
 def _fit_ridge(inputs: Tensor, targets: Tensor) -> Tensor:
-    """Weights with the penalty that predicts the last fifth best from the rest."""
+    """Ridge regression weights, with the penalty whose fit to the first four fifths predicts the last fifth best."""
     first = round((1 - _JUDGED_SHARE) * len(inputs))
 
     def error(penalty: float) -> float:

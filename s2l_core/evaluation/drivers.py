@@ -1,4 +1,6 @@
-"""Drivers: whatever gives the frames of a clip new mouths, so that all are measured alike."""
+"""Drivers: functions that render new mouths into the frames of a clip, with one interface for speakers, baselines and
+oracles.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +31,11 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Driver:
-    """Gives frames of one clip new mouths.
+    """Renders new mouths into the frames of a clip.
 
     Attributes:
         face: The canonical view whose lip rectangle it changes.
-        render: B images uint8 (H, W, 3), and which of the footage's frames they are, to B new images.
+        render: Maps B images, uint8 (H, W, 3), and their indices in the footage to B new images.
     """
 
     face: CanonicalFace
@@ -41,7 +43,7 @@ class Driver:
 
 
 def real(face: CanonicalFace) -> Driver:
-    """The frames as they are."""
+    """A driver that returns the real frames."""
     return Driver(face, lambda images, indices: list(images))
 
 
@@ -52,14 +54,14 @@ def dub_driver(
     report: Report,
     context: Context | None = None,
 ) -> Driver:
-    """What ``dub`` makes of all frames of the footage with its defaults, before encoding.
+    """A driver that renders what ``dub`` does with its defaults, before encoding.
 
     Args:
-        speaker: On the device to compute on.
-        footage: The clip, with the head tracked as the speaker's.
-        speech: (n,) at 16 kHz from the start of the footage's span.
-        report: Told the phase ``"Look for the mouth"``.
-        context: What is heard around the speech; None for nothing.
+        speaker: The speaker, on the device to compute on.
+        footage: The clip, with the speaker's head tracked.
+        speech: float32 (n,) at 16 kHz from the start of the footage's span.
+        report: Receives the phase ``"Look for the mouth"``.
+        context: The sound around the speech; None means silence.
     """
     job = DubJob("", footage.media, footage.media, "", moments=tuple(footage.times.tolist()))
     frames = DubFrames(job, speaker, footage, speech, context or Context.silent(speech))
@@ -68,7 +70,7 @@ def dub_driver(
 
 
 def written(face: CanonicalFace, path: str, footage: Footage) -> Driver:
-    """The frames of a dub that shows each frame of the footage once, as they are read from its file."""
+    """A driver that reads the frames of a written dub, which shows each frame of the footage once."""
     reader = FrameReader(Media(path), np.arange(len(footage.times)) / float(footage.info.rate))
     return Driver(face, lambda images, indices: [reader.read(int(index)) for index in indices])
 
@@ -76,14 +78,14 @@ def written(face: CanonicalFace, path: str, footage: Footage) -> Driver:
 def speaker_driver(
     speaker: SpeakerModel, footage: Footage, speech: NDArray[np.float32], audio_only: bool = False
 ) -> Driver:
-    """A speaker's renderer alone, without what ``dub`` does in silence and in frames whose mouth cannot be seen, driven
-    by speech (n,) at 16 kHz from the start of the footage's span.
+    """A driver that uses a speaker's renderer alone: unlike ``dub``, it neither closes the mouth in silence nor skips
+    frames.
 
     Args:
-        speaker: On the device to compute on.
+        speaker: The speaker, on the device to compute on.
         footage: The clip.
-        speech: What to say.
-        audio_only: Leave out what sees the frame, which is the look and Blend-Net.
+        speech: float32 (n,) at 16 kHz from the start of the footage's span.
+        audio_only: Whether to leave out the parts that see the frame: look model and Blend-Net.
     """
     renderer = MouthRenderer(speaker, footage, blending=not audio_only)
     track = speech_track(speaker, speech)
@@ -101,9 +103,8 @@ def speaker_driver(
 
 
 def ceiling(speaker: SpeakerModel, footage: Footage) -> Driver:
-    """Oracle: a speaker driven by the codes that the real lips themselves ask for, by least squares.
-
-    Its lip model is one whose pictures are affine in the code, as those of ``fast`` are.
+    """An oracle: a speaker driven by the codes that fit the real lips best in the least-squares sense. The pictures of
+    its lip model must be affine in the code, as those of ``fast`` are.
     """
     renderer = MouthRenderer(speaker, footage)
     observe = lip_observer(speaker.face, footage)
@@ -122,13 +123,13 @@ def ceiling(speaker: SpeakerModel, footage: Footage) -> Driver:
 
 
 def painted(face: CanonicalFace, footage: Footage, paint: Callable[[Tensor, NDArray[np.float64]], Tensor]) -> Driver:
-    """Canonical lips laid over the frames without Blend-Net.
+    """A driver that composites canonical lips into the frames without Blend-Net.
 
     Args:
         face: The canonical view, on the device to compute on.
         footage: The clip.
-        paint: The real canonical lips (B, 3, h, w) and times (B,), in seconds from the start of the footage's span,
-            to new lips.
+        paint: Maps the real canonical lips (B, 3, h, w) and times (B,), in seconds from the start of the footage's
+            span, to new lips.
     """
     paster, observe = LipPaster(face, footage), lip_observer(face, footage)
 
@@ -140,7 +141,7 @@ def painted(face: CanonicalFace, footage: Footage, paint: Callable[[Tensor, NDAr
 
 
 def lip_observer(face: CanonicalFace, footage: Footage) -> Callable[[Images, Indices], Tensor]:
-    """A function from B images, and which frames they are, to their canonical lips float32 (B, 3, h, w), O2C."""
+    """A function that maps B images and their indices to canonical lips float32 (B, 3, h, w), by O2C."""
     observer = Observer(face, footage, face.lips.depth.device)
 
     def observe(images: Images, indices: Indices) -> Tensor:
@@ -151,7 +152,7 @@ def lip_observer(face: CanonicalFace, footage: Footage) -> Callable[[Images, Ind
 
 
 def canonical_lips(face: CanonicalFace, footage: Footage, indices: Indices) -> Tensor:
-    """The canonical lips uint8 (n, 3, h, w) of frames (n,), in order of time."""
+    """Canonical lips uint8 (n, 3, h, w) of frames (n,), which ascend."""
     observe, wanted, lips = lip_observer(face, footage), set(indices.tolist()), []
     for index, frame in enumerate(footage.frames()):
         if index > indices[-1]:

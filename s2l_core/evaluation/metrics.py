@@ -1,6 +1,7 @@
-"""Measures of pictures and of mouths.
+"""Metrics of pictures and mouths.
 
-Pictures are uint8 (H, W, 3) RGB; landmarks are (N, P, 2 or 3) pixels of N successive frames, NaN without a face.
+Pictures are uint8 (H, W, 3) RGB; landmarks are (N, P, 2 or 3) in pixels of N successive frames, NaN in frames without a
+face.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ _STEEP = np.tan(np.pi / 8)
 
 _SEAM_SIGMA = 2.0
 LEAST_OPENING = 0.01
-"""The smallest difference of mouth openings, as a share of the face's height, that counts as motion: landmarks of a
-mouth that keeps still differ by less.
+"""Smallest difference of mouth openings, as a share of the face's height, that counts as motion. Landmarks of a still
+mouth differ by less.
 """
 _SPREAD = 0.1, 0.9
 
@@ -36,11 +37,11 @@ def psnr(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
 
 
 def ssim(first: NDArray[np.uint8], second: NDArray[np.uint8], mask: NDArray[np.bool_] | None = None) -> float:
-    """Structural similarity of two pictures, at most 1: the mean over R, G and B, each by itself.
+    """Structural similarity (SSIM) of two pictures, at most 1: the mean of those of R, G and B.
 
     Wang et al., "Image quality assessment: from error visibility to structural similarity" (2004): Gaussian window of
-    11x11 pixels with a sigma of 1.5, K = (0.01, 0.03), only where the window lies inside. Pictures are at least
-    11 pixels on each side. With a mask (H, W), only windows count whose middle lies in it.
+    11x11 pixels with a sigma of 1.5, K = (0.01, 0.03), only where the window lies inside. Pictures are at least 11
+    pixels on each side. With a mask (H, W), only windows whose centre lies in it count.
     """
     margin = _SSIM_WINDOW // 2
     inner = np.s_[margin:-margin, margin:-margin]
@@ -61,14 +62,14 @@ def ssim(first: NDArray[np.uint8], second: NDArray[np.uint8], mask: NDArray[np.b
 def cpbd(picture: NDArray[np.uint8]) -> float:
     """Sharpness between 0 and 1 without a reference: cumulative probability of blur detection.
 
-    Narvekar and Karam, "A no-reference image blur metric based on the cumulative probability of blur detection"
-    (2011), on brightness: the share of vertical edges whose width (Marziliano et al. 2002: from minimum to maximum
-    along the row) is at most the just noticeable one, 5 pixels in blocks of 64x64 with a contrast up to 50 levels and
-    3 in others. The paper's condition that blur is seen with a probability of at most 63 % says the same. Edges are
-    local maxima of Sobel's operator above twice its root mean square; blocks with less than 0.2 % of them do not count,
-    a smaller picture is one block.
+    Narvekar and Karam, "A no-reference image blur metric based on the cumulative probability of blur detection" (2011),
+    on brightness: the share of vertical edges whose width (Marziliano et al. 2002: from minimum to maximum along the
+    row) is at most the just noticeable one, 5 pixels in blocks of 64x64 with a contrast up to 50 levels and 3 in
+    others. This is equivalent to the paper's condition that blur is seen with a probability of at most 63%. Edges are
+    local maxima of Sobel's operator above twice its root mean square; blocks with fewer than 0.2% edge pixels do not
+    count; a smaller picture is one block.
 
-    Artificial edges raise it: compare with the real picture's, and do not take more for better.
+    Artificial edges raise it, so it must be compared with that of the real picture; higher is not always better.
 
     Returns:
         0 where there are no edges.
@@ -93,7 +94,7 @@ def edge_gradient(picture: NDArray[np.uint8], mask: NDArray[np.number]) -> float
     """Mean gradient in levels per pixel across the edge of a soft mask (H, W) of any scale.
 
     The picture is smoothed a little (sigma of 2 pixels), so that grain does not hide a step; each place counts by how
-    steeply the mask falls there. Divided by that of the real frame it tells of a seam.
+    steeply the mask falls there. A value above that of the real frame indicates a seam.
     """
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     if len(rows) == 0:
@@ -107,7 +108,7 @@ def edge_gradient(picture: NDArray[np.uint8], mask: NDArray[np.number]) -> float
 
 
 def correlation(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
-    """Pearson's correlation of the moments at which both are known; 0 where one of them does not vary."""
+    """Pearson's correlation over the moments at which both are finite; 0 if one of them does not vary."""
     known = np.isfinite(first) & np.isfinite(second)
     if known.sum() < 2 or np.ptp(first[known]) == 0 or np.ptp(second[known]) == 0:
         return 0.0
@@ -115,8 +116,8 @@ def correlation(first: NDArray[np.floating], second: NDArray[np.floating]) -> fl
 
 
 def deviation_ratio(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
-    """Standard deviation of the first against that of the second, at the moments at which both are known; 0 where the
-    second does not vary. Of mouth openings it is the articulation.
+    """Ratio of the standard deviations of the first and the second, over the moments at which both are finite; 0 if the
+    second does not vary. For mouth openings this is the articulation.
     """
     known = np.isfinite(first) & np.isfinite(second)
     if not known.any() or np.ptp(second[known]) == 0:
@@ -125,9 +126,8 @@ def deviation_ratio(first: NDArray[np.floating], second: NDArray[np.floating]) -
 
 
 def open_closed_ratio(openings: NDArray[np.floating]) -> float:
-    """How much wider the mouth is at its widest tenth of the moments than at its narrowest: the ratio of the ninth and
-    the first decile of its openings (N,), where lips that are nearer than :data:`LEAST_OPENING` count as closed to
-    that. NaN where no opening is known.
+    """Ratio of the ninth and the first decile of the openings (N,), which are clipped to :data:`LEAST_OPENING` from
+    below. NaN if no opening is known.
     """
     if not np.isfinite(openings).any():
         return float("nan")
@@ -136,7 +136,7 @@ def open_closed_ratio(openings: NDArray[np.floating]) -> float:
 
 
 def moving_share(openings: NDArray[np.floating]) -> float:
-    """Share of the moments at which an opening (N,) is farther than :data:`LEAST_OPENING` from its median; 0 if none is
+    """Share of the openings (N,) that deviate from their median by more than :data:`LEAST_OPENING`; 0 if none is
     known.
     """
     known = openings[np.isfinite(openings)]
@@ -144,7 +144,7 @@ def moving_share(openings: NDArray[np.floating]) -> float:
 
 
 def mouth_width(points: NDArray[np.floating], layout: LandmarkLayout) -> NDArray[np.floating]:
-    """Distance (...) of the corners of the mouth as a share of that of the outer corners of the eyes."""
+    """Width (...) of the mouth, relative to the distance of the outer eye corners."""
     left, right = (points[..., index, :2] for index in layout.mouth_corners)
     return np.linalg.norm(right - left, axis=-1) / _between_eyes(points, layout)
 
@@ -152,10 +152,10 @@ def mouth_width(points: NDArray[np.floating], layout: LandmarkLayout) -> NDArray
 def landmark_distance(
     points: NDArray[np.floating], real: NDArray[np.floating], layout: LandmarkLayout
 ) -> NDArray[np.floating]:
-    """LMD (N,): mean distance of the lips' landmarks from the real ones, in % of the distance of the outer corners of
-    the real eyes, after the mean place of the lips was subtracted from both.
+    """Landmark distance LMD (N,): mean distance of the lip landmarks from the real ones after the mean position of the
+    lips was subtracted from both, in % of the distance of the real outer eye corners.
 
-    Chen et al., "Lip movements generation at a glance" (2018), who give pixels of their picture.
+    Chen et al., "Lip movements generation at a glance" (2018), state it in pixels.
     """
     lips = np.concatenate([layout.lips_outer, layout.lips_inner])
     shapes = [each[:, lips, :2] - each[:, lips, :2].mean(axis=1, keepdims=True) for each in (points, real)]
@@ -164,7 +164,7 @@ def landmark_distance(
 
 
 def lip_jitter(points: NDArray[np.floating], layout: LandmarkLayout) -> float:
-    """Mean length of the second difference in time of the lips' landmarks, in pixels; NaN for less than three
+    """Mean length of the second temporal difference of the lip landmarks in pixels; NaN if there are no three
     successive frames with a face.
     """
     lips = points[:, np.concatenate([layout.lips_outer, layout.lips_inner]), :2]
@@ -178,7 +178,7 @@ def _between_eyes(points: NDArray[np.floating], layout: LandmarkLayout) -> NDArr
 
 
 def _vertical_edges(grey: NDArray[np.int16]) -> NDArray[np.bool_]:
-    """Where the gradient is strong, points along the row and is a maximum there."""
+    """Bool (h, w), pixels with a strong gradient along the row that is a maximum there."""
     across, down = cv2.Sobel(grey, cv2.CV_64F, 1, 0), cv2.Sobel(grey, cv2.CV_64F, 0, 1)
     strength = np.square(across)
     left, right = strength[:, :-2], strength[:, 2:]
@@ -188,14 +188,14 @@ def _vertical_edges(grey: NDArray[np.int16]) -> NDArray[np.bool_]:
 
 
 def _edge_widths(grey: NDArray[np.int16]) -> NDArray[np.int64]:
-    """For every pixel, how many pixels its row rises or falls around it without a turn."""
+    """For each pixel, the length of the monotonic run of its row around it."""
     steps = np.sign(np.diff(grey, axis=1))
     rising, falling = (_run_before(same) + _run_before(same[:, ::-1])[:, ::-1] for same in (steps > 0, steps < 0))
     return np.where(cv2.Sobel(grey, cv2.CV_64F, 1, 0) > 0, rising, falling)
 
 
 def _run_before(steps: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(h, w + 1) how many steps (h, w) to the left of each pixel hold in a row."""
+    """(h, w + 1), number of consecutive true steps (h, w) to the left of each pixel."""
     places = np.arange(1, steps.shape[1] + 1)
     broken = np.maximum.accumulate(np.where(steps, 0, places), axis=1)
     return np.pad(places - broken, ((0, 0), (1, 0)))

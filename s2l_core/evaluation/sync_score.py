@@ -1,4 +1,4 @@
-"""By how much sound and lips are apart, as a sync expert sees it."""
+"""Offset of sound and lips, as measured by a sync expert."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _BATCH = 64
 
 @dataclass(frozen=True)
 class SyncScore:
-    """How a mouth agrees with sound, as an expert sees it.
+    """Agreement of a mouth with sound, as measured by a sync expert.
 
     Attributes:
-        offset_frames: Frames of 40 ms by which the sound comes after the picture where the two agree best.
-        confidence: Median minus least of the mean distances at the offsets -15 to 15. Distances are those of this
-            expert's unit-norm embeddings, 0 to √2; the number is no SyncNet confidence.
-        within_one_frame: Share of the 2 s windows, one every 0.2 s, whose own best offset is -1, 0 or 1.
+        offset_frames: Offset, in frames of 40 ms by which the sound lags behind the picture, at which both agree best.
+        confidence: Median minus minimum of the mean distances at offsets from -15 to 15. Distances are those of this
+            expert's unit-norm embeddings, from 0 to √2, so the number cannot be compared with SyncNet's confidence.
+        within_one_frame: Share of the windows of 2 s, one every 0.2 s, whose best offset is -1, 0 or 1.
     """
 
     offset_frames: int
@@ -43,14 +43,14 @@ def score_offset(
     """Find the offset at which sound and lips agree best.
 
     Args:
-        expert: Not the one that the lips were trained against.
-        mel: (m, 80) log-mel of the speech.
-        times: (N,) seconds of the pictures after the first row of ``mel``.
+        expert: A sync expert that the lips were not trained against.
+        mel: float32 (m, 80) log-mel of the speech.
+        times: (N,) times of the pictures in seconds after the first row of ``mel``.
         pictures: uint8 (N, 3, h, w) canonical lips of real or generated frames.
-        judged_seconds: Length of the windows of ``within_one_frame``.
+        judged_seconds: Length in seconds of the windows of ``within_one_frame``.
 
     Returns:
-        None where no five pictures follow each other.
+        The score; None if there are no five successive pictures.
     """
     windows = picture_windows(times)
     if not len(windows):

@@ -1,4 +1,4 @@
-"""The frames of a dub: what is written by ``dub``, shown by ``preview`` and measured by ``evaluate``."""
+"""The frames of a dub, which ``dub`` writes, ``preview`` shows and ``evaluate`` measures."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from .schedule import frames_in_order, frames_to_show
 
 
 def open_footage(media: Media, landmarks: str, speaker: SpeakerModel, device: torch.device, report: Report) -> Footage:
-    """Footage to be dubbed: the speaker alone is followed in it, with the head that is known from training. It may show
-    no face at all; errors and phases as :func:`s2l_core.footage.prepare`.
+    """Open footage for a dub and track the speaker's head in it, with the head shape known from training. It need not
+    show a face. Errors and phases as :func:`s2l_core.footage.prepare`.
     """
     if lip_shape_size(LAYOUTS[len(speaker.known_head.shape)]) != len(speaker.look.shape.mean):
         raise BadJob(
@@ -42,20 +42,20 @@ def open_footage(media: Media, landmarks: str, speaker: SpeakerModel, device: to
 
 
 class DubFrames:
-    """The n frames of one dub. Each follows from the job alone, whichever others are asked for.
+    """The n frames of a dub. Each of them is determined by the job, not by which other frames are rendered.
 
     Args:
-        job: What to say, in which footage.
-        speaker: Of the job, on the device to compute on.
-        footage: Of the job, with the head tracked as the speaker's.
-        speech: (s,) the voice of the job, mono at 16 kHz.
-        context: What the files of the voice hold around it.
+        job: The job.
+        speaker: Its speaker, on the device to compute on.
+        footage: Its footage, with the speaker's head tracked.
+        speech: float32 (s,) its voice, mono at 16 kHz.
+        context: The sound around the voice in its files.
 
     Attributes:
-        footage: As given.
+        footage: The footage.
         rate: Frames per second.
-        indices: int (n,) which frame of the footage each one shows.
-        voiced: How many of them speak; they come first.
+        indices: int64 (n,) index into the footage for each frame.
+        voiced: Number of frames that speak; they come first.
     """
 
     def __init__(
@@ -79,8 +79,8 @@ class DubFrames:
         return len(self.indices)
 
     def assess(self, report: Report) -> Reliability:
-        """Look at the footage: from then on mouths are in its light, and are left alone where they cannot be replaced,
-        see :func:`s2l_core.mouth.reliability.judge_frames`.
+        """Fit the light of the footage, and find the frames whose mouth cannot be replaced, see
+        :func:`s2l_core.mouth.reliability.judge_frames`. Frames that are rendered later take both into account.
         """
         shown = self.indices[: self.voiced]
         judged, light = judge_frames(self._speaker, self.footage, shown, self.rate, report)
@@ -88,7 +88,9 @@ class DubFrames:
         return judged
 
     def assess_frame(self, number: int, report: Report) -> str:
-        """As :meth:`assess`, for one of the frames only: the reason why it keeps the footage's pixels, or nothing."""
+        """As :meth:`assess`, for one frame. Returns the reason why it keeps the footage's pixels, or an empty
+        string.
+        """
         if number >= self.voiced:
             return ""
         shown = self.indices[: self.voiced]
@@ -98,11 +100,11 @@ class DubFrames:
         return REASONS[reason]
 
     def read(self, frames: range) -> Iterator[Picture]:
-        """Some of the frames, as they are written, a few of them in memory at a time: whole pictures as the footage
-        stores them, or mouths with alpha.
+        """Render some of the frames as they are written, with a few of them in memory at a time: whole pictures in the
+        footage's format, or mouths with alpha.
 
         Args:
-            frames: Which ones.
+            frames: Numbers of the frames.
         """
         shown = frames_in_order(self.footage, self.indices[frames.start : frames.stop])
         for first in range(frames.start, frames.stop, BATCH):
@@ -122,11 +124,11 @@ class DubFrames:
                 yield picture
 
     def dubbed(self, images: Sequence[NDArray[np.uint8]], numbers: NDArray[np.integer]) -> list[NDArray[np.uint8]]:
-        """B of the frames as pictures for looking at, uint8 (H, W, 3), see :attr:`s2l_core.media.video.Frame.image`.
+        """Render B of the frames as 8-bit pictures (H, W, 3), see :attr:`s2l_core.media.video.Frame.image`.
 
         Args:
             images: The footage's frames that they show.
-            numbers: (B,) which ones they are.
+            numbers: (B,) numbers of the frames.
         """
         shares, indices = self._shares(numbers), self.indices[numbers]
         if not shares.any():
@@ -135,5 +137,5 @@ class DubFrames:
         return self._renderer.render(images, indices, codes, shares)
 
     def _shares(self, numbers: NDArray[np.integer]) -> NDArray[np.float32]:
-        """How far the mouths of frames (B,) are replaced: those that do not speak keep theirs."""
+        """Opacity of the new mouth in frames ``numbers`` (B,); 0 in frames that do not speak."""
         return np.where(numbers < self.voiced, self._weights[np.minimum(numbers, self.voiced - 1)], np.float32(0))

@@ -1,5 +1,5 @@
-"""Which light a mouth is in, and whether something is in front of it: how badly the lips of a frame, as they would look
-in the light of the training, are explained by those that were learnt.
+"""Fits the light of each frame and detects occlusion of the mouth: by how far the lips of a frame, converted to the
+light of the training, differ from every picture that the speaker's lip model can show.
 """
 
 from __future__ import annotations
@@ -24,35 +24,35 @@ from ..model.speaker import SpeakerModel
 _ROWS, _COLUMNS = 12, 16
 """Cells into which the lip rectangle is divided."""
 _COMPONENTS = 12
-"""Learnt ways of the lips to move that may explain a picture."""
+"""Number of principal components of the lips in the fit."""
 _MOTION = 1.5
-"""Deviation of their codes, of which the first one has a variance of one in training."""
+"""Prior standard deviation of their codes; the first component has unit variance in training."""
 _GAIN, _LIGHT, _SLOPE = 0.2, 0.15, 0.1
-"""Deviations of contrast, of each channel's brightness and of its slopes across and down."""
+"""Prior standard deviations of contrast, of each channel's brightness, and of its slopes across and down."""
 _NOISE = 0.03
-"""Differences of cells that mean nothing."""
+"""Standard deviation of cells' noise."""
 _STEPS = 3
 _STRIDE = 2
-"""Every second row and column of the lips is looked at."""
+"""Step between the rows and columns of the lips that are sampled."""
 _LEAST_MASK = 0.25
 _WORST_SHARE = 0.2
 _LIGHT_ROUNDS = 2
 _PATCHES = 4
-"""Parts along each side of the lip rectangle whose colours tell whether two frames are in the same light."""
+"""Parts along each side of the lip rectangle whose colours decide whether two frames have the same light."""
 _STILL = 0.02
-"""Deviation of cells up to which speech hardly moves them, so that they show the light."""
+"""Standard deviation of a cell under speech below which it counts as still, so that it shows the light."""
 _FITTING = 0.04
-"""Misfit at which a frame counts half of what it would tell its neighbours about their light."""
+"""Misfit at which the weight of a frame in the light of its neighbours is halved."""
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What N frames show.
+    """The fit of N frames.
 
     Attributes:
-        light: Theirs.
-        light_errors: (N,) by how much colours are off from it, see :func:`s2l_core.canonical.light.fit_light`.
-        misfits: (N,) by how much the mouths cannot be explained, where that is worst: root mean squares in [0, 1].
+        light: Light of the frames.
+        light_errors: float64 (N,) error of the fit of the light, see :func:`s2l_core.canonical.light.fit_light`.
+        misfits: float64 (N,) root mean square of the residuals in the worst fifth of the mouth, in [0, 1].
     """
 
     light: Light
@@ -61,10 +61,10 @@ class Explanation:
 
 
 class MouthExplainer:
-    """Explains the mouths of one clip as those of a speaker, in whatever light.
+    """Fits a speaker's lips to the mouths in a clip, in any light.
 
     Args:
-        speaker: On the device to compute on.
+        speaker: The speaker, on the device to compute on.
         footage: The clip.
     """
 
@@ -87,11 +87,11 @@ class MouthExplainer:
 
     @torch.no_grad()
     def sample_cells(self, images: Sequence[NDArray[np.uint8]], indices: NDArray[np.integer]) -> Tensor:
-        """What the mouths of B frames show: cells float32 (B, 3, m).
+        """Mean colours of the cells of B frames' mouths: float32 (B, 3, m).
 
         Args:
-            images: uint8 (H, W, 3).
-            indices: int (B,) which frames of the footage they are.
+            images: B frames, uint8 (H, W, 3).
+            indices: int64 (B,) their indices in the footage.
         """
         relative = relative_pose(self._poses[torch.as_tensor(indices, device=self._device)], self._view.pose)
         cuts = [self._plan.cut(image, int(index)) for image, index in zip(images, indices, strict=True)]
@@ -103,15 +103,14 @@ class MouthExplainer:
 
     @torch.no_grad()
     def explain(self, seen: Tensor, indices: NDArray[np.integer]) -> Explanation:
-        """Explain what :meth:`sample_cells` saw of frames.
+        """Fit light and lips to frames.
 
-        The light is fitted to the mean mouth first; then to each frame's own mouth, as far as that is explained in the
-        light found so far. Frames that are explained badly, because something is in front of the mouth, tell their
-        neighbours little.
+        The light is fitted to the mean mouth first, and then to the mouth of each frame as fitted in the light so far.
+        Frames with a bad fit, because the mouth is occluded, count little in the light of their neighbours.
 
         Args:
-            seen: (N, 3, m).
-            indices: int (N,) which frames of the footage they are, rising.
+            seen: float32 (N, 3, m) cells, as :meth:`sample_cells` gives them.
+            indices: int64 (N,) indices of the frames in the footage, ascending.
         """
         patches = (seen * self._still) @ self._patches / (self._still @ self._patches)
         times, shots = (
@@ -133,10 +132,10 @@ class MouthExplainer:
         return Explanation(light, errors.double().cpu().numpy(), worst.double().cpu().numpy())
 
     def _explain(self, differences: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes of motion (B, 12) that explain differences (B, n) from the mean mouth, and what is left of these: least
-        squares, in which cells that stand out count little.
+        """Fit codes (B, 12) to differences (B, n) from the mean mouth by least squares in which outlying cells count
+        little. Returns the codes and the residuals.
         """
-        design = self._basis * self._scale  # unknowns of unit variance
+        design = self._basis * self._scale  # scaled so that all unknowns have unit variance
         unknowns, left = differences.new_zeros(len(differences), design.shape[1]), differences
         for _ in range(_STEPS):
             squares = left.unflatten(1, (3, -1)).square().mean(dim=1, keepdim=True)
@@ -147,7 +146,7 @@ class MouthExplainer:
         return unknowns[:, :_COMPONENTS] * self._scale[:_COMPONENTS], left
 
     def _learnt(self, speaker: SpeakerModel) -> tuple[Tensor, Tensor, Tensor]:
-        """The mean mouth (n,), what may change in it (n, k), and by how much (k,)."""
+        """The mean mouth (n,), the basis of its changes (n, k), and their prior standard deviations (k,)."""
         spoken = torch.zeros(_COMPONENTS + 1, SPOKEN_SIZE, device=self._device)
         spoken[torch.arange(_COMPONENTS), torch.arange(_COMPONENTS)] = 1.0
         painted = self._cells(speaker.lip.pixel_painter()(speaker.lip.code(spoken)))

@@ -1,4 +1,4 @@
-"""Which frames show the mouth well enough to get new lips; the others keep their pixels."""
+"""Decides which frames show the mouth well enough for new lips; the others keep their pixels."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from ..results import SkippedRun
 from .occlusion import MouthExplainer
 
 REASONS = ("", "no face", "turned away", "occluded", "somebody else", "other light")
-"""Why a frame keeps its pixels, by number; the first one does not."""
+"""Reasons why a frame keeps its pixels, by number; number 0 means that it is dubbed."""
 _NO_FACE, _TURNED_AWAY, _OCCLUDED, _SOMEBODY_ELSE, _OTHER_LIGHT = 1, 2, 3, 4, 5
 _IN_WORDS = {"no face": "without a face", "somebody else": "of somebody else", "other light": "in another light"}
-"""Reasons as they are said of a number of frames, where that differs."""
+"""How a reason reads after a number of frames, if that differs."""
 
 _MOST_YAW, _MOST_PITCH = 35.0, 25.0
-"""Degrees from the canonical view beyond which too little of the mouth was learnt, or can be seen."""
+"""Angles in degrees from the canonical view beyond which too little of the mouth was trained on, or can be seen."""
 _OCCLUDED_FROM, _OCCLUDED_TO = 3.2, 2.2
-"""Times the clip's median misfit at which something is in front of the mouth, and at which it is gone again."""
+"""Misfits, relative to the clip's median, at which an occlusion begins and ends (hysteresis)."""
 _LEAST_MISFIT, _MOST_MISFIT = 0.012, 0.03
-"""What counts as a clip's median: less is as good as that, and more means that the mouth is hidden for most of it."""
+"""Bounds of the median. A higher one means that the mouth is hidden for most of the clip."""
 _MOST_LIGHT_ERROR = 0.12
-"""Share of their level by which colours may be off from what the light makes of those that were learnt."""
+"""Largest error of the fitted light, relative to the level of the colours."""
 _FADE_SECONDS = 0.16
 _SHORTEST_SECONDS = 0.24
-"""Between frames that keep their pixels, the mouth is not replaced for a shorter time."""
+"""Shorter runs of dubbed frames between frames that keep their pixels are not dubbed."""
 _BATCH = 16
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """How far the mouth is replaced in the n frames of a result.
+    """How far the mouth is replaced in the n frames of a dub.
 
     Attributes:
-        weights: float32 (n,) from 0, where the pixels stay as they are, to 1.
-        reasons: int (n,) of :data:`REASONS`, not 0 where the weight is 0.
+        weights: float32 (n,) opacity of the new mouth.
+        reasons: int64 (n,) numbers of :data:`REASONS`; not 0 if the weight is 0.
     """
 
     weights: NDArray[np.float32]
@@ -65,12 +65,12 @@ class Reliability:
 
     @property
     def dubbed(self) -> int:
-        """Frames whose mouth is replaced, if only in part."""
+        """Number of frames whose mouth is replaced, at least in part."""
         return int(np.count_nonzero(self.weights))
 
     @property
     def summary(self) -> str:
-        """How many frames are dubbed, and why others are not, as a sentence."""
+        """A sentence: how many frames are dubbed, and why the others are not."""
         total = len(self.weights)
         if self.dubbed == total:
             return f"Dubbed {total} frames."
@@ -83,15 +83,18 @@ class Reliability:
 def judge_frames(
     speaker: SpeakerModel, footage: Footage, indices: NDArray[np.integer], rate: Fraction, report: Report
 ) -> tuple[Reliability, Light]:
-    """Look at the footage's frames that a result shows: how far their mouths are replaced, and the light of all of the
-    footage's frames, that of the speaker where a frame is not shown or keeps its pixels.
+    """Decide how far the mouth is replaced in each frame of a dub, and fit the light.
 
     Args:
-        speaker: Who is expected, on the device to compute on.
+        speaker: The speaker, on the device to compute on.
         footage: The clip.
-        indices: int (n,) which of its frames the result shows.
-        rate: Frames per second of the result.
-        report: Told the phase ``"Look for the mouth"``.
+        indices: int64 (n,) index into the footage for each frame of the dub.
+        rate: Frames per second of the dub.
+        report: Receives the phase ``"Look for the mouth"``.
+
+    Returns:
+        The weights of the dub's frames, and the light of all frames of the footage, which is that of the training in
+        frames that are not shown or keep their pixels.
     """
     judged, light = _judge(speaker, footage, indices, report)
     return replacement_weights(judged[indices], rate), light
@@ -100,10 +103,10 @@ def judge_frames(
 def judge_frame(
     speaker: SpeakerModel, footage: Footage, indices: NDArray[np.integer], frame: int, report: Report
 ) -> tuple[int, Light]:
-    """What :func:`judge_frames` finds for one of the footage's frames, as a number of :data:`REASONS`, and the light.
+    """As :func:`judge_frames`, for one frame of the footage: a number of :data:`REASONS`, and the light.
 
-    Only the frames are looked at from which its light follows: those that it is averaged with, and those that tell how
-    far these can be trusted. Something in front of the mouth is not noticed, for that takes the whole clip.
+    Only the frames that determine its light are decoded: those that it is averaged with, and those that determine their
+    weights. Occlusion is not detected, since that takes the whole clip.
     """
     near = np.abs(footage.times[indices] - footage.times[frame]) < 2 * REACH_SECONDS
     reasons, light = _judge(speaker, footage, indices[near], report)
@@ -134,7 +137,7 @@ def _judge(
 
 
 def reasons_of_pose(speaker: SpeakerModel, footage: Footage) -> NDArray[np.int64]:
-    """Why frames (N,) of a clip keep their pixels as far as head and face tell, as numbers of :data:`REASONS`."""
+    """Reasons int64 (N,) why frames of a clip keep their pixels, from the head pose and the face alone."""
     unknown = np.full(len(footage.times), np.nan)
     reasons = find_reasons(footage.track.found, _turned_away(speaker, footage), unknown, unknown)
     return np.where(footage.somebody_else, _SOMEBODY_ELSE, reasons)
@@ -146,13 +149,13 @@ def find_reasons(
     misfits: NDArray[np.float64],
     light_errors: NDArray[np.float64],
 ) -> NDArray[np.int64]:
-    """Why frames (N,) of a clip should keep their pixels, as numbers of :data:`REASONS`.
+    """Reasons int64 (N,) why frames of a clip keep their pixels.
 
     Args:
-        found: Whether there is a face.
-        turned: Whether it is turned away.
-        misfits: See :class:`s2l_core.mouth.occlusion.Explanation`; NaN where that was not asked.
-        light_errors: The same.
+        found: bool (N,), whether there is a face.
+        turned: bool (N,), whether it is turned away.
+        misfits: float64 (N,), see :class:`s2l_core.mouth.occlusion.Explanation`; NaN if unknown.
+        light_errors: float64 (N,), likewise.
     """
     known = np.isfinite(misfits)
     hidden = np.zeros(len(found), dtype=bool)
@@ -161,17 +164,19 @@ def find_reasons(
         shares = median_filter(misfits[known], size=3, mode="nearest") / usual
         hidden[known] = binary_propagation(shares > _OCCLUDED_FROM, mask=shares > _OCCLUDED_TO)
     strange = light_errors > _MOST_LIGHT_ERROR
-    if known.any() and strange[known].mean() > 0.5:  # light lasts, and what is in front of a mouth hardly does
+    if known.any() and strange[known].mean() > 0.5:  # a light lasts for most of a clip, an occlusion hardly ever does
         hidden &= ~strange
     causes = [~found, turned, hidden, strange]
     return np.select(causes, [_NO_FACE, _TURNED_AWAY, _OCCLUDED, _OTHER_LIGHT], default=0)
 
 
 def replacement_weights(reasons: NDArray[np.int64], rate: Fraction) -> Reliability:
-    """Weights of the frames of a result whose mouths are reliable or not for ``reasons`` (n,).
+    """Opacity of the new mouth in the frames of a dub. It is 0 in frames with a reason and rises smoothly beside them.
+    Runs of less than 0.24 s between such frames get 0 too.
 
-    Frames with a reason have none, the next ones little, and so on; what is reliable for less than 0.24 s between them
-    is taken for unreliable as well.
+    Args:
+        reasons: int64 (n,) numbers of :data:`REASONS`.
+        rate: Frames per second of the dub.
     """
     bad = reasons > 0
     if not bad.any():

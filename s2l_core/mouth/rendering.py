@@ -1,4 +1,4 @@
-"""Rendering a speaker's mouth into frames: from codes of speech to finished pictures."""
+"""Rendering a speaker's mouth into frames: from speech to motion codes to finished pictures."""
 
 from __future__ import annotations
 
@@ -26,25 +26,24 @@ from ..speech.silence import IN_SILENCE, curve_at, resting
 from ..speech.sources import LOG_MEL, SpeechSource, open_source, split_source
 
 BATCH = 8
-"""Frames that are rendered together: more is no faster on a CPU and takes memory."""
+"""Frames that are rendered together. More are no faster on a CPU and take memory."""
 
 _LEAST_SPEECH = SPEECH_RATE // 10
 
 
 def open_speech_source(speaker: SpeakerModel, folder: str = "") -> SpeechSource:
-    """What gives a speaker's features of speech.
+    """Open the source of a speaker's speech features.
 
-    A speaker file names the folder of a network, and may come from anybody: it is opened only if the user has named it
-    on this machine.
+    A speaker file may come from anybody, so the network folder that it names is opened only if the user has named it on
+    this machine.
 
     Args:
-        speaker: On the device to compute on.
-        folder: Where the network that the file names is on this machine, as the user says now; it is remembered. Empty
-            means that it was named before.
+        speaker: The speaker, on the device to compute on.
+        folder: Folder of the network on this machine, which is remembered. Empty uses the remembered one.
 
     Raises:
-        FileMissing, SpeechFeaturesUnavailable: What gives the speaker's features of speech is not there.
-        BadJob: It was not named on this machine, or is another one than the speaker was trained with.
+        FileMissing, SpeechFeaturesUnavailable: The network is missing.
+        BadJob: The network was not named on this machine, or is not the one that the speaker was trained with.
     """
     name = speaker.source
     if name == LOG_MEL and folder:
@@ -63,11 +62,11 @@ def open_speech_source(speaker: SpeakerModel, folder: str = "") -> SpeechSource:
 
 
 def speech_track(speaker: SpeakerModel, speech: NDArray[np.float32], level_db: float | None = None) -> Tensor:
-    """Codes (t, size) of a recording (n,) at 16 kHz, one every 40 ms.
+    """Codes (t, size) of speech, one every 40 ms.
 
     Args:
-        speaker: On the device to compute on.
-        speech: (n,) at 16 kHz.
+        speaker: The speaker, on the device to compute on.
+        speech: float32 (n,) at 16 kHz.
         level_db: Its level, see :func:`s2l_core.speech.features.speech_level`; None measures it.
 
     Raises:
@@ -93,17 +92,17 @@ def rest_in_silence(
     last: float,
     begin: float = 0.0,
 ) -> Tensor:
-    """Codes of speech that are drawn to the resting mouth where nobody speaks.
+    """Blend codes of speech towards the mouth at rest in silence.
 
     Args:
-        speaker: Whose mouth it is.
-        track: (t, size) as :func:`speech_track` gives it.
-        speech: (n,) at 16 kHz that it was made of.
-        level_db: The level of that.
-        silence_db: Curve of levels, relative to that, under which the mouth closes; where it has no values, the
-            mouth does in pauses what the speaker's does.
-        strength: Curve from 0, which leaves the codes as they are, to 1.
-        last: Seconds from the beginning of both curves to their end.
+        speaker: The speaker.
+        track: (t, size) codes, as :func:`speech_track` gives them.
+        speech: float32 (n,) at 16 kHz, of which they were made.
+        level_db: Its level.
+        silence_db: Curve of levels, relative to ``level_db``, below which the mouth closes; an empty curve closes it as
+            the speaker's own mouth closes in pauses. A higher level closes it more often.
+        strength: Curve of how far the mouth closes, from 0, which leaves the codes unchanged, to 1.
+        last: Duration of both curves in seconds.
         begin: Second of the track at which they begin.
     """
     times = CODE_SECONDS * np.arange(len(track))
@@ -123,7 +122,7 @@ def rest_in_silence(
 
 
 class LipPaster:
-    """Lays canonical lips over the frames of one clip (C2O, paper section 4.3).
+    """Pastes canonical lips into the frames of a clip (C2O, paper section 4.3).
 
     Args:
         face: The canonical view, on the device to compute on.
@@ -145,19 +144,19 @@ class LipPaster:
         weights: NDArray[np.float32] | None = None,
         light: Light | None = None,
     ) -> list[NDArray[np.uint8]]:
-        """Frames with new lips.
+        """Paste new lips into frames.
 
         Args:
-            images: B frames uint8 (H, W, 3).
-            indices: int (B,) which frames of the footage they are.
+            images: B frames, uint8 (H, W, 3).
+            indices: int64 (B,) their indices in the footage.
             lips: float32 (B, 3, h, w) in [0, 1], of any resolution.
-            blend: Joins lips and frames; without it the lips are laid over them as they are.
-            weights: (B,) from 0 for the frame as it was to 1 for the new lips; None means 1 for all.
-            light: Of the B frames; None means that of the lips.
+            blend: Blend-Net; None pastes the lips without it.
+            weights: float32 (B,) opacity of the new lips; None means 1.
+            light: Light of the B frames; None means that of the lips.
 
         Returns:
-            New images; outside of the mouth's mask, wherever no face was found, and where the weight is 0, they equal
-            the given ones.
+            New images. Outside the mask of the mouth, in frames without a face, and at weight 0 they equal the given
+            ones.
         """
         plan = self.observer.plan
         cuts = np.stack([plan.cut(image, int(index)) for image, index in zip(images, indices, strict=True)])
@@ -180,7 +179,9 @@ class LipPaster:
     def _join(
         self, lips: Tensor, regions: Tensor, placement: Placement, blend: BlendNet | None, light: Light | None
     ) -> Tensor:
-        """Lips on regions, in whose light they are put. What Blend-Net adds it finds in the light that it knows."""
+        """Paste lips into regions in the light of the regions. The residual of Blend-Net is computed in the light of
+        the training, and then converted.
+        """
         if light is None:
             merged = paste(lips, regions, placement, self._view)
             return merged if blend is None else blend(merged, placement.mask)
@@ -197,8 +198,8 @@ class LipPaster:
         return merged + (after - before)
 
     def masks(self, indices: NDArray[np.integer], height: int, width: int) -> NDArray[np.uint8]:
-        """How much of each pixel of frames ``indices`` may change, up to 255: (B, height, width). Zero means not at
-        all.
+        """uint8 (B, height, width), opacity of the new lips in each pixel of frames ``indices``. A pixel with 0 never
+        changes.
         """
         masks = np.zeros((len(indices), height, width, 1), np.uint8)
         inside = (self._place(indices).mask * 255).ceil().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
@@ -213,13 +214,13 @@ class LipPaster:
 
 
 class MouthRenderer:
-    """Replaces the mouth in frames of one clip.
+    """Replaces the mouth in frames of a clip.
 
     Args:
-        speaker: On the device to compute on.
+        speaker: The speaker, on the device to compute on.
         footage: The clip.
-        light: Of the footage's frames; None means the speaker's own.
-        blending: Whether Blend-Net takes part; without it the lips are laid over the frame as they are.
+        light: Light of the footage's frames; None means that of the training.
+        blending: Whether to use Blend-Net.
     """
 
     def __init__(
@@ -245,7 +246,9 @@ class MouthRenderer:
         track: Tensor,
         times: NDArray[np.float64],
     ) -> Tensor:
-        """Motion codes (B, code) of speech at ``times`` (B,) of its track, with the look of the frames ``indices``."""
+        """Motion codes (B, code) for frames ``indices``: the codes of speech at ``times`` (B,) of its track, plus the
+        offsets of the look model.
+        """
         colours = [
             self._look_pixels.take(self._paster.observer.observe(image, int(index)))
             for image, index in zip(images, indices, strict=True)
@@ -270,16 +273,16 @@ class MouthRenderer:
         codes: Tensor,
         weights: NDArray[np.float32] | None = None,
     ) -> list[NDArray[np.uint8]]:
-        """Frames with new lips.
+        """Render new lips into frames.
 
         Args:
-            images: B frames uint8 (H, W, 3).
-            indices: int (B,) which frames of the footage they are.
+            images: B frames, uint8 (H, W, 3).
+            indices: int64 (B,) their indices in the footage.
             codes: Motion codes (B, code).
             weights: As in :meth:`LipPaster.paste`.
 
         Returns:
-            New images; outside of the mouth's mask, and wherever no face was found, they equal the given ones.
+            New images. Outside the mask of the mouth, and in frames without a face, they equal the given ones.
         """
         blend = self._speaker.blend if self._blending else None
         return self._paster.paste(images, indices, self._paint(codes), blend, weights, self._light_of(indices))
@@ -287,14 +290,12 @@ class MouthRenderer:
     def masks(
         self, indices: NDArray[np.integer], weights: NDArray[np.float32], height: int, width: int
     ) -> NDArray[np.uint8]:
-        """How much of each pixel of frames ``indices`` changes at ``weights`` (B,), see :meth:`LipPaster.masks`;
-        nothing without a face.
-        """
+        """As :meth:`LipPaster.masks`, multiplied by ``weights`` (B,); 0 in frames without a face."""
         masks = self._paster.masks(indices, height, width)
         shares = np.where(self._found[indices], weights, 0)[:, None, None]
         return np.ceil(masks * shares).astype(np.uint8)
 
     def _light_of(self, indices: NDArray[np.integer]) -> Light | None:
-        """The light of some frames, if it is another than the speaker's own in any of them."""
+        """The light of some frames; None if all of them have the light of the training."""
         light = None if self._light is None else self._light.of(indices)
         return None if light is None or light.is_same else light

@@ -1,4 +1,4 @@
-"""Which frame of the footage each frame of a dub shows, and reading them in that order."""
+"""The schedule of a dub: which frame of the footage each of its frames shows, and decoding them in that order."""
 
 from __future__ import annotations
 
@@ -15,18 +15,22 @@ from ..jobs import DubJob
 from ..media.video import Frame, read_frames
 
 _BLOCK = 32
-"""Frames that are held in memory to be played backwards."""
+"""Frames that are held in memory at once for playing footage backwards."""
 _TIME_TOLERANCE = 1e-3
 
 
 def frames_to_show(job: DubJob, footage: Footage, seconds: float, rate: Fraction) -> tuple[NDArray[np.int64], int]:
-    """Which frame of the footage each frame of the result shows, and how many of them speak: those come first.
+    """Map the frames of a dub to frames of the footage.
 
     Args:
-        job: Which names moments, or leaves it to the voice.
-        footage: Which is shown.
-        seconds: Length of the voice.
-        rate: Frames per second of the result.
+        job: The job, which may name a moment for each frame.
+        footage: The footage.
+        seconds: Length of the voice in seconds.
+        rate: Frames per second of the dub.
+
+    Returns:
+        int64 (n,) index into the footage for each frame of the dub, and the number of frames that speak; those come
+        first.
     """
     if job.moments:
         return footage.shown_in_blender(job.moments), len(job.moments)
@@ -37,8 +41,8 @@ def frames_to_show(job: DubJob, footage: Footage, seconds: float, rate: Fraction
 
 
 def forth_and_back(footage: Footage, count: int, rate: Fraction) -> NDArray[np.int64]:
-    """Which frame of the footage each of ``count`` output frames shows: to its end, back to its beginning, and so on,
-    so that there is never a jump.
+    """Indices (count,) into the footage that play it forwards to its end, backwards to its start, and so on, without a
+    jump.
     """
     last = max(0, math.ceil((footage.seconds - _TIME_TOLERANCE) * rate) - 1)
     numbers = np.arange(count)
@@ -48,13 +52,15 @@ def forth_and_back(footage: Footage, count: int, rate: Fraction) -> NDArray[np.i
 
 
 def rest_of(footage: Footage, count: int, rate: Fraction) -> NDArray[np.int64]:
-    """Which frames of the footage follow after ``count`` output frames, up to its end."""
+    """Indices into the footage of the frames that follow after ``count`` frames of the dub, up to the end."""
     total = round(footage.seconds * rate)
     return shown_at(footage.times, footage.times[0] + np.arange(min(count, total), total) / float(rate))
 
 
 def frames_in_order(footage: Footage, indices: NDArray[np.int64]) -> Iterator[Frame]:
-    """The footage's frames ``indices``, which run forth and back, without holding them all in memory."""
+    """Decode the footage's frames ``indices`` (n,), which play forwards and backwards, without holding all of them in
+    memory.
+    """
     for block in np.split(indices, np.flatnonzero(_turns(indices)) + 1):
         if len(block) == 0:
             continue
@@ -64,7 +70,7 @@ def frames_in_order(footage: Footage, indices: NDArray[np.int64]) -> Iterator[Fr
             for part in np.split(block, range(_BLOCK, len(block), _BLOCK)):
                 held = list(_ascending(footage, part[::-1]))
                 while held:
-                    yield held.pop()  # what was shown is let go of, with all that was converted
+                    yield held.pop()  # frees the frame and its converted pictures
 
 
 def _ascending(footage: Footage, indices: NDArray[np.int64]) -> Iterator[Frame]:
@@ -80,7 +86,7 @@ def _ascending(footage: Footage, indices: NDArray[np.int64]) -> Iterator[Frame]:
 
 
 def _turns(indices: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """After which frames the direction changes: bool (n - 1,)."""
+    """Bool (n - 1,), whether the direction changes after a frame."""
     steps = np.sign(np.diff(indices))
     turns = np.zeros(len(steps), dtype=bool)
     direction = 0

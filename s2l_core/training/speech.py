@@ -1,4 +1,4 @@
-"""The stage in which speech learns to give codes."""
+"""The stage that trains the speech encoder on codes, and the closed-form fits that follow it."""
 
 from __future__ import annotations
 
@@ -22,25 +22,28 @@ from .sync_teacher import SyncTeacher
 _RATE, _DECAY = 2e-3, 1e-2
 _BATCH, _SILENT_EXCERPTS = 12 * MEMBERS, 2 * MEMBERS
 _TOLERANCE = 0.3
-"""Squared error of a moment, as a share of the variance, up to which it counts in proportion."""
+"""Scale of the Cauchy loss: squared error of a moment, relative to the variance, from which its weight falls
+noticeably.
+"""
 _EXCERPT_CODES = 64
 _LEAST_SILENCE_CODES = 16
 _TIME_SHARE = 0.5
-"""Share of the excerpts that are told their time."""
+"""Share of the excerpts that pass their time to the lip model."""
 _REST_SHARE = 0.05
-"""Share of the frames, those with the most closed mouth, that show the mouth at rest."""
+"""Share of the frames, those with the most closed mouth, whose mean is the mouth at rest."""
 
 _FOLDS = 5
 _MOST_GAIN = 3.0
-"""Least squares give a quantity that is predicted with the correlation r only r times its deviation: 1/r is the gain
-with which mouths open as far as the real ones, but no more than this."""
+"""Largest gain of the articulation. Least squares predict a quantity of correlation r with only r times its deviation,
+so 1/r is the gain with which mouths open as far as the real ones.
+"""
 _PAUSES_EVERY = 16
 _PAUSE_ONSET = 2
-"""Blocks of 40 ms that a pause must have lasted before the mouth rests in it."""
+"""Blocks of 40 ms after which the mouth rests in a pause."""
 
 _SYNC_EXCERPTS, _SYNC_CODES = 2, 34
 _SYNC_STEPS = 0.2
-"""Share of the steps that the sync loss takes part in, which takes longer than the rest of a step otherwise."""
+"""Share of the steps with the sync loss, which would otherwise take longer than the rest of a step."""
 
 
 def speech_stage(
@@ -51,22 +54,21 @@ def speech_stage(
     preset: Preset,
     teacher: SyncTeacher | None = None,
 ) -> Stage:
-    """Train the speech encoder and the time code on codes: the reconstruction loss in canonical space, equation (7),
-    since the components are linear; the mouth box counts most there.
+    """The stage that trains the speech encoder and the time code on the codes of the training lips. Errors of codes are
+    measured in pixels, mostly of the mouth box: since the components are linear, this is the reconstruction loss of
+    equation (7).
 
-    What speech does not tell must not make the rest timid: the logarithm of the error of each moment is what counts
-    (the negative log-likelihood of Cauchy's distribution), so that moments that cannot be told pull less.
-
-    Some excerpts carry silence, during which the mouth must rest. Some others are painted now and then, for the
-    contrastive loss of equation (6).
+    The loss is the Cauchy negative log-likelihood, so that moments that speech cannot predict do not dominate the fit.
+    Some excerpts contain silence, for which the target is the mouth at rest. In some steps a few excerpts are also
+    rendered, for the contrastive loss of equation (6).
 
     Args:
-        lip: Only what gives its codes is learnt.
+        lip: The lip model; only its speech encoder and its time code are trained.
         clip: The training frames.
-        principal: What the codes mean.
-        targets: (N, 64) codes without the look's offsets.
-        preset: How long to train, and what the sync loss counts.
-        teacher: Of the sync loss, if it takes part.
+        principal: Principal components of the lips, which define the codes.
+        targets: (N, 64) codes without the offsets of the look model.
+        preset: Number of steps, and weight of the sync loss.
+        teacher: The sync expert; None leaves the sync loss out.
     """
     device = targets.device
     heard = torch.from_numpy(clip.features).to(device)
@@ -104,16 +106,18 @@ def speech_stage(
     return Stage("Learn speech", steps, [(parameters, _RATE)], loss, decay=_DECAY)
 
 
-def fit_speech(lip: LipModel, clip: Clip, targets: Tensor, told: Tensor) -> None:
-    """Fit in closed form what the trained encoder has besides: its kernel regression, on the same codes and on pauses
-    in which the mouth rests, and its articulation, by what the regression can tell of openings that it has not seen. An
-    encoder that learnt sound by heart that tells nothing of this mouth is not timid, which bounds the articulation.
+def fit_speech(lip: LipModel, clip: Clip, targets: Tensor, predicted: Tensor) -> None:
+    """Fit the closed-form parts of a trained speech encoder.
+
+    The kernel regression is fitted to the same codes, and to pauses in which the mouth rests. The articulation is the
+    gain on predicted codes; it follows from how well the regression predicts openings that it was not fitted to. It is
+    bounded, since an encoder that has memorised unrelated sound predicts openings of full size.
 
     Args:
-        lip: Its speech encoder has been trained.
+        lip: The lip model, whose speech encoder has been trained.
         clip: The training frames.
-        targets: (N, 64) codes without the look's offsets.
-        told: (N,) openings as :func:`predict_openings` gives them.
+        targets: (N, 64) codes without the offsets of the look model.
+        predicted: (N,) openings as :func:`predict_openings` gives them.
     """
     encoder = lip.speech
     if not isinstance(encoder, SpeechEncoder):
@@ -123,21 +127,23 @@ def fit_speech(lip: LipModel, clip: Clip, targets: Tensor, told: Tensor) -> None
     rest = _rest_pose(clip, targets)
     pauses = _pauses(clip, encoder, heard[::_PAUSES_EVERY])
     encoder.kernel.fit(torch.cat([heard, pauses]), torch.cat([targets, rest.expand(len(pauses), -1)]))
-    predictable = max(float(torch.corrcoef(torch.stack([told, openings]))[0, 1]), 1 / _MOST_GAIN)
-    encoder.kernel_share.fill_((1 - predictable) / 2)  # what speech does not tell, the convolutions learn by heart
-    tells_something = predictable > 1 / _MOST_GAIN  # else what the encoder answers is learnt by heart, and not timid
-    encoder.articulation.fit(targets, openings, 1 / predictable if tells_something else 1.0)
+    predictable = max(float(torch.corrcoef(torch.stack([predicted, openings]))[0, 1]), 1 / _MOST_GAIN)
+    encoder.kernel_share.fill_((1 - predictable) / 2)  # what speech cannot predict, the convolutions memorise
+    is_predictable = predictable > 1 / _MOST_GAIN  # otherwise the encoder has memorised, and its codes have full size
+    encoder.articulation.fit(targets, openings, 1 / predictable if is_predictable else 1.0)
     encoder.articulation.limit(_answers_to_unknown_words(clip, encoder).to(targets), targets)
 
 
 def _answers_to_unknown_words(clip: Clip, encoder: SpeechEncoder) -> Tensor:
-    """Codes (t, size) of the training speech played backwards: sounds of this voice in an order that was not learnt."""
+    """Codes (t, size) of the training speech played backwards: this voice, but sounds in an order that was not trained
+    on.
+    """
     features = torch.from_numpy(clip.features[: round(clip.seconds / HOP_SECONDS)]).to(encoder.mel_mean)
     return encoder.track(features.flip(0))
 
 
 def _heard_around(clip: Clip, encoder: MelEncoder) -> Tensor:
-    """What :class:`KernelRegression` hears at the frames: (N, 8, bands)."""
+    """Inputs of :class:`KernelRegression` for the training frames: (N, 8, bands)."""
     scaled = encoder.scale(torch.from_numpy(clip.features).to(encoder.mel_mean))
     means = functional.avg_pool1d(scaled.T[None], BLOCK_ROWS, stride=1)[0].T
     first = np.round(clip.times / HOP_SECONDS).astype(int)[:, None] - BLOCKS // 2 * BLOCK_ROWS
@@ -146,7 +152,7 @@ def _heard_around(clip: Clip, encoder: MelEncoder) -> Tensor:
 
 
 def _pauses(clip: Clip, encoder: SpeechEncoder, heard: Tensor) -> Tensor:
-    """What is heard (n, 8, bands) with the moment in a pause: at its start, at its end, inside."""
+    """Inputs (n, 8, bands) with a pause: one third each at its start, at its end, and inside."""
     random = np.random.default_rng(0)
     rows = BLOCKS * BLOCK_ROWS
     quiet = torch.from_numpy(np.stack([clip.source.quiet(rows, random) for _ in heard])).to(heard)
@@ -158,20 +164,20 @@ def _pauses(clip: Clip, encoder: SpeechEncoder, heard: Tensor) -> Tensor:
 
 
 def predict_openings(lip: LipModel, clip: Clip) -> Tensor:
-    """Openings (N,) of the mouth in the training frames as a regression predicts those of each stretch of the footage
-    that has learnt from the others.
+    """Openings (N,) of the mouth in the training frames, predicted from speech by cross-validation: each fold by a
+    kernel regression that was fitted to the others.
     """
     heard = _heard_around(clip, lip.speech).to(clip.lips.device)
     openings = torch.from_numpy(clip.openings).to(heard)
-    told = torch.zeros_like(openings)
+    predicted = torch.zeros_like(openings)
     margin = len(openings) // 50
     for fold in torch.arange(len(openings), device=heard.device).chunk(_FOLDS):
         others = torch.ones(len(openings), dtype=torch.bool, device=heard.device)
         others[max(0, int(fold[0]) - margin) : int(fold[-1]) + margin] = False
         kernel = KernelRegression(1, heard.shape[2]).to(heard.device)
         kernel.fit(heard[others], openings[others, None])
-        told[fold] = kernel.answer(heard[fold])[:, 0]
-    return told
+        predicted[fold] = kernel.answer(heard[fold])[:, 0]
+    return predicted
 
 
 def _rest_pose(clip: Clip, targets: Tensor) -> Tensor:
@@ -180,7 +186,9 @@ def _rest_pose(clip: Clip, targets: Tensor) -> Tensor:
 
 
 def _on_code_grid(targets: Tensor, clip: Clip, count: int) -> tuple[Tensor, Tensor]:
-    """Codes of frames (N, size) at the encoder's moments: (count, size), and which of them have a frame nearby."""
+    """Codes of the frames (N, size), interpolated at the encoder's moments: (count, size); and 1 or 0 (count,), whether
+    a frame is nearby.
+    """
     moments = np.arange(count) * CODE_SECONDS
     values = targets.cpu().numpy()
     after = np.searchsorted(clip.times, moments).clip(1, len(clip.times) - 1)
@@ -193,7 +201,9 @@ def _on_code_grid(targets: Tensor, clip: Clip, count: int) -> tuple[Tensor, Tens
 
 
 def excerpt(features: Tensor, row: int, codes: int) -> Tensor:
-    """Rows of features for ``codes`` codes and their context, from ``row``; beyond their ends the last is repeated."""
+    """Rows of features for ``codes`` codes and their context, from ``row`` on. Beyond the ends, the first or last row
+    is repeated.
+    """
     margin = 4 * CONTEXT_CODES
     rows = torch.arange(row - margin, row + 4 * codes + margin, device=features.device)
     return features[rows.clamp(0, len(features) - 1)].clone()
@@ -202,7 +212,7 @@ def excerpt(features: Tensor, row: int, codes: int) -> Tensor:
 def _silence(
     sound: Tensor, answer: Tensor, counts: Tensor, rest: Tensor, source: SpeechSource, random: np.random.Generator
 ) -> None:
-    """Replace a stretch of an excerpt, in place, by a pause between words, and its answer by the rest pose."""
+    """Replace a stretch of an excerpt by a pause between words, and its target by the mouth at rest, in place."""
     length = len(answer)
     stretch = int(random.integers(min(_LEAST_SILENCE_CODES, length), length + 1))
     start = int(random.integers(0, length - stretch + 1))

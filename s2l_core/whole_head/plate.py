@@ -1,4 +1,4 @@
-"""The background plate: what lies behind the head, gathered from the frames in which the head uncovers it."""
+"""The background plate: a picture of what is behind the head, from the frames in which the head uncovers it."""
 
 from __future__ import annotations
 
@@ -23,32 +23,36 @@ Mask = NDArray[np.bool_]
 
 _FRAMES = 48
 _MEMORY = 400_000_000
-"""Bytes that the frames take at most."""
+"""Largest memory for the frames in bytes."""
 _MARGIN, _MARGIN_AT_CHIN = 0.06, 0.02
-"""By which the head is taken for wider than its mask, in shares of its height: hair, blur, errors of the pose. Below
-the chin there is the neck, of which as much as possible is wanted."""
+"""Margin around the head's mask, as a share of the head's height, for hair, blur and errors of the pose. It is smaller
+below the chin, since as much as possible of the neck should be on the plate.
+"""
 _CHIN = 0.25
-"""Share of the head's height that is the chin's."""
+"""Share of the head's height that counts as chin."""
 _LEAST_SEEN = 3
-"""Frames that must show a pixel for its median to be known."""
+"""Least number of frames that must show a pixel for its median to count."""
 _ROWS = 64
 _BEHIND_FACE = 30.0
-"""Millimetres from the middle of the head's surface to the plate: about where the neck is, so that neck and shoulders,
-which are on the plate, stay with the head when the camera moves around it."""
+"""Millimetres from the middle of the head's surface to the plate. The plate lies about at the neck, so that neck and
+shoulders, which are part of it, stay with the head when the camera moves.
+"""
 _CARRIED_ON = 0.4
-"""How far the border of what is known is carried on into the rest, in shares of that one's half width."""
+"""Distance over which the border of the known part fades into the unknown one, relative to half the width of the
+latter.
+"""
 _HIDDEN = 256
-"""Sorts behind every colour."""
+"""Value that sorts behind every colour."""
 
 
 @dataclass(frozen=True)
 class Plate:
-    """A picture that stands upright behind the head, parallel to the image of the footage's camera, and fills it.
+    """A picture on a plane behind the head, parallel to the image plane of the footage's camera, that fills its view.
 
     Attributes:
         picture: uint8 (H, W, 3) RGB, of the footage's size.
-        known: bool (H, W), where the head uncovered it; elsewhere it is filled smoothly from around.
-        depth_mm: Millimetres in front of the footage's camera at which it stands.
+        known: bool (H, W), pixels that the head uncovered; the others are filled smoothly.
+        depth_mm: Distance from the footage's camera in millimetres.
     """
 
     picture: Picture
@@ -57,12 +61,12 @@ class Plate:
 
 
 def make_plate(footage: Footage, head: CanonicalHead, report: Report | None = None) -> Plate:
-    """The median over time of what is not the head, in frames spread over the footage.
+    """Compute the plate: the median over evenly spaced frames, without the pixels of the head.
 
     Args:
-        footage: With a tracked head.
-        head: Of that speaker.
-        report: Told the phase ``"Look behind the head"``.
+        footage: The clip, with a tracked head.
+        head: Head of that speaker.
+        report: Receives the phase ``"Look behind the head"``.
     """
     report = report or Report()
     camera, found = footage.track.intrinsics, np.flatnonzero(footage.track.found)
@@ -82,7 +86,8 @@ def make_plate(footage: Footage, head: CanonicalHead, report: Report | None = No
 
 
 def fill(picture: Picture, known: Mask) -> Picture:
-    """What is not known of a picture filled smoothly: the border carried on, and the farther from it the more a mean.
+    """Fill the unknown part of a picture smoothly: near its border with the colours of the border, farther away more
+    and more with a mean of the surroundings.
 
     Args:
         picture: uint8 (H, W, 3) RGB.
@@ -100,7 +105,7 @@ def fill(picture: Picture, known: Mask) -> Picture:
 
 
 def _smooth(picture: NDArray[np.float32], deviation: float) -> NDArray[np.float32]:
-    """A picture (H, W, 3) under a Gaussian of so many pixels, first down and then across, a part at a time."""
+    """Smooth a picture (H, W, 3) by a Gaussian, first vertically and then horizontally, in parts."""
     down, across = np.empty_like(picture), np.empty_like(picture)
     for columns in in_bands(picture.shape[1], 4 * picture.shape[0]):
         down[:, columns] = gaussian_filter1d(picture[:, columns], deviation, axis=0)
@@ -110,7 +115,7 @@ def _smooth(picture: NDArray[np.float32], deviation: float) -> NDArray[np.float3
 
 
 def _pull_push(picture: Picture, known: Mask) -> NDArray[np.float32]:
-    """Weighted means of what is known over ever larger surroundings, (H, W, 3)."""
+    """Fill the unknown pixels from an image pyramid of the known ones (pull-push interpolation): (H, W, 3)."""
     layers: list[NDArray[Any]] = [np.dstack([picture * known[..., None], known]).astype(np.float32)]
     while min(layers[-1].shape[:2]) > 1:
         height, width = layers[-1].shape[:2]
@@ -128,7 +133,7 @@ def _read(footage: Footage, chosen: NDArray[np.int64], report: Report) -> NDArra
 
 
 def _silhouettes(head: CanonicalHead, poses: Array, camera: Intrinsics) -> list[Picture]:
-    """Where the head and a margin around it hide the background, each about as coarse as the canonical view, 0 or 1."""
+    """Masks, 0 or 1, of the head and a margin around it in each pose, at about the resolution of the canonical view."""
     view, mask = head.view, head.mask.cpu().numpy()
     small = view.intrinsics
     points = unproject(pixel_grid(view.rectangle).numpy()[mask], view.depth.cpu().numpy()[mask], small)
@@ -156,14 +161,16 @@ def _mark(pixels: Array, camera: Intrinsics) -> Picture:
 
 
 def _widen(marked: Picture, margin: float) -> Picture:
-    """What is marked with a margin around it, which also closes the gaps between pixels."""
+    """Dilate a mask by a margin in pixels, which also closes gaps between its pixels."""
     radius = 1 + round(margin)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     return np.asarray(cv2.dilate(marked, disc), np.uint8)
 
 
 def _median(pictures: NDArray[np.uint8], hidden: Mask) -> tuple[Picture, Mask]:
-    """Median over frames (n, h, w, 3) of what is not hidden (n, h, w), and where enough frames show it."""
+    """Median over the frames (n, h, w, 3) in which a pixel is not hidden (n, h, w), and whether enough frames show
+    it.
+    """
     ordered = np.sort(np.where(hidden[..., None], np.uint16(_HIDDEN), pictures), axis=0)
     seen = (~hidden).sum(axis=0)
     middle = np.maximum(seen - 1, 0) // 2

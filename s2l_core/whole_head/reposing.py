@@ -1,4 +1,4 @@
-"""Re-posing a head (paper section 5.4): a frame of the footage as another camera sees the head in it."""
+"""Re-posing a head (paper section 5.4): renders a frame of the footage for another camera."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ from .surface import HeadSurface
 from .texture import gather_texture
 
 _ABOVE, _BELOW = 0.06, 0.01
-"""By how much the head in a frame is taken for wider than it is where the plate replaces it, in shares of its height:
-so that no second contour is left, and so that the neck stays."""
+"""Margin around the head that the plate replaces in a frame, as a share of the head's height: wide above, so that no
+second contour remains, and narrow below, so that the neck remains.
+"""
 _CHIN = (0.75, 0.1)
-"""Where one becomes the other: from which share of the height, and over which."""
+"""Shares of the head's height at which the transition between both begins, and over which it extends."""
 _NOTHING = Rectangle(0, 0, 0, 0)
 
 
 class View(NamedTuple):
-    """What a camera sees.
+    """A rendered view.
 
     Attributes:
         colours: float32 (h, w, 3) gamma-coded RGB in [0, 1], not multiplied by alpha.
         alpha: float32 (h, w) in [0, 1].
         depth: float32 (h, w) millimetres along the camera's z axis, 0 where there is no head.
-        mask: float32 (h, w) in [0, 1], how much of each pixel the head covers.
+        mask: float32 (h, w) in [0, 1], coverage of each pixel by the head.
     """
 
     colours: NDArray[np.float32]
@@ -45,14 +46,14 @@ class View(NamedTuple):
 
 
 class HeadRenderer:
-    """Shows the head in frames of one clip to other cameras.
+    """Renders the head in frames of a clip for other cameras.
 
     Args:
-        speaker: On the device to compute on.
+        speaker: The speaker, on the device to compute on.
         footage: The clip.
-        plate: What lies behind the head in it.
-        blending: Whether holes are painted by Blend-Net; without it they get the head's mean colours.
-        report: Told the phase ``"Look at the head"``.
+        plate: The background plate of the clip.
+        blending: Whether Blend-Net inpaints holes; otherwise they get the head's mean colours.
+        report: Receives the phase ``"Look at the head"``.
     """
 
     def __init__(
@@ -79,16 +80,16 @@ class HeadRenderer:
         background: bool = True,
         camera_from_footage: Array | None = None,
     ) -> View:
-        """A frame as another camera sees it.
+        """Render a frame for another camera.
 
         Args:
-            image: uint8 (H, W, 3), the frame.
-            index: Which frame of the footage it is.
-            camera: The new camera.
-            pose: (4, 4) camera_from_head in the new view.
-            background: Whether what is behind the head is shown; without it alpha is the head's mask.
-            camera_from_footage: (4, 4) where the footage's camera is for the new one, and with it what is behind the
-                head; None means that they are one.
+            image: uint8 (H, W, 3) frame.
+            index: Index of the frame in the footage.
+            camera: Intrinsics of the new camera.
+            pose: float64 (4, 4) camera_from_head in the new view.
+            background: Whether to show the background; otherwise alpha is the head's mask.
+            camera_from_footage: float64 (4, 4) pose of the footage's camera, and with it of the background, in the new
+                view; None means that both cameras are the same.
         """
         found = bool(self._footage.track.found[index])
         box = self._surface.rectangle(camera, pose) if found else _NOTHING
@@ -118,14 +119,14 @@ class HeadRenderer:
         return warp(self._surface, frame, track.intrinsics, old, camera, new)
 
     def _paint(self, warped: Warped) -> Tensor:
-        """The head without holes (1, 3, h, w)."""
+        """The head with its holes inpainted, (1, 3, h, w)."""
         merged = torch.lerp(warped.buffers.colours, warped.pictures, warped.seen[:, None])
         if self._blend is None:
             return merged
         return blend_padded(self._blend, merged, warped.holes[:, None]).clamp(0, 1)
 
     def _behind(self, image: NDArray[np.uint8], silhouette: NDArray[np.float32] | None) -> NDArray[np.float32]:
-        """What is behind the head in a frame: the frame, with the plate where the head is in it."""
+        """Background of a frame: the frame, with the plate in place of the head."""
         picture = image.astype(np.float32) / 255
         if silhouette is not None:
             plate = self.plate.picture.astype(np.float32) / 255
@@ -134,7 +135,9 @@ class HeadRenderer:
 
 
 def _warped(picture: NDArray[np.float32], seen: Array, rows: slice, width: int) -> NDArray[np.float32]:
-    """Some rows of a view whose pixels show those of a picture (H, W, 3) that ``seen`` (3, 3) takes them to."""
+    """Some rows of a picture (H, W, 3) warped by the homography ``seen`` (3, 3), which maps pixels of the result to the
+    picture.
+    """
     down = np.eye(3)
     down[1, 2] = rows.start
     size, how = (width, rows.stop - rows.start), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -143,7 +146,7 @@ def _warped(picture: NDArray[np.float32], seen: Array, rows: slice, width: int) 
 
 
 def _hidden(silhouette: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Where the plate replaces a frame (H, W): the head's silhouette with a margin, which is narrow at the chin."""
+    """Opacity (H, W) of the plate in a frame: the head's silhouette with a margin, which is narrow at the chin."""
     rows = np.flatnonzero((silhouette > 0).any(axis=1))
     if not len(rows):
         return silhouette
@@ -154,20 +157,20 @@ def _hidden(silhouette: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _widened(silhouette: NDArray[np.float32], radius: int) -> NDArray[np.float32]:
-    """A silhouette (H, W) and a margin of some pixels around it, with a soft edge."""
+    """Dilate a silhouette (H, W) by ``radius`` pixels, with a soft edge."""
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     return np.asarray(cv2.GaussianBlur(cv2.dilate(silhouette, disc), (0, 0), radius / 3), np.float32)
 
 
 def _homography(footage: Intrinsics, camera: Intrinsics, pose: Array | None, depth: float) -> Array:
-    """Takes pixels of a camera to those of the footage's that show the same point of the plate, with centres of pixels
-    at whole numbers.
+    """Homography (3, 3) that maps pixels of a camera to pixels of the footage that show the same point of the plate.
+    Pixel centres are at integer coordinates.
 
     Args:
-        footage: The footage's camera, at the world's origin.
-        camera: The new camera.
-        pose: (4, 4) camera_from_footage; None means that both are one.
-        depth: Millimetres from the footage's camera to the plate.
+        footage: Intrinsics of the footage's camera, which is at the origin.
+        camera: Intrinsics of the new camera.
+        pose: float64 (4, 4) camera_from_footage; None means that both cameras are the same.
+        depth: Distance from the footage's camera to the plate in millimetres.
     """
     place = np.eye(4) if pose is None else invert_pose(pose)
     rotation, position = place[:3, :3], place[:3, 3]

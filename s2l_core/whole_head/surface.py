@@ -1,4 +1,4 @@
-"""The surface of a head: the canonical depth in front, and carried on behind its outline, where heads are round."""
+"""The surface of a head: the canonical depth in front, continued behind its outline by an elliptic arc."""
 
 from __future__ import annotations
 
@@ -20,46 +20,48 @@ from ..geometry.mapping import pixel_grid
 from ..geometry.splatting import Points, in_bands
 
 _OUTLINE = 0.4
-"""Share of the smoothed mask from which a pixel is the head: a little outside, so that its soft rim is kept."""
+"""Level of the smoothed mask at the outline of the head, slightly outside, so that its soft edge is included."""
 _SMOOTH = 1.5
-"""Pixels of the canonical view over which the outline is rounded."""
+"""Standard deviation of the Gaussian that smooths the outline, in canonical pixels."""
 _FINE = 4
-"""By how much finer than the mask the outline is traced."""
+"""Factor by which the mask is upsampled to trace its outline."""
 _INSIDE = 0.5
-"""Pixels from the outline to where its depth is taken."""
+"""Distance inwards from the outline, in pixels, at which its depth is sampled."""
 _RIM, _DROP = 0.06, 0.2
-"""In radii of the head: how far from its outline the surface begins to turn away, and how far back it goes until there.
-The learned depth is too smooth to do so within a few pixels."""
+"""Distance from the outline at which the surface begins to curve away, and its depth at the outline, relative to the
+radius of the head. The learned depth is too smooth to curve within a few pixels.
+"""
 _ALONG = 6.0
-"""Pixels along the outline over which that depth is smoothed."""
+"""Standard deviation, in pixels along the outline, of the Gaussian that smooths its depth."""
 _STEPS, _ARC = 16, 65.0
-"""Rows of points behind the outline, and the degrees through which they go round."""
+"""Number of rows of points behind the outline, and the angle of the arc in degrees."""
 _BACK, _INWARDS = 1.0, 0.8
-"""Half axes of the ellipse on which they lie, in radii of the head."""
+"""Semi-axes of the ellipse on which they lie, relative to the radius of the head."""
 _MARGIN, _BLOCK = 8, 8
-"""Pixels around the head in a picture, and by how many of them its part is rounded."""
+"""Margin around the head in a picture, and the multiple to which its rectangle is rounded, in pixels."""
 _SPACING = 0.75
-"""Pixels between points at most, where the surface faces the camera; where it turns away they come farther apart, which
-the z-buffer bears."""
+"""Largest distance of points in pixels if the surface faces the camera. On oblique parts it is larger, which the
+z-buffer tolerates.
+"""
 _CLOSE = 8
-"""Points between those of the head, in each direction, from which what is not in the picture is left out."""
+"""Upsampling factor from which points outside the picture are culled first."""
 _MOST_POINTS, _POINTS_OF_PIXEL = 20_000_000, 16
-"""In a picture, beside those that each of its pixels may have."""
+"""Largest number of points of a picture: a constant, and an addition per pixel."""
 
 
 class HeadSurface:
-    """Points of a head in two grids: the *front*, which the canonical view sees, and the *side*, rows of points that go
-    on from its outline backwards and inwards on an ellipse.
+    """Points of a head in two grids: the *front*, which the canonical view shows, and the *side*, rows of points that
+    continue from its outline backwards and inwards on an ellipse.
 
     Args:
-        head: With its depth.
+        head: The head, with its depth.
 
     Attributes:
-        front: (3, h, w) in head axes, millimetres.
-        inside: float (h, w), how much of each pixel is the head.
-        side: (3, rows, n) in head axes; the first row is the outline, the last column its first one again.
-        front_colours, side_colours: (3, h, w) and (3, rows, n) in [0, 1]; at first grey.
-        front_normals, side_normals: (3, h, w) and (3, rows, n) of length 1, outwards.
+        front: float32 (3, h, w) in head axes, millimetres.
+        inside: float32 (h, w) in [0, 1], coverage of each pixel by the head.
+        side: float32 (3, rows, n) in head axes. The first row is the outline; the last column repeats the first one.
+        front_colours, side_colours: float32 (3, h, w) and (3, rows, n) in [0, 1]; grey until they are set.
+        front_normals, side_normals: float32 (3, h, w) and (3, rows, n), unit vectors out of the surface.
     """
 
     def __init__(self, head: CanonicalHead) -> None:
@@ -80,11 +82,11 @@ class HeadSurface:
         self._spacing = float((self.front[:, 1:, 1:] - self.front[:, :-1, :-1]).norm(dim=0).median()) / math.sqrt(2)
 
     def points(self, camera: Intrinsics, poses: Tensor) -> Points:
-        """See :class:`s2l_core.geometry.splatting.Surface`. Of a head that is seen from very near, only the part that
-        the camera sees.
+        """See :class:`s2l_core.geometry.splatting.Surface`. At a very small distance, points outside the picture are
+        left out.
 
         Raises:
-            HeadOutOfView: That part is so small that the head tells nothing of it.
+            HeadOutOfView: The camera shows a part so small that the head has no detail there.
         """
         nearest = float(poses[:, 2, 3].min()) - float(self.front.norm(dim=0)[self.inside > _OUTLINE].max())
         apart = camera.fx * self._spacing / max(nearest, 1.0)
@@ -101,8 +103,8 @@ class HeadSurface:
         return Points(*torch.cat(kept, dim=1).T.split(3, dim=1))
 
     def rectangle(self, camera: Intrinsics, pose: Array) -> Rectangle:
-        """The part of a picture that shows the head in a pose camera_from_head (4, 4); it may be empty. It begins at
-        whole blocks of pixels, so that z-buffers of the part and of the picture have the same cells.
+        """The rectangle of a picture that shows the head in a pose (4, 4) camera_from_head; it may be empty. It is
+        aligned to blocks of 8 pixels, so that z-buffers of the rectangle and of the whole picture have the same cells.
         """
         places = torch.cat([self.front[:, self.inside > _OUTLINE], self.side.flatten(1)], dim=1)
         pixels = project(places.T.double().cpu().numpy(), pose, camera)
@@ -112,29 +114,31 @@ class HeadSurface:
 
 
 def _normals(grid: Tensor) -> Tensor:
-    """Normals (3, h, w) of a grid of points, towards the side from which its columns run right and its rows down."""
+    """Normals (3, h, w) of a grid of points, towards the side from which columns run to the right and rows
+    downwards.
+    """
     across, down = torch.gradient(grid, dim=(2, 1))
     return functional.normalize(torch.linalg.cross(down, across, dim=0), dim=0)
 
 
 def _finer(grid: Tensor, factor: int) -> Iterator[Tensor]:
-    """A grid (C, h, w) with more points between its own, in parts of some rows."""
+    """Upsample a grid (C, h, w) bilinearly, in parts of some rows."""
     height, width = ((length - 1) * factor + 1 for length in grid.shape[1:])
     for rows in in_bands(grid.shape[1] - 1, width * factor):
         part = grid[:, rows.start : rows.stop + 1]
         size = [(part.shape[1] - 1) * factor + 1, width]
         finer = functional.interpolate(part[None], size, mode="bilinear", align_corners=True)[0]
-        yield finer if rows.stop * factor + 1 == height else finer[:, :-1]  # the next part begins with the last row
+        yield finer if rows.stop * factor + 1 == height else finer[:, :-1]  # the next part begins with this row
 
 
 def _within_sight(grid: Tensor, camera: Intrinsics, poses: Tensor, margin: float) -> Tensor:
-    """The rows and columns of a grid (C, h, w) of points that a camera may see in any of the poses (B, 4, 4).
+    """The rows and columns of a grid (C, h, w) of points that are in view of a camera in any of the poses.
 
     Args:
-        grid: Its first three channels are the places, in head axes.
-        camera: The camera.
-        poses: camera_from_head.
-        margin: Pixels around the picture, more than points are apart.
+        grid: The points; the first three channels are their positions in head axes.
+        camera: Intrinsics of the camera.
+        poses: float32 (B, 4, 4) camera_from_head.
+        margin: Margin around the picture in pixels, larger than the distance of points.
     """
     x, y, depth = (poses[:, :3, :3] @ grid[:3].flatten(1) + poses[:, :3, 3:]).unbind(1)
     depth = depth.clamp(min=1.0)
@@ -148,12 +152,12 @@ def _within_sight(grid: Tensor, camera: Intrinsics, poses: Tensor, margin: float
 
 
 def _radius(head: CanonicalHead) -> float:
-    """Of the head, in pixels of the canonical view."""
+    """Radius of the head in canonical pixels: that of a circle of equal area."""
     return math.sqrt(int(head.mask.sum()) / math.pi)
 
 
 def _roundness(head: CanonicalHead) -> NDArray[np.float64]:
-    """What brings the depth (h, w) back at the outline: millimetres, a quarter of an ellipse."""
+    """Millimetres (h, w) to add to the depth near the outline: a quarter of an ellipse."""
     mask, view, radius = head.mask.cpu().numpy(), head.view, _radius(head)
     inner = distance_transform_edt(np.pad(mask, 1, mode="edge"))[1:-1, 1:-1] - 0.5
     share = 1.0 - np.clip(inner / (_RIM * radius), 0.0, 1.0)
@@ -180,7 +184,7 @@ def _behind_outline(head: CanonicalHead, depth: NDArray[np.float64], soft: NDArr
 
 
 def _outline(soft: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Points (n, 2) about a pixel apart around the head in the rectangle, and directions (n, 2) into it."""
+    """Points (n, 2) about a pixel apart on the outline of the head, and unit normals (n, 2) into it."""
     padded = np.pad(soft, 1).astype(np.float32)
     fine = cv2.resize(padded, None, fx=_FINE, fy=_FINE, interpolation=cv2.INTER_LINEAR)
     contours, _ = cv2.findContours((fine > _OUTLINE).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)

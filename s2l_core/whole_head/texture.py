@@ -1,4 +1,4 @@
-"""The colours of a head's surface, gathered from the frames of a clip."""
+"""Colours of a head's surface: the median over the frames of a clip."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from .surface import HeadSurface
 
 _FRAMES = 32
 _GREY = 0.5
-"""Of a surface that no frame shows."""
+"""Colour of a surface that no frame shows."""
 _INSIDE = 0.5
-"""Share of a pixel that must be the head for its own colours to count."""
+"""Least coverage of a pixel by the head for its own colour to count."""
 _LONGEST_SIDE = 512
-"""Pixels of the pictures that colours are taken from: holes need no more."""
+"""Longer side of the pictures in pixels: holes need no more detail."""
 _MARGIN = 2
-"""Pixels from the head's outline in a picture within which its colours may be the background's."""
+"""Distance in pixels from the outline within which colours may belong to the background."""
 _LEAST_FACING = 0.35
-"""Cosine of the angle to the surface from which a picture tells its colours."""
+"""Least cosine of the angle between surface normal and line of sight for a colour to count."""
 _ASKED_AT_ONCE = 50_000
-"""Points whose nearest known ones are looked for together."""
+"""Number of points in one nearest-neighbour query."""
 _HIDDEN = 6.0
-"""Millimetres behind what a picture shows at which a point is hidden in it."""
+"""Millimetres behind the visible surface from which a point is hidden."""
 
 
 @torch.no_grad()
@@ -44,14 +44,14 @@ def gather_texture(
     report: Report | None = None,
     cache: Cache = NO_CACHE,
 ) -> None:
-    """Give a surface the median colours over frames that show it, spread over the clip; what none shows gets those of
-    the nearest that is shown.
+    """Set the colours of a surface to the median over evenly spaced frames that show it. Points that no frame shows get
+    the colour of the nearest point that one shows.
 
     Args:
-        surface: Whose colours are set, in place.
-        footage: With a tracked head.
-        usable: bool (N,) frames that may be looked at; None means all.
-        report: Told the phase ``"Look at the head"``.
+        surface: The surface, whose colours are set in place.
+        footage: The clip, with a tracked head.
+        usable: bool (N,) frames that may be used; None means all.
+        report: Receives the phase ``"Look at the head"``.
         cache: Cache of the pictures that were already read.
     """
     track = footage.track
@@ -78,7 +78,7 @@ def gather_texture(
 
 
 def _view(surface: HeadSurface, picture: Tensor, camera: Intrinsics, pose: Tensor) -> Tensor:
-    """Colours, depth, and whether both are certain: (1, 5, H, W)."""
+    """Colours, depth, and 1 or 0 whether both are certain: float32 (1, 5, H, W)."""
     buffers = render_surface(surface, camera, pose)
     reach = 2 * _MARGIN + 1
     certain = -functional.max_pool2d(-(buffers.coverage > 0.99).float(), reach, stride=1, padding=_MARGIN)
@@ -86,7 +86,7 @@ def _view(surface: HeadSurface, picture: Tensor, camera: Intrinsics, pose: Tenso
 
 
 def _take(grid: Tensor, normals: Tensor, view: Tensor, camera: Intrinsics, pose: Tensor) -> Tensor:
-    """Colours (3, h, w) of a grid's points (3, h, w) in a view, NaN where it does not show them."""
+    """Sample the colours (3, h, w) of a grid's points (3, h, w) in a view; NaN if the view does not show a point."""
     checkpoint()
     x, y, z = (pose[:3, :3] @ grid.flatten(1) + pose[:3, 3:]).view_as(grid)
     pixels = torch.stack([x / z * camera.fx + camera.cx, y / z * camera.fy + camera.cy], dim=-1)
@@ -101,7 +101,7 @@ def _median(colours: list[Tensor]) -> Tensor:
 
 
 def _fill(colours: Tensor, places: Tensor) -> Tensor:
-    """Colours (3, n) of points (3, n), with those of the nearest known one where they are NaN."""
+    """Replace colours (3, n) that are NaN by those of the nearest point (3, n) with a colour."""
     unknown = colours[0].isnan()
     if unknown.all():
         return torch.full_like(colours, _GREY)
