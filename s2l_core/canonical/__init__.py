@@ -1,1 +1,1 @@
-"""The canonical view: the head in one pose, in which lips are learnt and from which they are warped into frames."""
+"""The canonical view: the head in one pose, in which lips are trained and from which they are warped into frames."""

@@ -1,4 +1,4 @@
-"""Putting canonical lips into observed frames: C2O, soft mask, Blend-Net (paper sections 4.3 and 4.4)."""
+"""Compositing canonical lips into observed frames: C2O and the soft mask (paper sections 4.3 and 4.4)."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from ..geometry.mapping import CanonicalView, canonical_from_observed, sample
 from ..media.raster import Picture
 
 _FEATHER = 0.22
-"""Share of the lip rectangle over which the mask falls from one to zero, on every side."""
+"""Width of the soft border of the mask on every side, as a share of the lip rectangle."""
 
 
 class Placement(NamedTuple):
     """Where a batch of mouth regions lies in the canonical view.
 
     Attributes:
-        pixels: (B, H, W, 2) canonical position of every pixel of the regions.
-        mask: (B, 1, H, W) share of the generated lips, exactly zero outside of them.
+        pixels: float32 (B, H, W, 2) canonical position of every pixel of the regions.
+        mask: float32 (B, 1, H, W) opacity of the generated lips, exactly zero outside the lip rectangle.
     """
 
     pixels: Tensor
@@ -36,8 +36,8 @@ def place(view: CanonicalView, intrinsics: Intrinsics, poses: Tensor, grids: Ten
     Args:
         view: The lip rectangle.
         intrinsics: Camera of the frames.
-        poses: (B, 4, 4) camera_from_head of the frames.
-        grids: (B, H, W, 2) pixel positions of the regions in their frames.
+        poses: float32 (B, 4, 4) camera_from_head of the frames.
+        grids: float32 (B, H, W, 2) pixel positions of the regions in their frames.
     """
     pixels, valid, _ = canonical_from_observed(grids, view, intrinsics, poses)
     box = view.rectangle
@@ -46,7 +46,7 @@ def place(view: CanonicalView, intrinsics: Intrinsics, poses: Tensor, grids: Ten
 
 
 def paste(lips: Tensor, regions: Tensor, placement: Placement, view: CanonicalView) -> Tensor:
-    """Lips (B, 3, h, w), of any resolution, laid over regions (B, 3, H, W) with the soft mask."""
+    """Composite lips (B, 3, h, w), of any resolution, over regions (B, 3, H, W) with the soft mask."""
     box = view.rectangle
     scale = lips.shape[-1] / box.width
     position = (placement.pixels - placement.pixels.new_tensor([box.left, box.top])) * scale
@@ -55,15 +55,17 @@ def paste(lips: Tensor, regions: Tensor, placement: Placement, view: CanonicalVi
 
 
 def extract_layer(new: Picture, old: Picture, mask: NDArray[np.uint8]) -> Picture:
-    """What was pasted, taken off the frame again: laid over the old frame with its alpha, it gives the new one.
+    """Extract what was composited into a frame as a layer with alpha, which gives the new frame when it is laid over
+    the old one.
 
     Args:
         new: The frame with new lips.
-        old: The frame as it was.
-        mask: Alpha, uint8 (H, W), in true shape.
+        old: The frame without them.
+        mask: uint8 (H, W) alpha, with square pixels.
 
     Returns:
-        (height, width, 4) with straight alpha, which no transparent part of the frame has; black where that is zero.
+        (height, width, 4) with straight alpha, in the type of the frame. Alpha is zero in transparent parts of the
+        frame, and colours are black where it is zero.
     """
     most = np.float32(np.iinfo(old.dtype).max)
     alpha = cv2.resize(mask, old.shape[1::-1], interpolation=cv2.INTER_AREA)[..., None] / np.float32(255.0)
@@ -76,7 +78,7 @@ def extract_layer(new: Picture, old: Picture, mask: NDArray[np.uint8]) -> Pictur
 
 
 def soft_mask(height: int, width: int) -> Tensor:
-    """(height, width), one in the middle and falling smoothly to zero at the border."""
+    """float32 (height, width), one in the middle and falling smoothly to zero at the border."""
 
     def profile(length: int) -> Tensor:
         middle = (torch.arange(length) + 0.5) / length

@@ -1,14 +1,14 @@
-"""Footage in another light, or of another grade, than a speaker was learnt in.
+"""Footage whose light or grade differs from that of the training footage.
 
 Each channel of a colour in the other light is a curve of the luminance, plus chroma that is scaled by itself, plus
 brightness and contrast that change across and down. That covers exposure, gain, offset, gamma, log and contrast curves,
-white balance, tint, saturation, black and white, and light from another side. It is linear in its coefficients, so that
-they are fitted by weighted least squares with a prior at the identity, in both directions: one brings the learnt lips
-into the light of the footage, the other brings what the footage shows into the light that the speaker knows.
+white balance, tint, saturation, black and white, and light from another side. The model is linear in its coefficients,
+which are fitted by weighted least squares with a prior at the identity, in both directions: one converts the trained
+lips to the light of the footage, the other converts colours of the footage to the light of the training.
 
-The fit takes cells of the mouth and of the skin around it; those that stand out, because something is in front of them,
-count little. Frames are averaged with the ones around them as far as they are in the same shot and in the same light: a
-lamp that is switched on stays a step, a dissolve stays a ramp, and flicker does not spread.
+The fit uses cells of the mouth and of the skin around it; outlying cells, such as those of an occluding object, count
+little. Frames are averaged with their neighbours in the same shot and the same light, so that a lamp that is switched
+on stays a step, a dissolve stays a ramp, and flicker does not spread.
 """
 
 from __future__ import annotations
@@ -26,50 +26,54 @@ from ..geometry.camera import Rectangle
 from ..geometry.mapping import pixel_grid
 
 REACH_SECONDS = 1.0
-"""Frames that are farther away than this have no influence on a frame's light."""
+"""Frames farther away than this have no influence on the light of a frame."""
 
 _LUMINANCE = (0.2126, 0.7152, 0.0722)
 _TERMS = 14
-"""What a colour in another light is a sum of, see :func:`_terms`."""
+"""Number of terms whose weighted sum is a colour in another light, see :func:`_terms`."""
 _UNKNOWNS, _EVEN = 11, 7
-"""What is fitted for each channel, see :func:`_features`; the last four, slopes, are of light that differs across and
-down.
+"""Number of unknowns for each channel with and without slopes, see :func:`_features`. The last four are the slopes of a
+light that differs across and down.
 """
 _IDENTITY = (0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-"""The unknowns of colours that stay as they are."""
+"""Values of the unknowns for unchanged colours."""
 _DEVIATIONS = (0.2, 1.0, 0.5, 0.7, 0.7, 0.7, 0.15, 0.06, 0.06, 0.3, 0.3)
-"""How far they may be from these."""
+"""Prior standard deviations of the unknowns."""
 _NOISE = 0.02
-"""Differences of cells that mean nothing."""
+"""Standard deviation of cells' noise."""
 _OUTSIDE = 1.2
-"""Light is not extrapolated beyond this far from the middle, in halves of the lip rectangle."""
+"""Distance from the middle, in halves of the lip rectangle, beyond which slopes are not extrapolated."""
 _LIKE = 0.03
-"""Difference in level, as a share of it, at which another frame counts as one in another light."""
+"""Relative difference in level at which two frames are considered to have different light."""
 _CLOSING_IN = (0.1, 0.06, 0.04, 0.03)
-"""Differences at which a cell counts a quarter, round by round."""
+"""Differences at which the weight of a cell falls to a quarter, for each round."""
 _EVIDENCE = 150.0
-"""Cells that a frame's neighbourhood counts as, however many frames it has: their errors are much the same ones."""
+"""Effective number of cells of a frame and its neighbours, which does not grow with their number, since their errors
+are correlated.
+"""
 _DEPARTURE = (0.018, 0.03)
-"""Differences of colours that the look of a face changes by in one light, and that are certainly another light."""
+"""Differences of colours up to which the light is taken to be the same, and from which it certainly differs."""
 _SLOPES = (0.02, 0.035)
-"""Differences that slopes make, as shares of the level: a mouth's own shadow, and light from another side."""
+"""Relative differences by slopes up to which they are the mouth's own shadow, and from which light comes from another
+side.
+"""
 _BLACK, _WHITE = 0.02, 0.98
 """Cells beyond these are clipped."""
 _LEAST_CLEAR = 0.3
 _FITTED = 0.7
-"""Share of the cells that the light must explain; the others may be covered, or moved."""
+"""Share of the cells that the light must fit; the others may be occluded or have moved."""
 _NEGATIVE = -0.5
-"""Correlation of luminance below which dark and bright have changed places."""
+"""Correlation of luminance below which the picture is a negative."""
 _BLOCK = 256
 
 
 @dataclass(frozen=True)
 class Light:
-    """How colours differ between the light of N frames and the one in which a speaker was learnt.
+    """The light of N frames, relative to that of the training footage.
 
     Attributes:
-        to_footage: float32 (N, 3, 14) coefficients for each channel of learnt colours in the light of the footage.
-        to_speaker: float32 (N, 3, 14) the other way.
+        to_footage: float32 (N, 3, 14) coefficients that convert colours to the light of the footage.
+        to_speaker: float32 (N, 3, 14) coefficients that convert colours to the light of the training.
     """
 
     to_footage: Tensor
@@ -77,13 +81,13 @@ class Light:
 
     @classmethod
     def same(cls, count: int, device: torch.device | str = "cpu") -> Light:
-        """The speaker's own light in ``count`` frames."""
+        """The light of the training in ``count`` frames."""
         identity = _to_coefficients(torch.tensor(_IDENTITY, device=device).expand(count, 3, _UNKNOWNS))
         return cls(identity.clone(), identity.clone())
 
     @property
     def is_same(self) -> bool:
-        """Whether that is, in all frames, the speaker's own light."""
+        """Whether all frames have the light of the training."""
         same = Light.same(len(self.to_footage), self.to_footage.device)
         return torch.equal(self.to_footage, same.to_footage) and torch.equal(self.to_speaker, same.to_speaker)
 
@@ -93,26 +97,26 @@ class Light:
         return Light(self.to_footage[chosen], self.to_speaker[chosen])
 
     def put(self, indices: NDArray[np.integer], light: Light) -> None:
-        """Take the light of some of the frames from another."""
+        """Replace the light of some of the frames, in place."""
         chosen = torch.as_tensor(indices, device=self.to_footage.device)
         self.to_footage[chosen], self.to_speaker[chosen] = light.to_footage, light.to_speaker
 
 
 def relight(colours: Tensor, coefficients: Tensor, positions: Tensor) -> Tensor:
-    """Colours in another light, in [0, 1].
+    """Convert colours to another light, in [0, 1].
 
     Args:
         colours: (B, 3, ...) in [0, 1].
         coefficients: (B, 3, 14) of :class:`Light`.
-        positions: (..., 2) or (B, ..., 2) where the colours are in the lip rectangle, from -1 at its left and top to 1
-            at its right and bottom; farther out, light is that of a little beyond its border.
+        positions: (..., 2) or (B, ..., 2) positions in the lip rectangle, from -1 at its left and top to 1 at its right
+            and bottom. Beyond 1.2 the light is constant.
     """
     terms = _terms(colours, positions.clamp(-_OUTSIDE, _OUTSIDE))
     return (coefficients @ terms.flatten(2)).view_as(colours).clamp(0, 1)
 
 
 def positions_in(rectangle: Rectangle, pixels: Tensor) -> Tensor:
-    """Where pixels (..., 2) of an image lie in a rectangle of it, from -1 at its left and top to 1."""
+    """Positions of pixels (..., 2) in a rectangle, from -1 at its left and top to 1 at its right and bottom."""
     corner, size = (
         pixels.new_tensor([rectangle.left, rectangle.top]),
         pixels.new_tensor([rectangle.width, rectangle.height]),
@@ -121,14 +125,14 @@ def positions_in(rectangle: Rectangle, pixels: Tensor) -> Tensor:
 
 
 def middles(width: int, height: int, device: torch.device | str = "cpu") -> Tensor:
-    """Where the middles of the cells of a rectangle that is divided into so many columns and rows are: (height, width,
-    2) from -1 to 1.
+    """Middles of the cells of a rectangle with ``width`` columns and ``height`` rows: (height, width, 2) from -1 to
+    1.
     """
     return positions_in(Rectangle(0, 0, width, height), pixel_grid(Rectangle(0, 0, width, height), device))
 
 
 def _terms(colours: Tensor, positions: Tensor) -> Tensor:
-    """What :func:`relight` adds up: (B, 14, ...) of colours (B, 3, ...) at positions (..., 2) or (B, ..., 2)."""
+    """The terms that :func:`relight` sums: (B, 14, ...) of colours (B, 3, ...) at positions (..., 2) or (B, ..., 2)."""
     luminance = torch.einsum("c,bc...->b...", torch.tensor(_LUMINANCE, device=colours.device), colours)[:, None]
     across, down = (axis.expand_as(luminance[:, 0])[:, None] for axis in positions.unbind(-1))
     curve = [torch.ones_like(luminance), luminance, luminance.clamp(min=0).sqrt(), luminance.square()]
@@ -137,8 +141,8 @@ def _terms(colours: Tensor, positions: Tensor) -> Tensor:
 
 
 def _features(terms: Tensor) -> Tensor:
-    """What is fitted for each channel: (N, 3, m, 11) of terms (N, 14, m). A curve of the luminance, the channel's
-    chroma, the same in proportion to luminance, the next channel's chroma, and slopes.
+    """Features of the fit for each channel, (N, 3, m, 11), from terms (N, 14, m): a curve of the luminance, the
+    channel's chroma, that chroma times luminance, the next channel's chroma, and slopes.
     """
     curve, colours, products, slopes = terms.split([4, 3, 3, 4], dim=1)
     chroma, in_proportion = colours - curve[:, 1:2], products - curve[:, 3:4]
@@ -148,7 +152,7 @@ def _features(terms: Tensor) -> Tensor:
 
 
 def _to_coefficients(unknowns: Tensor) -> Tensor:
-    """Coefficients (N, 3, 14) of the unknowns (N, 3, 11) that weigh features."""
+    """Convert the unknowns (N, 3, 11) of the features to coefficients (N, 3, 14) of the terms."""
     curve, own, in_proportion, of_next, slopes = unknowns.split([4, 1, 1, 1, 4], dim=2)
     curve = curve - functional.pad(own + of_next, (1, 2)) - functional.pad(in_proportion, (3, 0))
     channel = torch.eye(3, device=unknowns.device)
@@ -156,17 +160,17 @@ def _to_coefficients(unknowns: Tensor) -> Tensor:
 
 
 def fit_light(seen: Tensor, learnt: Tensor, weights: Tensor, positions: Tensor) -> tuple[Light, Tensor]:
-    """The light of N frames.
+    """Fit the light of N frames.
 
     Args:
-        seen: (N, 3, m) colours of cells in the footage.
-        learnt: (N, 3, m) what the speaker knows of them.
-        weights: (m,) what the cells count, from 0 to 1.
-        positions: (m, 2) where they are, as for :func:`relight`.
+        seen: float32 (N, 3, m) colours of cells in the footage.
+        learnt: float32 (N, 3, m) colours of the same cells in the light of the training.
+        weights: float32 (m,) weights of the cells in [0, 1].
+        positions: float32 (m, 2) positions of the cells, as for :func:`relight`.
 
     Returns:
-        The light, and by how much colours of the footage are off from it, as shares of their level (N,): seven tenths
-        of the cells are off by less. It is 1 for a negative picture.
+        The light, and the error of the fit (N,), relative to the level of the colours: 70% of the cells have a smaller
+        one. It is 1 for a negative picture.
     """
     light, errors = Light.same(len(seen), seen.device), torch.zeros(len(seen), device=seen.device)
     for block in torch.arange(len(seen), device=seen.device).split(_BLOCK):
@@ -188,9 +192,7 @@ def fit_light(seen: Tensor, learnt: Tensor, weights: Tensor, positions: Tensor) 
 
 
 def _without_outliers(source: Tensor, target: Tensor, weights: Tensor, positions: Tensor) -> Tensor:
-    """Weights (N, 3, m) in which cells that stand out count little: it begins with all, and closes in on those that
-    agree.
-    """
+    """Weights (N, 3, m) in which outlying cells count little, by iteratively reweighted least squares."""
     steady, terms = weights, _terms(source, positions)
     for noise in _CLOSING_IN:
         missed = (_fit(source, target, steady, positions)[1] @ terms).clamp(0, 1) - target
@@ -199,13 +201,13 @@ def _without_outliers(source: Tensor, target: Tensor, weights: Tensor, positions
 
 
 def _is_clear(cells: Tensor) -> Tensor:
-    """Where channels of cells (N, 3, m) are not clipped, or nearly all are: then there is nothing else to go by."""
+    """Whether channels of cells (N, 3, m) are not clipped. If nearly all are clipped, all count as not clipped."""
     clear = (cells > _BLACK) & (cells < _WHITE)
     return clear | (clear.float().mean(dim=2, keepdim=True) < _LEAST_CLEAR)
 
 
 def _fit(source: Tensor, target: Tensor, weights: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
-    """Coefficients (N, 3, 14) from colours (N, 3, m) to others, without slopes and with them.
+    """Fit coefficients (N, 3, 14) that convert colours (N, 3, m) to others, without slopes and with them.
 
     Args:
         source: (N, 3, m)
@@ -235,30 +237,30 @@ def _likeness(one: Tensor, other: Tensor, weights: Tensor) -> Tensor:
 
 
 def _mean_square(differences: Tensor, weights: Tensor) -> Tensor:
-    """(N, 1, 1) of (N, 3, m) with weights (m,)."""
+    """Weighted mean square (N, 1, 1) of (N, 3, m) with weights (m,)."""
     return (differences.square().mean(dim=1, keepdim=True) @ weights[:, None]) / weights.sum()
 
 
 def _rise(values: Tensor, low: float, high: float) -> Tensor:
-    """From 0 at the low value, and below, smoothly to 1 at the high one."""
+    """Smoothstep: 0 up to ``low``, 1 from ``high`` on."""
     share = ((values - low) / (high - low)).clamp(0, 1)
     return share * share * (3 - 2 * share)
 
 
 class LightNeighbours:
-    """The frames around each of N frames that are in the same light.
+    """Averages frames with their neighbours in the same light.
 
     Args:
-        patches: (N, 3, k) colours of parts of the skin; that some of them change does not matter.
-        times: (N,) seconds, rising.
-        shots: (N,) the shot that each belongs to.
+        patches: float32 (N, 3, k) colours of parts of the skin, compared by the median over the parts.
+        times: (N,) seconds, ascending.
+        shots: (N,) number of the shot of each frame.
     """
 
     def __init__(self, patches: Tensor, times: Tensor, shots: Tensor) -> None:
         self._pulls = list(_pulls(patches, times, shots))
 
     def average(self, values: Tensor, trust: Tensor) -> Tensor:
-        """The mean of values (N, ...) over them, weighted by trust (N,)."""
+        """Mean of values (N, ...) over each frame and its neighbours, weighted by ``trust`` (N,)."""
         shape = (-1, *[1] * (values.dim() - 1))
         sums, total = values * trust.view(shape), trust.clone()
         for distance, pull in enumerate(self._pulls, 1):
@@ -271,7 +273,7 @@ class LightNeighbours:
 
 
 def _pulls(patches: Tensor, times: Tensor, shots: Tensor) -> Iterator[Tensor]:
-    """How much frames one, two and more apart count for each other, for as long as any do."""
+    """Weights between frames that are 1, 2, ... frames apart, up to the first distance at which all are zero."""
     levels = patches.norm(dim=(1, 2)) / patches.shape[2] ** 0.5
     for distance in range(1, len(times)):
         here, there = slice(0, -distance), slice(distance, None)

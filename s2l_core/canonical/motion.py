@@ -1,4 +1,6 @@
-"""Where a head moves by itself: its motion with and without the pose, and what follows from it (paper section 3)."""
+"""Motion of a face before and after the motion of the head is removed (paper section 3), and the masks that follow from
+it: lips and jaw, and the head.
+"""
 
 from __future__ import annotations
 
@@ -22,23 +24,25 @@ from ..geometry.mapping import CanonicalView, observed_to_canonical
 Mask = NDArray[np.bool_]
 
 _NOISE = 0.01
-"""Motion that is as good as none: what compression leaves, in [0, 1] colours."""
+"""Level of motion that compression causes, in [0, 1] colours."""
 _BETTER = 0.25
-"""By how much in natural logarithms the motion must fall with the pose for a pixel to belong to the head."""
+"""Least decrease of the motion, as a natural logarithm, by O2C for a pixel that belongs to the head."""
 _FAR_FROM_FACE, _BELOW_CHIN, _BESIDE, _RIM, _ROUNDED = 0.6, 0.12, 0.1, 0.02, 0.012
-"""Distances in square roots of the area of the landmarks' mesh: how far from it the head has certainly ended, how far
-below the mouth, how far from what goes with it, how far inside the mesh it is certain, and what is rounded."""
+"""Distances, relative to the square root of the area of the landmarks' mesh: beyond which nothing belongs to the head;
+below the mesh, beyond which the neck begins; around pixels that move with the head, within which GrabCut decides;
+inside the mesh, from which pixels certainly belong to the head; and the deviation of the smoothing.
+"""
 _SECTORS = 180
 _LIVELY = 0.35
-"""Share of the lips' greatest motion with which a pixel around the mouth belongs to lips and jaw."""
+"""Least motion, relative to the largest motion of the lips, of a pixel that belongs to lips and jaw."""
 
 
 class Motion(NamedTuple):
-    """Mean absolute difference of frames from the canonical one, (h, w) in [0, 1] colours.
+    """Mean absolute difference of frames from the canonical one, in [0, 1] colours.
 
     Attributes:
-        observed: As the frames are.
-        canonical: After O2C, which removes the motion of the head.
+        observed: float32 (h, w), of the frames as filmed.
+        canonical: float32 (h, w), after O2C, which removes the motion of the head.
     """
 
     observed: NDArray[np.float32]
@@ -48,13 +52,13 @@ class Motion(NamedTuple):
 def read_pictures(
     footage: Footage, wanted: Sequence[int], camera: Intrinsics, report: Report, rows: AppendLog | None = None
 ) -> Tensor:
-    """Frames as a smaller camera sees them: float32 (n, 3, H, W) in [0, 1] colours.
+    """Decode frames at a lower resolution: float32 (n, 3, H, W) in [0, 1] colours.
 
     Args:
         footage: Where they are.
         wanted: Which frames, in any order.
         camera: Its image size is that of the pictures.
-        report: Told the phase ``"Look at the head"``.
+        report: Receives the phase ``"Look at the head"``.
         rows: Where pictures are kept, those that were read before among them.
     """
     rows = rows or AppendLog(NO_CACHE, "pictures")
@@ -66,11 +70,11 @@ def read_pictures(
 
 
 def measure_motion(reference: Tensor, pictures: Tensor, view: CanonicalView, poses: Tensor) -> Motion:
-    """The motion heat-map of section 3.
+    """Measure the motion of section 3.
 
     Args:
-        reference: (3, H, W) the canonical frame as the canonical camera sees it: of the size of ``view.intrinsics``.
-        pictures: (N, 3, H, W) other frames, likewise.
+        reference: float32 (3, H, W) canonical frame, of the size of ``view.intrinsics``.
+        pictures: float32 (N, 3, H, W) other frames of the same size.
         view: The canonical view.
         poses: (N, 4, 4) camera_from_head of the other frames.
     """
@@ -84,23 +88,22 @@ def measure_motion(reference: Tensor, pictures: Tensor, view: CanonicalView, pos
 
 
 def moving_parts(motion: Motion, view: CanonicalView, shape: NDArray[np.float64], layout: LandmarkLayout) -> Mask:
-    """What moves without the head, (h, w): the eyes, and :func:`lip_jaw_mask`."""
+    """Bool (h, w), the parts of a face that move relative to the head: the eyes, and :func:`lip_jaw_mask`."""
     points = _in_rectangle(view, shape)
     left, right = np.split(points[layout.eye_corners], 2)
     return lip_jaw_mask(motion, view, shape, layout) | _eye(left, motion) | _eye(right, motion)
 
 
 def lip_jaw_mask(motion: Motion, view: CanonicalView, shape: NDArray[np.float64], layout: LandmarkLayout) -> Mask:
-    """Lips and jaw, (h, w): what moves without the head among the pixels around the mouth, in one convex
-    piece.
+    """Bool (h, w), lips and jaw: the convex hull of the pixels around the mouth that move relative to the head.
 
-    Where speech can move the face at all, the landmarks say; how far it does, the heat-map. The lips always belong.
+    The landmarks limit the region that speech can move, and the motion decides within it. The lips are always included.
 
     Args:
-        motion: Of the view.
+        motion: Motion of the view.
         view: The canonical view.
-        shape: (P, 3) landmarks in head axes.
-        layout: Which landmark is which.
+        shape: float64 (P, 3) landmarks in head axes.
+        layout: Layout of the landmarks.
     """
     points = _in_rectangle(view, shape)
     lips, eyes = points[layout.lips_outer], points[layout.eye_corners]
@@ -118,15 +121,15 @@ def lip_jaw_mask(motion: Motion, view: CanonicalView, shape: NDArray[np.float64]
 
 
 def head_mask(picture: NDArray[np.uint8], motion: Motion, mesh: Mask) -> Mask:
-    """Where the head is in the canonical view, (h, w), hair and ears included, without the neck.
+    """Bool (h, w), the head in the canonical view, with hair and ears, without the neck.
 
-    What moves less after O2C goes with the head. Around the face the head ends about where such pixels do; where
-    exactly, GrabCut decides by the colours.
+    Pixels that move less after O2C move with the head. The outline of the head lies near the last of them in each
+    direction; GrabCut finds it by the colours.
 
     Args:
-        picture: (h, w, 3) the canonical view.
-        motion: Of the view.
-        mesh: (h, w) where the mesh of the landmarks is.
+        picture: uint8 (h, w, 3) canonical view.
+        motion: Motion of the view.
+        mesh: bool (h, w) mesh of the landmarks.
     """
     gain = np.log((_smooth(motion.canonical) + _NOISE) / (_smooth(motion.observed) + _NOISE))
     size = np.sqrt(np.count_nonzero(mesh))
@@ -139,7 +142,7 @@ def head_mask(picture: NDArray[np.uint8], motion: Motion, mesh: Mask) -> Mask:
     labels[around & (mesh | (gain < _BETTER))] = cv2.GC_PR_FGD
     labels[neck] = cv2.GC_BGD
     labels[distance_transform_edt(mesh) > _RIM * size] = cv2.GC_FGD
-    if np.isin(labels, (cv2.GC_BGD, cv2.GC_PR_BGD)).any():  # a close-up may hold nothing but the head
+    if np.isin(labels, (cv2.GC_BGD, cv2.GC_PR_BGD)).any():  # a close-up may show nothing but the head
         models = np.zeros((2, 1, 65))
         cv2.setRNGSeed(0)
         cv2.grabCut(picture[..., ::-1].copy(), labels, (0, 0, 0, 0), models[0], models[1], 5, cv2.GC_INIT_WITH_MASK)
@@ -149,7 +152,9 @@ def head_mask(picture: NDArray[np.uint8], motion: Motion, mesh: Mask) -> Mask:
 
 
 def _reach(marked: Mask, mesh: Mask) -> Mask:
-    """The convex hull of what is no farther from the middle of the mesh than the marked pixels in its direction."""
+    """The convex hull of the pixels that are no farther from the middle of the mesh than the marked pixels in the same
+    direction.
+    """
     middle = np.argwhere(mesh).mean(axis=0)
     rows, columns = np.indices(mesh.shape)
     radius = np.hypot(rows - middle[0], columns - middle[1])
@@ -163,7 +168,7 @@ def _reach(marked: Mask, mesh: Mask) -> Mask:
 
 
 def crop(pictures: Tensor, rectangle: Rectangle) -> Tensor:
-    """A rectangle of pictures (..., H, W)."""
+    """Crop pictures (..., H, W) to a rectangle."""
     rows = slice(rectangle.top, rectangle.top + rectangle.height)
     return pictures[..., rows, rectangle.left : rectangle.left + rectangle.width]
 
@@ -173,7 +178,7 @@ def _smooth(motion: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _eye(corners: NDArray[np.float64], motion: Motion) -> Mask:
-    """An ellipse around an eye (2, 2), high enough for its lids."""
+    """An ellipse around an eye with corners (2, 2), high enough for its lids."""
     rows, columns = np.mgrid[: motion.canonical.shape[0], : motion.canonical.shape[1]] + 0.5
     width = np.ptp(corners[:, 0])
     x, y = corners.mean(axis=0)

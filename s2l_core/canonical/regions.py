@@ -1,4 +1,6 @@
-"""What is taken from each observed frame: the region around the mouth, the canonical lips and the look of the face."""
+"""What training and dubbing take from each observed frame: the region around the mouth, the canonical lips, and the
+colours around them.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +20,15 @@ from .view import CanonicalFace
 
 _MARGIN = 2
 _STEP = 8
-"""Regions have sides of multiples of this many pixels, which Blend-Net halves three times."""
+"""Sides of regions are multiples of this number of pixels, since Blend-Net halves them three times."""
 
 
 @dataclass(frozen=True)
 class RegionPlan:
-    """Where the mouth region lies in each frame of a clip: N rectangles of one size.
+    """Position of the mouth region in each of N frames: rectangles of equal size.
 
     Attributes:
-        corners: int (N, 2) left and top.
+        corners: int64 (N, 2) left and top.
         width: Pixels, a multiple of 8.
         height: Pixels, a multiple of 8.
     """
@@ -36,13 +38,13 @@ class RegionPlan:
     height: int
 
     def cut(self, image: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
-        """The region (height, width, 3) of frame ``index``; where it leaves the image, the border is repeated."""
+        """The region (height, width, 3) of frame ``index``. Outside the image, its border is repeated."""
         rows = np.clip(np.arange(self.height) + self.corners[index, 1], 0, image.shape[0] - 1)
         columns = np.clip(np.arange(self.width) + self.corners[index, 0], 0, image.shape[1] - 1)
         return image[rows[:, None], columns]
 
     def put(self, image: NDArray[np.uint8], index: int, region: NDArray[np.uint8]) -> None:
-        """Write a region (height, width, 3) into frame ``index``, as far as it lies inside."""
+        """Write a region (height, width, 3) into frame ``index``; the part outside the image is ignored."""
         left, top = self.corners[index]
         x0, y0 = max(left, 0), max(top, 0)
         x1, y1 = min(left + self.width, image.shape[1]), min(top + self.height, image.shape[0])
@@ -58,7 +60,7 @@ class RegionPlan:
 
 
 def plan_regions(face: CanonicalFace, track: HeadTrack) -> RegionPlan:
-    """Rectangles that hold the lip rectangle of every frame."""
+    """Plan mouth regions that contain the lip rectangle of every frame."""
     outline = _rectangle_in_frames(face.lips, track)
     corners, ends = np.floor(outline.min(axis=1)) - _MARGIN, np.ceil(outline.max(axis=1)) + _MARGIN
     width, height = (int(-(-side // _STEP) * _STEP) for side in np.quantile(ends - corners, 0.99, axis=0))
@@ -110,12 +112,12 @@ class Observation:
 
 
 class Observer:
-    """Takes :class:`Observation` from the frames of one clip.
+    """Makes an :class:`Observation` of each frame of a clip.
 
     Args:
         face: The canonical view.
         footage: The clip.
-        device: Where to compute.
+        device: Device to compute on.
     """
 
     def __init__(self, face: CanonicalFace, footage: Footage, device: torch.device) -> None:
@@ -126,7 +128,7 @@ class Observer:
         self._device = device
 
     def observe(self, image: NDArray[np.uint8], index: int) -> Observation:
-        """Look at frame ``index``, uint8 (H, W, 3)."""
+        """Observe frame ``index``, uint8 (H, W, 3)."""
         picture = torch.from_numpy(image).to(self._device).permute(2, 0, 1)[None].float() / 255
         pose = self.poses[index : index + 1]
         lips, surroundings = (
@@ -137,7 +139,7 @@ class Observer:
 
 
 def regions_to_tensor(regions: Tensor) -> Tensor:
-    """uint8 (B, h, w, 3) as float32 (B, 3, h, w) in [0, 1]."""
+    """Convert regions uint8 (B, h, w, 3) to float32 (B, 3, h, w) in [0, 1]."""
     return regions.permute(0, 3, 1, 2).float() / 255
 
 

@@ -1,4 +1,4 @@
-"""The canonical view of a speaker: pose, rectangles and depth in which lips are learnt (paper section 4.1)."""
+"""The canonical view of a speaker: the pose, rectangles and depth in which lips are trained (paper section 4.1)."""
 
 from __future__ import annotations
 
@@ -16,27 +16,30 @@ from ..geometry.mapping import CanonicalView
 from ..jobs import is_rigid
 
 _WIDEST_LIPS = 160
-"""Pixels that the lip rectangle is wide at most; finer detail is lost to compression in most footage."""
+"""Largest width of the lip rectangle in pixels. Finer detail is lost to compression in most footage."""
 _AROUND_MOUTH = {"left": 0.42, "right": 0.42, "top": 0.38, "bottom": 0.72}
-"""What the lip rectangle adds to the resting lips on each side, in widths of the mouth: nose to chin."""
+"""Margin of the lip rectangle around the resting lips, in widths of the mouth. It reaches from the nose to the chin."""
 _AROUND_FACE = {"left": 0.25, "right": 0.25, "top": 0.6, "bottom": 0.15}
-"""What the head adds to the landmarks, in shares of their width and height: ears, hair and the edge of the neck."""
+"""Margin of the head's rectangle around the landmarks, as shares of their width and height. It includes ears, hair and
+the edge of the neck.
+"""
 _LONGEST_HEAD = 192
-"""Pixels that the longer side of the head has at most."""
+"""Largest length in pixels of the longer side of the head's rectangle."""
 _CALM_SHARE = 0.3
 _LARGEST_SIDE, _FARTHEST_PIXEL, _FARTHEST_MM = 1024, 1e6, 1e5
-"""Bounds of what a file may describe: sides of a rectangle, places in an image, and depths."""
+"""Bounds of values in a speaker file: sides of a rectangle in pixels, positions in an image in pixels, and depths in
+millimetres.
+"""
 
 
 @dataclass(frozen=True)
 class CanonicalHead:
-    """The whole head.
+    """The whole head in the canonical view.
 
     Attributes:
-        view: Its view; the rectangle ends where the image does.
-        mask: bool (h, w), where the head is: hair and ears too, but not the neck. Before anything else is known, where
-            the landmarks' mesh is.
-        confidence: float (h, w) in [0, 1], how much the footage told about the depth.
+        view: View of the head's rectangle, which ends at the border of the image.
+        mask: bool (h, w), the head with hair and ears, without the neck. Before training it is the landmarks' mesh.
+        confidence: float32 (h, w) in [0, 1], how well the footage determines the depth.
     """
 
     view: CanonicalView
@@ -46,15 +49,15 @@ class CanonicalHead:
 
 @dataclass(frozen=True)
 class CanonicalFace:
-    """Where things are in the canonical view.
+    """Regions of the canonical view.
 
     Attributes:
         lips: View of the lip rectangle.
-        surroundings: View of nose and cheeks down to the middle of the mouth, at half the resolution. The lip
-            rectangle reaches into it.
+        surroundings: View of nose and cheeks down to the middle of the mouth, at half the resolution. The lip rectangle
+            reaches into it.
         head: View of the whole head.
-        mouth_box: Left, top, right, bottom of the lips with a margin of a quarter of their width, in canonical
-            pixels of ``lips``: where quality is measured.
+        mouth_box: Left, top, right, bottom of the lips with a margin of a quarter of their width, in canonical pixels
+            of ``lips``: where quality is measured.
     """
 
     lips: CanonicalView
@@ -73,10 +76,11 @@ class CanonicalFace:
 
 
 def canonical_frame(footage: Footage, usable: NDArray[np.bool_]) -> int:
-    """The frame whose view is the canonical one: the most ordinary head pose among those with a closed mouth.
+    """Index of the frame whose view becomes the canonical one: the one with the most typical head pose among the frames
+    with a closed mouth.
 
     Args:
-        footage: With a tracked head.
+        footage: The clip, with a tracked head.
         usable: bool (N,) frames that may be chosen.
     """
     candidates = np.flatnonzero(usable & footage.track.found)
@@ -88,7 +92,7 @@ def canonical_frame(footage: Footage, usable: NDArray[np.bool_]) -> int:
 
 
 def choose_canonical(footage: Footage, usable: NDArray[np.bool_]) -> CanonicalFace:
-    """The canonical view of footage, with the depth of the landmarks' mesh: see :func:`canonical_frame`."""
+    """The canonical view of footage, see :func:`canonical_frame`, with the depth of the landmarks' mesh."""
     track = footage.track
     pose = track.poses[canonical_frame(footage, usable)]
     outline = project(track.shape[footage.layout.lips_outer], pose, track.intrinsics)
@@ -118,12 +122,12 @@ def choose_canonical(footage: Footage, usable: NDArray[np.bool_]) -> CanonicalFa
 
 
 def round_head(head: CanonicalHead, footage: Footage, mask: NDArray[np.bool_]) -> CanonicalHead:
-    """A head whose depth beside the landmarks' mesh follows its outline, once that is known.
+    """Extend the depth of a head beyond the landmarks' mesh by a round shape that fits its outline.
 
     Args:
-        head: As :func:`choose_canonical` gives it.
-        footage: What it was chosen from.
-        mask: (h, w), where the head is.
+        head: The head, as :func:`choose_canonical` gives it.
+        footage: The footage that it was chosen from.
+        mask: bool (h, w) mask of the head.
     """
     view, pose = head.view, head.view.pose.double().cpu().numpy()
     mesh = _mesh_depth(footage, pose, view.intrinsics, view.rectangle)
@@ -133,7 +137,7 @@ def round_head(head: CanonicalHead, footage: Footage, mask: NDArray[np.bool_]) -
 
 
 def outside_lips(face: CanonicalFace) -> torch.Tensor:
-    """Which pixels of ``face.surroundings`` lie outside of the lip rectangle: bool (h, w)."""
+    """Bool (h, w), the pixels of ``face.surroundings`` outside the lip rectangle."""
     view, lips = face.surroundings, face.lips.rectangle
     x = 2 * (torch.arange(view.rectangle.width) + view.rectangle.left + 0.5)
     y = 2 * (torch.arange(view.rectangle.height) + view.rectangle.top + 0.5)
@@ -143,7 +147,7 @@ def outside_lips(face: CanonicalFace) -> torch.Tensor:
 
 
 def to_description(face: CanonicalFace) -> dict[str, Any]:
-    """All but the depths, as JSON values."""
+    """A canonical view as JSON values, without depths, mask and confidence."""
 
     def describe(view: CanonicalView) -> dict[str, Any]:
         camera, box = view.intrinsics, view.rectangle
@@ -162,7 +166,7 @@ def to_description(face: CanonicalFace) -> dict[str, Any]:
 
 
 def to_tensors(face: CanonicalFace) -> dict[str, torch.Tensor]:
-    """What :func:`to_description` leaves out."""
+    """The tensors that :func:`to_description` leaves out."""
     return {
         "lips.depth": face.lips.depth,
         "surroundings.depth": face.surroundings.depth,
@@ -176,7 +180,7 @@ def from_description(description: dict[str, Any], tensors: dict[str, torch.Tenso
     """The inverse of :func:`to_description` and :func:`to_tensors`.
 
     Raises:
-        KeyError, TypeError, ValueError, OverflowError: The description is not one, or the tensors do not belong to it.
+        KeyError, TypeError, ValueError, OverflowError: The description is invalid, or the tensors do not fit it.
     """
 
     def build(name: str) -> CanonicalView:
@@ -205,7 +209,7 @@ def from_description(description: dict[str, Any], tensors: dict[str, torch.Tenso
 
 
 def read_camera(values: list[Any]) -> Intrinsics:
-    """A camera from what a file says: fx, fy, cx, cy, width, height.
+    """A camera from values in a file: fx, fy, cx, cy, width, height.
 
     Raises:
         TypeError, ValueError, OverflowError: The values do not describe a camera.
@@ -230,7 +234,7 @@ def _whole(value: Any, least: float, most: float) -> int:
 
 
 def with_tensors(face: CanonicalFace, tensors: dict[str, torch.Tensor]) -> CanonicalFace:
-    """The same view with other depths, as :func:`to_tensors` gives them."""
+    """The same view with other tensors, as :func:`to_tensors` gives them."""
     return from_description(to_description(face), tensors).to(tensors["head.mask"].device)
 
 
