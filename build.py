@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Every chore of the project as one verb: ``python3 build.py demo | head | gui | test | docs | zip | pins |
-bench | clean``.
+"""Every chore of the project as one verb: ``python3 build.py demo | head | gui | test | docs | zip |
+repository | pins | bench | clean``.
 
 Standard library only. A verb that needs it first makes the environment ``.venv`` with exactly the pinned packages, so
 each command works on a fresh machine that has Python 3.11 or 3.13. Arguments after the verb go to the program behind
@@ -87,7 +87,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         usage="python3 build.py VERB [ARGUMENTS]",
         description="Every chore of the project as one verb.",
-        epilog="\n".join(f"  {verb:6} {chore.__doc__}" for verb, chore in VERBS.items()),
+        epilog="\n".join(f"  {verb:10} {chore.__doc__}" for verb, chore in VERBS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("verb", choices=VERBS, metavar="VERB", help=argparse.SUPPRESS)
@@ -189,11 +189,30 @@ def test_in_blender(environment: Environment, arguments: list[str]) -> int:
 def zip_extension(arguments: list[str]) -> int:
     """Build and validate the Blender extension in dist/."""
     prepare(MAIN)
-    (program,) = MAIN.folder.glob("lib/python3.*/site-packages/bpy/*/scripts/addons_core/bl_pkg/cli/blender_ext.py")
+    program = extension_program()
     remove_zips()
     DIST.mkdir(exist_ok=True)
-    built = run([MAIN.python, program, "build", "--source-dir", ROOT, "--output-dir", DIST, *arguments])
-    return built or max(run([MAIN.python, program, "validate", path]) for path in DIST.glob(ZIPS))
+    built = run([*program, "build", "--source-dir", ROOT, "--output-dir", DIST, *arguments])
+    return built or max(run([*program, "validate", path]) for path in DIST.glob(ZIPS))
+
+
+def repository(_: list[str]) -> int:
+    """Build an extension repository in dist/repository, for any web server: Blender installs and updates from there."""
+    return zip_extension([]) or make_repository(extension_program(), built_extension(), DIST / "repository")
+
+
+def make_repository(program: list[str | Path], extension: Path, folder: Path) -> int:
+    """Make a folder anew with an extension, its listing for Blender, and a page with the link to drag into Blender."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    shutil.copy(extension, folder)
+    return run([*program, "server-generate", "--repo-dir", folder, "--html"])
+
+
+def extension_program() -> list[str | Path]:
+    """Blender's own program for building extensions."""
+    (path,) = MAIN.folder.glob("lib/python3.*/site-packages/bpy/*/scripts/addons_core/bl_pkg/cli/blender_ext.py")
+    return [MAIN.python, path]
 
 
 def built_extension() -> Path:
@@ -266,7 +285,7 @@ def clean(_: list[str]) -> int:
     environments = [each.folder for each in (MAIN, *BLENDERS.values()) if (each.folder / "pyvenv.cfg").is_file()]
     results = [RESULTS / name for name in RESULT_FOLDERS]
     caches = [ROOT / f".{tool}_cache" for tool in ("mypy", "pytest", "ruff")]
-    for folder in environments + results + caches:
+    for folder in (*environments, *results, *caches, DIST / "repository"):
         shutil.rmtree(folder, ignore_errors=True)
     remove_zips()
     for folder in (DIST, RESULTS):
@@ -282,6 +301,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "test": test,
     "docs": docs,
     "zip": zip_extension,
+    "repository": repository,
     "pins": pins,
     "bench": bench,
     "clean": clean,
