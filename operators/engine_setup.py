@@ -1,4 +1,4 @@
-"""Make the engine, or copy the commands that do it."""
+"""Set up the engine, or copy the commands for that."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .base import BaseOperator
 
 
 class S2L_OT_set_up_engine(BaseOperator, bpy.types.Operator):
-    """Blocking when called by a script, beside other work when called by a button."""
+    """Blocking when called by a script, in the background when called by a button."""
 
     bl_idname = "s2l.set_up_engine"
     bl_label = "Set Up Engine"
-    bl_description = "Download the engine's packages, some gigabytes, into an environment that uninstalling removes"
+    bl_description = "Download the engine's packages, several gigabytes, to a folder that is removed with the extension"
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
@@ -54,7 +54,7 @@ class S2L_OT_set_up_engine(BaseOperator, bpy.types.Operator):
 class S2L_OT_cancel_setup(bpy.types.Operator):
     bl_idname = "s2l.cancel_setup"
     bl_label = "Cancel Setup"
-    bl_description = "Stop setting up the engine; an earlier one stays as it is"
+    bl_description = "Stop setting up the engine and keep an earlier one"
     bl_options = {"INTERNAL"}
 
     @classmethod
@@ -78,7 +78,7 @@ class S2L_OT_copy_command(bpy.types.Operator):
         context.window_manager.clipboard = as_text(
             commands(installation.base_python(context), engine_environment(), build)
         )
-        self.report({"INFO"}, "The commands are on the clipboard.")
+        self.report({"INFO"}, "Copied the commands to the clipboard.")
         return {"FINISHED"}
 
 

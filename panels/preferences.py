@@ -21,13 +21,13 @@ class S2L_AP_preferences(EngineSettings, bpy.types.AddonPreferences):
         layout, width = self.layout, context.region.width
         layout.use_property_split = True
         if phrases := installation.missing(context):
-            layout.label(text="What's Missing", icon="ERROR")
+            layout.label(text="Missing", icon="ERROR")
             for phrase in phrases:
                 draw_lines(layout, phrase, width, icon="DOT")
         draw_setup(layout, installation.setup(), S2L_OT_set_up_engine.disabled_reason(context), width)
         layout.prop(self, "base_python", placeholder="Blender's own")
         layout.prop(self, "torch_build")
-        layout.prop(self, "worker_python", placeholder="Found by itself")
+        layout.prop(self, "worker_python", placeholder="Found automatically")
         layout.prop(self, "device")
         row = layout.row()
         row.operator(S2L_OT_check_engine.bl_idname)
@@ -41,7 +41,7 @@ class S2L_AP_preferences(EngineSettings, bpy.types.AddonPreferences):
 
 
 def draw_setup(layout: bpy.types.UILayout, setup: EngineSetup | None, reason: str, width: int) -> None:
-    """The buttons that make the engine, or how far that is, and how it ended."""
+    """The buttons that set up the engine, or the progress of the setup, and its error."""
     if setup and not setup.has_ended:
         layout.progress(factor=setup.step / len(STEPS), text=f"Step {setup.step + 1} of {len(STEPS)}: {setup.text}")
         layout.operator(S2L_OT_cancel_setup.bl_idname)

@@ -1,4 +1,4 @@
-"""What an installation remembers: the Python that runs the engine and the device."""
+"""The preferences of the add-on: the Pythons, the build of PyTorch and the device."""
 
 # Blender declares properties as annotations.
 # mypy: disable-error-code="valid-type"
@@ -22,44 +22,46 @@ class EngineSettings:
 
     worker_python: StringProperty(
         name="Worker Python",
-        description="The Python with PyTorch that runs the engine; empty to look for one",
+        description="Python with PyTorch that runs the engine; empty to find one automatically",
         subtype="FILE_PATH",
     )
     base_python: StringProperty(
         name="Base Python",
-        description="The Python, 3.11 or newer, that Set Up Engine makes the engine with; empty for Blender's own",
+        description="Python 3.11 or newer with which Set Up Engine creates the engine; empty to use Blender's own",
         subtype="FILE_PATH",
     )
     torch_build: EnumProperty(
         name="PyTorch Build",
-        description="The build of PyTorch that Set Up Engine installs",
+        description="Build of PyTorch that Set Up Engine installs",
         items=(
-            ("auto", "Automatic", "The build for the graphics driver of this machine"),
-            ("cpu", "CPU", "The build without support for graphics cards, which is the smallest"),
-            ("cu126", "CUDA 12.6", "The build for NVIDIA drivers that support CUDA 12.6"),
-            ("cu130", "CUDA 13.0", "The build for NVIDIA drivers that support CUDA 13.0"),
-            ("cu132", "CUDA 13.2", "The build for NVIDIA drivers that support CUDA 13.2"),
+            ("auto", "Automatic", "Choose the build for the graphics driver of this machine"),
+            ("cpu", "CPU", "Install the smallest build, without support for graphics cards"),
+            ("cu126", "CUDA 12.6", "Install the build for NVIDIA drivers that support CUDA 12.6"),
+            ("cu130", "CUDA 13.0", "Install the build for NVIDIA drivers that support CUDA 13.0"),
+            ("cu132", "CUDA 13.2", "Install the build for NVIDIA drivers that support CUDA 13.2"),
         ),
         default="auto",
     )
     device: EnumProperty(
         name="Device",
-        description="What the engine computes on",
+        description="Processor that the engine computes on",
         items=(
-            ("auto", "Automatic", "The graphics card where the engine can use it, otherwise the processor"),
-            ("cpu", "CPU", "The processor"),
-            ("cuda", "CUDA", "An NVIDIA graphics card"),
+            ("auto", "Automatic", "Use the graphics card if the engine supports it, otherwise the processor"),
+            ("cpu", "CPU", "Use the processor"),
+            ("cuda", "CUDA", "Use an NVIDIA graphics card"),
         ),
         default="auto",
     )
     engine_report: StringProperty(
-        name="Engine Report", description="What the engine said of itself", options={"HIDDEN", "SKIP_SAVE"}
+        name="Engine Report",
+        description="Versions and devices that the engine has reported",
+        options={"HIDDEN", "SKIP_SAVE"},
     )
 
 
 @dataclass
 class _Unset:
-    """What holds where Blender was told to use the add-on for once (``--addons``) and keeps nothing of it."""
+    """The defaults, for an add-on that is enabled for one session only (``--addons``) and has no preferences."""
 
     worker_python: str = ""
     base_python: str = ""
@@ -77,19 +79,18 @@ def settings(context: bpy.types.Context) -> EngineSettings | _Unset:
 
 
 def engine_environment() -> Path:
-    """Where Set Up Engine makes the engine; Blender removes the folder when the extension is uninstalled."""
+    """The environment that Set Up Engine creates, in a folder that Blender removes with the extension."""
     return Path(bpy.utils.extension_path_user(EXTENSION, path="engine")) / "environment"
 
 
 def find_worker_python(context: bpy.types.Context) -> str:
-    """The Python to run the engine with.
+    """The Python that runs the engine.
 
-    It is the one of the preferences, or else of the environment variable ``S2L_WORKER_PYTHON``, or else the ``.venv``
-    beside the add-on (a checkout of the project), or else that of Set Up Engine, or else Blender's own where PyTorch is
-    installed in it.
+    It is the first one that exists of: the one in the preferences, the environment variable ``S2L_WORKER_PYTHON``, the
+    ``.venv`` of a checkout of the project, the one of Set Up Engine, and Blender's own if it has PyTorch.
 
     Raises:
-        EngineIncomplete: There is none of them.
+        EngineIncomplete: None of them exists.
     """
     if chosen := settings(context).worker_python:
         return bpy.path.abspath(chosen)
@@ -104,5 +105,5 @@ def find_worker_python(context: bpy.types.Context) -> str:
         return sys.executable
     raise EngineIncomplete(
         "No Python with the engine's packages was found.",
-        "Set up the engine, or choose one, in Edit > Preferences > Add-ons > Speech2Lip.",
+        "Set up the engine, or choose a Python, in Edit > Preferences > Add-ons > Speech2Lip.",
     )

@@ -1,7 +1,7 @@
-"""How Pythons are started from Blender, such that only their own packages and what this add-on gives them is imported.
+"""Starts Python processes from Blender such that they import only their own packages and those of this add-on.
 
-Blender's current folder is wherever the user started it, and its environment is that of other programs too: a file
-``json.py`` there, or in a folder of ``PYTHONPATH``, must not be run. Standard library only.
+Blender may be started in any folder and with any environment: a file ``json.py`` in the current folder, or in a folder
+of ``PYTHONPATH``, must not be run. Standard library only.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import os
 
 
 def isolated(python: str) -> list[str]:
-    """The beginning of a command: a Python that imports neither from its working folder nor from the user's site
-    folder, heeds no ``PYTHON*`` variable, and reads and writes UTF-8.
+    """The beginning of a command that runs Python without its working folder, the user's site folder and ``PYTHON*``
+    variables, and with UTF-8.
     """
     return [python, "-I", "-X", "utf8"]
 
 
 def environment() -> dict[str, str]:
-    """The variables for a child process: all but ``PYTHON*``, which would reach the programs that the child starts.
+    """The environment variables of a child process: all except ``PYTHON*``, which its own children would inherit.
 
-    Proxies, certificates, caches, temporary folders, devices and the settings of pip are the user's own and stay.
+    Proxies, certificates, caches, temporary folders, devices and the settings of pip are kept.
     """
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}

@@ -1,4 +1,4 @@
-"""The engine of this installation: what of it is missing, and its setup while that runs."""
+"""The engine of this installation: its missing parts, and its setup."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ..preferences import engine_environment, find_worker_python, settings
 from .setup import EngineSetup, packages
 
 TICK_SECONDS = 0.2
-FAREWELL_SECONDS = 5.0  # for the files of a setup that Blender leaves behind
+FAREWELL_SECONDS = 5.0  # in which a setup that is stopped may remove its files
 
 _setup: EngineSetup | None = None
 
 
 def setup() -> EngineSetup | None:
-    """The setup that runs, or how the last one ended."""
+    """The running setup, or the last one; None if there was none."""
     return _setup
 
 
@@ -29,53 +29,53 @@ def is_being_set_up() -> bool:
 
 
 def missing(context: bpy.types.Context) -> list[str]:
-    """What there must be before anything can be computed, a phrase each; empty where the engine is there."""
+    """The missing parts of the engine, one phrase each; empty if the engine is complete."""
     try:
         python = find_worker_python(context)
     except EngineIncomplete:
         names = packages()
-        return ["A Python environment of the engine's own", f"{len(names)} packages: {', '.join(names)}"]
-    return [] if shutil.which(python) else [f"The worker Python that was chosen: {python}"]
+        return ["A Python environment for the engine", f"{len(names)} packages: {', '.join(names)}"]
+    return [] if shutil.which(python) else [f"The chosen worker Python: {python}"]
 
 
 def start(context: bpy.types.Context) -> EngineSetup:
-    """Begin to make the engine, in place of an earlier one; :func:`advance` must follow until it has ended."""
+    """Start to set up the engine, in place of an earlier one; :func:`advance` must be called until it returns True."""
     global _setup
     _setup = EngineSetup(base_python(context), engine_environment(), settings(context).torch_build)
     return _setup
 
 
 def base_python(context: bpy.types.Context) -> str:
-    """The Python that the engine's environment is made with."""
+    """The Python with which the engine's environment is created."""
     return bpy.path.abspath(settings(context).base_python) or sys.executable
 
 
 def watch() -> None:
-    """Advance the setup with a timer."""
+    """Call :func:`advance` with a timer until the setup has ended."""
     if not bpy.app.timers.is_registered(_tick):
         bpy.app.timers.register(_tick, first_interval=TICK_SECONDS, persistent=True)
 
 
 def advance(patience: float = 0.0) -> bool:
-    """Take in what the setup did, waiting for it at most so many seconds; True once it has ended."""
+    """Process the messages of the setup, waiting for ``patience`` seconds at most; returns True when it has ended."""
     if not is_being_set_up() or _setup is None:
         return True
     if not _setup.poll(patience):
         return False
     if _setup.error is None:
         preferences = settings(bpy.context)
-        preferences.worker_python = ""  # so that the new one is used
+        preferences.worker_python = ""  # so that the new engine is used
         preferences.engine_report = report(_setup.info)
     return True
 
 
 def report(info: dict[str, Any]) -> str:
-    """What an engine says of itself, one thing a line."""
+    """The information that the engine returned, one item per line."""
     return "\n".join(f"{name}: {_text(value)}" for name, value in info.items())
 
 
 def unregister() -> None:
-    """Stop the setup: Blender leaves it behind."""
+    """Stop the setup."""
     global _setup
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)

@@ -1,4 +1,4 @@
-"""The job that is running, one at a time, and how the last one ended: what the panels show."""
+"""The running job, of which there is one at most, and the outcome of the last one, as the panels show them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .worker_client import WorkerClient
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended, in sentences for the user; ``log`` is the end of the engine's log."""
+    """The outcome of a job in sentences for the user; ``log`` is the end of the engine's log."""
 
     failed: bool
     text: str
@@ -22,17 +22,17 @@ _outcome: Outcome | None = None
 
 
 def current() -> WorkerClient | None:
-    """The running job."""
+    """The running job; None if there is none."""
     return _current
 
 
 def outcome() -> Outcome | None:
-    """How the last job ended; None while one is running."""
+    """The outcome of the last job; None while one is running."""
     return _outcome
 
 
 def start(python: str, job: Job) -> WorkerClient:
-    """Run a job in a new worker process.
+    """Start a job in a new worker process.
 
     Raises:
         EngineIncomplete: The Python cannot be started.
@@ -44,20 +44,20 @@ def start(python: str, job: Job) -> WorkerClient:
 
 
 def conclude(failed: bool, text: str) -> None:
-    """Forget the job and keep its outcome."""
+    """Forget the job and store its outcome."""
     global _current, _outcome
     log = "\n".join(_current.log) if _current else ""
     _current, _outcome = None, Outcome(failed, text, log)
 
 
 def release() -> None:
-    """Forget the job and how it ended: someone else keeps that."""
+    """Forget the job without an outcome, which the queue stores itself."""
     global _current, _outcome
     _current, _outcome = None, None
 
 
 def abandon() -> None:
-    """Kill the running job, if there is one: Blender is leaving it behind."""
+    """Kill the running job, if there is one."""
     if _current is not None:
         _current.kill()
         conclude(True, "The job was stopped.")

@@ -1,7 +1,7 @@
-"""Worker processes and the jobs that they do, seen from Blender. Standard library only: nothing here touches Blender.
+"""Worker processes and their jobs, as seen from Blender. Standard library only: nothing here touches Blender.
 
-Threads read the stdout and stderr of a process and write to its stdin, so that nobody waits for a pipe, and hand each
-message to the request that it answers; everything else happens in the thread that calls :meth:`Request.poll`.
+Threads read the stdout and stderr of a process and write to its stdin, so that no pipe blocks, and pass each message to
+the request that it answers. Everything else happens in the thread that calls :meth:`Request.poll`.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from ..paths import EXTENSION_FOLDER
 from . import child_process
 
 CANCEL_GRACE_SECONDS = 0.6  # so that a cancelled job is gone within a second
-EXIT_SECONDS = 5.0  # torch needs some tenths to leave; what hangs then is not waited for
+EXIT_SECONDS = 5.0  # PyTorch needs some tenths of a second to exit; after that the process counts as ended
 LAST_WORDS_SECONDS = 1.0  # a program that the worker started may keep its stderr open
 _LOG_LINES, _LOG_LINE = 200, 2_000  # the second in characters
 _LONGEST_MESSAGE = 16 * 1024 * 1024  # characters; the result of hours has some hundred thousand
-_LARGEST_NUMBER = 1e15  # of a progress: what is larger cannot be divided, or told in minutes
-# An isolated Python finds the library of this add-on, and no other, where this puts it.
+_LARGEST_NUMBER = 1e15  # in reports of progress; larger ones overflow when they are divided or put into words
+# Makes an isolated Python import the library of this add-on and no other.
 _START = "import sys; sys.path.insert(0, sys.argv.pop()); from s2l_core.worker import main; main()"
 _ERRORS = {kind.code: kind for kind in Speech2LipError.__subclasses__()}
 
@@ -38,10 +38,10 @@ _Inbox = queue.SimpleQueue[_Message | None]
 
 
 class WorkerProcess:
-    """A process that does jobs one after the other.
+    """A process that runs jobs one after the other.
 
     Attributes:
-        log: The last lines that it wrote.
+        log: The last lines of its log.
 
     Raises:
         EngineIncomplete: The Python cannot be started.
@@ -83,24 +83,24 @@ class WorkerProcess:
 
     @property
     def is_open(self) -> bool:
-        """Whether it takes jobs."""
+        """Whether it accepts jobs."""
         return self._process.poll() is None and not self._is_closed
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended, and all threads that served it."""
+        """Whether the process and all of its threads here have ended."""
         return not any(thread.is_alive() for thread in self._threads)
 
     @property
     def is_busy(self) -> bool:
-        """Whether it has jobs that it has not answered."""
+        """Whether it has jobs that have not ended."""
         return bool(self._inboxes)
 
     def ask(self, job: Job) -> tuple[int, _Inbox]:
         """Send a job.
 
         Returns:
-            Its number, and what the process will say to it; None there means that nothing more comes.
+            The number of the job, and a queue of the messages about it, which ends with None if the process ends.
         """
         number, inbox = next(self._numbers), _Inbox()
         with self._lock:
@@ -115,7 +115,7 @@ class WorkerProcess:
         self._outbox.put({"method": "cancel", "params": {"id": number}})
 
     def close(self) -> None:
-        """Let the process end: it does so at the end of its stdin."""
+        """Close the stdin of the process, which ends it after its present job."""
         self._is_closed = True
         self._outbox.put(None)
 
@@ -125,16 +125,16 @@ class WorkerProcess:
         self.close()
 
     def wait(self, timeout: float) -> int:
-        """The exit status, after at most so many seconds."""
+        """Wait for the end of the process, at most for ``timeout`` seconds, and return its exit status."""
         return self._process.wait(timeout)
 
     def loss(self) -> WorkerLost:
-        """The error that the process has ended too early."""
-        last_words = next((line for line in reversed(list(self.log)) if line.strip()), "it said nothing")
+        """The error for a process that has ended before its job."""
+        last_words = next((line for line in reversed(list(self.log)) if line.strip()), "it printed nothing")
         return WorkerLost(f"The worker ended before its job, with status {self._process.returncode}: {last_words}.")
 
     def _write_messages(self, stdin: IO[str]) -> None:
-        # A worker that is gone cannot be written to; the end of its stdout tells so.
+        # Writing to a worker that has ended fails, which is noticed by the end of its stdout.
         with contextlib.suppress(OSError, ValueError), stdin:
             while (message := self._outbox.get()) is not None:
                 stdin.write(json.dumps({"jsonrpc": "2.0", **message}, default=to_document) + "\n")
@@ -178,11 +178,11 @@ class Request:
     """One job of a worker process.
 
     Attributes:
-        job: What it does.
-        progress: The last progress that it told.
-        preview_path: The last picture of its work that it told of; empty before the first.
-        result: The result once the job has succeeded.
-        error: The error once the job has failed or was cancelled.
+        job: The job.
+        progress: The last progress that was reported; None before the first.
+        preview_path: Path of the last preview picture; empty before the first.
+        result: The result if the job has succeeded.
+        error: The error if the job has failed or was cancelled.
     """
 
     def __init__(self, process: WorkerProcess, job: Job) -> None:
@@ -201,17 +201,17 @@ class Request:
 
     @property
     def log(self) -> deque[str]:
-        """The last lines that the engine wrote."""
+        """The last lines of the engine's log."""
         return self._process.log
 
     def poll(self, patience: float = 0.0) -> bool:
-        """Take in what the worker has said since the last call.
+        """Process the messages of the worker since the last call.
 
         Args:
-            patience: Seconds to wait where it has said nothing.
+            patience: Seconds to wait for a message if there is none.
 
         Returns:
-            True once the job has ended.
+            True if the job has ended.
         """
         while not self.has_ended:
             try:
@@ -228,7 +228,7 @@ class Request:
         return self.has_ended
 
     def cancel(self) -> None:
-        """Ask the job to stop; a worker that does not answer soon is killed."""
+        """Ask the worker to stop the job; a worker that does not respond soon is killed."""
         if self._kill_time is None:
             self._kill_time = time.monotonic() + CANCEL_GRACE_SECONDS
             self._process.cancel(self._number)
@@ -267,7 +267,7 @@ class Request:
 
 
 class WorkerClient(Request):
-    """A job in a process of its own, which ends with it: that frees all memory of the device, whatever happened.
+    """A job in a process of its own, which ends with the job, so that all memory of the device is freed.
 
     Raises:
         EngineIncomplete: The Python cannot be started.
@@ -279,12 +279,12 @@ class WorkerClient(Request):
 
     @property
     def is_over(self) -> bool:
-        """Whether the job has ended, and its process and the threads that served it, or they take too long."""
+        """Whether the job, its process and its threads here have ended, or ending takes too long."""
         return self._exit_time is not None and (self._process.is_over or time.monotonic() > self._exit_time)
 
     def poll(self, patience: float = 0.0) -> bool:
         if super().poll(patience) and self._exit_time is None:
             self._exit_time = time.monotonic() + EXIT_SECONDS
-            # With a result it ends by itself; otherwise nothing is left to do, and the next job wants the memory.
+            # With a result the process ends by itself; otherwise it is killed to free its memory for the next job.
             self._process.close() if self.error is None else self._process.kill()
         return self.has_ended

@@ -346,14 +346,14 @@ def test_preferences_show_the_engine_report(draw_preferences, fake_worker) -> No
     bpy.ops.s2l.check_engine()
     texts = draw_preferences()
     assert {"Check Engine", "Copy Report", "devices: cpu, imaginary", "Set Up Engine", "Copy Command"} <= set(texts)
-    assert "What's Missing" not in texts
+    assert "Missing" not in texts
 
 
 def test_preferences_show_what_is_missing_and_why_the_setup_is_grey(draw_preferences, preferences) -> None:
     preferences.worker_python = "/nowhere/python"
     texts = draw_preferences()
     preferences.worker_python = ""
-    assert texts[:2] == ["What's Missing", "The worker Python that was chosen: /nowhere/python"]
+    assert texts[:2] == ["Missing", "The chosen worker Python: /nowhere/python"]
     assert "Allow online access in the preferences, under System." in texts
 
 

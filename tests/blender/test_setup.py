@@ -182,10 +182,10 @@ def test_one_setup_at_a_time(module, setup_with) -> None:
 
 def test_without_an_engine_the_page_lists_what_is_missing(setup_with, preferences) -> None:
     environment, packages = setup_with.engine.missing(bpy.context)
-    assert environment == "A Python environment of the engine's own"
+    assert environment == "A Python environment for the engine"
     assert {"torch", "numpy"} <= set(packages.replace(",", "").split())
     preferences.worker_python = "/nowhere/python"
-    assert setup_with.engine.missing(bpy.context) == ["The worker Python that was chosen: /nowhere/python"]
+    assert setup_with.engine.missing(bpy.context) == ["The chosen worker Python: /nowhere/python"]
 
 
 def test_commands_can_be_run_by_hand(module, setup_with) -> None:
