@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+ADD_ON = ("s2l_blender_addon", "operators", "panels")
 LIBRARY = ROOT / "s2l_core"
 
 # The parts of the library from the bottom up: a part imports its own row and those above it, never those below.
@@ -43,6 +44,19 @@ ROWS = [
     {"execution"},
     {"terminal"},
     {"cli", "worker"},
+]
+# The same of the add-on; registration alone knows the operators and panels, of which panels know operators.
+ADD_ON_ROWS = [
+    {"__init__", "compat", "keymap", "paths", "presets", "progress", "screen", "session", "translations"},
+    {"preferences"},
+    {"engine", "sequencer"},
+    {"head", "pictures"},
+    {"properties", "speakers"},
+    {"queue"},
+    {"batch"},
+    {"operators"},
+    {"panels"},
+    {"registration"},
 ]
 WITHOUT_DEPENDENCIES = {
     "__init__",
@@ -77,12 +91,12 @@ def imports(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else ()
             name = ".".join([*base, *filter(None, [node.module])])
-            is_whole = node.module and name != "s2l_core"
+            is_whole = node.module and name not in {"s2l_core", "s2l_blender_addon"}
             yield from [name] if is_whole else [f"{name}.{alias.name}" for alias in node.names]
 
 
-def row_of(part: str) -> int:
-    (row,) = [number for number, row in enumerate(ROWS) if part in row] or pytest.fail(f"{part} has no place in ROWS")
+def row_of(part: str, rows: list[set[str]] = ROWS) -> int:
+    (row,) = [number for number, row in enumerate(rows) if part in row] or pytest.fail(f"{part} has no place in a row")
     return row
 
 
@@ -97,6 +111,18 @@ def test_the_library_imports_downwards_only(path: Path) -> None:
     assert [other for other in own if row_of(other) > row_of(part)] == []
 
 
+@pytest.mark.parametrize("path", modules(*ADD_ON), ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_add_on_imports_downwards_only(path: Path) -> None:
+    own = [part_of_add_on(name) for name in imports(path) if name.split(".")[0] in ADD_ON]
+    part = part_of_add_on(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    assert [other for other in own if row_of(other, ADD_ON_ROWS) > row_of(part, ADD_ON_ROWS)] == []
+
+
+def part_of_add_on(name: str) -> str:
+    folder, *rest = name.split(".")
+    return rest[0] if folder == "s2l_blender_addon" else folder
+
+
 @pytest.mark.parametrize("part", sorted(WITHOUT_DEPENDENCIES))
 def test_what_blender_imports_needs_only_the_standard_library(part: str) -> None:
     foreign = {name.split(".")[0] for name in imports(LIBRARY / f"{part}.py")} - {"s2l_core"}
@@ -104,7 +130,7 @@ def test_what_blender_imports_needs_only_the_standard_library(part: str) -> None
 
 
 def test_the_add_on_imports_only_what_needs_the_standard_library_alone() -> None:
-    used = {name for path in modules("s2l_blender_addon", "operators", "panels") for name in imports(path)}
+    used = {name for path in modules(*ADD_ON) for name in imports(path)}
     assert {name for name in used if name.startswith("s2l_core")} <= {
         "s2l_core.dataclass_reader",
         "s2l_core.errors",
@@ -120,7 +146,7 @@ def test_one_package_touches_the_strips_of_the_sequencer() -> None:
     words = ("sequence_editor", "frame_final_", "left_handle", "content_start", ".sequences", "new_movie", "new_sound")
     knowing = {
         path.relative_to(ROOT).parent.as_posix()
-        for path in modules("s2l_blender_addon", "operators", "panels")
+        for path in modules(*ADD_ON)
         if path.name != "compat.py" and any(word in path.read_text(encoding="utf-8") for word in words)
     }
     assert knowing == {"s2l_blender_addon/sequencer"}  # besides, compat.py knows names in different versions
@@ -129,7 +155,7 @@ def test_one_package_touches_the_strips_of_the_sequencer() -> None:
 def test_only_one_file_asks_for_blenders_version() -> None:
     knowing = {
         path.relative_to(ROOT).as_posix()
-        for path in modules("s2l_blender_addon", "operators", "panels")
+        for path in modules(*ADD_ON)
         if re.search(r"bpy\.app\.version\b", path.read_text(encoding="utf-8"))
     }
     assert knowing <= {"s2l_blender_addon/compat.py"}
