@@ -1,4 +1,4 @@
-"""Blend-Net (paper section 4.4): joins the generated lips and the observed frame by a residual."""
+"""Blend-Net (paper section 4.4): blends generated lips into the observed frame by a residual."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from ..events import checkpoint
 
 _WIDTH, _DETAIL_WIDTH = 16, 8
 _HOLED_SHARE = 0.5
-"""Share of the training pictures that get holes, as in the paper."""
+"""Share of the training pictures with holes, as in the paper."""
 _SLIT_HALF_WIDTH, _BLOB_HEIGHT = 0.06, 2.2
 _BLOB_PIXELS, _SLIT_PIXELS, _SLIT_LENGTH = 16, 6, 24
 _MEAN_CELL = 4
-"""Holes are closed by the mean over three times three cells of this many pixels a side."""
+"""Holes are filled with the mean over three by three cells of this many pixels a side."""
 _BAND_PIXELS, _REACH = 2_000_000, 96
-"""Pixels of a large picture that are joined at once, and rows beside them on which these depend at most."""
+"""Pixels of a large picture that are processed at once, and the receptive field in rows."""
 _LEAST_MASK = 0.5
-"""Where the mask is thinner, the residual could hardly fill a hole."""
+"""Least mask for a hole in training: with a smaller one, the residual could hardly fill it."""
 
 
 class BlendNet(nn.Module):
-    """A small U-Net on the mouth region at half resolution, with two layers at the whole one; its residual is zero at
-    the start.
+    """A small U-Net at half the resolution of the mouth region, with two layers at full resolution. Its residual is
+    initialised to zero.
 
-    The paper predicts a residual that is added to the merged frame; here a soft mask confines it to the mouth, so
-    that everything else stays what the source has.
+    As in the paper, the residual is added to the merged frame. Here it is multiplied by the soft mask, so that pixels
+    outside the mouth stay those of the source.
     """
 
     def __init__(self) -> None:
@@ -44,11 +44,11 @@ class BlendNet(nn.Module):
         nn.init.zeros_(self.residual.bias)
 
     def forward(self, merged: Tensor, mask: Tensor) -> Tensor:
-        """The blended region (B, 3, h, w), h and w multiples of 8.
+        """Blend regions (B, 3, h, w), whose sides are multiples of 8.
 
         Args:
-            merged: (B, 3, h, w) lips pasted on the observed frame; black where there is nothing yet.
-            mask: (B, 1, h, w) in [0, 1], zero where the frame must stay as it is.
+            merged: float32 (B, 3, h, w) lips composited into the observed frame; black in holes.
+            mask: float32 (B, 1, h, w) in [0, 1], zero in pixels that must not change.
         """
         merged = _close_holes(merged, mask)
         whole = torch.cat([merged, mask], dim=1)
@@ -67,8 +67,8 @@ class BlendNet(nn.Module):
 
 
 def blend_padded(blend: BlendNet, merged: Tensor, mask: Tensor) -> Tensor:
-    """What Blend-Net makes of pictures (B, 3, h, w) of any size, whose borders are carried on to a multiple of 8. Large
-    ones are joined in bands of rows with as much around them as a pixel depends on.
+    """Apply Blend-Net to pictures (B, 3, h, w) of any size, which are padded to multiples of 8. Large pictures are
+    processed in bands of rows that overlap by the receptive field.
     """
     height, width = merged.shape[-2:]
     sides = (0, -width % 8, 0, -height % 8)
@@ -85,8 +85,8 @@ def blend_padded(blend: BlendNet, merged: Tensor, mask: Tensor) -> Tensor:
 
 
 def _close_holes(merged: Tensor, mask: Tensor) -> Tensor:
-    """Black pixels inside of the mask get the mean colour around them, from which the residual has not far to go:
-    training that had to paint holes from nothing would, at first, learn nothing else.
+    """Fill black pixels inside the mask with the mean colour around them, so that the residual stays small. Without
+    that, training would at first learn nothing but filling holes.
     """
     holes = (merged.amax(dim=1, keepdim=True) == 0) & (mask > 0)
     if not holes.any():
@@ -99,17 +99,17 @@ def _close_holes(merged: Tensor, mask: Tensor) -> Tensor:
 
 
 def with_random_holes(merged: Tensor, mask: Tensor, generator: torch.Generator) -> Tensor:
-    """Half of the pictures with holes, for training: what a splat to another pose leaves open is black, and Blend-Net
-    must fill it. Holes are slits along rows or columns, where the turned surface is stretched, and blobs, where it
-    comes out from behind something.
+    """Add random holes to half of the pictures, for training: forward warping to another pose leaves black holes, which
+    Blend-Net must fill. Holes are slits along rows or columns, as in stretched parts of a surface, and blobs, as in
+    parts that were occluded.
 
     Args:
-        merged: (B, 3, h, w) as Blend-Net gets it.
-        mask: (B, 1, h, w) in [0, 1].
+        merged: float32 (B, 3, h, w) input of Blend-Net.
+        mask: float32 (B, 1, h, w) in [0, 1].
         generator: Source of all randomness, on the CPU.
 
     Returns:
-        (B, 3, h, w), zero in the holes: nothing of the frame shows through them.
+        float32 (B, 3, h, w), zero in the holes.
     """
     count, _, height, width = merged.shape
 

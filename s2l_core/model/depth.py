@@ -18,29 +18,33 @@ from .steps import Steps, all_steps
 _STRIDES = (32, 16, 8, 4)
 """Pixels between the nodes of the residual's grids, coarse to fine."""
 _BLURS = (3.0, 1.5, 0.7)
-"""Pixels by which pictures are blurred, one stage of training after the other: what is far off must be seen first."""
+"""Standard deviations, in pixels, of the blur in successive stages of the fit, from coarse to fine."""
 _BATCH = 8
 _RATE = 3e-3
 _SEEN_SHARE = 0.6
-"""Share of a batch's frames that a pixel is compared in, those where it fits best: in the others it may be hidden."""
+"""Share of a batch's frames in which a pixel is compared, those with the smallest error: in the others it may be
+occluded.
+"""
 _NOISE = 0.01
-"""Where the Charbonnier penalty turns from square to absolute, in [0, 1] colours."""
+"""Scale of the Charbonnier penalty, in [0, 1] colours, at which it changes from squared to absolute."""
 _SMOOTHNESS = 1e3
+"""Weight of the smoothness prior. A larger one gives a smoother depth."""
 _EDGE = 8.0
+"""Decay of the smoothness prior with the gradient of the picture."""
 _TRIAL, _TRIAL_BLUR = 0.05, 4.0
-"""Share of the depth by which confidence tries others, and pixels over which it looks."""
+"""Relative change of the depth for measuring confidence, and standard deviation of its blur in pixels."""
 _MESH_TRUST, _SKULL_TRUST = 20.0, 6.0
-"""What holds the depth to its start, on the landmarks' mesh and beside it. The poses are those of the mesh: a head that
-is taken to turn less than it does has the same parallax if it is deeper, and only the start knows better."""
+"""Weight of the initial depth on the landmarks' mesh and beside it. Depth and rotation are ambiguous: a deeper head
+that turns less has the same parallax. The poses are those of the mesh, so its depth must be kept.
+"""
 
 
 class CanonicalDepth(nn.Module):
-    """Depth of the head in the canonical view: a start times the exponential of a residual.
-
-    The residual is the sum of bilinear grids, coarse to fine, zero at first: D = D_0 exp(sum of R_k).
+    """Depth of the head in the canonical view: the initial depth times the exponential of a residual, D = D_0 exp(sum
+    of R_k). The residual is a sum of bilinear grids, coarse to fine, which are initialised to zero.
 
     Args:
-        start: Of the whole head, (h, w) millimetres.
+        start: View with the initial depth float32 (h, w) in millimetres.
     """
 
     start: Tensor
@@ -56,17 +60,17 @@ class CanonicalDepth(nn.Module):
         )
 
     def residual(self) -> Tensor:
-        """(h, w), natural logarithm of the depth over its start."""
+        """float32 (h, w), natural logarithm of the depth relative to the initial one."""
         size = self.start.shape
         layers = [functional.interpolate(grid, size, mode="bilinear", align_corners=True) for grid in self.grids]
         return torch.stack(layers).sum(dim=0)[0, 0]
 
     def forward(self) -> Tensor:
-        """The depth (h, w) in millimetres."""
+        """The depth float32 (h, w) in millimetres."""
         return self.start * self.residual().exp()
 
     def refine(self, view: CanonicalView) -> CanonicalView:
-        """Another view from the same pose, of any rectangle and resolution, with the residual at its pixels."""
+        """Apply the residual to another view from the same pose, with any rectangle and resolution."""
         scale = self.view.intrinsics.fx / view.intrinsics.fx
         pixels = pixel_grid(view.rectangle, view.depth.device) * scale
         residual = sample(self.residual()[None, None], pixels[None], self.view.rectangle, "border")[0, 0]
@@ -74,21 +78,22 @@ class CanonicalDepth(nn.Module):
 
 
 def photometric_error(depth: Tensor, view: CanonicalView, reference: Tensor, pictures: Tensor, poses: Tensor) -> Tensor:
-    """Equation (9) before its mask: how much frames, brought into the canonical view, differ from the canonical one.
+    """Equation (9) before its mask: the difference of frames that are warped into the canonical view from the canonical
+    frame.
 
-    The pose is that of the observed frame relative to the canonical one, T_o T_c^-1, as the canonical depth asks for
-    (the authors' release has its inverse). The penalty is Charbonnier's, over the frames that fit best, as a pixel may
-    be hidden in the others.
+    The relative pose is T_o T_c^-1, from the canonical to the observed frame, as the canonical depth requires (the
+    authors' release uses its inverse). The penalty is that of Charbonnier, over the frames with the smallest error,
+    since a pixel may be occluded in the others.
 
     Args:
-        depth: (h, w) of ``view``, whose own is not used.
-        view: The head.
-        reference: (3, H, W) the canonical frame, of the size of ``view.intrinsics``.
-        pictures: (B, 3, H, W) other frames, likewise.
-        poses: (B, 4, 4) camera_from_head of the other frames.
+        depth: float32 (h, w) depth of ``view``, instead of its own.
+        view: View of the head.
+        reference: float32 (3, H, W) canonical frame, of the size of ``view.intrinsics``.
+        pictures: float32 (B, 3, H, W) other frames of the same size.
+        poses: float32 (B, 4, 4) camera_from_head of the other frames.
 
     Returns:
-        (h, w) in [0, 1] colours.
+        float32 (h, w) in [0, 1] colours.
     """
     camera = view.intrinsics
     relative = relative_pose(poses, view.pose)
@@ -109,19 +114,20 @@ def fit_depth(
     report: Report | None = None,
     count_steps: Steps = all_steps,
 ) -> CanonicalDepth:
-    """Learn the depth of the head from its parallax: equation (9), with an edge-aware smoothness prior.
+    """Fit the depth of the head to its parallax: equation (9), with an edge-aware smoothness prior.
 
     Args:
-        head: Its view holds the start, its mask where the head is.
-        reference: (3, H, W) the canonical frame, of the size of the view's camera, in [0, 1] colours.
-        pictures: (N, 3, H, W) other frames, likewise; head poses far apart tell most.
-        poses: (N, 4, 4) camera_from_head of the other frames.
-        still: bool (h, w), what does not move by itself: no mouth, jaw and eyes.
-        mesh: bool (h, w), where the start is the mesh of the landmarks, which is trusted most.
-        steps: Of training.
-        report: Told the phase ``"Learn depth"``.
-        count_steps: Keeps what was learnt.
+        head: The head, with its mask; its view has the initial depth.
+        reference: float32 (3, H, W) canonical frame in [0, 1] colours, of the size of the view's camera.
+        pictures: float32 (N, 3, H, W) other frames of the same size. Poses that are far apart determine the depth best.
+        poses: float32 (N, 4, 4) camera_from_head of the other frames.
+        still: bool (h, w), pixels that do not move relative to the head: not mouth, jaw and eyes.
+        mesh: bool (h, w), pixels whose initial depth is that of the landmarks' mesh, to which the fit stays closer.
+        steps: Number of optimisation steps. More follow the parallax more closely.
+        report: Receives the phase ``"Learn depth"``.
+        count_steps: Counts the steps, and restores and saves the state of the fit.
     """
+    # Weights of the data term (the rigid head), of the initial depth, and of the smoothness, which ends at edges.
     report = report or Report()
     view = head.view
     depth = CanonicalDepth(view)
@@ -130,6 +136,8 @@ def fit_depth(
     across, down = (torch.exp(-_EDGE * edge) for edge in _edges(crop(reference, view.rectangle)))
     random = np.random.default_rng(0)
     optimiser = torch.optim.Adam(depth.parameters(), _RATE)
+
+    # Coarse to fine: each stage blurs the pictures less and has half the learning rate.
     stage_steps = -(-steps // len(_BLURS))
     reached = -1
     for step in count_steps(steps, depth, optimiser, random):
@@ -138,6 +146,8 @@ def fit_depth(
             reached = stage
             seen, wanted = _blur(pictures, _BLURS[stage]), _blur(reference[None], _BLURS[stage])[0]
             optimiser.param_groups[0]["lr"] = _RATE * 0.5**stage
+
+        # One step on a random batch of frames.
         chosen = torch.from_numpy(random.permutation(len(pictures))[:_BATCH]).to(poses.device)
         residual = depth.residual()
         error = photometric_error(depth.start * residual.exp(), view, wanted, seen[chosen], poses[chosen])
@@ -153,13 +163,13 @@ def fit_depth(
 
 @torch.no_grad()
 def measure_confidence(depth: CanonicalDepth, reference: Tensor, pictures: Tensor, poses: Tensor) -> Tensor:
-    """How much the footage tells about the depth of each pixel: (h, w) in [0, 1].
+    """How well the footage determines the depth of each pixel: float32 (h, w) in [0, 1].
 
-    The depth is tried a little deeper and a little nearer. Confidence is the share of the error there that is gone at
-    the depth itself, so that it takes parallax, texture and visibility, and a pixel that does not move by itself.
+    Confidence is the share by which the error at the fitted depth is smaller than at 5% more and less depth. It is high
+    only with parallax, texture and visibility, and without motion relative to the head.
 
     Args:
-        depth: Learned.
+        depth: The fitted depth.
         reference: As for :func:`fit_depth`.
         pictures: As for :func:`fit_depth`.
         poses: As for :func:`fit_depth`.
@@ -172,13 +182,13 @@ def measure_confidence(depth: CanonicalDepth, reference: Tensor, pictures: Tenso
 
 
 def _edges(picture: Tensor) -> tuple[Tensor, Tensor]:
-    """Steps of a picture (3, h, w) across (h, w - 1) and down (h - 1, w)."""
+    """Absolute gradients of a picture (3, h, w): horizontal (h, w - 1) and vertical (h - 1, w)."""
     grey = picture.mean(dim=0)
     return grey.diff(dim=-1).abs(), grey.diff(dim=-2).abs()
 
 
 def _blur(pictures: Tensor, deviation: float) -> Tensor:
-    """Pictures (B, C, H, W) under a Gaussian of a deviation in pixels."""
+    """Blur pictures (B, C, H, W) by a Gaussian with a standard deviation in pixels."""
     reach = int(3 * deviation) + 1
     weights = torch.exp(-torch.arange(-reach, reach + 1, device=pictures.device).square() / (2 * deviation**2))
     kernel = (weights / weights.sum()).expand(pictures.shape[1], 1, 1, -1)

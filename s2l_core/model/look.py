@@ -1,7 +1,7 @@
-"""The look of a face: what its surroundings tell of the mouth besides speech.
+"""The look model: corrects motion codes by the colours around the mouth.
 
-Light, posture and the slow drift of a take change the mouth as well, and at dubbing time the surroundings of the
-mouth are there to see. They also betray how the driven frame's own mouth moves, which must not reach the result:
+Light, posture and the slow drift of a take change the mouth too, and the frame that is dubbed shows them around the
+mouth. Its surroundings also correlate with the motion of its own mouth, which must not leak into the result. Therefore,
 whatever the shape of the lips explains of them, linearly and by its squares, is regressed out first.
 """
 
@@ -26,22 +26,22 @@ _SURROUNDINGS_SIZE, _BORDER_SIZE, _SHAPE_SIZE, _SQUARES = 48, 24, 8, 3
 _BORDER_SHARE = 0.1
 _SPEECH_REACH_SECONDS, _SPEECH_STEP_SECONDS = 0.24, 0.04
 _SPEECH_SHARE = 0.3
-"""Weight of the speech features beside the look: a lower one is regularised more."""
+"""Scale of the speech features relative to the colours. A smaller one is regularised more."""
 _PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3)
 _FOLDS = 5
 _MOST_FRAMES = 800
-"""Frames that the principal components are taken from at most."""
+"""Largest number of frames from which principal components are computed."""
 FIT_STEPS = 3 + _FOLDS
-"""How often :meth:`LookModel.fit` tells that it has come a step further."""
+"""Number of steps of :meth:`LookModel.fit`."""
 
 
 @dataclass(frozen=True)
 class LookPixels:
-    """Which pixels of an observation the look is taken from.
+    """The pixels of an observation that the look model sees.
 
     Attributes:
-        around: bool (h', w') of the surroundings.
-        border: bool (h, w) of the canonical lips.
+        around: bool (h', w') pixels of the surroundings.
+        border: bool (h, w) pixels of the canonical lips.
     """
 
     around: Tensor
@@ -56,12 +56,12 @@ class LookPixels:
         return cls(outside_lips(face), border)
 
     def take(self, observation: Observation) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Colours of the surroundings and of the border, each a vector."""
+        """Colours of the surroundings and of the border, each as a vector."""
         surroundings, lips = observation.surroundings.cpu(), observation.lips.cpu()
         return surroundings[:, self.around].flatten().numpy(), lips[:, self.border].flatten().numpy()
 
     def positions(self, face: CanonicalFace) -> tuple[Tensor, Tensor]:
-        """Where surroundings (n, 2) and border (m, 2) are in the lip rectangle, see
+        """Positions of surroundings (n, 2) and border (m, 2) in the lip rectangle, see
         :func:`s2l_core.canonical.light.relight`.
         """
         box, device = face.lips.rectangle, self.around.device
@@ -70,13 +70,13 @@ class LookPixels:
 
 
 class LookModel(nn.Module):
-    """Surroundings, border and lip shape of a frame to an offset of its motion code.
+    """Maps surroundings, border and lip shape of a frame to an offset of its motion code.
 
     Args:
-        surroundings: Numbers in the surroundings' colours.
-        border: Numbers in the border's colours.
-        shape: Numbers in a lip shape.
-        code: Numbers in a code.
+        surroundings: Length of the vector of the surroundings' colours.
+        border: Length of the vector of the border's colours.
+        shape: Length of a lip shape.
+        code: Length of a code.
     """
 
     def __init__(self, surroundings: int, border: int, shape: int, code: int) -> None:
@@ -91,13 +91,13 @@ class LookModel(nn.Module):
     weights: Tensor
 
     def forward(self, surroundings: Tensor, border: Tensor, shapes: Tensor) -> Tensor:
-        """Offsets (B, code); zero for frames without a face, whose shapes are NaN."""
+        """Offsets float32 (B, code); zero for frames without a face, whose shapes are NaN."""
         seen = torch.isfinite(shapes).all(dim=1, keepdim=True)
         offset = self.clean(surroundings, border, torch.where(seen, shapes, self.shape.mean)) @ self.weights
         return torch.where(seen, offset, torch.zeros_like(offset))
 
     def clean(self, surroundings: Tensor, border: Tensor, shapes: Tensor) -> Tensor:
-        """(B, 72) components of the surroundings without what the lip shape explains of them."""
+        """float32 (B, 72), components of the colours, minus what the lip shape explains of them."""
         looks = torch.cat([self.surroundings(surroundings), self.border(border)], dim=1)
         return looks - self._explanation(shapes) @ self.cleaning
 
@@ -110,14 +110,15 @@ class LookModel(nn.Module):
         speech: NDArray[np.float32],
         on_step: Callable[[], None] = lambda: None,
     ) -> None:
-        """Fit in closed form, together with a linear model of speech so that the look explains only the rest.
+        """Fit the model in closed form, together with a linear model of speech, so that it explains only what speech
+        does not.
 
         Args:
-            surroundings: (N, ...) of the training frames in order of time.
-            border: (N, ...)
-            shapes: (N, ...) without NaN.
-            codes: (N, code) what is to be explained, centred.
-            speech: (N, f) as :func:`speech_context` gives it.
+            surroundings: float32 (N, ...) colours of the training frames in order of time.
+            border: float32 (N, ...) colours of the same frames.
+            shapes: float32 (N, ...) lip shapes of the same frames, without NaN.
+            codes: float32 (N, code) target codes, centred.
+            speech: float32 (N, f) as :func:`speech_context` gives it.
             on_step: Called after each of :data:`FIT_STEPS` steps.
         """
         for component, values in ((self.surroundings, surroundings), (self.border, border), (self.shape, shapes)):
@@ -125,7 +126,7 @@ class LookModel(nn.Module):
             on_step()
         colours = torch.from_numpy(surroundings), torch.from_numpy(border), torch.from_numpy(shapes)
         looks = torch.cat([self.surroundings(colours[0]), self.border(colours[1])], dim=1)
-        # in single precision the small components would spoil the large ones
+        # in single precision, rounding errors of the small components would distort the large ones
         self.cleaning.copy_(torch.linalg.lstsq(self._explanation(colours[2]).double(), looks.double()).solution)
 
         clean = self.clean(*colours).double()
@@ -141,11 +142,11 @@ class LookModel(nn.Module):
 
 
 class Components(nn.Module):
-    """Principal components, scaled so that the first has unit variance.
+    """Principal components, scaled so that the first one has unit variance.
 
     Args:
-        length: Numbers in an input.
-        size: Components.
+        length: Length of an input vector.
+        size: Number of components.
     """
 
     mean: Tensor
@@ -157,11 +158,11 @@ class Components(nn.Module):
         self.register_buffer("axes", torch.zeros(length, size))
 
     def forward(self, values: Tensor) -> Tensor:
-        """(B, size) of (B, length)."""
+        """Components float32 (B, size) of vectors (B, length)."""
         return (values - self.mean) @ self.axes
 
     def fit(self, values: NDArray[np.float32]) -> None:
-        """Take mean and axes from (N, length)."""
+        """Compute mean and axes from vectors (N, length)."""
         sample = torch.from_numpy(values[evenly_spaced(len(values), _MOST_FRAMES)])
         self.mean.copy_(sample.mean(dim=0))
         axes, deviations = principal_axes(sample - self.mean, self.axes.shape[1])
@@ -171,7 +172,7 @@ class Components(nn.Module):
 def principal_axes(centred: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Orthonormal axes (length, size) of centred values (N, length) and their standard deviations (size,), falling.
 
-    They come from the smaller one of the two Gram matrices. Axes beyond the rank of the values are zero.
+    They are computed from the smaller of the two Gram matrices. Axes beyond the rank of the values are zero.
     """
     count, length = centred.shape
     if count <= length:
@@ -189,11 +190,11 @@ def principal_axes(centred: Tensor, size: int) -> tuple[Tensor, Tensor]:
 
 
 def speech_context(mel: NDArray[np.float32], times: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Log-mel around moments: (N, 13 * 80), standardised, from 240 ms before to 240 ms after.
+    """Standardised log-mel around moments, from 240 ms before to 240 ms after: float32 (N, 13 * 80).
 
     Args:
-        mel: (m, 80) log-mel.
-        times: (N,) seconds from its start.
+        mel: float32 (m, 80) log-mel.
+        times: float64 (N,) seconds from its start.
     """
     reach = round(_SPEECH_REACH_SECONDS / _SPEECH_STEP_SECONDS)
     offsets = np.arange(-reach, reach + 1) * _SPEECH_STEP_SECONDS
@@ -202,7 +203,9 @@ def speech_context(mel: NDArray[np.float32], times: NDArray[np.float64]) -> NDAr
 
 
 def _choose_penalty(inputs: Tensor, targets: Tensor, on_step: Callable[[], None]) -> float:
-    """The penalty that predicts best what was left out: stretches of time, since neighbouring frames are alike."""
+    """Choose the ridge penalty by cross-validation. Folds are stretches of time, since neighbouring frames are
+    alike.
+    """
     errors = torch.zeros(len(_PENALTIES))
     for fold in torch.arange(len(inputs)).chunk(_FOLDS):
         kept = torch.ones(len(inputs), dtype=torch.bool)

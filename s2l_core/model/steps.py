@@ -1,4 +1,4 @@
-"""How a fit counts its steps, so that whoever calls it can keep what it has learnt between two of them."""
+"""Step counters for fits. The caller of a fit can pass a counter that saves the state between steps and restores it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import torch
 from torch import nn
 
 Steps = Callable[[int, nn.Module, torch.optim.Optimizer, np.random.Generator], Iterable[int]]
-"""From how many steps there are, and all that changes in them, to the numbers of those that are left."""
+"""Called with the number of steps, the network, the optimiser and the generator of a fit; returns the numbers of the
+steps that are left.
+"""
 
 
 def all_steps(
     count: int, network: nn.Module, optimiser: torch.optim.Optimizer, random: np.random.Generator
 ) -> Iterable[int]:
-    """Nothing was learnt before, and nothing is kept."""
+    """Count all steps, without saving or restoring anything."""
     return range(count)
