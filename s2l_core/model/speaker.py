@@ -47,35 +47,35 @@ SCHEMA_VERSION = 5
 _LATEST_SCHEMA = 999
 _KEY = "speech2lip"
 _LARGEST_FILE, _LONGEST_HEADER = 256_000_000, 16_000_000
-"""In bytes. A file has 5 to 15 MB, and a long header where it names all pictures of its footage."""
+"""Limits in bytes. A file has 5 to 15 MB, and a long header if it names all pictures of its footage."""
 _LONGEST_NAME, _LONGEST_SOURCE, _MOST_BANDS = 1000, 4096, 4096
 _DAMAGES = (
     *(AttributeError, IndexError, KeyError, OSError, OverflowError, RuntimeError, TypeError, ValueError),
     SafetensorError,
 )
-"""What a header raises that does not describe a speaker, and tensors that cannot be read."""
+"""Exceptions that an invalid header or unreadable tensors raise."""
 
 
 @dataclass
 class SpeakerModel:
-    """Everything that dubbing needs of one speaker.
+    """A trained speaker: everything that dubbing needs.
 
     Attributes:
-        name: As the user calls the speaker.
+        name: Name of the speaker.
         face: The canonical view.
-        architecture: Of the lip model.
-        lip: Speech to lips.
-        look: Surroundings of the mouth to an offset of the lips' code.
-        blend: Joins lips and frame.
-        head_blend: Paints what a turned head uncovers.
-        known_head: What the speaker's head is tracked by in other footage.
-        pauses: How the mouth behaves where nobody speaks.
-        source: Name of what gives the features of speech, see :func:`s2l_core.speech.sources.open_source`.
-        origin: Where it comes from: training job, footage fingerprint, split of the footage, versions. JSON values.
-        metrics: What was measured on the held-out footage. JSON values.
-        identity: float (129,) by which the speaker's face is known, see :mod:`s2l_core.face.identity`; None where the
-            footage did not show it clearly.
-        portrait: A small JPEG of the speaker's head; nothing where there is none.
+        architecture: Architecture of the lip model.
+        lip: Lip model: speech to canonical lips.
+        look: Look model: colours around the mouth to an offset of the motion code.
+        blend: Blend-Net that blends lips into a frame.
+        head_blend: Blend-Net that inpaints what a turned head uncovers.
+        known_head: Shape and camera with which the speaker's head is tracked in other footage.
+        pauses: Behaviour of the mouth in pauses.
+        source: Name of the source of speech features, see :func:`s2l_core.speech.sources.open_source`.
+        origin: The training: job, fingerprint and split of the footage, version, device. JSON values.
+        metrics: Measures on the held-out footage, see :class:`s2l_core.results.HeldOutMeasures`. JSON values.
+        identity: float64 (129,) descriptor of the speaker's face, see :mod:`s2l_core.face.identity`; None if the
+            footage does not show it clearly.
+        portrait: A small JPEG of the speaker's head; empty if there is none.
     """
 
     name: str
@@ -104,17 +104,17 @@ class SpeakerModel:
         bands: int = MEL_BANDS,
         device: torch.device | str = "cpu",
     ) -> SpeakerModel:
-        """Networks of the sizes that a canonical view asks for.
+        """A speaker with untrained networks of the sizes that a canonical view requires.
 
         Args:
-            name: Of the speaker.
+            name: Name of the speaker.
             face: The canonical view.
             known_head: As in the attributes.
-            lip_shape_size: Numbers in a lip shape, see :func:`s2l_core.canonical.regions.lip_shapes`.
-            architecture: Of the lip model.
-            bands: Numbers in a row of features of speech. Others than log-mel are heard in the same way by every
-                architecture.
-            device: Of the networks; on ``"meta"`` they have sizes, and no memory yet.
+            lip_shape_size: Length of a lip shape, see :func:`s2l_core.canonical.regions.lip_shapes`.
+            architecture: Architecture of the lip model.
+            bands: Length of a row of speech features. For features other than log-mel, every architecture uses the same
+                speech encoder.
+            device: Device of the networks; on ``"meta"`` they take no memory.
         """
         box, pixels = face.lips.rectangle, LookPixels.of(face)
         surroundings, border = (3 * int(mask.sum()) for mask in (pixels.around, pixels.border))
@@ -130,14 +130,14 @@ class SpeakerModel:
         return {"lip": self.lip, "look": self.look, "blend": self.blend, "head_blend": self.head_blend}
 
     def to(self, device: torch.device | str) -> SpeakerModel:
-        """Move to a device, in place, and make ready for use."""
+        """Move to a device, in place, and switch to evaluation mode."""
         self.face = self.face.to(device)
         for network in self.networks.values():
             network.to(device).eval()
         return self
 
     def save(self, path: str) -> None:
-        """Write an ``.s2l`` file: safetensors with a JSON header, which has a checksum of everything.
+        """Write an ``.s2l`` file: safetensors with a JSON header that includes a checksum of the whole file.
 
         Raises:
             CannotWrite, DiskFull: See :func:`s2l_core.files.write_whole`.
@@ -154,7 +154,7 @@ class SpeakerModel:
             "origin": self.origin,
             "metrics": self.metrics,
         }
-        # Half a millimetre, which is what 16 bits tell of a depth, would be seen as steps on a mesh.
+        # Depths stay float32: 16 bits resolve half a millimetre, which would be visible as steps on a mesh.
         stored = self._others()
         for name, tensor in self._states().items():
             stored[name] = tensor.detach().cpu().contiguous().to(stored_kind_of(tensor).dtype)
@@ -165,7 +165,7 @@ class SpeakerModel:
         write_whole(path, tensor_file.pack(stored, _KEY, header))
 
     def synthetic_media(self, part: str) -> str:
-        """What a file says of itself that shows a generated part of this speaker, e.g. ``"lips"``."""
+        """The comment in a file that shows a generated part of this speaker, e.g. ``"lips"``."""
         return f"Synthetic media: generated {part} of {self.name}, made with Speech2Lip {VERSION}"
 
     @classmethod
@@ -174,16 +174,18 @@ class SpeakerModel:
 
         Raises:
             FileMissing: There is no such file.
-            SpeakerFileForeign: It is something else.
-            SpeakerFileNewer: A later version wrote it.
-            SpeakerFileOlder: An earlier version wrote it, whose networks were others.
-            SpeakerFileBroken: It is cut short or damaged.
+            SpeakerFileForeign: The file is not a speaker file.
+            SpeakerFileNewer: A later version wrote the file.
+            SpeakerFileOlder: An earlier version with different networks wrote the file.
+            SpeakerFileBroken: The file is truncated or damaged.
         """
         fields, text = _read_header(path)
         try:
             if Path(path).stat().st_size > _LARGEST_FILE:
                 raise ValueError("it is too large")
-            tensors = safetensors.torch.load_file(path, device="cpu")  # mapped: what is not looked at takes no memory
+            tensors = safetensors.torch.load_file(
+                path, device="cpu"
+            )  # memory-mapped: tensors that are not read take no memory
             speaker = cls._described(fields, tensors)
             wanted = {name: stored_kind_of(tensor) for name, tensor in speaker._states().items()}
             wanted |= {name: kind_of(tensor) for name, tensor in speaker._others().items()}
@@ -197,7 +199,7 @@ class SpeakerModel:
 
     @classmethod
     def _described(cls, fields: dict[str, Any], tensors: dict[str, Tensor]) -> SpeakerModel:
-        """The speaker that a file describes, its networks without memory yet. Raises one of ``_DAMAGES``."""
+        """The speaker that a file describes, with networks on the device ``"meta"``. Raises one of ``_DAMAGES``."""
         (bands,) = tensors["lip.speech.silence"].shape
         name, source, shape_size = fields["name"], fields["source"], fields["lip_shape_size"]
         if not (json_text.is_text(name, _LONGEST_NAME) and json_text.is_text(source, _LONGEST_SOURCE)):
@@ -211,7 +213,7 @@ class SpeakerModel:
         return speaker
 
     def _states(self) -> dict[str, Tensor]:
-        """The tensors of the networks, by their names in a file."""
+        """Tensors of the networks, by their names in a file."""
         return {
             f"{prefix}.{name}": tensor
             for prefix, network in self.networks.items()
@@ -219,12 +221,12 @@ class SpeakerModel:
         }
 
     def _others(self) -> dict[str, Tensor]:
-        """The tensors of a file that are those of no network."""
+        """Tensors of a file that do not belong to a network."""
         head = {f"known_head.{name}": torch.from_numpy(getattr(self.known_head, name)) for name in KNOWN_HEAD}
         return head | {name: tensor.detach().cpu().contiguous() for name, tensor in to_tensors(self.face).items()}
 
     def _take(self, tensors: dict[str, Tensor]) -> None:
-        """Give the networks memory, and take what a file has for it, with portrait and identity."""
+        """Allocate the networks, and load their weights, the portrait and the identity from the tensors of a file."""
         if PORTRAIT in tensors:
             self.portrait = tensors[PORTRAIT].numpy().tobytes()
         if IDENTITY in tensors:
@@ -241,13 +243,13 @@ def read_header(path: str) -> dict[str, Any]:
 
     Raises:
         FileMissing, SpeakerFileForeign, SpeakerFileNewer, SpeakerFileOlder: As :meth:`SpeakerModel.load`.
-        SpeakerFileBroken: The file ends inside its header, or that is damaged.
+        SpeakerFileBroken: The header is truncated or damaged.
     """
     return _read_header(path)[0]
 
 
 def read_portrait(path: str) -> bytes:
-    """The JPEG of an ``.s2l`` file's speaker, without the rest of the file; nothing where there is none.
+    """Read the portrait of an ``.s2l`` file, a JPEG, without the rest of the file; empty if there is none.
 
     Raises:
         FileMissing, SpeakerFileForeign, SpeakerFileBroken: As :func:`read_header`.
@@ -267,7 +269,7 @@ def read_portrait(path: str) -> bytes:
 
 
 def _read_header(path: str) -> tuple[dict[str, Any], str]:
-    """The fields of a header, and the text that they are in; errors as :func:`read_header`."""
+    """The fields of a header, and its text; errors as :func:`read_header`."""
     with _open(path) as file:
         text = _header_of(file, path).text
     try:
@@ -285,7 +287,7 @@ def _read_header(path: str) -> tuple[dict[str, Any], str]:
 
 
 def _open(path: str) -> BinaryIO:
-    """Open a regular file: a pipe would keep its reader waiting.
+    """Open a regular file; a pipe would block the reader.
 
     Raises:
         FileMissing: There is no such file, or it cannot be read.

@@ -1,4 +1,4 @@
-"""What the header and the tensors of a speaker file may be. Nothing in one is trusted."""
+"""Validation of the header and the tensors of a speaker file. Nothing in the file is trusted."""
 
 from __future__ import annotations
 
@@ -25,37 +25,36 @@ _LONGEST_FINGERPRINT = 100
 _LONGEST_PAUSE, _LOWEST_DB = 10.0, -120.0
 _MOST_MILLIMETRES = 1e4
 _HALF_PRECISION_FROM = 10_000
-"""Tensors of this many numbers are stored in 16 bits, which is finer than the 8 bits of a picture."""
+"""Tensors with at least this many elements are stored in 16 bits, which is finer than the 8 bits of a picture."""
 
 
 class Kind(NamedTuple):
-    """What a tensor in a file is."""
+    """Type and shape of a tensor."""
 
     dtype: torch.dtype | None
     shape: tuple[int, ...]
 
 
 def kind_of(tensor: Tensor) -> Kind:
-    """The kind of a tensor that is stored as it is."""
+    """Type and shape of a tensor that is stored unchanged."""
     return Kind(tensor.dtype, tuple(tensor.shape))
 
 
 def stored_kind_of(tensor: Tensor) -> Kind:
-    """What a float32 tensor of a network is stored as."""
+    """Type and shape in which a float32 tensor of a network is stored."""
     return Kind(torch.float16 if tensor.numel() >= _HALF_PRECISION_FROM else tensor.dtype, tuple(tensor.shape))
 
 
 def is_portrait(kind: Kind) -> bool:
-    """Whether a tensor may be a small picture, encoded."""
+    """Whether a tensor may be an encoded portrait."""
     return kind.dtype == torch.uint8 and len(kind.shape) == 1 and kind.shape[0] <= _LARGEST_PORTRAIT
 
 
 def refuse_misfits(tensors: Mapping[str, Tensor], wanted: Mapping[str, Kind]) -> None:
-    """Raise where the tensors of a file are others than its header asks for, beside portrait and identity, which may be
-    missing.
+    """Raise an error if the tensors of a file do not match its header. Portrait and identity may be missing.
 
     Raises:
-        ValueError: A tensor is missing or is one too many, or has another size or type, or holds infinity or NaN.
+        ValueError: A tensor is missing, unexpected, of another shape or type, or contains infinity or NaN.
     """
     found = {name: kind_of(tensor) for name, tensor in tensors.items()}
     identity = found.pop(IDENTITY, Kind(torch.float32, (IDENTITY_SIZE,)))
@@ -65,17 +64,17 @@ def refuse_misfits(tensors: Mapping[str, Tensor], wanted: Mapping[str, Kind]) ->
         raise ValueError("not a portrait, or not an identity")
     if found != wanted:
         raise ValueError("other tensors than the header asks for")
-    # The last number of an identity is NaN where landmarks have no depth, see identity.measure_breadth().
+    # The last element of an identity is NaN if the landmarks have no depth, see identity.measure_breadth().
     numbers = (tensor[:-1] if name == IDENTITY else tensor for name, tensor in tensors.items())
     if not tensor_file.are_finite(numbers):
         raise ValueError("a tensor with infinity or NaN")
 
 
 def read_pauses(description: dict[str, Any]) -> PauseBehaviour:
-    """The behaviour that a header describes.
+    """The behaviour in pauses that a header describes.
 
     Raises:
-        AttributeError, KeyError, OverflowError, TypeError, ValueError: The description is not one.
+        AttributeError, KeyError, OverflowError, TypeError, ValueError: The description is invalid.
     """
     numbers = {name: float(value) for name, value in description["closing"].items()}
     level_db, silence_db = float(description["level_db"]), float(description["silence_db"])
@@ -90,7 +89,7 @@ def read_known_head(description: dict[str, Any], tensors: Mapping[str, Tensor]) 
     """The head that a header describes.
 
     Raises:
-        KeyError, OverflowError, TypeError, ValueError: The description is not one, or the tensors do not belong to it.
+        KeyError, OverflowError, TypeError, ValueError: The description is invalid, or the tensors do not fit it.
     """
     shape, noise, acceleration = (tensors[f"known_head.{name}"] for name in KNOWN_HEAD)
     if any(tensor.dtype != torch.float64 for tensor in (shape, noise, acceleration)):

@@ -1,12 +1,12 @@
-"""Whether lips say what is heard: the sync expert and the contrastive sync loss of equation (6).
+"""Synchrony of lips and speech: the sync expert and the contrastive sync loss of equation (6).
 
-A sync expert is learnt from the speaker's own real footage: two encoders bring a short stretch of log-mel and five
-mouth pictures into one space, where those of the same moment are close. Then it is frozen, and tells which sound
-generated lips show. It looks at the canonical view, where the head does not move, and cuts its windows by time, so that
-footage of any frame rate will do.
+A sync expert is trained on the speaker's real footage: two encoders map a short stretch of log-mel and five mouth
+pictures to a common space, in which those of the same moment are close. It is then frozen and judges how well generated
+lips match a sound. It sees the canonical view, in which the head does not move, and cuts its windows by time, so that
+the frame rate of the footage does not matter.
 
-An expert that lips were trained against likes them by construction. So there are two, of different architecture and
-seed: :data:`TEACHER` for the loss, :data:`JUDGE` for :func:`s2l_core.evaluation.sync_score.score_offset`.
+An expert overrates lips that were trained against it. Therefore there are two, with different sizes and seeds:
+:data:`TEACHER` for the loss, :data:`JUDGE` for :func:`s2l_core.evaluation.sync_score.score_offset`.
 """
 
 from __future__ import annotations
@@ -30,16 +30,18 @@ from .steps import Steps, all_steps
 SyncForm = Literal["infonce", "paper"]
 
 FRAME_SECONDS = 0.04
-"""Distance of the pictures of a window, and the unit of offsets: the frame of the paper's 25 fps."""
+"""Interval between the pictures of a window, and unit of offsets in seconds: a frame at the paper's 25 fps."""
 WINDOW_PICTURES = 5
 MIDDLE_PICTURE = WINDOW_PICTURES // 2
 LARGEST_OFFSET = 15
-"""Frames to either side among which the expert tells the right moment apart."""
+"""Largest offset in frames, in either direction, that the expert is trained to distinguish."""
 STEPS = 100
-"""Enough for one minute of footage and for four; a few hundred over-train on one."""
+"""Training steps. They suffice for one to four minutes of footage; a few hundred over-fit one minute."""
 
 _NEAR = 0.55
-"""Frames by which a picture of a window may be off: half of one, and rounding."""
+"""Largest deviation of a picture from its nominal time in a window, in frames: half a frame, and a margin for
+rounding.
+"""
 _RUNS, _RATE, _DECAY = 3, 1e-3, 1e-2
 _BRIGHTNESS, _SHIFT = 0.1, 2
 _DROPOUT = 0.2
@@ -53,11 +55,11 @@ class ExpertSizes:
     """Sizes of a sync expert.
 
     Attributes:
-        height: Pixels to which the lips are brought.
-        width: Pixels.
-        channels: Of the first layer; doubled twice.
-        mel_rows: Length of the speech window, 10 ms each.
-        embedding: Numbers in an embedding.
+        height: Height in pixels to which lips are downscaled.
+        width: Width in pixels to which lips are downscaled.
+        channels: Channels of the first layer, which are doubled twice.
+        mel_rows: Length of the speech window in rows of 10 ms.
+        embedding: Length of an embedding.
     """
 
     height: int
@@ -68,20 +70,20 @@ class ExpertSizes:
 
 
 TEACHER = ExpertSizes(height=36, width=48, channels=32, mel_rows=32, embedding=128)
-"""For training lips against."""
+"""Sizes of the expert that lips are trained against."""
 JUDGE = ExpertSizes(height=48, width=60, channels=24, mel_rows=40, embedding=96)
-"""For scoring what was trained against the other."""
+"""Sizes of the expert that scores lips that were trained against the other one."""
 
 
 class Expert(Protocol):
-    """What the loss asks of a sync expert."""
+    """Interface of a sync expert for the loss."""
 
     def __call__(self, mel_windows: Tensor, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """Unit-norm, non-negative embeddings (B, d) of speech windows and of windows (B, 5, 3, h, w) of pictures."""
 
 
 class SyncExpert(nn.Module):
-    """Two encoders into one space, for one speaker: 0.02 GFLOP a window.
+    """A sync expert for one speaker: two encoders into a common space, 0.02 GFLOP per window.
 
     Args:
         sizes: :data:`TEACHER` or :data:`JUDGE`.
@@ -100,7 +102,7 @@ class SyncExpert(nn.Module):
         self.register_buffer("mel_scale", torch.ones(()))
         self.register_buffer("picture_mean", torch.zeros(3, sizes.height, sizes.width))
         self.register_buffer("picture_scale", torch.ones(()))
-        # what the border of generated lips shows comes from the frame below, whose mouth says something else
+        # the border of generated lips shows the frame below, whose mouth speaks other words
         self.register_buffer("mask", soft_mask(sizes.height, sizes.width), persistent=False)
         thin, middle, thick = sizes.channels, 2 * sizes.channels, 4 * sizes.channels
         cells = math.ceil(sizes.height / 8) * math.ceil(sizes.width / 8)
@@ -135,46 +137,46 @@ class SyncExpert(nn.Module):
 
         Args:
             mel_windows: (B, rows, 80) see :func:`mel_windows`.
-            pictures: (B, 5, 3, h, w) canonical lips in [0, 1], of any size, 40 ms apart.
+            pictures: float32 (B, 5, 3, h, w) canonical lips in [0, 1], of any size, 40 ms apart.
         """
         return self.embed_speech(mel_windows), self.embed_mouth(pictures)
 
     def embed_speech(self, mel_windows: Tensor) -> Tensor:
-        """(B, d) of (B, rows, 80)."""
+        """Embeddings (B, d) of log-mel (B, rows, 80)."""
         scaled = (mel_windows - self.mel_mean) / self.mel_scale
         return _on_sphere(self.speech(scaled.transpose(1, 2)))
 
     def embed_mouth(self, pictures: Tensor) -> Tensor:
-        """(B, d) of (B, 5, 3, h, w)."""
+        """Embeddings (B, d) of windows (B, 5, 3, h, w) of pictures."""
         small = self.shrink(pictures.flatten(0, 1)).unflatten(0, pictures.shape[:2])
         scaled = (small - self.picture_mean) / self.picture_scale * self.mask
         return _on_sphere(self.mouth(scaled.flatten(1, 2)))
 
     def shrink(self, pictures: Tensor) -> Tensor:
-        """Pictures (n, 3, h, w) at the expert's own size, by area."""
+        """Downscale pictures (n, 3, h, w) to the size of the expert by averaging."""
         return functional.adaptive_avg_pool2d(pictures, (self.sizes.height, self.sizes.width))
 
     def shrink_stored(self, pictures: Tensor) -> Tensor:
-        """The same for uint8 pictures, however many; float32 in [0, 1]."""
+        """As :meth:`shrink`, for any number of uint8 pictures; returns float32 in [0, 1]."""
         return torch.cat([self.shrink(part.float() / 255) for part in pictures.split(_BATCH)])
 
 
 def mel_windows(mel: Tensor, moments: Tensor | NDArray[np.floating], rows: int) -> Tensor:
-    """Stretches (n, rows, 80) of log-mel (m, 80) around moments (n,) in seconds; beyond its ends the last row is
-    repeated.
+    """Windows (n, rows, 80) of log-mel (m, 80) around moments (n,) in seconds. Beyond the ends, the first or last row
+    is repeated.
     """
     middle = torch.as_tensor(moments / HOP_SECONDS, device=mel.device).round().long()
     return mel[_around(middle, rows).clamp(0, len(mel) - 1)]
 
 
 def picture_windows(times: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Which pictures make a window: those nearest to 80 and 40 ms before, at, and 40 and 80 ms after a picture.
+    """Windows of pictures: those nearest to -80, -40, 0, 40 and 80 ms around a picture.
 
     Args:
-        times: (N,) seconds, in order. At the ends and across gaps there are no windows.
+        times: (N,) seconds, ascending. There are no windows at the ends and across gaps.
 
     Returns:
-        (n, 5) indices; the middle ones tell the moments.
+        int64 (n, 5) indices of pictures; the middle column determines the moments.
     """
     if len(times) < WINDOW_PICTURES:
         return np.empty((0, WINDOW_PICTURES), np.int64)
@@ -187,7 +189,7 @@ def picture_windows(times: NDArray[np.floating]) -> NDArray[np.int64]:
 
 
 def frames_of_windows(times: NDArray[np.floating], count: int) -> int:
-    """How many successive frames hold ``count`` windows, at the frame rate of ``times`` (N,)."""
+    """Number of successive frames that contain ``count`` windows at the frame rate of ``times`` (N,)."""
     return count + 2 * int(np.ceil(FRAME_SECONDS * MIDDLE_PICTURE / float(np.median(np.diff(times))) - _NEAR))
 
 
@@ -201,33 +203,34 @@ def train_expert(
     tell: Callable[[int, int], None] = lambda done, total: None,
     count_steps: Steps = all_steps,
 ) -> SyncExpert:
-    """Learn from real footage which sound belongs to which lips.
+    """Train a sync expert on real footage.
 
-    A batch is a few runs of consecutive windows. In it the right sound must be told from that of the frames around and
-    of other moments, and the right lips from other lips (InfoNCE, both directions).
+    A batch consists of a few runs of consecutive windows, so that the negatives are neighbouring frames and other
+    moments (InfoNCE in both directions).
 
     Args:
-        mel: (m, 80) log-mel of the footage's speech.
-        times: (N,) seconds of the pictures after the first row of ``mel``.
+        mel: float32 (m, 80) log-mel of the footage's speech.
+        times: (N,) times of the pictures in seconds after the first row of ``mel``.
         pictures: uint8 (N, 3, h, w) canonical lips of the training part only.
-        seed: Of weights, order and augmentation. Give the teacher and the judge different ones.
+        seed: Seed of weights, order and augmentation. Teacher and judge should have different ones.
         sizes: :data:`TEACHER` or :data:`JUDGE`.
-        steps: How long.
-        tell: Called with the steps done and their number.
-        count_steps: Keeps what was learnt.
+        steps: Number of steps. More over-fit short footage.
+        tell: Called with the number of steps done and the total.
+        count_steps: Counts the steps, and restores and saves the state.
 
     Returns:
         The expert, frozen.
 
     Raises:
-        TooFewFaces: Nowhere do five pictures follow each other.
+        TooFewFaces: There are no five successive pictures with a face.
     """
     windows = picture_windows(times)
     if not len(windows):
-        raise TooFewFaces("Nowhere in the footage does the face stay for five pictures.")
+        raise TooFewFaces("The footage never shows the face in five successive pictures.")
     random = np.random.default_rng(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        # Normalise the inputs by the statistics of the footage.
         expert = SyncExpert(sizes).to(mel.device)
         small = expert.shrink_stored(pictures)
         heard = mel[: round(float(times[-1]) / HOP_SECONDS)]
@@ -235,8 +238,12 @@ def train_expert(
         expert.mel_scale.copy_(heard.std())
         expert.picture_mean.copy_(small.mean(dim=0))
         expert.picture_scale.copy_((small - expert.picture_mean).std())
+
+        # Runs of windows 40 ms apart, as long as the offsets that must be distinguished.
         stride = max(1, round(FRAME_SECONDS / float(np.median(np.diff(times)))))
         run = min(2 * LARGEST_OFFSET + 1, (len(windows) - 1) // stride + 1)
+
+        # Contrastive training on random, augmented runs.
         optimiser = torch.optim.AdamW(expert.parameters(), _RATE, weight_decay=_DECAY)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=steps, pct_start=0.2)
         expert.train()
@@ -257,15 +264,14 @@ def train_expert(
 
 
 def sync_loss(expert: Expert, mel_windows: Tensor, generated: Tensor, form: SyncForm = "infonce") -> Tensor:
-    """Equation (6) for lips that a model made.
-
-    The negatives are generated as well: each sound must not fit the lips of the other moments. So both carry gradient.
+    """Equation (6) for generated lips. The negatives are generated lips too, those of the other moments, so both
+    positives and negatives carry gradient.
 
     Args:
-        expert: Frozen.
-        mel_windows: (n, rows, 80) of n moments.
-        generated: (n, 5, 3, h, w) windows of generated lips of these moments, in order.
-        form: ``"infonce"`` compares each with all others, in both directions; ``"paper"`` with one other, half of the
+        expert: A frozen sync expert.
+        mel_windows: float32 (n, rows, 80) log-mel of n moments.
+        generated: float32 (n, 5, 3, h, w) windows of generated lips of these moments, in order.
+        form: ``"infonce"`` compares each moment with all others in both directions, ``"paper"`` with the one half a
             batch away.
     """
     speech, mouth = expert(mel_windows, generated)
@@ -281,18 +287,18 @@ def sync_loss_of_runs(
     generated: Tensor,
     form: SyncForm = "infonce",
 ) -> Tensor:
-    """:func:`sync_loss` of all windows in some runs of generated lips: a run of T frames at 25 fps has T - 4.
+    """:func:`sync_loss` over all windows of some runs of generated lips; a run of T frames at 25 fps has T - 4 windows.
 
     Args:
-        expert: Frozen.
-        mel: (m, 80) log-mel of the speech that drives the lips.
-        times: (R, T) seconds of the frames of R runs after the first row of ``mel``.
-        generated: (R, T, 3, h, w) canonical lips in [0, 1].
+        expert: A frozen sync expert.
+        mel: float32 (m, 80) log-mel of the speech that drives the lips.
+        times: (R, T) times of the frames of R runs in seconds after the first row of ``mel``.
+        generated: float32 (R, T, 3, h, w) canonical lips in [0, 1].
         form: See :func:`sync_loss`.
     """
     windows = [picture_windows(run) for run in times]
     moments = np.concatenate([run[chosen[:, MIDDLE_PICTURE]] for run, chosen in zip(times, windows, strict=True)])
-    # Gradients of a picture in several windows are summed in one order; indexing with [] sums them in any.
+    # index_select sums the gradients of a picture in several windows in a fixed order; indexing with [] does not.
     lips = [
         run.index_select(0, torch.from_numpy(chosen.ravel()).to(run.device)).unflatten(0, chosen.shape)
         for run, chosen in zip(generated, windows, strict=True)
@@ -302,8 +308,8 @@ def sync_loss_of_runs(
 
 
 def info_nce(speech: Tensor, mouth: Tensor) -> Tensor:
-    """-log(exp(s_ii / τ) / Σ_j exp(s_ij / τ)) for (n, d) unit-norm embeddings, the mean of the directions from speech
-    to mouth and from mouth to speech.
+    """-log(exp(s_ii / τ) / Σ_j exp(s_ij / τ)) for unit-norm embeddings (n, d): the mean of both directions, speech to
+    mouth and mouth to speech.
     """
     similarity = speech @ mouth.T / _TEMPERATURE
     right = torch.arange(len(similarity), device=similarity.device)
@@ -324,12 +330,12 @@ def _on_sphere(values: Tensor) -> Tensor:
 
 
 def _around(middle: Tensor, count: int) -> Tensor:
-    """``count`` consecutive numbers around each of (n,): (n, count)."""
+    """``count`` consecutive indices around each of ``middle`` (n,): (n, count)."""
     return middle[:, None] + torch.arange(count, device=middle.device) - count // 2
 
 
 def _augment(windows: Tensor, random: np.random.Generator) -> Tensor:
-    """Change the brightness of windows (n, 5, 3, h, w) by up to a tenth and move them by up to two pixels."""
+    """Augment windows (n, 5, 3, h, w): scale their brightness by up to a tenth and shift them by up to two pixels."""
     gain = 1 + random.uniform(-_BRIGHTNESS, _BRIGHTNESS, (len(windows), 1, 1, 1, 1)).astype(np.float32)
     down, across = (int(value) for value in random.integers(-_SHIFT, _SHIFT + 1, 2))
     return windows.roll((down, across), dims=(-2, -1)) * torch.from_numpy(gain).to(windows)

@@ -1,6 +1,6 @@
-"""The sync expert of Wav2Lip (Prajwal et al. 2020), which the paper's sync loss uses, for whoever has its weights.
+"""The sync expert of Wav2Lip (Prajwal et al. 2020), which the paper's sync loss uses, for users who have its weights.
 
-Nothing of it comes with this library: the public weights ``lipsync_expert.pth`` are for non-commercial use. They fix
+The library does not include them: the public weights ``lipsync_expert.pth`` are for non-commercial use. They determine
 the layers, the log-mel and the crop of the face.
 """
 
@@ -30,7 +30,7 @@ _MEL_BANDS, _FFT_SIZE, _HOP = 80, 800, SAMPLE_RATE // MEL_RATE
 _LOWEST_HZ, _HIGHEST_HZ = 55.0, 7600.0
 _PRE_EMPHASIS = 0.97
 _LARGEST_FILE = 1_000_000_000
-"""Of weights in bytes; the public ones have 200 million with the state of their training."""
+"""Largest size of the weights in bytes. The public ones have 200 million with the state of their training."""
 _REFERENCE_DB, _FLOOR_DB, _RANGE = 20.0, -100.0, 4.0
 
 
@@ -40,7 +40,7 @@ class _Layer(NamedTuple):
     stride: tuple[int, int]
     padding: int
     residuals: int = 0
-    """How many residual layers follow that keep the size."""
+    """Number of residual layers of the same size that follow."""
 
 
 _FACE_LAYERS = (
@@ -64,7 +64,7 @@ _SPEECH_LAYERS = (
 
 
 class Wav2LipExpert(nn.Module):
-    """``SyncNet_color``: 16.4 million parameters, embeddings of 512 numbers."""
+    """``SyncNet_color``: 16.4 million parameters, embeddings of length 512."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,8 +76,8 @@ class Wav2LipExpert(nn.Module):
 
         Args:
             mel_windows: (B, 16, 80) see :func:`wav2lip_mel_windows`.
-            pictures: (B, 5, 3, h, w) faces from forehead to chin, RGB in [0, 1], 40 ms apart, the first at the moment
-                at which the speech starts. The lower half of each is looked at.
+            pictures: float32 (B, 5, 3, h, w) faces from forehead to chin, RGB in [0, 1], 40 ms apart; the first one is
+                at the start of the speech window. Only their lower halves are used.
         """
         faces = functional.interpolate(
             pictures.flatten(0, 1), (FACE_SIZE, FACE_SIZE), mode="bilinear", antialias=True, align_corners=False
@@ -88,14 +88,14 @@ class Wav2LipExpert(nn.Module):
 
 
 def load_wav2lip_expert(path: str) -> Wav2LipExpert:
-    """Read public weights in the layout of ``lipsync_expert.pth``, as tensors only; nothing in the file is run.
+    """Read public weights in the layout of ``lipsync_expert.pth``, as tensors only; no code in the file is run.
 
     Returns:
         The expert, frozen.
 
     Raises:
         FileMissing: There is no such file.
-        SyncExpertUnreadable: It is damaged or holds something else.
+        SyncExpertUnreadable: The file is damaged or something else.
     """
     if not regular_files.is_file(path):
         raise FileMissing(f"There is no file {path}.")
@@ -145,8 +145,8 @@ def wav2lip_mel(speech: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def wav2lip_mel_windows(mel: Tensor, moments: Tensor | NDArray[np.floating]) -> Tensor:
-    """Stretches (n, 16, 80) of the expert's log-mel (m, 80) that start at moments (n,) in seconds, those of the first
-    pictures of windows; beyond its end the last row is repeated.
+    """Windows (n, 16, 80) of the expert's log-mel (m, 80) that start at moments (n,) in seconds, those of the first
+    pictures of windows. Beyond the end, the last row is repeated.
     """
     first = torch.as_tensor(moments * MEL_RATE + 1e-6, device=mel.device).floor().long()
     return mel[(first[:, None] + torch.arange(MEL_ROWS, device=mel.device)).clamp(0, len(mel) - 1)]

@@ -1,4 +1,4 @@
-"""Lip models: one interface, :class:`.base.LipModel`, and the architectures that a speaker can have."""
+"""Lip models: the interface :class:`.base.LipModel`, and the architectures that implement it."""
 
 from __future__ import annotations
 

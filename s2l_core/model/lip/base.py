@@ -1,7 +1,7 @@
-"""The speech-driven lip model of paper section 4.2 as everything else sees it: c = f(u, v, speech, time), equation (1).
+"""Interface of the speech-driven lip model of paper section 4.2: c = f(u, v, speech, time), equation (1).
 
 The colour of the canonical lips is a function of a point (u, v) of the lip rectangle and of a *motion code*. Speech
-gives the code; the time of the frame and the look of the face around the mouth correct it where they are known.
+determines the code; the time of the frame and the look of the face around the mouth correct it if they are known.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from torch.nn import functional
 from ...speech.encoder import MelEncoder
 
 SPOKEN_SIZE = 64
-"""Numbers that speech gives a motion code, as many as the paper's AudioNet gives."""
+"""Length of a spoken code, as in the paper's AudioNet."""
 
 _TIME_FREQUENCIES = 10
 
 Painter = Callable[[Tensor], Tensor]
-"""Motion codes (B, code) to pictures (B, 3, h, w), or to the colours (B, n, 3) of points."""
+"""Maps motion codes (B, code) to pictures (B, 3, h, w), or to the colours (B, n, 3) of points."""
 
 
 class LipModel(nn.Module, ABC):
-    """f(u, v, speech, time) for one speaker.
+    """A lip model f(u, v, speech, time) for one speaker.
 
     Args:
-        width: Pixels of the canonical lips along u.
-        height: Pixels along v.
+        width: Width of the canonical lips in pixels (u).
+        height: Height in pixels (v).
 
     Attributes:
-        speech: Log-mel to spoken codes.
-        time: What gives the codes of times.
-        end_to_end: Whether its codes mean nothing beforehand, so that speech is learnt through the pictures alone.
-            Otherwise they are those of the principal components of the lips, which speech learns first.
+        speech: Speech encoder: log-mel to spoken codes.
+        time: Encoder of the time of a frame.
+        end_to_end: Whether speech is trained through the pictures alone. Otherwise codes are coefficients of the
+            principal components of the lips, on which the speech encoder is trained first.
     """
 
     speech: MelEncoder
@@ -51,29 +51,30 @@ class LipModel(nn.Module, ABC):
 
     @abstractmethod
     def start(self, mean: Tensor, axes: Tensor) -> None:
-        """Begin training from the principal components of the lips: mean (3, h, w) and axes (64, 3, h, w)."""
+        """Initialise from the principal components of the lips: mean (3, h, w) and axes (64, 3, h, w)."""
 
     @abstractmethod
     def fit_time(self, seconds: float) -> None:
-        """Tell how long the training footage is, before training."""
+        """Set the scale of the time code by the length of the training footage in seconds, before training."""
 
     @abstractmethod
     def code(self, spoken: Tensor, times: Tensor | None = None) -> Tensor:
         """Motion codes (..., code) of spoken codes (..., 64).
 
         Args:
-            spoken: What speech gives, with the look's offset.
-            times: (...) seconds from the start of the training footage; NaN, or None for all, where a frame has none.
+            spoken: float32 (..., 64) spoken codes plus the offsets of the look model.
+            times: (...) seconds from the start of the training footage; NaN for frames without a time, or None if no
+                frame has one.
         """
 
     @abstractmethod
     def painter(self, x_edges: Tensor, y_edges: Tensor) -> Painter:
-        """Pictures on the cells of a lattice, equation (2) for the middle of every cell at once. What does not depend
-        on the frame is computed here, once for all frames.
+        """A function that renders pictures on a lattice of cells: equation (2) for the middle of every cell. Everything
+        that does not depend on the frame is computed once, in this call.
 
         Args:
-            x_edges: (w + 1,) borders of the cells along u, in [0, 1], rising.
-            y_edges: (h + 1,) borders along v.
+            x_edges: float32 (w + 1,) edges of the cells along u in [0, 1], ascending.
+            y_edges: float32 (h + 1,) edges along v.
         """
 
     def pixel_painter(self, scale: int = 1) -> Painter:
@@ -85,27 +86,29 @@ class LipModel(nn.Module, ABC):
 
 
 class ImplicitLipModel(LipModel):
-    """A lip model that knows the colour of single points: continuous in space, for any rectangle and resolution."""
+    """A lip model that gives the colour of single points, and therefore renders any rectangle at any resolution."""
 
     @abstractmethod
     def field(self, points: Tensor) -> Painter:
-        """Equation (1) at points (n, 2) in [0, 1]². What does not depend on the frame is computed here."""
+        """A function that evaluates equation (1) at points (n, 2) in [0, 1]². Everything that does not depend on the
+        frame is computed once, in this call.
+        """
 
     def colour(self, points: Tensor, code: Tensor) -> Tensor:
         """Equation (1): colours (B, n, 3) of points (n, 2) in [0, 1]² for motion codes (B, code)."""
         return self.field(points)(code)
 
     def area_colour(self, points: Tensor, areas: Tensor, code: Tensor) -> Tensor:
-        """Equation (2): the colours of rectangles, as the mean of their four corners' colours, each weighted by the
-        part of the rectangle that lies diagonally opposite as seen from the point.
+        """Equation (2): the colours of rectangles, as the mean of their corners' colours, each weighted by the area of
+        the diagonally opposite part of the rectangle.
 
         Args:
             points: (n, 2) in [0, 1]², inside their rectangles.
             areas: (n, 4) left, top, right, bottom.
-            code: (B, code)
+            code: (B, code) motion codes.
 
         Returns:
-            (B, n, 3)
+            Colours (B, n, 3).
         """
         corners, weights = corner_weights(points, areas)
         colours = self.colour(corners.reshape(-1, 2), code)
@@ -122,10 +125,11 @@ class ImplicitLipModel(LipModel):
 
 
 class TimeCode(nn.Module):
-    """What the time of a frame adds to its code (the ``t`` of equation (1)): the slow drift of a take.
+    """Encodes the time of a frame, the ``t`` of equation (1), as an addition to its code that explains the slow drift
+    of a take.
 
-    Only frames of the training footage have such a time. In training it is left out at random, so that speech alone
-    gives a whole code.
+    Only frames of the training footage have a time. In training it is left out at random, so that codes are complete
+    without it.
     """
 
     frequencies: Tensor
@@ -138,7 +142,7 @@ class TimeCode(nn.Module):
         nn.init.zeros_(self.weights.bias)
 
     def fit_scale(self, seconds: float) -> None:
-        """Let the slowest wave take twice the length of the footage; each further one is twice as fast."""
+        """Set the period of the slowest wave to twice the length of the footage; each further wave is twice as fast."""
         waves = torch.arange(_TIME_FREQUENCIES, dtype=torch.float32)
         self.frequencies.copy_(math.pi / seconds * 2.0**waves)
 
@@ -151,7 +155,7 @@ class TimeCode(nn.Module):
 
 
 def corner_weights(points: Tensor, areas: Tensor) -> tuple[Tensor, Tensor]:
-    """The corners of rectangles and what they count, equation (2): S_ij / S.
+    """The corners of rectangles and their weights in equation (2): S_ij / S.
 
     Args:
         points: (n, 2) inside the rectangles.
@@ -169,7 +173,7 @@ def corner_weights(points: Tensor, areas: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def average_corners(corners: Tensor) -> Tensor:
-    """Cells (n, c, h, w) of a lattice whose corners are (n, c, h + 1, w + 1): neighbouring cells share their corners,
-    so that each is evaluated only once.
+    """Cells (n, c, h, w) of a lattice with corners (n, c, h + 1, w + 1). Neighbouring cells share corners, so each
+    corner is evaluated only once.
     """
     return functional.avg_pool2d(corners, 2, stride=1)

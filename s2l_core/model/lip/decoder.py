@@ -1,7 +1,7 @@
-"""A lip model that knows whole pictures only: the paper's ablation without an implicit model (Table 5).
+"""A lip model that renders whole pictures only: the paper's ablation without an implicit model (Table 5).
 
-It needs a ninth of the grids' numbers. One core paints 700 pictures of 154 x 124 pixels a second with it, 4 with
-the paper's network, and 4000 with the grids.
+It has a ninth of the parameters of the grids. One core renders 700 pictures of 154 x 124 pixels a second with it, 4
+with the paper's network, and 4000 with the grids.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from ...speech.encoder import SpeechEncoder
 from .base import SPOKEN_SIZE, LipModel, Painter, TimeCode
 
 _CHANNELS = (64, 48, 32, 16)
-"""Of a sixteenth, an eighth, a quarter and half of the resolution."""
+"""Channels at a sixteenth, an eighth, a quarter and half of the resolution."""
 
 
 class ExplicitLipModel(LipModel):
     """Convolutions from the motion code to the whole lip rectangle.
 
-    The code gives a coarse map, which is doubled three times, each time followed by a convolution; the last one gives
-    four pixels for each point of its map, which are added to a learned picture.
+    The code is mapped to coarse features, which are upsampled three times by a factor of two, each time followed by a
+    convolution. The last layer gives four pixels for each point of its features, which are added to a learned picture.
 
     Args:
-        width: Pixels along u.
-        height: Pixels along v.
-        size: Numbers in a code.
+        width: Width in pixels.
+        height: Height in pixels.
+        size: Length of a code.
     """
 
     time: TimeCode
@@ -49,7 +49,7 @@ class ExplicitLipModel(LipModel):
 
     @torch.no_grad()
     def start(self, mean: Tensor, axes: Tensor) -> None:
-        """Begin with the mean for every code; the axes it must learn."""
+        """Initialise the output to the mean for every code; the axes are not used."""
         self.base.copy_(mean[None])
         self.output.weight.zero_()
         assert self.output.bias is not None
@@ -70,7 +70,7 @@ class ExplicitLipModel(LipModel):
         return self.base + drawn[..., : self.height, : self.width]
 
     def painter(self, x_edges: Tensor, y_edges: Tensor) -> Painter:
-        """See :meth:`LipModel.painter`; between the middles of the pixels it draws straight lines."""
+        """See :meth:`LipModel.painter`; interpolates linearly between the centres of the pixels."""
         middles = [(edges[:-1] + edges[1:]) / 2 for edges in (x_edges, y_edges)]
         lattice = 2 * torch.stack(torch.meshgrid(*middles, indexing="xy"), dim=-1)[None] - 1
 

@@ -1,12 +1,12 @@
 """The default lip model: learnable grids of low rank.
 
-Space enters through grids,
+Colours are interpolated in grids,
 
     f(u, v, code) = base(u, v) + sum_k code_k basis_k(u, v),
 
-which a principal component analysis of the training lips initialises. Given the right codes, that start alone shows the
-held-out lips of a 71 s clip at 36 dB; a network with FiLM layers on a warped grid came to 31 dB after 70 s of training
-on two cores, and to the same 26.5 dB as this one with codes that speech predicts.
+initialised by a principal component analysis of the training lips. With the true codes, this initialisation renders the
+held-out lips of a 71 s clip at 36 dB. A network with FiLM layers on a warped grid reached 31 dB after 70 s of training
+on two cores; with codes that speech predicts, both reached 26.5 dB.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from .base import SPOKEN_SIZE, ImplicitLipModel, Painter, TimeCode, average_corn
 
 
 class GridLipModel(ImplicitLipModel):
-    """Grids whose nodes are the corners of the pixels of the canonical lips.
+    """Grids with nodes at the corners of the pixels of the canonical lips.
 
     Args:
-        width: Pixels along u.
-        height: Pixels along v.
-        size: Numbers in a code.
+        width: Width in pixels.
+        height: Height in pixels.
+        size: Length of a code.
     """
 
     time: TimeCode
@@ -54,7 +54,7 @@ class GridLipModel(ImplicitLipModel):
 
     def painter(self, x_edges: Tensor, y_edges: Tensor) -> Painter:
         lattice = torch.stack(torch.meshgrid(x_edges, y_edges, indexing="xy"), dim=-1)
-        if torch.is_grad_enabled():  # training paints few pictures of the same grids: compose them before all else
+        if torch.is_grad_enabled():  # training renders few pictures per step, so compose the grids before sampling them
             return lambda code: average_corners(_at_points(self._compose(code), lattice))
         layers = average_corners(_at_points(torch.cat([self.base, self.basis]), lattice))
         base, basis = layers[0].reshape(1, -1), layers[1:].flatten(1)
@@ -66,13 +66,15 @@ class GridLipModel(ImplicitLipModel):
 
 
 def _at_points(nodes: Tensor, points: Tensor) -> Tensor:
-    """Values (n, 3, h, w) of nodes (n, 3, height + 1, width + 1) at points (h, w, 2) in [0, 1]², bilinear between."""
+    """Values (n, 3, h, w) of nodes (n, 3, height + 1, width + 1) at points (h, w, 2) in [0, 1]², interpolated
+    bilinearly.
+    """
     grid = (2 * points - 1).expand(len(nodes), -1, -1, -1)
     return functional.grid_sample(nodes, grid, align_corners=True, padding_mode="border")
 
 
 def _nodes_of_cells(cells: Tensor) -> Tensor:
-    """Values at nodes (n, 3, h + 1, w + 1) whose averages over cells are close to ``cells`` (n, 3, h, w)."""
+    """Node values (n, 3, h + 1, w + 1) whose averages over cells approximate ``cells`` (n, 3, h, w)."""
     down, across = (_inverse_averaging(size).to(cells) for size in cells.shape[-2:])
     return down @ cells @ across.T
 

@@ -1,8 +1,8 @@
-"""The paper's own lip model (section 4.2): one multilayer perceptron for all points, frames and words.
+"""The paper's own lip model (section 4.2): one multilayer perceptron for all points and frames.
 
-What depends on the point alone or on the frame alone is computed apart and added where the two meet, which changes no
-number: the first layer has no activation before it, so it folds into its inputs, and the second entrance of the inputs
-folds into the layer that it enters. Seven of the nine products per point and frame are left.
+Whatever depends on the point alone, or on the frame alone, is computed once and added where both meet. That is exact:
+the first layer has no activation before it, so it can be merged with the input layers, and the skip connection of the
+inputs can be merged with the layer that it enters. Seven of nine matrix products per point and frame remain.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ _TIME_SIZE = 20
 _LONGEST_WAVE = 10_000.0
 _WIDTH = 256
 _WINDOW = 16
-"""Steps of 20 ms that AudioNet hears for one code."""
+"""Steps of 20 ms in the input window of AudioNet for one code."""
 _SLOPE = 0.02
 
 
 class PaperLipModel(ImplicitLipModel):
-    """An MLP of 8 layers of 256 with positional encoding; the inputs enter a second time after the fifth.
+    """An MLP with 8 layers of 256 units and positional encoding; a skip connection adds the inputs again after the
+    fifth layer.
 
-    Its motion code is AudioNet's code followed by the encoding of the frame's time. The output is linear.
+    The motion code is AudioNet's code, followed by the encoding of the frame's time. The output is linear.
     """
 
     end_to_end: ClassVar[bool] = True
@@ -48,19 +49,19 @@ class PaperLipModel(ImplicitLipModel):
         self.joint = nn.Linear(2 * _WIDTH, _WIDTH)
         self.after = nn.ModuleList(nn.Linear(_WIDTH, _WIDTH) for _ in range(2))
         self.output = nn.Linear(_WIDTH, 3)
-        # Smaller weights lose the code on its way through the layers, larger ones add noise to the picture: either
-        # takes long to unlearn.
+        # With smaller weights the code vanishes in the layers, with larger ones the picture is noisy; training
+        # takes long to recover from either.
         for layer in (self.first, *self.before, self.joint, *self.after):
             nn.init.xavier_normal_(layer.weight)
             nn.init.zeros_(layer.bias)
 
     @torch.no_grad()
     def start(self, mean: Tensor, axes: Tensor) -> None:
-        """Begin with random weights, and the mean colour."""
+        """Initialise the output to the mean colour; the other weights stay random."""
         self.output.bias.copy_(mean.mean(dim=(1, 2)))
 
     def fit_time(self, seconds: float) -> None:
-        """The paper's waves have fixed lengths."""
+        """Do nothing: the paper's waves have fixed periods."""
 
     def code(self, spoken: Tensor, times: Tensor | None = None) -> Tensor:
         known = spoken.new_full(spoken.shape[:-1], torch.nan) if times is None else times
@@ -68,7 +69,7 @@ class PaperLipModel(ImplicitLipModel):
 
     def pixel_painter(self, scale: int = 1) -> Painter:
         paint = super().pixel_painter(scale)
-        # The layers of one picture fill a processor's cache; those of several at once take half as long again.
+        # The activations of one picture fill a processor's cache; several at once take 1.5 times as long per picture.
         return lambda code: torch.cat([paint(frame) for frame in code.split(1)])
 
     def field(self, points: Tensor) -> Painter:
@@ -93,7 +94,7 @@ class PaperLipModel(ImplicitLipModel):
 
 
 class Entrance(nn.Module):
-    """Where position, speech and time enter the MLP: the sum of a linear layer for each."""
+    """Input layer of the MLP: the sum of linear layers of position, speech and time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -102,17 +103,17 @@ class Entrance(nn.Module):
         self.time = nn.Linear(_TIME_SIZE, _WIDTH)
 
     def of_position(self, encoded: Tensor, into: Tensor) -> Tensor:
-        """What encoded points (n, 42) add to the next layer of weights ``into`` (256, 256): (n, 256)."""
+        """Contribution (n, 256) of encoded points (n, 42) to the next layer, whose weights are ``into`` (256, 256)."""
         return functional.linear(encoded, into @ self.position.weight, into @ self.position.bias)
 
     def of_frame(self, code: Tensor, into: Tensor) -> Tensor:
-        """What motion codes (B, 84) add to it: (B, 256)."""
+        """Contribution (B, 256) of motion codes (B, 84) to the next layer."""
         spoken, time = code.split([SPOKEN_SIZE, _TIME_SIZE], dim=-1)
         return functional.linear(self.speech(spoken) + self.time(time), into)
 
 
 class TimeEncoding(nn.Module):
-    """Sines and cosines of the frame's number at 25 frames a second, and a learned code for frames without a time."""
+    """Sines and cosines of the frame's number at 25 fps, and a learned code for frames without a time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -127,10 +128,10 @@ class TimeEncoding(nn.Module):
 
 
 class AudioNet(MelEncoder):
-    """A code for each window of 0.32 s: four convolutions that halve its 16 steps, and two linear layers.
+    """Encodes each window of 0.32 s by four convolutions that halve its 16 steps, and two linear layers.
 
     Args:
-        bands: Numbers in a step; the paper's DeepSpeech features have 29.
+        bands: Length of the feature vector of a step; the paper's DeepSpeech features have 29.
     """
 
     def __init__(self, bands: int = MEL_BANDS) -> None:
@@ -142,11 +143,13 @@ class AudioNet(MelEncoder):
         self.convolutions = nn.Sequential(*(part for layer in convolutions for part in (layer, nn.LeakyReLU(_SLOPE))))
         self.linear = nn.Sequential(nn.Linear(64, 64), nn.LeakyReLU(_SLOPE), nn.Linear(64, SPOKEN_SIZE))
         for parameter in self.parameters():
-            if parameter.dim() > 1:  # weights so large that not all sounds are nearly the same at first
+            if parameter.dim() > 1:  # large enough that the codes of different sounds differ at first
                 nn.init.kaiming_normal_(parameter, _SLOPE)
 
     def encode(self, scaled: Tensor) -> Tensor:
-        """Codes (B, t, 64) of rows (B, 4 t, bands), of which every second is heard; zero beyond the ends."""
+        """Codes (B, t, 64) of rows (B, 4 t, bands), of which every second one is used; inputs are zero beyond the
+        ends.
+        """
         steps = functional.pad(scaled[:, ::2], (0, 0, _WINDOW // 2, _WINDOW // 2 - 2))
         windows = steps.unfold(1, _WINDOW, 2)
         heard = self.convolutions(windows.flatten(0, 1)).flatten(1)
@@ -155,7 +158,9 @@ class AudioNet(MelEncoder):
 
 
 def encode_position(points: Tensor) -> Tensor:
-    """The points (n, 2) themselves with sine and cosine of their coordinates times 1, 2, 4 .. 512: (n, 42)."""
+    """Positional encoding (n, 42) of points (n, 2): the points, and sine and cosine of their coordinates times 1, 2, 4,
+    ..., 512.
+    """
     powers = 2.0 ** torch.arange(_SPACE_FREQUENCIES, device=points.device)
     phase = (points[:, None] * powers[:, None]).flatten(1)
     return torch.cat([points, phase.sin(), phase.cos()], dim=-1)
