@@ -21,7 +21,7 @@ _READ_BLOCK = 1 << 20
 _LEAST_BYTES = 1 << 20
 """Smaller files are hashed faster than looked up."""
 _SETTLED_NS = 2_000_000_000
-"""Least time since the last change for a hash to be cached: two changes within one tick of the file system look like one."""
+"""Least time since the last change: two changes within one tick of the file system's clock look like one."""
 _MOST_REMEMBERED, _LARGEST_ENTRY = 1000, 1000
 
 _State = tuple[int, ...] | None

@@ -225,8 +225,8 @@ def refuse_untrainable(footage: Footage) -> None:
 
 
 def shown_at(times: NDArray[np.float64], moments: ArrayLike, slack: float = _TIME_TOLERANCE) -> NDArray[np.int64]:
-    """Indices int64 (...) of the frames on screen at ``moments`` (...): of the last frame that has begun, or begins within
-    ``slack`` seconds. ``times`` (N,) are the seconds at which frames begin.
+    """Indices int64 (...) of the frames on screen at ``moments`` (...): of the last frame that has begun, or begins
+    within ``slack`` seconds. ``times`` (N,) are the seconds at which frames begin.
     """
     index = np.searchsorted(times, np.asarray(moments) + slack, side="right") - 1
     return np.asarray(index.clip(0, len(times) - 1), np.int64)

@@ -1,4 +1,4 @@
-"""Sound files and the sound of videos: samples in step with the pictures, and whether they are fit to learn from."""
+"""Sound of audio and video files: samples in sync with the pictures, and checks of the recording quality."""
 
 from __future__ import annotations
 
@@ -23,65 +23,66 @@ from .waveform import Waveform, resample, silence
 
 SPEECH_RATE = 16_000
 LONGEST_SECONDS = 3 * 3600.0
-"""Of sound in one job: an hour of speech takes 230 MB of memory, and what is longer is hardly meant."""
+"""Limit of the sound in one job: an hour of speech takes 230 MB of memory, and longer sound is probably a mistake."""
 
-# Containers round timestamps, so blocks are joined end to end until they are half a picture off.
+# Containers round timestamps, so blocks are joined end to end until they deviate by half a frame.
 _CLOCK_TOLERANCE = 0.02
 _LONGEST_HOLE = 600.0
-"""Seconds that one hole in the timestamps may last, and by how much all of them may last longer than what is heard."""
+"""Longest gap in the timestamps in seconds, and limit by which the total of all gaps may exceed the sound itself."""
 _BLOCK = SPEECH_RATE // 50
 _PIECE = 500 * _BLOCK
-"""Samples of speech that are computed together: ten seconds."""
+"""Number of samples of speech that are processed together: ten seconds."""
 
 
 def open_audio(media: Media) -> Waveform:
-    """Sound at its own rate, read anew whenever its blocks are asked for.
+    """Sound at its own sample rate, which is read from the file each time its blocks are iterated.
 
-    Sample 0 is heard at ``media.start`` on the clock of the medium, see :class:`s2l_core.jobs.Media`. Sound that begins
-    late begins with silence; it ends where the file ends.
+    Sample 0 is at ``media.start`` on the clock of the medium, see :class:`s2l_core.jobs.Media`. If the sound stream
+    begins later, silence comes first; the sound ends with the file.
 
     Raises:
         FileMissing: There is no such file.
-        NoSound: It is a video without sound.
-        AudioUnreadable: It is neither sound nor video, or its sound changes rate or channels midway. What comes later
-            in the file may raise it while blocks are read.
-        AudioEmpty: There is not one sample in the span.
+        NoSound: The file is a video without sound.
+        AudioUnreadable: The file is neither audio nor video, or its sample rate or channels change midway. This may
+            also be raised while blocks are read.
+        AudioEmpty: There are no samples in the span.
         BadJob: There is no such track.
     """
     rate, first = next(_span(media))
     return Waveform(rate, first.shape[1], lambda: (block for _, block in _span(media)))
 
 
-def read_audio(media: Media) -> tuple[np.ndarray, int]:
-    """All samples of :func:`open_audio`, float32 (n, channels), and how many there are per second."""
+def read_audio(media: Media) -> tuple[NDArray[np.float32], int]:
+    """All samples of :func:`open_audio`, float32 (n, channels), and the sample rate."""
     sound = open_audio(media)
     return sound.samples(), sound.rate
 
 
-def read_speech(media: Media) -> np.ndarray:
-    """Sound for the speech features: float32 (n,) mono at 16 kHz in [-1, 1]; time and errors as :func:`open_audio`.
+def read_speech(media: Media) -> NDArray[np.float32]:
+    """Sound for the speech features: float32 (n,) mono at 16 kHz in [-1, 1], with the times of :func:`open_audio`.
 
-    Channels are averaged, or the better one is taken, see :mod:`s2l_core.media.downmix`. Only the result is held in
+    Channels are averaged, or the best one is used, see :mod:`s2l_core.media.downmix`. Only the result is held in
     memory.
 
     Raises:
-        AudioTooLong: The span holds more sound than :data:`LONGEST_SECONDS`.
+        AudioTooLong: The span contains more than :data:`LONGEST_SECONDS` of sound.
+        FileMissing, NoSound, AudioUnreadable, AudioEmpty, BadJob: See :func:`open_audio`.
     """
     _refuse_long(media)
     return gather(speech_blocks(media), media.path)
 
 
-def speech_blocks(media: Media) -> Iterator[np.ndarray]:
-    """Consecutive blocks (n,) of what :func:`read_speech` gives."""
+def speech_blocks(media: Media) -> Iterator[NDArray[np.float32]]:
+    """Consecutive blocks float32 (n,) of the sound of :func:`read_speech`."""
     weights, sound = weights_of_speech(media), open_audio(media)
     return to_speech(sound.rate, sound.blocks(), weights)
 
 
-def gather(blocks: Iterable[np.ndarray], name: str) -> np.ndarray:
-    """Blocks (n,) of speech one after the other, which are in memory only once.
+def gather(blocks: Iterable[NDArray[np.float32]], name: str) -> NDArray[np.float32]:
+    """Concatenate blocks float32 (n,) of speech, without holding them in memory twice.
 
     Raises:
-        AudioTooLong: They last longer than :data:`LONGEST_SECONDS`; ``name`` says of what.
+        AudioTooLong: The total is longer than :data:`LONGEST_SECONDS`; the message contains ``name``.
     """
     gathered = array("f")
     for block in blocks:
@@ -92,21 +93,21 @@ def gather(blocks: Iterable[np.ndarray], name: str) -> np.ndarray:
 
 
 def weights_of_speech(media: Media) -> Weights:
-    """How speech is made of the channels of a span; errors as :func:`open_audio`."""
+    """Weights with which the channels of a span are mixed down to speech; raises the errors of :func:`open_audio`."""
     sound = open_audio(media)
     if sound.channels == 1:
         return plain_mean(1)
     return speech_weights(sound.rate, sound.blocks(), _channel_names(media, sound.channels))
 
 
-def to_speech(rate: int, blocks: Iterable[np.ndarray], weights: Weights) -> Iterator[np.ndarray]:
-    """Blocks (n, channels) of sound, weighted and summed, as blocks of speech, see :func:`read_speech`."""
+def to_speech(rate: int, blocks: Iterable[NDArray[np.float32]], weights: Weights) -> Iterator[NDArray[np.float32]]:
+    """Blocks of speech, see :func:`read_speech`, from blocks float32 (n, channels) of sound, weighted and summed."""
     mono = ((block @ weights)[:, None] for block in blocks)
     return (np.clip(block[:, 0], -1.0, 1.0) for block in resample(mono, rate, SPEECH_RATE))
 
 
-def powers(blocks: Iterable[np.ndarray]) -> NDArray[np.float64]:
-    """Mean squares (m,) over each 20 ms of speech at 16 kHz, in blocks (n,); what is left at the end is left out."""
+def powers(blocks: Iterable[NDArray[np.float32]]) -> NDArray[np.float64]:
+    """Mean squares float64 (m,) of each 20 ms of speech at 16 kHz, from blocks (n,); a shorter rest is ignored."""
     found, rest = array("d"), np.zeros(0, np.float32)
     for block in blocks:
         held = np.concatenate([rest, block])
@@ -117,26 +118,26 @@ def powers(blocks: Iterable[np.ndarray]) -> NDArray[np.float64]:
     return np.frombuffer(found, np.float64)
 
 
-def in_blocks(samples: np.ndarray) -> Iterator[np.ndarray]:
-    """Samples (n, ...) in blocks of ten seconds of speech, whole multiples of 20 ms but for the last."""
+def in_blocks(samples: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    """Split samples (n, ...) at 16 kHz into blocks of ten seconds."""
     yield from (samples[first : first + _PIECE] for first in range(0, len(samples), _PIECE))
 
 
 def read_sample_rate(path: str, track: int | None = None) -> int:
-    """Samples per second of the sound in a file, as it is decoded; errors as :func:`read_audio`."""
+    """Sample rate of the decoded sound of a file; raises the errors of :func:`open_audio`."""
     return open_audio(Media(path, track=track)).rate
 
 
 @dataclass(frozen=True)
 class SpeechLevel:
-    """What a recording of speech is like; levels in dB, where 0 is full scale and -120 stands for digital silence.
+    """Measures of a recording of speech. Levels are in dB, 0 is full scale and -120 means digital silence.
 
     Attributes:
-        source_rate: Samples per second of the recording.
-        loudness_db: RMS level of its louder parts, those within 20 dB of the loudest: the speech, not the pauses.
-        noise_db: Level of its quietest tenth: what is heard in the pauses.
-        clipped_share: Share of samples at full scale, 0 to 1.
-        high_band_db: Power above 4.5 kHz against all power, in the louder parts.
+        source_rate: Sample rate of the recording in Hz.
+        loudness_db: RMS level of the parts within 20 dB of the loudest one: of the speech without its pauses.
+        noise_db: Level of the quietest tenth: of the background noise.
+        clipped_share: Share of the samples at full scale, 0 to 1.
+        high_band_db: Power above 4.5 kHz relative to the total power, in the louder parts.
     """
 
     source_rate: int
@@ -146,8 +147,8 @@ class SpeechLevel:
     high_band_db: float
 
 
-def measure_level(speech: np.ndarray, source_rate: int) -> SpeechLevel:
-    """Measure speech (n,) at 16 kHz that was recorded with ``source_rate`` samples per second."""
+def measure_level(speech: NDArray[np.float32], source_rate: int) -> SpeechLevel:
+    """Measure speech float32 (n,) at 16 kHz that was recorded at ``source_rate`` Hz."""
     padded = itertools.chain(in_blocks(speech), [np.zeros(-len(speech) % _BLOCK, np.float32)])
     power = powers(padded)
     levels = _decibel(power)
@@ -170,16 +171,17 @@ def measure_level(speech: np.ndarray, source_rate: int) -> SpeechLevel:
 
 
 def refuse_unusable(level: SpeechLevel, path: str) -> None:
-    """Raise where nobody could learn lips from this sound.
+    """Raise an error if the sound cannot be used for training.
 
-    The limits lie far outside of ordinary recordings. Speech between -35 and -12 dB is usual: at -60 dB it is the noise
-    of the converter. Recordings driven 12 dB into the stop hold 4 % or more of their samples there, sound ones less
-    than 0.01 %. Above 4.5 kHz lie -15 to -45 dB of the power of speech, after an 8 kHz recording less than -60 dB.
+    The limits are far from the values of ordinary recordings. Speech usually has a level of -35 to -12 dB; -60 dB is
+    the noise of an analog-to-digital converter. A recording that is overdriven by 12 dB has at least 4 % of its samples
+    at full scale, a good one less than 0.01 %. The band above 4.5 kHz has -15 to -45 dB of the power of speech, and
+    less than -60 dB in a recording at 8 kHz.
 
     Raises:
-        AudioSilent: There is nothing to hear.
-        AudioClipped: It is distorted throughout.
-        AudioNarrow: It was recorded, or once stored, with fewer than 16 000 samples per second.
+        AudioSilent: The sound is silent.
+        AudioClipped: The sound is distorted throughout.
+        AudioNarrow: The sound was recorded, or stored in between, at less than 16 kHz.
     """
     if level.loudness_db < -60:
         raise AudioSilent(f"The sound of {path} is silent: its loudest parts are at {level.loudness_db:.0f} dB.")
@@ -191,8 +193,8 @@ def refuse_unusable(level: SpeechLevel, path: str) -> None:
         raise AudioNarrow(f"The sound of {path} has no frequencies above 4.5 kHz, like a telephone recording.")
 
 
-def _span(media: Media) -> Iterator[tuple[int, np.ndarray]]:
-    """Rate and consecutive blocks (n, channels) of the span; at least one block."""
+def _span(media: Media) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Sample rate and consecutive blocks (n, channels) of the span; at least one block."""
     refuse_pictures(media)
     position = 0
     is_empty = True
@@ -211,8 +213,9 @@ def _span(media: Media) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def sound_seconds(media: Media) -> float:
-    """How much sound a span holds as its container tells, without anything being decoded; 0 where that does not tell.
-    Errors as :func:`open_audio`.
+    """Duration of the sound in a span according to the container, without decoding; 0 if it is unknown.
+
+    Raises the errors of :func:`open_audio`.
     """
     track = choose_track(media.path, media.track)
     with open_container(media.path, AudioUnreadable) as container:
@@ -224,8 +227,8 @@ def sound_seconds(media: Media) -> float:
 
 
 def _refuse_long(media: Media) -> None:
-    """Raise before anything is decoded where the packets of a span last too long; what a container tells of the whole
-    may be wrong, as after a wrap of the clock of a transport stream.
+    """Raise an error, before decoding, if the packets of a span are too long in total. The duration in the container
+    may be wrong, for example after the clock of a transport stream has wrapped around.
     """
     if sound_seconds(media) <= LONGEST_SECONDS:
         return
@@ -241,16 +244,18 @@ def _refuse_long(media: Media) -> None:
 
 
 def too_long(name: str) -> AudioTooLong:
-    """The error that says that there is too much sound in what has a name."""
+    """The error for too much sound, with the name of its source."""
     return AudioTooLong(f"{name} contains more than {LONGEST_SECONDS / 3600:g} hours of sound, which is the limit.")
 
 
-def read_blocks(path: str, track: int | None = None, clock: Clock = "picture") -> Iterator[tuple[int, np.ndarray]]:
-    """Rate and consecutive blocks (n, channels) of a whole file, from time 0 of a clock on, none longer than what the
-    file stores together, or than a second.
+def read_blocks(
+    path: str, track: int | None = None, clock: Clock = "picture"
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Sample rate and consecutive blocks (n, channels) of a whole file, from time 0 of a clock on. A block is at most
+    as long as a frame of the file, or one second.
 
-    It always decodes from the beginning: seeking in MP3 and other packet streams is only as exact as their bit rate.
-    Errors are those of :func:`open_audio`, but for spans.
+    Decoding always starts at the beginning, since seeking is inexact in MP3 and other packet streams. Raises the errors
+    of :func:`open_audio`, except those about spans.
     """
     chosen = choose_track(path, track)
     zero = picture_start(path, AudioUnreadable) if clock == "picture" else None
@@ -288,12 +293,12 @@ def read_blocks(path: str, track: int | None = None, clock: Clock = "picture") -
 
 
 def _channel_names(media: Media, channels: int) -> tuple[str, ...]:
-    """FFmpeg's names of the channels of a medium, empty where the file does not tell."""
+    """FFmpeg's names of the channels of a medium; empty if they are unknown."""
     with open_container(media.path, AudioUnreadable) as container:
         stream = find_tracks(container)[choose_track(media.path, media.track).number - 1]
         names = tuple(channel.name for channel in stream.layout.channels)
     return names if len(names) == channels else ("",) * channels
 
 
-def _decibel(power: np.ndarray) -> np.ndarray:
+def _decibel(power: NDArray[np.float64]) -> NDArray[np.float64]:
     return 10 * np.log10(np.maximum(power, 1e-12))

@@ -1,7 +1,7 @@
-"""A result that is written in chunks, so that an interrupted run goes on after the last one that is finished.
+"""Writing a result in chunks, so that an interrupted run resumes after the last finished chunk.
 
-The chunks lie in the scratch folder of the result, with a document that tells what they belong to. A run with another
-document starts anew. Joining copies what was encoded, so the result does not tell where a run was interrupted.
+The chunks are in the scratch folder of the result, with a document that identifies the work. A run with another
+document starts from the beginning. Joining copies the encoded packets, so the result does not depend on interruptions.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from .writing import VideoWriter, finish_output, open_output, set_pixel_aspect
 
 @contextmanager
 def reserved_result(path: str, encoding: Encoding, *sources: str) -> Iterator[None]:
-    """Hold the place of a result and of its chunks for one job, from before its work until the result is there.
+    """Reserve a result and its scratch folder for one job while it runs.
 
     Args:
-        path: Of the result: a file, or a folder of pictures.
-        encoding: How it is written.
+        path: The file, or the folder of pictures, to write.
+        encoding: File format of the result.
         sources: Files that the job reads.
 
     Raises:
-        CannotWrite: As :func:`s2l_core.files.reserved`, or something else has the name of the scratch folder.
-        DiskFull: There is no room.
+        CannotWrite: See :func:`s2l_core.files.reserved`; or the name of the scratch folder is taken.
+        DiskFull: There is no space.
     """
     with reserved(path, *sources, folder=is_folder(encoding)):
         Scratch(Path(path)).refuse_foreign(*sources)
@@ -49,6 +49,8 @@ def reserved_result(path: str, encoding: Encoding, *sources: str) -> Iterator[No
 
 
 class FrameWriter(Protocol):
+    """Writes the frames of a chunk."""
+
     def write(self, picture: Picture) -> None:
         """Append a frame."""
 
@@ -57,17 +59,17 @@ class Chunks:
     """The chunks of one result.
 
     Args:
-        path: Of the result: a file, or a folder of pictures.
-        count: Frames of the result.
-        size: Frames of a chunk; the last one may be shorter.
-        encoding: How the result is written.
-        document: JSON values that tell the work apart from all other: chunks of another are removed.
-        raster: How the source is stored, see :class:`s2l_core.media.writing.VideoWriter`.
+        path: The file, or the folder of pictures, to write.
+        count: Number of frames of the result.
+        size: Number of frames of a chunk, except a shorter last one. More frames lose more work in an interruption.
+        encoding: File format of the result.
+        document: JSON values that identify the work; chunks of other work are removed.
+        raster: Storage format of the source, see :class:`s2l_core.media.writing.VideoWriter`.
 
     Raises:
-        CannotWrite: The scratch folder cannot be made, something else has its name, or it holds pictures that are none
-            of the result.
-        DiskFull: There is no room.
+        CannotWrite: The scratch folder cannot be made, its name is taken, or it contains pictures that do not belong to
+            the result.
+        DiskFull: There is no space.
     """
 
     def __init__(
@@ -87,7 +89,7 @@ class Chunks:
 
     @property
     def missing(self) -> list[range]:
-        """The frames of the chunks that are not finished, in order."""
+        """Frame ranges of the unfinished chunks, in order."""
         return [chunk for chunk in self._chunks if self._count_frames(chunk) != len(chunk)]
 
     @property
@@ -99,7 +101,7 @@ class Chunks:
     def writer(
         self, frames: range, width: int, height: int, rate: Fraction, colour: ColourTags
     ) -> Iterator[FrameWriter]:
-        """Write one chunk; it counts as finished once the context is left without an exception."""
+        """Write one chunk, which is finished when the context ends without an exception."""
         if is_folder(self._encoding):
             yield _PictureWriter(self._scratch.pictures, frames.start, self._encoding, self._raster.aspect)
             write_whole(str(self._mark(frames.start)), b"")
@@ -109,16 +111,16 @@ class Chunks:
             yield writer
 
     def join(self, rate: Fraction, sound: Waveform, comment: str) -> None:
-        """Make the result of all chunks, which must be finished, and remove them.
+        """Join all chunks, which must be finished, to the result, and remove them.
 
         Args:
             rate: Frames per second.
-            sound: What is heard; folders of pictures have none.
-            comment: What the result says of its content.
+            sound: The sound of the result; ignored for folders of pictures.
+            comment: Comment in the metadata of the result.
 
         Raises:
-            CannotWrite: Somebody has removed frames from the scratch folder, damaged them or added some.
-            DiskFull: There is no room.
+            CannotWrite: Frames in the scratch folder were removed, damaged or added by another program.
+            DiskFull: There is no space.
         """
         try:
             self._refuse_strange_pictures()
@@ -135,12 +137,12 @@ class Chunks:
         self._scratch.remove()
 
     def _mark(self, first: int) -> Path:
-        """What is there once the chunk that begins with this frame is finished."""
+        """Path that exists if the chunk that begins with frame ``first`` is finished."""
         suffix = self._encoding.suffix or ".done"
         return self._scratch.folder / f"{first:07}{suffix}"
 
     def _count_frames(self, chunk: range) -> int:
-        """How many frames there are of a chunk; none until it is finished, or where its file is damaged."""
+        """Number of frames of a chunk that are there; 0 if it is unfinished or damaged."""
         mark = self._mark(chunk.start)
         if not is_folder(self._encoding):
             return _count_frames(mark)
@@ -192,7 +194,7 @@ class _PictureWriter:
 
 
 def _count_frames(path: Path) -> int:
-    """How many frames a chunk has; none where it is missing or damaged."""
+    """Number of frames in the file of a chunk; 0 if it is missing or damaged."""
     try:
         with path.open("rb") as file, av.open(file, "r") as container:
             return sum(packet.pts is not None for packet in container.demux(container.streams.video[0]))
@@ -203,7 +205,7 @@ def _count_frames(path: Path) -> int:
 def _copy_packets(
     packets: Iterator[av.Packet], output: OutputContainer, stream: VideoStream, first: int, rate: Fraction
 ) -> None:
-    """Append the packets of a chunk, whose times are whole frames of the result."""
+    """Append the packets of a chunk, with timestamps in frames of the result."""
     for packet in packets:
         checkpoint()
         if packet.pts is None or packet.dts is None or packet.time_base is None:  # the end of the stream

@@ -1,7 +1,7 @@
-"""Opening media files that nobody vouches for, and decoding their streams past damaged packets.
+"""Opening untrusted media files, and decoding their streams past damaged packets.
 
-Times are those of Blender: the pictures of a file count from the start of their stream, also where the first of them
-cannot be decoded, and a frame without a presentation time has the decoding time of its packet.
+Times are those of Blender: pictures count from the start of their stream, even if the first ones cannot be decoded, and
+a frame without a presentation time has the decoding time of its packet.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from ..errors import FileMissing, Speech2LipError
 from ..events import checkpoint
 
 MOST_PIXELS = 8192 * 8192
-"""Of a picture, also where a file of some kilobytes says that it holds a larger one."""
+"""Largest picture that is decoded: a file of a few kilobytes may claim to contain a larger one."""
 _DECODERS_OF_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _LIMITS = {"max_pixels": str(MOST_PIXELS)}
 _GUESS_TIMES = cast(int, Flags.gen_pts.value)
-"""The flag of PyAV's that fills in presentation times: wrong ones in AVI, and none that Blender has."""
+"""PyAV's flag for generating presentation times, which are wrong in AVI and differ from Blender's."""
 _TEXT_AND_STILL_FORMATS = ("tty", "image2", "ico", "bin", "xbin", "idf", "adf")
 
 
 @contextmanager
 def open_container(path: str, refusal: type[Speech2LipError]) -> Iterator[InputContainer]:
-    """Open a media file; what the libraries cannot make sense of, now or while reading, raises ``refusal``.
+    """Open a media file. Errors of the libraries, now or while it is read, are raised as ``refusal``.
 
-    Only local files are opened, also where a playlist inside names an address.
+    Only local files are opened, even if the file is a playlist with addresses.
 
     Raises:
-        FileMissing: There is no such file, or it may not be read.
+        FileMissing: There is no such file, or it must not be read.
     """
     if not regular_files.is_file(path):
         raise FileMissing(f"There is no file {path}.")
@@ -62,7 +62,7 @@ def open_container(path: str, refusal: type[Speech2LipError]) -> Iterator[InputC
 
 
 def find_video(container: InputContainer) -> VideoStream | None:
-    """The stream of moving pictures, if there is one: cover art, still pictures and text do not count."""
+    """The video stream, if there is one; cover art, still pictures and text do not count."""
     name = container.format.name
     if name in _TEXT_AND_STILL_FORMATS or name.endswith("_pipe"):
         return None
@@ -80,7 +80,7 @@ def find_audio(container: InputContainer) -> AudioStream | None:
 
 
 def decode_video(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    """Frames in presentation order from the container's position on; damaged packets are passed over."""
+    """Frames in presentation order from the container's position on; damaged packets are skipped."""
     decoder = _decoder_of_alpha(stream) or stream.codec_context
     for packet in container.demux(stream):
         checkpoint()
@@ -91,7 +91,7 @@ def decode_video(container: InputContainer, stream: VideoStream) -> Iterator[Vid
 
 
 def decode_audio(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
-    """Blocks of sound in order from the container's position on; damaged packets are passed over."""
+    """Blocks of sound from the container's position on; damaged packets are skipped."""
     for packet in container.demux(stream):
         checkpoint()
         try:
@@ -101,7 +101,7 @@ def decode_audio(container: InputContainer, stream: AudioStream) -> Iterator[Aud
 
 
 def _decoder_of_alpha(stream: VideoStream) -> VideoCodecContext | None:
-    """A decoder that sees the alpha of WebM, which lies beside the packets that libavcodec's own decoders read."""
+    """A decoder for the alpha of WebM, which is stored beside the packets that libavcodec's own decoders read."""
     name = _DECODERS_OF_ALPHA.get(stream.codec_context.name)
     if stream.metadata.get("alpha_mode") != "1" or name not in av.codecs_available:
         return None
@@ -112,14 +112,14 @@ def _decoder_of_alpha(stream: VideoStream) -> VideoCodecContext | None:
 
 
 def timestamp(frame: VideoFrame | AudioFrame) -> Fraction | None:
-    """When the frame is shown or heard, in seconds of the container's own clock, where it says."""
+    """Time of a frame in seconds of the container's clock; None if it has none."""
     time = frame.dts if frame.pts is None else frame.pts
     return None if time is None or frame.time_base is None else time * Fraction(frame.time_base)
 
 
 def stream_start(stream: VideoStream) -> Fraction | None:
-    """The container's clock, in seconds, at frame 0 of a stream as Blender counts; None where the stream does not say,
-    and counts from its first frame. To be asked before decoding.
+    """Time of Blender's frame 0 of a stream in seconds of the container's clock; None if the stream has no start time,
+    and counts from its first frame. Call it before decoding.
     """
     if stream.start_time is None or stream.time_base is None:
         return None
@@ -127,9 +127,9 @@ def stream_start(stream: VideoStream) -> Fraction | None:
 
 
 def picture_start(path: str, refusal: type[Speech2LipError]) -> Fraction | None:
-    """The clock of a file's container, in seconds, at frame 0 of its pictures; None without pictures or clock.
+    """Time of Blender's frame 0 of a file in seconds of the container's clock; None without video or start time.
 
-    Errors are those of :func:`open_container`.
+    Raises the errors of :func:`open_container`.
     """
     with open_container(path, refusal) as container:
         stream = find_video(container)

@@ -1,8 +1,8 @@
-"""One channel of speech out of many.
+"""Mixing several channels down to one channel of speech.
 
-Channels are averaged, unless they cancel each other: a microphone that is wired the wrong way round, or stands farther
-away, takes out of the mean what another one has picked up. Then the better one is taken alone, for the whole of what is
-heard, so that nothing changes midway. Where a film has a channel for dialogue, that is the speech.
+Channels are averaged, unless they cancel each other out: in the mean, a microphone with inverted polarity, or one that
+is farther away, removes part of the signal of another. In that case only the best channel is used, for the whole
+recording, so that the sound does not change midway. If a film has a channel for dialogue, that is the speech.
 """
 
 from __future__ import annotations
@@ -13,33 +13,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 Weights = NDArray[np.float32]
-"""(channels,) the share of each channel in the speech."""
+"""float32 (channels,): weight of each channel in the speech."""
 
 _FRAME_SECONDS = 0.06
 _LOWEST_HZ, _HIGHEST_HZ = 100.0, 6000.0
 _QUIETEST_BIN = 1e-5
-"""Power of a frequency against that of the loudest one, under which it does not matter."""
+"""Power relative to the loudest frequency below which a frequency is ignored."""
 _CANCELLED = 0.3
-"""Power of the mean of channels against that of channels which have nothing in common: an echo of equal strength takes
-a quarter of the frequencies below it, an inverted copy all of them."""
+"""Power of the mean, relative to that of uncorrelated channels, below which a frequency counts as cancelled: an echo of
+equal strength cancels a quarter of the frequencies, an inverted copy all of them."""
 _CANCELLED_SHARE = 0.1
-"""Share of the frequencies, as the ear counts them, that may be cancelled in a sound mean."""
+"""Share of the frequencies, weighted on the mel scale, that may be cancelled in an acceptable mean."""
 _AUDIBLE_CENTRE = 0.01
-"""Power of the centre against that of the loudest channel, from which on it holds the dialogue."""
+"""Power of the centre channel relative to the loudest one from which it is assumed to contain the dialogue."""
 _WIDEST_RANGE_DB, _EQUAL_RANGE_DB = 60.0, 3.0
 
 
 def plain_mean(channels: int) -> Weights:
-    """The weights of the mean."""
+    """Weights of the mean of all channels."""
     return np.full(channels, 1.0 / channels, np.float32)
 
 
 def speech_weights(rate: int, blocks: Iterable[NDArray[np.float32]], names: tuple[str, ...]) -> Weights:
-    """How speech is made of the channels of a recording, which is listened to from its beginning to its end.
+    """Weights with which the channels of a recording are mixed down to speech.
 
     Args:
-        rate: Samples per second.
-        blocks: Consecutive blocks (n, channels); one is held in memory.
+        rate: Sample rate in Hz.
+        blocks: Consecutive blocks float32 (n, channels) of the whole recording, of which one is held in memory.
         names: FFmpeg's names of the channels, such as ``"FC"``.
     """
     channels = len(names)
@@ -63,7 +63,7 @@ def speech_weights(rate: int, blocks: Iterable[NDArray[np.float32]], names: tupl
 def _listen(
     rate: int, blocks: Iterable[NDArray[np.float32]], used: NDArray[np.float32]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Power spectra (channels, bins) of the channels and (bins,) of the sum of those used, and levels (m, channels)."""
+    """Power spectra (channels, bins) of the channels, (bins,) of the sum of the used ones, and levels (m, channels)."""
     size = 2 ** round(np.log2(rate * _FRAME_SECONDS))
     window = np.hanning(size).astype(np.float32)[None, :, None]
     band = _band(rate, size)
@@ -79,7 +79,7 @@ def _listen(
 
 
 def _frames(blocks: Iterable[NDArray[np.float32]], size: int) -> Iterator[NDArray[np.float32]]:
-    """Consecutive frames (m, size, channels) of blocks; what is left at the end is left out."""
+    """Consecutive frames (m, size, channels) of blocks; a shorter rest is ignored."""
     rest: NDArray[np.float32] | None = None
     for block in blocks:
         held = block if rest is None else np.concatenate([rest, block])
@@ -95,7 +95,7 @@ def _band(rate: int, size: int) -> NDArray[np.bool_]:
 
 
 def _cancels(rate: int, spectra: NDArray[np.float64], mixed: NDArray[np.float64]) -> bool:
-    """Whether the sum of channels lacks what they hold."""
+    """Whether channels cancel each other out in their sum."""
     apart = spectra.sum(axis=0)
     size = 2 ** round(np.log2(rate * _FRAME_SECONDS))
     heard = apart > _QUIETEST_BIN * apart.max()
@@ -107,7 +107,7 @@ def _cancels(rate: int, spectra: NDArray[np.float64], mixed: NDArray[np.float64]
 
 
 def _better(power: NDArray[np.float64], levels: NDArray[np.float64]) -> int:
-    """The channel in which speech stands out most from its pauses; of equal ones the loudest."""
+    """Index of the channel with the greatest distance between speech and pauses, and among equal ones the loudest."""
     decibel = 10 * np.log10(np.maximum(levels, 1e-12))
     spans = np.percentile(decibel, 95, axis=0) - np.percentile(decibel, 10, axis=0)
     spans = np.minimum(spans, _WIDEST_RANGE_DB)

@@ -1,4 +1,4 @@
-"""What the encodings of a job mean to libav."""
+"""Parameters of libav for the encodings of a job."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from .raster import ORDINARY, Raster
 
 @dataclass(frozen=True)
 class Codec:
-    """How one format is written.
+    """Parameters of libav for a format.
 
     Attributes:
         container: libavformat's name of the file format; empty for a folder of pictures.
         name: libavcodec's name of the encoder of pictures.
-        pixels: Its pixel format.
-        alpha: The same where there is alpha; empty where there cannot be.
-        deep: The same where there are more than 8 bits; empty where that makes no difference, as in the next.
-        deep_alpha: The same where there are both.
-        full_chroma: The same where colour is stored at full resolution, but no alpha.
-        options: Of the encoder.
-        options_of_444: The same for pixel formats with full chroma.
+        pixels: Pixel format.
+        alpha: Pixel format with alpha; empty if alpha is not supported.
+        deep: Pixel format for more than 8 bits; empty if it is the same as ``pixels``.
+        deep_alpha: Pixel format for more than 8 bits with alpha; empty if it is the same as ``alpha``.
+        full_chroma: Pixel format for chroma at full resolution without alpha; empty if it is the same as ``pixels``.
+        options: Options of the encoder.
+        options_of_444: Options of the encoder for pixel formats with full chroma.
         sound: libavcodec's name of the encoder of sound.
     """
 
@@ -41,7 +41,7 @@ class Codec:
 
 
 CODECS: dict[Format, Codec] = {
-    # 8 bits and 4:2:0 are what every player decodes: browsers, phones and QuickTime play nothing else of H.264.
+    # Every player decodes 8 bits with 4:2:0; browsers, phones and QuickTime play no other H.264.
     "h264": Codec("mp4", "libx264", "yuv420p", options={"preset": "veryfast"}, sound="aac"),
     "prores": Codec(
         "mov",
@@ -53,7 +53,7 @@ CODECS: dict[Format, Codec] = {
         options_of_444={"profile": "4444", "vendor": "apl0"},
         sound="pcm_s16le",
     ),
-    # RGB as it was decoded: nothing is lost, not even to chroma that is stored at half its size.
+    # RGB as decoded: nothing is lost, not even through chroma subsampling.
     "ffv1": Codec(
         "matroska",
         "ffv1",
@@ -68,11 +68,11 @@ CODECS: dict[Format, Codec] = {
     "exr": Codec("", "exr", "gbrpf32le", alpha="gbrapf32le", options={"format": "half", "compression": "zip16"}),
 }
 _ORDERS = {"top first": "tb", "bottom first": "bt"}
-"""How libav names fields that are interleaved, with the row of the upper one on top."""
+"""libav's names for interleaved fields, with the first row belonging to the upper one."""
 
 
 def codec_of(encoding: Encoding) -> Codec:
-    """How an encoding is written."""
+    """Parameters of libav for an encoding."""
     return CODECS[encoding.format]
 
 
@@ -87,7 +87,7 @@ def has_alpha(encoding: Encoding, raster: Raster = ORDINARY) -> bool:
 
 
 def pixel_format(encoding: Encoding, raster: Raster = ORDINARY) -> str:
-    """Libav's name of the pixel format in which pictures of such a source are written."""
+    """Name of the pixel format in which pictures of a source are written."""
     codec = codec_of(encoding)
     if has_alpha(encoding, raster):
         return (raster.is_deep and codec.deep_alpha) or codec.alpha
@@ -95,7 +95,7 @@ def pixel_format(encoding: Encoding, raster: Raster = ORDINARY) -> str:
 
 
 def encoder_options(encoding: Encoding, raster: Raster = ORDINARY) -> dict[str, str]:
-    """Options of the encoder of pictures."""
+    """Options of the video encoder."""
     codec = codec_of(encoding)
     options = codec.options_of_444 if "444" in pixel_format(encoding, raster) else codec.options
     if encoding.format == "h264":
@@ -106,15 +106,15 @@ def encoder_options(encoding: Encoding, raster: Raster = ORDINARY) -> dict[str, 
 
 
 def refuse_loss(encoding: Encoding, path: str, raster: Raster) -> None:
-    """Raise where a format cannot hold what the pictures of a source are.
+    """Raise an error if a format cannot store the pictures of a source.
 
     Args:
-        encoding: How the result is written.
+        encoding: File format of the result.
         path: The source.
-        raster: How its pictures are stored.
+        raster: Storage format of its pictures.
 
     Raises:
-        BadJob: The source has alpha or is interlaced, and the format cannot say so.
+        BadJob: The source has alpha or is interlaced, which the format does not support.
     """
     name = encoding.format.upper()
     if has_alpha(encoding, raster) and not codec_of(encoding).alpha:
@@ -128,8 +128,8 @@ def refuse_loss(encoding: Encoding, path: str, raster: Raster) -> None:
 def _repeatable() -> dict[str, str]:
     """Options with which libx264 writes the same bytes each time.
 
-    Its AVX-512 code for macroblock trees does not. Of encodings of the same 16 pictures of 64 x 48 pixels, 7 in 3000
-    differed, without weighted prediction 223 in 2000; with AVX2 none in 10 000, at the same speed. To name instructions
-    that a processor lacks would crash it, so AVX2 is named only where there is AVX-512.
+    Its AVX-512 code for macroblock trees does not: 7 of 3000 encodings of the same 16 pictures of 64 x 48 pixels
+    differed (without weighted prediction 223 of 2000), and none of 10 000 with AVX2, at the same speed. Requesting
+    instructions that a processor does not have would crash libx264, so AVX2 is requested only if there is AVX-512.
     """
     return {"x264-params": "asm=avx2"} if torch.backends.cpu.get_cpu_capability() == "AVX512" else {}

@@ -1,4 +1,4 @@
-"""Single frames of a video in any order."""
+"""Random access to the frames of a video."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from ..jobs import Media
 from .video import Frame, read_frames
 
 _AHEAD = 50
-"""Frames that are decoded and passed over rather than sought: as many as lie before a frame that is sought."""
+"""Number of frames that are skipped by decoding rather than by seeking, which decodes about as many."""
 
 
 class FrameReader:
-    """Gives the frames of a video by number; the next ones at the cost of reading on.
+    """Reads frames of a video by index. Following frames are read without seeking.
 
     Args:
-        media: The video, whose span is of no matter.
-        times: (N,) seconds from Blender's frame 0 of the stream, at which frames begin, increasing.
+        media: The video; its span is ignored.
+        times: float64 (N,) seconds from Blender's frame 0 of the stream at which frames begin, increasing.
     """
 
     def __init__(self, media: Media, times: NDArray[np.float64]) -> None:
@@ -32,11 +32,11 @@ class FrameReader:
         self._picture: NDArray[np.uint8] | None = None
 
     def read(self, index: int) -> NDArray[np.uint8]:
-        """Frame ``index``, uint8 (H, W, 3) RGB: the same picture whichever was read before.
+        """Read frame ``index``, uint8 (H, W, 3) RGB. The picture does not depend on the frames that were read before.
 
         Raises:
-            FileMissing: There is no such file any more.
-            NotAVideo: The file has changed and has no such frame.
+            FileMissing: The file no longer exists.
+            NotAVideo: The file has changed, and does not have this frame.
         """
         if self._picture is not None and index == self._next - 1:
             return self._picture

@@ -1,7 +1,7 @@
-"""The aspect ratio of pixels in Matroska files, which libavformat takes from a place that PyAV cannot set.
+"""The pixel aspect ratio in Matroska files, which libavformat takes from a field that PyAV cannot set.
 
-The track of the pictures is written with a name that takes room in the file's head. Afterwards the size for display
-is written there instead, so that nothing else in the file moves.
+The video track is written with a name that reserves space in the header. Afterwards it is overwritten with the display
+size, so that nothing else in the file moves.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from fractions import Fraction
 from typing import BinaryIO, NamedTuple
 
 ROOM = {"title": "." * 32}
-"""Metadata of the stream for whose pixels :func:`write_pixel_aspect` will be called."""
+"""Metadata of a stream for which :func:`write_pixel_aspect` is called later."""
 
 _HEAD_BYTES = 1 << 20
 _SEGMENT, _TRACKS, _ENTRY, _VIDEO, _NAME, _CHECKSUM, _VOID = 0x18538067, 0x1654AE6B, 0xAE, 0xE0, 0x536E, 0xBF, 0xEC
 _WIDTH, _HEIGHT, _SHOWN_WIDTH, _SHOWN_HEIGHT, _SHOWN_UNIT = 0xB0, 0xBA, 0x54B0, 0x54BA, 0x54B2
 _ASPECT_RATIO = 3
-"""The unit of a size for display that tells the aspect ratio of the picture only."""
+"""Unit of a display size that specifies the aspect ratio only."""
 
 
 class _Element(NamedTuple):
-    """An element of EBML: its identifier, and where it, its content and what follows it begin."""
+    """An EBML element: its identifier, and the offsets of its start, its content and its end."""
 
     identifier: int
     start: int
@@ -31,11 +31,11 @@ class _Element(NamedTuple):
 
 
 def write_pixel_aspect(file: BinaryIO, aspect: Fraction) -> None:
-    """Say in a whole Matroska file what the pixels' width is over their height.
+    """Write the pixel aspect ratio into a complete Matroska file.
 
     Args:
-        file: Open for reading and writing; its first video stream was written with :data:`ROOM`.
-        aspect: Of the pixels.
+        file: The file, open for reading and writing; its first video stream was written with :data:`ROOM`.
+        aspect: Width of a pixel divided by its height.
     """
     file.seek(0)
     head = bytearray(file.read(_HEAD_BYTES))
@@ -76,7 +76,7 @@ def _parts(data: bytearray, parent: _Element) -> Iterator[_Element]:
 
 
 def _length(first: int) -> int:
-    """Bytes of a number, which the first of them tells by its leading zeros."""
+    """Number of bytes of an integer, from the leading zeros of its first byte."""
     return 9 - first.bit_length()
 
 

@@ -1,7 +1,7 @@
-"""Sounds on a timeline, heard together as Blender's sequencer mixes them.
+"""Mixing sounds on a timeline as Blender's sequencer does.
 
-Every channel of a file is a source at some angle around the listener and is heard with constant power; what has one
-channel lies where it is panned. Sums have no limiter, and are cut off at full scale.
+Every channel of a file is a source at an angle around the listener, which is panned with constant power; a sound with
+one channel is at the angle of its pan. The sum has no limiter, and is clipped at full scale.
 """
 
 from __future__ import annotations
@@ -39,22 +39,22 @@ from .waveform import Samples, Waveform, resample
 
 MIX_RATE = 48_000
 CONTEXT_SECONDS = 0.2
-"""How much of what comes before and after a voice is heard with it: lips move on their way from and to it."""
+"""Duration of the sound before and after a voice that influences its lips, which move from and to other sounds."""
 
 _AROUND_SECONDS = 60.0
 _CONTEXT = round(CONTEXT_SECONDS * SPEECH_RATE)
 _TOLERANCE = 0.02
-"""Seconds by which a sound may miss the ends of its mix, and share by which it may miss its own speed."""
+"""Tolerance in seconds at the ends of a mix, and relative tolerance of the speed of a sound."""
 _BLOCK = 8192
-"""Samples of a mix that are computed together."""
+"""Number of samples of a mix that are computed together."""
 _LOBES = 8
-"""Zero crossings on either side of the kernel that interpolates."""
+"""Zero crossings on either side of the interpolation kernel."""
 _FASTEST = 16.0
-"""Speed beyond which what is heard is not kept free of aliases any more."""
+"""Highest speed at which aliasing is suppressed."""
 _WIDEST = 60 * MIX_RATE
-"""Samples of a file that are held in memory at once for a sound that runs through it faster still."""
+"""Number of samples of a file that are held in memory for a sound that plays it even faster."""
 _SAME = 0.5
-"""Samples that a retimed sound may be off to count as played at its own speed."""
+"""Deviation in samples up to which a retimed sound counts as played at its own speed."""
 _FRONT = (-1 / 3, 1 / 3, 0.0)
 _SIDES = (-11 / 9, 11 / 9)
 _PLACES: dict[int, tuple[float | None, ...]] = {
@@ -66,18 +66,18 @@ _PLACES: dict[int, tuple[float | None, ...]] = {
     7: (*_FRONT, None, 2.0, *_SIDES),
     8: (*_FRONT, None, *_SIDES, -5 / 3, 5 / 3),
 }
-"""Where the channels of files lie, as pans; None is the one of low frequencies, which Blender does not mix."""
+"""Pans of the channels of files by their number; None is the low-frequency channel, which Blender does not mix."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What the files of a voice hold around it.
+    """Sound around a voice in its files.
 
     Attributes:
-        powers: float64 (n,) mean squares over each 20 ms of up to a minute before and after the voice and of itself,
-            file after file, at the mean volumes of a mix, see :func:`s2l_core.media.audio.powers`.
-        before: float32 (m,) mono at 16 kHz, the 0.2 s before the voice; silence where the files hold nothing.
-        after: float32 (m,) the 0.2 s after it.
+        powers: float64 (n,) mean squares of each 20 ms of the voice and of up to a minute before and after it, file
+            after file, at the mean volumes of a mix, see :func:`s2l_core.media.audio.powers`.
+        before: float32 (m,) mono at 16 kHz, the 0.2 s before the voice; silence beyond the ends of files.
+        after: float32 (m,) mono at 16 kHz, the 0.2 s after the voice.
     """
 
     powers: NDArray[np.float64]
@@ -86,16 +86,16 @@ class Context:
 
     @classmethod
     def silent(cls, speech: Samples) -> Context:
-        """That of speech (n,) with nothing around it."""
+        """The context of speech float32 (n,) that has no sound around it."""
         return cls(powers(in_blocks(speech)), *(np.zeros(_CONTEXT, np.float32) for _ in range(2)))
 
 
 def read_voice(voice: Media | Mix) -> Samples:
-    """A voice as it is understood: speech float32 (n,) mono at 16 kHz in [-1, 1].
+    """A voice for speech features: float32 (n,) mono at 16 kHz in [-1, 1].
 
     Raises:
         FileMissing, NoSound, AudioUnreadable, AudioTooLong: See :func:`s2l_core.media.audio.open_audio`.
-        AudioEmpty: There is not one sample in the span.
+        AudioEmpty: There are no samples in the span.
         BadJob: A file has no such sound track.
     """
     if isinstance(voice, Media):
@@ -107,22 +107,22 @@ def read_voice(voice: Media | Mix) -> Samples:
 
 
 def open_voice(voice: Media | Mix) -> Waveform:
-    """A voice as it is heard, in [-1, 1], of a mix two channels at 48 kHz; errors as :func:`read_voice`."""
+    """A voice for playback, in [-1, 1]; a mix has two channels at 48 kHz. Raises the errors of :func:`read_voice`."""
     return open_audio(voice) if isinstance(voice, Media) else mix(voice)
 
 
 def voice_seconds(voice: Media | Mix) -> float:
-    """How long a voice lasts as job and container tell, without anything being decoded; errors as
+    """Duration of a voice according to the job and the container, without decoding. Raises the errors of
     :func:`s2l_core.media.audio.sound_seconds`.
     """
     return sound_seconds(voice) if isinstance(voice, Media) else voice.seconds
 
 
 def tell_tracks(voice: Media | Mix, report: Report) -> int | None:
-    """Log which sound track is taken of each file of a voice that has several; errors as :func:`read_voice`.
+    """Log which sound track is used of each file that has several. Raises the errors of :func:`read_voice`.
 
     Returns:
-        The number of the first of them, from 1; None where no file has several.
+        Number of the first of these tracks, from 1; None if no file has several.
     """
     if isinstance(voice, Media):
         refuse_pictures(voice)
@@ -136,11 +136,11 @@ def tell_tracks(voice: Media | Mix, report: Report) -> int | None:
 
 
 def read_context(voice: Media | Mix) -> Context:
-    """What the files of a voice hold before and after it.
+    """Read the sound before and after a voice in its files.
 
     Raises:
         FileMissing, NoSound, AudioUnreadable: See :func:`s2l_core.media.audio.open_audio`.
-        AudioEmpty: There is not one sample in the span.
+        AudioEmpty: There are no samples in the span.
     """
     if isinstance(voice, Media):
         around = _Around(_widened(voice, voice.start, voice.end), voice.start, voice.end)
@@ -155,10 +155,10 @@ def read_context(voice: Media | Mix) -> Context:
             around = _Around(span, start, end)
             try:
                 yield from (np.float32(np.mean(sound.volumes)) * block for block in around.blocks())
-            except AudioEmpty:  # only silence before the file or after it is heard
+            except AudioEmpty:  # only the silence before or after the file is used
                 continue
             if abs(sound.moments[-1] - sound.moments[0] - sound.seconds) > _TOLERANCE * sound.seconds:
-                continue  # it is played at another speed
+                continue  # it is retimed
             if sound.at < _TOLERANCE:
                 before += np.float32(sound.volumes[0]) * around.before
             if sound.at + sound.seconds > voice.seconds - _TOLERANCE:
@@ -168,16 +168,16 @@ def read_context(voice: Media | Mix) -> Context:
 
 
 class _Around:
-    """A span of speech that is widened, of which only what lies beside the span itself is held in memory.
+    """A widened span of speech, of which only the parts just before and after the original span are held in memory.
 
     Args:
-        widened: What is read.
-        start: Second at which the span begins.
+        widened: The widened span.
+        start: Second at which the original span begins.
         end: Second at which it ends; None means the end of the file.
 
     Attributes:
-        before: float32 (m,) the 0.2 s before the span, once the blocks have been read; silence beyond the file's ends.
-        after: float32 (m,) the 0.2 s after it.
+        before: float32 (m,) the 0.2 s before the span, after all blocks were read; silence beyond the file's ends.
+        after: float32 (m,) the 0.2 s after the span, likewise.
     """
 
     def __init__(self, widened: Media, start: float, end: float | None) -> None:
@@ -187,7 +187,7 @@ class _Around:
         self._last = None if end is None else round((end - widened.start) * SPEECH_RATE)
 
     def blocks(self) -> Iterator[Samples]:
-        """Consecutive blocks (n,) of what is read; errors as :func:`s2l_core.media.audio.open_audio`."""
+        """Consecutive blocks (n,) of the widened span; raises the errors of :func:`s2l_core.media.audio.open_audio`."""
         position = 0
         for block in speech_blocks(self._widened):
             _lay(self.before, self._first - _CONTEXT, block, position)
@@ -198,7 +198,7 @@ class _Around:
 
 
 def _lay(kept: Samples, begin: int, block: Samples, position: int) -> None:
-    """Put what a block at a position holds of samples that begin at ``begin`` where they are kept (m,)."""
+    """Copy the overlap of a block at ``position`` with the samples ``kept`` (m,), which begin at ``begin``."""
     first, end = max(begin, position), min(begin + len(kept), position + len(block))
     if first < end:
         kept[first - begin : end - begin] = block[first - position : end - position]
@@ -209,12 +209,12 @@ def _widened(media: Media, start: float, end: float | None) -> Media:
 
 
 def sources(voice: Media | Mix) -> list[str]:
-    """The files that a voice is read from."""
+    """Paths of the files that a voice is read from."""
     return [voice.path] if isinstance(voice, Media) else sorted({sound.path for sound in voice.sounds})
 
 
 def mix(sounds: Mix) -> Waveform:
-    """The sounds of a mix in two channels at 48 kHz. A moment of each of them is held in memory; errors as
+    """A mix in two channels at 48 kHz. Only a moment of each sound is held in memory. Raises the errors of
     :func:`read_voice`.
     """
     return Waveform(MIX_RATE, 2, lambda: (block[:, :2] for _, block in _mixed(sounds, {})))
@@ -225,8 +225,8 @@ def _length(sounds: Mix) -> int:
 
 
 def _mixed(sounds: Mix, weights: dict[tuple[str, int], Weights | None]) -> Iterator[tuple[int, Samples]]:
-    """Where consecutive blocks of a mix begin, and the blocks: (n, 3), left, right and the speech, which is made of the
-    channels of each track by weights, see :func:`_weights_of_files`.
+    """Position and samples (n, 3) of consecutive blocks of a mix: left, right, and the speech, which is mixed down from
+    the channels of each track with weights, see :func:`_weights_of_files`.
     """
     count = _length(sounds)
     waiting = sorted(sounds.sounds, key=lambda sound: sound.at, reverse=True)
@@ -246,7 +246,7 @@ def _mixed(sounds: Mix, weights: dict[tuple[str, int], Weights | None]) -> Itera
 
 
 def _weights_of_files(sounds: Mix) -> dict[tuple[str, int], Weights | None]:
-    """How speech is made of the channels of each track, over all that is heard of it; None where by their mean."""
+    """Weights with which the used parts of each track are mixed down to speech; None for the mean."""
     spans: dict[tuple[str, int], tuple[float, float]] = {}
     for sound in sounds.sounds:
         key = sound.path, _track(sound).number
@@ -257,7 +257,7 @@ def _weights_of_files(sounds: Mix) -> dict[tuple[str, int], Weights | None]:
         media = Media(path, max(0.0, start), max(end, start + 1.0, 1.0), track=number, clock="sound")
         try:
             found = weights_of_speech(media)
-        except AudioEmpty:  # only silence before the file or after it is heard
+        except AudioEmpty:  # only the silence before or after the file is used
             found = plain_mean(1)
         weights[path, number] = None if np.allclose(found, plain_mean(len(found))) else found
     return weights
@@ -268,8 +268,8 @@ def _track(sound: Sound) -> Track:
 
 
 def _heard(sound: Sound, weights: Weights | None) -> Iterator[tuple[int, Samples]]:
-    """What a sound adds to each block of a mix from the one with ``sound.at`` on: the place of its first sample, and
-    (n, 3), left, right and the speech.
+    """Contribution of a sound to each block of a mix, from the one with ``sound.at`` on: position of its first sample,
+    and samples (n, 3), left, right and the speech.
     """
     begin, end = round(sound.at * MIX_RATE), round((sound.at + sound.seconds) * MIX_RATE)
     count = end - begin
@@ -288,21 +288,22 @@ def _heard(sound: Sound, weights: Weights | None) -> Iterator[tuple[int, Samples
 
 
 def _at(curve: tuple[float, ...], shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A curve at shares (n,) of its length."""
+    """Values of a curve at positions (n,), from 0 at its start to 1 at its end."""
     return np.interp(shares * (len(curve) - 1), np.arange(len(curve)), curve)
 
 
 def _shift_at_own_speed(sound: Sound, count: int) -> int | None:
-    """How many samples later in its file a sound is heard throughout; None where it is retimed."""
+    """Constant offset in samples between a sound and its file; None if the sound is retimed."""
     positions = MIX_RATE * np.array(sound.moments)
     own = positions[0] + np.linspace(0.0, count, len(positions))
     return round(positions[0]) if np.abs(positions - own).max() < _SAME else None
 
 
 def _interpolate(tape: _Tape, positions: NDArray[np.float64]) -> Samples:
-    """Samples (n, channels) at fractional places (n,) of a file, by a windowed sinc; at whole places they are its own.
+    """Samples (n, channels) at fractional positions (n,) of a file, interpolated with a windowed sinc; at whole
+    positions they are those of the file.
 
-    Where the sound is played faster, what would fold back into what is heard is left out.
+    If the sound is played faster, frequencies that would cause aliasing are filtered out.
     """
     if np.ptp(positions) > _WIDEST:
         halves = np.array_split(positions, 2)
@@ -320,12 +321,12 @@ def _interpolate(tape: _Tape, positions: NDArray[np.float64]) -> Samples:
 
 
 def _placed(samples: Samples, pans: NDArray[np.float64]) -> Samples:
-    """One channel (n, 1) panned, or two as they are: (n, 2)."""
+    """Left and right channel (n, 2) of one channel (n, 1), which is panned, or of two, which are not."""
     return samples * _gains(pans) if samples.shape[1] == 1 else samples
 
 
 def _folded(samples: Samples, mono: bool) -> Samples:
-    """Channels (n, c) as one or two; ``mono`` sums them."""
+    """Mix channels (n, c) down to one or two; with ``mono`` to one."""
     channels = samples.shape[1]
     places = _PLACES.get(channels, (0.0,) * channels)
     heard = [channel for channel, place in enumerate(places) if place is not None]
@@ -337,13 +338,13 @@ def _folded(samples: Samples, mono: bool) -> Samples:
 
 
 def _gains(pans: NDArray[np.float64]) -> Samples:
-    """How loud sources at pans (n,) are at the left and the right, (n, 2)."""
+    """Gains (n, 2) on the left and right of sources at pans (n,)."""
     angles = np.pi / 4 * (pans + 1)
     return np.abs(np.stack([np.cos(angles), np.sin(angles)], axis=-1)).astype(np.float32)
 
 
 def _read(sound: Sound, weights: Weights | None) -> Iterator[Samples]:
-    """Consecutive blocks (n, 1 or 2) of a file at 48 kHz, beside them the speech where it is weighted: one more."""
+    """Consecutive blocks (n, 1 or 2) of a file at 48 kHz; with weights, the speech is an additional channel."""
     blocks = read_blocks(sound.path, _track(sound).number, clock="sound")
 
     def folded(block: Samples) -> Samples:
@@ -356,11 +357,11 @@ def _read(sound: Sound, weights: Weights | None) -> Iterator[Samples]:
 
 
 class _Tape:
-    """The samples of a file at 48 kHz, where only those around the last ones taken are held in memory.
+    """Samples of a file at 48 kHz, of which only those around the last ones taken are held in memory.
 
     Args:
-        sound: Tells the file, and whether its channels are summed.
-        weights: How speech is made of them, if it is one more channel.
+        sound: The sound in the mix.
+        weights: Weights of the channels in the speech, which is then an additional channel.
     """
 
     def __init__(self, sound: Sound, weights: Weights | None) -> None:

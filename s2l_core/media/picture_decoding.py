@@ -1,7 +1,7 @@
-"""Decoding single pictures, to the code values that Blender's sequencer shows of them.
+"""Decoding single pictures to the code values that Blender's sequencer shows.
 
-OpenCV decodes what Blender decodes with the same libraries: libjpeg, libwebp, libtiff. Formats whose values are
-scene-linear get the transfer curve of sRGB, as the view transform Standard gives it to them.
+OpenCV decodes the formats for which Blender uses the same libraries: libjpeg, libwebp and libtiff. Scene-linear values
+are converted with the transfer curve of sRGB, like with Blender's view transform Standard.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from . import srgb
 from .container import MOST_PIXELS
 
 SUFFIXES = frozenset([".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".dpx", ".webp", ".bmp", ".jp2", ".j2c"])
-"""Of the files that count as pictures."""
+"""Suffixes of files that are pictures."""
 
 _OPENCV = ""
-# By how a file begins: libavcodec's name of the decoder.
+# libavcodec's name of the decoder, by the first bytes of a file.
 _DECODERS = {
     b"\x89PNG": "png",
     b"\xff\xd8\xff": _OPENCV,
@@ -52,16 +52,21 @@ _FORMATS = "Supported are PNG, JPEG, TIFF, OpenEXR, DPX, WebP, BMP and JPEG 2000
 
 
 def decode_picture(path: Path) -> VideoFrame:
-    """The picture in a file, with 8 or 16 bits in each of its channels: RGB, or RGB with straight alpha.
+    """Decode a picture to 8 or 16 bits per channel, RGB or RGB with straight alpha.
 
     Raises:
-        FileMissing: There is no such file, or it may not be read.
-        NotAVideo: It is no picture of a known format, or it is truncated.
+        FileMissing: There is no such file, or it must not be read.
+        NotAVideo: The file is not a picture in a known format, or it is truncated.
     """
     content = read_picture(path)
     try:
         frame = _decode(content)
-    except (av.FFmpegError, cv2.error, ValueError, KeyError) as error:  # KeyError: channels of another kind
+    except (
+        av.FFmpegError,
+        cv2.error,
+        ValueError,
+        KeyError,
+    ) as error:  # KeyError: an unsupported combination of channels
         raise NotAVideo(f"The picture {path} cannot be decoded.", f"{_HINT} {_FORMATS}") from error
     if not _is_whole(content):
         raise NotAVideo(f"The picture {path} is truncated.", _HINT)
@@ -69,23 +74,23 @@ def decode_picture(path: Path) -> VideoFrame:
 
 
 def is_opaque(frame: VideoFrame) -> bool:
-    """Whether a decoded picture has no alpha, or one that is full everywhere."""
+    """Whether a decoded picture has no alpha, or is opaque everywhere."""
     if len(frame.format.components) == 3:
         return True
     return bool(frame.to_ndarray()[..., 3].min() == _full_scale(frame))
 
 
 def without_alpha(frame: VideoFrame) -> VideoFrame:
-    """A decoded picture in its colours alone."""
+    """A decoded picture without its alpha channel."""
     return frame if len(frame.format.components) == 3 else _from_channels(frame.to_ndarray()[..., :3])
 
 
 def read_picture(path: Path) -> bytes:
-    """The content of a picture's file.
+    """Content of the file of a picture.
 
     Raises:
-        FileMissing: It cannot be read, or is no regular file.
-        NotAVideo: It is too large.
+        FileMissing: The file cannot be read, or is not a regular file.
+        NotAVideo: The file is too large.
     """
     try:
         if not regular_files.is_file(path):
@@ -108,7 +113,9 @@ def _decode(content: bytes) -> VideoFrame:
     assert isinstance(context, VideoCodecContext)
     context.options = {"max_pixels": str(MOST_PIXELS)}
     if decoder == "exr" and (layer := re.search(rb"([^\0]*\bCombined)\.R\0", content[: 1 << 16])):
-        context.options |= {"layer": layer[1].decode("utf-8", "replace")}  # of a render in layers: what Blender shows
+        context.options |= {
+            "layer": layer[1].decode("utf-8", "replace")
+        }  # of a multilayer render: the layer that Blender shows
     frames = context.decode(av.Packet(content)) + context.decode(None)
     if not frames:
         raise ValueError("no picture")
@@ -130,7 +137,7 @@ def _decode_with_opencv(content: bytes) -> VideoFrame:
 
 
 def _plain(frame: VideoFrame) -> VideoFrame:
-    """A frame of integers of any layout as RGB, with alpha where it has that, in 8 or 16 bits."""
+    """Convert a frame with any integer format to RGB, with alpha if it has any, in 8 or 16 bits."""
     has_alpha = len(frame.format.components) in (2, 4)
     is_deep = frame.format.components[0].bits > 8
     name = {(False, False): "rgb24", (True, False): "rgba", (False, True): "rgb48le", (True, True): "rgba64le"}
@@ -138,7 +145,7 @@ def _plain(frame: VideoFrame) -> VideoFrame:
 
 
 def _float_planes(frame: VideoFrame) -> NDArray[np.float32]:
-    """Channels (H, W, 3 or 4) of a frame of planes of half or single floats: grey, or green, blue, red and alpha."""
+    """Channels (H, W, 3 or 4) of a planar frame of float16 or float32: grey, or green, blue, red and alpha."""
     kind = np.float16 if "f16" in frame.format.name else np.float32
     planes = [np.frombuffer(bytes(plane), kind).reshape(frame.height, -1)[:, : frame.width] for plane in frame.planes]
     order = (0, 0, 0) if len(planes) == 1 else (2, 0, 1, 3)[: len(planes)]
@@ -146,7 +153,7 @@ def _float_planes(frame: VideoFrame) -> NDArray[np.float32]:
 
 
 def _from_linear(channels: NDArray[Any]) -> VideoFrame:
-    """Scene-linear RGB (H, W, 3), or multiplied by its alpha (H, W, 4), float32, as a frame of 16 bits."""
+    """Convert scene-linear float32 RGB (H, W, 3), or RGB with premultiplied alpha (H, W, 4), to a frame of 16 bits."""
     channels = np.nan_to_num(channels, nan=0.0, posinf=1.0, neginf=0.0)
     colour = channels[..., :3]
     if channels.shape[2] == 4:
@@ -159,7 +166,7 @@ def _from_linear(channels: NDArray[Any]) -> VideoFrame:
 
 
 def _from_channels(image: NDArray[Any]) -> VideoFrame:
-    """A frame of an image (H, W, 3 or 4), uint8 or uint16."""
+    """Make a frame of an image (H, W, 3 or 4), uint8 or uint16."""
     name = {(3, 1): "rgb24", (4, 1): "rgba", (3, 2): "rgb48le", (4, 2): "rgba64le"}
     return VideoFrame.from_ndarray(np.ascontiguousarray(image), format=name[image.shape[2], image.itemsize])
 
@@ -169,7 +176,7 @@ def _full_scale(frame: VideoFrame) -> int:
 
 
 def _is_whole(content: bytes) -> bool:
-    """Whether nothing is missing at the end of a file whose decoder would not mind that."""
+    """Whether a file is not truncated, for formats whose decoder would accept a truncated file."""
     if content.startswith(_JPEG):
         return _JPEG_END in content[-_TRAILER:]
     try:
@@ -179,7 +186,7 @@ def _is_whole(content: bytes) -> bool:
 
 
 def _is_whole_exr(content: bytes) -> bool:
-    """Whether all blocks of lines that the file's table names are there; tiles and parts are not looked up."""
+    """Whether all scan-line blocks in the offset table are there; files with tiles or parts are not checked."""
     if struct.unpack_from("<I", content, 4)[0] & _EXR_HAS_PARTS_OR_TILES:
         return True
     place = 8

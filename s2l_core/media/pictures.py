@@ -1,4 +1,4 @@
-"""Writing folders of pictures."""
+"""Writing sequences of pictures."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ _DIGITS = 6
 
 
 def picture_name(number: int, encoding: Encoding) -> str:
-    """The file name of a picture, which are counted from 1."""
+    """File name of a picture; numbers start at 1."""
     return f"{number:0{_DIGITS}}.{encoding.format}"
 
 
 def write_picture(path: Path, picture: Picture, encoding: Encoding, aspect: Fraction = Fraction(1)) -> None:
-    """Write one picture as :func:`encode_picture` makes it.
+    """Encode a picture, see :func:`encode_picture`, and write it.
 
     Raises:
-        CannotWrite, DiskFull: As :func:`s2l_core.files.write_whole`.
+        CannotWrite, DiskFull: See :func:`s2l_core.files.write_whole`.
     """
     write_whole(str(path), encode_picture(picture, encoding, aspect), lasting=False)
 
 
 def encode_picture(picture: Picture, encoding: Encoding, aspect: Fraction = Fraction(1)) -> bytes:
-    """A picture as a PNG file with as many bits as it has, or as an OpenEXR file of half floats.
+    """Content of a PNG file with the bit depth of the picture, or of an OpenEXR file with half floats.
 
     Args:
-        picture: To encode. EXR becomes linear, and is multiplied by its alpha, as programs expect of it.
+        picture: The picture. For EXR it is made scene-linear and multiplied by its alpha, as is usual in that format.
         encoding: PNG or EXR.
-        aspect: Width of a pixel over its height.
+        aspect: Width of a pixel divided by its height.
 
     Raises:
         CannotWrite: Libav cannot encode it.
@@ -77,7 +77,7 @@ def _encode(frame: VideoFrame, encoding: Encoding, raster: Raster) -> bytes:
 
 
 def _linear(picture: Picture) -> NDArray[np.float32]:
-    """SRGB code values as scene-linear float32, multiplied by alpha where there is one."""
+    """Convert sRGB code values to scene-linear float32, multiplied by alpha if there is any."""
     values = picture.astype(np.float32) / np.float32(np.iinfo(picture.dtype).max)
     colour = np.asarray(srgb.to_linear(values[..., :3]), np.float32)
     if picture.shape[2] == 3:

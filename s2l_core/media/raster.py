@@ -1,7 +1,7 @@
-"""How the pictures of a stream are stored, and what they are as arrays.
+"""Storage format of the pictures of a stream, and their conversion from and to arrays.
 
-Pictures are converted with the matrix and range that the source is tagged with. libswscale would take BT.601 for
-everything untagged.
+Pictures are converted with the matrix and range in the tags of the source; libswscale would assume BT.601 for
+everything that is untagged.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ _ACCURATE_FLAGS = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"  # the 
 
 Fields = Literal["progressive", "top first", "bottom first"]
 Picture = NDArray[Any]
-"""(height, width, 3) RGB or (height, width, 4) with straight alpha; uint8, or uint16 where the source has more bits."""
+"""(height, width, 3) RGB or (height, width, 4) with straight alpha; uint8, or uint16 if the source has more bits."""
 
 _LEAST_STRETCH = 0.01
-"""Pixels that are square to this share are taken for square when a picture is looked at."""
+"""Relative deviation of the aspect ratio up to which pixels count as square in images for analysis."""
 _MOST_STRETCH = 4
 _ORDERS: dict[int, Fields] = {2: "top first", 3: "bottom first", 4: "top first", 5: "bottom first"}
-"""What libav's orders of fields mean to its own decoders."""
+"""Meaning of libav's field orders to its own decoders."""
 
 
 @dataclass(frozen=True)
 class ColourTags:
-    """How code values mean colour, as tagged in a file: code points of ITU-T H.273.
+    """Colour tags of a file: code points of ITU-T H.273.
 
     Attributes:
-        range: 1 limited (studio), 2 full, 0 untagged.
+        range: Range of the code values: 1 limited (studio), 2 full, 0 untagged.
         matrix: Matrix coefficients, e.g. 1 BT.709, 6 SMPTE 170M (BT.601), 9 BT.2020; 2 untagged.
         transfer: Transfer characteristics; 2 untagged.
         primaries: Colour primaries; 2 untagged.
@@ -56,7 +56,7 @@ class ColourTags:
     primaries: int = UNSPECIFIED
 
     def assumed(self, width: int, height: int) -> ColourTags:
-        """The tags with range and matrix filled in as players do it: BT.709 for HD, BT.601 below, limited range."""
+        """The tags, with the usual defaults for untagged range and matrix: limited, BT.709 for HD, else BT.601."""
         is_hd = max(width, height) >= 1280 or min(width, height) > 576
         matrix = (BT709 if is_hd else SMPTE170M) if self.matrix in (UNSPECIFIED, RGB) else self.matrix
         return replace(self, range=self.range or LIMITED_RANGE, matrix=matrix)
@@ -64,14 +64,14 @@ class ColourTags:
 
 @dataclass(frozen=True)
 class Raster:
-    """How pictures are stored, besides their size and colour.
+    """Storage format of pictures, except for size and colour.
 
     Attributes:
-        aspect: Width of a pixel over its height, in the upright picture.
-        fields: Whether a frame holds two moments in alternate rows, and which rows show the earlier one.
-        depth: Bits of a channel.
-        has_alpha: Pixels are more or less opaque.
-        has_full_chroma: Colour is stored at the resolution of the brightness.
+        aspect: Width of a pixel divided by its height, in the upright picture.
+        fields: Whether frames are interlaced, and which field comes first.
+        depth: Number of bits per channel.
+        has_alpha: Whether there is an alpha channel.
+        has_full_chroma: Whether chroma is stored at full resolution.
     """
 
     aspect: Fraction = Fraction(1)
@@ -82,7 +82,7 @@ class Raster:
 
     @property
     def is_deep(self) -> bool:
-        """Whether 8 bits are too few."""
+        """Whether there are more than 8 bits per channel."""
         return self.depth > 8
 
 
@@ -91,9 +91,9 @@ ORDINARY = Raster()
 
 
 def raster_of(stream: VideoStream, frames: Sequence[VideoFrame]) -> Raster:
-    """How the pictures of a stream are stored, of which the first ``frames`` are decoded.
+    """Storage format of the pictures of a stream, whose first ``frames`` are given.
 
-    Frames of both kinds are found in one stream, so one that is interlaced makes the stream so.
+    A stream may contain progressive and interlaced frames; it counts as interlaced if one of the frames is.
     """
     first = frames[0]
     said = _ORDERS.get(stream.codec_context.field_order, "progressive")
@@ -108,24 +108,24 @@ def raster_of(stream: VideoStream, frames: Sequence[VideoFrame]) -> Raster:
 
 
 def raster_of_picture(frame: VideoFrame) -> Raster:
-    """How a single picture is stored."""
+    """Storage format of a single picture."""
     return Raster(depth=_depth(frame.format), has_alpha=_has_alpha(frame.format), has_full_chroma=True)
 
 
 def upright_aspect(frame: VideoFrame, aspect: Fraction | None) -> Fraction:
-    """Width of a pixel over its height once the frame is upright; square where the stream has no believable one."""
+    """Width of a pixel divided by its height in the upright frame; 1 if the stream does not have a plausible value."""
     if not aspect or not 1 / _MOST_STRETCH <= aspect <= _MOST_STRETCH:
         return Fraction(1)
     return 1 / aspect if quarter_turns(frame) % 2 else aspect
 
 
 def quarter_turns(frame: VideoFrame) -> int:
-    """Counter-clockwise quarter turns that bring the coded picture upright, from its display matrix."""
+    """Number of counter-clockwise quarter turns that make the coded picture upright, from its display matrix."""
     return round(frame.rotation / 90) % 4
 
 
 def fields_of(frame: VideoFrame) -> Fields:
-    """The order of the fields of one frame, as its decoder marks it."""
+    """Field order of a frame, as marked by the decoder."""
     if not frame.interlaced_frame:
         return "progressive"
     is_top_first = _filtered(frame, [("select", "eq(interlace_type,TOPFIRST)")]) is not None
@@ -133,7 +133,7 @@ def fields_of(frame: VideoFrame) -> Fields:
 
 
 def to_picture(frame: VideoFrame) -> Picture:
-    """A decoded frame upright, with all its bits and its alpha."""
+    """Convert a decoded frame to an upright picture with all its bits and its alpha."""
     alpha = _has_alpha(frame.format)
     if _depth(frame.format) > 8:
         return _upright(frame, "rgba64le" if alpha else "rgb48le")
@@ -141,52 +141,52 @@ def to_picture(frame: VideoFrame) -> Picture:
 
 
 def to_image(frame: VideoFrame, aspect: Fraction) -> NDArray[np.uint8]:
-    """A decoded frame upright for looking at: uint8 (H, W, 3) RGB, with square pixels.
+    """Convert a decoded frame to an upright image for analysis: uint8 (H, W, 3) RGB, with square pixels.
 
     Args:
-        frame: Decoded.
-        aspect: Of its pixels, upright.
+        frame: The decoded frame.
+        aspect: Width of a pixel divided by its height, in the upright frame.
     """
     image = _upright(frame, "rgb24")
     return resize(image, true_size(image.shape[1], image.shape[0], aspect))
 
 
 def to_frame(picture: Picture) -> VideoFrame:
-    """A picture as a frame to encode, in RGB."""
+    """Convert a picture to an RGB frame for encoding."""
     pixels = {(1, 3): "rgb24", (1, 4): "rgba", (2, 3): "rgb48le", (2, 4): "rgba64le"}
     return VideoFrame.from_ndarray(np.ascontiguousarray(picture), format=pixels[picture.itemsize, picture.shape[2]])
 
 
 def is_plain(frame: VideoFrame, aspect: Fraction) -> bool:
-    """Whether :func:`to_picture` and :func:`to_image` of a frame are the same."""
+    """Whether :func:`to_picture` and :func:`to_image` return the same for a frame."""
     size = frame.width, frame.height
     return not _has_alpha(frame.format) and _depth(frame.format) <= 8 and true_size(*size, aspect) == size
 
 
 def true_size(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
-    """Width and height of a picture with square pixels, in which nothing is smaller than in the stored one."""
+    """Width and height of a picture with square pixels, of which neither is smaller than in the stored picture."""
     if abs(aspect - 1) < _LEAST_STRETCH:
         return width, height
     return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
 
 
 def resize(picture: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
-    """A picture (h, w, C) at another size, (width, height): there and back, it is the same but for rounding."""
+    """Resize a picture (h, w, C) to (width, height); resizing it back restores it except for rounding."""
     if size == (picture.shape[1], picture.shape[0]):
         return picture
     return cv2.resize(picture, size, interpolation=cv2.INTER_LANCZOS4)
 
 
 def with_change(picture: Picture, old: NDArray[np.uint8], new: NDArray[np.uint8]) -> Picture:
-    """A stored picture with what was changed in the image that was made of it for looking.
+    """Apply to a stored picture the changes that were made in its image for analysis.
 
     Args:
-        picture: As stored, see :func:`to_picture`.
-        old: See :func:`to_image`.
-        new: The same with changes.
+        picture: The stored picture, see :func:`to_picture`.
+        old: Its image, see :func:`to_image`.
+        new: The changed image, uint8 of the same shape.
 
     Returns:
-        Where nothing was changed it equals the given picture, bit for bit, and so does all alpha.
+        The changed picture. Unchanged pixels, and all of alpha, are bit-identical to the given picture.
     """
     if picture is old:
         return new
@@ -202,13 +202,13 @@ def with_change(picture: Picture, old: NDArray[np.uint8], new: NDArray[np.uint8]
 
 
 def convert_fields(frame: VideoFrame, pixels: str, options: dict[str, int], fields: Fields | None = None) -> VideoFrame:
-    """An interlaced frame in another pixel format: the colours of its fields, which show two moments, stay apart.
+    """Convert an interlaced frame to another pixel format, without mixing the chroma of its two fields.
 
     Args:
-        frame: To convert.
-        pixels: The pixel format.
-        options: Of libavfilter's filter ``scale``.
-        fields: The order to mark the result with; None means that of the frame.
+        frame: The frame.
+        pixels: The new pixel format.
+        options: Options of libavfilter's filter ``scale``.
+        fields: Field order of the result; None means that of the frame.
     """
     settings = {"interl": 1, "flags": _ACCURATE_FLAGS, **options}
     chain = [("scale", ":".join(f"{name}={value}" for name, value in settings.items())), ("format", pixels)]
@@ -239,7 +239,7 @@ def _upright(frame: VideoFrame, pixels: str) -> NDArray[Any]:
 
 
 def _rounded(frame: VideoFrame) -> VideoFrame:
-    """A deeper RGB frame at 8 bits; libswscale would cut the rest off."""
+    """Round an RGB frame to 8 bits; libswscale would truncate."""
     deep = frame.reformat(format="rgb48le").to_ndarray().astype(np.uint32)
     return VideoFrame.from_ndarray(((deep * 255 + 32767) // 65535).astype(np.uint8), format="rgb24")
 
@@ -253,7 +253,7 @@ def _has_alpha(pixels: VideoFormat) -> bool:
 
 
 def _filtered(frame: VideoFrame, chain: list[tuple[str, str]]) -> VideoFrame | None:
-    """A frame after filters of libavfilter, unless they drop it."""
+    """Apply filters of libavfilter to a frame; None if they drop it."""
     graph = Graph()
     last = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 25))
     for name, settings in [*chain, ("buffersink", None)]:

@@ -1,7 +1,7 @@
-"""The folder beside a result, ``NAME.partial``, in which its unfinished parts lie until it is whole.
+"""The scratch folder ``NAME.partial`` beside a result, which contains its unfinished parts.
 
-A note in it says whose it is. A folder without that note is somebody else's and stays as it is; of what is in one with
-it, only files that have names from here are removed.
+A note in the folder identifies it. A folder without the note was made by something else and is never changed; in a
+folder with it, only files with names of this module are removed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..errors import CannotWrite
 from ..files import TEMPORARY, companion, is_regular, refusal, remove_files, temporary_name, write_whole
 
 NOTICE = "synthetic_media.txt"
-"""What says, beside pictures, that they are synthetic media."""
+"""Name of the text file beside pictures that says that they are synthetic media."""
 _NOTE, _DOCUMENT, _PICTURES = "made_by_speech2lip.txt", "job.json", "pictures"
 _OUR_FILES = rf"(\d{{7}}\.(done|mp4|mov|mkv)|{re.escape(_DOCUMENT)})|.*{TEMPORARY}"
 _OUR_PICTURES = rf"(\d{{6,}}\.(png|exr)|{re.escape(NOTICE)})({TEMPORARY})?"
@@ -24,14 +24,14 @@ _LEFTOVERS = rf".*{TEMPORARY}"
 
 
 class Scratch:
-    """The scratch folder of one result, of which one job at a time makes use.
+    """The scratch folder of a result, which is used by one job at a time.
 
     Args:
-        path: Of the result.
+        path: Path of the result.
 
     Attributes:
         folder: The scratch folder.
-        pictures: The folder of pictures in it.
+        pictures: The folder for pictures inside the scratch folder.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,13 +40,13 @@ class Scratch:
         self._note = f"Speech2Lip keeps unfinished frames of {path.name!a} here, and removes them with the folder.\n"
 
     def refuse_foreign(self, *sources: str) -> None:
-        """Raise before the work where the folder is not ours.
+        """Raise an error if the folder cannot be used.
 
         Args:
             sources: Files that the job reads.
 
         Raises:
-            CannotWrite: Something else has the name of the folder, or a source of the job lies in it.
+            CannotWrite: The name of the folder is taken by something else, or a source of the job is in the folder.
         """
         if not os.path.lexists(self.folder):
             return
@@ -59,11 +59,14 @@ class Scratch:
                 raise CannotWrite(f"{source} is in {self.folder}, where unfinished frames are stored.", hint)
 
     def open(self, document: str) -> None:
-        """Make the folder, and clear it of what belongs to another document.
+        """Make the folder, and remove the parts of other work from it.
+
+        Args:
+            document: Identifies the work.
 
         Raises:
-            CannotWrite: The folder is not ours, or cannot be made.
-            DiskFull: There is no room.
+            CannotWrite: The folder was made by something else, or cannot be made.
+            DiskFull: There is no space.
         """
         self.refuse_foreign()
         try:
@@ -76,19 +79,19 @@ class Scratch:
         write_whole(str(self.folder / _DOCUMENT), document.encode())
 
     def remove(self) -> None:
-        """Remove what is ours, and the folder unless somebody has put something else into it."""
+        """Remove our files, and the folder if it is empty then."""
         with suppress(OSError):
             self._remove_files()
             if [path.name for path in self.folder.iterdir()] == [_NOTE]:
                 remove_files(self.folder, re.escape(_NOTE))
 
     def picture_sizes(self) -> dict[str, int]:
-        """Names of the pictures in the folder, and their bytes: 0 where a loss of power has left nothing of one."""
+        """Names and sizes of the pictures in the folder; a size may be 0 after a loss of power."""
         found = (path for path in self.pictures.iterdir() if re.fullmatch(_OUR_PICTURES, path.name))
         return {path.name: path.lstat().st_size if is_regular(path) else 0 for path in found if path.name != NOTICE}
 
     def _make(self) -> None:
-        """Make the folder with its note in it, so that it is never there without."""
+        """Make the folder with its note atomically."""
         new = temporary_name(self.folder)
         new.mkdir()
         try:
@@ -110,7 +113,7 @@ class Scratch:
         return _holds(self.folder / _DOCUMENT, document)
 
     def _remove_files(self, leftovers_only: bool = False) -> None:
-        """Remove all but the note, or only what a killed process was writing."""
+        """Remove everything except the note, or only temporary files of killed processes."""
         remove_files(self.pictures, _LEFTOVERS if leftovers_only else _OUR_PICTURES)
         remove_files(self.folder, _LEFTOVERS if leftovers_only else _OUR_FILES)
 
@@ -118,10 +121,10 @@ class Scratch:
 def _lies_in(source: str, folder: Path) -> bool:
     try:
         return Path(source).resolve().is_relative_to(folder.resolve())
-    except (OSError, ValueError, RuntimeError):  # it cannot be read either, which is said elsewhere
+    except (OSError, ValueError, RuntimeError):  # unreadable sources are reported when they are opened
         return False
 
 
 def _holds(path: Path, content: bytes) -> bool:
-    """Whether a file has this content."""
+    """Whether a file has the given content."""
     return is_regular(path) and path.stat().st_size == len(content) and path.read_bytes() == content

@@ -1,4 +1,4 @@
-"""Sequences of pictures that stand for a movie: which pictures there are, and their frames by time."""
+"""Sequences of pictures that are used like a movie."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ _PLACEHOLDER = re.compile(r"#+|%0?\d*d")
 _NUMBERED = re.compile(r"(.*?)(\d+)(\D*)")
 _NAME_ONE = "Choose one of them with a pattern such as shot.####.png."
 _AHEAD = 4
-"""Pictures that are decoded at once."""
+"""Number of pictures that are decoded in parallel."""
 TIME_TOLERANCE = 0.001
-"""Seconds by which a moment may be off from the beginning of a picture that it means."""
+"""Tolerance in seconds between a time and the beginning of the picture that it refers to."""
 
 
 def is_sequence(media: Media) -> bool:
-    """Whether a medium is a sequence of pictures, and not one file."""
+    """Whether a medium is a sequence of pictures, rather than a single file."""
     if media.pictures or regular_files.is_folder(media.path):
         return True
     return _is_pattern(Path(media.path)) and not regular_files.is_file(media.path)
 
 
 def files_of(media: Media) -> tuple[str, ...]:
-    """The files that a medium consists of, in their order: one, unless it is a sequence.
+    """Files of a medium, in order: one file, or the pictures of a sequence.
 
     Raises:
         FileMissing: There is no such folder.
-        NotAVideo: The folder holds no numbered pictures, or some are missing between them.
+        NotAVideo: The folder contains no numbered pictures, or several sequences, or there is a gap in the numbers.
     """
     if not is_sequence(media):
         return (media.path,)
@@ -56,24 +56,24 @@ def files_of(media: Media) -> tuple[str, ...]:
 
 
 def rate_of(media: Media) -> Fraction:
-    """Pictures per second of a sequence."""
+    """Frame rate of a sequence."""
     return parse_rate(media.rate) if media.rate else DEFAULT_RATE
 
 
 def pictures_in_span(media: Media) -> dict[int, Path]:
-    """The pictures that the span of a sequence shows, by their numbers, counted from 0; errors as :func:`files_of`."""
+    """Pictures in the span of a sequence by their indices, from 0; raises the errors of :func:`files_of`."""
     files, rate = files_of(media), rate_of(media)
     end = len(files) if media.end is None else min(len(files), _first_at(media.end, rate))
-    first = math.floor((Fraction(media.start) + Fraction(TIME_TOLERANCE)) * rate)  # which is on screen at the start
+    first = math.floor((Fraction(media.start) + Fraction(TIME_TOLERANCE)) * rate)  # the picture on screen at the start
     return {number: Path(files[number]) for number in range(first, max(end, min(first + 1, len(files))))}
 
 
 def refuse_incomplete(media: Media) -> None:
-    """Raise where a sequence has too few pictures, or lacks one of its span.
+    """Raise an error if a sequence has too few pictures, or one of its span is missing.
 
     Raises:
-        FileMissing: A picture of the span, or the folder, is not there.
-        NotAVideo: As :func:`files_of`, or the sequence is a single picture, or the span shows none.
+        FileMissing: A picture of the span, or the folder, does not exist.
+        NotAVideo: See :func:`files_of`; or the sequence has only one picture, or the span has none.
     """
     files = files_of(media)
     if len(files) == 1:
@@ -87,20 +87,20 @@ def refuse_incomplete(media: Media) -> None:
 
 
 def refuse_pictures(media: Media) -> None:
-    """Raise :class:`NoSound` where sound is wanted of a sequence of pictures."""
+    """Raise :class:`NoSound` if a medium from which sound is to be read is a sequence of pictures."""
     if is_sequence(media):
         raise NoSound(f"The pictures in {media.path} have no sound.", "Specify a recording of the speaker's voice.")
 
 
 def refuse_broken(media: Media, report: Report) -> None:
-    """Decode all pictures of the span of a sequence, before time is spent on any of them. A movie is not looked at.
+    """Decode all pictures in the span of a sequence, to find damaged ones before time is spent. Ignores movies.
 
     Args:
         media: The span.
         report: Receives the progress of the phase ``"Read pictures"``.
 
     Raises:
-        FileMissing, NotAVideo: As :func:`decode_pictures`.
+        FileMissing, NotAVideo: See :func:`decode_pictures`.
     """
     if not is_sequence(media):
         return
@@ -110,15 +110,15 @@ def refuse_broken(media: Media, report: Report) -> None:
 
 
 def decode_pictures(media: Media) -> Iterator[tuple[float, VideoFrame]]:
-    """The pictures of the span of a sequence, with their times in seconds from the first picture of the sequence on.
-    The first one is on screen at the start of the span, and counts as beginning there.
+    """Decode the pictures in the span of a sequence, with their times in seconds from the start of the sequence.
 
-    Renderers write an alpha that says nothing: where the first picture is opaque, so is the sequence, and has none.
+    The time of the first one is the start of the span. If the first picture is opaque, the alpha of all pictures is
+    dropped, since renderers often write one that is not used.
 
     Raises:
-        FileMissing: A picture, or the folder, is not there or may not be read.
-        NotAVideo: A picture cannot be decoded, or is not like the first one: it has another size, or is transparent
-            where that is opaque.
+        FileMissing: A picture, or the folder, does not exist or must not be read.
+        NotAVideo: A picture cannot be decoded, has another size than the first one, or is transparent although the
+            first one is opaque.
     """
     rate, chosen = rate_of(media), pictures_in_span(media)
     has_alpha = _has_alpha(files_of(media))
@@ -142,7 +142,7 @@ def decode_pictures(media: Media) -> Iterator[tuple[float, VideoFrame]]:
 
 
 def hint_for_picture(path: str) -> str:
-    """What to do where a single picture was named in place of a sequence; empty where it is none."""
+    """Hint for the path of a single picture in place of a sequence; empty for other paths."""
     name = Path(path).name
     if Path(path).suffix.lower() not in SUFFIXES:
         return ""
@@ -157,12 +157,12 @@ def _is_pattern(path: Path) -> bool:
 
 
 def _first_at(seconds: float, rate: Fraction) -> int:
-    """Number of the first picture that does not begin before a moment."""
+    """Index of the first picture that does not begin before a time."""
     return max(0, math.ceil((Fraction(seconds) - Fraction(TIME_TOLERANCE)) * rate))
 
 
 def _find(path: Path) -> list[Path]:
-    """The pictures that a pattern fits, or the longest numbered sequence of a folder."""
+    """Pictures that match a pattern, or the longest numbered sequence in a folder."""
     is_folder = regular_files.is_folder(path)
     folder = path if is_folder else path.parent
     try:
@@ -182,7 +182,7 @@ def _find(path: Path) -> list[Path]:
 
 
 def _longest(folder: Path, files: Sequence[Path]) -> list[tuple[int, Path]]:
-    """The largest group of files whose names differ in their last number only, in the order of that number."""
+    """The largest group of files whose names differ only in the last number, sorted by that number."""
     groups: dict[tuple[str, ...], list[tuple[int, Path]]] = defaultdict(list)
     for file in files:
         if match := _NUMBERED.fullmatch(file.stem):
@@ -195,7 +195,7 @@ def _longest(folder: Path, files: Sequence[Path]) -> list[tuple[int, Path]]:
 
 
 def _fitting(files: Sequence[Path], pattern: str) -> list[tuple[int, Path]]:
-    """Files whose names are a pattern with a number in the place of its placeholder, each with that number."""
+    """Files whose names match a pattern with a number for its placeholder, with that number."""
     before, after = map(re.escape, _PLACEHOLDER.split(pattern, 1))
     matches = ((re.fullmatch(rf"{before}(\d+){after}", file.name), file) for file in files)
     return [(int(match[1]), file) for match, file in matches if match]
@@ -211,12 +211,12 @@ def _has_alpha(files: Sequence[str]) -> bool:
 
 @lru_cache(maxsize=64)
 def _is_transparent(path: str, state: tuple[int, int] | None) -> bool:
-    """Whether a picture, which was last changed as its state tells, is not opaque."""
+    """Whether a picture in the given state, see :func:`s2l_core.files.state_of`, is not opaque."""
     return not is_opaque(decode_picture(Path(path)))
 
 
 def _decode_ahead(paths: Sequence[Path]) -> Iterator[VideoFrame]:
-    """Decode pictures in threads, a few at once; a first one that is all that is asked for is decoded alone."""
+    """Decode pictures in threads, a few at a time. If only the first one is requested, no others are decoded."""
     yield from map(decode_picture, paths[:1])
     with ThreadPoolExecutor(min(_AHEAD, os.cpu_count() or 1)) as pool:
         waiting: deque[Future[VideoFrame]] = deque()

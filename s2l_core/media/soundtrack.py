@@ -1,4 +1,4 @@
-"""The sound beside the pictures of a file that is being written."""
+"""Writing the sound of a video file."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _BITS_PER_CHANNEL = 96_000
 
 
 class Soundtrack:
-    """Encodes sound into a container, bit by bit, so that it lies beside its pictures in the file.
+    """Encodes sound into a container in parts, so that it is interleaved with the pictures.
 
     Args:
-        container: To write to.
-        sound: More than six channels are averaged; a rate that AAC has not becomes 48 000.
-        encoding: Tells the codec.
+        container: The output.
+        sound: The sound. More than six channels are averaged; for AAC, an unsupported sample rate becomes 48 kHz.
+        encoding: File format, which determines the codec.
     """
 
     def __init__(self, container: OutputContainer, sound: Waveform, encoding: Encoding) -> None:
@@ -66,7 +66,7 @@ class Soundtrack:
         return block if block.shape[1] == self._channels else block.mean(axis=1, keepdims=True)
 
     def _encode(self, block: Samples) -> None:
-        """Encode the first samples (n, channels) of those that are held."""
+        """Encode a block of samples (n, channels)."""
         if not len(block):
             return
         self._held = self._held[len(block) :]

@@ -1,4 +1,4 @@
-"""Which of several sound tracks of a file is meant."""
+"""Choosing one of the sound tracks of a file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition
+from numpy.typing import NDArray
 
 from .. import regular_files
 from ..errors import AudioEmpty, AudioUnreadable, BadJob
@@ -19,9 +20,9 @@ from ..files import state_of
 from .container import decode_audio, open_container
 
 _SILENT_DB = -60.0
-"""RMS level under which a block of samples counts as silent: the noise of an open converter."""
+"""RMS level below which a block of samples counts as silent: the noise of an analog-to-digital converter."""
 _HEARD_SECONDS = 0.25
-"""How much has to be heard of a track that is not silent: longer than the click of a switch."""
+"""Least duration of the sound in a track that is not silent: longer than the click of a switch."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class Track:
     """A sound track of a file.
 
     Attributes:
-        number: Counted from 1 over the file's sound tracks.
-        count: How many there are; 0 in a file without sound.
+        number: Number of the track, from 1.
+        count: Number of sound tracks of the file; 0 if it has no sound.
     """
 
     number: int
@@ -38,30 +39,30 @@ class Track:
 
 
 def find_tracks(container: InputContainer) -> list[AudioStream]:
-    """The sound tracks that can be decoded."""
+    """Sound tracks that can be decoded."""
     return [stream for stream in container.streams.audio if stream.codec_context is not None]
 
 
 def choose_track(path: str, wanted: int | None = None, first: bool = False) -> Track:
-    """The track that is wanted, or else the first that is not silent, those with the default flag before others.
+    """Choose a sound track: the wanted one, or the first that is not silent, tracks with the default flag first.
 
     Args:
         path: The file.
-        wanted: Its number, from 1.
-        first: Whether the first track of the file, which Blender plays, comes before those with the default flag.
+        wanted: Number of the wanted track, from 1.
+        first: Whether the first track of the file, which Blender plays, is preferred to those with the default flag.
 
     Raises:
         FileMissing: There is no such file.
-        AudioEmpty: It is empty.
-        AudioUnreadable: It is neither sound nor video.
-        BadJob: It has fewer tracks than the wanted one.
+        AudioEmpty: The file is empty.
+        AudioUnreadable: The file is neither audio nor video.
+        BadJob: The file does not have the wanted track.
     """
     return _choose(path, state_of(path), wanted, first)
 
 
 @lru_cache(maxsize=256)
 def _choose(path: str, state: tuple[int, int] | None, wanted: int | None, first: bool) -> Track:
-    """As :func:`choose_track`, for a file that was last changed as its state tells."""
+    """As :func:`choose_track`, for a file in the given state, see :func:`s2l_core.files.state_of`."""
     if regular_files.is_file(path) and Path(path).stat().st_size == 0:
         raise AudioEmpty(f"{path} is an empty file.")
     with open_container(path, AudioUnreadable) as container:
@@ -78,7 +79,7 @@ def _choose(path: str, state: tuple[int, int] | None, wanted: int | None, first:
 
 
 def _is_heard(path: str, place: int) -> bool:
-    """Whether there is anything to hear in a track."""
+    """Whether a track is not silent."""
     with open_container(path, AudioUnreadable) as container:
         seconds = 0.0
         for rate, samples in _blocks(container, find_tracks(container)[place]):
@@ -89,14 +90,14 @@ def _is_heard(path: str, place: int) -> bool:
     return False
 
 
-def _blocks(container: InputContainer, stream: AudioStream) -> Iterator[tuple[int, np.ndarray]]:
+def _blocks(container: InputContainer, stream: AudioStream) -> Iterator[tuple[int, NDArray[np.float32]]]:
     for frame in decode_audio(container, stream):
         if frame.samples:
             yield frame.sample_rate, to_float(frame)
 
 
-def to_float(frame: AudioFrame) -> np.ndarray:
-    """Samples of any format as float32 (n, channels) in [-1, 1]."""
+def to_float(frame: AudioFrame) -> NDArray[np.float32]:
+    """Convert samples of any format to float32 (n, channels) in [-1, 1]."""
     samples = frame.to_ndarray()
     samples = samples.T if frame.format.is_planar else samples.reshape(frame.samples, -1)
     if samples.dtype == np.uint8:

@@ -1,4 +1,4 @@
-"""Video files: what they are, and their frames by timestamp."""
+"""Video files: their properties, and their frames by timestamp."""
 
 from __future__ import annotations
 
@@ -45,38 +45,38 @@ from .sequence import (
     refuse_incomplete,
 )
 
-# Matroska rounds timestamps to milliseconds: a frame that lies that close before the end belongs to what follows.
+# Matroska rounds timestamps to milliseconds: a frame that begins so shortly before the end of a span is not in it.
 _TIME_TOLERANCE = 0.001
 _ROUNDING = 5e-5
-"""Seconds by which a moment may be off that Blender has kept in single precision."""
+"""Rounding error in seconds of a time that Blender stores in single precision."""
 _NOT_SOUGHT = "mpeg"
-"""The container in which times come out wrong after seeking: program streams, where not every frame has a time."""
+"""Program streams, in which no seeking takes place: not every frame has a time, and times are wrong afterwards."""
 _SEEK_BEFORE = (Fraction(1, 5), Fraction(2), Fraction(10))
-"""Seconds before a span at which reading may begin: transport streams are not sought by key frames."""
+"""Seconds before a span at which reading begins, tried in turn: transport streams are not sought by key frames."""
 _FIRST_FRAMES = 5
-"""Frames that tell how a stream is stored: in each five of film in interlaced video, some are interlaced."""
+"""Number of frames that determine whether a stream is interlaced: of five frames of telecined film, some are."""
 _PLACES = 8
-"""Of a span at which frames are looked at, for streams that are interlaced now and then."""
+"""Number of positions in a span at which frames are checked, for streams that are partly interlaced."""
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """A video stream and what belongs to it.
+    """Properties of a video stream and its file.
 
     Attributes:
         path: The file.
-        width: Pixels across as stored, after rotation.
-        height: Pixels down as stored, after rotation.
-        rate: Frames per second; the mean where it varies.
+        width: Width of the stored pictures in pixels, after rotation.
+        height: Height of the stored pictures in pixels, after rotation.
+        rate: Frames per second; the mean of a variable rate.
         duration: Seconds from Blender's frame 0 to the end of the last frame.
-        has_sound: There is a sound stream beside it.
+        has_sound: Whether the file has sound.
         codec: Name of the codec, e.g. ``"h264"``.
         pixel_format: FFmpeg's name, e.g. ``"yuv420p"``.
-        rotation: Degrees counter-clockwise by which the coded picture is turned for display.
+        rotation: Degrees counter-clockwise by which the coded picture is rotated for display.
         colour: Colour tags.
-        sample_rate: Samples per second of the sound; None without sound.
-        tick: Seconds that the stream's timestamps are multiples of.
-        raster: How the pictures are stored.
+        sample_rate: Sample rate of the sound in Hz; None without sound.
+        tick: Unit of the stream's timestamps in seconds.
+        raster: Storage format of the pictures.
     """
 
     path: str
@@ -100,14 +100,14 @@ class VideoInfo:
 
 
 class Frame:
-    """A picture that is shown from ``time`` on, in seconds from Blender's frame 0 of its stream.
+    """A frame of a video.
 
-    It is converted when it is first asked for: most of the cost of a frame.
+    It is converted when it is first used, which takes longer than decoding it.
 
     Args:
-        time: Seconds.
-        decoded: What the decoder gave.
-        aspect: Of its pixels, upright.
+        time: Time at which the frame begins, in seconds from Blender's frame 0 of its stream.
+        decoded: The decoded frame.
+        aspect: Width of a pixel divided by its height, in the upright frame.
     """
 
     def __init__(self, time: float, decoded: VideoFrame, aspect: Fraction = Fraction(1)) -> None:
@@ -117,27 +117,27 @@ class Frame:
 
     @property
     def fields(self) -> Fields:
-        """The order of its fields."""
+        """Field order."""
         return fields_of(self._decoded)
 
     @cached_property
     def image(self) -> NDArray[np.uint8]:
-        """The picture for looking at: uint8 (H, W, 3) RGB, upright, with square pixels."""
+        """The image for analysis: uint8 (H, W, 3) RGB, upright, with square pixels."""
         return to_image(self._decoded, self._aspect)
 
     @cached_property
     def picture(self) -> Picture:
-        """The picture as it is stored, upright, with all its bits and its alpha; often the same array as ``image``."""
+        """The picture as stored, upright, with all its bits and its alpha; often the same array as ``image``."""
         return self.image if is_plain(self._decoded, self._aspect) else to_picture(self._decoded)
 
 
 def probe(medium: Media | str) -> VideoInfo:
-    """Describe a video: a file, also as its path alone, or a sequence of pictures.
+    """Properties of a video, given as a medium or the path of a file.
 
     Raises:
-        FileMissing: There is no such file, or a picture of the sequence is not there.
-        NotAVideo: It holds no moving pictures that can be decoded.
-        BadJob: A rate is given for a movie.
+        FileMissing: There is no such file, or a picture of the sequence is missing.
+        NotAVideo: The file contains no video that can be decoded.
+        BadJob: A frame rate is given for a movie.
     """
     media = Media(medium) if isinstance(medium, str) else medium
     if is_sequence(media):
@@ -176,40 +176,40 @@ def probe(medium: Media | str) -> VideoInfo:
 
 
 def raster_of_span(media: Media, info: VideoInfo) -> Raster:
-    """How the pictures of a span are stored: as the stream's first ones, but interlaced where frames at some place are.
+    """Storage format of the pictures in a span: that of the stream, but interlaced if any of the checked frames is.
 
     Args:
         media: The span.
-        info: Its file.
+        info: Properties of its file.
     """
     if is_sequence(media):
         return info.raster
     end = info.duration if media.end is None else min(media.end, info.duration)
     for part in range(_PLACES if info.raster.fields == "progressive" else 0):
         moment = media.start + max(end - media.start, 0.0) * part / _PLACES
-        for decoded in itertools.islice(_decode_from(media.path, moment), _FIRST_FRAMES):  # from a key frame on
+        for decoded in itertools.islice(_decode_from(media.path, moment), _FIRST_FRAMES):  # starts at a key frame
             if (fields := fields_of(decoded.frame)) != "progressive":
                 return replace(info.raster, fields=fields)
     return info.raster
 
 
 def slack(tick: Fraction) -> float:
-    """Seconds after a moment at which a frame may begin to be on screen then, where timestamps are multiples of
-    ``tick``: Blender rounds the moment to the nearest of them.
+    """Time in seconds by which a frame may begin after a moment and still be on screen then, since Blender rounds the
+    moment to the nearest multiple of ``tick``.
     """
     return max(float(tick) / 2, _ROUNDING)
 
 
 def read_frames(media: Media) -> Iterator[Frame]:
-    """The frames that Blender shows from ``media.start`` on, one after the other; memory does not grow with length.
+    """Decode the frames that Blender shows from ``media.start`` to ``media.end``. Memory does not grow with the length.
 
-    The first is on screen at ``media.start`` and counts as beginning there: the last that has begun, or where none has,
-    as in a stream that was cut off from its first key frame, the first that can be decoded. Those follow that begin
-    before ``media.end``. Any frame rate, also a varying one; pictures are turned upright and converted to RGB.
+    The first frame is the one on screen at ``media.start``, which is used as its time: the last frame that has begun,
+    or else, as in a stream that was recorded from the middle, the first one that can be decoded. The others are those
+    that begin before ``media.end``. The frame rate may vary.
 
     Raises:
         FileMissing: There is no such file.
-        NotAVideo: It holds no moving pictures that can be decoded.
+        NotAVideo: The file contains no video that can be decoded.
     """
     if is_sequence(media):
         yield from (Frame(time, picture) for time, picture in decode_pictures(media))
@@ -231,7 +231,7 @@ def read_frames(media: Media) -> Iterator[Frame]:
 
 
 def _probe_pictures(media: Media) -> VideoInfo:
-    """Describe a sequence of pictures; tags of colour are those of a movie that has none."""
+    """Properties of a sequence of pictures, with the colour tags of an untagged movie."""
     refuse_incomplete(media)
     picture = next(decode_pictures(media))[1]
     return VideoInfo(
@@ -246,14 +246,14 @@ def _probe_pictures(media: Media) -> VideoInfo:
         rotation=0,
         colour=ColourTags(),
         sample_rate=None,
-        tick=2 * Fraction(TIME_TOLERANCE),  # the pictures of a sequence begin within it
+        tick=2 * Fraction(TIME_TOLERANCE),  # makes slack() the tolerance of sequences
         raster=raster_of_picture(picture),
     )
 
 
 @dataclass(frozen=True)
 class _Decoded:
-    """A frame that begins at ``time`` seconds, give or take ``slack``, and where none follows is shown to ``end``."""
+    """A frame that begins at ``time`` seconds, up to ``slack``, and ends at ``end`` if it is the last one."""
 
     time: float
     end: float
@@ -269,7 +269,7 @@ class _Decoded:
 
 
 def _decode_around(path: str, start: float) -> Iterator[_Decoded]:
-    """Decoded frames in order, from one that has begun at ``start``, or else from the first that can be decoded."""
+    """Decoded frames, from one that has begun at ``start``, or else from the first one that can be decoded."""
     for before in _SEEK_BEFORE:
         if start <= before:
             break
@@ -281,7 +281,7 @@ def _decode_around(path: str, start: float) -> Iterator[_Decoded]:
 
 
 def _decode_from(path: str, start: float) -> Iterator[_Decoded]:
-    """Decoded frames in order, from the last key frame at or before ``start`` where one is found."""
+    """Decoded frames, from the last key frame at or before ``start`` if there is one."""
     with open_container(path, NotAVideo) as container:
         stream = find_video(container)
         if stream is None:
@@ -294,11 +294,11 @@ def _decode_from(path: str, start: float) -> Iterator[_Decoded]:
         for index, frame in enumerate(decode_video(container, stream)):
             moment = timestamp(frame)
             zero = moment if zero is None else zero
-            if zero is None:  # a bare elementary stream: frames follow each other at its rate
+            if zero is None:  # an elementary stream without times: frames follow at its rate
                 time = float(index / rate)
             elif moment is not None:
                 time = float(moment - zero)
-            else:  # as the last frame of some streams: it follows the one before
+            else:  # no time, like the last frame of some streams: follows the previous one
                 time = previous + float(1 / rate)
             if time > previous:
                 aspect = upright_aspect(frame, stream.sample_aspect_ratio)
@@ -307,7 +307,7 @@ def _decode_from(path: str, start: float) -> Iterator[_Decoded]:
 
 
 def _constant_rate(stream: VideoStream) -> Fraction:
-    """The frame rate; the container's guess where its mean bears it out, otherwise the mean."""
+    """Frame rate: the container's guess if it agrees with the mean, or else the mean."""
     mean, guess = stream.average_rate, stream.guessed_rate
     if mean and guess and abs(guess / mean - 1) < Fraction(1, 50):
         mean = guess
@@ -316,7 +316,7 @@ def _constant_rate(stream: VideoStream) -> Fraction:
 
 
 def _measure_duration(path: str, rate: Fraction) -> float:
-    """Seconds from Blender's frame 0 to the end of the last frame, from the packets: for containers that do not say."""
+    """Seconds from Blender's frame 0 to the end of the last frame, from the packets, if the container does not say."""
     with open_container(path, NotAVideo) as container:
         stream = find_video(container)
         assert stream is not None and stream.time_base is not None

@@ -1,4 +1,4 @@
-"""Sound that is read in blocks whenever it is needed, so that memory does not grow with its length."""
+"""Sound that is read in blocks when it is needed, so that memory does not grow with its length."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..events import checkpoint
 Samples = NDArray[np.float32]
 
 _BLOCK = 48_000
-"""Samples of an array, or of silence, in one block."""
+"""Number of samples in a block of an array or of silence."""
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 
 
@@ -26,9 +26,9 @@ class Waveform:
     """Sound at its own rate.
 
     Attributes:
-        rate: Samples per second.
-        channels: How many there are.
-        blocks: Gives consecutive blocks float32 (n, channels) in [-1, 1] from the beginning on, each time it is called.
+        rate: Sample rate in Hz.
+        channels: Number of channels.
+        blocks: Each call returns an iterator over all consecutive blocks, float32 (n, channels) in [-1, 1].
     """
 
     rate: int
@@ -37,7 +37,7 @@ class Waveform:
 
     @classmethod
     def of(cls, samples: Samples, rate: int) -> Waveform:
-        """Samples (n, channels) that are in memory."""
+        """A waveform of samples (n, channels) in memory."""
 
         def blocks() -> Iterator[Samples]:
             yield from (samples[first : first + _BLOCK] for first in range(0, len(samples), _BLOCK))
@@ -45,17 +45,17 @@ class Waveform:
         return cls(rate, samples.shape[1], blocks)
 
     def samples(self) -> Samples:
-        """All of it, (n, channels)."""
+        """All samples, float32 (n, channels)."""
         return np.concatenate([np.zeros((0, self.channels), np.float32), *self.blocks()])
 
     def refuse_broken(self) -> None:
-        """Read it once to its end, so that what is wrong with it is raised now and not while it is used."""
+        """Read the sound once to its end, so that errors are raised now and not while it is used."""
         for _ in self.blocks():
             checkpoint()
 
     def converted(self, channels: int, rate: int) -> Waveform:
-        """The same with another rate, and in as many channels as it has or more: what has one is heard from both of two
-        or from the centre, what has two from the front.
+        """The same sound at another sample rate, and in the same number of channels or more: one channel is copied to
+        both of two or put at the centre, and two are put at the front.
         """
 
         def blocks() -> Iterator[Samples]:
@@ -64,7 +64,7 @@ class Waveform:
         return Waveform(rate, channels, blocks)
 
     def lasting(self, count: int) -> Waveform:
-        """Its first ``count`` samples; where it is shorter, silence follows."""
+        """The first ``count`` samples of the sound, followed by silence if it is shorter."""
 
         def blocks() -> Iterator[Samples]:
             left = count
@@ -78,7 +78,7 @@ class Waveform:
         return Waveform(self.rate, self.channels, blocks)
 
     def then(self, other: Waveform) -> Waveform:
-        """This and after it another one of the same rate and channels."""
+        """This sound followed by another one with the same sample rate and channels."""
         return Waveform(self.rate, self.channels, lambda: itertools.chain(self.blocks(), other.blocks()))
 
 
@@ -89,9 +89,7 @@ def silence(count: int, channels: int) -> Iterator[Samples]:
 
 
 def resample(blocks: Iterable[Samples], source_rate: int, rate: int) -> Iterator[Samples]:
-    """Blocks (n, channels) of sound with another number of samples per second, as many as it lasts; the same ones where
-    the rates are equal.
-    """
+    """Resample blocks (n, channels) of sound to another rate; the same blocks if the rates are equal."""
     if rate == source_rate:
         yield from blocks
         return
@@ -118,7 +116,7 @@ def _samples(frame: AudioFrame) -> Samples:
 
 
 def _spread(samples: Samples, channels: int) -> Samples:
-    """Samples (n, c) in as many channels, or in more, see :meth:`Waveform.converted`."""
+    """Samples (n, c) in ``channels`` channels, see :meth:`Waveform.converted`."""
     own = samples.shape[1]
     if own == channels:
         return samples

@@ -1,7 +1,7 @@
 """Writing video files.
 
-Pictures are written with the matrix and range that the source is tagged with, so that the same colour gives the same
-code values in the file.
+Pictures are encoded with the matrix and range in the tags of the source, so that unchanged colours have the same code
+values in the file.
 """
 
 from __future__ import annotations
@@ -32,27 +32,26 @@ DEFAULT_ENCODING = Encoding()
 
 
 class VideoWriter:
-    """Write a video file at a constant frame rate, as a context manager.
+    """Writes a video file with a constant frame rate, as a context manager.
 
-    The file is written beside its destination and takes its name only when it is whole; any exception, also an
-    interrupt, removes it and leaves what was there before. H.264 and ProRes need even sizes, so an odd one grows by one
-    column or row, a copy of its neighbour; interlaced H.264 needs a multiple of four rows. The same calls write the
-    same bytes.
+    A temporary file beside the destination is renamed at the end; an exception, including an interrupt, removes it and
+    leaves an earlier file unchanged. H.264 and ProRes need even sizes, so a column or row of an odd size is duplicated;
+    interlaced H.264 needs a multiple of four rows. The same calls write the same bytes.
 
     Args:
         path: Destination.
-        width: Pixels across of the images.
-        height: Pixels down of the images.
+        width: Width of the pictures in pixels.
+        height: Height of the pictures in pixels.
         rate: Frames per second.
-        colour: Tags to encode with and to write: those of the source keep its code values.
-        sound: What is heard, of whatever length; it is read while pictures are written.
-        encoding: How to write; not as a folder of pictures.
-        comment: What the container says of its content.
-        raster: How the source is stored, which the file keeps as far as its format can.
+        colour: Colour tags of the file; those of the source preserve its code values.
+        sound: The sound, of any length, which is read while pictures are written.
+        encoding: File format, except for folders of pictures.
+        comment: Comment in the metadata of the container.
+        raster: Storage format of the source, which the file has as well, as far as its format supports it.
 
     Raises:
-        CannotWrite: The destination's folder is missing or not writable (also from ``write`` and at the end).
-        DiskFull: The disk has no room (also from ``write`` and at the end).
+        CannotWrite: The folder of the destination is missing or not writable (also raised by ``write`` and at the end).
+        DiskFull: There is no space (also raised by ``write`` and at the end).
     """
 
     def __init__(
@@ -69,9 +68,9 @@ class VideoWriter:
     ) -> None:
         self._path = Path(path)
         self._size = (width, height)
-        self._rate = rate.limit_denominator(1_000_000)  # libav counts in 32 bits
+        self._rate = rate.limit_denominator(1_000_000)  # libav stores 32-bit integers
         self._source_tags = colour or ColourTags()
-        if self._source_tags.matrix == RGB:  # an RGB source has no YUV code values to keep
+        if self._source_tags.matrix == RGB:  # an RGB source has no YUV code values to preserve
             self._source_tags = replace(self._source_tags, range=0).assumed(width, height)
         self._tags = self._source_tags.assumed(width, height)
         self._sound = sound
@@ -88,7 +87,7 @@ class VideoWriter:
 
     def __enter__(self) -> Self:
         with ExitStack() as cleanup:
-            # A Python file keeps the reason of a failed write, which libavformat would reduce to "I/O error".
+            # A Python file preserves the reason of a failed write, which libavformat would reduce to "I/O error".
             self._file = cleanup.enter_context(whole_file(self._path))
             self._container = open_output(self._file, self._encoding, self._rate, self._comment)
             cleanup.callback(close_quietly, self._container)
@@ -99,7 +98,7 @@ class VideoWriter:
         return self
 
     def write(self, picture: Picture) -> None:
-        """Append a frame, with alpha where that is written."""
+        """Append a frame, with alpha if the file has any."""
         checkpoint()
         width, height = self._size
         channels = 4 if has_alpha(self._encoding, self._raster) else 3
@@ -109,7 +108,10 @@ class VideoWriter:
         frame = self._converted(to_frame(np.pad(picture, padding, mode="edge")))
         context = self._video.codec_context
         frame.color_range, frame.colorspace = context.color_range, context.colorspace
-        frame.color_trc, frame.color_primaries = context.color_trc, context.color_primaries  # ProRes takes the frame's
+        frame.color_trc, frame.color_primaries = (
+            context.color_trc,
+            context.color_primaries,
+        )  # ProRes uses the tags of the frame
         frame.pts, frame.duration, frame.time_base = self._frames, 1, 1 / self._rate
         self._frames += 1
         try:
@@ -127,7 +129,7 @@ class VideoWriter:
             return
         with self._cleanup:
             try:
-                for packet in self._video.codec_context.encode_lazy(None):  # what the encoder still holds
+                for packet in self._video.codec_context.encode_lazy(None):  # frames that the encoder has buffered
                     checkpoint()
                     packet.stream = self._video
                     self._container.mux(packet)
@@ -178,7 +180,7 @@ class VideoWriter:
 
 
 def open_output(file: BinaryIO, encoding: Encoding, rate: Fraction, comment: str) -> OutputContainer:
-    """A container to write to, which holds nothing that differs from run to run."""
+    """Open a container for writing, without metadata that differs between runs."""
     options = {"fflags": "bitexact"}
     if codec_of(encoding).container in {"mp4", "mov"}:  # the default time scale would round durations to milliseconds
         options["movie_timescale"] = str(min(rate.numerator * 100, 2**31 - 1))
@@ -189,7 +191,7 @@ def open_output(file: BinaryIO, encoding: Encoding, rate: Fraction, comment: str
 
 
 def set_pixel_aspect(stream: VideoStream, encoding: Encoding, aspect: Fraction) -> None:
-    """Say what the pixels of a stream are wide over their height, before anything is written."""
+    """Set the pixel aspect ratio of a stream, before anything is written."""
     if aspect == 1:
         return
     stream.codec_context.sample_aspect_ratio = aspect
@@ -198,17 +200,18 @@ def set_pixel_aspect(stream: VideoStream, encoding: Encoding, aspect: Fraction) 
 
 
 def finish_output(file: BinaryIO, encoding: Encoding, aspect: Fraction) -> None:
-    """Add to a file whose container is closed what libavformat did not write of :func:`set_pixel_aspect`.
+    """Write the pixel aspect ratio into a file with a closed container, if libavformat did not do so.
 
     Args:
-        file: Open for reading and writing.
-        encoding: How it was written.
-        aspect: Of its pixels.
+        file: The file, open for reading and writing.
+        encoding: Its file format.
+        aspect: Width of a pixel divided by its height.
     """
     if aspect != 1 and codec_of(encoding).container == "matroska":
         write_pixel_aspect(file, aspect)
 
 
 def close_quietly(container: OutputContainer) -> None:
-    with suppress(OSError, av.FFmpegError, ValueError):  # on a full disk, what is held back cannot be written either
+    """Close a container, ignoring errors."""
+    with suppress(OSError, av.FFmpegError, ValueError):  # on a full disk, the buffer cannot be written either
         container.close()

@@ -75,7 +75,7 @@ def speech_like(seconds: float = 4.0, rate: int = 16_000, seed: int = 0) -> np.n
 def test_samples_come_back_as_they_were_written(tmp_path: Path) -> None:
     samples = np.stack([tone(1.0, 44_100), tone(1.0, 44_100, 1000.0)], axis=1)
     sound, rate = read_audio(Media(str(write_wav(tmp_path / "stereo.wav", samples, 44_100))))
-    assert (sound.shape, sound.dtype, rate) == ((44_100, 2), np.float32, 44_100)
+    assert (sound.shape, sound.dtype, rate) == ((44_100, 2), np.dtype(np.float32), 44_100)
     assert np.abs(sound - samples).max() < 1e-4
     quiet, _ = read_audio(Media(str(write_wav(tmp_path / "bytes.wav", samples, 44_100, width=1))))
     assert np.abs(quiet - samples).max() < 0.01
@@ -96,7 +96,7 @@ def test_speech_is_mono_at_16_khz_and_keeps_its_time(tmp_path: Path, rate: int) 
     clicks = np.zeros((rate, 2), np.float32)
     clicks[rate // 2, :] = 0.9
     speech = read_speech(Media(str(write_wav(tmp_path / "click.wav", clicks, rate))))
-    assert (speech.dtype, speech.shape) == (np.float32, (16_000,))
+    assert (speech.dtype, speech.shape) == (np.dtype(np.float32), (16_000,))
     assert abs(int(np.argmax(np.abs(speech))) - 8000) <= 1
 
 
