@@ -152,6 +152,13 @@ class SyncExpert(nn.Module):
         scaled = (small - self.picture_mean) / self.picture_scale * self.mask
         return _on_sphere(self.mouth(scaled.flatten(1, 2)))
 
+    def fit_scale(self, mel: Tensor, pictures: Tensor) -> None:
+        """Set the normalisation by the statistics of log-mel (m, 80) and downscaled pictures (n, 3, height, width)."""
+        self.mel_mean.copy_(mel.mean(dim=0))
+        self.mel_scale.copy_(mel.std())
+        self.picture_mean.copy_(pictures.mean(dim=0))
+        self.picture_scale.copy_((pictures - self.picture_mean).std())
+
     def shrink(self, pictures: Tensor) -> Tensor:
         """Downscale pictures (n, 3, h, w) to the size of the expert by averaging."""
         return functional.adaptive_avg_pool2d(pictures, (self.sizes.height, self.sizes.width))
@@ -233,11 +240,7 @@ def train_expert(
         # Normalise the inputs by the statistics of the footage.
         expert = SyncExpert(sizes).to(mel.device)
         small = expert.shrink_stored(pictures)
-        heard = mel[: round(float(times[-1]) / HOP_SECONDS)]
-        expert.mel_mean.copy_(heard.mean(dim=0))
-        expert.mel_scale.copy_(heard.std())
-        expert.picture_mean.copy_(small.mean(dim=0))
-        expert.picture_scale.copy_((small - expert.picture_mean).std())
+        expert.fit_scale(mel[: round(float(times[-1]) / HOP_SECONDS)], small)
 
         # Runs of windows 40 ms apart, as long as the offsets that must be distinguished.
         stride = max(1, round(FRAME_SECONDS / float(np.median(np.diff(times)))))

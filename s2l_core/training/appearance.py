@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 from ..errors import PerceptionUnavailable
 from ..events import Report
 from ..jobs import Architecture
+from ..model.lip.base import LipModel
 from ..model.perception import Lpips, load_lpips
 from ..model.speaker import SpeakerModel
 from ..model.sync import frames_of_windows
@@ -123,19 +125,12 @@ def appearance_stages(
     if teacher is None or codes is not None:
         return [appearance]
 
-    # End to end, a second stage adds the sync loss: windows of successive frames, painted as the expert sees them.
-    windows = Runs.of(clip, frames_of_windows(clip.times, 1))
-
-    def loss_in_sync(random: np.random.Generator) -> Tensor:
-        frames = windows.sample(random, _SYNC_RUNS)
-        lips = teacher.painter(lip)(speech_codes(frames, random)).unflatten(0, frames.shape)
-        return loss(random) + losses.total({"sync": teacher.loss(clip.times[frames], lips)}, preset.weights)
-
+    # End to end, a second stage adds the sync loss and takes a share of the time.
     synchrony = Stage(
         "Learn synchrony of lips",
         round(_SYNC_SHARE * appearance.steps),
         [(trained, _SYNC_RATE * recipe.rate)],
-        loss_in_sync,
+        _with_sync(loss, lip, clip, speech_codes, preset, teacher),
         patience=appearance.patience,
         seconds=_SYNC_SHARE * seconds,
     )
@@ -215,6 +210,20 @@ class _PixelLoss:
             detailed = Pair(losses.details(*pair), pair.truth)
             terms["frame_details"] = _perceptual(self._perception, _middles(detailed), random)
         return terms
+
+
+def _with_sync(
+    loss: _PixelLoss, lip: LipModel, clip: Clip, speech_codes: SpeechCodes, preset: Preset, teacher: SyncTeacher
+) -> Callable[[np.random.Generator], Tensor]:
+    """A loss with the sync loss added, for random windows of successive frames, rendered at the expert's resolution."""
+    windows = Runs.of(clip, frames_of_windows(clip.times, 1))
+
+    def loss_in_sync(random: np.random.Generator) -> Tensor:
+        frames = windows.sample(random, _SYNC_RUNS)
+        lips = teacher.painter(lip)(speech_codes(frames, random)).unflatten(0, frames.shape)
+        return loss(random) + losses.total({"sync": teacher.loss(clip.times[frames], lips)}, preset.weights)
+
+    return loss_in_sync
 
 
 def _perceptual(perception: Lpips, pair: Pair, random: np.random.Generator) -> Tensor:

@@ -98,10 +98,13 @@ def observe(
         report: Receives the phases ``"Hear speech"`` and ``"Read footage"``.
         cache: Cache of the result and of the work until then.
     """
+    # Speech features of the whole span.
     normal = normalise_loudness(speech)
     features = cache.get_or_compute(
         "features", lambda: {"features": torch.from_numpy(source.features(normal, report))}
     )["features"]
+
+    # Mouth region, canonical lips and colours of each frame with a face; the cache keeps those that are done.
     observer = Observer(face, footage, device)
     pixels = LookPixels.of(face)
     indices = np.flatnonzero(usable & footage.track.found)

@@ -70,6 +70,7 @@ def speech_stage(
         preset: Number of steps, and weight of the sync loss.
         teacher: The sync expert; None leaves the sync loss out.
     """
+    # Target codes at the moments of the encoder, the mouth at rest, and the map from codes to pixels.
     device = targets.device
     heard = torch.from_numpy(clip.features).to(device)
     rows = min(len(heard), round(clip.seconds / CODE_SECONDS) * 4 + 1)
@@ -82,21 +83,25 @@ def speech_stage(
         paint = None if teacher is None else teacher.painter(lip)
 
     def loss(random: np.random.Generator) -> Tensor:
+        # Random excerpts of speech, shifted by up to 10 ms, and their codes.
         starts = random.integers(0, len(wanted) - length + 1, _BATCH)
         shifts = random.integers(-1, 2, _BATCH)
         sounds = torch.stack([excerpt(heard, 4 * int(a) + int(b), length) for a, b in zip(starts, shifts, strict=True)])
         places = torch.from_numpy(starts[:, None] + np.arange(length)).to(device)
         answers, counts = wanted[places], known[places]
+        # A few excerpts get a pause with the mouth at rest; half of the others pass their time to the lip model.
         for silent in range(_SILENT_EXCERPTS):
             _silence(sounds[silent], answers[silent], counts[silent], rest, clip.source, random)
         timed = torch.from_numpy(random.random((_BATCH, 1)) < _TIME_SHARE * preset.time).to(device)
         timed[:_SILENT_EXCERPTS] = False
         times = torch.where(timed, places * CODE_SECONDS, torch.nan)
+        # Cauchy negative log-likelihood of the error, in pixels.
         guess = lip.code(lip.speech(sounds)[:, CONTEXT_CODES:-CONTEXT_CODES], times)
         squares = ((guess - answers) @ to_pixels).square().sum(dim=-1)
         error = (counts * (squares / tolerated).log1p()).mean()
         if teacher is None or paint is None or random.random() > _SYNC_STEPS:
             return error
+        # The sync loss, on the first windows of the last excerpts.
         some, moments = guess[-_SYNC_EXCERPTS:, :_SYNC_CODES], places[-_SYNC_EXCERPTS:, :_SYNC_CODES] * CODE_SECONDS
         lips = paint(some.flatten(0, 1)).unflatten(0, some.shape[:2])
         return error + preset.weights.sync / _SYNC_STEPS * teacher.loss(moments.cpu().numpy(), lips)

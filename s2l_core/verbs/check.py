@@ -54,6 +54,7 @@ def check(job: CheckJob, report: Report | None = None) -> CheckResult:
         LandmarksUnavailable: The landmark back-end cannot be used.
         DeviceUnavailable: The device that the job names is not available.
     """
+    # Read the sound and track the head.
     report = report or Report()
     seconds = told_seconds(job.footage, probe(job.footage))  # a file that is not a video is refused as such first
     voice = job.voice or job.footage
@@ -62,12 +63,16 @@ def check(job: CheckJob, report: Report | None = None) -> CheckResult:
     footage = prepare(job.footage, job.landmarks, choose_device(job.device).type, report)
     if footage.seconds > seconds:
         speech = read_speech(heard_beside(voice, footage.seconds))
+
+    # Measure picture and sound.
     level = measure_level(speech, read_sample_rate(voice.path, voice.track))
     faces = footage.landmarks[footage.track.found]
     face_width = float(np.median(np.ptp(faces[..., 0], axis=1)))
     angles = np.percentile(head_angles(footage.track.poses[footage.track.found]), [1, 99], axis=0)
     blur = _median_blur(footage, report)
     offset = find_offset(footage.times - job.footage.start, footage.openings, speech)
+
+    # Judge each of them.
     findings = [
         *_judge_people(footage),
         *_judge_pictures(footage, face_width, float(np.abs(angles[:, 0]).max()), blur),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -114,14 +115,7 @@ def _train(job: TrainJob, report: Report, preset: Preset, held: ExitStack) -> Tr
     trained = time.monotonic()
 
     # Record where the speaker comes from, measure it on the held-out frames, and write the file.
-    speaker.origin = {
-        "job": to_document(job),
-        "version": VERSION,
-        "device": device.type,
-        "fingerprint": footage.fingerprint,
-        "split": split,
-        "seconds": footage.seconds,
-    }
+    speaker.origin = _origin(job, footage, split, device)
     speaker.identity = next((somebody.identity for somebody in footage.people if somebody.is_chosen), None)
     speaker.portrait = take_portrait(face, footage, canonical_frame(footage, usable))
     held_out, held_out_speech, context = open_span(job, speaker, split["held_out"], report)
@@ -138,6 +132,20 @@ def _train(job: TrainJob, report: Report, preset: Preset, held: ExitStack) -> Tr
         "train_seconds": trained - prepared,
         "speaker_file_bytes": Path(job.speaker_path).stat().st_size,
         "held_out": measures,
+    }
+
+
+def _origin(
+    job: TrainJob, footage: Footage, split: dict[str, tuple[float, float]], device: torch.device
+) -> dict[str, Any]:
+    """Facts about the training for the speaker file, see :attr:`s2l_core.model.speaker.SpeakerModel.origin`."""
+    return {
+        "job": to_document(job),
+        "version": VERSION,
+        "device": device.type,
+        "fingerprint": footage.fingerprint,
+        "split": split,
+        "seconds": footage.seconds,
     }
 
 
