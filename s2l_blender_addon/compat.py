@@ -11,57 +11,6 @@ def sequencer_scene(context: bpy.types.Context) -> bpy.types.Scene:
     return getattr(context, "sequencer_scene", None) or context.scene
 
 
-def stream_index(strip: bpy.types.Strip) -> int:
-    """Which sound track of its file a sound strip plays, from 0: since 5.2 a choice, before that always the first."""
-    return int(getattr(strip, "stream_index", 0))
-
-
-# Blender leaves a strip out where another one lies exactly over it. Since 5.3 rounding errors can prevent that if the
-# strips are turned: their antialiased borders are then blended twice.
-BLENDS_TURNED_BORDERS_TWICE = bpy.app.version >= (5, 3)
-
-
-def set_input(effect: bpy.types.Strip, name: str, strip: bpy.types.Strip) -> None:
-    """Let an effect strip take another strip as an input.
-
-    Since 5.2 Blender looks the effects of a strip up in a table that it does not renew here. With an outdated table,
-    moving the former input crashes Blender, and removing it empties the input. Naming a strip renews the table.
-
-    Args:
-        effect: An effect strip.
-        name: ``"input_1"`` or ``"input_2"``.
-        strip: The new input.
-    """
-    setattr(effect, name, strip)
-    if bpy.app.version >= (5, 2):
-        effect.name = effect.name
-
-
-def meta_volume(meta: bpy.types.MetaStrip) -> float:
-    """The factor by which a meta strip changes the volume of its sounds: a setting since Blender 5.2."""
-    return float(getattr(meta, "volume", 1.0))
-
-
-# Frames by which animated volume and pan are heard late, as measured in mixdowns at 12 to 60 frames per second.
-ANIMATION_DELAY = 0.4 if bpy.app.version >= (5, 2) else 1.0
-
-
-def connected(strip: bpy.types.Strip) -> list[bpy.types.Strip]:
-    """The strips that the user has connected to a strip; scripts can ask for them since Blender 5.2."""
-    return list(getattr(strip, "connections", ()))
-
-
-def new_modifier(strip: bpy.types.Strip, name: str, kind: str) -> bpy.types.StripModifier:
-    """Add a modifier to a strip. Blender 5.0 crashes if the context has no scene for the sequencer."""
-    with bpy.context.temp_override(sequencer_scene=strip.id_data):
-        return strip.modifiers.new(name, kind)
-
-
-def is_viewport_paused(context: bpy.types.Context) -> bool:
-    """Whether the user has paused rendering in the 3D viewport: possible since Blender 5.3."""
-    return bool(getattr(context.region_data, "pause_render", False))
-
-
 def is_sequencer_busy() -> bool:
     """Whether a render, or an operator that is in the middle of moving strips, must not be disturbed."""
     if any(map(bpy.app.is_job_running, ("RENDER", "COMPOSITE", "OBJECT_BAKE"))):
@@ -70,10 +19,10 @@ def is_sequencer_busy() -> bool:
     return any(operator.bl_idname.startswith(("TRANSFORM_OT", "SEQUENCER_OT")) for operator in running)
 
 
-# The versions in which the tests have compared the memory layout of retiming keys with rendered frames.
-RETIMING_IS_KNOWN = bpy.app.version[:2] in ((4, 5), (5, 0), (5, 2), (5, 3))
-RETIMING_COUNTS_FRAMES = bpy.app.version >= (5, 0)  # of the media; before that, the steps from one frame to the next
-RETIMING_SHARE_OFFSET = 12 if RETIMING_COUNTS_FRAMES else 16  # bytes from the start of a key to its share of the media
+def is_viewport_paused(context: bpy.types.Context) -> bool:
+    """Whether the user has paused rendering in the 3D viewport: possible since Blender 5.3."""
+    return bool(getattr(context.region_data, "pause_render", False))
+
 
 # Blender 5.2 renamed the times of strips, and 6.0 removes the old names.
 _HAS_NEW_NAMES = bpy.app.version >= (5, 2)
@@ -119,6 +68,59 @@ def content_trim_start(strip: bpy.types.Strip) -> int:
 def content_trim_end(strip: bpy.types.Strip) -> int:
     """The number of frames that are cut off the end of a strip's content for good."""
     return int(getattr(strip, _CONTENT_TRIM_END))
+
+
+# The versions in which the tests have compared the memory layout of retiming keys with rendered frames.
+RETIMING_IS_KNOWN = bpy.app.version[:2] in ((4, 5), (5, 0), (5, 2), (5, 3))
+RETIMING_COUNTS_FRAMES = bpy.app.version >= (5, 0)  # of the media; before that, the steps from one frame to the next
+RETIMING_KEYS_ARE_IN_TIMELINE_FRAMES = bpy.app.version >= (5, 3)  # before that, Python gave them in those of the media
+RETIMING_SHARE_OFFSET = 12 if RETIMING_COUNTS_FRAMES else 16  # bytes from the start of a key to its share of the media
+
+
+def connected(strip: bpy.types.Strip) -> list[bpy.types.Strip]:
+    """The strips that the user has connected to a strip; scripts can ask for them since Blender 5.2."""
+    return list(getattr(strip, "connections", ()))
+
+
+def set_input(effect: bpy.types.Strip, name: str, strip: bpy.types.Strip) -> None:
+    """Let an effect strip take another strip as an input.
+
+    Since 5.2 Blender looks the effects of a strip up in a table that it does not renew here. With an outdated table,
+    moving the former input crashes Blender, and removing it empties the input. Naming a strip renews the table.
+
+    Args:
+        effect: An effect strip.
+        name: ``"input_1"`` or ``"input_2"``.
+        strip: The new input.
+    """
+    setattr(effect, name, strip)
+    if bpy.app.version >= (5, 2):
+        effect.name = effect.name
+
+
+def new_modifier(strip: bpy.types.Strip, name: str, kind: str) -> bpy.types.StripModifier:
+    """Add a modifier to a strip. Blender 5.0 crashes if the context has no scene for the sequencer."""
+    with bpy.context.temp_override(sequencer_scene=strip.id_data):
+        return strip.modifiers.new(name, kind)
+
+
+# Blender leaves a strip out where another one lies exactly over it. Since 5.3 rounding errors can prevent that if the
+# strips are turned: their antialiased borders are then blended twice.
+BLENDS_TURNED_BORDERS_TWICE = bpy.app.version >= (5, 3)
+
+
+def stream_index(strip: bpy.types.Strip) -> int:
+    """Which sound track of its file a sound strip plays, from 0: since 5.2 a choice, before that always the first."""
+    return int(getattr(strip, "stream_index", 0))
+
+
+def meta_volume(meta: bpy.types.MetaStrip) -> float:
+    """The factor by which a meta strip changes the volume of its sounds: a setting since Blender 5.2."""
+    return float(getattr(meta, "volume", 1.0))
+
+
+# Frames by which animated volume and pan are heard late, as measured in mixdowns at 12 to 60 frames per second.
+ANIMATION_DELAY = 0.4 if bpy.app.version >= (5, 2) else 1.0
 
 
 def fcurve(owner: bpy.types.ID, path: str) -> bpy.types.FCurve | None:

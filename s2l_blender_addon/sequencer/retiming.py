@@ -18,6 +18,7 @@ from ...s2l_core.errors import BadJob
 from ..compat import (
     RETIMING_COUNTS_FRAMES,
     RETIMING_IS_KNOWN,
+    RETIMING_KEYS_ARE_IN_TIMELINE_FRAMES,
     RETIMING_SHARE_OFFSET,
     content_duration,
     content_start,
@@ -85,9 +86,12 @@ def read(strip: bpy.types.Strip) -> Retiming | None:
     shares = np.array(
         [float(ctypes.c_float.from_address(address + RETIMING_SHARE_OFFSET).value) for address in addresses]
     )
+    speed = indices[-1] / max(1, content_duration(strip) - (not RETIMING_COUNTS_FRAMES))
     expected = np.array([key.timeline_frame for key in keys]) - content_start(strip)
-    agrees = np.isfinite(indices).all() and np.abs(indices - expected).max() <= 1.0
+    if RETIMING_KEYS_ARE_IN_TIMELINE_FRAMES:
+        expected *= speed
+    agrees = np.isfinite(indices).all() and np.abs(indices - expected).max() <= max(1.0, speed)
     runs_once = shares[0] == 0.0 and abs(shares[-1] - 1.0) < _TOLERANCE and (np.diff(shares) >= 0.0).all()
     if not (agrees and runs_once and content_duration(strip) > 1):
         raise BadJob(f"The retiming of the strip {strip.name} cannot be read.", "Render it to a file first.")
-    return Retiming(indices, shares, indices[-1] / (content_duration(strip) - (not RETIMING_COUNTS_FRAMES)))
+    return Retiming(indices, shares, speed)

@@ -129,19 +129,19 @@ def mixdown_apart(tmp_path: Path) -> Callable[..., None]:
     It takes the options of Blender's operator. If the other Blender is killed by a signal, it is started once more.
     """
 
-    def mixdown_apart(**options: Any) -> None:
+    def mixdown_apart(path: Path, **options: Any) -> None:
         blend, script = tmp_path / "mixdown.blend", Path(__file__).with_name("mixdown.py")
         bpy.ops.wm.save_as_mainfile(filepath=str(blend), copy=True)
         blender = (
             [bpy.app.binary_path] if bpy.app.binary_path else [sys.executable, Path(__file__).with_name("blender")]
         )
-        program = [*blender, "-b", "--python", script, "--", blend, json.dumps(options)]
+        program = [*blender, "-b", "--python", script, "--", blend, json.dumps({"filepath": str(path), **options})]
         for is_last in (False, True):
             done = subprocess.run(program, capture_output=True, text=True)
             if done.returncode >= 0 or is_last:
                 break
             warnings.warn(f"BLENDER CRASHED in a mixdown (signal {-done.returncode}): tried once more.", stacklevel=2)
-        assert done.returncode == 0 and Path(options["filepath"]).exists(), done.stdout + done.stderr
+        assert done.returncode == 0 and path.exists(), done.stdout + done.stderr
 
     return mixdown_apart
 

@@ -13,6 +13,7 @@ import aud
 import bpy
 import numpy as np
 import pytest
+import versions
 from versions import sequencer_override, set_duration, trim
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,9 +93,9 @@ def late(strips, voices) -> None:
     strip.pan, strip.sound.use_mono = -0.5, True
 
 
-def mixdown(scene, path: Path, mix: Callable[..., object] = bpy.ops.sound.mixdown) -> np.ndarray:
+def mixdown(scene, path: Path, mix: Callable[..., object] = versions.mixdown) -> np.ndarray:
     scene.frame_start, scene.frame_end = 1, LENGTH
-    mix(filepath=str(path), container="WAV", codec="PCM", format="F32")
+    mix(path, container="WAV", codec="PCM", format="F32")
     return aud.Sound(str(path)).data()[: LENGTH * RATE // 25]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from exr import read_passes
 from mathutils import Matrix
+from versions import new_compositor_tree
 
 WIDTH, HEIGHT = 32, 16  # of the stage
 
@@ -174,12 +175,7 @@ def test_every_view_layer_has_the_picture(stage, render, tmp_path, asked) -> Non
 
 
 def test_compositor_has_sockets_for_the_passes(stage) -> None:
-    if bpy.app.version >= (5, 0):
-        tree = bpy.data.node_groups.new("Compositor", "CompositorNodeTree")
-        stage.scene.compositing_node_group = tree
-    else:
-        stage.scene.use_nodes = True
-        tree = stage.scene.node_tree
+    tree = new_compositor_tree(stage.scene)
     node = tree.nodes.new("CompositorNodeRLayers")
     node.scene = stage.scene
     assert {"Image", "Alpha", "Depth", "Mask"} <= {socket.name for socket in node.outputs if socket.enabled}

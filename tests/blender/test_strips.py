@@ -86,7 +86,7 @@ def test_sound_strip_maps_to_the_samples_that_blender_plays(
 
 def heard_seconds(path: Path) -> float:
     """The time of the loudest sample that Blender plays, from the first frame of the scene on."""
-    bpy.ops.sound.mixdown(filepath=str(path), **PCM_16)
+    versions.mixdown(path, **PCM_16)
     return loudest_seconds(path)
 
 

@@ -316,7 +316,7 @@ def test_dub_hears_the_sound_when_blender_plays_it(
     )
     is_retimed, path = len(strip.retiming_keys) > 0, tmp_path / "mix.wav"
     if is_retimed:
-        mixdown_apart(filepath=str(path), **PCM_16)
+        mixdown_apart(path, **PCM_16)
     heard = loudest_seconds(path) if is_retimed else heard_seconds(path)
     is_blurred = bpy.app.version >= (5, 0) and is_retimed  # by the correction of its pitch
     tolerance = 0.1 if is_blurred else 1.5 / rate

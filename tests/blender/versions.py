@@ -40,12 +40,14 @@ def trim(strip: Any, start: int | None = None, end: int | None = None) -> None:
 
 
 def trim_content(strip: Any, start: int, end: int) -> None:
-    """Cut frames off both ends of a strip's content for good."""
+    """Cut frames off both ends of a strip's content for good; what is left begins where the whole did."""
+    first = content_start(strip)
     names = ("content_trim_start", "content_trim_end")
     if not _HAS_NEW_NAMES:
         names = ("animation_offset_start", "animation_offset_end")
     setattr(strip, names[0], start)
     setattr(strip, names[1], end)
+    set_content_start(strip, first)  # since 5.2 the rest stays where it was
 
 
 def content_start(strip: Any) -> float:
@@ -76,6 +78,30 @@ def set_format(scene: Any, file_format: str) -> None:
     if _HAS_MEDIA_TYPES:
         scene.render.image_settings.media_type = kinds.get(file_format, "IMAGE")
     scene.render.image_settings.file_format = file_format
+
+
+def new_compositor_tree(scene: Any) -> Any:
+    """Give a scene an empty tree of compositing nodes."""
+    if bpy.app.version < (5, 0):
+        scene.use_nodes = True
+        return scene.node_tree
+    tree = bpy.data.node_groups.new("Compositor", "CompositorNodeTree")
+    if bpy.app.version >= (5, 3):
+        scene.compositor_effects.new("Compositor").node_group = tree
+    else:
+        scene.compositing_node_group = tree
+    return tree
+
+
+def mixdown(path: Path, **options: Any) -> None:
+    """Mix down the sound of the present scene. Since 5.2 it would end at once if the last render has failed."""
+    if bpy.app.version >= (5, 2):
+        scene = bpy.data.scenes.new("Render")
+        scene.render.resolution_x = scene.render.resolution_y = 4
+        new_effect(scene.sequence_editor_create().strips, "Colour", "COLOR", 1, 1, 2)
+        bpy.ops.render.render(scene=scene.name)
+        bpy.data.scenes.remove(scene)
+    bpy.ops.sound.mixdown(filepath=str(path), **options)
 
 
 def sequencer_override(scene: Any) -> Any:
