@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from s2l_core.jobs import Job, Media, TrainJob, to_document, to_json
 
 from .test_jobs import JOBS
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
 SCHEMA = job_schema()
 
 
@@ -36,9 +38,21 @@ def test_what_is_no_job_does_not_fit_the_schema(change: dict[str, Any]) -> None:
 
 
 def test_the_schema_says_what_the_docstrings_say() -> None:
-    media = SCHEMA["$defs"]["Media"]["properties"]
-    assert media["start"] == {"type": "number", "description": "First second used.", "default": 0.0}
-    assert describe_fields(TrainJob)["landmarks"] == "As in `CheckJob`."
+    @dataclass
+    class Take:
+        """A take.
+
+        Attributes:
+            path: The file, of a kind that
+                :mod:`s2l_core.media` reads.
+            rate: Such as ``"25"``.
+        """
+
+    assert describe_fields(Take) == {
+        "path": "The file, of a kind that `s2l_core.media` reads.",
+        "rate": 'Such as `"25"`.',
+    }
+    assert set(describe_fields(Media)) == set(SCHEMA["$defs"]["Media"]["properties"])
 
 
 def test_troubleshooting_has_a_section_for_every_error_code() -> None:
@@ -49,7 +63,15 @@ def test_troubleshooting_has_a_section_for_every_error_code() -> None:
 def test_every_tutorial_is_on_the_site() -> None:
     shown = re.findall(r"^\[(examples/.+)\]\(.+\)$", (DOCS / "tutorials.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(shown) == sorted(
-        path.relative_to(DOCS.parent).as_posix()
-        for path in (DOCS.parent / "examples").glob("*.py")
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "examples").glob("*.py")
         if path.stem != "overnight"  # it has a place of its own, in batch.md
     )
+
+
+@pytest.mark.parametrize("page", sorted([*DOCS.glob("*.md"), *ROOT.glob("*.md")]), ids=lambda page: page.name)
+def test_files_that_a_page_names_exist(page: Path) -> None:
+    named = re.findall(r"`([\w./]+\.py)`", page.read_text(encoding="utf-8"))
+    folders = [ROOT, ROOT / "s2l_core", ROOT / "s2l_blender_addon"]
+    missing = [name for name in named if "/" in name and not any((folder / name).is_file() for folder in folders)]
+    assert missing == []
