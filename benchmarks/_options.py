@@ -1,4 +1,4 @@
-"""What the commands of several benchmarks have in common."""
+"""Command-line options that several benchmarks share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from s2l_core.files import reserved
 
 
 def destination(path: str) -> Path:
-    """An option that names a file to write, which is refused before anything is measured if it cannot be written."""
+    """Type of an option that names an output file. A file that cannot be written is refused before anything is
+    measured.
+    """
     try:
         with reserved(path):
             return Path(path)

@@ -1,7 +1,7 @@
-"""The ablations of the paper's Tables 4 and 5 on a clip of ours, beside the paper's own figures.
+"""The ablations of the paper's Tables 4 and 5 on a clip of the user's, next to the paper's own figures.
 
-Every row is a whole training with one part left out, measured as ``bench quality`` does. The paper's figures are of
-another clip, with another mouth box and another sync expert: what compares is by how much a part helps.
+Each row is a complete training with one part left out, measured as in ``bench quality``. The paper's figures are from
+another clip, with another mouth box and another sync expert, so only the differences between rows can be compared.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Variation:
     """One row of a table.
 
     Attributes:
-        title: What is left out or added.
-        preset: How it is trained.
-        paper: PSNR of the lips, PSNR of the whole image and SyncNet's confidence in the paper; empty for what it did
-            not try.
+        title: The part that is left out or added.
+        preset: Hyperparameters of the training.
+        paper: PSNR of the lips, PSNR of the whole image and SyncNet confidence in the paper; empty if it has no such
+            row.
     """
 
     title: str
@@ -45,7 +45,7 @@ class Variation:
 
 
 def loss_terms(full: Preset) -> dict[str, Variation]:
-    """Table 4: the terms of equation (10), one after the other. The paper's own order of them is not certain."""
+    """Table 4: the terms of equation (10), added one after the other. The order in the paper is uncertain."""
     none = replace(full.weights, lip=0.0, lip_perceptual=0.0, depth=0.0, sync=0.0)
     lip = replace(none, lip=full.weights.lip, lip_perceptual=full.weights.lip_perceptual)
     depth = replace(lip, depth=full.weights.depth)
@@ -58,7 +58,7 @@ def loss_terms(full: Preset) -> dict[str, Variation]:
 
 
 def parts(full: Preset) -> dict[str, Variation]:
-    """Table 5: everything but one part."""
+    """Table 5: one part left out."""
     return {
         "no_continuous_sampling": Variation(
             "w/o continuous sampling", replace(full, continuous_sampling=False), (34.702, 37.214, 7.553)
@@ -75,7 +75,7 @@ def parts(full: Preset) -> dict[str, Variation]:
 
 
 def show(title: str, variations: dict[str, Variation], rows: dict[str, Columns]) -> None:
-    """Print a table: below each row of ours the paper's, if it has one."""
+    """Print a table with the paper's row, if there is one, below each row."""
     table = Table("", title=title)
     for heading in COLUMNS:
         table.add_column(heading, justify="right", no_wrap=True)
@@ -103,8 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return trial.by_dub(*trial.train(name, variations[row].preset, seed))
 
     def present(trial: Trial, results: Results) -> None:
-        show("Table 4: loss terms, one after the other", fourth, results.rows)
-        show("Table 5: without one part", fifth, results.rows)
+        show("Table 4: loss terms, added one after the other", fourth, results.rows)
+        show("Table 5: one part left out", fifth, results.rows)
 
     return run_trials(options, contend, present)
 

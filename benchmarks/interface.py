@@ -1,5 +1,5 @@
-"""How long the interface waits for jobs, and what is left of a job when Blender or its worker is killed; the figures
-are explained in ``docs/dubbing.md``.
+"""How long jobs block the interface, and what remains of a job when Blender or its worker is killed.
+``docs/dubbing.md`` explains the figures.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="build.py bench interface", description=__doc__)
     parser.add_argument("--kills", type=int, default=0, metavar="N", help="kill Blender and worker N times each")
     parser.add_argument("--killed", nargs="+", choices=("train", "dub"), default=["train", "dub"], help="jobs to kill")
-    parser.add_argument("--seconds", type=float, default=12.0, help="of footage and of voice")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments at which is killed")
+    parser.add_argument("--seconds", type=float, default=12.0, help="length of footage and voice in seconds")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random moments of the kills")
     parser.add_argument("--json", type=destination, help="also write the figures here")
     options = parser.parse_args(arguments)
     if build.zip_extension([]) != 0:
@@ -55,15 +55,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def install(extension: Path, user_folder: Path) -> None:
-    """Put the extension into an empty user folder, where every later Blender finds it."""
+    """Install the extension into an empty user folder, where every later Blender finds it."""
     os.environ["BLENDER_USER_RESOURCES"] = str(user_folder)
-    from demo.in_blender import install  # only now: Blender reads the user folder when it is imported
+    from demo.in_blender import install  # imported late, since Blender reads the user folder on import
 
     install(extension)
 
 
 def measure(folder: Path, seconds: float, kills: dict[str, int], seed: int) -> Figures:
-    """Everything, one job after the other."""
+    """Run all measurements, one job after the other."""
     say("Training, then dubbing")
     train = settings_of(folder, "train", "reference", seconds)
     trained = watch(train, folder)
@@ -115,7 +115,7 @@ def output_of(settings: Settings) -> Path:
 
 
 def survive(settings: Settings, folder: Path, kill: Kill, reference: Path) -> Figures:
-    """Kill a job once, let the next Blender go on, and compare what it makes with the uninterrupted result."""
+    """Kill a job once, resume it in the next Blender, and compare the result with the uninterrupted one."""
     say(f"Killing the {kill.victim} after {kill.seconds:.1f} s of work on {Path(settings.folder).name}")
     first = watch(settings, folder, kill)
     last = first if kill.victim == "worker" else watch(settings, folder)
@@ -123,14 +123,14 @@ def survive(settings: Settings, folder: Path, kill: Kill, reference: Path) -> Fi
         "verb": settings.verb,
         "victim": kill.victim,
         "seconds": round(kill.seconds, 2),
-        "phase": next((event["phase"] for event in first if "is_killed" in event), "it had ended"),
+        "phase": next((event["phase"] for event in first if "is_killed" in event), "already ended"),
         "status": last[-1]["status"],
         "is_equal": last[-1]["status"] == "done" and digest(output_of(settings)) == digest(reference),
     }
 
 
 def digest(path: Path) -> str:
-    """Of all that a result is, without when it was made."""
+    """Hash of a result, without the time at which it was made."""
     if path.suffix != ".s2l":
         return hashlib.sha256(path.read_bytes()).hexdigest()
     with safetensors.safe_open(str(path), "np") as file:
@@ -150,14 +150,14 @@ def gaps(events: list[Event]) -> Figures:
 
 
 def latency(events: list[Event]) -> float:
-    """Seconds from the wish to cancel until the next job may start."""
+    """Seconds from the request to cancel until the next job may start."""
     (wish,) = (event for event in events if event["status"] == "cancelling")
     assert events[-1]["status"] == "cancelled", events[-1]
     return float(events[-1]["moment"] - wish["moment"])
 
 
 def work_seconds(events: list[Event]) -> float:
-    """How long a job told of its progress."""
+    """Seconds between the first and the last progress report of a job."""
     moments = [event["moment"] for event in events if event["phase"]]
     return float(moments[-1] - moments[0])
 

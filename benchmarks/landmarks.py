@@ -1,7 +1,7 @@
-"""Landmark back-ends against MediaPipe's face landmarker, which is taken for the truth, on real clips.
+"""Landmark back-ends on real clips, compared with MediaPipe's face landmarker as ground truth.
 
-Errors are distances in the picture as a share of the inter-ocular distance (between the outer eye corners of the
-truth); back-ends with another numbering are compared at the points that both have a name for.
+Errors are distances in the picture relative to the inter-ocular distance (between the outer eye corners of the ground
+truth). Back-ends with another landmark layout are compared at the points that both layouts name.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ BACK_ENDS = ("bundled", "face-alignment")
 
 @dataclass(frozen=True)
 class Measurement:
-    """One back-end on one clip; errors in % of the inter-ocular distance, None where nothing could be compared."""
+    """One back-end on one clip. Errors are in % of the inter-ocular distance, None if nothing could be compared."""
 
     clip: str
     landmarks: str
@@ -50,7 +50,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Track:
-    """Landmarks (N, P, 2) of a clip, NaN in frames without a face, and the seconds that finding them took."""
+    """Landmarks (N, P, 2) of a clip, NaN in frames without a face, and the seconds that detecting them took."""
 
     layout: LandmarkLayout
     points: np.ndarray
@@ -63,7 +63,7 @@ class Track:
 
 def follow(detector: LandmarkDetector, images: Sequence[np.ndarray]) -> Track:
     missing = np.full((detector.layout.count, 2), np.nan)
-    detector.detect(images[0])  # the first call also sets the networks up
+    detector.detect(images[0])  # the first call also loads the networks
     start = time.perf_counter()
     faces = [detector.detect(image) for image in images]
     seconds = time.perf_counter() - start
@@ -73,7 +73,7 @@ def follow(detector: LandmarkDetector, images: Sequence[np.ndarray]) -> Track:
 
 
 def named_points(track: Track) -> np.ndarray:
-    """The points (N, K, 2) that every layout has a name for."""
+    """The points (N, K, 2) that every layout names."""
     layout = track.layout
     groups = (layout.eye_corners, layout.mouth_corners, layout.chin)
     lips = [track.points[:, group].mean(axis=1, keepdims=True) for group in (layout.inner_top, layout.inner_bottom)]
@@ -103,7 +103,7 @@ def compare(clip: str, name: str, track: Track, truth: Track) -> Measurement:
 
 
 def available_back_ends() -> list[str]:
-    """The names of those that can be opened here; the others are named on stderr with the reason."""
+    """Names of the back-ends that are available; for the others, the reason is printed to stderr."""
     names = []
     for name in BACK_ENDS:
         try:
@@ -115,7 +115,7 @@ def available_back_ends() -> list[str]:
 
 
 def measure(clip: Path, truth_name: str, names: Sequence[str], every: int, limit: int) -> list[Measurement]:
-    """Back-ends on every ``every``-th frame of a clip, at most ``limit`` frames."""
+    """Measure back-ends on every ``every``-th frame of a clip, at most ``limit`` frames."""
     images = [frame.image for frame in itertools.islice(read_frames(Media(str(clip))), 0, every * limit, every)]
     truth = follow(open_detector(truth_name), images)
     tracks = {name: follow(open_detector(name), images) for name in names}
@@ -149,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     truth = options.data / "models" / "face_landmarker.task"
     clips = sorted((options.data / "speakers").glob("*.mp4"))
     if not clips:
-        print(f"There are no clips in {options.data / 'speakers'}; name their folder with --data.", file=sys.stderr)
+        print(f"There are no clips in {options.data / 'speakers'}. Name the folder with --data.", file=sys.stderr)
         return 1
     try:
         names = available_back_ends()

@@ -1,8 +1,8 @@
-"""Heads turned to other poses, against the truth; the figures are explained in ``docs/pose.md``.
+"""Heads rendered in other poses, compared with ground truth. ``docs/pose.md`` explains the figures.
 
-The embedded speaker is known from every angle: errors of his learned depth, and frames that he was not trained on with
-the head turned, each against the true picture. Clips of real people show what a frame re-posed as another should have
-looked like.
+The embedded speaker was rendered from every angle, so errors of his learned depth can be measured, and held-out frames
+with the head turned can be compared with true pictures. In clips of real people, one frame is re-posed to match another
+one.
 """
 
 from __future__ import annotations
@@ -57,14 +57,14 @@ Figures = dict[str, Any]
 
 @dataclass(frozen=True)
 class Subject:
-    """Somebody whose head is turned.
+    """A person whose head is turned.
 
     Attributes:
-        trial: His clip.
-        speaker: What was learned of it.
+        trial: The person's clip.
+        speaker: The trained speaker.
         speaker_path: Its file.
-        warper: Turns his head without networks.
-        renderer: Turns it with all that there is.
+        warper: Turns the head without networks.
+        renderer: Turns the head with the whole renderer.
     """
 
     trial: Trial
@@ -75,7 +75,7 @@ class Subject:
 
     @classmethod
     def open(cls, clip: str, options: argparse.Namespace, report: Report) -> Subject:
-        """The speaker is trained unless he is there."""
+        """Open a clip; the speaker is trained unless it is in the folder."""
         folder = options.speakers / f"{Path(clip).stem}_{options.preset}"
         folder.mkdir(parents=True, exist_ok=True)
         trial = Trial(clip, folder, "bundled", options.device, options.again, (), report)
@@ -87,7 +87,7 @@ class Subject:
         return cls(trial, speaker, folder / "fast_0.s2l", warper, HeadRenderer(speaker, trial.footage, plate))
 
     def show(self, row: str, wanted: Wanted) -> Picture:
-        """What comes out in a row."""
+        """The picture of a row."""
         if row == "blended":
             view = self.renderer.render(wanted.source, wanted.frame, self.warper.camera, wanted.new_pose, True)
             return (view.colours * 255).round().clip(0, 255).astype(np.uint8)
@@ -98,7 +98,7 @@ class Subject:
 
 
 def measure_depth(subject: Subject, truth: DepthTruth) -> Figures:
-    """Medians of the errors of depth, of the learned one and of the one that learning began with."""
+    """Median errors of the learned depth, and of the initial one."""
     mesh = subject.trial.face.to("cpu").head.mask
     figures = {}
     for name, view in (("depth_error", subject.warper.head.view), ("mesh_depth_error", subject.warper.start)):
@@ -111,7 +111,7 @@ def measure_depth(subject: Subject, truth: DepthTruth) -> Figures:
 def measure_novel_views(
     subject: Subject, views: Sequence[NovelView], truth: DepthTruth, perception: Lpips | None, report: Report
 ) -> Figures:
-    """By row and angle, the mean over the moments."""
+    """Mean over the moments, by row and angle."""
     runs: dict[str, dict[str, list[Likeness]]] = {row: {} for row in KNOWN_ROWS}
     for done, view in enumerate(views):
         report.progress("Turn the head", done, len(views))
@@ -123,7 +123,7 @@ def measure_novel_views(
 
 
 def ceiling(view: NovelView, truth: DepthTruth) -> Picture:
-    """What forward warping comes to with the true depth, poses and camera."""
+    """Forward warping with the true depth, poses and camera: the upper bound."""
     inside = view.true_depth > 0
     nearest = ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True)
     depth = torch.from_numpy(view.true_depth[tuple(nearest)])
@@ -134,8 +134,8 @@ def ceiling(view: NovelView, truth: DepthTruth) -> Picture:
 
 
 def draw_strip(subject: Subject, views: Sequence[NovelView]) -> Picture:
-    """All angles of the first moment side by side; from above: the truth, the learned depth alone inside of the head's
-    mask, and the whole renderer.
+    """All angles of the first moment side by side. From top to bottom: the true picture, forward warping by the learned
+    depth inside the head's mask, and the whole renderer.
     """
     chosen = [view for view in views if view.frame == views[0].frame]
     rows, columns = (np.flatnonzero(np.any([view.mask for view in chosen], axis=(0, axis))) for axis in (2, 1))
@@ -155,13 +155,13 @@ def draw_strip(subject: Subject, views: Sequence[NovelView]) -> Picture:
 
 
 def measure_camera_match(subject: Subject) -> Figures:
-    """How far Blender's matched camera sees the mesh from where the footage's camera does."""
+    """Distance between the mesh as Blender's matched camera shows it and as the footage's camera does."""
     errors = match_errors(subject.speaker_path, subject.trial.footage)
     return {"camera_match_px": float(errors.max()), "camera_match_median_px": float(np.median(errors))}
 
 
 def measure_pairs(subject: Subject, perception: Lpips | None, report: Report) -> Figures:
-    """By row, the mean over the pairs, and over that half of them in which the head turns farther."""
+    """Mean over the pairs, and over the half with larger turns, by row."""
     trial = subject.trial
     pairs = list(read_pairs(trial.footage, subject.speaker.face, subject.warper, trial.split["held_out"][0]))
     far = np.abs([pair.yaw for pair in pairs]) > np.median(np.abs([pair.yaw for pair in pairs]))
@@ -174,7 +174,7 @@ def measure_pairs(subject: Subject, perception: Lpips | None, report: Report) ->
 
 
 def short(angle: str) -> str:
-    """The name of an angle for tables and pictures."""
+    """Name of an angle in tables and pictures."""
     return angle.replace("minus_", "-").replace("_", " ")
 
 
@@ -209,13 +209,13 @@ def shown_progress() -> Iterator[Report]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="pose", description=__doc__)
-    parser.add_argument("--clip", action="append", default=[], help="also footage of a real speaker; may be repeated")
-    parser.add_argument("--json", type=destination, help="write the figures into this file")
-    parser.add_argument("--strip", type=destination, help="draw the angles side by side into this PNG")
-    parser.add_argument("--preset", choices=PRESETS, default="balanced", help="how to train (default: balanced)")
-    parser.add_argument("--speakers", type=Path, default=Path("out/quality"), help="where speakers are kept")
+    parser.add_argument("--clip", action="append", default=[], help="footage of a real speaker; may be repeated")
+    parser.add_argument("--json", type=destination, help="write the figures to this file")
+    parser.add_argument("--strip", type=destination, help="draw the angles side by side into this PNG file")
+    parser.add_argument("--preset", choices=PRESETS, default="balanced", help="training preset (default: balanced)")
+    parser.add_argument("--speakers", type=Path, default=Path("out/quality"), help="folder of trained speakers")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--again", action="store_true", help="train anew what is there already")
+    parser.add_argument("--again", action="store_true", help="train again even if the speaker is there")
     options = parser.parse_args(arguments)
     truth = DepthTruth.load(DEMO / "truth.npz")
     try:

@@ -1,4 +1,4 @@
-"""How long Preview Frame takes in Blender, from the press of the button to the picture; see ``docs/dubbing.md``."""
+"""Time that Preview Frame takes in Blender, from pressing the button to the picture; see ``docs/dubbing.md``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     (extension,) = build.DIST.glob("*.zip")
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["BLENDER_USER_RESOURCES"] = os.environ["XDG_CACHE_HOME"] = folder  # nothing is known of the footage
+        os.environ["BLENDER_USER_RESOURCES"] = os.environ["XDG_CACHE_HOME"] = folder  # an empty cache
         os.environ["S2L_WORKER_PYTHON"] = sys.executable
         measured = measure(extension, options.speaker.resolve(), options.footage, options.voice, folder)
     table = Table("preview", "seconds, median", "seconds, most")
@@ -41,8 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure(extension: Path, speaker: Path, footage: Path, voice: Path, folder: str) -> dict[str, list[float]]:
-    """Seconds of each press, by what was there before it."""
-    from demo.in_blender import install  # only now: Blender reads the user folder when it is imported
+    """Seconds of each press, by the state before it."""
+    from demo.in_blender import install  # imported late, since Blender reads the user folder on import
 
     install(extension)
     import bpy
@@ -60,10 +60,10 @@ def measure(extension: Path, speaker: Path, footage: Path, voice: Path, folder: 
         bpy.ops.s2l.preview_frame()
         return time.monotonic() - begun
 
-    measured = {"the first, which starts the engine": [press(FRAMES[0])]}
-    measured["warm, of footage that was never looked at"] = [press(frame) for frame in FRAMES[1:]]
+    measured = {"first, starts the engine": [press(FRAMES[0])]}
+    measured["warm, new footage"] = [press(frame) for frame in FRAMES[1:]]
     bpy.ops.s2l.dub_strip()
-    measured["warm, of footage that was dubbed before"] = [press(frame) for frame in FRAMES]
+    measured["warm, dubbed footage"] = [press(frame) for frame in FRAMES]
     return measured
 
 

@@ -1,9 +1,9 @@
-"""Speakers against baselines and oracles on footage that none of them has seen; columns are explained in
-``docs/quality.md``.
+"""Speakers, baselines and oracles on footage that none of them was trained on. ``docs/quality.md`` explains the
+columns.
 
-The first 90 % of the footage are for training, then a second is left out, the rest is measured: the test frames
-themselves get new mouths, as ``dub`` gives them when it gets that span alone, and are compared before encoding. What is
-ready is written at once, and not computed again when the same command comes back.
+The first 90% of the footage are used for training, except for a gap of a second. In the rest, the frames get new
+mouths, as ``dub`` renders them for that span alone, and are compared with the real ones before encoding. Results are
+written at once, and not computed again when the same command is repeated.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ROWS_ABREAST = 5
 
 
 def contend(trial: Trial, row: str, seed: int, preset: Preset, paper_minutes: float) -> Contender:
-    """The contender of a row; speakers are trained unless they are there."""
+    """The contender of a row. Speakers are trained unless they are in the folder."""
     face, footage = trial.face, trial.test
     if row == "real":
         return Contender(real(face))
@@ -74,7 +74,7 @@ def contend(trial: Trial, row: str, seed: int, preset: Preset, paper_minutes: fl
 
 
 def show(rows: dict[str, Columns], title: str) -> None:
-    """Print tables with the measures as rows, so that they are no wider than a terminal."""
+    """Print tables with measures as rows, so that they fit the width of a terminal."""
     columns = dict.fromkeys(name for row in rows.values() for name in row if not name.endswith("_std"))
     for start in range(0, len(rows), ROWS_ABREAST):
         part = dict(list(rows.items())[start : start + ROWS_ABREAST])
@@ -92,7 +92,7 @@ def _cell(mean: float | None, deviation: float | None) -> str:
 
 
 def draw_sheet(trial: Trial, drivers: dict[str, Driver]) -> np.ndarray:
-    """The mouths of all rows, one below the other, at moments between the most closed and the most open real mouth."""
+    """The mouths of all rows, one below the other, at moments from the most closed to the most open real mouth."""
     evaluator = Evaluator(trial.test, trial.face, trial.split["held_out"])
     indices = evaluator.indices
     order = indices[np.argsort(trial.test.openings[indices])]
@@ -114,9 +114,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--paper-minutes",
         type=float,
         default=60.0,
-        help="of paper_converged (default: 60); with --again if it is in the JSON",
+        help="training time of paper_converged in minutes (default: 60); needs --again if the JSON has that row",
     )
-    parser.add_argument("--sheet", type=destination, help="draw the rows of the first seed side by side into this PNG")
+    parser.add_argument("--sheet", type=destination, help="draw the rows of the first seed into this PNG file")
     options = parser.parse_args(arguments)
     preset = PRESETS[options.preset]
 

@@ -33,9 +33,9 @@ def dub_in_blender(
         user_folder: An empty folder that stands in for Blender's user folder, so that no installation is touched.
         footage: The speaker's video.
         voice: The words to say.
-        preset: How long to train.
-        out: Where the results go.
-        say: Told what begins.
+        preset: Name of the training preset.
+        out: Folder of the results.
+        say: Called with a description of each step.
 
     Returns:
         The results of the train and the dub job.
@@ -44,7 +44,7 @@ def dub_in_blender(
         RuntimeError: Blender or an operator failed; the text is what it reported.
     """
     os.environ["BLENDER_USER_RESOURCES"] = str(user_folder)
-    import bpy  # only now, since it reads the user folder when it is imported
+    import bpy  # imported late, since it reads the user folder on import
 
     say(f"Installing {extension.name} into Blender {bpy.app.version_string}")
     install(extension)
@@ -77,10 +77,10 @@ def dub_in_blender(
 
 
 def install(extension: Path) -> None:
-    """Install and enable the built zip, with this Python for the engine.
+    """Install and enable the built zip, with this Python as the engine.
 
     Raises:
-        RuntimeError: Blender did not take it.
+        RuntimeError: Blender did not enable it.
     """
     import bpy
 
@@ -97,15 +97,15 @@ def show_frames_of(scene: Any, strip: Any) -> None:
 
 
 def set_rate(scene: Any, rate: Fraction) -> None:
-    """Let a scene have as many frames per second as its footage."""
+    """Set the frame rate of a scene to that of its footage."""
     scene.render.fps = round(rate)
     scene.render.fps_base = float(round(rate) / rate)
 
 
 def set_output(scene: Any, width: int, height: int, path: Path) -> None:
-    """Let a scene render H.264 and AAC, without a look of Blender's on top."""
+    """Set up a scene to render H.264 and AAC, without a view transform."""
     render = scene.render
-    render.resolution_x, render.resolution_y = width // 2 * 2, height // 2 * 2  # H.264 wants even sizes
+    render.resolution_x, render.resolution_y = width // 2 * 2, height // 2 * 2  # H.264 needs even sizes
     render.resolution_percentage = 100
     scene.view_settings.view_transform = "Standard"
     render.image_settings.media_type = "VIDEO"
@@ -140,7 +140,7 @@ def render_animation(scene: Any) -> None:
 
 @contextmanager
 def muted_stdout() -> Iterator[TextIO]:
-    """Keep the line that Blender prints for each frame off the screen; gives a stream that still reaches it."""
+    """Hide the line that Blender prints for each frame; yields a stream that still reaches the screen."""
     sys.stdout.flush()
     with os.fdopen(os.dup(1), "w") as screen, Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 1)

@@ -1,4 +1,4 @@
-"""The main job through Blender, headless: a movie strip becomes a trained speaker, and that speaker says new words.
+"""The main job through Blender, headless: a movie strip becomes a trained speaker, and that speaker says other words.
 
 ``python3 build.py demo`` calls this. Afterwards ``--out`` holds ``dubbed.mp4``, ``sheet.png`` (a contact sheet for
 judging it), ``report.json`` (what was measured), the speaker's ``.s2l`` file and the movie that the dubbed strip shows.
@@ -38,7 +38,7 @@ def main() -> int:
         report, half_frame_ms = run(options)
     except Speech2LipError as error:
         return fail(str(error))
-    except RuntimeError as error:  # what an operator reported
+    except RuntimeError as error:  # reported by an operator
         return fail(str(error).removeprefix("Error: ").strip())
     print(json.dumps(report, indent=2))
     print(f"The dubbed movie, its contact sheet and this report are in {options.out.resolve()}.")
@@ -56,7 +56,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def run(options: argparse.Namespace) -> tuple[dict[str, Any], float]:
-    """Do everything; the report and half the duration of a frame in milliseconds."""
+    """Run all steps; returns the report, and half the duration of a frame in milliseconds."""
     started = time.monotonic()
     footage, voice, out = probe(str(options.video.resolve())), options.audio.resolve(), options.out.resolve()
     sound, sound_rate = read_audio(Media(str(voice)))
@@ -89,10 +89,10 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], float]:
 
 
 def prepare_folder(out: Path, speaker: str, *sources: str) -> None:
-    """Make the folder, without the results of an earlier run.
+    """Make the output folder, and remove the results of an earlier run.
 
     Raises:
-        CannotWrite: A source has the name of a result.
+        CannotWrite: A source file has the name of a result.
     """
     out.mkdir(parents=True, exist_ok=True)
     results = (f"{speaker}.s2l", f"{speaker}_dubbed.mp4")
@@ -110,7 +110,7 @@ def say(text: str) -> None:
 
 
 def fail(*sentences: str) -> int:
-    """Print the sentences; the exit status."""
+    """Print the sentences; returns the exit status."""
     for sentence in sentences:
         print(f"demo: {sentence}", file=sys.stderr)
     return 1 if sentences else 0
@@ -122,8 +122,8 @@ class Lips:
 
     Attributes:
         times: (N,) seconds.
-        openings: (N,) inner-lip distance over face height, NaN where there is no face.
-        boxes: N boxes about the lips in pixels; None where there is no face.
+        openings: (N,) inner-lip distance over face height, NaN without a face.
+        boxes: N boxes around the lips in pixels; None without a face.
     """
 
     times: np.ndarray
@@ -152,7 +152,7 @@ def measure_lips(movie: Path) -> Lips:
 
 
 def collect_moments(footage: VideoInfo, movie: Path, lips: Lips) -> list[Moment]:
-    """The moments of the sheet, while the footage has not begun to play backwards."""
+    """The moments of the sheet, from the part in which the footage plays forwards."""
     reach = int((lips.times < footage.duration).sum())
     chosen = choose_moments(lips.openings[:reach])
     dubbed = read_at(movie, lips.times[chosen])
@@ -162,7 +162,7 @@ def collect_moments(footage: VideoInfo, movie: Path, lips: Lips) -> list[Moment]
 
 
 def read_at(movie: Path, times: np.ndarray) -> list[np.ndarray]:
-    """The pictures shown at these rising times."""
+    """The pictures shown at these ascending times."""
     pictures: list[np.ndarray] = []
     previous = None
     for frame in read_frames(Media(str(movie))):
@@ -176,7 +176,7 @@ def read_at(movie: Path, times: np.ndarray) -> list[np.ndarray]:
 
 
 def describe(footage: VideoInfo, report: dict[str, Any]) -> list[str]:
-    """The small print of the sheet."""
+    """The notes on the sheet."""
     return [
         f"Footage {Path(report['video']).name}, {footage.duration:.0f} s, {footage.width} x {footage.height} at "
         f"{float(footage.rate):.5g} frames per second. Voice {Path(report['audio']).name}. "
@@ -188,7 +188,7 @@ def describe(footage: VideoInfo, report: dict[str, Any]) -> list[str]:
 
 
 def out_of_bounds(report: dict[str, Any], half_frame_ms: float) -> list[str]:
-    """A sentence for each number that a good run does not show."""
+    """A sentence for each figure outside the bounds of a good run."""
     bounds = {
         "frames_written": (report["frames_expected"], report["frames_expected"]),
         "duration_error_ms": (-half_frame_ms, half_frame_ms),

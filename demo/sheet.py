@@ -44,8 +44,8 @@ def choose_moments(openings: np.ndarray, count: int = 6) -> list[int]:
     """Indices of frames from closed to wide mouths, one from the middle of each of ``count`` equal spans of time.
 
     Args:
-        openings: (N,) mouth opening in each frame, NaN where there is no face; N is at least ``count``.
-        count: How many.
+        openings: (N,) mouth opening in each frame, NaN without a face; N is at least ``count``.
+        count: Number of frames.
     """
     shut, wide = np.nanquantile(openings, (0.02, 0.98))
     levels = np.linspace(shut, wide, count)
@@ -74,7 +74,7 @@ def draw_sheet(
         notes: Lines of small text under it.
         moments: The frames to show, in order of time.
         times: (N,) seconds of the dubbed frames.
-        openings: (N,) mouth opening in each, NaN where there is no face.
+        openings: (N,) mouth opening in each, NaN without a face.
         voice: (n,) the sound, in [-1, 1].
         voice_rate: Its samples per second.
     """

@@ -28,9 +28,9 @@ from demo.sheet import GAP, INK, MARGIN, MUTED, PAPER, WIDTH, font
 from s2l_core.media.video import VideoInfo, probe
 
 ARC = 20.0
-"""Degrees that the camera moves around the head, with the footage's camera in their middle."""
+"""Angle in degrees by which the camera moves around the head, centred on the footage's camera."""
 SIDE = 512
-"""Pixels of the movie, across and down."""
+"""Width and height of the movie in pixels."""
 COLUMNS = 5
 CELL = (WIDTH - 2 * MARGIN - (COLUMNS - 1) * GAP) // COLUMNS
 
@@ -45,7 +45,7 @@ class Shot:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="build.py head", description="Move a camera around the head of the demo.")
-    parser.add_argument("--speaker", default="speaker", metavar="NAME", help="of the speaker that the demo trained")
+    parser.add_argument("--speaker", default="speaker", metavar="NAME", help="speaker that the demo trained")
     parser.add_argument("--out", type=Path, default=DEMO.parent / "out" / "demo", metavar="DIR")
     parser.add_argument("--extension", type=Path, required=True, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory() as user_folder:
             os.environ["BLENDER_USER_RESOURCES"] = user_folder
             shots, seconds = render_in_blender(options.extension.resolve(), speaker, probe(str(dubbed)), movie)
-    except RuntimeError as error:  # what an operator or the engine reported
+    except RuntimeError as error:  # reported by an operator or the engine
         return fail(str(error).removeprefix("Error: ").strip())
     draw_sheet(dubbed, movie, shots).save(out / "talking_head.png")
     print(
@@ -76,7 +76,7 @@ def render_in_blender(extension: Path, speaker: Path, footage: VideoInfo, movie:
     Raises:
         RuntimeError: Blender or an operator failed; the text is what it reported.
     """
-    import bpy  # only now, since it reads the user folder when it is imported
+    import bpy  # imported late, since it reads the user folder on import
 
     say(f"Putting the head of {footage.path} into Blender {bpy.app.version_string}")
     install(extension)
@@ -101,7 +101,7 @@ def render_in_blender(extension: Path, speaker: Path, footage: VideoInfo, movie:
 
 
 def set_scene(scene: Any, speaker: Path, footage: VideoInfo) -> None:
-    """Fill a scene with a head, a camera on a dolly about it, and the sound, and let the engine render it."""
+    """Set up a scene with a head, a camera that moves around it, the sound, and the render engine."""
     import bpy
 
     set_rate(scene, footage.rate)
@@ -117,11 +117,11 @@ def set_scene(scene: Any, speaker: Path, footage: VideoInfo) -> None:
     bpy.ops.s2l.match_camera()
     put_on_dolly(scene, bpy.context.object)
     scene.render.engine = "SPEECH2LIP"
-    scene.render.use_sequencer = False  # it gives the sound, the engine the picture
+    scene.render.use_sequencer = False  # only the sound comes from the sequencer
 
 
 def put_on_dolly(scene: Any, head: Any) -> None:
-    """Let the scene's camera move around where the head is in the middle of the scene's frames."""
+    """Move the scene's camera around the position of the head in the middle of the scene."""
     import bpy
 
     scene.frame_set((scene.frame_start + scene.frame_end) // 2)
@@ -136,7 +136,7 @@ def put_on_dolly(scene: Any, head: Any) -> None:
 
 
 def way_of_dolly(scene: Any) -> list[float]:
-    """Degrees that the camera has moved around the head in each frame of a scene."""
+    """Angle in degrees of the camera around the head in each frame of a scene."""
     degrees = []
     for frame in range(scene.frame_start, scene.frame_end + 1):
         scene.frame_set(frame)
@@ -145,7 +145,7 @@ def way_of_dolly(scene: Any) -> list[float]:
 
 
 def choose_shots(degrees: Sequence[float], rate: Fraction) -> list[Shot]:
-    """Moments at even steps of the camera's way, from its degrees in each frame, which grow."""
+    """Moments at equal steps of the camera's angle, which ascends from frame to frame."""
     chosen = np.searchsorted(degrees, np.linspace(degrees[0], degrees[-1], COLUMNS))
     return [Shot(float(index / rate), degrees[index]) for index in map(int, chosen)]
 

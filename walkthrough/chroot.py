@@ -25,19 +25,19 @@ class Unavailable(Exception):
 
 
 def make() -> None:
-    """Make the chroot unless it is there: some minutes, two gigabytes.
+    """Make the chroot unless it exists, which takes some minutes and two gigabytes.
 
     Raises:
-        Unavailable: It needs root, debootstrap and a mirror of Debian, and its place must not be somebody else's.
+        Unavailable: There is no root access or no mirror of Debian, or the folder belongs to another user.
     """
     if os.path.lexists(FOLDER) and (FOLDER.is_symlink() or FOLDER.stat().st_uid != os.geteuid()):
-        raise Unavailable(f"{FOLDER} belongs to somebody else")
+        raise Unavailable(f"{FOLDER} belongs to another user")
     if (FOLDER / _READY).exists():
         return
     if os.geteuid() != 0:
         raise Unavailable("only root can make a chroot")
     if not (mirror := _mirror()):
-        raise Unavailable("no file of apt's names a mirror of Debian")
+        raise Unavailable("apt has no mirror of Debian configured")
     if not shutil.which("debootstrap"):
         _run(["apt-get", "install", "-y", "debootstrap"])
     print("Making a chroot with Blender: this downloads half a gigabyte, once.", flush=True)
@@ -53,7 +53,7 @@ def make() -> None:
 
 @contextmanager
 def mounted(folders: Sequence[Path]) -> Iterator[None]:
-    """See the kernel, the devices and some folders of this machine inside of the chroot, at the same paths."""
+    """Mount /proc, /dev and some folders of this machine in the chroot, at the same paths."""
     wanted = [(["-t", "proc", "proc"], Path("/proc")), (["--bind", "/dev"], Path("/dev"))]
     wanted += [(["--bind", str(folder)], folder) for folder in folders]
     done: list[Path] = []

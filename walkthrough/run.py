@@ -1,6 +1,7 @@
-"""The walk-through: train, watch, cancel, resume, dub and scrub in a real window, by clicks on what can be read there.
+"""The walk-through: train, watch, cancel, resume, dub and scrub in a real window, by clicking on text that is read from
+the screen.
 
-Screenshots go to ``out/window``. Everything is asserted on what the window shows.
+Screenshots are saved in ``out/window``. All assertions are about what the window shows.
 """
 
 from __future__ import annotations
@@ -113,8 +114,8 @@ def walk(window: Window) -> None:
 
 
 def preview_frame(window: Window) -> None:
-    """Press Preview Frame, and wait for the picture below it."""
-    window.click_at(*window.see("Footage"))  # which makes room below it
+    """Click Preview Frame, and wait for the picture below it."""
+    window.click_at(*window.see("Footage"))  # collapse the panel to make room
     time.sleep(SETTLING_SECONDS)
     x, y = window.see("Preview Frame")
     window.click_at(x, y)
@@ -124,7 +125,7 @@ def preview_frame(window: Window) -> None:
 
 
 def last_icon(window: Window, name: str) -> tuple[float, float]:
-    """The last icon of the queue's row of that name, at the right edge of the sidebar."""
+    """Position of the last icon in a row of the queue, at the right edge of the sidebar."""
     _, y = window.see(name)
     return window.see("Queue")[0] + _LAST_ICON, y
 

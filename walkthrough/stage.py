@@ -1,4 +1,6 @@
-"""Runs inside Blender: installs the extension, opens the Video Editing workspace, and puts the demo on the timeline."""
+"""Runs in Blender: installs the extension, opens the Video Editing workspace, and adds the demo's strips to the
+timeline.
+"""
 
 import os
 from pathlib import Path

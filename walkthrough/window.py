@@ -20,7 +20,7 @@ from . import chroot
 
 WIDTH, HEIGHT, TOP, SIDEBAR = 1920, 1440, 640, 1505
 _DISPLAY = ":77"
-_MAGNIFICATION = 3  # small letters are read better
+_MAGNIFICATION = 3  # improves the recognition of small letters
 _LOOK_SECONDS, _MOST_LOOKS = 1.0, 200
 _LEAST_CHANGE, _LEAST_COLOUR = 1.0, 20.0  # in code values, on average
 _ANYWHERE, _AS_LINES = "11", "6"  # tesseract's page segmentation modes
@@ -31,7 +31,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Word:
-    """A word on the screen, and its middle in pixels."""
+    """A word on the screen, with the position of its centre in pixels."""
 
     text: str
     x: float
@@ -62,9 +62,8 @@ class Window:
         return path
 
     def words(self) -> list[Word]:
-        """All words that can be read on the screen from ``TOP`` on, where the sequencer is, line by line.
-
-        They are looked for anywhere, and once more as lines in the sidebar, of whose bars the first look misses some.
+        """All words on the screen below ``TOP``, where the sequencer is, line by line. The sidebar is read a second
+        time as lines of text, since the first pass misses some of its progress bars.
         """
         screen = cv2.cvtColor(self.pixels(), cv2.COLOR_BGR2GRAY)
         return _read(screen, 0, TOP, _ANYWHERE) + _read(screen, SIDEBAR, TOP, _AS_LINES)
@@ -89,7 +88,7 @@ class Window:
         while not is_there(_part(self.pixels(), box)):
             if time.monotonic() > end:
                 self.picture("not_seen")
-                raise NotSeen(f"What should be at {box} is not there")
+                raise NotSeen(f"The expected change at {box} did not happen")
             time.sleep(_LOOK_SECONDS)
 
     def find(self, phrase: str) -> list[tuple[float, float]]:
@@ -104,10 +103,10 @@ class Window:
         return sorted(found, key=lambda place: place[1])
 
     def see(self, phrase: str, seconds: float = 20.0) -> tuple[float, float]:
-        """Wait until a phrase is on the screen; where it is.
+        """Wait until a phrase is on the screen, and return its position.
 
         Raises:
-            NotSeen: It does not come.
+            NotSeen: The phrase does not appear.
         """
         end = time.monotonic() + seconds
         while True:
@@ -116,24 +115,24 @@ class Window:
             if time.monotonic() > end:
                 self.picture("not_seen")
                 raise NotSeen(f"{phrase!r} is not on the screen: {' '.join(word.text for word in self.words())}")
-            time.sleep(max(_LOOK_SECONDS, seconds / _MOST_LOOKS))  # each look takes seconds of a core
+            time.sleep(max(_LOOK_SECONDS, seconds / _MOST_LOOKS))  # each reading takes seconds
 
     def click(self, phrase: str, seconds: float = 20.0) -> None:
-        """Click where a phrase is: the one that is nearest to the mouse, as menus open under it."""
+        """Click a phrase: the occurrence nearest to the mouse, since menus open under it."""
         self.see(phrase, seconds)
         here = self._position()
         self.click_at(*min(self.find(phrase), key=lambda place: math.dist(place, here)))
 
     def click_at(self, x: float, y: float) -> None:
-        """Move the mouse there as a hand does, and click."""
-        for step in (4, 0):  # a button lights up under a mouse that moves
+        """Move the mouse to a position in two steps, and click."""
+        for step in (4, 0):  # a button is highlighted when the mouse moves over it
             self._mouse("mousemove", str(round(x) + step), str(round(y)))
             time.sleep(0.2)
         self._mouse("click", "1")
         time.sleep(0.5)
 
     def press(self, key: str) -> None:
-        """Press a key over the place where the mouse is."""
+        """Press a key with the mouse at its position."""
         self._mouse("key", key)
         time.sleep(0.5)
 
@@ -157,13 +156,13 @@ class Window:
 
 @contextmanager
 def opened(pictures: Path, script: Path, log: Path, **environment: str) -> Iterator[Window]:
-    """Blender with its factory settings on a screen of its own; a script of ours prepares it.
+    """Run Blender with factory settings on a virtual screen, prepared by a script.
 
     Args:
         pictures: Folder for screenshots.
-        script: What Blender runs when it starts.
-        log: What it prints.
-        environment: Variables for it.
+        script: Script that Blender runs when it starts.
+        log: File for Blender's output.
+        environment: Environment variables of Blender.
     """
     screen = ["Xvfb", _DISPLAY, "-screen", "0", f"{WIDTH}x{HEIGHT}x24"]
     geometry = ["-p", "0", "0", str(WIDTH), str(HEIGHT)]
@@ -191,11 +190,13 @@ def _bare(word: str) -> str:
 
 
 def _read(screen: np.ndarray, left: int, top: int, layout: str) -> list[Word]:
-    """The words of a screen (H, W) from a corner on, as tesseract finds them in a page segmentation mode."""
+    """Recognise the words of a screen (H, W) right of ``left`` and below ``top`` by tesseract in a page segmentation
+    mode.
+    """
     large = cv2.resize(screen[top:, left:], None, fx=_MAGNIFICATION, fy=_MAGNIFICATION, interpolation=cv2.INTER_CUBIC)
-    # Black letters on white, whatever shade a button has.
+    # Black letters on white, for buttons of any shade.
     letters = cv2.adaptiveThreshold(large, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 45, -13)
-    # Beside Blender and its engine, a second thread only waits, and lets the other one wait.
+    # Next to Blender and its engine, a second thread would only make both wait.
     command = _inside(["tesseract", "-", "-", "--psm", layout, "tsv"], OMP_THREAD_LIMIT="1")
     picture = cv2.imencode(".png", letters)[1].tobytes()
     told = subprocess.run(command, input=picture, capture_output=True, check=True).stdout.decode()

@@ -1,1 +1,1 @@
-"""What the benchmark of re-posed heads is made of: the truth, the ways to turn a head, and how close they come."""
+"""Parts of the benchmark of re-posed heads: ground truth, methods of turning a head, and their comparison."""

@@ -1,4 +1,4 @@
-"""How well Blender's matched camera sees the mesh of a head where the footage's camera saw it."""
+"""How closely Blender's matched camera shows the mesh of a head where the footage's camera does."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ ROOT = Path(__file__).resolve().parents[2]
 FLIP = np.array([1.0, -1.0, -1.0]) * MILLIMETRES
 """From Blender's axes and metres to the library's."""
 WIDTH = 512
-"""Pixels of the picture that distances are given in."""
+"""Width in pixels of the picture to which distances refer."""
 
 
 def match_errors(speaker: Path, footage: Footage) -> NDArray[np.float64]:
-    """Distances (n, V) of all the mesh's vertices in all tracked frames, as Blender projects them, from where tracked
-    pose and camera put them; pixels of a picture :data:`WIDTH` wide.
+    """Distances (n, V) between the projections of all vertices in all tracked frames by Blender and by the tracked pose
+    and camera, in pixels of a picture :data:`WIDTH` wide.
     """
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.npz"

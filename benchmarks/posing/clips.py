@@ -1,4 +1,4 @@
-"""Real footage: one frame re-posed to the head's pose in another, which shows what should have come out."""
+"""Real footage: a frame re-posed to the head pose of another frame, which is the ground truth."""
 
 from __future__ import annotations
 
@@ -17,29 +17,30 @@ from .rows import Wanted, Warper
 
 PAIRS = 20
 _DEGREES_PER_OPENING = 20.0
-"""What a mouth that is more open, by the height of the face, counts beside a head that is turned, when pairs are
-chosen: chin and cheeks move with it."""
+"""Weight of a difference in mouth opening, in heights of the face, against a degree of rotation when pairs are chosen:
+chin and cheeks move with the mouth.
+"""
 
 
 @dataclass(frozen=True)
 class Pair(Wanted):
-    """One frame re-posed as another; the mouth, which says something else, is not in the mask.
+    """A frame re-posed to match another one. The mask excludes the mouth, which speaks other words.
 
     Attributes:
-        yaw: Degrees by which the head turns.
+        yaw: Difference in yaw in degrees.
     """
 
     yaw: float
 
 
 def read_pairs(footage: Footage, face: CanonicalFace, warper: Warper, held_out: float) -> Iterator[Pair]:
-    """Pairs whose second frame no training has seen; their yaws lie evenly between the extremes.
+    """Pairs with a held-out second frame, evenly spaced in yaw between the extremes.
 
     Args:
-        footage: With a tracked head.
-        face: The speaker's.
-        warper: Tells where the head is.
-        held_out: Seconds from the start of the medium after which frames were not trained on.
+        footage: The clip, with a tracked head.
+        face: Canonical view of the speaker.
+        warper: Gives the mask of the head.
+        held_out: Second of the medium from which frames were not trained on.
     """
     pairs = choose_pairs(footage, footage.times >= held_out)
     wanted = {index for pair in pairs for index in pair}
@@ -56,8 +57,8 @@ def read_pairs(footage: Footage, face: CanonicalFace, warper: Warper, held_out: 
 
 
 def choose_pairs(footage: Footage, later: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Frames of all the clip with frames (N,) bool of a part of it: their turns in yaw lie evenly between the extremes,
-    and what else differs is as little as can be.
+    """Choose pairs of any frame and a frame of ``later`` bool (N,), evenly spaced in yaw between the extremes, with as
+    little other difference as possible.
     """
     found = footage.track.found
     first, second = np.flatnonzero(found), np.flatnonzero(found & later)

@@ -1,4 +1,4 @@
-"""The canonical depth of the embedded speaker beside the depth that he was rendered from."""
+"""The learned depth of the embedded speaker, compared with the depth from which he was rendered."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from s2l_core.geometry.mapping import CanonicalView, canonical_from_observed, pi
 
 @dataclass(frozen=True)
 class DepthTruth:
-    """What ``truth.npz`` tells of some frames.
+    """Ground truth of some frames from ``truth.npz``.
 
     Attributes:
-        frames: int (n,), their indices.
-        poses: (n, 4, 4) camera_from_head, mm.
-        depth: (n, H, W) along the camera's z axis, mm.
-        mask: bool (n, H, W), where the head is.
-        camera: The camera.
+        frames: int64 (n,) indices of the frames.
+        poses: float64 (n, 4, 4) camera_from_head in millimetres.
+        depth: float32 (n, H, W) along the camera's z axis in millimetres.
+        mask: bool (n, H, W) mask of the head.
+        camera: Intrinsics of the camera.
     """
 
     frames: NDArray[np.int64]
@@ -34,7 +34,7 @@ class DepthTruth:
 
     @classmethod
     def load(cls, path: Path, seconds: float = np.inf) -> DepthTruth:
-        """The truth about the first seconds of the clip."""
+        """Load the ground truth of the first seconds of the clip."""
         with np.load(path, allow_pickle=False) as data:
             within = data["octant_frame"] < seconds * data["frame_rate"]
             frames, depth, mask = (data[name][within] for name in ("octant_frame", "depth", "mask"))
@@ -48,9 +48,9 @@ class DepthErrors:
     """Errors in percent of the head's depth.
 
     Attributes:
-        face: Of the pixels on the landmarks' mesh.
-        head: Of all pixels of the head whose depth is known.
-        known: The least share of the head's pixels whose depth is known, over the frames.
+        face: Errors of the pixels on the landmarks' mesh.
+        head: Errors of all pixels of the head with a known depth.
+        known: Smallest share, over the frames, of the head's pixels with a known depth.
     """
 
     face: NDArray[np.float64]
@@ -59,15 +59,15 @@ class DepthErrors:
 
 
 def depth_errors(view: CanonicalView, mesh: torch.Tensor, footage: Footage, truth: DepthTruth) -> DepthErrors:
-    """How far a canonical depth is from the true one in the frames that are known.
+    """Compare a canonical depth with the true one.
 
-    One camera cannot tell how large a head is nor how far away, so size and distance are taken from the truth.
+    A single camera determines neither the size nor the distance of a head, so both are aligned to the truth.
 
     Args:
-        view: The head, with its depth.
-        mesh: bool (h, w), where the landmarks' mesh is.
-        footage: With a tracked head.
-        truth: About the same clip.
+        view: View of the head, with its depth.
+        mesh: bool (h, w) mask of the landmarks' mesh.
+        footage: The clip, with a tracked head.
+        truth: Ground truth of the same clip.
     """
     camera = footage.track.intrinsics
     on_face, on_head, known_shares = [], [], []

@@ -1,4 +1,4 @@
-"""How close a picture comes to the true one inside of a mask."""
+"""Similarity of a picture to the true one inside a mask."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Likeness = dict[str, float]
 
 
 def measure(picture: Picture, truth: Picture, mask: Mask, perception: Lpips | None) -> Likeness:
-    """``psnr`` of the mask's pixels, ``ssim`` of the windows around them and, with weights, ``lpips`` of the box around
-    them. What lies outside of the mask is taken from the truth.
+    """``psnr`` of the mask's pixels, ``ssim`` of the windows around them and, if ``perception`` is given, ``lpips`` of
+    their bounding box. Pixels outside the mask are taken from the truth.
     """
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]

@@ -1,10 +1,10 @@
-"""Where Blender puts a speaker's head and sees it from, by the add-on's operators: a process of its own.
+"""Creates a speaker's head and matches the camera in Blender by the add-on's operators, in a separate process.
 
     python -m benchmarks.posing.match_in_blender EXTENSION SPEAKER CLIP RESULT
 
-Blender's user folder is that of the variable ``BLENDER_USER_RESOURCES``, which should be an empty one. The result is an
-``.npz`` file: ``vertices`` (V, 3) of the mesh in its own axes, ``frames`` (n,) of the clip, counted from 0, that have
-a tracked pose, and ``pixels_from_mesh`` (n, 3, 4), which take vertices to homogeneous pixels of the matched camera.
+The variable ``BLENDER_USER_RESOURCES`` names Blender's user folder, which should be empty. The result is an ``.npz``
+file: ``vertices`` (V, 3) of the mesh in its own axes, ``frames`` (n,) of the clip, counted from 0, that have a tracked
+pose, and ``pixels_from_mesh`` (n, 3, 4), which take vertices to homogeneous pixels of the matched camera.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ def main() -> None:
     vertices = np.empty((len(mesh.data.vertices), 3), np.float32)
     mesh.data.vertices.foreach_get("co", vertices.ravel())
     frames = tracked_frames(mesh.parent)
-    matrices = [see(scene, mesh, frame) for frame in frames]
+    matrices = [projection(scene, mesh, frame) for frame in frames]
     np.savez(result, vertices=vertices, frames=np.array(frames) - 1, pixels_from_mesh=np.stack(matrices))
 
 
 def tracked_frames(head: Any) -> list[int]:
-    """Frames of the timeline that the head's pose has a key in."""
+    """Frames of the timeline with a key of the head's pose."""
     return sorted({round(key.co.x) for layer in head.animation_data.action.layers for key in _keys(layer, head)})
 
 
@@ -49,16 +49,16 @@ def _keys(layer: Any, head: Any) -> list[Any]:
     return list(next(curve for curve in curves if curve.data_path == "location").keyframe_points)
 
 
-def see(scene: Any, mesh: Any, frame: int) -> NDArray[np.float64]:
-    """What takes vertices to homogeneous pixels (3, 4), as Blender evaluates mesh and camera in a frame."""
+def projection(scene: Any, mesh: Any, frame: int) -> NDArray[np.float64]:
+    """Matrix (3, 4) from vertices to homogeneous pixels, as Blender evaluates mesh and camera in a frame."""
     scene.frame_set(frame)
     evaluated = bpy.context.evaluated_depsgraph_get()
     camera, render = scene.camera.evaluated_get(evaluated), scene.render
     width, height = (side * render.resolution_percentage / 100 for side in (render.resolution_x, render.resolution_y))
-    projection = camera.calc_matrix_camera(
+    clip_from_camera = camera.calc_matrix_camera(
         evaluated, x=round(width), y=round(height), scale_x=render.pixel_aspect_x, scale_y=render.pixel_aspect_y
     )
-    clip = np.array(projection @ camera.matrix_world.inverted() @ mesh.evaluated_get(evaluated).matrix_world)
+    clip = np.array(clip_from_camera @ camera.matrix_world.inverted() @ mesh.evaluated_get(evaluated).matrix_world)
     return np.stack([(clip[3] + clip[0]) * width / 2, (clip[3] - clip[1]) * height / 2, clip[3]])
 
 

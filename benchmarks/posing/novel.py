@@ -1,9 +1,9 @@
-"""The embedded speaker from novel angles, against his true pictures: see ``demo/speaker/views.py``.
+"""The embedded speaker from novel angles, compared with true pictures; see ``demo/speaker/views.py``.
 
-One camera tells neither how large a head is nor where its origin lies, and the tracked head has axes of its own. So
-the wish "turn the head about its origin by ten degrees" is carried over: a similarity between true and tracked head
-axes, fitted once for the whole clip, tells where the true origin lies in the tracked head, and the tracked head makes
-the true rotation, in camera axes, about that point.
+A single camera determines neither the size of a head nor its origin, and the tracked head has its own axes. A rotation
+of the true head about its origin is therefore converted: a similarity between true and tracked head axes, fitted once
+for the whole clip, gives the true origin in the tracked head, and the tracked head is rotated by the true rotation, in
+camera axes, about that point.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class NovelView(Wanted):
     """A true picture of a moment of the clip with the head turned.
 
     Attributes:
-        angle: Its name, such as ``"yaw_10"``.
+        angle: Name of the view, such as ``"yaw_10"``.
         true_poses: (2, 4, 4) camera_from_head of the true head, before and after.
         true_depth: (H, W) of the true head before, mm; 0 elsewhere.
     """
@@ -44,12 +44,12 @@ class NovelView(Wanted):
 
 
 def read_views(folder: Path, footage: Footage, origin: NDArray[np.float64]) -> Iterator[NovelView]:
-    """All turned views of all moments.
+    """Read all turned views of all moments.
 
     Args:
         folder: With ``views.npz`` and ``views.mp4``.
         footage: The clip, tracked.
-        origin: (3,) of the true head, in the axes of the tracked one: see :func:`find_origin`.
+        origin: float64 (3,) origin of the true head in the axes of the tracked one, see :func:`find_origin`.
     """
     with np.load(folder / "views.npz", allow_pickle=False) as data:
         frames, angles, poses, depth = (data[name] for name in ("frame", "angle", "pose", "depth"))
@@ -84,8 +84,8 @@ def turn_about(point: NDArray[np.float64], rotation: NDArray[np.float64]) -> Pos
 
 
 def find_origin(warper: Warper, footage: Footage, truth: DepthTruth) -> NDArray[np.float64]:
-    """The origin (3,) of the true head in the axes of the tracked one, mm: by the similarity that brings the true
-    surface nearest to the learned one, where both are seen through the same pixels.
+    """Origin (3,) of the true head in the axes of the tracked one, in millimetres, by the similarity that fits the true
+    surface best to the learned one at the same pixels.
     """
     surfaces = [
         _surfaces(warper, footage.track.poses[frame], pose, depth, truth)

@@ -1,4 +1,4 @@
-"""The ways to turn a head that are compared: one frame of footage, with the head in another pose."""
+"""The methods of turning a head that are compared: each renders a frame with the head in another pose."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ WITHOUT_NETWORKS = ("unwarped", "planar", "mesh_depth", "learned_depth")
 
 @dataclass(frozen=True)
 class Wanted:
-    """A picture that is asked for.
+    """A picture to render, with its ground truth.
 
     Attributes:
         frame: Index of the frame whose head is turned.
-        source: That frame.
-        new_pose: camera_from_head (4, 4) to turn it to.
-        truth: What should come out.
-        mask: Where that shows the head, which is where they are compared.
+        source: uint8 (H, W, 3) that frame.
+        new_pose: float64 (4, 4) new camera_from_head.
+        truth: uint8 (H, W, 3) true picture.
+        mask: bool (H, W) pixels of the head in the true picture, which are compared.
     """
 
     frame: int
@@ -53,9 +53,9 @@ class Warper:
     """Turns heads without networks.
 
     Attributes:
-        head: With the learned depth.
-        start: The same view with the depth that learning began with: the landmarks' mesh on a round head.
-        camera: Of the footage.
+        head: The head, with its learned depth.
+        start: The same view with the initial depth: the landmarks' mesh on a round head.
+        camera: Intrinsics of the footage's camera.
     """
 
     head: CanonicalHead
@@ -63,11 +63,11 @@ class Warper:
     camera: Intrinsics
 
     def show(self, row: str, picture: Picture, pose: Pose, new_pose: Pose) -> Picture:
-        """A frame whose head has a pose (4, 4), with its head in another.
+        """Render a frame whose head has one pose (4, 4) with the head in another pose.
 
         Args:
-            row: ``"unwarped"``: as it is. ``"planar"``: :func:`planar`. ``"mesh_depth"``, ``"learned_depth"``:
-                :func:`forward_warped`.
+            row: ``"unwarped"``: the frame unchanged. ``"planar"``: :func:`planar`. ``"mesh_depth"``,
+                ``"learned_depth"``: :func:`forward_warped`.
             picture: The frame.
             pose: camera_from_head.
             new_pose: Likewise.
@@ -80,7 +80,9 @@ class Warper:
         return forward_warped(picture, HeadSurface(head), self.camera, pose, new_pose)
 
     def depth(self, pose: Pose) -> NDArray[np.float32]:
-        """Learned depth (H, W) in a pose, mm, of what the canonical view sees of the head; 0 elsewhere."""
+        """Learned depth (H, W) in a pose in millimetres, of the part of the head that the canonical view shows; 0
+        elsewhere.
+        """
         view, poses = self.head.view, torch.tensor(pose, dtype=torch.float32)[None]
         there = canonical_from_observed(pixel_grid(self.camera.rectangle), view, self.camera, poses)
         inside = sample(self.head.mask.float()[None, None], there.pixels, view.rectangle)[:, 0] > 0.5
@@ -90,12 +92,12 @@ class Warper:
 
 
 def planar(picture: Picture, depth: NDArray[np.float32], camera: Intrinsics, motion: Pose) -> Picture:
-    """A frame under the affine map that comes nearest to a head which is flat and faces the camera.
+    """Warp a frame by the affine map that approximates a flat head facing the camera.
 
     Args:
         picture: The frame.
-        depth: (H, W) of its head; 0 elsewhere. The flat head is as far away as this on average, and as large.
-        camera: Of the frame.
+        depth: float32 (H, W) depth of its head; 0 elsewhere. The flat head has its mean distance and its size.
+        camera: Intrinsics of the frame's camera.
         motion: Rigid motion (4, 4) of the head in camera axes.
     """
     rows, columns = np.nonzero(depth)
@@ -109,7 +111,7 @@ def planar(picture: Picture, depth: NDArray[np.float32], camera: Intrinsics, mot
 
 
 def forward_warped(picture: Picture, surface: HeadSurface, camera: Intrinsics, pose: Pose, new_pose: Pose) -> Picture:
-    """A frame warped by depth alone; what is not known gets the colour of the nearest pixel that is."""
+    """Forward-warp a frame by depth alone; unknown pixels get the colour of the nearest known one."""
     image = torch.from_numpy(picture).movedim(-1, 0)[None].float() / 255
     old, new = (torch.tensor(each, dtype=torch.float32)[None] for each in (pose, new_pose))
     warped = warp(surface, image, camera, old, camera, new)

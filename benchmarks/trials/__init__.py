@@ -1,1 +1,1 @@
-"""What benchmarks of speakers share: the clip, how anything is measured on it, and where the figures are kept."""
+"""Shared by the benchmarks of speakers: the clip, the measurements on it, and the file of results."""

@@ -1,4 +1,4 @@
-"""The command of a benchmark of speakers: its options, and the way from them to a table."""
+"""Command of a benchmark of speakers: options, measurements and table."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from .results import Results
 from .trial import Contender, Trial
 
 Contend = Callable[[Trial, str, int], Contender]
-"""The contender of a row, trained with a seed unless it is there."""
+"""Maps a trial, the name of a row and a seed to a contender, which is trained unless it is in the folder."""
 
 
 def trial_parser(name: str, description: str | None, rows: Sequence[str]) -> argparse.ArgumentParser:
-    """The options that say what is measured on what, and how."""
+    """The options of a benchmark of speakers."""
     parser = argparse.ArgumentParser(prog=name, description=description)
     parser.add_argument("--clip", required=True, help="the footage of one speaker")
     parser.add_argument("--rows", nargs="+", choices=rows, default=rows, metavar="ROW", help=", ".join(rows))
-    parser.add_argument("--seeds", type=int, default=1, help="train each speaker so many times (default: 1)")
-    parser.add_argument("--json", type=destination, help="keep the figures in this file")
-    parser.add_argument("--preset", choices=PRESETS, default="balanced", help="how to train (default: balanced)")
-    parser.add_argument("--landmarks", default="bundled", help="what measures the lips; a .task file sees more")
-    parser.add_argument("--voice", type=Path, nargs="+", default=[], help="also drive with these sounds")
-    parser.add_argument("--speakers", type=Path, default=Path("out/quality"), help="where speakers are kept")
+    parser.add_argument("--seeds", type=int, default=1, help="number of trainings of each speaker (default: 1)")
+    parser.add_argument("--json", type=destination, help="write the figures to this file")
+    parser.add_argument("--preset", choices=PRESETS, default="balanced", help="training preset (default: balanced)")
+    parser.add_argument("--landmarks", default="bundled", help="landmark back-end that measures the lips")
+    parser.add_argument("--voice", type=Path, nargs="+", default=[], help="sounds that drive the speakers too")
+    parser.add_argument("--speakers", type=Path, default=Path("out/quality"), help="folder of trained speakers")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--again", action="store_true", help="compute anew what is there already")
+    parser.add_argument("--again", action="store_true", help="compute again what is there")
     return parser
 
 
@@ -46,13 +46,13 @@ def run_trials(
     show: Callable[[Trial, Results], None],
     once: Collection[str] = (),
 ) -> int:
-    """Measure what is missing of the rows asked for, keep each as soon as it is ready, and show all.
+    """Measure the requested rows that are missing, save each of them at once, and show all.
 
     Args:
-        options: Of :func:`trial_parser`.
-        contend: Gives the contender of a row and a seed.
-        show: Shows what has been measured.
-        once: Rows for which the seed makes no difference.
+        options: Options of :func:`trial_parser`.
+        contend: Makes the contender of a row and a seed.
+        show: Shows the results.
+        once: Rows that do not depend on the seed.
 
     Returns:
         The exit status.
@@ -75,7 +75,7 @@ def run_trials(
 
 @contextmanager
 def _shown_progress() -> Iterator[Report]:
-    """Progress bars, without the pictures of every training."""
+    """A report that shows progress bars, without previews of trainings."""
     with progress_bars() as listener:
         yield Report(lambda event: None if isinstance(event, Preview) else listener(event))
 
@@ -87,7 +87,7 @@ def _open_trial(options: argparse.Namespace, report: Report) -> Trial:
 
 
 def _identify(options: argparse.Namespace, trial: Trial) -> dict[str, Any]:
-    """What figures belong to."""
+    """What the figures depend on."""
     return {
         "clip": Path(options.clip).name,
         "fingerprint": trial.footage.fingerprint,

@@ -1,4 +1,4 @@
-"""Figures of one clip, kept in a JSON file while they are computed."""
+"""Figures of a clip in a JSON file, which is updated while they are computed."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import numpy as np
 from s2l_core.files import write_whole
 
 Columns = dict[str, float | None]
-"""The figures of one row with one seed; None where one does not apply."""
+"""Figures of a row with one seed; None if a figure does not apply."""
 
 
 class Results:
     """Figures of one clip in a JSON file, which is written after each row and seed.
 
     Args:
-        path: The file; None to keep them in memory.
-        identity: What the figures belong to: those of anything else in the file are dropped.
+        path: The file; None keeps the figures in memory.
+        identity: What the figures depend on. Figures in the file with another identity are dropped.
     """
 
     def __init__(self, path: Path | None, identity: dict[str, Any]) -> None:
@@ -43,7 +43,7 @@ class Results:
 
     @property
     def rows(self) -> dict[str, Columns]:
-        """Mean of each column over the seeds, and its standard deviation under ``<column>_std``."""
+        """Mean of each column over the seeds, and its standard deviation as ``<column>_std``."""
         return {row: dict(_summarise(list(runs.values()))) for row, runs in self.runs.items()}
 
 

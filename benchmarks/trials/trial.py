@@ -1,4 +1,4 @@
-"""One clip, its speakers and its baselines, and how any of them is measured."""
+"""A clip with its speakers and baselines, and the measurement of each of them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ CROSS_EXCERPTS = 3
 MANY_STEPS = 10**6
 
 Drive = Callable[[np.ndarray, bool], Driver]
-"""Speech from the start of the footage's span, and whether nothing but speech may drive, to a driver."""
+"""Makes a driver from speech that begins with the footage's span; the second argument leaves out look model and
+Blend-Net.
+"""
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,10 @@ class Contender:
     """One row with one seed.
 
     Attributes:
-        driver: Of the held-out frames, driven by their own sound.
-        drive: By any sound; None for what does not hear.
-        train_seconds: Without finding and tracking the head.
-        whole: Whether the driver was opened on all of the footage, and not on its held-out part alone.
+        driver: Renders the held-out frames, driven by their own sound.
+        drive: Makes drivers for other sounds; None if the contender does not depend on sound.
+        train_seconds: Training time without tracking the head.
+        whole: Whether the driver was opened on the whole footage instead of its held-out part.
     """
 
     driver: Driver
@@ -68,16 +70,16 @@ class Contender:
 
 @dataclass
 class Trial:
-    """One clip, and everything that speakers and baselines share there.
+    """A clip, and everything that speakers and baselines share.
 
     Attributes:
         path: The footage.
-        folder: Where trained speakers are kept.
+        folder: Folder of trained speakers.
         landmarks: Back-end that measures the lips.
-        device: Where to compute.
-        again: Whether to train anew what lies in the folder.
-        voices: Sounds by which whatever hears is driven, too.
-        report: Told the progress.
+        device: Device to compute on.
+        again: Whether to train again the speakers that are in the folder.
+        voices: Further sounds that drive the contenders.
+        report: Receives the progress.
     """
 
     path: str
@@ -115,12 +117,12 @@ class Trial:
 
     @cached_property
     def evaluator(self) -> Evaluator:
-        """The held-out part, opened as a dub opens it when it gets no more."""
+        """Evaluator of the held-out part, opened alone, as a dub of it is."""
         return self._evaluator(self.test)
 
     @cached_property
     def evaluator_of_whole(self) -> Evaluator:
-        """The held-out part of all of the footage."""
+        """Evaluator of the held-out part within the whole footage."""
         return self._evaluator(self.footage)
 
     def _evaluator(self, footage: Footage) -> Evaluator:
@@ -134,7 +136,7 @@ class Trial:
         return available_lpips(device, self.report), expert
 
     def measure(self, contender: Contender) -> Columns:
-        """All columns of a row, None where one does not apply, and those of cross-driving by the voices."""
+        """All columns of a row, None if one does not apply, and those of driving it by the other voices."""
         evaluator = self.evaluator_of_whole if contender.whole else self.evaluator
         columns: Columns = dict.fromkeys(COLUMNS)
         columns |= cast(
@@ -152,7 +154,7 @@ class Trial:
         return self.folder / f"{name}_{seed}.s2l"
 
     def train(self, name: str, preset: Preset, seed: int) -> tuple[SpeakerModel, float]:
-        """A speaker, from the folder if it is there, and the seconds that its training took."""
+        """A speaker, from the folder or newly trained, and its training time in seconds."""
         path, note = self.speaker_path(name, seed), self.folder / f"{name}_{seed}.json"
         if self.again or not (path.is_file() and note.is_file()):
             job = TrainJob(Media(self.path), str(path), name, device=self.device, seed=seed, consent=True)
@@ -162,14 +164,12 @@ class Trial:
         return speaker, float(json.loads(note.read_text())["train_seconds"])
 
     def train_for(self, name: str, preset: Preset, seed: int, seconds: float) -> tuple[SpeakerModel, float]:
-        """As :meth:`train`, but for a time in place of a number of steps. No part of the training footage is kept to
-        stop earlier.
-        """
+        """As :meth:`train`, for a time in seconds instead of a number of steps, and without early stopping."""
         endless = replace(preset, appearance_steps=MANY_STEPS, seconds=seconds, early_stopping=False)
         return self.train(name, endless, seed)
 
     def by_dub(self, speaker: SpeakerModel, train_seconds: float) -> Contender:
-        """A speaker in what ``dub`` makes of the held-out part alone, with its defaults."""
+        """A speaker as ``dub`` renders the held-out part alone, with its defaults."""
 
         def drive(sound: np.ndarray, audio_only: bool) -> Driver:
             if audio_only:
@@ -180,22 +180,22 @@ class Trial:
         return Contender(driver, drive, train_seconds)
 
     def by_movie(self, speaker: SpeakerModel, speaker_path: str) -> Contender:
-        """The same, read from the movie that ``dub`` writes with its default encoding."""
+        """As :meth:`by_dub`, read from the movie that ``dub`` writes with its default encoding."""
         path = str(self.folder / "dub.mp4")
         moments = tuple(self.test.times.tolist())
         dub(DubJob(speaker_path, self.held_out, self.held_out, path, moments=moments, device=self.device), self.report)
         return Contender(written(speaker.face, path, self.test))
 
     def by_dub_of_whole(self, speaker: SpeakerModel) -> Contender:
-        """A speaker in what ``dub`` makes of all of the footage, with its defaults."""
+        """A speaker as ``dub`` renders the whole footage, with its defaults."""
         return Contender(dub_driver(speaker, self.footage, self.speech, self.report), whole=True)
 
     def by_renderer(self, speaker: SpeakerModel) -> Contender:
-        """A speaker's renderer alone on all of the footage, see :func:`s2l_core.evaluation.drivers.speaker_driver`."""
+        """A speaker's renderer alone on the whole footage, see :func:`s2l_core.evaluation.drivers.speaker_driver`."""
         return Contender(speaker_driver(speaker, self.footage, self.speech), whole=True)
 
     def _cross(self, drive: Drive, voice: Path) -> Columns:
-        """Synchrony and leakage while somebody else's voice drives the held-out frames, mean over excerpts."""
+        """Synchrony and leakage when somebody else's voice drives the held-out frames; means over excerpts."""
         sound = read_speech(Media(str(voice)))
         length = round(self.evaluator.seconds * SPEECH_RATE)
         count = max(1, min(CROSS_EXCERPTS, len(sound) // length))

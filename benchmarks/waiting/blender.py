@@ -1,4 +1,4 @@
-"""Sessions of Blender from outside: see them through, or kill them."""
+"""Runs sessions of Blender in a process of their own, to the end or until they are killed."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True)
 class Kill:
-    """When to kill what.
+    """Which process to kill, and when.
 
     Attributes:
-        seconds: After the job has begun to tell of its progress.
+        seconds: Time after the first progress report of the job.
         victim: ``"blender"`` or ``"worker"``.
     """
 
@@ -34,12 +34,13 @@ class Kill:
 
 
 def watch(settings: Settings, user_folder: Path, kill: Kill | None = None) -> list[Event]:
-    """What a session of Blender told until it ended, or was killed: ``is_killed`` is in the event before that.
+    """Run a session of Blender, and return its events until it ended or was killed. The last event before a kill has
+    ``is_killed``.
 
     Args:
-        settings: What it does.
-        user_folder: Of Blender, with the extension in it.
-        kill: What happens to it; a killed worker does not end the session.
+        settings: Settings of the session.
+        user_folder: Blender's user folder, with the extension installed.
+        kill: What to kill; a killed worker does not end the session.
     """
     document = user_folder / "settings.json"
     document.write_text(json.dumps(asdict(settings)))
@@ -47,7 +48,9 @@ def watch(settings: Settings, user_folder: Path, kill: Kill | None = None) -> li
     variables = {
         **os.environ,
         "BLENDER_USER_RESOURCES": str(user_folder),
-        "XDG_CACHE_HOME": str(Path(settings.folder) / "cache"),  # of its own, or a later job had less to do
+        "XDG_CACHE_HOME": str(
+            Path(settings.folder) / "cache"
+        ),  # a separate cache, so that later jobs have as much to do
         "S2L_BLENDER_PYTHON": sys.executable,
         "S2L_WORKER_PYTHON": sys.executable,
     }

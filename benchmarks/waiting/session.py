@@ -3,9 +3,9 @@
     blender -b --python benchmarks/waiting/session.py -- SETTINGS
 
 The settings are a JSON file, see ``session_settings.py``. The queue's timer is driven in a loop, as an event loop
-would, and a job whose worker was lost is tried again. Each line of stdout that begins with ``session`` tells what
-happened: a JSON object with ``status``, ``outcome``, ``phase``, ``share`` of it that is done, ``gap`` (seconds since
-the last tick), ``worker`` (its process) and ``moment``.
+would, and a job whose worker was lost is retried. Each line of stdout that begins with ``session`` is an event: a JSON
+object with ``status``, ``outcome``, ``phase``, ``share`` of the phase that is done, ``gap`` (seconds since the last
+tick), ``worker`` (process identifier) and ``moment``.
 """
 
 from __future__ import annotations

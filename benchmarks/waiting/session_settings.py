@@ -1,4 +1,4 @@
-"""What a session of Blender is told to do."""
+"""Settings of a session of Blender."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Settings:
-    """What to do.
+    """Settings of a session.
 
     Attributes:
-        blend: The file of the edit; an existing one is opened and its jobs resumed.
+        blend: The .blend file. An existing one is opened and its jobs are resumed.
         footage: The speaker's video.
         voice: The words to say.
         verb: ``"train"`` or ``"dub"``.
-        folder: Where results go.
-        speaker: To dub with.
-        seconds: Of the footage and of the voice that are used.
-        cancel_after: Seconds after which the job is cancelled; none without.
-        worker_grace: Seconds in which a worker ends after its Blender, where it is not the usual one.
+        folder: Folder of the results.
+        speaker: Speaker file for dubs.
+        seconds: Length of the footage and the voice that are used.
+        cancel_after: Seconds after which the job is cancelled; None does not cancel it.
+        worker_grace: Seconds within which a worker ends after its Blender; None uses the default.
     """
 
     blend: str
