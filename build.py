@@ -138,14 +138,12 @@ def test(arguments: list[str]) -> int:
         "docs": lambda: docs([]),
         "tests without Blender": lambda: run([python, "-m", "pytest", "tests/core", *arguments], TEST_LIMIT_SECONDS),
     }
-    skipped = {}
-    for version, python_version in BLENDER_PYTHONS.items():
-        name, environment = f"tests in Blender {version}", MAIN if version == MAIN.blender else BLENDERS[version]
-        if environment.blender is None:
-            skipped[name] = f"this machine has no Python {python_version} with venv"
-        else:
-            prepare(environment)
-            steps[name] = partial(test_in_blender, environment, arguments)
+    rows = {version: MAIN if version == MAIN.blender else BLENDERS[version] for version in BLENDER_PYTHONS}
+    there = [version for version, environment in rows.items() if environment.blender]
+    for version in there:
+        prepare(rows[version])
+        options = [] if version in (there[0], there[-1]) else ["-m", "not any_blender"]
+        steps[f"tests in Blender {version}"] = partial(test_in_blender, rows[version], [*options, *arguments])
     outcomes = []
     for name, step in steps.items():
         print(f"\n== {name}", flush=True)
@@ -155,8 +153,9 @@ def test(arguments: list[str]) -> int:
     print("\n== Summary")
     for name, passed, seconds in outcomes:
         print(f"{'passed' if passed else 'FAILED'}   {name:24} {seconds:6.0f} s")
-    for name, reason in skipped.items():
-        print(f"SKIPPED  {name:24} {reason}")
+    for version in [version for version in rows if version not in there]:
+        reason = f"this machine has no Python {BLENDER_PYTHONS[version]} with venv"
+        print(f"SKIPPED  tests in Blender {version:7} {reason}")
     return 0 if all(passed for _, passed, _ in outcomes) else 1
 
 

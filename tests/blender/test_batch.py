@@ -9,6 +9,8 @@ from types import SimpleNamespace
 import bpy
 import pytest
 
+pytestmark = pytest.mark.any_blender
+
 
 @pytest.fixture
 def run(module):

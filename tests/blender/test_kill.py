@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.any_blender
+
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCHER, SESSION = ROOT / "tests/blender/blender", ROOT / "benchmarks/waiting/session.py"
 LAST_WORK_SECONDS = 1.0  # of the fake worker after the end of its Blender

@@ -14,6 +14,8 @@ from exr import read_passes, write_passes
 from mathutils import Matrix, Vector
 from versions import content_duration, handles, trim
 
+pytestmark = pytest.mark.any_blender
+
 DEMO = Path(__file__).resolve().parents[2] / "demo"
 
 

@@ -14,6 +14,8 @@ from types import SimpleNamespace
 import bpy
 import pytest
 
+pytestmark = pytest.mark.any_blender
+
 
 @pytest.fixture
 def setup_with(module, monkeypatch, tmp_path, preferences, scene) -> Iterator[SimpleNamespace]:

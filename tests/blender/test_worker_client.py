@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.any_blender
+
 FAKE_WORKER = str(Path(__file__).with_name("fake_worker.py"))
 
 

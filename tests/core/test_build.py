@@ -195,11 +195,19 @@ def test_a_blender_without_a_python_is_skipped_loudly(
     skipped: list[str],
 ) -> None:
     folders: set[str] = set()
-    monkeypatch.setattr(build, "run", lambda *_, **__: 0)
+    partly: set[str] = set()
+
+    def run(command: list[str | Path], *_: object, **variables: str | Path) -> int:
+        if "not any_blender" in command:
+            partly.add(Path(variables["S2L_BLENDER_PYTHON"]).parents[1].name)
+        return 0
+
+    monkeypatch.setattr(build, "run", run)
     monkeypatch.setattr(build, "prepare", lambda environment: folders.add(environment.folder.name))
     pythons |= versions
     assert build.test([]) == 0
     assert folders == made
+    assert partly == ({".venv", ".venv-5.2"} if len(versions) == 2 else set())  # neither the oldest nor the newest
     rows = [line.split() for line in capfd.readouterr().out.splitlines() if "tests in Blender" in line]
     outcomes = {row[4]: row[0] for row in rows if row[0] in ("passed", "SKIPPED")}
     assert outcomes == {version: "SKIPPED" if version in skipped else "passed" for version in build.BLENDERS}
