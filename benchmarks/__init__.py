@@ -1,1 +1,1 @@
-"""Measurements side by side, each printing a table and, if asked, a JSON file."""
+"""Benchmarks, each of which prints a table and writes a JSON file if the user asks for one."""

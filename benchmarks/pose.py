@@ -202,7 +202,7 @@ def show_tables(figures: Figures) -> None:
 
 @contextmanager
 def shown_progress() -> Iterator[Report]:
-    """Progress bars, without the pictures of a training."""
+    """A report that shows progress bars, without previews of a training."""
     with progress_bars() as listener:
         yield Report(lambda event: None if isinstance(event, Preview) else listener(event))
 

@@ -41,7 +41,7 @@ def dub_in_blender(
         The results of the train and the dub job.
 
     Raises:
-        RuntimeError: Blender or an operator failed; the text is what it reported.
+        RuntimeError: Blender or an operator failed; the text is its message.
     """
     os.environ["BLENDER_USER_RESOURCES"] = str(user_folder)
     import bpy  # imported late, since it reads the user folder on import

@@ -2,7 +2,7 @@
 
     python demo/make_views.py --head PATH/ict_facekit.npz --out demo
 
-Takes the clip's performance from ``truth.npz`` in the same folder; needs what ``make_speaker.py`` needs but for
+Takes the clip's performance from ``truth.npz`` in the same folder; needs what ``make_speaker.py`` needs, except for
 espeak-ng. Rendered frames are kept in ``--frames``, so an interrupted run continues where it stopped.
 """
 

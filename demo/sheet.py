@@ -1,4 +1,4 @@
-"""A contact sheet by which a person can judge a dub: frames, mouths, and lips against sound."""
+"""A contact sheet for judging a dub: frames, mouths, and the opening of the mouth below the waveform."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Moment:
-    """One instant of a dub.
+    """A moment of a dub.
 
     Attributes:
         time: Seconds from the start.
@@ -128,7 +128,7 @@ def _cut(frame: np.ndarray, box: Box, shape: tuple[int, int]) -> Image.Image:
 
 
 def _picture_box(frame: np.ndarray, lips: Box) -> Box:
-    """All of a wide frame; of a tall one, a square about the face."""
+    """The whole of a wide frame; a square around the face in a tall one."""
     height, width = frame.shape[:2]
     if height <= width:
         return 0, 0, width, height
@@ -138,7 +138,7 @@ def _picture_box(frame: np.ndarray, lips: Box) -> Box:
 
 
 def _mouth_box(lips: Box) -> Box:
-    """Lips with some cheek and chin about them, in the shape of the close-ups."""
+    """The lips with a margin, in the aspect ratio of the close-ups."""
     left, top, right, bottom = lips
     x, y, half_width = (left + right) / 2, (top + bottom) / 2, 0.95 * (right - left)
     half_height = half_width * MOUTH_SHAPE[1] / MOUTH_SHAPE[0]
@@ -154,7 +154,7 @@ def _draw_charts(
     voice: np.ndarray,
     voice_rate: int,
 ) -> None:
-    """The waveform, the opening under it, one axis of seconds under both, and the moments marked across them."""
+    """Draw the waveform, the opening below it, a common axis in seconds, and marks at the moments."""
     draw = ImageDraw.Draw(sheet)
     axis = top + WAVE_HEIGHT + CURVE_HEIGHT
     seconds = max(len(voice) / voice_rate, float(times[-1]))
@@ -180,7 +180,7 @@ def _draw_charts(
 
 
 def _wave_mask(voice: np.ndarray, width: int, samples: float) -> Image.Image:
-    """Peaks of the sound in each column of a mask of this width, over this many samples."""
+    """A mask of ``width`` columns that draws the peaks of ``samples`` samples of the sound."""
     columns = width * SMOOTHING
     edges = np.linspace(0, samples, columns + 1)[:-1].astype(int)
     edges = edges[edges < len(voice)]
@@ -195,7 +195,9 @@ def _wave_mask(voice: np.ndarray, width: int, samples: float) -> Image.Image:
 
 
 def _curve_mask(places: np.ndarray, openings: np.ndarray) -> Image.Image:
-    """The opening over its place in pixels, from the shut mouth on the floor to the widest near the top."""
+    """A mask that draws the opening at horizontal positions in pixels, from closed at the bottom to the widest near the
+    top.
+    """
     height = CURVE_HEIGHT * SMOOTHING
     widest = max(float(np.nanmax(openings)), 1e-6)
     heights = height - (openings / widest) * (height - 36 * SMOOTHING) - 2 * SMOOTHING

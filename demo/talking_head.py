@@ -37,7 +37,7 @@ CELL = (WIDTH - 2 * MARGIN - (COLUMNS - 1) * GAP) // COLUMNS
 
 @dataclass(frozen=True)
 class Shot:
-    """A moment of the movie, in seconds, and where the camera is then, in degrees around the head."""
+    """A moment of the movie in seconds, and the angle of the camera around the head in degrees."""
 
     time: float
     degrees: float
@@ -71,10 +71,10 @@ def render_in_blender(extension: Path, speaker: Path, footage: VideoInfo, movie:
     """Make the .blend file beside the movie and render it.
 
     Returns:
-        The shots of the contact sheet, and how many seconds a frame took, the first one aside.
+        The shots of the contact sheet, and the seconds per frame, without the first one.
 
     Raises:
-        RuntimeError: Blender or an operator failed; the text is what it reported.
+        RuntimeError: Blender or an operator failed; the text is its message.
     """
     import bpy  # imported late, since it reads the user folder on import
 
@@ -151,7 +151,7 @@ def choose_shots(degrees: Sequence[float], rate: Fraction) -> list[Shot]:
 
 
 def draw_sheet(dubbed: Path, movie: Path, shots: Sequence[Shot]) -> Image.Image:
-    """A contact sheet: the frames of the dubbed movie above those that the engine made of them."""
+    """A contact sheet: frames of the dubbed movie, and below them those that the engine rendered."""
     rows = {"dubbed": dubbed, "rendered": movie}
     top = MARGIN + 120
     sheet = Image.new("RGB", (WIDTH, top + len(rows) * (CELL + 44) + MARGIN), PAPER)

@@ -18,7 +18,7 @@ from s2l_core.geometry.camera import project
 
 ROOT = Path(__file__).resolve().parents[2]
 FLIP = np.array([1.0, -1.0, -1.0]) * MILLIMETRES
-"""From Blender's axes and metres to the library's."""
+"""Factors from Blender's axes and metres to the library's axes and millimetres."""
 WIDTH = 512
 """Width in pixels of the picture to which distances refer."""
 

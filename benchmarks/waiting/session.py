@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def compose(settings: Settings) -> None:
-    """Fill the sequencer."""
+    """Add footage and voice to the sequencer."""
     scene = bpy.context.scene
     scene.render.fps, scene.render.fps_base = 25, 1.0
     frames = round(settings.seconds * 25)

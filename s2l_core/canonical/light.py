@@ -58,7 +58,7 @@ _SLOPES = (0.02, 0.035)
 side.
 """
 _BLACK, _WHITE = 0.02, 0.98
-"""Cells beyond these are clipped."""
+"""Values below and above which a channel counts as clipped."""
 _LEAST_CLEAR = 0.3
 _FITTED = 0.7
 """Share of the cells that the light must fit; the others may be occluded or have moved."""

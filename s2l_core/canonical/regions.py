@@ -76,15 +76,17 @@ def mouth_boxes(face: CanonicalFace, track: HeadTrack) -> NDArray[np.float64]:
 
 
 def lip_shapes(landmarks: NDArray[np.float32], track: HeadTrack, layout: LandmarkLayout) -> NDArray[np.float32]:
-    """The outlines of the lips without the motion of the head: (N, 2 L) millimetres, NaN without a face."""
+    """The outlines of the lips without the motion of the head: float32 (N, 2 L) in millimetres, NaN in frames without a
+    face.
+    """
     lips = np.concatenate([layout.lips_outer, layout.lips_inner])
     return without_head_motion(landmarks, track)[:, lips].reshape(len(landmarks), -1)
 
 
 def without_head_motion(landmarks: NDArray[np.float32], track: HeadTrack) -> NDArray[np.float32]:
-    """Where landmarks (N, P, 3) are in head axes, x and y: (N, P, 2) millimetres, NaN without a face.
-
-    Each is put at the depth of its typical place, which leaves its motion across the face.
+    """Positions of landmarks (N, P, 3) in head axes, x and y only: float32 (N, P, 2) in millimetres, NaN in frames
+    without a face. Each landmark is unprojected to its depth in the head shape, which preserves its motion across the
+    face.
     """
     depth = transform(track.shape, track.poses)[..., 2]
     camera = unproject(landmarks[..., :2], depth, track.intrinsics)
@@ -92,17 +94,17 @@ def without_head_motion(landmarks: NDArray[np.float32], track: HeadTrack) -> NDA
 
 
 def lip_shape_size(layout: LandmarkLayout) -> int:
-    """Numbers in a lip shape of a layout."""
+    """Length of a lip shape of a layout."""
     return 2 * (len(layout.lips_outer) + len(layout.lips_inner))
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What one frame shows.
+    """What training and dubbing take from a frame.
 
     Attributes:
-        region: uint8 (height, width, 3) the mouth region as the frame has it.
-        lips: float32 (3, h, w) the canonical lips, O2C.
+        region: uint8 (height, width, 3) mouth region of the frame.
+        lips: float32 (3, h, w) canonical lips, by O2C.
         surroundings: float32 (3, h', w') nose and cheeks in the canonical view.
     """
 
@@ -144,12 +146,12 @@ def regions_to_tensor(regions: Tensor) -> Tensor:
 
 
 def sample_regions(regions: Tensor, corners: Tensor, pixels: Tensor) -> Tensor:
-    """Colours (B, 3, h, w) of frames at pixels (B, h, w, 2), taken from their regions.
+    """Sample colours (B, 3, h, w) at pixel positions of frames from their regions.
 
     Args:
-        regions: float32 (B, 3, H, W).
-        corners: (B, 2) left and top of the regions in their frames.
-        pixels: Positions in the frames.
+        regions: float32 (B, 3, H, W) regions of the frames.
+        corners: float32 (B, 2) left and top of the regions in their frames.
+        pixels: float32 (B, h, w, 2) positions in the frames.
     """
     return sample(regions, pixels - corners[:, None, None], padding="border")
 

@@ -1,1 +1,3 @@
-"""What is learnt of a speaker: the lips, how they answer to speech, and how they are blended into a frame."""
+"""The networks of a speaker: lip models, Blend-Net, canonical depth, look model and sync experts; and the speaker
+file.
+"""

@@ -16,7 +16,7 @@ from ..geometry.mapping import CanonicalView, map_pixels, pixel_grid, relative_p
 from .steps import Steps, all_steps
 
 _STRIDES = (32, 16, 8, 4)
-"""Pixels between the nodes of the residual's grids, coarse to fine."""
+"""Distance of the nodes of the residual's grids in pixels, coarse to fine."""
 _BLURS = (3.0, 1.5, 0.7)
 """Standard deviations, in pixels, of the blur in successive stages of the fit, from coarse to fine."""
 _BATCH = 8

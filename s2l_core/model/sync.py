@@ -320,8 +320,8 @@ def info_nce(speech: Tensor, mouth: Tensor) -> Tensor:
 
 
 def paper_loss(speech: Tensor, right: Tensor, wrong: Tensor) -> Tensor:
-    """-log s(speech, right) - log(1 - s(speech, wrong)) of equation (6), for (n, d) unit-norm, non-negative embeddings;
-    s is their cosine.
+    """-log s(speech, right) - log(1 - s(speech, wrong)) of equation (6), for unit-norm, non-negative embeddings (n, d),
+    with their cosine s.
     """
     near, far = ((speech * other).sum(dim=1) for other in (right, wrong))
     least = _LEAST_PROBABILITY

@@ -1,1 +1,1 @@
-"""New mouths in frames of footage: which frames get one, and how it is painted."""
+"""Rendering new mouths into footage, and deciding which frames get one."""

@@ -22,7 +22,7 @@ from ..model.lip.base import SPOKEN_SIZE
 from ..model.speaker import SpeakerModel
 
 _ROWS, _COLUMNS = 12, 16
-"""Cells into which the lip rectangle is divided."""
+"""Rows and columns of cells into which the lip rectangle is divided."""
 _COMPONENTS = 12
 """Number of principal components of the lips in the fit."""
 _MOTION = 1.5

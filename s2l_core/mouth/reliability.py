@@ -116,7 +116,9 @@ def judge_frame(
 def _judge(
     speaker: SpeakerModel, footage: Footage, indices: NDArray[np.integer], report: Report
 ) -> tuple[NDArray[np.int64], Light]:
-    """Why the footage's frames (N,) keep their pixels, and their light; those beside ``indices`` are not looked at."""
+    """Reasons int64 (N,) why the footage's frames keep their pixels, and their light. Frames that are not in
+    ``indices`` are not decoded.
+    """
     reasons = reasons_of_pose(speaker, footage)
     light = Light.same(len(reasons), speaker.face.lips.depth.device)
     wanted = np.zeros(len(reasons), dtype=bool)

@@ -129,7 +129,7 @@ class Checkpoint:
         return state if alike else None
 
     def save(self, state: State) -> None:
-        """Take the place of what was saved before; where it cannot be written, training goes on without."""
+        """Replace the saved state. If the file cannot be written, training continues without it."""
         if self.path is None:
             return
         fields = {name: value for name, value in vars(state).items() if name != "tensors"}

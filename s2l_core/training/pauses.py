@@ -71,7 +71,7 @@ def learn_pauses(
 
 
 def _as_dubbed(regressed: NDArray[np.float64], openings: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Predicted openings with the spread that dubbing gives them, see :mod:`s2l_core.speech.articulation`."""
+    """Predicted openings, scaled as in dubbing, see :mod:`s2l_core.speech.articulation`."""
     gain = 1 / max(_correlation(regressed, openings), 1 / _MOST_GAIN)
     return np.clip(regressed.mean() + gain * (regressed - regressed.mean()), *np.quantile(openings, _QUANTILES))
 

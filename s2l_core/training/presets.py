@@ -1,4 +1,4 @@
-"""What a training consists of: the presets that a user picks, and the switches of the paper's ablations."""
+"""Hyperparameters of a training: the presets from which a user chooses, and the switches of the paper's ablations."""
 
 from __future__ import annotations
 

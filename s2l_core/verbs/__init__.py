@@ -1,1 +1,3 @@
-"""One file a verb: a function of a job document and a report, see :mod:`s2l_core.jobs`."""
+"""The verbs, one file each: functions of a job (:mod:`s2l_core.jobs`) and a report that return a
+:mod:`s2l_core.results` object.
+"""

@@ -1,1 +1,1 @@
-"""The head as a whole: its surface and what is behind it, moved and re-posed."""
+"""The whole head: its surface, the background behind it, its expression, and rendering it for other cameras."""

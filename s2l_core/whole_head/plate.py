@@ -152,7 +152,7 @@ def _silhouettes(head: CanonicalHead, poses: Array, camera: Intrinsics) -> list[
 
 
 def _mark(pixels: Array, camera: Intrinsics) -> Picture:
-    """1 where pixels (n, 2) lie, elsewhere 0."""
+    """A mask, 1 at pixels (n, 2) and 0 elsewhere."""
     columns, rows = np.floor(pixels).astype(int).T
     inside = (columns >= 0) & (columns < camera.width) & (rows >= 0) & (rows < camera.height)
     marked = np.zeros((camera.height, camera.width), np.uint8)
