@@ -58,12 +58,12 @@ def read_pictures(
         footage: Where they are.
         wanted: Which frames, in any order.
         camera: Its image size is that of the pictures.
-        report: Receives the phase ``"Look at the head"``.
+        report: Receives the phase ``"Read head frames"``.
         rows: Where pictures are kept, those that were read before among them.
     """
     rows = rows or AppendLog(NO_CACHE, "pictures")
     order, size = np.unique(wanted), (camera.width, camera.height)
-    for _, picture in footage.pictures(order, "Look at the head", report, done=rows.count):
+    for _, picture in footage.pictures(order, "Read head frames", report, done=rows.count):
         rows.add(pictures=torch.from_numpy(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))[None])
     places = torch.from_numpy(np.searchsorted(order, wanted))
     return rows.all()["pictures"][places].permute(0, 3, 1, 2).float() / 255

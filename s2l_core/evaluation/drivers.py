@@ -60,7 +60,7 @@ def dub_driver(
         speaker: The speaker, on the device to compute on.
         footage: The clip, with the speaker's head tracked.
         speech: float32 (n,) at 16 kHz from the start of the footage's span.
-        report: Receives the phase ``"Look for the mouth"``.
+        report: Receives the phase ``"Check mouths"``.
         context: The sound around the speech; None means silence.
     """
     job = DubJob("", footage.media, footage.media, "", moments=tuple(footage.times.tolist()))

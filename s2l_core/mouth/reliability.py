@@ -90,7 +90,7 @@ def judge_frames(
         footage: The clip.
         indices: int64 (n,) index into the footage for each frame of the dub.
         rate: Frames per second of the dub.
-        report: Receives the phase ``"Look for the mouth"``.
+        report: Receives the phase ``"Check mouths"``.
 
     Returns:
         The weights of the dub's frames, and the light of all frames of the footage, which is that of the training in
@@ -202,6 +202,6 @@ def _batches(
     footage: Footage, chosen: NDArray[np.int64], report: Report
 ) -> Iterator[tuple[NDArray[np.int64], list[NDArray[np.uint8]]]]:
     """Indices and pictures of the frames ``chosen`` (n,), which ascend, a few at a time."""
-    pictures = footage.pictures(chosen, "Look for the mouth", report)
+    pictures = footage.pictures(chosen, "Check mouths", report)
     while batch := list(itertools.islice(pictures, _BATCH)):
         yield np.array([index for index, _ in batch]), [picture for _, picture in batch]

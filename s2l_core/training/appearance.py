@@ -127,7 +127,7 @@ def appearance_stages(
 
     # End to end, a second stage adds the sync loss and takes a share of the time.
     synchrony = Stage(
-        "Learn synchrony of lips",
+        "Refine synchrony",
         round(_SYNC_SHARE * appearance.steps),
         [(trained, _SYNC_RATE * recipe.rate)],
         _with_sync(loss, lip, clip, speech_codes, preset, teacher),

@@ -39,7 +39,7 @@ def learn_depth(
         usable: bool (N,) frames that may be used, the canonical one among them.
         steps: Number of optimisation steps; with 0 the depth stays that of the landmarks' mesh. More follow the
             parallax more closely.
-        report: Receives the phases ``"Look at the head"`` and ``"Learn depth"``.
+        report: Receives the phases ``"Read head frames"`` and ``"Learn depth"``.
         cache: Cache of the result and of the work until then.
     """
     learnt = cache.get_or_compute(

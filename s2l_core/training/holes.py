@@ -75,7 +75,7 @@ def learn_holes(
         footage: The clip, with a tracked head.
         usable: bool (N,) frames that may be used.
         steps: Number of optimisation steps; with 0 nothing is trained. More give sharper fillings.
-        report: Receives the phases ``"Look at the head"`` and ``"Learn holes"``.
+        report: Receives the phases ``"Read head frames"`` and ``"Learn to fill holes"``.
         cache: Cache of the result and of the work until then.
     """
     if not steps:
@@ -109,13 +109,13 @@ def _fit(blend: BlendNet, examples: list[Example], steps: int, report: Report, c
     random = np.random.default_rng(0)
     optimiser = torch.optim.Adam(blend.parameters(), _RATE)
     for step in resumable_steps(cache, "steps of holes")(steps, blend, optimiser, random):
-        report.progress("Learn holes", step, steps)
+        report.progress("Learn to fill holes", step, steps)
         optimiser.param_groups[0]["lr"] = _RATE * (1 - step / steps)
         loss = torch.stack([_loss(blend, *examples[index]) for index in random.integers(len(examples), size=_BATCH)])
         optimiser.zero_grad()
         loss.mean().backward()
         optimiser.step()
-    report.progress("Learn holes", steps, steps)
+    report.progress("Learn to fill holes", steps, steps)
 
 
 def _loss(blend: BlendNet, merged: Tensor, holes: Tensor, truth: Tensor) -> Tensor:
@@ -132,7 +132,7 @@ def find_holes(
         surface: Surface of the head, with its mean colours.
         footage: The clip, with a tracked head.
         frames: Indices of the frames.
-        report: Receives the phase ``"Look at the head"``.
+        report: Receives the phase ``"Read head frames"``.
         cache: Cache of the frames that were already read.
     """
     track, device = footage.track, surface.front.device

@@ -75,7 +75,7 @@ def fit_look(speaker: SpeakerModel, clip: Clip, codes: Tensor, report: Report, c
         speaker: The speaker, whose look model is fitted in place.
         clip: The training frames.
         codes: (N, size) codes of the canonical lips.
-        report: Receives the phase ``"Learn look"``.
+        report: Receives the phase ``"Fit look"``.
         cache: Cache of the result and of the work until then.
     """
     fitted = cache.get_or_compute("look", lambda: _fitted_look(speaker, clip, codes, report))
@@ -89,7 +89,7 @@ def _fitted_look(speaker: SpeakerModel, clip: Clip, codes: Tensor, report: Repor
     steps = itertools.count()
 
     def tell() -> None:
-        report.progress("Learn look", next(steps), FIT_STEPS)
+        report.progress("Fit look", next(steps), FIT_STEPS)
 
     tell()
     context = speech_context(clip.mel, clip.times)

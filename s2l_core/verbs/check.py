@@ -204,11 +204,11 @@ def _median_blur(footage: Footage, report: Report) -> float | None:
     chosen = found[evenly_spaced(len(found), _PICTURES_LOOKED_AT)]
     blurs = []
     for count, index in enumerate(chosen):
-        report.progress("Look at pictures", count, len(chosen))
+        report.progress("Measure sharpness", count, len(chosen))
         frame = next(read_frames(replace(footage.media, start=float(footage.times[index]), end=None)), None)
         if frame is not None:
             blurs.append(measure_blur(frame.image, footage.landmarks[index]))
-    report.progress("Look at pictures", len(chosen), len(chosen))
+    report.progress("Measure sharpness", len(chosen), len(chosen))
     return float(np.nanmedian(blurs)) if np.isfinite(blurs).any() else None
 
 

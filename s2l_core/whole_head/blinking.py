@@ -33,7 +33,7 @@ def eye_openness(footage: Footage, report: Report | None = None) -> Array:
 
     Args:
         footage: The clip, with a tracked head.
-        report: Receives the phase ``"Look at the eyes"``.
+        report: Receives the phase ``"Measure eyes"``.
     """
     found = footage.track.found
     layout = footage.layout
@@ -82,7 +82,7 @@ def _read_eyes(footage: Footage, report: Report) -> Array:
     there = np.array([[0, 0], [width, 0], [width / 2, width / 2]]) + [_MARGIN, _HEIGHT / 2] - 0.5
     pictures = np.zeros((len(corners), 2, _HEIGHT * _WIDTH))
     for index, frame in enumerate(footage.frames()):
-        report.progress("Look at the eyes", index, len(corners))
+        report.progress("Measure eyes", index, len(corners))
         if not track.found[index]:
             continue
         grey = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)

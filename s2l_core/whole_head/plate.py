@@ -66,7 +66,7 @@ def make_plate(footage: Footage, head: CanonicalHead, report: Report | None = No
     Args:
         footage: The clip, with a tracked head.
         head: Head of that speaker.
-        report: Receives the phase ``"Look behind the head"``.
+        report: Receives the phase ``"Compute background"``.
     """
     report = report or Report()
     camera, found = footage.track.intrinsics, np.flatnonzero(footage.track.found)
@@ -129,7 +129,7 @@ def _pull_push(picture: Picture, known: Mask) -> NDArray[np.float32]:
 
 def _read(footage: Footage, chosen: NDArray[np.int64], report: Report) -> NDArray[np.uint8]:
     """The chosen frames (n, H, W, 3)."""
-    return np.stack([picture for _, picture in footage.pictures(chosen, "Look behind the head", report)])
+    return np.stack([picture for _, picture in footage.pictures(chosen, "Compute background", report)])
 
 
 def _silhouettes(head: CanonicalHead, poses: Array, camera: Intrinsics) -> list[Picture]:

@@ -53,7 +53,7 @@ class HeadRenderer:
         footage: The clip.
         plate: The background plate of the clip.
         blending: Whether Blend-Net inpaints holes; otherwise they get the head's mean colours.
-        report: Receives the phase ``"Look at the head"``.
+        report: Receives the phase ``"Read head frames"``.
     """
 
     def __init__(

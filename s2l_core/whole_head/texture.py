@@ -51,7 +51,7 @@ def gather_texture(
         surface: The surface, whose colours are set in place.
         footage: The clip, with a tracked head.
         usable: bool (N,) frames that may be used; None means all.
-        report: Receives the phase ``"Look at the head"``.
+        report: Receives the phase ``"Read head frames"``.
         cache: Cache of the pictures that were already read.
     """
     track = footage.track

@@ -214,6 +214,6 @@ def test_footage_that_cannot_be_judged_is_refused(tmp_path: Path) -> None:
 def test_progress_is_told_and_a_cancelled_check_stops(talking: CheckJob) -> None:
     events: list[Event] = []
     check(talking, Report(events.append))
-    assert {event.phase for event in events if isinstance(event, Progress)} >= {"Look at pictures"}
+    assert {event.phase for event in events if isinstance(event, Progress)} >= {"Measure sharpness"}
     with pytest.raises(Cancelled):
         check(talking, Report(is_cancelled=lambda: True))

@@ -37,7 +37,7 @@ def test_train_and_dub(trained: tuple[str, str]) -> None:
 
 def test_follow_a_job(capsys: pytest.CaptureFixture[str]) -> None:
     assert follow_a_job.follow(CheckJob(FOOTAGE), limit_seconds=600)
-    assert "Look at pictures 100%" in capsys.readouterr().out
+    assert "Measure sharpness 100%" in capsys.readouterr().out
 
 
 def test_follow_a_job_that_fails(capsys: pytest.CaptureFixture[str]) -> None:

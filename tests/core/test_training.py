@@ -64,7 +64,7 @@ def test_other_lip_models_go_the_same_way(architecture: Architecture, tmp_path: 
     assert result["held_out"]["outside_mask_max_error"] == 0
     assert SpeakerModel.load(str(tmp_path / "demo.s2l")).architecture == architecture
     assert ("Learn speech" in phases) == (architecture == "explicit")
-    assert ("Learn synchrony of lips" in phases) == (architecture == "paper")
+    assert ("Refine synchrony" in phases) == (architecture == "paper")
 
 
 def test_evaluating_the_file_gives_what_training_measured(trained: dict[str, Any]) -> None:
