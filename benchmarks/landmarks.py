@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -53,15 +54,15 @@ class Track:
     """Landmarks (N, P, 2) of a clip, NaN in frames without a face, and the seconds that detecting them took."""
 
     layout: LandmarkLayout
-    points: np.ndarray
+    points: NDArray[np.float64]
     seconds: float
 
     @property
-    def found(self) -> np.ndarray:
+    def found(self) -> NDArray[np.bool_]:
         return ~np.isnan(self.points[:, 0, 0])
 
 
-def follow(detector: LandmarkDetector, images: Sequence[np.ndarray]) -> Track:
+def follow(detector: LandmarkDetector, images: Sequence[NDArray[np.uint8]]) -> Track:
     missing = np.full((detector.layout.count, 2), np.nan)
     detector.detect(images[0])  # the first call also loads the networks
     start = time.perf_counter()
@@ -72,7 +73,7 @@ def follow(detector: LandmarkDetector, images: Sequence[np.ndarray]) -> Track:
     )
 
 
-def named_points(track: Track) -> np.ndarray:
+def named_points(track: Track) -> NDArray[np.float64]:
     """The points (N, K, 2) that every layout names."""
     layout = track.layout
     groups = (layout.eye_corners, layout.mouth_corners, layout.chin)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -49,7 +50,7 @@ def contend(trial: Trial, row: str, seed: int, preset: Preset, paper_minutes: fl
     if row == "audio_ridge":
         ridge = trial.baselines.audio_ridge
 
-        def drive(sound: np.ndarray, audio_only: bool) -> Driver:
+        def drive(sound: NDArray[np.float32], audio_only: bool) -> Driver:
             mel = log_mel(normalise_loudness(sound))
             return painted(face, footage, lambda seen, times: ridge(mel, times))
 
@@ -91,7 +92,7 @@ def _cell(mean: float | None, deviation: float | None) -> str:
     return f"{mean:.3g} ±{deviation:.2g}" if deviation else f"{mean:.3g}"
 
 
-def draw_sheet(trial: Trial, drivers: dict[str, Driver]) -> np.ndarray:
+def draw_sheet(trial: Trial, drivers: dict[str, Driver]) -> NDArray[np.uint8]:
     """The mouths of all rows, one below the other, at moments from the most closed to the most open real mouth."""
     evaluator = Evaluator(trial.test, trial.face, trial.split["held_out"])
     indices = evaluator.indices

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from demo.in_blender import dub_in_blender
 from demo.sheet import Box, Moment, choose_moments, draw_sheet
@@ -126,8 +127,8 @@ class Lips:
         boxes: N boxes around the lips in pixels; None without a face.
     """
 
-    times: np.ndarray
-    openings: np.ndarray
+    times: NDArray[np.float64]
+    openings: NDArray[np.float64]
     boxes: list[Box | None]
 
 
@@ -161,9 +162,9 @@ def collect_moments(footage: VideoInfo, movie: Path, lips: Lips) -> list[Moment]
     return [Moment(float(time), before, after, box) for time, before, after, box in moments if box]
 
 
-def read_at(movie: Path, times: np.ndarray) -> list[np.ndarray]:
+def read_at(movie: Path, times: NDArray[np.float64]) -> list[NDArray[np.uint8]]:
     """The pictures shown at these ascending times."""
-    pictures: list[np.ndarray] = []
+    pictures: list[NDArray[np.uint8]] = []
     previous = None
     for frame in read_frames(Media(str(movie))):
         while previous is not None and len(pictures) < len(times) and frame.time > times[len(pictures)] + 1e-3:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy.optimize import linear_sum_assignment
 
@@ -35,12 +36,12 @@ class Moment:
     """
 
     time: float
-    source: np.ndarray
-    dubbed: np.ndarray
+    source: NDArray[np.uint8]
+    dubbed: NDArray[np.uint8]
     lips: Box
 
 
-def choose_moments(openings: np.ndarray, count: int = 6) -> list[int]:
+def choose_moments(openings: NDArray[np.float64], count: int = 6) -> list[int]:
     """Indices of frames from closed to wide mouths, one from the middle of each of ``count`` equal spans of time.
 
     Args:
@@ -62,9 +63,9 @@ def draw_sheet(
     title: str,
     notes: Sequence[str],
     moments: Sequence[Moment],
-    times: np.ndarray,
-    openings: np.ndarray,
-    voice: np.ndarray,
+    times: NDArray[np.float64],
+    openings: NDArray[np.float64],
+    voice: NDArray[np.float32],
     voice_rate: int,
 ) -> Image.Image:
     """The sheet.
@@ -123,11 +124,11 @@ def _draw_badge(draw: ImageDraw.ImageDraw, centre: tuple[float, float], number: 
     draw.text(centre, str(number), PAPER, font(19), anchor="mm")
 
 
-def _cut(frame: np.ndarray, box: Box, shape: tuple[int, int]) -> Image.Image:
+def _cut(frame: NDArray[np.uint8], box: Box, shape: tuple[int, int]) -> Image.Image:
     return Image.fromarray(frame).transform(shape, Image.Transform.EXTENT, box, Image.Resampling.BICUBIC)
 
 
-def _picture_box(frame: np.ndarray, lips: Box) -> Box:
+def _picture_box(frame: NDArray[np.uint8], lips: Box) -> Box:
     """The whole of a wide frame; a square around the face in a tall one."""
     height, width = frame.shape[:2]
     if height <= width:
@@ -149,9 +150,9 @@ def _draw_charts(
     sheet: Image.Image,
     top: int,
     moments: Sequence[Moment],
-    times: np.ndarray,
-    openings: np.ndarray,
-    voice: np.ndarray,
+    times: NDArray[np.float64],
+    openings: NDArray[np.float64],
+    voice: NDArray[np.float32],
     voice_rate: int,
 ) -> None:
     """Draw the waveform, the opening below it, a common axis in seconds, and marks at the moments."""
@@ -179,7 +180,7 @@ def _draw_charts(
         _draw_badge(draw, (place(moment.time), top - 18), number)
 
 
-def _wave_mask(voice: np.ndarray, width: int, samples: float) -> Image.Image:
+def _wave_mask(voice: NDArray[np.float32], width: int, samples: float) -> Image.Image:
     """A mask of ``width`` columns that draws the peaks of ``samples`` samples of the sound."""
     columns = width * SMOOTHING
     edges = np.linspace(0, samples, columns + 1)[:-1].astype(int)
@@ -194,7 +195,7 @@ def _wave_mask(voice: np.ndarray, width: int, samples: float) -> Image.Image:
     return mask.resize((width, WAVE_HEIGHT), Image.Resampling.LANCZOS)
 
 
-def _curve_mask(places: np.ndarray, openings: np.ndarray) -> Image.Image:
+def _curve_mask(places: NDArray[np.float64], openings: NDArray[np.float64]) -> Image.Image:
     """A mask that draws the opening at horizontal positions in pixels, from closed at the bottom to the widest near the
     top.
     """

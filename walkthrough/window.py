@@ -15,6 +15,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from . import chroot
 
@@ -68,14 +69,14 @@ class Window:
         screen = cv2.cvtColor(self.pixels(), cv2.COLOR_BGR2GRAY)
         return _read(screen, 0, TOP, _ANYWHERE) + _read(screen, SIDEBAR, TOP, _AS_LINES)
 
-    def pixels(self) -> np.ndarray:
+    def pixels(self) -> NDArray[np.uint8]:
         """The screen, uint8 (HEIGHT, WIDTH, 3)."""
         raw = subprocess.run(
             _inside(["sh", "-c", "xwd -root -silent | convert xwd:- ppm:-"]), capture_output=True, check=True
         )
         return np.asarray(cv2.imdecode(np.frombuffer(raw.stdout, np.uint8), cv2.IMREAD_COLOR))
 
-    def see_change(self, before: np.ndarray, box: Box, seconds: float = 20.0) -> None:
+    def see_change(self, before: NDArray[np.uint8], box: Box, seconds: float = 20.0) -> None:
         """Wait until a part of the screen has changed; raises :class:`NotSeen` if it does not."""
         self._see_part(box, seconds, lambda part: cv2.absdiff(part, _part(before, box)).mean() > _LEAST_CHANGE)
 
@@ -83,7 +84,7 @@ class Window:
         """Wait until a part of the screen is more colourful than buttons and text; may raise :class:`NotSeen`."""
         self._see_part(box, seconds, lambda part: np.ptp(part, axis=-1).mean() > _LEAST_COLOUR)
 
-    def _see_part(self, box: Box, seconds: float, is_there: Callable[[np.ndarray], bool]) -> None:
+    def _see_part(self, box: Box, seconds: float, is_there: Callable[[NDArray[np.uint8]], bool]) -> None:
         end = time.monotonic() + seconds
         while not is_there(_part(self.pixels(), box)):
             if time.monotonic() > end:
@@ -179,7 +180,7 @@ def opened(pictures: Path, script: Path, log: Path, **environment: str) -> Itera
             server.kill()
 
 
-def _part(screen: np.ndarray, box: Box) -> np.ndarray:
+def _part(screen: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
     left, top, right, bottom = (round(edge) for edge in box)
     return screen[top:bottom, left:right]
 
@@ -189,7 +190,7 @@ def _bare(word: str) -> str:
     return re.sub(r"[^\w%.]", "", word.lower())
 
 
-def _read(screen: np.ndarray, left: int, top: int, layout: str) -> list[Word]:
+def _read(screen: NDArray[np.uint8], left: int, top: int, layout: str) -> list[Word]:
     """Recognise the words of a screen (H, W) right of ``left`` and below ``top`` by tesseract in a page segmentation
     mode.
     """

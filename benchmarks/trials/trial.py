@@ -11,6 +11,7 @@ from typing import cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from s2l_core.canonical.view import choose_canonical
 from s2l_core.device import choose_device
@@ -45,7 +46,7 @@ JUDGE_SEED = 1000
 CROSS_EXCERPTS = 3
 MANY_STEPS = 10**6
 
-Drive = Callable[[np.ndarray, bool], Driver]
+Drive = Callable[[NDArray[np.float32], bool], Driver]
 """Makes a driver from speech that begins with the footage's span; the second argument leaves out look model and
 Blend-Net.
 """
@@ -171,7 +172,7 @@ class Trial:
     def by_dub(self, speaker: SpeakerModel, train_seconds: float) -> Contender:
         """A speaker as ``dub`` renders the held-out part alone, with its defaults."""
 
-        def drive(sound: np.ndarray, audio_only: bool) -> Driver:
+        def drive(sound: NDArray[np.float32], audio_only: bool) -> Driver:
             if audio_only:
                 return speaker_driver(speaker, self.test, sound, audio_only)
             return dub_driver(speaker, self.test, sound, self.report)
