@@ -13,7 +13,7 @@ from .base import BaseOperator
 class S2L_OT_check_view(BaseOperator, bpy.types.Operator):
     bl_idname = "s2l.check_view"
     bl_label = "Check View"
-    bl_description = "Report how many degrees the scene's camera is outside of the directions that the footage shows"
+    bl_description = "Report by how many degrees the scene's camera is outside of the directions that the footage shows"
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:

@@ -42,7 +42,7 @@ class S2L_OT_match_camera(BaseOperator, bpy.types.Operator):
         camera.matrix_world = head_scene.footage_camera_world(head)
         scene.camera = camera
         if cameras.has_aspect(scene, view):
-            self.report({"INFO"}, f"The camera {camera.name} sees the head as the footage does.")
+            self.report({"INFO"}, f"Matched the camera {camera.name} to the footage.")
         else:
             frame = cameras.frame_of(scene)
             sizes = f"render {frame.width} x {frame.height}, footage {view.width} x {view.height} pixels"

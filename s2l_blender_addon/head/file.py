@@ -89,12 +89,12 @@ def read(path: Path) -> HeadFile:
     if version > VERSION:
         raise HeadFileNewer(f"{path} was written by a newer version of Speech2Lip.")
     if fault := _fault(arrays):
-        raise HeadFileBroken(f"{path} is broken: {fault}.")
+        raise HeadFileBroken(f"{path} is damaged: {fault}.")
     try:
         fx, fy, cx, cy, width, height = map(float, arrays["intrinsics"])
         view = CameraView(fx, fy, cx, cy, int(width), int(height))
     except BadJob as error:
-        raise HeadFileBroken(f"{path} is broken: {error.message}") from error
+        raise HeadFileBroken(f"{path} is damaged: {error.message}") from error
     names = map(str, arrays["curve_names"])
     own = ("vertices", "mask", "confidence", "uv", "times", "found", "poses", "directions")
     return HeadFile(
@@ -116,7 +116,7 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
         with np.load(content, allow_pickle=False) as file:
             return {name: file[name] for name in ("version", *_SHAPES) if name in file}
     except FileNotFoundError as error:
-        raise FileMissing(f"The head {path} is missing.", "Create the head again.") from error
+        raise FileMissing(f"The head file {path} is missing.", "Create the head again.") from error
     except Exception as error:  # NumPy evaluates headers, and their faults raise exceptions of many classes
         raise HeadFileBroken(f"{path} cannot be read: it is truncated or not a head file.") from error
 

@@ -219,7 +219,7 @@ def _start(entry: Entry) -> None:
             entry.result = {}
             _deliver(entry)
         else:
-            _fail(entry, CannotWrite(f"{output} exists by now.", "Remove this entry and add the job again."))
+            _fail(entry, CannotWrite(f"{output} exists now.", "Remove this entry and add the job again."))
         return
     try:
         entry.client = running_job.start(find_worker_python(bpy.context), entry.job)
