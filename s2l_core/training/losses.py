@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 PerceptualDistance = Callable[[Tensor, Tensor], Tensor]
-"""Maps generated and true pictures (B, 3, h, w) to distances (B,), such as :class:`.model.perception.Lpips`."""
+"""Maps generated and true pictures (B, 3, h, w) to distances (B,), such as :class:`s2l_core.model.perception.Lpips`."""
 
 _SHADE = 5
 """Side of the box filter, in pixels, that is applied twice to separate shades from details."""
