@@ -1,1 +1,1 @@
-"""The face in a picture: landmarks, head pose and surface."""
+"""Faces: detection, landmarks, recognition, head pose and surface."""

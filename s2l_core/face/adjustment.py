@@ -1,4 +1,4 @@
-"""Bundle adjustment: the shape of a rigid head, the focal length and the poses that explain its landmarks together.
+"""Bundle adjustment of the shape of a rigid head, the focal length and the poses, from landmarks in many frames.
 
 Poses are parameters (N, 6): rotation vector in radians, then translation in millimetres, of ``camera_from_head``.
 """
@@ -15,25 +15,25 @@ from ..geometry.camera import Intrinsics, rotation_matrix, rotation_vector
 
 Array = NDArray[np.float64]
 
-# Residuals beyond this many standard deviations count ever less (Cauchy).
+# Residuals beyond this many standard deviations get less and less weight (Cauchy).
 _OUTLIER = 2.5
-# Landmark errors hang together: a detector shifts whole parts of a face. However many there are, they tell as much as
-# about this many that err on their own (measured: poses jitter by three to four times what independent errors of a
-# hundred points would give). It matters only against priors.
+# Landmark errors are correlated: a detector shifts whole parts of a face. Any number of landmarks has the information
+# of about this many with independent errors (measured: poses jitter three to four times as much as with independent
+# errors of a hundred points). This matters only relative to priors.
 _INDEPENDENT = 10.0
-# Standard deviation of the logarithm of the focal length about its prior.
+# Standard deviation of the prior of the logarithm of the focal length.
 _FOCAL_PRIOR = 0.25
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What the bundle adjustment finds.
+    """Variables of the bundle adjustment.
 
     Attributes:
-        shape: (P, 3) rigid points in head axes, millimetres.
-        parameters: (N, 6) poses.
+        shape: float64 (P, 3) rigid points in head axes, in millimetres.
+        parameters: float64 (N, 6) poses.
         intrinsics: The camera.
-        noise: (P,) standard deviation of each landmark along one axis of the image, in pixels.
+        noise: float64 (P,) standard deviation of each landmark along one axis of the image, in pixels.
     """
 
     shape: Array
@@ -43,12 +43,12 @@ class Scene:
 
 
 def weak_perspective_poses(shape: Array, points: Array, intrinsics: Intrinsics) -> Array:
-    """First guesses (N, 6) of the poses from a head seen from afar: one linear fit a frame.
+    """Initial poses (N, 6) under weak perspective: one linear fit for each frame.
 
     Args:
-        shape: (P, 3) in head axes.
-        points: (N, P, 2) pixels.
-        intrinsics: The camera; its focal length turns size into distance.
+        shape: float64 (P, 3) points in head axes, in millimetres.
+        points: float64 (N, P, 2) landmarks in pixels.
+        intrinsics: The camera; its focal length relates size and distance.
     """
     middle = shape.mean(axis=0)
     rows = np.linalg.pinv(shape - middle) @ (points - points.mean(axis=1, keepdims=True))
@@ -63,13 +63,13 @@ def weak_perspective_poses(shape: Array, points: Array, intrinsics: Intrinsics) 
 
 @dataclass(frozen=True)
 class Linearisation:
-    """Residuals of N frames with P points, and how they answer to small changes.
+    """Residuals of N frames with P points, and derivatives of the projection.
 
     Attributes:
-        residual: (N, P, 2) observed minus projected pixels; 0 where a frame has no landmarks.
-        by_pose: (N, P, 2, 6) derivatives of the projection by rotation vector and translation.
-        by_point: (N, P, 2, 3) by the point in head axes.
-        by_focal: (N, P, 2) by the logarithm of the focal length.
+        residual: float64 (N, P, 2) observed minus projected pixels; 0 for frames without landmarks.
+        by_pose: float64 (N, P, 2, 6) derivatives with respect to rotation vector and translation.
+        by_point: float64 (N, P, 2, 3) derivatives with respect to the point in head axes.
+        by_focal: float64 (N, P, 2) derivatives with respect to the logarithm of the focal length.
     """
 
     residual: Array
@@ -103,12 +103,12 @@ def linearise(shape: Array, parameters: Array, points: Array, intrinsics: Intrin
 
 
 def robust_weights(residual: Array, noise: Array) -> Array:
-    """Weights (N, P) of landmarks in a least-squares sum: inverse variances, reduced for outliers and for the errors
-    that landmarks share.
+    """Weights (N, P) of landmarks in a least-squares sum: inverse variances, reduced for outliers and for correlated
+    errors.
 
     Args:
-        residual: (N, P, 2) pixels.
-        noise: (P,) standard deviations in pixels.
+        residual: float64 (N, P, 2) in pixels.
+        noise: float64 (P,) standard deviations in pixels.
     """
     squared = np.square(residual).sum(axis=-1) / np.square(noise)
     share = min(1.0, _INDEPENDENT / len(noise))
@@ -116,23 +116,23 @@ def robust_weights(residual: Array, noise: Array) -> Array:
 
 
 def measure_noise(residual: Array) -> Array:
-    """Standard deviations (P,) of landmarks from their residuals (N, P, 2), outliers aside."""
+    """Robust standard deviations (P,) of landmarks from their residuals (N, P, 2)."""
     noise = 1.4826 * np.median(np.abs(residual), axis=(0, 2))
     return np.maximum(noise, 0.5 * np.median(noise) + 1e-6)
 
 
 def adjust(scene: Scene, points: Array, shape_prior: Array, on_step: Callable[[], None], iterations: int = 30) -> Scene:
-    """Refine shape, focal length and poses together by Levenberg-Marquardt steps on robust least squares.
+    """Refine shape, focal length and poses jointly by Levenberg-Marquardt steps on robust least squares.
 
-    The head keeps the place, turn and scale in which it comes: its points are drawn to where they start.
+    A prior on the points keeps the head near its initial position, rotation and scale.
 
     Args:
-        scene: Start.
-        points: (N, P, 2) landmarks of the keyframes, all found.
-        shape_prior: (3,) standard deviations in millimetres by which points may differ from the starting shape
-            along the head's axes.
+        scene: Initial values.
+        points: float64 (N, P, 2) landmarks of the keyframes in pixels, without NaN.
+        shape_prior: float64 (3,) standard deviations in millimetres of points from the initial shape, along the head's
+            axes. Larger values let the landmarks determine more of the shape.
         on_step: Called after each step.
-        iterations: Steps at most.
+        iterations: Maximum number of steps.
     """
     prior = _Prior(scene.shape, np.log(scene.intrinsics.fx), 1 / np.square(shape_prior))
     damping, cost = 1e-3, _cost(scene, points, prior)
@@ -152,14 +152,14 @@ def adjust(scene: Scene, points: Array, shape_prior: Array, on_step: Callable[[]
 
 @dataclass(frozen=True)
 class _Prior:
-    """What shape and focal length are drawn to; ``certainty`` (3,) is the inverse variance along the head's axes."""
+    """Prior of shape and focal length; ``certainty`` (3,) is the inverse variance along the head's axes."""
 
     shape: Array
     log_focal: float
     certainty: Array
 
     def gradient(self, scene: Scene) -> tuple[Array, float]:
-        """Pull on the shape (P, 3) and on the logarithm of the focal length."""
+        """Gradient with respect to the shape (P, 3) and to the logarithm of the focal length."""
         focal = (self.log_focal - np.log(scene.intrinsics.fx)) / _FOCAL_PRIOR**2
         return (self.shape - scene.shape) * self.certainty, float(focal)
 
@@ -174,8 +174,8 @@ def _cost(scene: Scene, points: Array, prior: _Prior) -> float:
 
 
 def _step(scene: Scene, points: Array, prior: _Prior, damping: float) -> Scene:
-    """One damped step. The poses are eliminated (Schur complement), so that the system to solve has the size of the
-    shape. The focal length changes at constant size in the image: the distances follow it.
+    """One damped step. The poses are eliminated (Schur complement), so that the linear system has the size of the
+    shape. Distances change with the focal length, so that the size in the image is constant.
     """
     count = len(scene.shape)
     at = linearise(scene.shape, scene.parameters, points, scene.intrinsics)
@@ -220,7 +220,7 @@ def _step(scene: Scene, points: Array, prior: _Prior, damping: float) -> Scene:
 
 
 def _left_jacobian(vectors: Array) -> Array:
-    """(N, 3, 3) that take a small change of rotation vectors (N, 3) to the rotation it adds in camera axes."""
+    """Matrices (N, 3, 3) from small changes of rotation vectors (N, 3) to the added rotations in camera axes."""
     angle = np.linalg.norm(vectors, axis=-1)[:, None, None]
     safe = np.maximum(angle, 1e-6)
     x, y, z = vectors.T

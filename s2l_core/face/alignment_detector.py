@@ -1,4 +1,4 @@
-"""The 68-point landmarks of the package face-alignment, an optional install with weights of its own."""
+"""The 68-point landmarks of the optional package face-alignment, which downloads its own weights."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import LandmarksUnavailable
 from .detector import Face, LandmarkDetector
@@ -20,10 +21,10 @@ _REACH_SECONDS = 5.0
 class AlignmentDetector(LandmarkDetector):
     """Bulat and Tzimiropoulos, "How far are we from solving the 2D & 3D face alignment problem?" (2017).
 
-    Weights that are missing are downloaded, once, where their host can be reached.
+    Missing weights are downloaded once, if their host can be reached.
 
     Args:
-        device: Where the networks run: ``"cpu"`` or ``"cuda"``.
+        device: Device of the networks: ``"cpu"`` or ``"cuda"``.
 
     Raises:
         LandmarksUnavailable: The package or its weights are missing or broken.
@@ -49,15 +50,15 @@ class AlignmentDetector(LandmarkDetector):
             self._network: Any = face_alignment.FaceAlignment(
                 face_alignment.LandmarksType.TWO_D, device=device, flip_input=False, compile=False
             )
-        except Exception as error:  # the package raises whatever unpickling and downloading raise
+        except Exception as error:  # the package lets exceptions of unpickling and downloading pass
             raise LandmarksUnavailable(
                 f"The weights of face-alignment in {folder} cannot be loaded: {error}.",
                 "Delete them there and try again, or use the bundled landmarks.",
             ) from error
 
-    def detect(self, image: np.ndarray) -> Face | None:
+    def detect(self, image: NDArray[np.uint8]) -> Face | None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it warns of every picture without a face
+            warnings.simplefilter("ignore")  # the package warns about each picture without a face
             landmarks, scores, boxes = self._network.get_landmarks_from_image(
                 image, return_bboxes=True, return_landmark_score=True
             )
@@ -76,13 +77,13 @@ class AlignmentDetector(LandmarkDetector):
             self._chosen.move_to(points)
         return Face(points, float(np.clip(np.mean(scores[chosen]), 0, 1)))
 
-    def follow(self, points: np.ndarray) -> None:
+    def follow(self, points: NDArray[np.floating]) -> None:
         if self._chosen and not np.isnan(points).any():
             self._chosen.move_to(points)
 
 
 def _require_weights(file: Path, url: str) -> None:
-    """Raise unless the weights are there or can be downloaded: the package itself would wait for ever."""
+    """Raise an error if the weights are missing and cannot be downloaded: the package would wait for ever."""
     if file.is_file():
         return
     host = urlparse(url).hostname or ""

@@ -1,4 +1,4 @@
-"""Where faces are in a picture: BlazeFace, run by LiteRT on the whole picture, and on tiles of it for small faces.
+"""Face detection with BlazeFace, run by LiteRT on the whole picture, and on tiles of it for small faces.
 
 Source: Bazarevsky et al., "BlazeFace" (2019). Anchors follow the conventions with which MediaPipe runs it.
 """
@@ -13,35 +13,39 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import LandmarksUnavailable
 from ..events import checkpoint
 
 _REGION_SCALE = 1.5
 _SCORE = 0.5
+Array = NDArray[np.floating]
+
 _TILE_SCORE = 0.3
-"""In tiles, faces are found by few of the network's pixels, and what was found is looked at again."""
+"""Least score in tiles, where faces cover few of the network's pixels; detections are confirmed afterwards."""
 _SURROUNDINGS = 4
-"""Side of the square, in sides of the face, in which the network is surest of it."""
+"""Side of the square around a face, relative to the face, in which the network gives the highest score."""
 _OVERLAP = 0.3
 _SMALLEST_FACE = 60
-"""Pixels across: what the README promises."""
+"""Width in pixels of the smallest face that is detected, as stated in the README."""
 _FINDABLE = 16
-"""Pixels across in the network's picture: a face that large is found, also a dark or tilted one."""
+"""Width of a face in the network's input from which it is detected, even if it is dark or tilted."""
 _MARGIN = _SMALLEST_FACE
-"""Around the picture: what lies in the corner of a tile is found less surely."""
+"""Margin around the picture in pixels, since detection is less reliable in the corners of a tile."""
 _HEAD = 1.2
-"""Height of what the network looks at, in widths of the face."""
+"""Height of the region that the network evaluates, relative to the width of the face."""
 _FARTHEST = 100_000.0
-"""Pixels, beyond all pictures: a region that lies there comes from a model that is damaged, or another one."""
+"""Largest coordinate of a region in pixels: larger ones come from a damaged or unsuitable model."""
 _LARGEST_REDUCTION = 4
-"""From one size of tiles to the next: the larger it is, the more neighbouring tiles must overlap."""
+"""Largest ratio between two sizes of tiles. A larger ratio makes neighbouring tiles overlap more."""
 
 
 @dataclass(frozen=True)
 class Region:
-    """A square of the image around a face, half as large again as that and turned with it by ``angle`` radians: centre
-    and side in pixels.
+    """A square of the image around a face, 1.5 times as large as the face and rotated with it.
+
+    Centre and side are in pixels, and ``angle`` in radians.
     """
 
     x: float
@@ -50,8 +54,8 @@ class Region:
     angle: float
 
     @classmethod
-    def around(cls, corners: np.ndarray, left_eye: np.ndarray, right_eye: np.ndarray) -> Region:
-        """The square in which the mesh network expects a face with this bounding box (2, 2) and this line of eyes."""
+    def around(cls, corners: Array, left_eye: Array, right_eye: Array) -> Region:
+        """The square in which the mesh network expects a face with a bounding box (2, 2) and two eye positions (2,)."""
         x, y = corners.mean(axis=0)
         across, down = right_eye - left_eye
         side = _REGION_SCALE * float(np.max(corners[1] - corners[0]))
@@ -59,16 +63,16 @@ class Region:
 
     @property
     def face_side(self) -> float:
-        """Of the face in it, in pixels."""
+        """Size of the face in pixels."""
         return self.side / _REGION_SCALE
 
     @property
     def is_within_reach(self) -> bool:
-        """Whether a picture can show a face there; False also where a value is no number."""
+        """Whether a picture can show a face in this region; False if a value is NaN."""
         return abs(self.x) < _FARTHEST and abs(self.y) < _FARTHEST and 1.0 <= self.side < _FARTHEST
 
-    def to_image(self, size: int) -> np.ndarray:
-        """Matrix (2, 3) from the pixels of the cut-out, ``size`` across, to those of the image."""
+    def to_image(self, size: int) -> Array:
+        """Matrix (2, 3) from pixels of the cut-out of ``size`` x ``size`` to pixels of the image."""
         scale = self.side / size
         cosine, sine = scale * np.cos(self.angle), scale * np.sin(self.angle)
         turn = np.array([[cosine, -sine], [sine, cosine]])
@@ -76,26 +80,26 @@ class Region:
         return np.column_stack([turn, corner])
 
     def agrees(self, other: Region, change: float = 0.15) -> bool:
-        """The same face is seen nearly as well through either: place, side and angle differ by less than a share."""
+        """Whether two regions are nearly equal: position, side and angle differ by less than ``change``."""
         shift = np.hypot(self.x - other.x, self.y - other.y) / self.side
         turn = abs((self.angle - other.angle + np.pi) % (2 * np.pi) - np.pi)
         return bool(max(shift, abs(other.side / self.side - 1), turn) < change)
 
     def is_beside(self, other: Region) -> bool:
-        """So close to the other, and so like it in size, that both hold the same face, perhaps a moment later."""
+        """Whether position and size are so close that both regions contain the same face, perhaps a moment later."""
         shorter, longer = sorted((self.side, other.side))
         return longer < 2 * shorter and bool(np.hypot(self.x - other.x, self.y - other.y) < shorter / 2)
 
 
 class Network:
-    """A TFLite model with one square picture as its input.
+    """A TFLite model whose input is a square picture.
 
     Attributes:
-        size: Side of the picture in pixels.
+        size: Side of the input picture in pixels.
         sizes: Number of values in each output.
 
     Raises:
-        LandmarksUnavailable: LiteRT is missing, or the model is damaged or another one.
+        LandmarksUnavailable: LiteRT is missing, or the model is damaged or has another input.
     """
 
     def __init__(self, model: bytes) -> None:
@@ -120,11 +124,11 @@ class Network:
         self._outputs = [output["index"] for output in outputs]
         self.sizes = [int(np.prod(output["shape"])) for output in outputs]
 
-    def run(self, picture: np.ndarray) -> list[np.ndarray]:
-        """Outputs for a picture float32 (size, size, 3).
+    def run(self, picture: Array) -> list[Array]:
+        """Outputs float32 (n,) for a picture float32 (size, size, 3).
 
         Raises:
-            LandmarksUnavailable: The model is damaged: it cannot be run, or computes NaN or infinity.
+            LandmarksUnavailable: The model is damaged: it cannot be run, or returns NaN or infinity.
         """
         checkpoint()
         try:
@@ -142,10 +146,10 @@ class BlazeFace:
     """The face detector.
 
     Args:
-        model: Its TFLite file.
+        model: Content of its TFLite file.
 
     Raises:
-        LandmarksUnavailable: LiteRT is missing, or the model is another one.
+        LandmarksUnavailable: LiteRT is missing, or the file contains another model.
     """
 
     def __init__(self, model: bytes) -> None:
@@ -154,13 +158,13 @@ class BlazeFace:
         if self._network.sizes[:2] != [len(self._anchors) * 16, len(self._anchors)]:
             raise LandmarksUnavailable("The face detector is not a BlazeFace model with 896 anchors.")
 
-    def find(self, image: np.ndarray) -> list[Region]:
-        """The regions of all faces that the whole picture shows, uint8 (H, W, 3) RGB, the largest first."""
+    def find(self, image: NDArray[np.uint8]) -> list[Region]:
+        """Regions of all faces found in the whole picture, uint8 (H, W, 3) RGB, the largest first."""
         return self._find(image, _SCORE)
 
-    def find_small(self, image: np.ndarray) -> list[Region]:
-        """The regions of all faces that tiles of the picture show, down to 60 pixels, the largest first."""
-        framed = cv2.copyMakeBorder(image, _MARGIN, _MARGIN, _MARGIN, _MARGIN, cv2.BORDER_REPLICATE)
+    def find_small(self, image: NDArray[np.uint8]) -> list[Region]:
+        """Regions of all faces found in tiles of the picture, down to a width of 60 pixels, the largest first."""
+        framed: NDArray[Any] = cv2.copyMakeBorder(image, _MARGIN, _MARGIN, _MARGIN, _MARGIN, cv2.BORDER_REPLICATE)
         found = [
             replace(region, x=region.x + left - _MARGIN, y=region.y + top - _MARGIN)
             for left, top, side in self._tiles(*image.shape[:2])
@@ -172,10 +176,10 @@ class BlazeFace:
                 distinct.append(region)
         return distinct
 
-    def confirms(self, image: np.ndarray, region: Region) -> bool:
-        """Whether the region still looks like a face from as near as it is seen best, turned upright."""
+    def confirms(self, image: NDArray[np.uint8], region: Region) -> bool:
+        """Whether a face is found again in the upright cut-out in which the network gives the highest score."""
         side = _SURROUNDINGS * region.face_side
-        reach = math.ceil(side)  # the corner of a turned square is at most 0.71 sides away from its centre
+        reach = math.ceil(side)  # the corner of a rotated square is at most 0.71 sides away from its centre
         left, top = max(0, int(region.x) - reach), max(0, int(region.y) - reach)
         near = image[top : int(region.y) + reach, left : int(region.x) + reach]
         if min(near.shape) == 0:
@@ -184,18 +188,18 @@ class BlazeFace:
         found = self._find_in(near, replace(inside, side=side), _SCORE, cv2.BORDER_REPLICATE)
         return any(inside.is_beside(other) for other in found)
 
-    def _find(self, image: np.ndarray, least_score: float) -> list[Region]:
+    def _find(self, image: NDArray[np.uint8], least_score: float) -> list[Region]:
         height, width = image.shape[:2]
         return self._find_in(image, Region(width / 2, height / 2, max(width, height), 0.0), least_score)
 
     def _find_in(
-        self, image: np.ndarray, square: Region, least_score: float, border: int = cv2.BORDER_CONSTANT
+        self, image: NDArray[np.uint8], square: Region, least_score: float, border: int = cv2.BORDER_CONSTANT
     ) -> list[Region]:
         size = self._network.size
         to_image = square.to_image(size)
         outputs = self._network.run(cut_out(image, to_image, size, border) / np.float32(127.5) - 1)
         scores = sigmoid(outputs[1].ravel())
-        boxes = outputs[0].reshape(-1, 8, 2)  # centre, extent, then six key points, the eyes first
+        boxes = outputs[0].reshape(-1, 8, 2)  # centre, extent, then six key points, of which the eyes come first
         likely = (scores > least_score) & _are_possible(boxes)
         boxes = boxes[likely]
         boxes[:, [0, *range(2, 8)]] += self._anchors[likely][:, None]
@@ -203,9 +207,9 @@ class BlazeFace:
         return [region for region in regions if region.is_within_reach]
 
     def _tiles(self, height: int, width: int) -> Iterator[tuple[int, int, int]]:
-        """Left, top and side of squares that cover a picture with its margins, in sizes from the whole, excluded, down
-        to that in which the smallest face is large enough. They overlap by the largest face that may be missed in the
-        next larger size.
+        """Left, top and side of square tiles that cover a picture with its margins, in decreasing sizes below that of
+        the picture, to the one in which the smallest face is large enough. Tiles overlap by the largest face that may
+        be missed in the next larger size.
         """
         whole = max(height, width)
         smallest = _SMALLEST_FACE * self._network.size / _FINDABLE
@@ -218,11 +222,10 @@ class BlazeFace:
             yield from ((left, top, side) for top, left in product(*starts))
 
 
-def cut_out(image: np.ndarray, to_image: np.ndarray, size: int, border: int = cv2.BORDER_CONSTANT) -> np.ndarray:
-    """The picture (size, size, 3) of a region; black where it leaves the image, or what OpenCV's ``border`` says.
+def cut_out(image: NDArray[Any], to_image: Array, size: int, border: int = cv2.BORDER_CONSTANT) -> NDArray[Any]:
+    """Cut a region out of an image (H, W, 3): (size, size, 3) of the same type, with OpenCV's ``border`` outside of it.
 
-    A region much larger than the picture is shrunk by averaging first: sampling alone would alias, and landmarks
-    would jitter.
+    A region much larger than ``size`` is first reduced by averaging, since aliasing would make landmarks jitter.
     """
     factor = min(int(np.linalg.norm(to_image[:, 0])), *image.shape[:2])
     if factor > 1:
@@ -230,24 +233,24 @@ def cut_out(image: np.ndarray, to_image: np.ndarray, size: int, border: int = cv
         image = cv2.resize(image[: height * factor, : width * factor], (width, height), interpolation=cv2.INTER_AREA)
         to_image = to_image / factor
     centred = to_image.copy()
-    centred[:, 2] += to_image[:, :2].sum(axis=1) / 2 - 0.5  # cv2 has pixel centres at whole numbers
+    centred[:, 2] += to_image[:, :2].sum(axis=1) / 2 - 0.5  # pixel centres of OpenCV are at integers
     return cv2.warpAffine(
         image, centred, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=border
     )
 
 
-def sigmoid(values: np.ndarray) -> np.ndarray:
+def sigmoid(values: Array) -> Array:
     return 1 / (1 + np.exp(-np.clip(values, -80, 80)))
 
 
 def _starts(length: int, side: int, overlap: float) -> list[int]:
-    """Where tiles begin that cover a length evenly, overlapping by a share of their side at least."""
+    """Start positions of evenly spaced tiles that cover a length, and overlap by at least ``overlap`` of their side."""
     steps = math.ceil(max(0, length - side) / (side * (1 - overlap)))
     return [round(step * (length - side) / steps) for step in range(steps + 1)] if steps else [0]
 
 
-def _anchors(size: int) -> np.ndarray:
-    """Centres (896, 2) of BlazeFace's anchors in pixels of its picture: 2 on each cell of 16 x 16, 6 on 8 x 8."""
+def _anchors(size: int) -> Array:
+    """Centres (896, 2) of BlazeFace's anchors in pixels: 2 for each cell of a 16 x 16 grid, and 6 of an 8 x 8 grid."""
     grids = []
     for cells, repeats in ((16, 2), (8, 6)):
         centres = (np.arange(cells) + 0.5) * (size / cells)
@@ -256,15 +259,15 @@ def _anchors(size: int) -> np.ndarray:
     return np.concatenate(grids).astype(np.float32)
 
 
-def _are_possible(boxes: np.ndarray) -> np.ndarray:
-    """Which of the boxes (N, 8, 2) have an extent that a picture can have, and numbers throughout."""
+def _are_possible(boxes: Array) -> NDArray[np.bool_]:
+    """Whether boxes (N, 8, 2) have a possible extent and contain no NaN: bool (N,)."""
     extents = boxes[:, 1]
     return (np.abs(boxes) < _FARTHEST).all(axis=(1, 2)) & (extents > 0).all(axis=1)
 
 
-def _distinct(boxes: np.ndarray, scores: np.ndarray) -> Iterator[np.ndarray]:
-    """The faces among overlapping boxes (N, 8, 2), the largest first: each the mean, weighted by score, of the boxes
-    that overlap the largest of those that are left.
+def _distinct(boxes: Array, scores: Array) -> Iterator[Array]:
+    """Merge overlapping boxes (N, 8, 2) to faces, the largest first: each is the mean, weighted by score, of the boxes
+    that overlap the largest of the remaining ones.
     """
     while len(boxes):
         best = int(np.argmax(boxes[:, 1].prod(axis=1) * scores))
@@ -272,13 +275,13 @@ def _distinct(boxes: np.ndarray, scores: np.ndarray) -> Iterator[np.ndarray]:
         shared = np.clip(np.minimum(high, high[best]) - np.maximum(low, low[best]), 0, None).prod(axis=1)
         union = boxes[:, 1].prod(axis=1) + boxes[best, 1].prod() - shared
         overlaps = shared > _OVERLAP * union
-        overlaps[best] = True  # also where a box is so small that its area is rounded to nothing
+        overlaps[best] = True  # even if the area of a box is rounded to 0
         weights = scores * overlaps
         yield np.einsum("n,nij->ij", weights / weights.sum(), boxes)
         boxes, scores = boxes[~overlaps], scores[~overlaps]
 
 
-def _region_of_box(box: np.ndarray, to_image: np.ndarray) -> Region:
+def _region_of_box(box: Array, to_image: Array) -> Region:
     points = box @ to_image[:, :2].T
     points[[0, 2, 3]] += to_image[:, 2]
     corners = np.stack([points[0] - points[1] / 2, points[0] + points[1] / 2])

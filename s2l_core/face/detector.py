@@ -1,4 +1,4 @@
-"""The interface of the landmark back-ends, and what they find: a face."""
+"""Interface of the landmark back-ends, and the face that they detect."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .layout import LandmarkLayout
 
 @dataclass(frozen=True)
 class Face:
-    """One face.
+    """A detected face.
 
     Attributes:
-        points: float32 (P, 3): x and y in image pixels with pixel centres at +0.5, z in the same scale from an
-            arbitrary zero, smaller is nearer; z is 0 where the back-end has no depth.
-        score: How sure the back-end is that this is a face, 0 to 1.
+        points: float32 (P, 3) landmarks: x and y in image pixels with pixel centres at +0.5, and z in the same unit
+            with an arbitrary origin; smaller z is nearer, and 0 if the back-end has no depth.
+        score: Confidence of the back-end that this is a face, 0 to 1.
     """
 
     points: NDArray[np.float32]
@@ -63,7 +63,7 @@ class LandmarkDetector(ABC):
     """Finds the landmarks of one face in each picture of a sequence.
 
     Attributes:
-        layout: Which landmark is which.
+        layout: Layout of the landmarks.
     """
 
     layout: LandmarkLayout
@@ -71,40 +71,40 @@ class LandmarkDetector(ABC):
 
     @abstractmethod
     def detect(self, image: NDArray[np.uint8]) -> Face | None:
-        """The face in a picture, uint8 (H, W, 3) RGB: the largest, the chosen, or the one found in the picture before.
+        """Find a face in a picture, uint8 (H, W, 3) RGB: the one of the previous picture, the chosen, or the largest.
 
         Returns:
-            None where there is no face.
+            None if there is no face.
         """
 
     def track(self, image: NDArray[np.uint8]) -> Face | None:
-        """The face in a picture, uint8 (H, W, 3) RGB, that was found in the picture before; None also where the
-        back-end looks at each picture anew.
+        """Find the face of the previous picture in a picture, uint8 (H, W, 3) RGB. Always None for back-ends that
+        process each picture independently.
         """
         return None
 
     def faces(self, image: NDArray[np.uint8]) -> Iterator[Face]:
-        """The faces that a picture, uint8 (H, W, 3) RGB, shows at first sight, the largest first, or the chosen one."""
+        """Faces found in the whole picture, uint8 (H, W, 3) RGB: the largest first, or only the chosen one."""
         face = self.detect(image)
         return iter(()) if face is None else iter((face,))
 
     def small_faces(self, image: NDArray[np.uint8]) -> Iterator[Face]:
-        """Those that are too small for :meth:`faces` in a large picture, uint8 (H, W, 3) RGB: none where the back-end
-        overlooks none. It takes longer by several times.
+        """Faces in a large picture, uint8 (H, W, 3) RGB, that are too small for :meth:`faces`. It takes several times
+        as long. Always empty for back-ends that find small faces with :meth:`faces`.
         """
         return iter(())
 
     def locate(self, image: NDArray[np.uint8], points: NDArray[np.floating]) -> Face | None:
-        """The face in a picture, uint8 (H, W, 3) RGB, that lies about where the points (P, 3) of a face do in a picture
-        shortly before or after it; None also where the back-end looks at each picture anew.
+        """Find the face near given landmarks, float (P, 3), of a neighbouring picture in a picture, uint8 (H, W, 3)
+        RGB. Always None for back-ends that process each picture independently.
         """
         return None
 
     def choose(self, x: float, y: float) -> None:
-        """Look for the face at this place, in pixels, and not for the largest; from then on, where it was last seen."""
+        """Choose the face at a position in pixels, instead of the largest one, and follow it from there."""
         self._chosen = ChosenFace((x, y))
 
-    def follow(self, points: NDArray[np.floating]) -> None:  # noqa: B027 (most know nothing of other pictures)
-        """Go on after a picture in which these points (P, 3) were found, NaN where there was no face: what is found
-        next is what :meth:`detect` would have found after that picture.
+    def follow(self, points: NDArray[np.floating]) -> None:  # noqa: B027 (optional)
+        """Continue after a picture with landmarks float (P, 3), or NaN without a face: the next results are those that
+        :meth:`detect` would have returned after that picture.
         """

@@ -1,5 +1,5 @@
-"""One face through a clip: followed from frame to frame, searched for in tiles where the whole picture shows none, and
-from each find on followed backwards as well.
+"""Following one face through a clip: from frame to frame, with a search in tiles if no face is found in the whole
+picture, and backwards from each frame in which it is found again.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from ..media.video import Frame
 from .detector import Face, LandmarkDetector
 
 SEARCH_INTERVAL = 12
-"""Frames from one that may be searched in tiles to the next. As many are held, to follow a face backwards."""
+"""Number of frames between two searches in tiles. As many frames are held in memory, to follow a face backwards."""
 _COMPARISON_INTERVAL = 4
-"""Frames from one in which a larger face is looked for to the next."""
+"""Number of frames between two searches for a larger face."""
 _SMALL = 1 / 16
-"""Width of a face, as a share of the longer side of the picture, below which the whole picture may not show it."""
+"""Width of a face, relative to the longer side of the picture, below which it may be missed in the whole picture."""
 _LARGER = 1.3
-"""A face is preferred to another if it is larger by this factor: the measured size of one face varies by less."""
+"""Ratio of sizes from which a larger face is preferred; the measured size of one face varies by less."""
 _PATIENCE = 3.0
-"""Seconds for which nobody takes the place of a face that was lost."""
+"""Time in seconds after the face was lost during which no bystander replaces it."""
 _SAME_PLACE = 1 / 3
-"""Mean distance of the landmarks, as a share of the width of the face, below which two sets of them show one face."""
+"""Mean distance of landmarks, relative to the width of the face, below which two sets show the same face."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Sighting:
     """A frame in which the face was found.
 
     Attributes:
-        time: Seconds.
-        image: uint8 (H, W, 3) RGB.
-        points: float32 (P, 3) pixels.
+        time: Time of the frame in seconds.
+        image: uint8 (H, W, 3) RGB picture.
+        points: float32 (P, 3) landmarks in pixels.
     """
 
     time: float
@@ -44,12 +44,12 @@ class Sighting:
 
 @dataclass(frozen=True)
 class Stretch:
-    """What was found in consecutive frames.
+    """Landmarks in consecutive frames.
 
     Attributes:
-        times: float64 (n,) seconds.
-        points: float32 (n, P, 3) pixels, NaN in frames without a face.
-        is_bystander: The last of them shows somebody who was there before another face was lost.
+        times: float64 (n,) times of the frames in seconds.
+        points: float32 (n, P, 3) landmarks in pixels, NaN in frames without a face.
+        is_bystander: Whether the last face is of a person who was already there when another face was lost.
     """
 
     times: NDArray[np.float64]
@@ -58,15 +58,15 @@ class Stretch:
 
 
 class FaceFollower:
-    """Follows the largest face, or the one that the detector was told to choose.
+    """Follows the largest face, or the one that was chosen with :meth:`.LandmarkDetector.choose`.
 
-    Where that is lost, another is taken, but for some seconds no bystander: none that was already there when the first
-    was last seen. A bystander, and a face that is small in the picture, gives way to a larger one.
+    If it is lost, another face is followed. For some seconds, this must not be a bystander, who was already there when
+    the face was last seen. A bystander, or a face that is small in the picture, is replaced by a larger face.
 
     Args:
-        detector: Where it goes on from an earlier follower, it must go on from there as well.
-        last: Where the earlier follower has last found the face.
-        is_bystander: Of the last stretch of the earlier follower.
+        detector: The landmark detector; to continue an earlier follower, it must continue from there as well.
+        last: Last frame in which the earlier follower found the face.
+        is_bystander: That of the last stretch of the earlier follower.
     """
 
     def __init__(self, detector: LandmarkDetector, last: Sighting | None = None, is_bystander: bool = False) -> None:
@@ -77,8 +77,11 @@ class FaceFollower:
         self._waiting: list[Frame] = []
 
     def follow(self, frames: Iterable[Frame], number: int = 0) -> Iterator[Stretch]:
-        """What is found in consecutive frames, the first of which has this number in its clip, in stretches of at most
-        ``SEARCH_INTERVAL`` frames. The end of each is a place to go on from that changes nothing.
+        """Find the face in consecutive frames, the first of which has index ``number`` in its clip.
+
+        Yields:
+            Stretches of at most ``SEARCH_INTERVAL`` frames. Another follower may continue after any of them with the
+            same results.
         """
         for index, frame in enumerate(frames, start=number):
             self._waiting.append(frame)
@@ -91,7 +94,7 @@ class FaceFollower:
             yield self._settle(self._take(self._detector.small_faces(self._waiting[-1].image)))
 
     def _see(self, image: NDArray[np.uint8], index: int) -> NDArray[np.float32] | None:
-        """The track (n, P, 3) of the face that was followed, or that the whole picture shows."""
+        """Track (n, P, 3) of the face that was followed, or of one that is found in the whole picture."""
         face = self._detector.track(image)
         if face is not None and index % _COMPARISON_INTERVAL == 0 and self._gives_way(face, image):
             shown = next(self._detector.faces(image), None)
@@ -107,8 +110,8 @@ class FaceFollower:
         return self._is_bystander or _width(face.points) < _SMALL * max(image.shape)
 
     def _take(self, faces: Iterable[Face]) -> NDArray[np.float32] | None:
-        """The track (n, P, 3) of the first of some faces that may be taken. Where it came from counts as well as where
-        it is: somebody may have moved since.
+        """Track (n, P, 3) of the first of some faces that may be followed. Its earlier positions are checked for
+        bystanders as well, since a person may have moved.
         """
         is_over = self._last is None or self._waiting[-1].time > self._last.time + _PATIENCE
         for face in faces:
@@ -122,7 +125,7 @@ class FaceFollower:
         return None
 
     def _trace(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The track (n, P, 3) through the waiting frames of a face with these points in the last of them."""
+        """Track (n, P, 3), through the waiting frames, of a face with the given landmarks in the last of them."""
         track = np.stack([*[self._nothing] * (len(self._waiting) - 1), points])
         for index in range(len(track) - 1, 0, -1):
             face = self._detector.locate(self._waiting[index - 1].image, track[index])
@@ -132,7 +135,7 @@ class FaceFollower:
         return track
 
     def _was_beside(self, points: NDArray[np.float32]) -> bool:
-        """Whether a face with these points was in the frame in which the lost one was last seen, beside it."""
+        """Whether a face with these landmarks was beside the lost face in the last frame that showed it."""
         if self._last is None:
             return False
         before = self._detector.locate(self._last.image, points)

@@ -1,7 +1,7 @@
-"""The three-dimensional shape of one head from its landmarks in many frames.
+"""The three-dimensional shape of a head, from its landmarks in many frames.
 
-Head axes: x to the right of the image, y down, z into the head when the face looks into the camera. The eyes lie
-63 mm apart along x, the plane through eyes and mouth corners has constant z, and the origin is the middle of the
+Head axes: for a face that looks into the camera, x points to the right of the image, y down and z into the head. The
+eyes are 63 mm apart along x, the plane through eyes and mouth corners has constant z, and the origin is the mean of the
 rigid points.
 """
 
@@ -15,16 +15,16 @@ from .layout import LandmarkLayout
 
 Array = NDArray[np.float64]
 
-# A single camera cannot tell a small head nearby from a large one far away; the average adult settles it.
+# A single camera cannot distinguish a small head nearby from a large one far away, so an average size is assumed.
 _PUPIL_DISTANCE = 63.0
-# Half axes in millimetres of the ellipsoid that stands for a head whose landmarks come without depth.
+# Semi-axes in millimetres of the ellipsoid that models a head if landmarks have no depth.
 _ELLIPSOID = np.array([85.0, 125.0, 90.0])
 
 
 def average_shape(landmarks: Array, layout: LandmarkLayout) -> Array:
-    """The typical shape (P, 3) in head axes of landmarks (K, P, 3) in pixels: a median after Procrustes alignment.
+    """Typical shape float64 (P, 3) in head axes of landmarks (K, P, 3) in pixels: a median after Procrustes alignment.
 
-    Landmarks whose z is 0 throughout get the depth of an ellipsoid.
+    Landmarks without depth, whose z is always 0, get the depth of an ellipsoid.
     """
     centred = landmarks - landmarks[:, layout.rigid].mean(axis=1, keepdims=True)
     centred /= np.linalg.norm(centred, axis=(1, 2), keepdims=True)
@@ -45,7 +45,7 @@ def average_shape(landmarks: Array, layout: LandmarkLayout) -> Array:
 
 
 def in_head_axes(shape: Array, layout: LandmarkLayout) -> Array:
-    """A shape (P, 3) of any size and turn in head axes."""
+    """Transform a shape float64 (P, 3) of any size and orientation to head axes."""
     first, second = np.split(shape[layout.eye_corners], 2)
     left, right = first.mean(axis=0), second.mean(axis=0)
     across = (right - left) / np.linalg.norm(right - left)
@@ -60,18 +60,19 @@ def in_head_axes(shape: Array, layout: LandmarkLayout) -> Array:
 def complete_shape(
     scene: Scene, start: Array, points: Array, layout: LandmarkLayout, shape_prior: Array, iterations: int = 8
 ) -> Array:
-    """The shape of all landmarks once that of the rigid ones is known.
+    """Shape float64 (P, 3) of all landmarks, given that of the rigid ones.
 
-    The points that speech moves follow the rigid ones by an affine map, and are then drawn to where the frames show
-    them: their typical place, with the depth of the landmark model where the head turns too little to tell.
+    The other points are mapped affinely like the rigid ones, and then fitted to the frames with a prior: to their
+    typical position, with the depth of the landmark model if the head does not turn enough to measure it.
 
     Args:
-        scene: Adjusted rigid points with the poses of K keyframes.
-        start: (P, 3) the shape that the adjustment started from.
-        points: (K, P, 2) all landmarks of the keyframes.
-        layout: Which landmark is which.
-        shape_prior: (3,) standard deviations in millimetres by which points may differ from the affine map.
-        iterations: Gauss-Newton steps.
+        scene: Adjusted rigid points, with the poses of K keyframes.
+        start: float64 (P, 3) initial shape of the adjustment.
+        points: float64 (K, P, 2) all landmarks of the keyframes in pixels.
+        layout: Layout of the landmarks.
+        shape_prior: float64 (3,) standard deviations in millimetres of points from the affine map, along the head's
+            axes. Larger values let the landmarks determine more of the shape.
+        iterations: Number of Gauss-Newton steps.
     """
     homogeneous = np.concatenate([start, np.ones((len(start), 1))], axis=1)
     expected = homogeneous @ np.linalg.lstsq(homogeneous[layout.rigid], scene.shape, rcond=None)[0]

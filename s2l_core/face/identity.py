@@ -1,4 +1,4 @@
-"""How alike two people are, from descriptors of their faces and from how broad these are."""
+"""Comparing people by descriptors of their faces and by the proportions of the faces."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from .recognition import DESCRIPTOR_SIZE
 Array = NDArray[np.floating]
 
 IDENTITY_SIZE = DESCRIPTOR_SIZE + 1
-"""Numbers of an identity: a descriptor of the face, and the logarithm of its breadth over its height."""
+"""Size of an identity vector: a descriptor of the face, and the logarithm of its aspect ratio."""
 
 SAME, OTHER = 0.42, 0.5
-"""Distances up to which two identities are surely one person's, and from which on they surely are not. Measured on
-means over a second and a half of 13 people: at most 0.34 within one person in any light, at least 0.55 between two."""
+"""Distance up to which two identity vectors certainly belong to one person, and from which they certainly do not.
+Measured on means over 1.5 s of 13 people: at most 0.34 for one person in any light, at least 0.55 between two."""
 
 _BREADTH_TOLERANCE = 0.06
 _BREADTH_WEIGHT = 6.0
-"""The network, which was trained on photographs, disregards that a face is stretched; the landmarks of one person tell
-the breadth to a tenth."""
+"""Weight of the aspect ratio. The network, which was trained on photographs, ignores that a face is stretched; the
+landmarks of a person measure the aspect ratio to a tenth."""
 _MOST_FRAMES = 60
 _LEAST_EYE_DISTANCE = 12.0
 _LEAST_FRONTAL = 0.22
 _STILL = 0.0095
-"""Landmarks of living faces stray by 0.0102 or more in two seconds, those of photographs mostly by less than 0.009."""
+"""Motion below which a face is a photograph: in two seconds, live faces have 0.0102 or more, photographs mostly less
+than 0.009."""
 
 
 def distance(identities: Array, other: Array) -> NDArray[np.float64]:
-    """Between identities (..., 129) and another (129,), or others of the same shape; a breadth that is NaN counts
-    nothing.
+    """Distance float64 (...) between identity vectors (..., 129) and another (129,), or others of the same shape. An
+    aspect ratio that is NaN is ignored.
     """
     difference = np.asarray(identities, np.float64) - other
     breadth = np.maximum(np.abs(np.nan_to_num(difference[..., -1])) - _BREADTH_TOLERANCE, 0.0)
@@ -40,8 +41,8 @@ def distance(identities: Array, other: Array) -> NDArray[np.float64]:
 
 
 def measure_breadth(points: Array, layout: LandmarkLayout) -> float:
-    """Logarithm of a face's breadth over its height, by the rigid landmarks among points (K, P, 3) in pixels; NaN where
-    these have no depth, for then a turned head cannot be told from a narrow one.
+    """Logarithm of a face's width divided by its height, from the rigid landmarks among points (K, P, 3) in pixels. NaN
+    if they have no depth, since a turned head then looks like a narrow one.
     """
     if not points[..., 2].any():
         return float("nan")
@@ -51,9 +52,7 @@ def measure_breadth(points: Array, layout: LandmarkLayout) -> float:
 
 
 def is_clear(points: Array, layout: LandmarkLayout) -> bool:
-    """Whether a face with landmarks (P, 2 or 3) in pixels is large enough, and turned to the camera enough, to tell
-    whose it is.
-    """
+    """Whether a face with landmarks (P, 2 or 3) in pixels is large and frontal enough to identify the person."""
     left, right = np.split(points[layout.eye_corners, :2], 2)
     across = right.mean(axis=0) - left.mean(axis=0)
     length = float(np.linalg.norm(across))
@@ -64,15 +63,15 @@ def is_clear(points: Array, layout: LandmarkLayout) -> bool:
 
 
 def is_still(points: Array, layout: LandmarkLayout) -> bool:
-    """Whether a face with landmarks (K, P, 2 or 3), of moments a second or so apart in all, does nothing but move
-    across the picture, as one in a photograph does: it neither speaks, nor blinks, nor turns.
+    """Whether a face with landmarks (K, P, 2 or 3) at some moments of about a second only moves across the picture,
+    like a photograph, and neither speaks, nor blinks, nor turns.
     """
     return bool(measure_motion(points, layout) < _STILL)
 
 
 def measure_motion(points: Array, layout: LandmarkLayout) -> float:
-    """How far landmarks (K, P, 2 or 3) stray, once the face is brought to one place, size and turn in the picture, as a
-    share of the distance between the eyes.
+    """Deviation of landmarks (K, P, 2 or 3) after alignment of position, size and rotation in the picture, relative to
+    the distance between the eyes.
     """
     flat = np.asarray(points[..., 0] + 1j * points[..., 1], np.complex128)
     flat -= flat.mean(axis=1, keepdims=True)

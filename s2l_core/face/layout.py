@@ -1,50 +1,51 @@
-"""Which landmark is which: the two public numberings that the back-ends give."""
+"""Layouts of landmarks: the two public numberings that the back-ends use."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
 class LandmarkLayout:
-    """Names for the indices of a set of landmarks; sides are those of the picture, not of the person.
+    """Named indices of a set of landmarks. Left and right are those of the picture, not of the person.
 
     Attributes:
         name: ``"mesh468"`` or ``"ibug68"``.
-        count: Landmarks in all.
-        rigid: Points that neither speech nor blinking moves: brow-less forehead, temples, eye corners, nose.
+        count: Number of landmarks.
+        rigid: Points that speech and blinking do not move: forehead without brows, temples, eye corners, nose.
         lips_outer: Closed outline of the lips, clockwise from the left corner.
         lips_inner: Closed outline of the mouth opening, clockwise from the left corner.
         inner_top: Middle of the upper lip's inner edge.
-        inner_bottom: Middle of the lower lip's inner edge, each point below its partner of ``inner_top``.
-        mouth_corners: Left and right.
+        inner_bottom: Middle of the lower lip's inner edge, each point below the corresponding one of ``inner_top``.
+        mouth_corners: Left and right corner of the mouth.
         eye_corners: Outer and inner of the left eye, inner and outer of the right eye.
-        nose_base: Where the nose meets the lip, in the middle.
-        upper_lids: Middle of the upper lid's edge, (2, k) of the left and the right eye.
-        lower_lids: Middle of the lower lid's edge, each point below its partner of ``upper_lids``.
+        nose_base: Middle of the line where nose and upper lip meet.
+        upper_lids: Middle of the upper lid's edge, (2, k) for the left and the right eye.
+        lower_lids: Middle of the lower lid's edge, each point below the corresponding one of ``upper_lids``.
         chin: Lowest point of the chin.
         face_top: Highest point in the middle of the face.
     """
 
     name: str
     count: int
-    rigid: np.ndarray
-    lips_outer: np.ndarray
-    lips_inner: np.ndarray
-    inner_top: np.ndarray
-    inner_bottom: np.ndarray
-    mouth_corners: np.ndarray
-    eye_corners: np.ndarray
-    nose_base: np.ndarray
-    upper_lids: np.ndarray
-    lower_lids: np.ndarray
-    chin: np.ndarray
-    face_top: np.ndarray
+    rigid: NDArray[np.int64]
+    lips_outer: NDArray[np.int64]
+    lips_inner: NDArray[np.int64]
+    inner_top: NDArray[np.int64]
+    inner_bottom: NDArray[np.int64]
+    mouth_corners: NDArray[np.int64]
+    eye_corners: NDArray[np.int64]
+    nose_base: NDArray[np.int64]
+    upper_lids: NDArray[np.int64]
+    lower_lids: NDArray[np.int64]
+    chin: NDArray[np.int64]
+    face_top: NDArray[np.int64]
 
 
-def _indices(*values: int | tuple[int, ...]) -> np.ndarray:
+def _indices(*values: int | tuple[int, ...]) -> NDArray[np.int64]:
     indices = np.array(values)
     indices.flags.writeable = False
     return indices
@@ -94,18 +95,18 @@ IBUG68 = LandmarkLayout(
 )
 
 LAYOUTS = {layout.count: layout for layout in (MESH468, IBUG68)}
-"""By their numbers of landmarks."""
+"""Layouts by their number of landmarks."""
 
 
-def mouth_opening(points: np.ndarray, layout: LandmarkLayout) -> np.ndarray:
-    """How far the mouth is open: inner-lip distance over face height (eye line to chin).
+def mouth_opening(points: NDArray[np.floating], layout: LandmarkLayout) -> NDArray[np.floating]:
+    """Opening of the mouth: distance of the inner lips divided by the height of the face from eyes to chin.
 
     Args:
-        points: Landmarks (..., P, 2 or 3) in any unit of length.
-        layout: What they are.
+        points: float (..., P, 2 or 3) landmarks in any unit of length.
+        layout: Layout of the landmarks.
 
     Returns:
-        (...), 0 when the lips touch, about 0.3 when wide open; NaN where a landmark is NaN.
+        float (...), 0 if the lips touch, about 0.3 if the mouth is wide open, NaN if a landmark is NaN.
     """
     lips = np.linalg.norm(points[..., layout.inner_bottom, :] - points[..., layout.inner_top, :], axis=-1).mean(axis=-1)
     eye_line = points[..., layout.eye_corners, :].mean(axis=-2)

@@ -1,4 +1,4 @@
-"""The head as a triangle mesh over its landmarks, and its depth as a camera sees it."""
+"""Triangle mesh of a head over its landmarks, and depth maps of it."""
 
 from __future__ import annotations
 
@@ -13,24 +13,23 @@ from ..geometry.camera import Intrinsics, Rectangle
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-# A triangle on the rim is a sliver when its height is below this share of its outer edge.
+# Ratio of height to outer edge below which a triangle on the rim is a sliver.
 _SLIVER = 0.1
 _ROUGH, _SOFT = 0.04, 0.08
-"""Distances in half widths of the mesh: how far from its rim depth is rough, and over which the rim is averaged."""
-# Middle and half axes of an average skull in head axes, millimetres.
+"""Distance from the rim within which depth is inaccurate, and over which it is averaged, in half widths of the mesh."""
+# Centre and semi-axes of an average skull in head axes, in millimetres.
 _SKULL_CENTRE = np.array([0.0, -10.0, 40.0])
 _SKULL_AXES = np.array([80.0, 115.0, 95.0])
-# (triangle, pixel) pairs that are tested at a time; bounds the memory that a large image takes.
+# Number of (triangle, pixel) pairs that are tested at a time, which limits memory.
 _PAIRS = 1_000_000
 
 
 def triangulate(shape: Array) -> Indices:
-    """Triangles (T, 3) over landmarks (P, 3) in head axes: Delaunay on their frontal projection.
+    """Triangles (T, 3) over landmarks (P, 3) in head axes: Delaunay triangulation of their frontal projection.
 
-    The triangles cover the mouth's interior and the eyes as well. The canonical depth must be known there, because
-    the pixels of an open mouth are warped like any other; a flat closure between the lips is the depth that keeps
-    them in place when the head turns. The convex hull adds slivers along a rim that is not quite convex; they join
-    points that are no neighbours on the head and are taken off.
+    The triangles also cover the interior of the mouth and the eyes, where the canonical depth must be known, since
+    pixels of an open mouth are warped like any other; a flat surface between the lips keeps them in place when the head
+    turns. Slivers of the convex hull along the rim join points that are not neighbours on the head, and are removed.
     """
     points = shape[:, :2]
     triangles = Delaunay(points).simplices.astype(np.int64)
@@ -42,19 +41,20 @@ def triangulate(shape: Array) -> Indices:
 def rasterise_depth(
     vertices: Array, triangles: Indices, intrinsics: Intrinsics, rectangle: Rectangle | None = None
 ) -> NDArray[np.float32]:
-    """Depth of a mesh at pixel centres.
+    """Depth map of a mesh.
 
-    Where triangles overlap the nearest one counts. Inside a triangle 1/z is linear in the image, which is exact for
-    a perspective camera.
+    If triangles overlap, the nearest one is visible. Inside a triangle, 1/z is interpolated linearly in the image,
+    which is exact for a perspective camera.
 
     Args:
-        vertices: (P, 3) in camera coordinates, millimetres.
-        triangles: (T, 3) indices of vertices; those that reach behind the camera are left out.
+        vertices: float64 (P, 3) in camera coordinates, in millimetres.
+        triangles: int (T, 3) indices of vertices; triangles that extend behind the camera are ignored.
         intrinsics: The camera.
-        rectangle: The part of the image to fill; all of it by default.
+        rectangle: The part of the image to render; None means all of it.
 
     Returns:
-        (rectangle.height, rectangle.width) millimetres along the camera's z axis, 0 where there is no mesh.
+        float32 (rectangle.height, rectangle.width) depth at pixel centres along the camera's z axis in millimetres, 0
+        for pixels without mesh.
     """
     rectangle = rectangle or intrinsics.rectangle
     triangles = triangles[(vertices[triangles, 2] > 0).all(axis=1)]
@@ -83,21 +83,21 @@ def rasterise_depth(
 
 
 def skull_depth(pose: Array, intrinsics: Intrinsics, rectangle: Rectangle) -> NDArray[np.float32]:
-    """Depth of an average head without a face: an ellipsoid behind the landmarks.
+    """Depth map of an average skull: an ellipsoid behind the landmarks.
 
     Args:
-        pose: (4, 4) camera_from_head.
+        pose: float64 (4, 4) camera_from_head.
         intrinsics: The camera.
-        rectangle: The part of the image to fill.
+        rectangle: The part of the image to render.
 
     Returns:
-        (rectangle.height, rectangle.width) millimetres along the camera's z axis; beside the head, where rays pass it
-        closest.
+        float32 (rectangle.height, rectangle.width) depth along the camera's z axis in millimetres; beside the skull, of
+        the point on the ray that is closest to it.
     """
     x = (np.arange(rectangle.width) + rectangle.left + 0.5 - intrinsics.cx) / intrinsics.fx
     y = (np.arange(rectangle.height) + rectangle.top + 0.5 - intrinsics.cy) / intrinsics.fy
     rays = np.stack([*np.meshgrid(x, y), np.ones((len(y), len(x)))], axis=-1)
-    # In units of the half axes the ellipsoid is a sphere of radius one about the origin.
+    # In units of its semi-axes, the ellipsoid is the unit sphere.
     origin = (-pose[:3, :3].T @ pose[:3, 3] - _SKULL_CENTRE) / _SKULL_AXES
     rays = rays @ pose[:3, :3] / _SKULL_AXES
     square, half = np.square(rays).sum(axis=-1), rays @ origin
@@ -108,21 +108,21 @@ def skull_depth(pose: Array, intrinsics: Intrinsics, rectangle: Rectangle) -> ND
 def round_depth(
     outline: NDArray[np.bool_], pose: Array, intrinsics: Intrinsics, rectangle: Rectangle
 ) -> NDArray[np.float32]:
-    """Depth of a head without a face that has a known outline: half an ellipsoid's profile from there inwards.
+    """Depth map of a head without a face, with a known outline and the profile of half an ellipsoid.
 
     Args:
-        outline: (rectangle.height, rectangle.width), where the head is.
-        pose: (4, 4) camera_from_head.
+        outline: bool (rectangle.height, rectangle.width) mask of the head.
+        pose: float64 (4, 4) camera_from_head.
         intrinsics: The camera.
-        rectangle: The part of the image to fill.
+        rectangle: The part of the image to render.
 
     Returns:
-        (rectangle.height, rectangle.width) millimetres along the camera's z axis; outside of the head that of the
-        outline, which lies beside the middle of an average skull.
+        float32 (rectangle.height, rectangle.width) depth along the camera's z axis in millimetres; outside of the head
+        that of its outline, which is as deep as the centre of an average skull.
     """
     middle = float((pose[:3, :3] @ _SKULL_CENTRE + pose[:3, 3])[2])
     width = max(outline.shape)
-    padded = np.pad(outline, width, mode="edge")  # where the image ends is no outline
+    padded = np.pad(outline, width, mode="edge")  # the border of the image is not an outline
     inner = distance_transform_edt(padded)[width:-width, width:-width]
     share = np.minimum(inner / inner.max(), 1.0)
     profile = gaussian_filter(np.sqrt(1.0 - np.square(1.0 - share)), _SOFT * inner.max())
@@ -131,10 +131,18 @@ def round_depth(
 
 
 def fill_depth(depth: NDArray[np.float32], beyond: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The depth of a mesh (h, w), carried on by another surface where it is 0, so that no pixel is without one.
+    """Complete the depth map of a mesh with that of another surface, so that each pixel has a depth.
 
-    At the rim of the mesh the other surface (h, w) is moved to meet it; within about half the mesh's width it returns
-    to where it was. The outermost triangles are seen from the side, and their depth is rough: it is replaced too.
+    At the rim of the mesh, the other surface is shifted to be continuous; the shift decreases to 0 within about half of
+    the mesh's width. The depth of the outermost triangles, which are seen from the side, is inaccurate and is replaced
+    as well.
+
+    Args:
+        depth: float32 (h, w) depth of the mesh in millimetres, 0 for pixels without mesh.
+        beyond: float32 (h, w) depth of the other surface in millimetres.
+
+    Returns:
+        float32 (h, w) in millimetres.
 
     Raises:
         ValueError: The mesh covers no pixel.
@@ -154,7 +162,7 @@ def fill_depth(depth: NDArray[np.float32], beyond: NDArray[np.float32]) -> NDArr
 
 
 def _rim_slivers(points: Array, triangles: Indices) -> NDArray[np.bool_]:
-    """Which triangles have their longest edge on the rim and hardly any height over it."""
+    """Whether triangles have their longest edge on the rim and a small height over it: bool (T,)."""
     ends = np.sort(triangles[:, [[1, 2], [2, 0], [0, 1]]], axis=-1)
     _, edge, count = np.unique(ends.reshape(-1, 2), axis=0, return_inverse=True, return_counts=True)
     length = np.linalg.norm(points[ends[..., 1]] - points[ends[..., 0]], axis=-1)
@@ -167,7 +175,7 @@ def _rim_slivers(points: Array, triangles: Indices) -> NDArray[np.bool_]:
 
 
 def _span(coordinates: Array, limit: int) -> tuple[Indices, Indices]:
-    """First pixel and the one after the last whose centres triangles (T, 3) may cover along one axis of the image."""
+    """First pixel, and the one after the last, whose centres triangles (T, 3) may cover along one axis of the image."""
     first = np.ceil(np.clip(coordinates.min(axis=1) - 0.5, 0, limit)).astype(np.int64)
     end = np.floor(np.clip(coordinates.max(axis=1) - 0.5, -1, limit - 1)).astype(np.int64) + 1
     return first, np.maximum(first, end)

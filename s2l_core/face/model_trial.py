@@ -1,4 +1,4 @@
-"""Trying models in a process of their own, which alone ends where a damaged one crashes the library that runs it."""
+"""Testing models in a separate process, since a damaged model may crash the library that runs it."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ interpreter.invoke()
 
 @lru_cache(maxsize=8)
 def refuse_harmful(model: bytes) -> None:
-    """Raise where a TFLite model cannot be run without harm.
+    """Run a TFLite model once in a separate process, and raise an error if that fails.
 
     Args:
-        model: Its file, which is tried once in a process.
+        model: Content of the file.
 
     Raises:
-        LandmarksUnavailable: The trial has failed, or taken longer than a minute.
+        LandmarksUnavailable: The test failed, or took longer than a minute.
     """
     package = find_spec("ai_edge_litert")
     if package is None or package.origin is None:
-        return  # nothing can run it
+        return  # LiteRT is missing, which is reported later
     try:
         trial = subprocess.run(
             [sys.executable, "-I", "-c", _PROGRAM, str(Path(package.origin).parents[1])],

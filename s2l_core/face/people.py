@@ -1,4 +1,4 @@
-"""Who is seen in a clip: the faces in pictures that are spread over it, and which of them are one person's."""
+"""Identifying the people in a clip, from their faces in a sample of its pictures."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from .recognition import DESCRIPTOR_SIZE, describe_face
 
 Array = NDArray[np.floating]
 Pictures = Callable[[int], Iterator[NDArray[np.uint8]]]
-"""Gives the pictures of a clip from a frame on."""
+"""Function that returns an iterator over the pictures, uint8 (H, W, 3) RGB, of a clip from a frame on."""
 
 NOBODY = -1
 _EVERY = 1.0
 _LEAST_LOOKS = 3
-"""A face that is followed is looked at every so many seconds, and this often at least."""
+"""Minimum number of times that a followed face is examined, beyond the regular interval."""
 _ALL_EVERY = 2.0
-"""Seconds after which all faces in a picture are looked for."""
+"""Interval in seconds at which all faces in a picture are detected."""
 _STILL_SECONDS = 2.0
-"""A face that does not move for so long is taken for a photograph where others do."""
+"""Time in seconds after which a face that does not move counts as a photograph, if others do."""
 _CLEARLY_NEARER = 0.1
 _BESIDE = 0.3
 _PASSING_SECONDS = 0.3
-"""What is taken for somebody else for a shorter time than this, without a cut, is a bad look at the same face."""
+"""Time in seconds below which another identity, without a cut, is a bad descriptor of the same face."""
 
 
 @dataclass(frozen=True)
 class Sights:
-    """Faces that were looked at, in order of their frames.
+    """Faces that were examined, in order of their frames.
 
     Attributes:
-        frames: int (S,), which frame of the clip.
-        followed: bool (S,), whether it is the face that the clip's landmarks follow, or one beside it.
-        descriptors: float32 (S, 128).
-        points: float32 (S, 468, 3) pixels of a face beside it, NaN for one that is followed.
+        frames: int (S,) indices of the frames in the clip.
+        followed: bool (S,) whether the clip's landmarks follow the face; otherwise it is beside the followed one.
+        descriptors: float32 (S, 128) descriptors.
+        points: float32 (S, 468, 3) landmarks in pixels, NaN for followed faces.
     """
 
     frames: NDArray[np.int64]
@@ -52,19 +52,20 @@ class Sights:
 
 @dataclass
 class Strand:
-    """One face over a stretch of a clip in which it is seen without a break.
+    """A face in consecutive frames of a clip.
 
     Attributes:
-        first: Its first frame.
-        last: Its last frame.
-        followed: Whether the clip's landmarks follow it.
-        identity: float64 (129,), see :data:`s2l_core.face.identity.IDENTITY_SIZE`; NaN where it was never seen clearly.
-        looks: How often it was looked at.
-        place: Middle (x, y) of the face in pixels, where it is first seen.
-        size: Of the face in pixels.
-        still: Whether it is as still as a photograph.
-        is_photograph: Whether it is that, while somebody beside it moves.
-        person: Number of the one whose it is.
+        first: Index of the first frame.
+        last: Index of the last frame.
+        followed: Whether the clip's landmarks follow the face.
+        identity: float64 (129,) identity vector, see :data:`s2l_core.face.identity.IDENTITY_SIZE`; NaN if the face was
+            never seen clearly.
+        looks: Number of times that the face was examined.
+        place: float64 (2,) centre of the face in the first frame, in pixels.
+        size: Size of the face in pixels.
+        still: Whether the face is as still as a photograph.
+        is_photograph: Whether the face is still while a face beside it moves.
+        person: Index of the person.
     """
 
     first: int
@@ -84,11 +85,11 @@ class Strand:
 
 @dataclass
 class Person:
-    """Somebody who is seen in a clip.
+    """A person in a clip.
 
     Attributes:
-        identity: float64 (129,).
-        strands: Where.
+        identity: float64 (129,) identity vector.
+        strands: Appearances of the person.
     """
 
     identity: Array
@@ -100,7 +101,7 @@ class Person:
 
     def see(self, strand: Strand) -> None:
         total = sum(other.looks for other in self.strands)
-        known = np.where(np.isnan(self.identity), strand.identity, self.identity)  # a breadth may be known of some only
+        known = np.where(np.isnan(self.identity), strand.identity, self.identity)  # the aspect ratio may be NaN in some
         fresh = np.where(np.isnan(strand.identity), known, strand.identity)
         self.identity = (total * known + strand.looks * fresh) / (total + strand.looks)
         self.strands.append(strand)
@@ -115,16 +116,17 @@ def look_at_faces(
     find_all: Callable[[NDArray[np.uint8]], list[Face]],
     report: Report,
 ) -> Sights:
-    """Look at the face that the landmarks follow every second, and at all others now and then. Between two looks
-    at what seem to be two people without a cut, the frame is searched in which one takes the place of the other.
+    """Examine the followed face about every second, and all others at longer intervals.
+
+    If the followed face seems to change without a cut, the frame in which it changes is searched for.
 
     Args:
-        landmarks: (N, P, 3) pixels, NaN in frames without a face.
-        times: (N,) seconds.
-        shots: int (N,), the shot that each frame belongs to.
-        layout: Which landmark is which.
-        pictures: Of the clip.
-        find_all: All faces in a picture, with the 468 points of the mesh.
+        landmarks: float32 (N, P, 3) landmarks in pixels, NaN in frames without a face.
+        times: float64 (N,) times of the frames in seconds.
+        shots: int (N,) number of the shot of each frame.
+        layout: Layout of the landmarks.
+        pictures: Decodes the pictures of the clip.
+        find_all: Finds all faces in a picture, with the 468 landmarks of the mesh.
         report: Receives the progress of the phase ``"Tell people apart"``.
     """
     looks = _Looks(landmarks, layout)
@@ -148,7 +150,7 @@ def look_at_faces(
 def follow_strands(
     sights: Sights, landmarks: NDArray[np.float32], times: Array, shots: NDArray[np.integer], layout: LandmarkLayout
 ) -> list[Strand]:
-    """The stretches in which one face is seen without a break, those that the landmarks follow first."""
+    """Appearances of faces in consecutive frames, those that the landmarks follow first."""
     frame = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
     strands: list[Strand] = []
     for first, last in runs(landmarks, shots):
@@ -179,7 +181,7 @@ def follow_strands(
 
 
 def gather_people(strands: Sequence[Strand]) -> list[Person]:
-    """Put strands of one person together, and number them. A photograph is somebody else than the one whom it shows."""
+    """Group strands by person, and number the people. A photograph counts as another person than the one it shows."""
     people: list[Person] = []
     for strand in sorted(strands, key=lambda strand: (strand.is_photograph, strand.still, -strand.looks)):
         if np.isnan(strand.identity[0]):
@@ -200,8 +202,8 @@ def gather_people(strands: Sequence[Strand]) -> list[Person]:
 
 
 def choose_by_place(strands: Sequence[Strand], place: Array, frame: int) -> int:
-    """Who is at this place (x, y) in pixels, by less than the size of a face, in this frame or else in the first one
-    after it; :data:`NOBODY` where nobody ever is.
+    """Index of the person whose face is at a position (x, y) in pixels, within the size of the face, in a frame or the
+    first possible one after it; :data:`NOBODY` if there is none.
     """
     there = [
         (max(strand.first - frame, 0), float(np.linalg.norm(strand.place - place)), strand.person)
@@ -212,14 +214,14 @@ def choose_by_place(strands: Sequence[Strand], place: Array, frame: int) -> int:
 
 
 def choose_by_identity(people: Sequence[Person], identity: Array) -> int:
-    """Who is the most like an identity (129,), and no photograph; :data:`NOBODY` where nobody can be that person."""
+    """Index of the person most similar to an identity (129,), photographs excluded; :data:`NOBODY` if none is."""
     distances = [np.inf if person.is_photograph else float(distance(person.identity, identity)) for person in people]
     nearest = int(np.argmin(distances)) if distances else NOBODY
     return nearest if distances and distances[nearest] < OTHER else NOBODY
 
 
 def choose_by_presence(people: Sequence[Person]) -> int:
-    """Who is seen longest and largest, and is no photograph; :data:`NOBODY` where nobody is seen."""
+    """Index of the person seen longest and largest, without photographs; :data:`NOBODY` if there is none."""
 
     def presence(number: int) -> tuple[bool, float]:
         strands = people[number].strands
@@ -232,12 +234,12 @@ def choose_by_presence(people: Sequence[Person]) -> int:
 def number_frames(
     people: Sequence[Person], strands: Sequence[Strand], chosen: int, count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Whose face the landmarks follow in the frames (N,) of a clip, and where that is uncertain.
+    """Assign the followed face in each of N frames to a person.
 
-    A face that may be the chosen one's, or was never seen clearly, is taken for that person's.
+    A face that may be the chosen person's, or was never seen clearly, is assigned to that person.
 
     Returns:
-        Numbers of people, :data:`NOBODY` where no face is followed; and bool (N,).
+        int64 (N,) indices of people, :data:`NOBODY` in frames without a face; and bool (N,) whether that is uncertain.
     """
     numbers, uncertain = np.full(count, NOBODY), np.zeros(count, dtype=bool)
     for strand in strands:
@@ -264,8 +266,8 @@ def _whose(people: Sequence[Person], strand: Strand, chosen: int) -> tuple[int, 
 def overlooked(
     strands: Sequence[Strand], numbers: NDArray[np.int64], shots: NDArray[np.integer], chosen: int
 ) -> list[tuple[int, int, NDArray[np.float64]]]:
-    """Where the chosen one is seen while the landmarks follow somebody else, or nobody: first and last frames, in one
-    shot, and the place (x, y) in pixels at which that person then is.
+    """Ranges of frames, within one shot, in which the chosen person is seen while the landmarks follow another one or
+    none: first and last frame, and the position (x, y) of the face in pixels.
     """
     result = []
     away = numbers != chosen
@@ -274,7 +276,7 @@ def overlooked(
             continue
         inside = np.flatnonzero(away[strand.first : strand.last + 1]) + strand.first
         if len(inside) < (1 - _BESIDE) * (strand.last - strand.first + 1):
-            continue  # it is beside the chosen one: a mirror image, or a picture within the picture
+            continue  # beside the chosen person: a mirror image, or a picture in the picture
         breaks = np.flatnonzero(~away | (shots != shots[inside[0]]))
         first = breaks[breaks < inside[0]].max(initial=-1) + 1
         last = breaks[breaks > inside[-1]].min(initial=len(away)) - 1
@@ -283,7 +285,7 @@ def overlooked(
 
 
 def runs(landmarks: NDArray[np.float32], shots: NDArray[np.integer]) -> Iterator[tuple[int, int]]:
-    """First and last frames of the stretches in which a face is followed within one shot."""
+    """First and last frames of ranges within one shot in which a face is followed."""
     found = np.isfinite(landmarks[:, 0, 0])
     numbers = np.where(found, shots, -1)
     starts = np.flatnonzero(np.diff(numbers, prepend=-2))
@@ -293,7 +295,7 @@ def runs(landmarks: NDArray[np.float32], shots: NDArray[np.integer]) -> Iterator
 
 
 class _Looks:
-    """What has been seen so far."""
+    """Collects the faces that were examined."""
 
     def __init__(self, landmarks: NDArray[np.float32], layout: LandmarkLayout) -> None:
         self._landmarks, self._layout = landmarks, layout
@@ -306,7 +308,7 @@ class _Looks:
             self.followed[frame] = describe_face(image, points, self._layout)
 
     def at_others(self, frame: int, image: NDArray[np.uint8], faces: list[Face]) -> None:
-        """Remember those of the faces in a picture that do not overlap with the one that is followed."""
+        """Add the faces in a picture that do not overlap with the followed one."""
         place, size = _place(self._landmarks[frame])
         for face in faces:
             points = face.points
@@ -315,7 +317,7 @@ class _Looks:
                 self._beside.append((frame, describe_face(image, points, MESH468), points))
 
     def search_change(self, before: int, after: int, pictures: Pictures) -> None:
-        """Look at frames between two that seem to show two people, until these are neighbours."""
+        """Find the frame in which the face changes between two frames with different people, by bisection."""
         first, second = self.followed[before], self.followed[after]
         if np.linalg.norm(first - second) < OTHER:
             return
@@ -360,7 +362,7 @@ def _frames_to_look_at(landmarks: NDArray[np.float32], times: Array, shots: NDAr
 def _split(
     first: int, last: int, sights: Sights, chosen: NDArray[np.int64], passing: int
 ) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
-    """First and last frames of the stretches of a run that show one person, and what was seen then."""
+    """Split a range of frames by person: first and last frames, and indices of the examined faces."""
     groups: list[list[int]] = []
     for number in chosen:
         mean = sights.descriptors[groups[-1]].mean(axis=0) if groups else None
@@ -387,7 +389,7 @@ def _split(
 
 
 def _by_place(points: NDArray[np.float32]) -> list[list[int]]:
-    """Numbers of faces with landmarks (K, P, 3), in order of time, put together where they stay in about one place."""
+    """Group faces with landmarks (K, P, 3), in order of time, that stay at about one position: lists of indices."""
     groups: list[list[int]] = []
     for number, face in enumerate(points):
         place, size = _place(face)
@@ -401,7 +403,7 @@ def _by_place(points: NDArray[np.float32]) -> list[list[int]]:
 
 
 def _place(points: Array) -> tuple[NDArray[np.float64], float]:
-    """Middle (x, y) and size of a face with landmarks (P, 2 or 3), in pixels."""
+    """Centre (x, y) and size of a face with landmarks (P, 2 or 3), in pixels."""
     low, high = np.asarray(points[:, :2].min(axis=0), np.float64), np.asarray(points[:, :2].max(axis=0), np.float64)
     return (low + high) / 2, float(np.max(high - low))
 

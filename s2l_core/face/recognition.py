@@ -1,9 +1,8 @@
-"""Descriptors by which faces are told apart: dlib's face recognition network (King, 2017), run by PyTorch.
+"""Face descriptors: dlib's face recognition network (King, 2017), run by PyTorch.
 
-The network is a residual one of 29 layers (He et al., "Deep Residual Learning", 2016), trained on three million
-pictures so that descriptors of one person lie closer together than 0.6, and those of two people farther apart. Its
-weights, which are in the public domain, come among the files of the package ``face-recognition-models``, whose code is
-not imported.
+It is a residual network of 29 layers (He et al., "Deep Residual Learning", 2016), trained on three million pictures so
+that the distance of descriptors is below 0.6 for one person, and above for two. The weights, which are in the public
+domain, are read from the files of the package ``face-recognition-models``, whose code is not imported.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _HASH = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
 _SIDE = 150
 _MEAN = (122.782, 117.001, 104.298)
 _BRIGHTNESS, _CONTRAST, _LEAST_CONTRAST = 115.0, 48.0, 4.0
-"""Mean and deviation that each face is given, so that exposure and grade make less of a difference."""
+"""Mean and standard deviation to which each face is normalised, to reduce the influence of exposure and grading."""
 _PLACES = np.array(
     [
         [0.1205750620789, 0.2137274526848],
@@ -43,16 +42,16 @@ _PLACES = np.array(
         [0.4901123135679, 0.6277975316475],
     ]
 )
-"""Where the network expects the corners of the eyes and the base of the nose, in a square around the face ..."""
+"""Positions of eye corners and nose base that the network expects, in a square around the face ..."""
 _PADDING = 0.25
-"""... to which this share of its side is added all around."""
+"""... to which a margin of this share of its side is added."""
 
 _BLOCKS = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 3, True), (256, 1, True))
-"""Channels and number of the residual blocks, and whether the first of them halves the picture."""
+"""Channels and number of residual blocks, and whether the first of them halves the resolution."""
 
 
 class _Convolution(nn.Module):
-    """A convolution, then a factor and a summand for each channel."""
+    """A convolution with a scale and an offset for each channel."""
 
     def __init__(self, entering: int, leaving: int, side: int, stride: int) -> None:
         super().__init__()
@@ -78,7 +77,7 @@ class _Block(nn.Module):
 
 
 class _Network(nn.Module):
-    """Pictures (B, 3, 150, 150) to descriptors (B, 128)."""
+    """Maps pictures float32 (B, 3, 150, 150) to descriptors float32 (B, 128)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,7 +97,7 @@ class _Network(nn.Module):
 
     @property
     def convolutions(self) -> Iterator[_Convolution]:
-        """In the order in which they are applied."""
+        """All convolutions in the order in which they are applied."""
         yield self.start
         for block in self.blocks:
             assert isinstance(block, _Block)
@@ -108,15 +107,15 @@ class _Network(nn.Module):
 def describe_face(
     image: NDArray[np.uint8], points: NDArray[np.floating], layout: LandmarkLayout
 ) -> NDArray[np.float32]:
-    """The descriptor (128,) of a face; the mean of the picture's and its mirror image's, so that those are alike.
+    """Descriptor float32 (128,) of a face: the mean over the picture and its mirror image.
 
     Args:
-        image: uint8 (H, W, 3) RGB.
-        points: (P, 2 or 3) landmarks of the face in pixels.
-        layout: What they are.
+        image: uint8 (H, W, 3) RGB picture.
+        points: float (P, 2 or 3) landmarks of the face in pixels.
+        layout: Layout of the landmarks.
 
     Raises:
-        RecognitionUnavailable: The weights are missing or others than expected.
+        RecognitionUnavailable: The weights are missing or have another version.
     """
     picture = torch.from_numpy(_cut_out(image, points, layout)).permute(2, 0, 1).float()
     gain = _CONTRAST / picture.mean(dim=0).std().clamp(min=_LEAST_CONTRAST)
@@ -127,26 +126,26 @@ def describe_face(
 
 
 def _cut_out(image: NDArray[np.uint8], points: NDArray[np.floating], layout: LandmarkLayout) -> NDArray[np.uint8]:
-    """The face upright in a picture of 150 x 150; beyond the image's edges these are repeated."""
+    """Cut out the upright face, 150 x 150 pixels; the border of the image is replicated."""
     seen = np.asarray(points[[*layout.eye_corners, *layout.nose_base], :2], np.float64)
     wanted = _SIDE * (_PLACES + _PADDING) / (1 + 2 * _PADDING)
     matrix = _similarity(seen, wanted)
     factor = int(1 / np.hypot(*matrix[:, 0]))
-    if factor > 1:  # sampling alone would alias
+    if factor > 1:  # prevents aliasing
         height, width = image.shape[0] // factor, image.shape[1] // factor
         image = np.asarray(
             cv2.resize(image[: height * factor, : width * factor], (width, height), interpolation=cv2.INTER_AREA),
             np.uint8,
         )
         matrix[:, :2] *= factor
-    matrix[:, 2] += matrix[:, :2].sum(axis=1) / 2 - 0.5  # cv2 has pixel centres at whole numbers
+    matrix[:, 2] += matrix[:, :2].sum(axis=1) / 2 - 0.5  # pixel centres of OpenCV are at integers
     return np.asarray(
         cv2.warpAffine(image, matrix, (_SIDE, _SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8
     )
 
 
 def _similarity(places: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Matrix (2, 3) of the turn, size and shift that bring places (k, 2) closest to the wanted ones."""
+    """Matrix (2, 3) of the similarity transform that maps positions (k, 2) to the wanted ones, by least squares."""
     a, b = (points - points.mean(axis=0) for points in (places, wanted))
     ratio = ((a[:, 0] - 1j * a[:, 1]) @ (b[:, 0] + 1j * b[:, 1])) / np.square(a).sum()
     turn = np.array([[ratio.real, -ratio.imag], [ratio.imag, ratio.real]])
@@ -154,7 +153,7 @@ def _similarity(places: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDA
 
 
 def _enlarge(x: Tensor, other: Tensor) -> Tensor:
-    """Zeros added after the channels, rows and columns of x, up to those of another."""
+    """Pad channels, rows and columns of x with zeros to the shape of another tensor."""
     missing = [max(b - a, 0) for a, b in zip(x.shape, other.shape, strict=True)]
     return functional.pad(x, (0, missing[3], 0, missing[2], 0, missing[1]))
 
@@ -180,7 +179,7 @@ def _weights() -> bytes:
 
 
 def _read_weights(network: _Network, data: bytes) -> None:
-    """Take the numbers from dlib's file, in which the layers follow each other, each after its name."""
+    """Read the weights from dlib's file, in which each layer follows its name."""
     place = 0
     for layer in network.convolutions:
         weights, place = _read_tensor(data, data.index(b"con_4", place) + len(b"con_4"))
@@ -199,7 +198,7 @@ def _read_weights(network: _Network, data: bytes) -> None:
 
 
 def _read_tensor(data: bytes, place: int) -> tuple[Tensor, int]:
-    """All numbers of a tensor (n,), and where the data goes on: a version and four sizes lie before them."""
+    """Numbers of a tensor (n,), after a version and four sizes, and the position after it."""
     sizes = []
     for _ in range(5):
         number, place = _read_number(data, place)
@@ -209,6 +208,6 @@ def _read_tensor(data: bytes, place: int) -> tuple[Tensor, int]:
 
 
 def _read_number(data: bytes, place: int) -> tuple[int, int]:
-    """A whole number that is not negative, and where the data goes on: its length in bytes lies before it."""
+    """A non-negative integer, after its length in bytes, and the position after it."""
     end = place + 1 + data[place]
     return int.from_bytes(data[place + 1 : end], "little"), end

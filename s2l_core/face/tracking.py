@@ -1,4 +1,4 @@
-"""The head's pose in every frame, with the shape of the head and the focal length of the camera."""
+"""Head tracking: the pose of the head in each frame, its shape, and the focal length of the camera."""
 
 from __future__ import annotations
 
@@ -22,40 +22,41 @@ from .trajectory import solve_poses
 Array = NDArray[np.float64]
 
 _KEYFRAMES = 150
-# About so many steps, quick and slow, lead to the poses.
+# Typical number of steps, for the progress.
 _STEPS = 90
-# Degrees that the longer side of the image spans, before the footage tells more.
+# Field of view of the longer side of the image in degrees, before it is fitted.
 _FIELD_OF_VIEW = 30.0
-# Millimetres to a head that is not seen.
+# Distance in millimetres of a head that is never seen.
 _FAR = 1000.0
-# How far points may be from where the landmark model puts them, in millimetres along the head's axes; and the same
-# where the model gives no depth, so that the head starts as an ellipsoid.
+# Standard deviations of points from their positions in the landmark model, in millimetres along the head's axes; and
+# for models without depth, where the head starts as an ellipsoid.
 _SHAPE_PRIOR = np.array([1.5, 1.5, 1.0])
 _FLAT_SHAPE_PRIOR = np.array([5.0, 5.0, 15.0])
-# The same for a head whose shape is known.
+# Standard deviations for a head whose shape is known.
 _KNOWN_SHAPE_PRIOR = np.full(3, 1e-3)
-# At a cut the face jumps by this share of the distance between the eyes or more, ...
+# At a cut, the face jumps by at least this share of the distance between the eyes, ...
 _JUMP = 0.025
-# ... and by this many times its usual motion in this many frames around.
+# ... and by at least this factor of its median motion in this many surrounding frames.
 _JUMP_RATIO = 8.0
 _SURROUNDINGS = 17
 
 
 @dataclass(frozen=True)
 class HeadTrack:
-    """A head that moves through N frames. Its axes are those of :mod:`s2l_core.face.head_shape`: a frontal face has
-    the identity rotation.
+    """Track of a head through N frames, in the axes of :mod:`s2l_core.face.head_shape`: a frontal face has the identity
+    rotation.
 
     Attributes:
-        poses: float64 (N, 4, 4) camera_from_head in millimetres; bridged where no face was found.
-        intrinsics: The camera, with the principal point in the middle of the image.
-        shape: float64 (P, 3) landmarks in head axes, millimetres; those that speech moves at their typical place.
-        residual_px: (N,) root mean square distance of the rigid landmarks from where the head has them; NaN without
-            a face.
-        found: bool (N,), whether the frame shows a face.
-        shots: int (N,), the shot that each frame belongs to.
-        noise_px: float64 (R,) standard deviation of each rigid landmark along one axis of the image.
-        acceleration: float64 (2,) root mean square accelerations of the head in rad/s² and mm/s².
+        poses: float64 (N, 4, 4) camera_from_head in millimetres, interpolated in frames without a face.
+        intrinsics: The camera, with its principal point at the centre of the image.
+        shape: float64 (P, 3) landmarks in head axes, in millimetres; those that speech moves are at their typical
+            position.
+        residual_px: float64 (N,) root mean square reprojection error of the rigid landmarks in pixels; NaN without a
+            face.
+        found: bool (N,) whether the frame shows the face.
+        shots: int64 (N,) number of the shot of each frame.
+        noise_px: float64 (R,) standard deviation of each rigid landmark along one axis of the image, in pixels.
+        acceleration: float64 (2,) root mean square acceleration of the head, rotational in rad/s² and linear in mm/s².
     """
 
     poses: Array
@@ -68,21 +69,21 @@ class HeadTrack:
     acceleration: Array
 
     def part(self, frames: slice) -> HeadTrack:
-        """The track of some of the frames."""
+        """The track in a range of frames."""
         per_frame = {name: getattr(self, name)[frames] for name in ("poses", "residual_px", "found", "shots")}
         return replace(self, **per_frame)
 
 
 @dataclass(frozen=True)
 class KnownHead:
-    """A head that was tracked before, so that it is tracked alike in other footage.
+    """Parameters of a head that was tracked before, for consistent tracking in other footage.
 
     Attributes:
-        shape: float64 (P, 3) landmarks in head axes, millimetres.
-        noise_px: float64 (R,) as in :class:`HeadTrack`, of its file.
-        acceleration: float64 (2,) as in :class:`HeadTrack`, of its file.
+        shape: float64 (P, 3) landmarks in head axes, in millimetres.
+        noise_px: float64 (R,) noise in its file, see :class:`HeadTrack`.
+        acceleration: float64 (2,) acceleration in its file, see :class:`HeadTrack`.
         intrinsics: The camera of its file.
-        file: Fingerprint of the file that it was tracked in.
+        file: Fingerprint of the file in which it was tracked.
     """
 
     shape: Array
@@ -93,7 +94,7 @@ class KnownHead:
 
 
 def no_head(count: int, layout: LandmarkLayout, width: int, height: int) -> HeadTrack:
-    """The track of a clip of ``count`` frames none of which shows a face: a head that stays before the camera."""
+    """Track for ``count`` frames without a face: a head at rest in front of the camera."""
     pose = make_pose(np.zeros(3), np.array([0.0, 0.0, _FAR]))
     return HeadTrack(
         poses=np.repeat(pose[None], count, axis=0),
@@ -118,23 +119,23 @@ def track_head(
     known: KnownHead | None = None,
     same_file: bool = False,
 ) -> HeadTrack:
-    """Fit one rigid head and one camera to the landmarks of a whole clip.
+    """Fit one rigid head and one camera to the landmarks of a clip.
 
-    The shape of the rigid points, the focal length and the poses of up to 150 keyframes are adjusted together; then
-    the poses of all frames are solved with shape and camera fixed and a prior that keeps them smooth inside a shot.
-    Of a known head only the focal length and the poses are adjusted, and in the file that it was tracked in only the
-    poses, so that any span of the file is tracked alike.
+    The shape of the rigid points, the focal length and the poses of up to 150 keyframes are adjusted jointly. Then the
+    poses of all frames are computed with constant shape and camera, and a prior for smooth motion within a shot. For a
+    known head, only the focal length and the poses are fitted; in the file in which it was tracked, only the poses, so
+    that any span of the file is tracked consistently.
 
     Args:
-        landmarks: (N, P, 3) pixels, with NaN in frames without a face.
-        times: (N,) seconds, increasing.
-        shots: (N,) as :func:`find_shots` gives them.
-        layout: Which landmark is which.
-        width: Of the image in pixels.
-        height: Of the image in pixels.
+        landmarks: float (N, P, 3) landmarks in pixels, NaN in frames without a face.
+        times: float64 (N,) times of the frames in seconds, increasing.
+        shots: int (N,) number of the shot of each frame, see :func:`find_shots`.
+        layout: Layout of the landmarks.
+        width: Width of the image in pixels.
+        height: Height of the image in pixels.
         report: Receives the progress of the phase ``"Track head"``.
-        known: The head, if it was tracked before with the same layout.
-        same_file: Whether these landmarks are of the file that the known head was tracked in.
+        known: Parameters of the head, if it was tracked before with the same layout.
+        same_file: Whether the known head was tracked in the file of these landmarks.
 
     Raises:
         NoFace: No frame shows a face.
@@ -176,15 +177,18 @@ def track_head(
 
 
 def find_shots(landmarks: NDArray[np.floating], layout: LandmarkLayout) -> NDArray[np.int64]:
-    """Number the shots of a clip (N,) from 0: a new one begins where the face jumps.
+    """Number the shots of a clip from 0: a shot begins at a frame in which the face jumps.
 
-    Takes of one person joined end to end often differ in nothing but the place of the head, so the landmarks tell
-    more than the picture does. A jump is one between neighbouring frames; a face that is lost and found again
-    elsewhere has moved.
+    Consecutive takes of one person often differ only in the position of the head, so landmarks detect a cut better than
+    the pictures do. Only jumps between neighbouring frames count; a face that is lost and found again elsewhere has
+    moved.
 
     Args:
-        landmarks: (N, P, 3) pixels, with NaN in frames without a face.
-        layout: Which landmark is which.
+        landmarks: float (N, P, 3) landmarks in pixels, NaN in frames without a face.
+        layout: Layout of the landmarks.
+
+    Returns:
+        int64 (N,) number of the shot of each frame.
     """
     points = np.asarray(landmarks, np.float64)[..., :2]
     eyes = points[:, layout.eye_corners].reshape(-1, 2, 2, 2).mean(axis=2)
@@ -192,7 +196,7 @@ def find_shots(landmarks: NDArray[np.floating], layout: LandmarkLayout) -> NDArr
     motion = np.median(np.linalg.norm(np.diff(points, axis=0), axis=-1), axis=-1) / scale[1:]
     motion = np.nan_to_num(motion)
     usual = median_filter(motion, size=_SURROUNDINGS)
-    # A detector that follows the face may need a second frame to catch up with a cut, hence the maximum.
+    # After a cut, a detector that follows the face may need a second frame to find it, hence the maximum.
     cuts = (motion > _JUMP) & (motion > _JUMP_RATIO * usual) & (motion == maximum_filter(motion, size=_SURROUNDINGS))
     return np.concatenate([[0], np.cumsum(cuts)])
 
@@ -200,7 +204,7 @@ def find_shots(landmarks: NDArray[np.floating], layout: LandmarkLayout) -> NDArr
 def _fit_head(
     seen: Array, layout: LandmarkLayout, width: int, height: int, tell: Callable[[], None]
 ) -> tuple[Scene, Array]:
-    """Camera and noise, and the shape (P, 3), of a head that nothing is known about, from its landmarks (K, P, 3)."""
+    """Camera and noise, and the shape (P, 3), of an unknown head, from its landmarks (K, P, 3)."""
     start = average_shape(seen[_evenly(len(seen))], layout)
     shape_prior = _SHAPE_PRIOR if seen[..., 2].any() else _FLAT_SHAPE_PRIOR
     intrinsics = _usual_camera(width, height)
@@ -210,7 +214,7 @@ def _fit_head(
 
 
 def _usual_camera(width: int, height: int) -> Intrinsics:
-    """The camera before the footage tells more."""
+    """Initial camera."""
     return Intrinsics.centred(max(width, height) / (2 * np.tan(np.radians(_FIELD_OF_VIEW / 2))), width, height)
 
 
@@ -234,7 +238,7 @@ def _spread(shape: Array, points: Array, intrinsics: Intrinsics) -> NDArray[np.i
 def _adjust(
     shape: Array, points: Array, shape_prior: Array, intrinsics: Intrinsics, on_step: Callable[[], None]
 ) -> Scene:
-    """Bundle adjustment of the rigid points: first with one noise level for all, then with each point's own."""
+    """Bundle adjustment of the rigid points: first with a common noise level, then with that of each point."""
     poses = weak_perspective_poses(shape, points, intrinsics)
     noise = measure_noise(linearise(shape, poses, points, intrinsics).residual)
     scene = adjust(Scene(shape, poses, intrinsics, np.full(len(shape), np.median(noise))), points, shape_prior, on_step)

@@ -1,4 +1,4 @@
-"""Poses of all frames of a clip, solved together with a prior on how fast a head changes its motion."""
+"""Joint estimation of the poses in all frames of a clip, with a prior on the acceleration of the head."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from .adjustment import Scene, linearise, robust_weights, weak_perspective_poses
 
 Array = NDArray[np.float64]
 
-# Root mean square accelerations of a head, in rad/s² of the rotation vector and mm/s². Each clip has its own, measured
-# over a third of a second within the bounds of a statue and of a headbanger; a clip too short for that has the usual.
+# Root mean square accelerations of a head, in rad/s² of the rotation vector and mm/s². They are measured in each clip
+# over a third of a second, and limited to plausible bounds; a clip too short for that has the usual ones.
 _STILL = np.array([np.radians(3.0), 3.0])
 _WILD = np.array([np.radians(1000.0), 2000.0])
 _USUAL = np.array([np.radians(75.0), 125.0])
 _SPAN = 1 / 3
-# Share of what is measured that is the head's own. A turn shows in the image by its parallax alone, so the errors that
-# speech makes in landmarks look like turns.
+# Share of the measured acceleration that is real. Rotations are visible in the image only by their parallax, so errors
+# of landmarks caused by speech look like rotations.
 _SHARE = np.array([0.5, 1.0])
-# A quick nod in a calm clip must not be ironed out: where the prior moves the landmarks by more than this share of the
-# face's width for as long as the span above, it is loosened, and again if that does not do. Landmarks that jump go
-# back sooner.
+# A quick nod in a calm clip must not be smoothed out: if the prior moves the landmarks by more than this share of the
+# face's width for as long as the span above, it is relaxed, repeatedly if necessary. Landmarks that jump move back
+# sooner.
 _STRAIN = 0.01
 _LOOSENING = 4.0
 _ROUNDS = 3
-# The prior counts each frame as one at this rate does.
+# Duration of a frame in seconds for the weight of the prior, whatever the frame rate.
 _FRAME = 1 / 25
-# How far a head may stray, in radians and millimetres, from the straight way between the frames that show it.
+# Largest deviation, in radians and millimetres, from linear interpolation between the frames that show the head.
 _STRAY = np.array([*np.radians([20.0, 20.0, 20.0]), 200.0, 200.0, 200.0])
-# Frames whose equations are set up at a time; bounds the memory that long footage takes.
+# Number of frames whose equations are set up at a time, which limits memory.
 _CHUNK = 1000
-# Poses that differ from those of their neighbours are guessed anew from the median over this many frames.
+# Initial poses that differ from their neighbours are replaced by the median over this many frames.
 _MEDIAN = 5
 
 
@@ -50,24 +50,25 @@ def solve_poses(
     acceleration: Array | None = None,
     iterations: int = 6,
 ) -> tuple[Array, Array]:
-    """Poses of a head of known shape in every frame, as rotation vectors and translations, and how it accelerates.
+    """Poses of a head of known shape in each frame, as rotation vectors and translations, and its acceleration.
 
     Gauss-Newton on robust reprojection errors plus the squared acceleration of the pose, integrated over each shot.
-    As the acceleration joins three frames, the normal equations are banded and their solution takes time
-    proportional to N. Frames without a face are bridged. The strength of the prior follows from the acceleration of
-    the head: unless that is known, the poses are solved once with hardly any prior, and show it.
+    Since the acceleration depends on three frames, the normal equations are banded, and solving them takes time
+    proportional to N. Poses in frames without a face are interpolated. The strength of the prior depends on the
+    acceleration of the head; if it is unknown, it is measured in poses that are computed with a very weak prior.
 
     Args:
         scene: Shape, camera and noise of the rigid points; its poses are not used.
-        points: (N, P, 2) landmarks in pixels, with NaN in frames without a face, which may not be all.
-        times: (N,) seconds, increasing.
-        shots: (N,) shot of each frame.
+        points: float64 (N, P, 2) landmarks in pixels, NaN in frames without a face; at least one frame must have one.
+        times: float64 (N,) times of the frames in seconds, increasing.
+        shots: int (N,) number of the shot of each frame.
         on_step: Called after each step.
-        acceleration: (2,) root mean square accelerations of the head in rad/s² and mm/s², if they are known.
-        iterations: Steps.
+        acceleration: float64 (2,) root mean square acceleration of the head in rad/s² and mm/s², if it is known. Larger
+            values make the track less smooth.
+        iterations: Number of steps.
 
     Returns:
-        Parameters (N, 6) and root mean square accelerations (2,).
+        Parameters float64 (N, 6) and root mean square acceleration float64 (2,).
     """
     found = np.isfinite(points).all(axis=(1, 2))
     guess = _guess(scene, points, found, times, shots)
@@ -99,7 +100,7 @@ class _Clip:
     on_step: Callable[[], None]
 
     def solve(self, start: Array, acceleration: Array, iterations: int) -> Array:
-        """Poses (N, 6) under a prior of root mean square accelerations (N, 2) of turns and shifts."""
+        """Poses (N, 6) with a prior of root mean square accelerations (N, 2), rotational and linear."""
         turns, shifts = (self._stiffness(column) for column in acceleration.T)
         held = np.where(self.found, 0.0, 1.0)[:, None] / np.square(_STRAY)
         parameters = start.copy()
@@ -113,14 +114,14 @@ class _Clip:
         return parameters
 
     def strain(self, first: Array, second: Array) -> Array:
-        """How far apart (N,) two sets of poses show the landmarks, as a share of the face's width; 0 without a face."""
+        """Distance (N,) of the landmarks in two sets of poses, relative to the face's width; 0 without a face."""
         shape, camera = self.scene.shape, self.scene.intrinsics
         pixels = [project(shape, make_pose(poses[:, :3], poses[:, 3:]), camera) for poses in (first, second)]
         distance = np.sqrt(np.square(pixels[0] - pixels[1]).sum(axis=-1).mean(axis=-1))
         return self.found * distance * second[:, 5] / (camera.fx * np.ptp(shape[:, 0]))
 
     def _stiffness(self, acceleration: Array) -> csr_array:
-        """(N, N) second derivative of half the squared accelerations of one quantity, in units of the usual (N,)."""
+        """(N, N) second derivative of half the squared accelerations of one quantity, in units of the prior's (N,)."""
         differences = _second_differences(self.times, self.shots, acceleration)
         return differences.T @ differences
 
@@ -128,12 +129,12 @@ class _Clip:
 def _measure_acceleration(
     parameters: Array, found: NDArray[np.bool_], times: Array, shots: NDArray[np.integer]
 ) -> Array:
-    """Root mean square accelerations (2,) of turns and shifts of a head, from noisy poses.
+    """Root mean square accelerations (2,) of a head, rotational and linear, from noisy poses.
 
-    White noise of variance s² gives second differences a variance of 6 s² and a covariance of -4 s² with their
-    neighbours, whatever the span over which they are taken, while those of a smooth motion grow with the square of
-    the span: short spans tell the noise, long ones the motion. The three angles share one figure, and distance, which
-    is much noisier than place in the image, changes as that does.
+    White noise of variance s² gives second differences a variance of 6 s², and a covariance of -4 s² with their
+    neighbours, for any span over which they are taken, while those of a smooth motion grow with the square of the span:
+    short spans measure the noise, long ones the motion. The three angles have a common value; and so have distance,
+    which is much noisier, and position in the image.
     """
     span = _frames(_SPAN, times)
     near, near_good = _differences_over(parameters, 1, found, shots)
@@ -150,14 +151,14 @@ def _measure_acceleration(
 
 
 def _frames(seconds: float, times: Array) -> int:
-    """About how many frames a time takes, at least one."""
+    """Approximate number of frames in a duration, at least one."""
     return max(1, round(seconds / np.median(np.diff(times)))) if len(times) > 1 else 1
 
 
 def _differences_over(
     values: Array, span: int, found: NDArray[np.bool_], shots: NDArray[np.integer]
 ) -> tuple[Array, NDArray[np.bool_]]:
-    """Second differences (M, 6) over a span of frames, and which of them lie in one shot and are no outliers."""
+    """Second differences (M, 6) over a span of frames, and whether they are within a shot and not outliers."""
     ends, starts = slice(2 * span, None), slice(None, -2 * span)
     difference = values[ends] - 2 * values[span:-span] + values[starts]
     good = (shots[ends] == shots[starts]) & found[ends] & found[span:-span] & found[starts]
@@ -166,7 +167,7 @@ def _differences_over(
 
 
 def _guess(scene: Scene, points: Array, found: NDArray[np.bool_], times: Array, shots: NDArray[np.integer]) -> Array:
-    """Poses frame by frame, without lone outliers and with gaps bridged by straight lines inside each shot."""
+    """Poses of individual frames, without isolated outliers, and interpolated linearly within each shot."""
     seen = np.flatnonzero(found)
     poses = weak_perspective_poses(scene.shape, points[seen], scene.intrinsics)
     guess = np.empty((len(points), 6))
@@ -182,8 +183,8 @@ def _guess(scene: Scene, points: Array, found: NDArray[np.bool_], times: Array, 
 
 
 def _second_differences(times: Array, shots: NDArray[np.integer], unit: Array) -> csr_array:
-    """(M, N) that takes a quantity in every frame to its acceleration at the inner frames of all shots, in units (N,),
-    each weighted by the root of the time that it stands for.
+    """Matrix (M, N) from a quantity in each frame to its acceleration at the inner frames of all shots, in units (N,),
+    weighted by the square root of the duration of the frame.
     """
     before, after = np.diff(times)[:-1], np.diff(times)[1:]
     before, after = np.maximum(before, 1e-3), np.maximum(after, 1e-3)
@@ -210,7 +211,7 @@ def _normal_equations(scene: Scene, parameters: Array, points: Array, found: NDA
 
 
 def _solve_banded(blocks: Array, turns: csr_array, shifts: csr_array, right: Array) -> Array:
-    """Solve for steps (N, 6) with the stiffness (N, N) of turns and shifts added to the blocks (N, 6, 6)."""
+    """Solve for steps (N, 6), with blocks (N, 6, 6) plus the stiffness (N, N) of rotations and translations."""
     count, band = len(blocks), 17
     upper = np.zeros((band + 1, count, 6))
     for row in range(6):

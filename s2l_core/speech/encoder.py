@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -164,7 +165,7 @@ class _ResidualBlock(nn.Module):
         return x + self.dropout(self.second(functional.relu(self.first(functional.relu(x)))))
 
 
-def codes_at(track: Tensor, times: np.ndarray) -> Tensor:
+def codes_at(track: Tensor, times: NDArray[np.float64]) -> Tensor:
     """Codes (n, size) at times (n,) in seconds, linearly between those of a track (t, size); held at its ends."""
     position = torch.as_tensor(times / CODE_SECONDS, dtype=torch.float32, device=track.device)
     position = position.clamp(0, len(track) - 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import butter, sosfiltfilt
 
@@ -54,7 +55,9 @@ class Offset:
     is_reliable: bool
 
 
-def find_offset(times: np.ndarray, openings: np.ndarray, speech: np.ndarray) -> Offset | None:
+def find_offset(
+    times: NDArray[np.float64], openings: NDArray[np.floating], speech: NDArray[np.float32]
+) -> Offset | None:
     """Compare at the rate of syllables, 0.5 to 8 Hz, and search half a second to both sides.
 
     Args:
@@ -92,7 +95,7 @@ def find_offset(times: np.ndarray, openings: np.ndarray, speech: np.ndarray) -> 
     return Offset(float(offsets[best]), peak, prominence, is_reliable)
 
 
-def is_foreign(times: np.ndarray, openings: np.ndarray, speech: np.ndarray) -> bool:
+def is_foreign(times: NDArray[np.float64], openings: NDArray[np.floating], speech: NDArray[np.float32]) -> bool:
     """Whether a mouth, as in :func:`find_offset`, surely does not move with a sound; False where that cannot be told.
 
     Loudness alone does not tell, for some mouths open little in loud vowels. So the openings are predicted from the
@@ -113,7 +116,9 @@ def is_foreign(times: np.ndarray, openings: np.ndarray, speech: np.ndarray) -> b
     return all(_told(bands, rows + shift, openings[chosen]) < _TOLD for shift in _OFFSET_ROWS)
 
 
-def refuse_foreign(times: np.ndarray, openings: np.ndarray, speech: np.ndarray, path: str) -> None:
+def refuse_foreign(
+    times: NDArray[np.float64], openings: NDArray[np.floating], speech: NDArray[np.float32], path: str
+) -> None:
     """Raise where a sound is not that of a mouth, see :func:`is_foreign`.
 
     Raises:
@@ -123,7 +128,7 @@ def refuse_foreign(times: np.ndarray, openings: np.ndarray, speech: np.ndarray, 
         raise SoundOfAnother(f"The lips do not move with the sound of {path}.")
 
 
-def _told(bands: np.ndarray, rows: np.ndarray, openings: np.ndarray) -> float:
+def _told(bands: NDArray[np.floating], rows: NDArray[np.integer], openings: NDArray[np.floating]) -> float:
     """Correlation of openings (n,) with what is told of each stretch from the others by a ridge regression on the sound
     (m, bands) around rows (n,).
     """
@@ -144,7 +149,9 @@ def _told(bands: np.ndarray, rows: np.ndarray, openings: np.ndarray) -> float:
     return float(np.corrcoef(told, deviations)[0, 1])
 
 
-def _correlation_at(opening: np.ndarray, energy: np.ndarray, known: np.ndarray, shift: int) -> float:
+def _correlation_at(
+    opening: NDArray[np.floating], energy: NDArray[np.floating], known: NDArray[np.bool_], shift: int
+) -> float:
     """Correlation of the opening, where it is known, with the energy ``shift`` samples after it."""
     count = len(opening) - abs(shift)
     first, second = slice(max(-shift, 0), max(-shift, 0) + count), slice(max(shift, 0), max(shift, 0) + count)

@@ -78,10 +78,12 @@ def test_blur_grows_with_blur_and_not_with_size() -> None:
     corners = np.array([[0.0, 0.0], [256.0, 256.0]])
     sharp = np.repeat(np.random.default_rng(0).integers(0, 256, (256, 256, 1), dtype=np.uint8), 3, axis=2)
     blurs = [measure_blur(sharp, corners)]
-    blurs += [measure_blur(cv2.GaussianBlur(sharp, (0, 0), sigma), corners) for sigma in (2, 4, 8)]
+    blurs += [
+        measure_blur(np.asarray(cv2.GaussianBlur(sharp, (0, 0), sigma), np.uint8), corners) for sigma in (2, 4, 8)
+    ]
     assert blurs == sorted(blurs) and blurs[0] < 0.2 < 0.5 < blurs[-1]
-    double = cv2.resize(sharp, (512, 512), interpolation=cv2.INTER_NEAREST)
-    assert measure_blur(double, 2 * corners) == pytest.approx(blurs[0], abs=0.02)
+    double = np.asarray(cv2.resize(sharp, (512, 512), interpolation=cv2.INTER_NEAREST), np.uint8)
+    assert measure_blur(double, 2.0 * corners) == pytest.approx(blurs[0], abs=0.02)
 
 
 def test_blur_of_nothing_is_not_a_number() -> None:
