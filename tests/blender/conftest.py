@@ -42,6 +42,7 @@ elif USER_FOLDER not in os.environ:
     )
 else:
     import bpy
+    import numpy as np
     from exr import write_passes
     from versions import new_effect, set_duration, set_format, trim
 
@@ -146,6 +147,44 @@ def mixdown_apart(tmp_path: Path) -> Callable[..., None]:
         assert done.returncode == 0 and path.exists(), done.stdout + done.stderr
 
     return mixdown_apart
+
+
+_MIXER = """
+import pathlib, sys
+import numpy
+from s2l_core.jobs import from_json
+from s2l_core.media.mix import mix
+for job, samples in zip(sys.stdin, sys.stdin):
+    voice = from_json(pathlib.Path(job.strip()).read_text()).voice
+    numpy.save(samples.strip(), mix(voice).samples())
+    print("done", flush=True)
+"""
+
+
+@pytest.fixture(scope="session")
+def mixer() -> Iterator[subprocess.Popen[str]]:
+    """A process with the library that mixes the voices of jobs: it reads the paths of a job and of its samples."""
+    program = [os.environ["S2L_WORKER_PYTHON"], "-c", _MIXER]
+    with subprocess.Popen(program, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+
+
+@pytest.fixture
+def engine_mix(module, scene, mixer, tmp_path) -> Callable[[list[Any], int], Any]:
+    """Returns the samples that the engine reads for a job with sound strips, on a number of frames from 1 on."""
+    jobs, mixing = module("s2l_core.jobs"), module("s2l_blender_addon.sequencer.mixing")
+
+    def engine_mix(strips: list[Any], frames: int) -> np.ndarray:
+        voice = mixing.mix(scene, strips, range(1, frames + 1))
+        job = jobs.DubJob("speaker.s2l", jobs.Media("movie.mp4"), voice, "out.mp4")
+        document, samples = tmp_path / "job.json", tmp_path / "own.npy"
+        document.write_text(json.dumps(jobs.to_document(job)))
+        mixer.stdin.write(f"{document}\n{samples}\n")
+        mixer.stdin.flush()
+        assert mixer.stdout.readline() == "done\n"
+        return np.load(samples)
+
+    return engine_mix
 
 
 @pytest.fixture

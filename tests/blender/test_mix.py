@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +14,6 @@ import pytest
 import versions
 from versions import sequencer_override, set_duration, trim
 
-ROOT = Path(__file__).resolve().parents[2]
 RATE = 48_000
 LENGTH = 75
 """Frames of the scene: three seconds."""
@@ -26,12 +23,6 @@ TOLERANCE = 0.03
 """RMS of the difference against the RMS of the truth."""
 MOST_LATE = RATE // 20
 """Samples by which Blender plays a retimed sound early or late, at most."""
-MIX = """
-import sys, numpy, pathlib
-from s2l_core.jobs import from_json
-from s2l_core.media.mix import mix
-numpy.save(sys.argv[2], mix(from_json(pathlib.Path(sys.argv[1]).read_text()).voice).samples())
-"""
 
 
 @pytest.fixture(scope="module")
@@ -104,20 +95,9 @@ def difference(own: np.ndarray, truth: np.ndarray) -> float:
 
 
 @pytest.fixture
-def own_mix(module, scene, tmp_path) -> Callable[[], np.ndarray]:
+def own_mix(scene, engine_mix) -> Callable[[], np.ndarray]:
     """The samples that the engine reads for a job with the scene's sound strips."""
-    return lambda: engine_mix(module, scene, list(scene.sequence_editor.strips), tmp_path)
-
-
-def engine_mix(module, scene, strips, folder: Path) -> np.ndarray:
-    """The samples that the engine reads for a job with these sound strips."""
-    jobs, mixing = module("s2l_core.jobs"), module("s2l_blender_addon.sequencer.mixing")
-    voice = mixing.mix(scene, strips, range(1, LENGTH + 1))
-    job = jobs.DubJob("speaker.s2l", jobs.Media("movie.mp4"), voice, "out.mp4")
-    document, result = folder / "job.json", folder / "own.npy"
-    document.write_text(json.dumps(jobs.to_document(job)))
-    subprocess.run([os.environ["S2L_WORKER_PYTHON"], "-c", MIX, document, result], cwd=ROOT, check=True)
-    return np.load(result)
+    return lambda: engine_mix(list(scene.sequence_editor.strips), LENGTH)
 
 
 @pytest.mark.skipif("S2L_WORKER_PYTHON" not in os.environ, reason="needs a Python with the library")
@@ -148,14 +128,14 @@ def test_sounds_are_mixed_as_blender_mixes_them(scene, strips, voices, tmp_path,
 
 @pytest.mark.skipif("S2L_WORKER_PYTHON" not in os.environ, reason="needs a Python with the library")
 @pytest.mark.skipif("volume" not in bpy.types.MetaStrip.bl_rna.properties, reason="meta strips have a volume since 5.2")
-def test_the_innermost_meta_strip_changes_the_volume_of_a_sound(module, scene, strips, voices, tmp_path) -> None:
+def test_the_innermost_meta_strip_changes_the_volume_of_a_sound(scene, strips, voices, tmp_path, engine_mix) -> None:
     sound, inner, outer = strips.new_sound("A", voices[2], 1, 1), strips.new_meta("B", 2, 1), strips.new_meta("C", 3, 1)
     sound.move_to_meta(inner)
     inner.move_to_meta(outer)
     inner.volume, outer.volume = 0.5, 0.6
     for meta in (inner, outer):
         set_duration(meta, LENGTH)
-    truth, own = mixdown(scene, tmp_path / "truth.wav"), engine_mix(module, scene, [sound], tmp_path)
+    truth, own = mixdown(scene, tmp_path / "truth.wav"), engine_mix([sound], LENGTH)
     assert difference(own, truth) < TOLERANCE
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import versions
-from test_mix import RATE, engine_mix, mixdown
+from test_mix import LENGTH, RATE, mixdown
 
 MOVIES = [
     "both.mkv",
@@ -46,11 +46,11 @@ def onsets(samples: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("trim", [0, 30])
 @pytest.mark.parametrize("name", MOVIES)
 def test_the_sound_of_a_movie_begins_where_blender_begins_it(
-    module, scene, strips, movies, tmp_path, name, trim
+    scene, strips, movies, tmp_path, engine_mix, name, trim
 ) -> None:
     strip = strips.new_sound("A", str(movies / name), 1, 1)
     versions.trim(strip, start=trim)
-    truth, own = mixdown(scene, tmp_path / "truth.wav"), engine_mix(module, scene, [strip], tmp_path)
+    truth, own = mixdown(scene, tmp_path / "truth.wav"), engine_mix([strip], LENGTH)
     assert len(onsets(truth)) >= 1
     assert onsets(own)[:, 0] == pytest.approx(onsets(truth)[:, 0], abs=0.01)
     assert onsets(own)[:, 1] == pytest.approx(onsets(truth)[:, 1], abs=30)
@@ -58,14 +58,12 @@ def test_the_sound_of_a_movie_begins_where_blender_begins_it(
 
 
 @needs_engine
-def test_a_track_is_chosen_by_its_strip_and_a_silent_one_is_passed_over(
-    module, scene, strips, movies, tmp_path
-) -> None:
+def test_a_track_is_chosen_by_its_strip_and_a_silent_one_is_passed_over(strips, movies, engine_mix) -> None:
     strip = strips.new_sound("A", str(movies / "quiet_first.mkv"), 1, 1)
     strip.s2l.track = 2
-    assert np.abs(engine_mix(module, scene, [strip], tmp_path)).max() == pytest.approx(0.7 / 2**0.5, abs=0.03)
+    assert np.abs(engine_mix([strip], LENGTH)).max() == pytest.approx(0.7 / 2**0.5, abs=0.03)
     strip = strips.new_sound("B", str(movies / "silent_first.mkv"), 2, 1)
-    assert np.abs(engine_mix(module, scene, [strip], tmp_path)).max() == pytest.approx(0.7 / 2**0.5, abs=0.03)
+    assert np.abs(engine_mix([strip], LENGTH)).max() == pytest.approx(0.7 / 2**0.5, abs=0.03)
 
 
 def test_the_track_of_a_movie_strip_goes_into_its_jobs(module, scene, footage) -> None:
