@@ -179,15 +179,15 @@ def fit_light(seen: Tensor, learnt: Tensor, weights: Tensor, positions: Tensor) 
         steady = _without_outliers(here, there, weights * known * shown, positions)
         even, sloped = _fit(here, there, steady, positions)
         slopes = _mean_square(relight(here, sloped, positions) - relight(here, even, positions), weights).sqrt()
-        uneven = _rise(slopes / _mean_square(there, weights).sqrt().clamp(min=1e-3), *_SLOPES)
-        other = _rise(_mean_square(relight(here, even, positions) - here, weights).sqrt(), *_DEPARTURE)
+        uneven = _smoothstep(slopes / _mean_square(there, weights).sqrt().clamp(min=1e-3), *_SLOPES)
+        other = _smoothstep(_mean_square(relight(here, even, positions) - here, weights).sqrt(), *_DEPARTURE)
         other = torch.maximum(other, uneven)
         light.to_footage[block] = torch.lerp(light.to_footage[block], torch.lerp(even, sloped, uneven), other)
         back = torch.lerp(*_fit(there, here, steady.amin(dim=1, keepdim=True), positions), uneven)
         light.to_speaker[block] = torch.lerp(light.to_speaker[block], back, other)
         squares = (relight(here, light.to_footage[block], positions) - there).square().mean(dim=1)
         missed = squares.sqrt().quantile(_FITTED, dim=1) / there.mean(dim=(1, 2)).clamp(min=1e-3)
-        errors[block] = torch.where(_likeness(here, there, weights) < _NEGATIVE, 1.0, missed)
+        errors[block] = torch.where(_correlation(here, there, weights) < _NEGATIVE, 1.0, missed)
     return light, errors
 
 
@@ -228,7 +228,7 @@ def _fit(source: Tensor, target: Tensor, weights: Tensor, positions: Tensor) -> 
     )
 
 
-def _likeness(one: Tensor, other: Tensor, weights: Tensor) -> Tensor:
+def _correlation(one: Tensor, other: Tensor, weights: Tensor) -> Tensor:
     """Correlation (N,) of the luminance of cells (N, 3, m) with weights (m,)."""
     luminance = torch.tensor(_LUMINANCE, device=one.device)
     a, b = (torch.einsum("c,ncm->nm", luminance, cells) for cells in (one, other))
@@ -241,7 +241,7 @@ def _mean_square(differences: Tensor, weights: Tensor) -> Tensor:
     return (differences.square().mean(dim=1, keepdim=True) @ weights[:, None]) / weights.sum()
 
 
-def _rise(values: Tensor, low: float, high: float) -> Tensor:
+def _smoothstep(values: Tensor, low: float, high: float) -> Tensor:
     """Smoothstep: 0 up to ``low``, 1 from ``high`` on."""
     share = ((values - low) / (high - low)).clamp(0, 1)
     return share * share * (3 - 2 * share)
@@ -257,22 +257,22 @@ class LightNeighbours:
     """
 
     def __init__(self, patches: Tensor, times: Tensor, shots: Tensor) -> None:
-        self._pulls = list(_pulls(patches, times, shots))
+        self._neighbour_weights = list(_neighbour_weights(patches, times, shots))
 
     def average(self, values: Tensor, trust: Tensor) -> Tensor:
         """Mean of values (N, ...) over each frame and its neighbours, weighted by ``trust`` (N,)."""
         shape = (-1, *[1] * (values.dim() - 1))
         sums, total = values * trust.view(shape), trust.clone()
-        for distance, pull in enumerate(self._pulls, 1):
+        for distance, weight in enumerate(self._neighbour_weights, 1):
             here, there = slice(0, -distance), slice(distance, None)
             for to, of in ((here, there), (there, here)):
-                share = pull * trust[of]
+                share = weight * trust[of]
                 sums[to] += values[of] * share.view(shape)
                 total[to] += share
         return sums / total.view(shape)
 
 
-def _pulls(patches: Tensor, times: Tensor, shots: Tensor) -> Iterator[Tensor]:
+def _neighbour_weights(patches: Tensor, times: Tensor, shots: Tensor) -> Iterator[Tensor]:
     """Weights between frames that are 1, 2, ... frames apart, up to the first distance at which all are zero."""
     levels = patches.norm(dim=(1, 2)) / patches.shape[2] ** 0.5
     for distance in range(1, len(times)):

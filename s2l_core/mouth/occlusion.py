@@ -46,7 +46,7 @@ _FITTING = 0.04
 
 
 @dataclass(frozen=True)
-class Explanation:
+class MouthFit:
     """The fit of N frames.
 
     Attributes:
@@ -60,7 +60,7 @@ class Explanation:
     misfits: NDArray[np.float64]
 
 
-class MouthExplainer:
+class MouthFitter:
     """Fits a speaker's lips to the mouths in a clip, in any light.
 
     Args:
@@ -102,7 +102,7 @@ class MouthExplainer:
         return self._cells(sample_regions(regions, corners, pixels)).unflatten(1, (3, -1))
 
     @torch.no_grad()
-    def explain(self, seen: Tensor, indices: NDArray[np.integer]) -> Explanation:
+    def fit(self, seen: Tensor, indices: NDArray[np.integer]) -> MouthFit:
         """Fit light and lips to frames.
 
         The light is fitted to the mean mouth first, and then to the mouth of each frame as fitted in the light so far.
@@ -124,14 +124,14 @@ class MouthExplainer:
             usual = around.average(seen, trust)
             light, errors = fit_light(usual, around.average(mouths, trust), weights, self._positions)
             differences = relight(seen, light.to_speaker, self._positions) - mean
-            motion, left = self._explain(differences.flatten(1))
+            motion, left = self._fit_lips(differences.flatten(1))
             missed = left.unflatten(1, (3, -1)).square().mean(dim=1).sqrt()
             worst = missed.topk(round(_WORST_SHARE * missed.shape[1]), dim=1).values.square().mean(dim=1).sqrt()
             weights, trust = self._still.sqrt(), 1.0 / (1.0 + (worst / _FITTING) ** 4)
             mouths = (mean + (motion @ self._basis[:, :_COMPONENTS].T).unflatten(1, (3, -1))).clamp(0, 1)
-        return Explanation(light, errors.double().cpu().numpy(), worst.double().cpu().numpy())
+        return MouthFit(light, errors.double().cpu().numpy(), worst.double().cpu().numpy())
 
-    def _explain(self, differences: Tensor) -> tuple[Tensor, Tensor]:
+    def _fit_lips(self, differences: Tensor) -> tuple[Tensor, Tensor]:
         """Fit codes (B, 12) to differences (B, n) from the mean mouth by least squares in which outlying cells count
         little. Returns the codes and the residuals.
         """

@@ -18,7 +18,7 @@ from ..footage import Footage
 from ..geometry.trust import seen_angles
 from ..model.speaker import SpeakerModel
 from ..results import SkippedRun
-from .occlusion import MouthExplainer
+from .occlusion import MouthFitter
 
 REASONS = ("", "no face", "turned away", "occluded", "somebody else", "other light")
 """Reasons why a frame keeps its pixels, by number; number 0 means that it is dubbed."""
@@ -125,16 +125,16 @@ def _judge(
     wanted[indices] = True
     chosen = np.flatnonzero(wanted & (reasons == 0))
     if len(chosen):
-        explainer = MouthExplainer(speaker, footage)
+        fitter = MouthFitter(speaker, footage)
         seen = torch.cat(
-            [explainer.sample_cells(images, numbers) for numbers, images in _batches(footage, chosen, report)]
+            [fitter.sample_cells(images, numbers) for numbers, images in _batches(footage, chosen, report)]
         )
-        explained = explainer.explain(seen, chosen)
+        fitted = fitter.fit(seen, chosen)
         misfits, errors = np.full((2, len(reasons)), np.nan)
-        misfits[chosen], errors[chosen] = explained.misfits, explained.light_errors
+        misfits[chosen], errors[chosen] = fitted.misfits, fitted.light_errors
         found = find_reasons(footage.track.found, reasons == _TURNED_AWAY, misfits, errors)
         reasons = np.where(footage.somebody_else, _SOMEBODY_ELSE, found)
-        light.put(chosen, explained.light)
+        light.put(chosen, fitted.light)
     return reasons, light
 
 
@@ -156,7 +156,7 @@ def find_reasons(
     Args:
         found: bool (N,), whether there is a face.
         turned: bool (N,), whether it is turned away.
-        misfits: float64 (N,), see :class:`s2l_core.mouth.occlusion.Explanation`; NaN if unknown.
+        misfits: float64 (N,), see :class:`s2l_core.mouth.occlusion.MouthFit`; NaN if unknown.
         light_errors: float64 (N,), likewise.
     """
     known = np.isfinite(misfits)

@@ -56,8 +56,8 @@ def end_to_end_codes(lip: LipModel, clip: Clip, offsets: Tensor, time_share: flo
         tracks = lip.speech(sounds)[:, CONTEXT_CODES:-CONTEXT_CODES]
         starts = firsts[:, None] * CODE_SECONDS
         spoken = torch.cat([codes_at(track, run) for track, run in zip(tracks, times - starts, strict=True)])
-        told = random.random((len(frames), 1)) < time_share
-        moments = torch.from_numpy(np.where(told, times, np.nan).astype(np.float32).flatten()).to(device)
+        timed = random.random((len(frames), 1)) < time_share
+        moments = torch.from_numpy(np.where(timed, times, np.nan).astype(np.float32).flatten()).to(device)
         return lip.code(spoken + offsets[torch.from_numpy(frames.flatten()).to(device)], moments)
 
     return speech_codes

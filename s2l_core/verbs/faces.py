@@ -64,7 +64,8 @@ class _Person:
         """Whether the face never moves, like a photograph."""
         return len(self.points) > 2 and is_still(np.stack(self.points), MESH468)
 
-    def see(self, points: NDArray[np.float32], identity: NDArray[np.float64] | None, image: NDArray[np.uint8]) -> None:
+    def add(self, points: NDArray[np.float32], identity: NDArray[np.float64] | None, image: NDArray[np.uint8]) -> None:
+        """Add the face in another frame."""
         region = region_of(points)
         if self.picture is None or region.side > max(before.side for before in self.regions):
             self.picture = _portrait(image, region)
@@ -73,7 +74,8 @@ class _Person:
         if identity is not None:
             self.identities.append(identity)
 
-    def was_at(self, region: Region) -> bool:
+    def is_near(self, region: Region) -> bool:
+        """Whether a face is where this person was last seen."""
         last = self.regions[-1]
         return bool(np.hypot(last.x - region.x, last.y - region.y) < min(last.side, region.side) / 2)
 
@@ -123,7 +125,7 @@ def _faces(job: FacesJob, report: Report) -> FacesResult:
                 people.append(person)
             else:
                 known.remove(person)
-            person.see(face.points, identity, frame.image)
+            person.add(face.points, identity, frame.image)
     seen = [person for person in people if len(person.regions) >= _LEAST_SHARE * count]
     if not seen:
         raise NoFace(f"No frame of {job.footage.path} shows a face.")
@@ -153,7 +155,7 @@ def _find(known: list[_Person], points: NDArray[np.float32], identity: NDArray[n
     apart = {number: person.distance(identity) for number, person in enumerate(known)}
     for number, person in enumerate(known):
         value = apart[number]
-        if person.was_at(region) and (value is None or value < OTHER):
+        if person.is_near(region) and (value is None or value < OTHER):
             return person
     alike = {number: value for number, value in apart.items() if value is not None and value < SAME}
     return known[min(alike, key=lambda number: alike[number])] if alike else None

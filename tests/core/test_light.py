@@ -20,7 +20,7 @@ from s2l_core.footage import Footage, prepare
 from s2l_core.jobs import Media
 from s2l_core.media.audio import read_speech
 from s2l_core.model.speaker import SpeakerModel
-from s2l_core.mouth.occlusion import Explanation, MouthExplainer
+from s2l_core.mouth.occlusion import MouthFit, MouthFitter
 from s2l_core.mouth.reliability import REASONS, find_reasons
 from s2l_core.mouth.rendering import MouthRenderer, speech_track
 
@@ -184,9 +184,9 @@ def graded(scene: Scene, look: Look) -> list[NDArray[np.uint8]]:
     return [(look(image).clip(0, 1) * 255).round().astype(np.uint8) for image in scene.images]
 
 
-def explain(scene: Scene, images: list[NDArray[np.uint8]]) -> Explanation:
-    explainer = MouthExplainer(scene.speaker, scene.footage)
-    return explainer.explain(explainer.sample_cells(images, scene.indices), scene.indices)
+def fit(scene: Scene, images: list[NDArray[np.uint8]]) -> MouthFit:
+    fitter = MouthFitter(scene.speaker, scene.footage)
+    return fitter.fit(fitter.sample_cells(images, scene.indices), scene.indices)
 
 
 def chins(scene: Scene, images: list[NDArray[np.uint8]]) -> Image:
@@ -203,15 +203,15 @@ def chins(scene: Scene, images: list[NDArray[np.uint8]]) -> Image:
 @pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
 def test_lips_take_on_the_look_of_the_footage(scene: Scene, look: Look) -> None:
     images = graded(scene, look)
-    explained = explain(scene, images)
+    fitted = fit(scene, images)
     light = Light.same(len(scene.footage.times))
-    light.put(scene.indices, explained.light)
+    light.put(scene.indices, fitted.light)
     renderer = MouthRenderer(scene.speaker, scene.footage, light)
     codes = renderer.codes(images, scene.indices, scene.speech, scene.footage.times[scene.indices])
     dubbed = renderer.render(images, scene.indices, codes)
     off = (chins(scene, dubbed) - chins(scene, images)) / 255
     assert np.abs(off).max(axis=1).mean() < 0.02
-    assert explained.light_errors.max() < 0.1
+    assert fitted.light_errors.max() < 0.1
     assert light.is_same == (look is LOOKS["same"])
 
 
@@ -223,7 +223,7 @@ def half_in_shadow(image: Image) -> Image:
 
 @pytest.mark.parametrize("look", [lambda image: 1 - image, half_in_shadow], ids=["negative", "shadow"])
 def test_frames_in_light_that_cannot_be_fitted_keep_their_pixels(scene: Scene, look: Look) -> None:
-    explained = explain(scene, graded(scene, look))
+    fitted = fit(scene, graded(scene, look))
     seen = np.ones(len(scene.indices), bool)
-    found = find_reasons(seen, ~seen, explained.misfits, explained.light_errors)
+    found = find_reasons(seen, ~seen, fitted.misfits, fitted.light_errors)
     assert [REASONS[number] for number in found] == ["other light"] * len(found)

@@ -22,7 +22,7 @@ from s2l_core.media.audio import read_speech
 from s2l_core.media.video import read_frames
 from s2l_core.media.writing import VideoWriter
 from s2l_core.model.speaker import SpeakerModel
-from s2l_core.mouth.occlusion import MouthExplainer
+from s2l_core.mouth.occlusion import MouthFitter
 from s2l_core.mouth.reliability import REASONS, find_reasons, judge_frames, replacement_weights
 from s2l_core.mouth.rendering import LipPaster
 from s2l_core.speech.sources import LOG_MEL, open_source
@@ -159,8 +159,8 @@ def test_what_is_in_front_of_a_mouth_stands_out(
 def misfits(
     speaker: SpeakerModel, footage: Footage, images: list[Image], indices: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    explainer = MouthExplainer(speaker, footage)
-    return explainer.explain(explainer.sample_cells(images, indices), indices).misfits
+    fitter = MouthFitter(speaker, footage)
+    return fitter.fit(fitter.sample_cells(images, indices), indices).misfits
 
 
 @pytest.mark.parametrize(
@@ -169,26 +169,26 @@ def misfits(
 def test_another_light_is_nothing_in_front_of_a_mouth(
     speaker: SpeakerModel, footage: Footage, look: Callable[[Image], NDArray[np.float64]]
 ) -> None:
-    explainer = MouthExplainer(speaker, footage)
+    fitter = MouthFitter(speaker, footage)
     images = [(np.ones(3) * look(frame.image)).astype(np.uint8) for frame in footage.frames()]
     indices = np.arange(len(images))
-    explained = explainer.explain(explainer.sample_cells(images, indices), indices)
+    fitted = fitter.fit(fitter.sample_cells(images, indices), indices)
     nothing = np.zeros(len(images), bool)
-    assert not find_reasons(~nothing, nothing, explained.misfits, explained.light_errors).any()
+    assert not find_reasons(~nothing, nothing, fitted.misfits, fitted.light_errors).any()
 
 
 def test_a_mouth_that_is_covered_for_two_seconds_in_another_light_stands_out(
     speaker: SpeakerModel, footage: Footage
 ) -> None:
-    explainer, boxes = MouthExplainer(speaker, footage), mouth_boxes(speaker.face, footage.track)
+    fitter, boxes = MouthFitter(speaker, footage), mouth_boxes(speaker.face, footage.track)
     chosen = np.arange(100)
     seen = []
     for index, frame in zip(chosen, footage.frames(), strict=False):
         image = (frame.image * [0.7, 0.6, 0.5]).astype(np.uint8)
         image = bar(image, boxes[index]) if 30 <= index < 80 else image
-        seen.append(explainer.sample_cells([image], np.array([index])))
-    explained = explainer.explain(torch.cat(seen), chosen)
-    hidden = find_reasons(np.ones(100, bool), np.zeros(100, bool), explained.misfits, explained.light_errors)
+        seen.append(fitter.sample_cells([image], np.array([index])))
+    fitted = fitter.fit(torch.cat(seen), chosen)
+    hidden = find_reasons(np.ones(100, bool), np.zeros(100, bool), fitted.misfits, fitted.light_errors)
     assert hidden.tolist() == reasons((30, 0), (50, OCCLUDED), (20, 0)).tolist()
 
 
