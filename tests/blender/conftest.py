@@ -19,7 +19,7 @@ import tempfile
 import time
 import warnings
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -47,9 +47,26 @@ else:
     from versions import new_effect, set_duration, set_format, trim
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """What Blender will remove fails a test today."""
-    config.addinivalue_line("filterwarnings", "error::DeprecationWarning")
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, None, None]:
+    yield from without_deprecations()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, None, None]:
+    yield from without_deprecations()
+
+
+def without_deprecations() -> Generator[None, None, None]:
+    """Fail a test that uses what Blender will remove. Making errors of its warnings does not: Blender loses them."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DeprecationWarning)
+        yield
+    deprecations = {str(each.message) for each in caught if issubclass(each.category, DeprecationWarning)}
+    for each in caught:
+        warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    if deprecations:
+        pytest.fail("\n".join(sorted(deprecations)))
 
 
 @pytest.fixture(scope="session")

@@ -97,6 +97,12 @@ def loudest_seconds(path: Path) -> float:
     return max(range(len(samples)), key=lambda index: abs(samples[index])) / 48000
 
 
+@pytest.mark.skipif(bpy.app.version < (5, 2), reason="the names are deprecated since Blender 5.2")
+@pytest.mark.xfail(strict=True, reason="uses what Blender 6.0 will remove")
+def test_what_blender_will_remove_fails_a_test(strips, movie) -> None:
+    assert add_movie(strips, movie).frame_start == 1.0
+
+
 @pytest.mark.skipif("connections" not in bpy.types.Strip.bl_rna.properties, reason="they can be read since Blender 5.2")
 def test_of_two_sounds_of_a_movie_the_connected_one_is_its_voice(module, scene, strips, movie) -> None:
     strip = add_movie(strips, movie)
