@@ -23,7 +23,7 @@ from .occlusion import MouthFitter
 REASONS = ("", "no face", "turned away", "occluded", "somebody else", "other light")
 """Reasons why a frame keeps its pixels, by number; number 0 means that it is dubbed."""
 _NO_FACE, _TURNED_AWAY, _OCCLUDED, _SOMEBODY_ELSE, _OTHER_LIGHT = 1, 2, 3, 4, 5
-_IN_WORDS = {"no face": "without a face", "somebody else": "of somebody else", "other light": "in another light"}
+_IN_WORDS = {"no face": "without a face", "somebody else": "of somebody else", "other light": "in different light"}
 """How a reason reads after a number of frames, if that differs."""
 
 _MOST_YAW, _MOST_PITCH = 35.0, 25.0

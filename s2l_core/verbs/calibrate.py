@@ -70,7 +70,7 @@ def estimate(job: EstimateJob, report: Report | None = None) -> EstimateResult:
     device = choose_device(job.job.device)
     known = _load(device.type)
     if known is None and not job.measure:
-        raise BadJob("This machine has not been measured.", "Estimate a job while no other runs.")
+        raise BadJob("This machine has not been measured.", "Estimate a job while no other job is running.")
     known = known or _measure(device, report or Report())
     written = _frames_to_write(job.job) if isinstance(job.job, DubJob) else None
     return cast(

@@ -141,7 +141,7 @@ def _judge_pictures(footage: Footage, face_width: float, yaw: float, blur: float
         if share < 0.95:
             yield Finding("usable", f"{1 - share:.0%} of the frames show no face; trim them off if you can.")
     if face_width < 60:
-        yield Finding("poor", f"The face is only {face_width:.0f} pixels wide; use a closer take, 100 pixels or more.")
+        yield Finding("poor", f"The face is only {face_width:.0f} pixels wide; use a take with at least 100.")
     elif face_width < 100:
         yield Finding("usable", f"The face is {face_width:.0f} pixels wide; a closer take gives sharper lips.")
     if yaw > 40:
