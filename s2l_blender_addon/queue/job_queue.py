@@ -26,6 +26,7 @@ from . import deliveries, record_search, records
 from .entries import Entry, Failure, Status, output_of
 
 TICK_SECONDS = 0.1
+_POLL_SECONDS = 0.02  # while a script waits for a job
 
 _entries: list[Entry] = []
 
@@ -89,7 +90,7 @@ def run(entry: Entry, show: Callable[[Entry], None] = lambda entry: None) -> Non
     try:
         while not _has_ended(entry.client):
             show(entry)
-            time.sleep(TICK_SECONDS)
+            time.sleep(_POLL_SECONDS)
     except BaseException:  # such as an interrupt from the terminal
         _kill(entry)
         raise

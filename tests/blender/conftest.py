@@ -112,10 +112,8 @@ def scene(module: Callable[[str], ModuleType]) -> Iterator[Any]:
     scene = bpy.context.scene
     scene.render.fps, scene.render.fps_base = 25, 1.0
     scene.sequence_editor_create()
-    job_queue = module("s2l_blender_addon.queue.job_queue")
-    job_queue.TICK_SECONDS = 0.01  # fake workers answer at once
     yield scene
-    job_queue.abandon()
+    module("s2l_blender_addon.queue.job_queue").abandon()
     module("s2l_blender_addon.engine.running_job").abandon()
 
 
