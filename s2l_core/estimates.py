@@ -1,7 +1,7 @@
-"""What a job will take: seconds, memory and disk, before it starts. Standard library only.
+"""Estimates of the time, memory and disk space that a job needs. Standard library only.
 
-A machine is told by how long a few short pieces of work take on it, see :mod:`s2l_core.verbs.calibrate`. What a job
-consists of in such pieces was measured once; what earlier jobs took beside what was estimated corrects it.
+The speed of a machine is measured with a few short tasks, see :mod:`s2l_core.verbs.calibrate`. The cost of a job in
+units of these tasks was measured once, and is corrected by the actual duration of earlier jobs.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from .preset_steps import PRESET_STEPS, SPEECH_STEPS
 _MOST_SECONDS_OF_A_PIECE = 100.0
 _CORRECTIONS = (0.1, 10.0)
 _LARGEST = 1e9
-"""A bound of all that is measured."""
+"""Upper limit of measured values."""
 _MOST_CORRECTIONS, _LARGEST_FILE = 100, 100_000
 _READER = DataclassReader(longest_text=100)
 _NEWEST = 0.3
-"""What the newest job counts in a correction."""
+"""Weight of the latest job in a correction."""
 
 _START_SECONDS = 4.0
-"""Until an engine that has just been started begins with a job."""
+"""Time until a new engine process starts with a job."""
 _FINDING, _TRACKING, _LEAST_TRACKING = 0.8, 0.21, 370.0
-"""Work of one frame's landmarks, which are followed more often than found, and of the head's pose in it; and of the
-head's shape."""
+"""Cost per frame of landmarks, which are mostly followed rather than detected, and of the head's pose; and fixed cost
+of the head's shape; in detections."""
 _RENDERINGS = 8.5
-"""What dubbing one frame comes to, in pictures of a mouth that are joined with it."""
+"""Cost of dubbing a frame, in renderings of a mouth."""
 _READINGS = 3
-"""How often a training decodes its footage, beside finding landmarks."""
+"""Number of times that training decodes its footage, in addition to landmarks."""
 _FIXED_STEPS, _FRAME_STEPS = 410.0, 0.22
-"""Of what a training does whatever its preset: principal lips, look, the head's colours; and in each frame."""
+"""Fixed cost of training, for any preset (principal lips, look, colours of the head), and cost per frame, in steps."""
 _APPEARANCE, _SPEECH, _DEPTH, _HEAD, _SYNC = 8.0, 2.5, 1.0, 3.8, 250.0
-"""Work of a step of each stage of a training, and of a sync expert."""
+"""Cost of a step of each stage of training, and of a sync expert, in steps of the calibration."""
 _SYNC_SPEECH = 1.6
-"""What the sync loss makes of a step in codes."""
+"""Factor of the sync loss on the cost of a step in codes."""
 
 _TRAINING_BYTES, _FRAME_BYTES = 650e6, 700e3
 _DUBBING_BYTES, _HELD_PICTURES, _VOICE_BYTES = 580e6, 64, 140e3
-"""Of a dub: what it takes at least, how many pictures it holds, and what a second of its voice adds."""
+"""Memory of a dub: minimum, number of pictures that are held, and bytes per second of its voice."""
 _KEPT_FRAME_BYTES, _SPEAKER_BYTES = 190e3, 12e6
 _LANDMARK_BYTES = 6e3
 _BYTES_PER_PIXEL = {"h264": 0.03, "prores": 0.6, "ffv1": 1.2, "png": 1.8, "exr": 4.0}
@@ -55,16 +55,16 @@ _ARCHITECTURE_STEPS = {"fast": 1.0, "explicit": 2.0, "paper": 5.0}
 
 @dataclass(frozen=True)
 class Calibration:
-    """How fast a machine is.
+    """Speed of a machine.
 
     Attributes:
-        version: Of the engine that measured.
+        version: Version of the engine that measured it.
         device: ``"cpu"`` or ``"cuda"``.
-        detection_seconds: To find the landmarks of a face in one picture.
-        megapixel_seconds: To decode and encode a million pixels.
-        step_seconds: Of a step of training on four mouths of 96 x 96 pixels.
-        render_seconds: To render one such mouth.
-        corrections: By verb, what jobs took beside what was estimated.
+        detection_seconds: Time to detect the landmarks of a face in one picture.
+        megapixel_seconds: Time to decode and encode a million pixels.
+        step_seconds: Time of a training step on four mouths of 96 x 96 pixels.
+        render_seconds: Time to render one such mouth.
+        corrections: Ratio of actual to estimated time, by verb.
     """
 
     version: str
@@ -76,7 +76,7 @@ class Calibration:
     corrections: dict[str, float] = field(default_factory=dict)
 
     def corrected(self, verb: str, estimated: float, taken: float) -> Calibration:
-        """This calibration after a job of a verb, whose estimate was made with it."""
+        """The calibration with a correction after a job, from its estimated and actual time in seconds."""
         before = self.corrections.get(verb, 1.0)
         ratio = before * max(taken, 1e-3) / max(estimated, 1e-3)
         after = math.exp((1 - _NEWEST) * math.log(before) + _NEWEST * math.log(_bounded(ratio)))
@@ -85,12 +85,12 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a job takes.
+    """Estimated cost of a job.
 
     Attributes:
-        seconds: From its start to its end.
-        memory_bytes: Of the engine at its peak.
-        disk_bytes: That it writes, what it keeps until it is done included.
+        seconds: Duration of the job.
+        memory_bytes: Peak memory of the engine.
+        disk_bytes: Disk space for the result and for temporary files.
     """
 
     seconds: float
@@ -108,17 +108,17 @@ def estimate(
     output_frames: int | None = None,
     looked_at: bool = False,
 ) -> Estimate:
-    """What a job will take.
+    """Estimate the cost of a job.
 
     Args:
         job: The job.
-        frames: Of its footage.
-        width: Of the footage in pixels.
-        height: Of the footage in pixels.
-        calibration: Of the machine.
-        rate: Of the footage in frames per second.
-        output_frames: Of a dub, where it is not as long as its footage.
-        looked_at: Whether an earlier job has looked at the same span of the footage, which is not done again.
+        frames: Number of frames of the footage.
+        width: Width of the footage in pixels.
+        height: Height of the footage in pixels.
+        calibration: Speed of the machine.
+        rate: Frames per second of the footage.
+        output_frames: Number of frames of a dub; None means that it is as long as the footage.
+        looked_at: Whether the analysis of the footage is in the cache.
     """
     megapixels = width * height / 1e6
     decoding = 0.5 * calibration.megapixel_seconds * megapixels
@@ -141,11 +141,12 @@ def estimate(
 
 
 def to_json(calibration: Calibration) -> str:
+    """JSON text of a calibration."""
     return json.dumps(asdict(calibration))
 
 
 def from_json(text: str) -> Calibration | None:
-    """A calibration that :func:`to_json` wrote; None if the text is anything else."""
+    """Calibration from the JSON text of :func:`to_json`; None if the text is anything else."""
     try:
         return from_values(json_text.parse(text))
     except ValueError:
@@ -153,7 +154,7 @@ def from_json(text: str) -> Calibration | None:
 
 
 def from_values(values: Any) -> Calibration | None:
-    """A calibration from JSON values, as the verb ``calibrate`` returns them; None if they are anything else."""
+    """Calibration from JSON values, as the verb ``calibrate`` returns them; None if they are anything else."""
     try:
         calibration: Calibration = _READER.read(Calibration, values, "calibration")
     except BadJob:
@@ -173,7 +174,7 @@ def from_values(values: Any) -> Calibration | None:
 
 
 def load_calibration(path: str) -> Calibration | None:
-    """A calibration from a file; None where there is none."""
+    """Calibration from a file; None if it is missing or damaged."""
     try:
         return from_values(json_text.read(path, _LARGEST_FILE))
     except (OSError, ValueError):
@@ -181,12 +182,12 @@ def load_calibration(path: str) -> Calibration | None:
 
 
 def _looking(frames: int, calibration: Calibration) -> float:
-    """Seconds to find and track a head."""
+    """Time in seconds to find and track a head."""
     return calibration.detection_seconds * ((_FINDING + _TRACKING) * frames + _LEAST_TRACKING)
 
 
 def _training_steps(job: TrainJob, seconds: float) -> float:
-    """What a training learns, in steps of a calibration."""
+    """Cost of training in steps of the calibration."""
     steps = PRESET_STEPS[job.preset]
     appearance = steps.appearance * _ARCHITECTURE_STEPS[job.architecture or steps.architecture] * _APPEARANCE
     speech = steps.speech_factor * _between(seconds, *SPEECH_STEPS) * _SPEECH * (_SYNC_SPEECH if steps.sync else 1.0)

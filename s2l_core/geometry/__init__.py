@@ -1,1 +1,1 @@
-"""Cameras, head poses and the mapping of pixels between views of one head."""
+"""Cameras, head poses, and the mapping of pixels between views of a head."""

@@ -1,4 +1,4 @@
-"""Between the axes of the library and those of Blender.
+"""Conversion between the axes of the library and those of Blender.
 
 The library has OpenCV's camera axes (x right, y down, z forward) and millimetres. Blender's cameras have OpenGL's (x
 right, y up, looking along -z), and a unit of its scenes is a metre.
@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike
 from .camera import Array
 
 MILLIMETRES = 1000.0
-"""Of a metre."""
+"""Millimetres in a metre."""
 _FLIP = np.diag([1.0, -1.0, -1.0, 1.0])
 
 
 def poses_to_blender(poses: ArrayLike) -> Array:
-    """Rigid matrices (..., 4, 4) with Blender's axes and unit on both sides, of such with the library's."""
+    """Convert rigid matrices float64 (..., 4, 4) from the library's axes and unit to Blender's, on both sides."""
     result = _FLIP @ np.asarray(poses, np.float64) @ _FLIP
     result[..., :3, 3] /= MILLIMETRES
     return np.asarray(result)
@@ -31,5 +31,5 @@ def poses_from_blender(poses: ArrayLike) -> Array:
 
 
 def points_to_blender(points: ArrayLike) -> Array:
-    """Points (..., 3) likewise."""
+    """Convert points float64 (..., 3) from the library's axes and unit to Blender's."""
     return np.asarray(points, np.float64) * np.diag(_FLIP)[:3] / MILLIMETRES

@@ -1,7 +1,7 @@
 """Pinhole cameras and rigid head poses.
 
 Camera axes are OpenCV's: x to the image right, y down, z forward, in millimetres. A pose is the 4x4 matrix
-``camera_from_head`` that takes head coordinates to camera coordinates. Pixel centres lie at +0.5, so an image of
+``camera_from_head``, which transforms head coordinates to camera coordinates. Pixel centres lie at +0.5, so an image of
 width W spans 0..W and its centre is W/2.
 """
 
@@ -40,12 +40,12 @@ class Intrinsics:
 
     @classmethod
     def centred(cls, focal: float, width: int, height: int) -> Intrinsics:
-        """Square pixels and the principal point in the middle of the image."""
+        """A camera with square pixels and its principal point at the centre of the image."""
         return cls(focal, focal, width / 2, height / 2, width, height)
 
     @property
     def matrix(self) -> Array:
-        """The 3x3 matrix K that takes camera coordinates to homogeneous pixels."""
+        """The 3x3 matrix K from camera coordinates to homogeneous pixels."""
         return np.array([[self.fx, 0.0, self.cx], [0.0, self.fy, self.cy], [0.0, 0.0, 1.0]])
 
     @property
@@ -54,7 +54,7 @@ class Intrinsics:
         return Rectangle(0, 0, self.width, self.height)
 
     def scaled(self, factor: float) -> Intrinsics:
-        """The camera of the image at another size, rounded to whole pixels."""
+        """The camera of the resized image, whose size is rounded to whole pixels."""
         width, height = round(self.width * factor), round(self.height * factor)
         return Intrinsics(self.fx * factor, self.fy * factor, self.cx * factor, self.cy * factor, width, height)
 
@@ -65,18 +65,18 @@ class Intrinsics:
 
     @property
     def horizontal_field_of_view(self) -> float:
-        """Degrees."""
+        """Horizontal field of view in degrees."""
         return math.degrees(2 * math.atan(self.width / (2 * self.fx)))
 
 
 def transform(points: ArrayLike, pose: ArrayLike) -> Array:
-    """Points (..., P, 3) taken through poses (..., 4, 4); leading dimensions broadcast."""
+    """Transform points float64 (..., P, 3) with poses (..., 4, 4); leading dimensions are broadcast."""
     points, pose = np.asarray(points, np.float64), np.asarray(pose, np.float64)
     return points @ np.swapaxes(pose[..., :3, :3], -1, -2) + pose[..., None, :3, 3]
 
 
 def project(points: ArrayLike, pose: ArrayLike, intrinsics: Intrinsics) -> Array:
-    """Pixels (..., P, 2) of head points (..., P, 3) seen under poses ``camera_from_head`` (..., 4, 4)."""
+    """Project head points float64 (..., P, 3) with poses ``camera_from_head`` (..., 4, 4) to pixels (..., P, 2)."""
     camera = transform(points, pose)
     focal, centre = np.array([intrinsics.fx, intrinsics.fy]), np.array([intrinsics.cx, intrinsics.cy])
     return camera[..., :2] / camera[..., 2:] * focal + centre

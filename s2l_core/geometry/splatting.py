@@ -1,9 +1,9 @@
-"""Forward warping (paper section 5.4): a surface that is known in one view, as another camera sees it.
+"""Forward warping (paper section 5.4): rendering a surface that is known in one view for another camera.
 
-Where a pixel of the new view looks is not known beforehand, so points of the surface are thrown into the new image, and
-the nearest win: a z-buffer. It is coarser than the picture, for only depth and what changes slowly is thrown; colours
-are then looked up in the old view at the place that depth tells, which keeps them sharp. What the old view did not see
-comes out as a hole of the shape that it really has.
+The points of the surface are splatted into a z-buffer of the new image, in which the nearest ones are visible. The
+z-buffer is coarser than the picture, since only depth and slowly changing attributes are splatted; colours are looked
+up in the old view at the position that follows from the depth, which keeps them sharp. Parts of the surface that the
+old view does not show become holes with their true shape.
 """
 
 from __future__ import annotations
@@ -20,28 +20,27 @@ from .camera import Intrinsics
 from .mapping import map_pixels, pixel_grid, relative_pose, sample
 
 _COARSER = 2
-"""Pixels of the picture in one cell of the z-buffer."""
+"""Side of a cell of the z-buffer in pixels of the picture."""
 _LEAST_WEIGHT = 0.05
-"""Bilinear weight from which a point counts for a cell."""
+"""Least bilinear weight with which a point contributes to a cell."""
 _BAND_PIXELS = 1_000_000
-"""Pixels that are computed together, so that a job with many of them can be cancelled."""
+"""Number of pixels that are computed together; in between, a job can be cancelled."""
 _EDGE = (0.25, 0.75)
-"""Share of the cells around that the surface covers where the picture's edge begins and ends: it is soft, not in steps.
-"""
+"""Share of covered cells in the neighbourhood at which the soft edge of the picture begins and ends."""
 _CRACK = 0.5
-"""Share of the cells around that are known beside a crack; beside the outline fewer are."""
+"""Share of known cells in the neighbourhood above which a gap is a crack; next to the outline, it is smaller."""
 _THICKNESS = 0.015
-"""Share of its depth by which a point must lie behind a surface to be hidden by it."""
+"""Distance behind a surface, relative to the depth, from which a point is hidden by it."""
 _UNSURE, _LOST = 0.04, 0.1
-"""Share of the surface's size within which its outline is not sure to be where the observed frame has it, and by how
-much nearer to the outline a pixel may have been: what comes from there to the middle may be the background's.
+"""Uncertainty of the outline in the observed frame, relative to the size of the surface, and limit by which a pixel may
+have been nearer to the outline than in the new view: beyond it, its colour may be that of the background.
 """
 _LEAST_FACING = 0.05
-"""Added to cosines before they are compared: beside the outline both are next to nothing."""
+"""Added to cosines before they are compared, since both are almost 0 next to the outline."""
 _STRETCHED = (0.5, 0.8)
-"""Cosine of the angle to the surface in the observed frame as a share of that in the new view: with less than the first
-the frame tells nothing of a pixel, since it would be stretched, and beside the outline it may be the background's; with
-more than the second it tells all.
+"""Ratio of the cosines of the angle to the surface in the observed frame and in the new view. Below the first value,
+the observed colour is not used, since it would be stretched, and may be that of the background next to the outline;
+above the second value, it is used fully.
 """
 
 
@@ -49,9 +48,9 @@ class Points(NamedTuple):
     """Points of a surface.
 
     Attributes:
-        places: (n, 3) in head axes, millimetres.
-        normals: (n, 3) of length 1 in head axes, out of the surface.
-        colours: (n, 3) in [0, 1].
+        places: float (n, 3) positions in head axes, in millimetres.
+        normals: float (n, 3) unit normals in head axes, which point outwards.
+        colours: float (n, 3) colours in [0, 1].
     """
 
     places: Tensor
@@ -60,21 +59,21 @@ class Points(NamedTuple):
 
 
 class Surface(Protocol):
-    """What can be seen: a surface in head axes that gives as many points as a camera needs."""
+    """A surface in head axes that provides points for rendering."""
 
     def points(self, camera: Intrinsics, poses: Tensor) -> Points:
-        """Points less than a pixel apart for a camera and poses (B, 4, 4) camera_from_head."""
+        """Points whose distance is less than a pixel for a camera and poses float (B, 4, 4) camera_from_head."""
         ...
 
 
 class SurfaceBuffers(NamedTuple):
-    """The buffers that a rendered surface fills.
+    """Buffers of a rendered surface.
 
     Attributes:
-        depth: (B, H, W) millimetres along the camera's z axis, 0 where it sees nothing.
-        normals: (B, 3, H, W) of the surface there, in head axes.
-        colours: (B, 3, H, W) of the surface there.
-        coverage: (B, H, W) in [0, 1], how much of the pixel the surface covers.
+        depth: float (B, H, W) depth along the camera's z axis in millimetres, 0 for pixels without surface.
+        normals: float (B, 3, H, W) normals of the surface in head axes.
+        colours: float (B, 3, H, W) colours of the surface.
+        coverage: float (B, H, W) share of the pixel that the surface covers, in [0, 1].
     """
 
     depth: Tensor
@@ -84,13 +83,13 @@ class SurfaceBuffers(NamedTuple):
 
 
 class Warped(NamedTuple):
-    """Observed frames as other cameras see them.
+    """Observed frames, warped to other cameras.
 
     Attributes:
-        pictures: (B, 3, H, W).
-        seen: (B, H, W) in [0, 1], how well the observed frame shows the surface: 0 in holes.
-        buffers: The surface as the other cameras see it.
-        source: (B, H', W') in [0, 1], how much of each pixel of the observed frames the surface covers.
+        pictures: float (B, 3, H, W) colours in [0, 1].
+        seen: float (B, H, W) weight in [0, 1] with which the observed frame shows the surface: 0 in holes.
+        buffers: The surface as rendered by the other cameras.
+        source: float (B, H', W') share of each pixel of the observed frames that the surface covers, in [0, 1].
     """
 
     pictures: Tensor
@@ -100,12 +99,12 @@ class Warped(NamedTuple):
 
     @property
     def holes(self) -> Tensor:
-        """(B, H, W) in [0, 1], where there is a surface that the observed frame does not show."""
+        """float (B, H, W) in [0, 1]: parts of the surface that the observed frame does not show."""
         return self.buffers.coverage * (1 - self.seen)
 
 
 def render_surface(surface: Surface, camera: Intrinsics, poses: Tensor) -> SurfaceBuffers:
-    """Render a surface into the buffers of a camera, for poses (B, 4, 4) camera_from_head."""
+    """Render a surface into the buffers of a camera, for poses float (B, 4, 4) camera_from_head."""
     points = surface.points(_coarser(camera), poses)
     layers = _splat(points.places, (points.normals, points.colours), camera, poses)
     return SurfaceBuffers(depth=layers[:, 0], normals=layers[:, 2:5], colours=layers[:, 5:], coverage=layers[:, 1])
@@ -117,12 +116,12 @@ def warp(
     """Forward-warp observed frames.
 
     Args:
-        surface: What they show.
-        images: (B, 3, H', W') observed frames.
-        observed: Their camera.
-        poses: (B, 4, 4) camera_from_head in them.
+        surface: The surface in the frames.
+        images: float (B, 3, H', W') observed frames.
+        observed: Camera of the observed frames.
+        poses: float (B, 4, 4) camera_from_head of the observed frames.
         camera: The new camera.
-        new_poses: (B, 4, 4) camera_from_head there.
+        new_poses: float (B, 4, 4) camera_from_head for the new camera.
     """
     buffers = render_surface(surface, camera, new_poses)
     places = surface.points(_coarser(observed), poses).places
@@ -149,8 +148,8 @@ def warp(
 
 
 def in_bands(length: int, across: int) -> Iterator[slice]:
-    """Consecutive parts of so many rows, each of at most a million pixels where a row has ``across`` of them; a
-    cancelled job stops between them.
+    """Split ``length`` rows of ``across`` pixels into bands of at most a million pixels. A cancelled job stops between
+    them.
     """
     size = max(1, _BAND_PIXELS // max(across, 1) // 2 * 2)
     for first in range(0, length, size):
@@ -159,7 +158,7 @@ def in_bands(length: int, across: int) -> Iterator[slice]:
 
 
 def _depth_inside(coverage: Tensor) -> Tensor:
-    """How far inside of the outline pixels lie, (B, H, W): 0.5 on it, 1 a small share of the surface's size away."""
+    """Depth of pixels inside of the outline, (B, H, W): 0.5 on it, and 1 at a small share of the surface's size."""
     reach = max(1, round(_UNSURE * float(coverage.sum(dim=(-2, -1)).mean()) ** 0.5))
     columns = torch.empty_like(coverage)
     for part in in_bands(coverage.shape[-1], coverage.shape[-2]):
@@ -171,7 +170,7 @@ def _depth_inside(coverage: Tensor) -> Tensor:
 
 
 def _running_mean(values: Tensor, reach: int) -> Tensor:
-    """The mean of values (..., n) over as many of them on either side as ``reach``; beyond the ends lie zeros."""
+    """Running mean of values (..., n) over ``reach`` values on either side; beyond the ends, they are 0."""
     sums = functional.pad(values.double().cumsum(dim=-1), (1, 0))
     places = torch.arange(values.shape[-1], device=values.device)
     last, first = (places + reach + 1).clamp(max=values.shape[-1]), (places - reach).clamp(min=0)
@@ -179,13 +178,14 @@ def _running_mean(values: Tensor, reach: int) -> Tensor:
 
 
 def facing(normals: Tensor, pixels: Tensor, camera: Intrinsics, poses: Tensor) -> Tensor:
-    """The cosine of the angle under which a camera sees a surface, (B, H, W): 1 face to face, 0 along it.
+    """Cosine float (B, H, W) of the angle between the ray of the camera and the normal of a surface: 1 for a surface
+    that faces the camera, and 0 for one that is seen edge-on.
 
     Args:
-        normals: (B, 3, H, W) in head axes.
-        pixels: (B, H, W, 2) where the camera has it.
+        normals: float (B, 3, H, W) normals in head axes.
+        pixels: float (B, H, W, 2) positions in the image.
         camera: The camera.
-        poses: (B, 4, 4) camera_from_head.
+        poses: float (B, 4, 4) camera_from_head.
     """
     x = (pixels[..., 0] - camera.cx) / camera.fx
     y = (pixels[..., 1] - camera.cy) / camera.fy
@@ -195,16 +195,16 @@ def facing(normals: Tensor, pixels: Tensor, camera: Intrinsics, poses: Tensor) -
 
 
 def _splat(places: Tensor, carried: tuple[Tensor, ...], camera: Intrinsics, poses: Tensor) -> Tensor:
-    """Depth and coverage, as in :class:`SurfaceBuffers`, and the attributes (n, c) that points (n, 3) carry, splatted
-    at the size of a picture: (B, 2 + C, H, W).
+    """Splat points (n, 3) with attributes (n, c), and resize the result to the picture: depth and coverage, as in
+    :class:`SurfaceBuffers`, and the attributes, (B, 2 + C, H, W).
     """
     coarse = _coarser(camera)
     return _enlarge(torch.stack([_nearest(places, carried, coarse, pose) for pose in poses]), camera)
 
 
 def _nearest(places: Tensor, carried: tuple[Tensor, ...], camera: Intrinsics, pose: Tensor) -> Tensor:
-    """The z-buffer (1 + C, H, W) of points (n, 3) under a pose (4, 4): depth, and what the nearest of them carry. Each
-    counts for the four cells around it; the surface is where a cell holds one.
+    """The z-buffer (1 + C, H, W) of points (n, 3) with a pose (4, 4): depth, and attributes of the nearest points. Each
+    point contributes to the four cells around it; a cell is covered if it contains one.
     """
     width, height = camera.width, camera.height
     focal, centre = places.new_tensor([camera.fx, camera.fy]), places.new_tensor([camera.cx, camera.cy])
@@ -216,7 +216,7 @@ def _nearest(places: Tensor, carried: tuple[Tensor, ...], camera: Intrinsics, po
         return placed[:, :2] / depth[:, None] * focal + centre, depth
 
     def splat() -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
-        """Which points, their depths (k,), and their place and weight in a cell; all of them in each of four cells."""
+        """Slices of the points, their depths (k,), and their cells and weights, for each of the four cells around."""
         for right in (0, 1):
             for low in (0, 1):
                 for part in in_bands(len(places), 1):
@@ -253,8 +253,8 @@ def _nearest(places: Tensor, carried: tuple[Tensor, ...], camera: Intrinsics, po
 
 
 def _close(sums: Tensor) -> Tensor:
-    """Weighted means (C, H, W) of sums (1 + C, H, W), the first the weights, without cracks: a cell with more than half
-    of its neighbours gets their mean.
+    """Weighted means (C, H, W) of sums (1 + C, H, W), of which the first are the weights. Cracks are closed: an empty
+    cell with more than half of its neighbours gets their mean.
     """
     known = (sums[:1] > 0).to(sums)
     means = sums[1:] / sums[:1].clamp(min=1e-6)
@@ -271,8 +271,8 @@ def _coarser(camera: Intrinsics) -> Intrinsics:
 
 
 def _enlarge(layers: Tensor, camera: Intrinsics) -> Tensor:
-    """Z-buffers (B, 1 + C, h, w) at the size of a picture, with their coverage: (B, 2 + C, H, W). Between a near and a
-    far surface there is nothing to interpolate: there each pixel gets its own cell's depth.
+    """Resize z-buffers (B, 1 + C, h, w) to the picture, with coverage: (B, 2 + C, H, W). At a step between a near and a
+    far surface, depth is not interpolated, but taken from the cell of the pixel.
     """
     height = layers.shape[-2]
     result = layers.new_empty(len(layers), 1 + layers.shape[1], camera.height, camera.width)
@@ -291,8 +291,8 @@ def _enlarge(layers: Tensor, camera: Intrinsics) -> Tensor:
 
 
 def _grown(layers: Tensor, begin: int, end: int) -> tuple[Tensor, Tensor]:
-    """Some rows of z-buffers (B, 1 + C, h, w), carried on by a cell beyond the surface, and their coverage with a soft
-    edge (B, 1, rows, w).
+    """Rows of z-buffers (B, 1 + C, h, w), extended by a cell beyond the surface, and their coverage with a soft edge,
+    (B, 1, rows, w).
     """
     top = max(begin - 1, 0)
     part = layers[..., top : end + 1, :]

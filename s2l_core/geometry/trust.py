@@ -1,7 +1,6 @@
-"""How far a head may be turned: the poses that its footage tells about, and how poses beyond are led back to them.
+"""The range of poses in which a head can be rendered reliably, and limiting poses to it.
 
-What counts is the direction from which the head is seen, in its own axes: yaw and pitch. Roll turns the picture in its
-plane and shows nothing new.
+It depends on the direction from which the head is seen, in its own axes: yaw and pitch. Roll only rotates the picture.
 """
 
 from __future__ import annotations
@@ -17,52 +16,52 @@ from scipy.spatial.transform import Rotation
 from .camera import Array, head_angles
 
 _LEAST_MARGIN, _MOST_MARGIN = 10.0, 25.0
-"""Degrees beyond the poses of the footage that are still trusted, where the depth has no confidence and where it has
-all. True views of the embedded speaker, whose depth has 0.08, are met as well 15 degrees beyond as within."""
-_FADE = 5.0
-"""Degrees over which poses beyond the trusted ones are slowed down to a stop."""
+"""Margin around the poses of the footage in degrees, for a depth with confidence 0 and 1. For the embedded speaker,
+whose depth has a confidence of 0.08, renderings are as accurate 15 degrees outside of the footage as inside."""
+_EASING = 5.0
+"""Largest angle in degrees by which a limited pose lies outside of the region: it approaches this smoothly."""
 _HALF_TRUST = 10.0
-"""Degrees outside at which half of the trust is left, then a quarter, and so on."""
+"""Degrees outside of the region by which the trust is halved."""
 
 
 @dataclass(frozen=True)
 class TrustRegion:
-    """The convex hull of the directions from which the footage shows the head, with a margin around it.
+    """Convex hull of the directions from which the footage shows the head, with a margin.
 
     Attributes:
-        hull: (K, 2) corners, yaw and pitch in degrees.
-        margin: Degrees.
+        hull: float64 (K, 2) corners of the hull, yaw and pitch in degrees.
+        margin: Margin in degrees. A larger one allows the head to be turned farther, at lower quality.
     """
 
     hull: Array
     margin: float
 
     def degrees_outside(self, pose: ArrayLike) -> float:
-        """How far a pose camera_from_head lies outside of the region; 0 inside."""
+        """Angle in degrees by which a pose camera_from_head is outside of the region; 0 inside."""
         return max(0.0, self._beyond_hull(seen_angles(pose)[:2])[0] - self.margin)
 
     def trust(self, pose: ArrayLike) -> float:
-        """1 inside of the region, falling to 0 with the distance from it."""
+        """Trust in a pose: 1 inside of the region, and decreasing to 0 with the distance from it."""
         return float(0.5 ** (self.degrees_outside(pose) / _HALF_TRUST))
 
     def nearest_trusted(self, pose: ArrayLike) -> Array:
-        """The pose with the head turned back about its own origin as far as it lies outside, (4, 4).
+        """Limit a pose float64 (4, 4) to the region by rotating the head about its origin.
 
-        Inside it stays as it is. Beyond the border it follows ever more slowly, and stops 5 degrees outside, so that
-        nothing jumps in a movement that leads out of the region.
+        A pose inside is unchanged. Outside, it approaches a limit of 5 degrees beyond the border smoothly, so that a
+        movement out of the region has no jump.
         """
         pose = np.array(pose, np.float64)
         angles = seen_angles(pose)
         distance, nearest = self._beyond_hull(angles[:2])
         if distance <= self.margin:
             return pose
-        limited = self.margin + _FADE * math.tanh((distance - self.margin) / _FADE)
+        limited = self.margin + _EASING * math.tanh((distance - self.margin) / _EASING)
         angles[:2] = nearest + (angles[:2] - nearest) * (limited / distance)
         pose[:3, :3] = _towards(pose[:3, 3]) @ Rotation.from_euler("ZXY", angles[::-1], degrees=True).as_matrix()
         return pose
 
     def _beyond_hull(self, direction: Array) -> tuple[float, Array]:
-        """How far a direction lies outside of the hull, in degrees, and the nearest point of it."""
+        """Distance of a direction from the hull in degrees, and the nearest point of the hull."""
         starts, ends = self.hull, np.roll(self.hull, -1, axis=0)
         if len(starts) > 2 and cv2.pointPolygonTest(self.hull.astype(np.float32), tuple(direction), False) >= 0:
             return 0.0, direction
@@ -74,21 +73,20 @@ class TrustRegion:
 
 
 def trust_region(angles: Array, confidence: float) -> TrustRegion:
-    """The region that a speaker is trusted in.
+    """The trust region of a speaker.
 
     Args:
-        angles: (N, 2 or more) yaw and pitch in degrees of the poses that the depth was learnt from.
-        confidence: Of the depth in [0, 1], the mean over the head.
+        angles: float64 (N, 2 or more) yaw and pitch in degrees of the poses from which the depth was learned.
+        confidence: Mean confidence of the depth over the head, in [0, 1].
     """
     hull = cv2.convexHull(angles[:, :2].astype(np.float32))[:, 0].astype(np.float64)
     return TrustRegion(hull, _LEAST_MARGIN + (_MOST_MARGIN - _LEAST_MARGIN) * confidence)
 
 
 def seen_angles(pose: ArrayLike) -> Array:
-    """Yaw, pitch and roll (..., 3) in degrees as a camera would see the head that looks straight at its origin.
+    """Yaw, pitch and roll float64 (..., 3) in degrees, relative to a camera that looks straight at the head's origin.
 
-    A head beside the middle of the image is seen from another side than :func:`s2l_core.geometry.camera.head_angles`
-    says.
+    For a head that is not at the centre of the image, they differ from :func:`s2l_core.geometry.camera.head_angles`.
     """
     pose = np.asarray(pose, np.float64)
     turned = np.zeros_like(pose)
@@ -97,7 +95,7 @@ def seen_angles(pose: ArrayLike) -> Array:
 
 
 def _towards(position: Array) -> Array:
-    """Rotations (..., 3, 3) by the shortest way that take the camera's z axis to positions (..., 3)."""
+    """Shortest rotations (..., 3, 3) from the camera's z axis to the directions of positions (..., 3)."""
     ray = position / np.linalg.norm(position, axis=-1, keepdims=True)
     axis = np.stack([-ray[..., 1], ray[..., 0], np.zeros_like(ray[..., 0])], axis=-1)
     sine = np.linalg.norm(axis, axis=-1, keepdims=True)

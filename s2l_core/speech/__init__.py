@@ -1,1 +1,1 @@
-"""From sound to the numbers that move lips."""
+"""Speech: features, motion codes, silence, and synchrony with the lips."""

@@ -1,4 +1,4 @@
-"""How far the mouth opens: predictions of least squares are timid, and made bolder here."""
+"""Correcting the opening of the mouth, since least-squares predictions vary too little."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from torch import Tensor, nn
 
 _DAMPING = 0.01
 _LOWEST, _HIGHEST = 0.05, 0.99
-"""Quantiles of the footage's openings between which the mouth stays: a closed one is not closed further."""
+"""Quantiles of the footage's openings to which the opening is limited: a closed mouth does not close further."""
 
 
 class Articulation(nn.Module):
-    """Stretches codes along the mouth's opening and leaves alone what does not vary with it.
+    """Scales codes along the opening of the mouth, and leaves other components unchanged.
 
     Args:
-        size: Numbers in a code.
+        size: Size of a code.
     """
 
     reading: Tensor
@@ -30,18 +30,18 @@ class Articulation(nn.Module):
         self.register_buffer("limits", torch.zeros(2))
 
     def forward(self, codes: Tensor) -> Tensor:
-        """Codes (..., size) with openings ``gain`` times as far from the mean, within the limits of the footage.
+        """Codes (..., size) whose openings deviate ``gain`` times as much from the mean, within the footage's limits.
 
-        Least squares give a quantity that is predicted with the correlation r only r times its deviation.
+        A least-squares prediction with the correlation r has only r times the standard deviation of the true value.
         """
         return self._stretch(codes, self.gain)
 
     def match(self, codes: Tensor, true: Tensor) -> Tensor:
-        """Codes (N, size) with openings that deviate from their mean as much as those of true codes (N, size)."""
+        """Scale codes (N, size) so that their openings have the standard deviation of those of true codes (N, size)."""
         return self._stretch(codes, (true @ self.reading).std() / (codes @ self.reading).std().clamp(min=1e-9))
 
     def limit(self, codes: Tensor, true: Tensor) -> None:
-        """Lower the gain so that the openings of codes (N, size) deviate no more than those of true codes (M, size)."""
+        """Reduce the gain so that openings of codes (N, size) vary no more than those of true codes (M, size)."""
         most = (true @ self.reading).std() / (codes @ self.reading).std().clamp(min=1e-9)
         self.gain.clamp_(max=float(most))
 
@@ -51,7 +51,7 @@ class Articulation(nn.Module):
         return codes + (bold - opening)[..., None] * self.direction
 
     def fit(self, codes: Tensor, openings: Tensor, gain: float) -> None:
-        """Learn how codes (N, size) tell the openings (N,), and the codes that an opening goes with on average."""
+        """Fit the openings (N,) as a function of codes (N, size), and the mean code for an opening."""
         spread = codes.T @ codes / len(codes)
         damping = _DAMPING * torch.eye(len(spread), device=codes.device)
         reading = torch.linalg.solve(spread + damping, codes.T @ (openings - openings.mean()) / len(codes))

@@ -1,4 +1,4 @@
-"""From log-mel to motion codes: what the sound says about the lips, and when."""
+"""Speech encoder: from log-mel to motion codes of the lips."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from .features import HOP_SECONDS, MEL_BANDS, silence_level
 from .kernel import KernelRegression
 
 CODE_SECONDS = 4 * HOP_SECONDS
-"""Distance of the encoder's outputs: 25 codes a second, interpolated linearly for any frame rate."""
+"""Interval of the encoder's outputs: 25 codes per second, interpolated linearly for any frame rate."""
 
 _WIDTH = 128
 _DROPOUT = 0.3
 _BLOCKS = 3
 MEMBERS = 2
-"""Networks that the speech encoder averages."""
+"""Number of networks that the speech encoder averages."""
 _HEARD_AT_ONCE, _AROUND_CODES = 6000, 12
-"""Rows of log-mel whose codes are computed together: a minute, which takes 70 MB; and codes on either side that any
-layer of an encoder reaches to."""
+"""Number of rows of log-mel that are encoded together: a minute, which takes 70 MB; and number of codes on either side
+within the receptive field of the encoders."""
 CONTEXT_CODES = 4
-"""Codes on either side that an output depends on; also how much an excerpt must be longer at both ends."""
+"""Number of codes on either side on which an output depends, and by which an excerpt must be longer at both ends."""
 
 
 class MelEncoder(nn.Module, ABC):
-    """What gives codes of log-mel, one every 40 ms.
+    """An encoder from log-mel to codes, one every 40 ms.
 
     Args:
-        bands: Numbers in a row of log-mel, or of other features of speech.
+        bands: Number of bands of log-mel, or of other speech features.
 
     Attributes:
-        silence: (bands,) the row of digital silence.
+        silence: float32 (bands,) features of digital silence.
     """
 
     mel_mean: Tensor
@@ -53,10 +53,10 @@ class MelEncoder(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, scaled: Tensor) -> Tensor:
-        """Codes (B, t, size) of log-mel (B, 4 t, 80) that has been brought to zero mean and unit scale."""
+        """Codes (B, t, size) of log-mel (B, 4 t, 80) with zero mean and unit variance."""
 
     def fit_scale(self, mel: Tensor) -> None:
-        """Take mean and scale of the inputs from log-mel (m, 80)."""
+        """Set mean and scale of the inputs to those of log-mel (m, 80)."""
         self.mel_mean.copy_(mel.mean(dim=0))
         self.mel_scale.copy_(mel.std())
 
@@ -65,12 +65,12 @@ class MelEncoder(nn.Module, ABC):
         return self.encode(self.scale(mel))
 
     def scale(self, mel: Tensor) -> Tensor:
-        """Log-mel (..., 80) of zero mean and unit scale."""
+        """Normalise log-mel (..., 80) to zero mean and unit variance."""
         return (mel - self.mel_mean) / self.mel_scale
 
     @torch.no_grad()
     def track(self, mel: Tensor) -> Tensor:
-        """Codes (t, size) of a whole recording, one every 40 ms from time 0, with silence before and after it.
+        """Codes (t, size) of a recording, one every 40 ms from time 0, with silence before and after it.
 
         Args:
             mel: Log-mel (m, 80), see :func:`s2l_core.speech.features.log_mel`.
@@ -79,11 +79,11 @@ class MelEncoder(nn.Module, ABC):
 
     @torch.no_grad()
     def track_pieces(self, mel: Iterable[Tensor]) -> Tensor:
-        """As :meth:`track`, of log-mel in consecutive pieces (k, 80): a minute of it is heard at once, with what lies
-        around it, so that memory grows with the codes alone.
+        """As :meth:`track`, from consecutive pieces (k, 80) of log-mel: it is encoded minute by minute with its
+        context, so that memory grows only with the codes.
         """
         silence, around = self.silence.expand(4 * CONTEXT_CODES, -1), 4 * _AROUND_CODES
-        held, ready, codes = silence, 4 * CONTEXT_CODES, []  # ready: row of those held whose code comes next
+        held, ready, codes = silence, 4 * CONTEXT_CODES, []  # ready: index in held of the row of the next code
         for piece in mel:
             held = torch.cat([held, piece])
             while len(held) >= ready + _HEARD_AT_ONCE + around:
@@ -98,23 +98,23 @@ class MelEncoder(nn.Module, ABC):
 
     @torch.no_grad()
     def rest(self) -> Tensor:
-        """The code (size,) of digital silence: the mouth at rest."""
+        """Code (size,) of digital silence: the resting mouth."""
         return self.track(self.silence.expand(4 * (2 * CONTEXT_CODES + 1), -1))[CONTEXT_CODES]
 
 
 class SpeechEncoder(MelEncoder):
-    """Strided convolutions on log-mel, in the place of the paper's DeepSpeech features and AudioNet (section 4.2): the
-    mean of networks that start from different weights and learn from different excerpts, and of a kernel regression.
-    They err in different ways, the more so the shorter the footage.
+    """Strided convolutions on log-mel, instead of the paper's DeepSpeech features and AudioNet (section 4.2): the mean
+    of networks with different initial weights, which are trained on different excerpts, and of a kernel regression.
+    Their errors are different, the more so for short footage.
 
     Args:
-        size: Numbers in a code.
-        bands: Numbers in a row of its inputs.
+        size: Size of a code.
+        bands: Number of bands of the inputs.
 
     Attributes:
-        kernel: What the convolutions are averaged with.
-        kernel_share: Its weight; 0 before it is fitted.
-        articulation: How far the mouth opens in dubbing.
+        kernel: The kernel regression with which the networks are averaged.
+        kernel_share: Weight of the kernel regression, 0 to 1; 0 before it is fitted.
+        articulation: Correction of the opening of the mouth for dubbing.
     """
 
     kernel_share: Tensor
@@ -135,7 +135,7 @@ class SpeechEncoder(MelEncoder):
         self.articulation = Articulation(size)
 
     def encode(self, scaled: Tensor) -> Tensor:
-        """Codes (B, t, size); in training one member gives each row, in turn."""
+        """Codes (B, t, size); in training, each item of the batch is encoded by one of the networks, in turn."""
         if self.training:
             heard = torch.cat([scaled, scaled[:1].expand(-len(scaled) % MEMBERS, -1, -1)])
             return self._answers(heard.unflatten(0, (-1, MEMBERS))).flatten(0, 1)[: len(scaled)]
@@ -143,13 +143,13 @@ class SpeechEncoder(MelEncoder):
         return codes if self.kernel_share == 0 else torch.lerp(codes, self.kernel(scaled), self.kernel_share)
 
     def _answers(self, scaled: Tensor) -> Tensor:
-        """Codes (B, members, t, size) of what each member hears: (B, members, 4 t, bands)."""
+        """Codes (B, members, t, size) of the inputs (B, members, 4 t, bands) of each network."""
         codes = self.layers(scaled.transpose(2, 3).flatten(1, 2))
         return codes.unflatten(1, (MEMBERS, -1)).transpose(2, 3)
 
 
 def _convolutions(inputs: int, outputs: int, length: int, stride: int = 1) -> nn.Conv1d:
-    """The same layer of every member."""
+    """A convolution for all networks, as one grouped layer."""
     sizes = MEMBERS * inputs, MEMBERS * outputs, length
     return nn.Conv1d(*sizes, stride=stride, padding=length // 2, groups=MEMBERS)
 
@@ -166,7 +166,7 @@ class _ResidualBlock(nn.Module):
 
 
 def codes_at(track: Tensor, times: NDArray[np.float64]) -> Tensor:
-    """Codes (n, size) at times (n,) in seconds, linearly between those of a track (t, size); held at its ends."""
+    """Codes (n, size) at times (n,) in seconds, by linear interpolation in a track (t, size), constant beyond its ends."""
     position = torch.as_tensor(times / CODE_SECONDS, dtype=torch.float32, device=track.device)
     position = position.clamp(0, len(track) - 1)
     before = position.floor().long().clamp(max=max(len(track) - 2, 0))

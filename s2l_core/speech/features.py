@@ -1,4 +1,4 @@
-"""Log-mel spectrogram of speech: language-neutral, causal enough to stream, nothing to download."""
+"""Log-mel spectrogram of speech: independent of the language, and computed without a download."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ _WINDOW_SECONDS = 0.025
 _FFT_SIZE = 512
 _LOWEST_HZ, _HIGHEST_HZ = 55.0, 7600.0
 _ACTIVE_LEVEL_DB = -20.0
-"""Level that :func:`normalise_loudness` gives to the parts in which somebody speaks."""
+"""Level to which :func:`normalise_loudness` scales the parts with speech."""
 _DEVIATION_DB = 12.0
-"""By how much the level of one second of speech may differ from that of the whole recording; of t seconds, by this over
-the root of t (measured: 98 % of spans of half a second to 20 s of five recordings deviate by less)."""
+"""Largest difference between the levels of one second of speech and the whole recording; for t seconds, it is divided
+by the square root of t (measured: 98 % of spans of 0.5 to 20 s of five recordings deviate by less)."""
 _PAUSE_DB = 18.0
-"""A span that is quieter than its surroundings by more than this holds a pause, whose room tone is no quiet speech
-(measured: of spans of a second of six recordings, those with speech are quieter by up to 15 dB, pauses by 21 to 37)."""
+"""Difference to its surroundings from which a quieter span is a pause, whose room tone must not be taken for quiet
+speech (measured in spans of a second of six recordings: speech is up to 15 dB quieter, pauses 21 to 37 dB)."""
 _FLOOR = 1e-10
-"""Mel power of silence: about 80 dB under the peaks of speech at the normal level."""
+"""Mel power of silence: about 80 dB below the peaks of speech at normal loudness."""
 _ROWS = 2000
-"""Rows that are computed together: their spectra take 8 MB."""
+"""Number of rows that are computed together: their spectra take 8 MB."""
 _LARGEST_GAIN_DB = 30.0
-"""A recording is lifted by 30 dB at most, so that the noise of a silent one is not taken for speech."""
+"""Largest amplification of a recording, so that the noise of a silent one is not taken for speech."""
 
 
 def speech_level(speech: NDArray[np.float32], around: NDArray[np.float64] | None = None) -> float:
-    """Level in dB of those parts of a recording in which somebody speaks; -120 where there is no sound.
+    """Level in dB of the parts of a recording with speech; -120 for digital silence.
 
     Args:
-        speech: (n,) mono samples at 16 kHz in [-1, 1].
-        around: (m,) mean squares of more of the same recording, see :func:`s2l_core.media.audio.powers`. A short span
-            says little about how loud its speaker speaks, so its level is drawn to that of its surroundings, as far as
-            spans of its length usually deviate from those; that of a pause is theirs.
+        speech: float32 (n,) mono samples at 16 kHz in [-1, 1].
+        around: float64 (m,) mean squares of a longer part of the recording, see
+            :func:`s2l_core.media.audio.powers`. Since the level of a short span is unreliable, it is limited to the
+            usual deviation from its surroundings for spans of that length; a pause has the level of its surroundings.
     """
     level, seconds = _active(powers(in_blocks(speech)))
     if around is None:
@@ -54,25 +54,25 @@ def speech_level(speech: NDArray[np.float32], around: NDArray[np.float64] | None
 
 
 def loudness_gain(level_db: float) -> np.float32:
-    """What samples with active parts of a level are multiplied with, so that these have a fixed RMS level."""
+    """Factor that scales speech with the given level, see :func:`speech_level`, to normal loudness."""
     return np.float32(10.0 ** (min(_ACTIVE_LEVEL_DB - level_db, _LARGEST_GAIN_DB) / 20.0))
 
 
 def normalise_loudness(speech: NDArray[np.float32], level_db: float | None = None) -> NDArray[np.float32]:
-    """Speech scaled so that its active parts have a fixed RMS level.
+    """Scale speech to normal loudness: a fixed RMS level of the parts with speech.
 
     Args:
-        speech: (n,) mono samples at 16 kHz in [-1, 1].
-        level_db: Its level, see :func:`speech_level`; None measures it.
+        speech: float32 (n,) mono samples at 16 kHz in [-1, 1].
+        level_db: Level of the speech, see :func:`speech_level`; None measures it.
 
     Returns:
-        (n,) samples. Silence stays silence.
+        float32 (n,) samples.
     """
     return loudness_gain(speech_level(speech) if level_db is None else level_db) * speech
 
 
 def _active(power: NDArray[np.float64]) -> tuple[float, float]:
-    """Level in dB and seconds of the parts in which somebody speaks, of mean squares (m,) every 20 ms."""
+    """Level in dB and duration in seconds of the parts with speech, from mean squares (m,) of each 20 ms."""
     active = power[power > 0.05 * np.quantile(power, 0.95)] if len(power) else power
     return 10.0 * float(np.log10(max(active.mean(), 1e-12))) if len(active) else -120.0, len(active) / 50
 
@@ -81,16 +81,16 @@ def log_mel(speech: NDArray[np.float32]) -> NDArray[np.float32]:
     """Natural logarithm of the mel power spectrum.
 
     Args:
-        speech: (n,) mono samples at 16 kHz.
+        speech: float32 (n,) mono samples at 16 kHz.
 
     Returns:
-        (m, 80) float32; row i is centred at i * 10 ms; m = n // 160 + 1. Silence is the lowest value that occurs.
+        float32 (m, 80) with m = n // 160 + 1; row i is centred at i * 10 ms. Digital silence has the lowest value.
     """
     return np.concatenate(list(log_mel_blocks(speech)))
 
 
 def log_mel_blocks(speech: NDArray[np.float32], gain: float | np.float32 = 1.0) -> Iterator[NDArray[np.float32]]:
-    """Consecutive rows (k, 80) of :func:`log_mel` of speech times ``gain``, the same to the bit, some at a time."""
+    """Consecutive blocks of rows (k, 80) of :func:`log_mel` of speech times ``gain``, bit-identical to it."""
     hop, margin = round(HOP_SECONDS * SAMPLE_RATE), _FFT_SIZE // 2
     count = len(speech) // hop + 1
     filters = _mel_filters()
@@ -103,7 +103,7 @@ def log_mel_blocks(speech: NDArray[np.float32], gain: float | np.float32 = 1.0) 
 
 
 def _rows(heard: NDArray[np.float32], filters: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Rows (k, 80) of what is heard (n,) from half a window before the first one to half a window after the last."""
+    """Rows (k, 80) of samples (n,), which extend half a window beyond the first and the last row."""
     hop, window = round(HOP_SECONDS * SAMPLE_RATE), round(_WINDOW_SECONDS * SAMPLE_RATE)
     _, _, spectrum = stft(
         heard,
@@ -122,7 +122,7 @@ def silence_level() -> float:
 
 
 def _mel_filters() -> NDArray[np.float64]:
-    """(80, 257) triangular filters, evenly spaced on the mel scale of O'Shaughnessy (1987), each summing to one."""
+    """Triangular filters (80, 257), evenly spaced on the mel scale of O'Shaughnessy (1987), each with the sum 1."""
     lowest, highest = 2595.0 * np.log10(1.0 + np.array([_LOWEST_HZ, _HIGHEST_HZ]) / 700.0)
     edges_mel = np.linspace(float(lowest), float(highest), MEL_BANDS + 2)
     edges = 700.0 * (10.0 ** (edges_mel / 2595.0) - 1.0)

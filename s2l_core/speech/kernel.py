@@ -1,4 +1,4 @@
-"""Codes of speech by kernel ridge regression: what short footage can teach, in closed form."""
+"""Kernel ridge regression from speech to codes, in closed form, which works well for short footage."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from torch.nn import functional
 from ..events import checkpoint
 
 BLOCK_ROWS = 4
-"""Rows of log-mel, one every 10 ms, whose mean is one input."""
+"""Number of rows of log-mel, one every 10 ms, that are averaged to one input."""
 BLOCKS = 8
-"""Inputs: from 160 ms before a moment to 160 ms after it."""
+"""Number of inputs: from 160 ms before a moment to 160 ms after it."""
 
 _COMPONENTS = 96
 _CENTRES = 1024
 _REACH = 0.3
-"""Inverse square of the kernel's width, with inputs of unit mean square."""
+"""Inverse square of the kernel's width, for inputs with a mean square of 1."""
 _PENALTY = 1.0
 _JITTER = 1e-6
 
 
 class KernelRegression(nn.Module):
-    """The weighted average of moments that sounded alike: Gaussian kernels on the principal components of what is heard
-    around a moment, at centres chosen among the training moments (Nyström's method).
+    """Gaussian kernels on the principal components of the sound around a moment, with centres chosen among the training
+    moments (Nyström's method).
 
     Args:
-        size: Numbers in a code.
-        bands: Numbers in a row of log-mel.
+        size: Size of a code.
+        bands: Number of bands of log-mel.
     """
 
     mean: Tensor
@@ -51,11 +51,11 @@ class KernelRegression(nn.Module):
         return self.answer(padded.unfold(1, BLOCKS, 1).transpose(2, 3))
 
     def answer(self, heard: Tensor) -> Tensor:
-        """Codes (..., size) of what is heard around a moment: (..., 8, bands), the moment between the middle two."""
+        """Codes (..., size) for inputs (..., 8, bands) around a moment, which is between the middle two."""
         return self._kernel((heard.flatten(-2) - self.mean) @ self.axes) @ self.weights + self.offset
 
     def fit(self, heard: Tensor, codes: Tensor) -> None:
-        """Fit to what is heard around N moments (N, 8, bands) and their codes (N, size)."""
+        """Fit to the inputs (N, 8, bands) around N moments and their codes (N, size)."""
         checkpoint()
         heard = heard.flatten(1)
         chosen = torch.linspace(0, len(heard) - 1, min(_CENTRES, len(heard)), device=heard.device).round().long()
@@ -79,6 +79,6 @@ class KernelRegression(nn.Module):
         self.weights[:count] = torch.linalg.solve(squares, kernel.T @ (codes - self.offset).double()).float()
 
     def _kernel(self, inputs: Tensor) -> Tensor:
-        """exp(-|a - b|²) of inputs (..., c) and the centres: (..., 1024)."""
+        """exp(-|a - b|²) for inputs a (..., c) and the centres b: (..., 1024)."""
         squares = inputs.square().sum(dim=-1, keepdim=True) + self.centres.square().sum(dim=-1)
         return (2 * inputs @ self.centres.T - squares).clamp(max=0).exp()

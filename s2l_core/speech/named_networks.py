@@ -1,8 +1,8 @@
-"""Speech networks that the user has named on this machine.
+"""Speech networks that the user has approved on this machine.
 
-A speaker file names the folder of the network by which it hears, and whoever gave the file away may have written
-anything there. Only a folder that the user has named on this machine is opened: in a training, or for a dub of such a
-file. The list of them is kept in the user's settings, with what the folders held then.
+A speaker file contains the folder of its speech network, which is not trusted. Only a folder that the user has approved
+on this machine is opened: by training with it, or by specifying it for a dub. The list of approved folders, with hashes
+of their content, is stored in the user's settings.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from ..fingerprints import fingerprint_file
 
 _LARGEST_LIST, _MOST_ENTRIES = 1_000_000, 1000
 _SUFFIXES = frozenset([".json", ".safetensors"])
-"""Of what a network is made from."""
+"""Suffixes of the files that define a network."""
 
 _named: dict[str, tuple[str, str]] = {}
-"""What was named in this process, also where the list cannot be written."""
+"""Folders that were approved in this process, even if the list cannot be written."""
 
 
 def name_network(named: str, folder: str) -> None:
-    """Let speaker files name a folder from now on.
+    """Approve a folder for use in speaker files.
 
     Args:
-        named: The folder as a speaker file names it.
-        folder: Where it is on this machine, which may be elsewhere.
+        named: The folder in the speaker file.
+        folder: The folder on this machine, which may be a different one.
 
     Raises:
         FileMissing: There is no such folder.
@@ -41,18 +41,18 @@ def name_network(named: str, folder: str) -> None:
     entry = _named[named] = place, fingerprint(place)
     entries = {**_read(), named: entry}
     path = _path()
-    with suppress(OSError, Speech2LipError):  # then it must be named again
+    with suppress(OSError, Speech2LipError):  # then it must be approved again
         path.parent.mkdir(parents=True, exist_ok=True)
         newest = dict(list(entries.items())[-_MOST_ENTRIES:])
         write_whole(str(path), json.dumps(newest, indent=2).encode(), lasting=False)
 
 
 def named_network(named: str) -> str:
-    """The folder on this machine for one that a speaker file names.
+    """The approved folder on this machine for a folder in a speaker file.
 
     Raises:
-        BadJob: The user has not named it on this machine, or it holds something else than it did then.
-        FileMissing: It is no longer there.
+        BadJob: The user has not approved it on this machine, or its content has changed since.
+        FileMissing: The folder no longer exists.
     """
     hint = "If you trust it, approve it once with s2l dub --speech-network FOLDER, or train with it on this machine."
     place, known = {**_read(), **_named}.get(named, ("", ""))
@@ -66,12 +66,12 @@ def named_network(named: str) -> str:
 
 
 def folder_at(path: str) -> Path:
-    """A folder that a user names, from anywhere on this machine.
+    """Absolute path of a folder, in which ``~`` is expanded.
 
     Raises:
         FileMissing: There is no such folder.
     """
-    with suppress(OSError, RuntimeError, ValueError):  # RuntimeError: of a home that nobody has
+    with suppress(OSError, RuntimeError, ValueError):  # RuntimeError: unknown home folder
         folder = Path(path).expanduser().resolve()
         if folder.is_dir():
             return folder
@@ -79,7 +79,7 @@ def folder_at(path: str) -> Path:
 
 
 def fingerprint(folder: str) -> str:
-    """Hash of what a network in a folder is made from.
+    """Hash of the files of a network in a folder.
 
     Raises:
         FileMissing: There is no such folder, or it cannot be read.
@@ -93,7 +93,7 @@ def fingerprint(folder: str) -> str:
 
 
 def _read() -> dict[str, tuple[str, str]]:
-    """The list; empty where there is none, or something else in its place."""
+    """The list of approved folders; empty if it is missing or damaged."""
     try:
         entries = json_text.read(_path(), _LARGEST_LIST).items()
         return {str(named): (str(place), str(known)) for named, (place, known) in entries}

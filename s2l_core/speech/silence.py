@@ -1,4 +1,4 @@
-"""Where nobody speaks, and how far the mouth rests there."""
+"""Detecting pauses in speech, and closing the mouth in them."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from ..events import checkpoint
 from .features import SAMPLE_RATE
 
 STEP_SECONDS = 0.01
-"""Distance of the moments at which the level of a voice is measured."""
+"""Interval at which the level of a voice is measured."""
 _WINDOW_SECONDS = 0.03
 _BLOCK = 10 * SAMPLE_RATE
-"""Samples that are computed together."""
+"""Number of samples that are processed together."""
 _NOTHING_DB = -75.0
-"""A level under which there is nothing to hear, however quiet the voice."""
+"""Level below which there is silence, however quiet the voice is."""
 
 
 @dataclass(frozen=True)
 class Closing:
-    """How a mouth comes to rest in a pause, and leaves its rest again.
+    """Timing with which the mouth closes in a pause and opens after it.
 
     Attributes:
-        shortest: Seconds that a pause lasts at least; shorter ones do not close the mouth.
-        delay: Seconds from the beginning of the pause until the mouth begins to close.
-        ramp: Seconds that it takes to close, and to open again.
-        lead: Seconds before the next sound at which the mouth is free again: lips move first.
-        strength: How far it closes, from 0, not at all, to 1, to its resting pose.
+        shortest: Minimum duration of a pause in seconds; the mouth does not close in shorter ones.
+        delay: Time from the beginning of the pause until the mouth begins to close, in seconds.
+        ramp: Duration of closing and of opening, in seconds.
+        lead: Time before the next sound at which the mouth is no longer held closed, in seconds, since lips move first.
+        strength: How far the mouth closes, from 0 (not at all) to 1 (to its resting pose).
     """
 
     shortest: float
@@ -41,21 +41,21 @@ class Closing:
 
 
 BELOW_A_LEVEL = Closing(shortest=0.15, delay=0.0, ramp=0.1, lead=0.06, strength=1.0)
-"""For a level that the user sets. Closures of plosives last up to a tenth of a second and are no pauses."""
+"""For a level set by the user. Closures of plosives last up to 0.1 s, and are not pauses."""
 IN_SILENCE = replace(BELOW_A_LEVEL, shortest=0.45)
-"""Where there is nothing to hear for half a second, of which the windows of the level take a little."""
+"""For silence of half a second, which the windows of the level measurement shorten a little."""
 NO_CLOSING = replace(BELOW_A_LEVEL, strength=0.0)
 
 
 @dataclass(frozen=True)
 class PauseBehaviour:
-    """How a speaker's mouth behaves where nobody speaks.
+    """Behaviour of a speaker's mouth in pauses.
 
     Attributes:
-        level_db: Level under which the speaker pauses, in dB against the loudness of the speech.
-        closing: What the mouth does in such pauses.
-        silence_db: Level under which the speaker's footage held nothing: there the mouth rests whenever that lasts half
-            a second.
+        level_db: Level below which the speaker pauses, in dB relative to the loudness of the speech.
+        closing: Timing with which the mouth closes in such pauses.
+        silence_db: Level below the noise of the speaker's footage, in dB relative to the loudness of the speech: the
+            mouth always closes if the sound is below it for half a second.
     """
 
     level_db: float = -25.0
@@ -69,15 +69,15 @@ def resting(
     threshold_db: NDArray[np.float64],
     closing: Closing = BELOW_A_LEVEL,
 ) -> NDArray[np.float64]:
-    """How far the mouth rests at each of some moments (m,), from 0 to the strength of the closing.
+    """Weight of the resting pose float64 (m,) at given times, from 0 to the strength of the closing.
 
-    Before and after the recording there is silence.
+    Silence is assumed before and after the recording.
 
     Args:
-        speech: (n,) mono at 16 kHz in [-1, 1].
-        times: (m,) seconds, rising.
-        threshold_db: (m,) levels under which it is quiet, where full scale is 0.
-        closing: What the mouth does in a pause.
+        speech: float32 (n,) mono at 16 kHz in [-1, 1].
+        times: float64 (m,) times in seconds, ascending.
+        threshold_db: float64 (m,) levels below which there is a pause, relative to full scale.
+        closing: Timing with which the mouth closes in a pause.
     """
     grid = level_moments(speech)
     threshold = np.maximum(np.interp(grid, times, threshold_db), _NOTHING_DB)
@@ -85,7 +85,7 @@ def resting(
 
 
 def closed_shares(quiet: NDArray[np.bool_], closing: Closing) -> NDArray[np.float64]:
-    """How far the mouth rests (g,), every 10 ms, where it is quiet (g,) and beyond both ends."""
+    """Weight of the resting pose float64 (g,) every 10 ms, with pauses in ``quiet`` bool (g,) and beyond both ends."""
     shortest = max(1, round(closing.shortest / STEP_SECONDS))
     margin = 2 * shortest + round((closing.delay + closing.ramp + closing.lead) / STEP_SECONDS)
     padded = np.pad(quiet, margin, constant_values=True)
@@ -100,17 +100,17 @@ def closed_shares(quiet: NDArray[np.bool_], closing: Closing) -> NDArray[np.floa
 
 
 def curve_at(curve: Sequence[float], times: NDArray[np.float64], last: float) -> NDArray[np.float64]:
-    """A curve of a job, whose values are evenly spaced from 0 to ``last`` seconds, at times (m,)."""
+    """Values float64 (m,) at times (m,) of a curve of a job, which is evenly spaced from 0 to ``last`` seconds."""
     return np.interp(times, np.linspace(0.0, max(last, 1e-9), len(curve)), curve)
 
 
 def level_moments(speech: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The moments (g,) in seconds at which :func:`measure_levels` measures."""
+    """Times float64 (g,) in seconds at which :func:`measure_levels` measures."""
     return np.arange(0.0, len(speech) / SAMPLE_RATE + STEP_SECONDS, STEP_SECONDS)
 
 
 def measure_levels(speech: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Level of speech (n,) at 16 kHz every 10 ms, (g,) in dB, -120 in digital silence."""
+    """Level float64 (g,) in dB every 10 ms of speech (n,) at 16 kHz, -120 for digital silence."""
     middle = level_moments(speech) * SAMPLE_RATE
     half = _WINDOW_SECONDS * SAMPLE_RATE / 2
     edges = [np.clip(np.round(middle + side), 0, len(speech)).astype(int) for side in (-half, half)]
@@ -121,7 +121,7 @@ def measure_levels(speech: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _energy_until(speech: NDArray[np.float32], edges: list[NDArray[np.int64]]) -> list[NDArray[np.float64]]:
-    """Sums of the squares of speech (n,) up to each of its samples ``edges``, which rise."""
+    """Cumulative sums of the squares of speech (n,) up to the samples ``edges``, which ascend."""
     sums, before = [np.zeros(len(places)) for places in edges], 0.0
     for first in range(0, len(speech), _BLOCK):
         checkpoint()

@@ -1,7 +1,6 @@
-"""Where the rows come from that the speech encoder hears: log-mel, or a pretrained network whose weights the user has.
+"""Sources of speech features: log-mel, or a pretrained network on the user's disk.
 
-The networks are HuBERT and wav2vec 2.0 and their relatives, through the optional package transformers. Nothing is ever
-downloaded.
+The networks are HuBERT, wav2vec 2.0 and similar ones, with the optional package transformers. Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -29,21 +28,21 @@ from .named_networks import folder_at
 LOG_MEL = "log-mel"
 
 _LOUDEST_NOISE, _NOISE_DEVIATION = 7.0, 0.7
-"""Faint noise in log-mel, over digital silence: about 30 dB at most."""
+"""Range of faint noise above digital silence, and deviation of its bands, in log-mel: at most about 30 dB."""
 _PIECE_SECONDS, _CONTEXT_SECONDS = 20, 2
-"""A network hears a recording in pieces, each with what comes before and after it: its memory grows with the square."""
+"""Length of the pieces in which a network is run, since memory grows quadratically, and of their context."""
 _MOST_DIGITS = 4
-"""Of the number of a layer."""
+"""Largest number of digits of a layer."""
 _GAIN = 10.0
-"""Brings speech of the normal loudness to an RMS of one, which these networks are trained with."""
+"""Factor from normal loudness to an RMS of 1, with which these networks are trained."""
 
 
 class SpeechSource(ABC):
-    """Turns speech into rows of numbers, one every 10 ms.
+    """Computes speech features: a row of numbers every 10 ms.
 
     Attributes:
-        name: What :func:`open_source` opens it by, from anywhere on this machine.
-        silence: float32 (bands,) a row in digital silence.
+        name: Absolute name of the source, for :func:`open_source`.
+        silence: float32 (bands,) a row of digital silence.
     """
 
     name: str
@@ -51,33 +50,33 @@ class SpeechSource(ABC):
 
     @property
     def bands(self) -> int:
-        """Numbers in a row."""
+        """Number of values in a row."""
         return len(self.silence)
 
     @abstractmethod
     def pieces(
         self, speech: NDArray[np.float32], gain: float | np.float32 = 1.0, report: Report | None = None
     ) -> Iterator[NDArray[np.float32]]:
-        """Consecutive rows (k, bands) of speech (n,) at 16 kHz, some seconds at a time; row i of all m = n // 160 + 1
-        belongs to i * 10 ms.
+        """Consecutive blocks of rows float32 (k, bands), of some seconds each. There are m = n // 160 + 1 rows in
+        total, and row i is at i * 10 ms.
 
         Args:
-            speech: What is heard.
-            gain: What it is multiplied with, see :func:`.features.loudness_gain`.
-            report: Receives the progress of the phase ``"Hear speech"`` by what takes long.
+            speech: float32 (n,) mono at 16 kHz.
+            gain: Factor of the samples, see :func:`.features.loudness_gain`.
+            report: Receives the progress of the phase ``"Hear speech"``, if it takes long.
         """
 
     def features(self, speech: NDArray[np.float32], report: Report | None = None) -> NDArray[np.float32]:
-        """All rows (m, bands) of speech (n,) at normal loudness, see :func:`.features.normalise_loudness`."""
+        """All rows float32 (m, bands) of speech (n,) at normal loudness, see :func:`.features.normalise_loudness`."""
         return np.concatenate(list(self.pieces(speech, report=report)))
 
     def quiet(self, count: int, random: np.random.Generator) -> NDArray[np.float32]:
-        """``count`` rows of a pause between words, to learn from."""
+        """Random rows float32 (count, bands) of a pause between words, for training."""
         return np.tile(self.silence, (count, 1))
 
 
 class LogMel(SpeechSource):
-    """The default: knows no language, streams, needs nothing."""
+    """Log-mel, the default: independent of the language, and without a network."""
 
     name = LOG_MEL
     silence = np.full(MEL_BANDS, silence_level(), np.float32)
@@ -88,7 +87,7 @@ class LogMel(SpeechSource):
         return log_mel_blocks(speech, gain)
 
     def quiet(self, count: int, random: np.random.Generator) -> NDArray[np.float32]:
-        """Digital silence, or as often the faint noise of a room."""
+        """Digital silence or the faint noise of a room, with equal probability."""
         if random.random() >= 0.5:
             return super().quiet(count, random)
         level = silence_level() + random.uniform(0.0, _LOUDEST_NOISE)
@@ -97,12 +96,14 @@ class LogMel(SpeechSource):
 
 
 class PretrainedFeatures(SpeechSource):
-    """Hidden states of one layer of a network that was trained on speech without text.
+    """Hidden states of a layer of a network that was pretrained on speech without text.
 
     Args:
-        network: A ``Wav2Vec2Model``, a ``HubertModel`` or one with the same configuration and outputs, for evaluation.
+        network: A ``Wav2Vec2Model``, ``HubertModel``, or one with the same configuration and outputs, in evaluation
+            mode.
         name: See :class:`SpeechSource`.
-        layer: 0 is the input of the first transformer layer, 1 its output and so on; None means the last.
+        layer: Number of the layer: 0 is the input of the first transformer layer, 1 its output, etc. None means the
+            last.
 
     Raises:
         BadJob: There is no such layer.
@@ -127,7 +128,7 @@ class PretrainedFeatures(SpeechSource):
     ) -> Iterator[NDArray[np.float32]]:
         hop = round(HOP_SECONDS * SAMPLE_RATE)
         count, last = len(speech) // hop + 1, len(speech) // self._stride
-        held, first, row = torch.empty(0), 0, 0  # states from number ``first`` on, and the next row
+        held, first, row = torch.empty(0), 0, 0  # states from index ``first`` on, and index of the next row
         for states in self._hear(speech, gain, report or Report()):
             held = torch.cat([held, states]) if len(held) else states
             known = first + len(held) - 1
@@ -141,7 +142,7 @@ class PretrainedFeatures(SpeechSource):
             held, first = held[needed - first :], needed
 
     def _hear(self, speech: NDArray[np.float32], gain: float | np.float32, report: Report) -> Iterator[torch.Tensor]:
-        """Consecutive states (k, bands) of a recording; state i of all belongs to sample i * stride."""
+        """Consecutive blocks of states (k, bands) of a recording; state i is at sample i * stride."""
         piece, context = (seconds * SAMPLE_RATE // self._stride for seconds in (_PIECE_SECONDS, _CONTEXT_SECONDS))
         count = len(speech) // self._stride + 1
         for first in range(0, count, piece):
@@ -152,7 +153,7 @@ class PretrainedFeatures(SpeechSource):
 
     @torch.no_grad()
     def _states(self, speech: NDArray[np.float32], count: int) -> torch.Tensor:
-        """States (count, bands) of speech, which is padded so that each lies in the middle of what it hears."""
+        """States (count, bands) of speech, padded so that each state is at the centre of its receptive field."""
         device = next(self._network.parameters()).device
         padded = np.pad(np.float32(_GAIN) * speech, (self._field // 2, self._field))
         heard = torch.from_numpy(padded[: (count - 1) * self._stride + self._field]).to(device)
@@ -161,16 +162,17 @@ class PretrainedFeatures(SpeechSource):
 
 @lru_cache(maxsize=1)
 def open_source(name: str, device: str = "cpu") -> SpeechSource:
-    """The source that a job names: ``"log-mel"``, or the folder of a network, with ``#`` and a layer after it or not.
+    """Open a source of speech features.
 
     Args:
-        name: Such as ``"models/hubert-base-ls960#9"``. The folder holds ``config.json`` and ``model.safetensors``.
-        device: Where a network runs.
+        name: ``"log-mel"``, or the folder of a network, optionally with ``#`` and a layer, such as
+            ``"models/hubert-base-ls960#9"``. The folder contains ``config.json`` and ``model.safetensors``.
+        device: Device of the network.
 
     Raises:
         FileMissing: There is no such folder.
         BadJob: The network has no such layer.
-        SpeechFeaturesUnavailable: The package transformers is missing, or the folder holds no network that it can read.
+        SpeechFeaturesUnavailable: The package transformers is missing, or the folder contains no readable network.
     """
     if name == LOG_MEL:
         return LogMel()
@@ -181,22 +183,22 @@ def open_source(name: str, device: str = "cpu") -> SpeechSource:
 
 
 def split_source(name: str) -> tuple[str, str]:
-    """The folder of a network, and ``#`` with a layer, or nothing, of a name as :func:`open_source` takes it."""
+    """Split the name of a source, see :func:`open_source`, into folder, and ``#`` with the layer or an empty text."""
     path, mark, layer = name.rpartition("#")
     return (path, mark + layer) if layer.isdecimal() and len(path) > 0 and len(layer) <= _MOST_DIGITS else (name, "")
 
 
 def files_of_source(name: str) -> tuple[str, ...]:
-    """The files in the folder that a source is read from; none where it is no network."""
+    """Files in the folder of a source; empty for log-mel."""
     folders = (Path(path).expanduser() for path in (name, name.rpartition("#")[0]) if path and name != LOG_MEL)
     return tuple(str(path) for folder in folders if regular_files.is_folder(folder) for path in folder.glob("*"))
 
 
 def _load_network(folder: Path) -> Any:
-    """The network in a folder: of the kinds that transformers knows, for no program that lies there is run.
+    """Load the network in a folder, without running code in the folder.
 
     Raises:
-        SpeechFeaturesUnavailable: As :func:`open_source`, or its weights hold NaN or infinity.
+        SpeechFeaturesUnavailable: See :func:`open_source`; or the weights contain NaN or infinity.
     """
     try:
         from transformers import AutoModel
@@ -206,7 +208,7 @@ def _load_network(folder: Path) -> Any:
         network = AutoModel.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, trust_remote_code=False
         ).eval()
-    except Exception as error:  # the package raises whatever its readers raise
+    except Exception as error:  # the package lets any exception of its readers pass
         raise SpeechFeaturesUnavailable(
             f"{folder} does not contain a readable network: {error}.",
             "Choose a folder with config.json and model.safetensors.",

@@ -1,4 +1,4 @@
-"""Whether a mouth moves with the speech that is said to be its own, and by how much the sound comes late."""
+"""Checking whether a mouth moves with a sound, and measuring the delay of the sound."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _LONGEST_OFFSET = 0.5
 _LONGEST_SHIFT = 2.0
 _PEAK_WIDTH = 0.3
 JUDGED_SECONDS = 20.0
-"""Of a mouth that must be seen to tell that a sound is not its own."""
-_TOLD = 0.4
-"""Correlation of a mouth's openings with what its own sound tells of them: 0.53 or more in 20 seconds of real footage,
-and with other sound below 0.4 in nine cases of ten."""
+"""Minimum time for which the mouth must be visible to decide that a sound does not belong to it."""
+_PREDICTABLE = 0.4
+"""Correlation between openings of the mouth and their prediction from the sound below which the sound does not belong
+to it: in 20 s of real footage, at least 0.53 for the own sound, and below 0.4 for 90 % of other sounds."""
 _BANDS = 10
 _CONTEXT_ROWS = np.arange(-12, 13, 4)
 _OFFSET_ROWS = np.arange(-60, 61, 12)
@@ -33,20 +33,19 @@ _PENALTY = 0.1
 _FOLDS = 5
 _MOST_FRAMES = 3000
 SHORTEST_SECONDS = 10.0
-"""Below which no offset is told."""
+"""Minimum duration for which an offset is measured."""
 
 
 @dataclass(frozen=True)
 class Offset:
-    """Where the mouth's opening and the speech's energy agree best.
+    """Offset with the highest correlation between opening of the mouth and energy of the speech.
 
     Attributes:
-        seconds: By how much the sound comes after the picture; negative before.
-        correlation: Of the two at that offset.
-        prominence: That correlation in standard deviations of those at offsets at which the two have nothing to do
-            with each other.
-        is_reliable: The agreement stands out enough to go by. With sound of somebody else, prominence stayed below 3.1
-            on real clips; it grows with their length, and is 4 to 8 for 20 seconds of a talking head.
+        seconds: Delay of the sound after the picture; negative if the sound comes first.
+        correlation: Correlation at that offset.
+        prominence: That correlation, in standard deviations of the correlations at large, unrelated offsets.
+        is_reliable: Whether the correlation is prominent enough. With sound of another person, prominence was below 3.1
+            in real clips; it grows with their length, and is 4 to 8 for 20 seconds of a talking head.
     """
 
     seconds: float
@@ -58,15 +57,17 @@ class Offset:
 def find_offset(
     times: NDArray[np.float64], openings: NDArray[np.floating], speech: NDArray[np.float32]
 ) -> Offset | None:
-    """Compare at the rate of syllables, 0.5 to 8 Hz, and search half a second to both sides.
+    """Find the offset between mouth and sound, within half a second in both directions.
+
+    Opening and energy are compared in the band of syllables, 0.5 to 8 Hz.
 
     Args:
-        times: (N,) seconds of the frames after the first sample of the speech.
-        openings: (N,) of the mouth, see :func:`s2l_core.face.layout.mouth_opening`; NaN without a face.
-        speech: (n,) mono at 16 kHz.
+        times: float64 (N,) times of the frames in seconds after the first sample of the speech.
+        openings: float (N,) openings of the mouth, see :func:`s2l_core.face.layout.mouth_opening`; NaN without a face.
+        speech: float32 (n,) mono at 16 kHz.
 
     Returns:
-        None below 10 seconds, or where the mouth or the voice never changes.
+        None for less than 10 seconds, or if mouth or voice never change.
     """
     seen = np.isfinite(openings)
     block = SPEECH_RATE // _RATE
@@ -74,7 +75,7 @@ def find_offset(
     if count < SHORTEST_SECONDS * _RATE or not seen.any():
         return None
     voice = sosfiltfilt(butter(2, _VOICE, "bandpass", fs=SPEECH_RATE, output="sos"), speech[: count * block])
-    energy = np.mean(voice.reshape(-1, block) ** 2, axis=1) ** 0.25  # loudness grows about so with power
+    energy = np.mean(voice.reshape(-1, block) ** 2, axis=1) ** 0.25  # approximates perceived loudness
     moments = (np.arange(count) + 0.5) / _RATE
     opening = np.interp(moments, times[seen], openings[seen])
     known = seen[np.searchsorted(times, moments).clip(0, len(times) - 1)]
@@ -96,10 +97,11 @@ def find_offset(
 
 
 def is_foreign(times: NDArray[np.float64], openings: NDArray[np.floating], speech: NDArray[np.float32]) -> bool:
-    """Whether a mouth, as in :func:`find_offset`, surely does not move with a sound; False where that cannot be told.
+    """Whether a mouth certainly does not move with a sound; False if that is uncertain. Arguments as in
+    :func:`find_offset`.
 
-    Loudness alone does not tell, for some mouths open little in loud vowels. So the openings are predicted from the
-    spectrum, each stretch by a regression on the others, with the sound moved by up to 0.6 s.
+    Loudness alone is not sufficient, since some mouths open little in loud vowels. Therefore the openings are predicted
+    from the spectrum, with cross-validation over parts of the clip, and with the sound shifted by up to 0.6 s.
     """
     seen = np.isfinite(openings)
     if seen.sum() < JUDGED_SECONDS * len(times) / max(times[-1] - times[0], 1e-3):
@@ -113,24 +115,24 @@ def is_foreign(times: NDArray[np.float64], openings: NDArray[np.floating], speec
     chosen = np.flatnonzero(seen)
     chosen = chosen[evenly_spaced(len(chosen), _MOST_FRAMES)]
     rows = np.round(times[chosen] / HOP_SECONDS).astype(int)
-    return all(_told(bands, rows + shift, openings[chosen]) < _TOLD for shift in _OFFSET_ROWS)
+    return all(_predictability(bands, rows + shift, openings[chosen]) < _PREDICTABLE for shift in _OFFSET_ROWS)
 
 
 def refuse_foreign(
     times: NDArray[np.float64], openings: NDArray[np.floating], speech: NDArray[np.float32], path: str
 ) -> None:
-    """Raise where a sound is not that of a mouth, see :func:`is_foreign`.
+    """Raise an error if a sound does not belong to a mouth, see :func:`is_foreign`.
 
     Raises:
-        SoundOfAnother: It is not.
+        SoundOfAnother: The sound does not belong to the mouth.
     """
     if is_foreign(times, openings, speech):
         raise SoundOfAnother(f"The lips do not move with the sound of {path}.")
 
 
-def _told(bands: NDArray[np.floating], rows: NDArray[np.integer], openings: NDArray[np.floating]) -> float:
-    """Correlation of openings (n,) with what is told of each stretch from the others by a ridge regression on the sound
-    (m, bands) around rows (n,).
+def _predictability(bands: NDArray[np.floating], rows: NDArray[np.integer], openings: NDArray[np.floating]) -> float:
+    """Correlation of openings (n,) with their cross-validated predictions by a ridge regression on the sound (m, bands)
+    around rows (n,).
     """
     inside = (rows + _CONTEXT_ROWS[0] >= 0) & (rows + _CONTEXT_ROWS[-1] < len(bands))
     heard = bands[rows[inside, None] + _CONTEXT_ROWS].reshape(int(inside.sum()), -1)
@@ -152,7 +154,7 @@ def _told(bands: NDArray[np.floating], rows: NDArray[np.integer], openings: NDAr
 def _correlation_at(
     opening: NDArray[np.floating], energy: NDArray[np.floating], known: NDArray[np.bool_], shift: int
 ) -> float:
-    """Correlation of the opening, where it is known, with the energy ``shift`` samples after it."""
+    """Correlation of the known openings with the energy ``shift`` samples later."""
     count = len(opening) - abs(shift)
     first, second = slice(max(-shift, 0), max(-shift, 0) + count), slice(max(shift, 0), max(shift, 0) + count)
     return float(np.corrcoef(opening[first][known[first]], energy[second][known[first]])[0, 1])
