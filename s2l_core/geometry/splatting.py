@@ -99,7 +99,7 @@ class Warped(NamedTuple):
 
     @property
     def holes(self) -> Tensor:
-        """float (B, H, W) in [0, 1]: parts of the surface that the observed frame does not show."""
+        """Parts (B, H, W), in [0, 1], of the surface that the observed frame does not show."""
         return self.buffers.coverage * (1 - self.seen)
 
 

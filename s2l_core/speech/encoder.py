@@ -166,7 +166,7 @@ class _ResidualBlock(nn.Module):
 
 
 def codes_at(track: Tensor, times: NDArray[np.float64]) -> Tensor:
-    """Codes (n, size) at times (n,) in seconds, by linear interpolation in a track (t, size), constant beyond its ends."""
+    """Codes (n, size) at times (n,) in seconds, interpolated linearly in a track (t, size), constant at its ends."""
     position = torch.as_tensor(times / CODE_SECONDS, dtype=torch.float32, device=track.device)
     position = position.clamp(0, len(track) - 1)
     before = position.floor().long().clamp(max=max(len(track) - 2, 0))
