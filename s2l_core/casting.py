@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .cache import Cache, Tensors
 from .events import Report
+from .face.detector import LandmarkDetector
 from .face.identity import SAME, distance
 from .face.landmarks import open_detector
 from .face.layout import LandmarkLayout
@@ -19,6 +20,7 @@ from .face.mesh_models import bundled_models
 from .face.people import (
     NOBODY,
     Person,
+    Pictures,
     Sights,
     Strand,
     choose_by_identity,
@@ -110,6 +112,7 @@ def tell_people_apart(
         span = replace(media, start=float(times[first])) if first else media
         return (frame.image for frame in read_frames(span))
 
+    # Examine faces throughout the clip, and group them by person.
     def look() -> Tensors:
         find_all = MeshDetector(bundled_models()).detect_all
         sights = look_at_faces(points, times, shots, layout, pictures, find_all, report)
@@ -123,29 +126,28 @@ def tell_people_apart(
     if not people:  # all faces are too small or turned away to identify: assume that they are the chosen person
         uncertain = np.isfinite(points[:, 0, 0]) & (identity is not None)
         return Cast(points, np.zeros(len(times), dtype=bool), uncertain, (), "")
+
+    # Choose the person, and assign the followed face of each frame to a person.
     usual = _choose(media, info, times, people, strands)
     chosen = usual if identity is None else choose_by_identity(people, identity)
     key = "" if chosen == usual else f"-{chosen}"
     numbers, uncertain = number_frames(people, strands, chosen, len(times))
     if identity is not None and chosen != NOBODY and distance(people[chosen].identity, identity) > SAME:
         uncertain |= numbers == chosen
+
+    # Follow the chosen person in frames in which the landmarks follow somebody else.
     gaps = overlooked(strands, numbers, shots, chosen) if chosen != NOBODY else []
-
-    def follow() -> Tensors:
-        found = points.copy()
-        for first, last, place in gaps:
-            detector = open_detector(landmarks, device)
-            detector.choose(*place)
-            for index, image in zip(range(first, last + 1), pictures(first), strict=False):
-                face = None if numbers[index] == chosen else detector.detect(image)
-                if face is not None:
-                    found[index] = face.points
-        return {"points": torch.from_numpy(found)}
-
     if gaps:
+
+        def follow() -> Tensors:
+            detectors = (open_detector(landmarks, device) for _ in gaps)
+            return {"points": torch.from_numpy(_follow(points, gaps, numbers == chosen, detectors, pictures))}
+
         found = cache.get_or_compute(f"followed{key}", follow)["points"].numpy()
         changed = (found != points).any(axis=(1, 2)) & np.isfinite(found).all(axis=(1, 2))
         points, numbers, uncertain = found, np.where(changed, chosen, numbers), uncertain & ~changed
+
+    # Keep the landmarks of the chosen person only, and describe all people.
     others = (numbers != chosen) & (numbers != NOBODY)
     own = np.where(others[:, None, None], np.float32(np.nan), points)
     seconds = float(1 / info.rate)
@@ -155,6 +157,26 @@ def tell_people_apart(
     ]
     somebodies.sort(key=lambda somebody: (not somebody.is_chosen, -somebody.seconds))
     return Cast(own, others, uncertain & ~others, tuple(somebodies), key)
+
+
+def _follow(
+    points: NDArray[np.float32],
+    gaps: list[tuple[int, int, NDArray[np.float64]]],
+    is_chosen: NDArray[np.bool_],
+    detectors: Iterator[LandmarkDetector],
+    pictures: Pictures,
+) -> NDArray[np.float32]:
+    """Landmarks (N, P, 3) in which those of the chosen person are found in the gaps, except in the frames (N,) that
+    show that person already.
+    """
+    found = points.copy()
+    for (first, last, place), detector in zip(gaps, detectors, strict=True):
+        detector.choose(*place)
+        for index, image in zip(range(first, last + 1), pictures(first), strict=False):
+            face = None if is_chosen[index] else detector.detect(image)
+            if face is not None:
+                found[index] = face.points
+    return found
 
 
 def _choose(
