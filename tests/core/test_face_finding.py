@@ -93,5 +93,5 @@ def test_pictures_without_anybody_are_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("face", [(0.5,), (0.5, 1.2), (0.5, float("nan"))])
 def test_a_face_must_be_at_a_place_of_the_picture(face: tuple[float, ...]) -> None:
-    with pytest.raises(BadJob, match="place"):
+    with pytest.raises(BadJob, match="position"):
         Media("interview.mp4", face=face)
