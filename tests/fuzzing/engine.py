@@ -1,4 +1,4 @@
-"""A process under test: requests go in, and its answers, its time on the processor and its memory are watched."""
+"""A process under test: sends requests, and monitors answers, processor time and memory."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 SECOND = 1.0
-"""Of the processor's time, which a busy machine does not lengthen: what a refusal, or giving up, may take."""
+"""Processor time that a refusal or a cancellation may take, which does not depend on the load of the machine."""
 MOST_MEMORY = 2_000_000_000
 LONGEST_WAIT = 30.0
-"""Seconds on the clock without any of the processor: of a process that waits for something that never comes."""
+"""Wall-clock time without processor time after which a process counts as blocked."""
 _LOOK_SECONDS = 0.02
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
 class Outcome:
-    """What became of a request.
+    """Outcome of a request.
 
     Attributes:
-        answer: The last message that the process sent for it.
-        fault: What is wrong with the process itself, in a few words; empty where nothing is.
-        seconds: Of the processor.
-        memory: Bytes of the process at its peak meanwhile.
-        log: Tracebacks that it reported.
+        answer: The last message that the process sent for the request.
+        fault: What is wrong with the process itself, in a few words; empty if nothing is.
+        seconds: Processor time in seconds.
+        memory: Peak memory of the process in bytes.
+        log: Tracebacks that the process reported.
     """
 
     answer: dict[str, Any] = field(default_factory=dict)
@@ -43,11 +43,11 @@ class Outcome:
 
 
 class Engine:
-    """A long-lived process that answers JSON lines, started again whenever it is lost.
+    """A long-lived process that answers JSON lines, and is restarted if it ends.
 
     Args:
-        module: What it runs.
-        log_path: Where its stderr goes.
+        module: Module that the process runs.
+        log_path: File for its stderr.
     """
 
     def __init__(self, module: str, log_path: Path) -> None:
@@ -60,10 +60,10 @@ class Engine:
         """Send lines, and wait for the answer to a request; a job that takes longer is cancelled, as a user would.
 
         Args:
-            lines: The request, with whatever goes before it.
-            number: The id of the request.
-            patience: Seconds of the processor after which it is cancelled. A second later it hangs.
-            is_batch: Whether others go before it, by which the process may also end.
+            lines: The request, and any lines before it.
+            number: Id of the request.
+            patience: Processor time in seconds after which the job is cancelled; a second later, it counts as hanging.
+            is_batch: Whether there are requests before it, which may also end the process.
         """
         process = self._running()
         _forget_peak(process)
@@ -130,7 +130,7 @@ class Engine:
             content = content[self._process.stdin.write(content) or 0 :]
 
     def _take(self, outcome: Outcome, numbers: set[int | None]) -> None:
-        """Take in what the process says within a moment, up to an answer; one without an id is to what is not JSON."""
+        """Read messages for a moment, up to an answer; an answer without an id refers to a line that is not JSON."""
         assert self._process and self._process.stdout
         if not select.select([self._process.stdout], [], [], _LOOK_SECONDS)[0]:
             return
@@ -147,7 +147,7 @@ class Engine:
                 outcome.answer = message
 
     def _stack(self) -> str:
-        """Where the process is, if it tells within a moment."""
+        """Stack traces of the process, if it prints them within a moment."""
         assert self._process
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(6)  # faulthandler writes the stacks of all threads
@@ -158,7 +158,7 @@ class Engine:
 
 
 def request(number: int, method: str, params: str) -> bytes:
-    """A request whose params are JSON text."""
+    """A request with params as JSON text."""
     text = f'{{"jsonrpc": "2.0", "id": {number}, "method": {json.dumps(method)}, "params": {params}}}\n'
     return text.encode("utf-8", "surrogatepass")
 
@@ -172,7 +172,7 @@ def _is_internal(message: dict[str, Any]) -> bool:
 
 
 def _ids(lines: bytes) -> set[int | str]:
-    """The ids in requests that may have been started."""
+    """Ids of requests that may have been started."""
     found: set[int | str] = set()
     for line in lines.splitlines():
         with contextlib.suppress(ValueError, RecursionError, AttributeError):
@@ -186,7 +186,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _seconds(process: subprocess.Popen[bytes]) -> float:
-    """Of the processor, that a process has taken; its threads together."""
+    """Processor time in seconds of all threads of a process."""
     try:
         fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -195,7 +195,7 @@ def _seconds(process: subprocess.Popen[bytes]) -> float:
 
 
 def _peak(process: subprocess.Popen[bytes]) -> int:
-    """Bytes that a process had in memory at most."""
+    """Peak memory of a process in bytes."""
     try:
         status = Path(f"/proc/{process.pid}/status").read_text()
     except OSError:

@@ -1,4 +1,4 @@
-"""The kinds of input: what is damaged, and how the product gets it."""
+"""The kinds of input: what is damaged, and how it is passed to the product."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ from .specimens import MOVIES, PICTURES, SOUNDS, Specimens
 
 WORKER, READER = "s2l_core.worker", "tests.fuzzing.reader"
 LISTENER = "listener"
-"""Another worker, which may be told to end."""
+"""Name of another worker, which inputs may shut down."""
 MODULES = {WORKER: WORKER, LISTENER: WORKER, READER: READER}
 OUTPUT = "result"
-"""The folder in which results may appear, beside older ones that may be replaced by whole ones only."""
+"""Folder in which results may appear; older ones may only be replaced by complete ones."""
 _POSE = (1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 600.0, 0.0, 0.0, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
 class Input:
-    """What a process gets.
+    """Input of a process.
 
     Attributes:
-        lines: What to send; the last line is the request whose answer counts.
-        is_batch: Whether other requests go before that, which may write results, or end the process.
-        is_damage: Whether nobody may accept it.
+        lines: Lines to send; the last one is the request whose answer is checked.
+        is_batch: Whether there are requests before it, which may write results or end the process.
+        is_damage: Whether the input must be refused.
     """
 
     lines: bytes
@@ -71,10 +71,10 @@ class Kind:
     """A kind of input.
 
     Attributes:
-        make: Writes one into a folder, whose input has a number.
-        share: How many of a hundred inputs are of it.
-        process: Which gets it.
-        is_bounded: Whether the good one takes as long as others may; otherwise each job is cancelled at once.
+        make: Writes an input into a folder; its last argument is the number of the input.
+        share: Percentage of the inputs.
+        process: Name of the process that receives the input.
+        is_bounded: Whether damaged inputs may take as long as the good one; otherwise each job is cancelled at once.
     """
 
     make: Callable[[Mutator, Specimens, Path, int], Input]
@@ -94,7 +94,7 @@ def _speaker(job: Callable[[str, Specimens, Path], Job]) -> Callable[[Mutator, S
         elif part != "nothing":
             tensors = safetensors.numpy.load(content)
             header = json.loads(_metadata(specimens.path("speaker.s2l"))["speech2lip"])
-            header.pop("checksum", None)  # which a forger would leave out, or write anew
+            header.pop("checksum", None)  # a forged file would lack it, or have a new one
             if part == "header":
                 header = mutator.of_json(header)
             else:
@@ -110,7 +110,7 @@ def _speaker(job: Callable[[str, Specimens, Path], Job]) -> Callable[[Mutator, S
         path = folder / "anna.s2l"
         path.write_bytes(content)
         wanted = job(str(path), specimens, folder / OUTPUT)
-        is_damage &= not isinstance(wanted, DescribeJob)  # which has no use for the networks
+        is_damage &= not isinstance(wanted, DescribeJob)  # does not read the networks
         return dataclasses.replace(_request(wanted, number), is_damage=is_damage)
 
     return make
@@ -129,8 +129,8 @@ def _job(mutator: Mutator, specimens: Specimens, folder: Path, number: int) -> I
 
 
 def _line(mutator: Mutator, specimens: Specimens, folder: Path, number: int) -> Input:
-    """A line to the worker, and after it a request that is refused in its turn. The good line is a check, so that the
-    worker has imported what jobs need.
+    """A line for the worker, followed by a request that must be refused. The good line is a check, so that the worker
+    has imported what jobs need.
     """
     describe = {"speaker_path": specimens.path("speaker.s2l"), "picture_path": str(folder / OUTPUT / "portrait.png")}
     message = mutator.one_of(
@@ -239,7 +239,7 @@ def _record(mutator: Mutator, specimens: Specimens, folder: Path, number: int) -
 
 
 def _answer(mutator: Mutator, specimens: Specimens, folder: Path, number: int) -> Input:
-    """What a worker says, as the add-on hears it."""
+    """Messages of a worker, as read by the add-on."""
     messages = (
         {
             "method": "progress",
@@ -258,7 +258,7 @@ def _answer(mutator: Mutator, specimens: Specimens, folder: Path, number: int) -
 
 
 def _words(mutator: Mutator, specimens: Specimens, folder: Path, number: int) -> Input:
-    """Words of a command, as a shell gives them."""
+    """Arguments of the command line."""
     speaker, nothing = specimens.path("speaker.s2l"), str(folder / "nothing.mp4")
     words = mutator.one_of(
         ["describe", speaker],

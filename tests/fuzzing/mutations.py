@@ -1,4 +1,4 @@
-"""How input is damaged: bytes, JSON values, arrays and archives, by the choices of a random generator."""
+"""Damaging bytes, JSON values, arrays and archives by the choices of a random generator."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 _NESTED = "\x00nested\x00"
-"""Stands for what :func:`json.dumps` cannot write: it is replaced by brackets within brackets."""
+"""Placeholder for deeply nested brackets, which :func:`json.dumps` cannot write."""
 _NUMBERS = (0, -1, 1, 2, -0.0, 0.5, 255, 65536, 2**31, 2**53, 2**63, -(2**63), 10**30, 10**400, 1e-308, 1e99, -1e99)
 _NO_NUMBERS = (float("nan"), float("inf"), float("-inf"))
 _TEXTS = (
@@ -43,20 +43,20 @@ class Mutator:
     """Damages values.
 
     Args:
-        random: Makes the choices. None leaves everything as it is, so that the same code also makes the good input.
+        random: The random generator. With None nothing is changed, so that the same code makes the good input.
     """
 
     def __init__(self, random: random.Random | None) -> None:
         self._random = random
         self.must_be_refused = False
-        """Whether the input has become one that nobody may accept: a network with a number that is none."""
+        """Whether the input must be refused now, since a network contains NaN."""
 
     def chance(self, share: float) -> bool:
-        """True in a share of the cases; always False for good input."""
+        """True with a probability of ``share``; always False for good input."""
         return self._random is not None and self._random.random() < share
 
     def one_of(self, *values: Any) -> Any:
-        """One of several; the first for good input."""
+        """One of several values; the first one for good input."""
         return values[0] if self._random is None else self._random.choice(values)
 
     def of_bytes(self, content: bytes) -> bytes:
@@ -69,7 +69,7 @@ class Mutator:
         return bytes(data)
 
     def of_json(self, document: Any) -> Any:
-        """JSON values with one to three faults: others, of other kinds, missing, added, or somewhere else."""
+        """JSON values with one to three faults: changed, of another type, missing, added or moved."""
         if self._random is None:
             return document
         document = json.loads(json.dumps(document))
@@ -78,7 +78,7 @@ class Mutator:
         return document
 
     def as_text(self, document: Any) -> str:
-        """JSON text of values, now and then with a key twice, and with what Python writes although JSON lacks it."""
+        """JSON text of values, sometimes with a duplicate key, or with NaN and Infinity."""
         if self._random is None:
             return json.dumps(document)
         text = json.dumps(document, ensure_ascii=self._random.random() < 0.8)
@@ -90,7 +90,7 @@ class Mutator:
         return text.replace(json.dumps(_NESTED), opened * depth + "0" + closed * depth)
 
     def of_array(self, array: np.ndarray) -> np.ndarray:
-        """An array with numbers that are none or extreme, another shape, or of another kind."""
+        """An array with NaN or extreme numbers, another shape or another type."""
         if self._random is None:
             return array
         if array.dtype.kind not in "biuf":  # names
@@ -99,7 +99,7 @@ class Mutator:
         return self._random.choice(faults)(array, self._random)
 
     def of_archive(self, content: bytes) -> bytes:
-        """A zip archive with a damaged member, one missing or twice, a compression of its own, or false sizes."""
+        """A zip archive with a damaged, missing or duplicate member, an unknown compression, or wrong sizes."""
         if self._random is None:
             return content
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -155,7 +155,7 @@ class Mutator:
         return document
 
     def _alike(self, value: Any) -> Any:
-        """Another value of the same kind, which is refused later, if at all."""
+        """Another value of the same type, which may be valid."""
         assert self._random is not None
         match value:
             case bool():
@@ -174,7 +174,7 @@ class Mutator:
         return copy.deepcopy(self._random.choice(values))  # the next fault may change a container
 
     def _with_false_sizes(self, content: bytes) -> bytes:
-        """False sizes of one member in the central directory, whose entries have them at byte 20 and 24."""
+        """Wrong sizes of a member in the central directory, whose entries have them at bytes 20 and 24."""
         assert self._random is not None
         data = bytearray(content)
         entries = [place for place in range(len(data) - 30) if data[place : place + 4] == b"PK\x01\x02"]
@@ -206,7 +206,7 @@ def _overwrite(data: bytearray, random: random.Random) -> None:
 
 
 def _number(data: bytearray, random: random.Random) -> None:
-    """An extreme number in the place of four or eight bytes, in either order of bytes."""
+    """Replace four or eight bytes by an extreme number, in either byte order."""
     code, value = random.choice((("I", 2**32 - 1), ("I", 2**31), ("i", -1), ("Q", 2**63), ("Q", 2**40), ("d", 1e99)))
     packed = struct.pack(random.choice("<>") + code, value)
     place = _place(data, random)
@@ -239,7 +239,7 @@ def _swap(data: bytearray, random: random.Random) -> None:
 
 
 def _place(data: bytearray, random: random.Random) -> int:
-    """A place in data: anywhere, or, as often, in the first or last thousand bytes, where headers and indexes are."""
+    """A position in data: anywhere or, equally often, in the first or last thousand bytes with headers and indexes."""
     if not data:
         return 0
     part = random.randrange(4)
@@ -274,7 +274,7 @@ def _extreme_number(array: np.ndarray, random: random.Random) -> np.ndarray:
 
 
 def _filled(array: np.ndarray, random: random.Random, value: float) -> np.ndarray:
-    """An array with one value, or nothing but that value."""
+    """An array with one element, or all elements, set to a value."""
     if array.dtype.kind != "f" or not array.size:
         return array.astype(np.float32)
     filled = array.copy()

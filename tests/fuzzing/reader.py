@@ -1,6 +1,6 @@
 """A process that reads what Blender's add-on and the command line read: ``python -m tests.fuzzing.reader``.
 
-It answers JSON lines as the worker does. What is no error of the product's own is an ``internal_error``.
+It answers JSON lines like the worker. Exceptions that are not errors of the product are an ``internal_error``.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _read_head(path: str) -> dict[str, Any]:
 
 
 def _read_record(path: str) -> dict[str, Any]:
-    """As when a file is opened, and when the entry is shown."""
+    """Read a record as when a file is opened, and when the entry is shown."""
     entry, _ = _of_add_on("queue.records").read(Path(path))
     output = _of_add_on("queue.entries").output_of(entry.job)
     if output and f"{output}.job.json" != path:
@@ -60,7 +60,7 @@ def _read_record(path: str) -> dict[str, Any]:
 
 
 def _hear(path: str) -> dict[str, Any]:
-    """A job whose worker says what is in a file."""
+    """Run a job whose worker sends the content of a file."""
     worker = Path(path).with_name("worker.sh")
     worker.write_text(f'#!/bin/sh\nread request\nexec cat "{path}"\n')
     worker.chmod(0o700)
@@ -74,7 +74,7 @@ def _hear(path: str) -> dict[str, Any]:
 
 
 def _run_words(words: list[str]) -> dict[str, Any]:
-    """The status of a command, whose output must be one JSON object."""
+    """Exit status of the command line, whose output must be one JSON object."""
     output = io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(io.StringIO()):
         try:

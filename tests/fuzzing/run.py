@@ -1,8 +1,8 @@
-"""Runs inputs, a few processes at a time, and collects what must not happen.
+"""Runs inputs in a few processes in parallel, and collects faults.
 
-An input may be accepted or refused. What is refused gets an error code that says why, in a second of processor time;
-a job that is accepted ends within a second after it was cancelled. The process lives on, its memory is bounded, and no
-file but the job's own result has changed.
+An input may be accepted or refused. A refusal has an error code with the reason, and takes at most a second of
+processor time; an accepted job ends within a second after it was cancelled. The process survives, its memory is
+bounded, and no file except the result of the job has changed.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ _OLDER_NAMES = (
     "head.npz",
 )
 _FOREIGN = ("bystander.txt", f"{OUTPUT}/notes.txt")
-"""Files of somebody else's."""
+"""Files that do not belong to the job."""
 _IN_THE_WAY = f"{OUTPUT}/dub.mp4.partial/take.mov"
-"""Another one, which lies where a dub has its chunks: it need not be possible then, but must not remove it."""
+"""Another one, in the scratch folder of a dub: the dub may fail then, but must not remove the file."""
 _NO_REASONS = {"internal_error", "engine_incomplete", "out_of_memory", "error", "worker_lost"}
-"""Codes that say nothing about the input."""
+"""Codes that do not explain why the input is refused."""
 _LEAST_SECONDS, _MARGIN_SECONDS = 0.3, 0.5
 _WARM_UP_SECONDS = 20.0
 _GOOD = -1
-"""In place of the number of an input: the good one."""
+"""Number of the good input."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What must not happen, and the input that it happens with."""
+    """A fault, and the input that causes it."""
 
     number: int
     kind: str
@@ -64,13 +64,13 @@ class Fault:
 
 @dataclass
 class Tally:
-    """What became of all inputs.
+    """Outcomes of all inputs.
 
     Attributes:
-        codes: How often each code was given, by kind; ``"accepted"`` where there was a result.
-        faults: What must not happen.
-        slowest: Seconds of the processor, and the input that took them.
-        largest: Bytes, likewise.
+        codes: Number of times that each code was returned, by kind; ``"accepted"`` stands for a result.
+        faults: The faults.
+        slowest: Longest processor time in seconds, and its input.
+        largest: Largest memory in bytes, and its input.
     """
 
     codes: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -91,12 +91,12 @@ def kind_of(number: int) -> str:
 
 
 def run(numbers: range, specimens: Specimens, folder: Path) -> Tally:
-    """Give inputs to the product.
+    """Run inputs.
 
     Args:
-        numbers: Of the inputs.
-        specimens: What they are made from.
-        folder: For the inputs; those with faults stay there.
+        numbers: Numbers of the inputs.
+        specimens: Good files from which the inputs are made.
+        folder: Folder for the inputs; those with faults remain there.
     """
     tally, waiting, lock = Tally(), iter(numbers), threading.Lock()
     before = _hashes(specimens.folder)
@@ -124,11 +124,11 @@ def run(numbers: range, specimens: Specimens, folder: Path) -> Tally:
 
 
 class Tester:
-    """Gives inputs to processes of its own.
+    """Runs inputs in its own processes.
 
     Args:
-        specimens: What the inputs are made from.
-        folder: For the inputs.
+        specimens: Good files from which the inputs are made.
+        folder: Folder for the inputs.
     """
 
     def __init__(self, specimens: Specimens, folder: Path) -> None:
@@ -143,19 +143,19 @@ class Tester:
             engine.close()
 
     def try_out(self, number: int) -> tuple[Outcome, list[Fault]]:
-        """What becomes of an input, and what must not."""
+        """Outcome of an input, and faults."""
         kind = kind_of(number)
         if self._warm.get(kind) != self._starts(kind):
             self._warm_up(kind)
         return self._give(number, kind, Mutator(random.Random(number)), self._patience[kind])
 
     def accept_good(self, kind: str) -> Outcome:
-        """What becomes of the good input of a kind."""
+        """Outcome of the good input of a kind."""
         outcome, _ = self._give(_GOOD, kind, Mutator(None), _WARM_UP_SECONDS)
         return outcome
 
     def _warm_up(self, kind: str) -> None:
-        """Let a process import what a kind needs; and measure, once, what its good input takes from then on."""
+        """Let a process import what a kind needs, and measure the duration of its good input once."""
         self.accept_good(kind)
         if kind not in self._patience:
             seconds = self.accept_good(kind).seconds if KINDS[kind].is_bounded else 0.0
@@ -194,7 +194,7 @@ class Tester:
 
 
 def _judge(outcome: Outcome, given: Input) -> Iterator[str]:
-    """What is wrong with an answer."""
+    """Faults of an answer."""
     if outcome.fault or not outcome.answer:
         return
     if "error" in outcome.answer:
@@ -214,7 +214,7 @@ def _judge(outcome: Outcome, given: Input) -> Iterator[str]:
 
 
 def _lost(folder: Path, before: dict[str, str], may_write: bool) -> Iterator[str]:
-    """What has become of files that are not the job's result."""
+    """Changes of files other than the result of the job."""
     after = _hashes(folder)
     for name in before:
         if after.get(name) == before[name]:
@@ -234,7 +234,7 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 
 def report(tally: Tally) -> str:
-    """A table of what became of the inputs, and the faults."""
+    """Table of outcomes and faults."""
     lines = [f"{count:6}  {kind:16} {code}" for (kind, code), count in sorted(tally.codes.items())]
     lines += [f"slowest {tally.slowest[0]:.2f} s of the processor (input {tally.slowest[1]}), "]
     lines += [f"largest {tally.largest[0] / 1e6:.0f} MB (input {tally.largest[1]})"]

@@ -1,4 +1,4 @@
-"""Good input: small files as the product writes them, and two that others write."""
+"""Good input: small files that the product writes, and two of other programs."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ PICTURES = ("shot.0001.png", "shot.0001.exr", "shot.0001.jpg", "shot.0001.tif")
 
 @dataclass(frozen=True)
 class Specimens:
-    """Good files, all of them in one folder.
+    """Good files in one folder.
 
     Attributes:
-        folder: Where they are.
-        footage: A moment of the speaker.
-        voice: Three frames of speech.
+        folder: The folder.
+        footage: A moment of video of the speaker.
+        voice: Speech for three frames.
     """
 
     folder: Path
@@ -48,10 +48,10 @@ class Specimens:
 
 
 def make(folder: Path, clip: Path, speaker_path: str) -> Specimens:
-    """Write them.
+    """Write the good files.
 
     Args:
-        folder: For them.
+        folder: Folder for the files.
         clip: Footage of a speaker.
         speaker_path: The ``.s2l`` file that was trained on it.
     """
