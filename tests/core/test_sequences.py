@@ -340,7 +340,7 @@ def test_a_single_picture_says_how_to_name_its_sequence(folder: Path) -> None:
 
 
 def test_a_movie_has_a_rate_of_its_own() -> None:
-    with pytest.raises(BadJob, match="frame rate of its own"):
+    with pytest.raises(BadJob, match="its own frame rate"):
         probe(Media(str(SPEAKER), rate="24"))
 
 
