@@ -205,7 +205,7 @@ def test_a_blender_without_a_python_is_skipped_loudly(
     monkeypatch.setattr(build, "run", run)
     monkeypatch.setattr(build, "prepare", lambda environment: folders.add(environment.folder.name))
     pythons |= versions
-    assert build.test([]) == 0
+    assert build.test_in_blender([]) == 0
     assert folders == made
     assert partly == ({".venv", ".venv-5.2"} if len(versions) == 2 else set())  # neither the oldest nor the newest
     rows = [line.split() for line in capfd.readouterr().out.splitlines() if "tests in Blender" in line]
