@@ -214,7 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--strip", type=destination, help="draw the angles side by side into this PNG file")
     parser.add_argument("--preset", choices=PRESETS, default="balanced", help="training preset (default: balanced)")
     parser.add_argument("--speakers", type=Path, default=Path("out/quality"), help="folder of trained speakers")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     parser.add_argument("--again", action="store_true", help="train again even if the speaker is there")
     options = parser.parse_args(arguments)
     truth = DepthTruth.load(DEMO / "truth.npz")

@@ -49,6 +49,7 @@ class EngineSettings:
             ("auto", "Automatic", "Use the graphics card if the engine supports it, otherwise the processor"),
             ("cpu", "CPU", "Use the processor"),
             ("cuda", "CUDA", "Use an NVIDIA graphics card"),
+            ("mps", "Metal", "Use the GPU of an Apple Mac, which has not been tested yet"),
         ),
         default="auto",
     )

@@ -58,6 +58,7 @@ GERMAN = {
     "Match Camera": "Kamera angleichen",
     "Measure": "Messen",
     "Measure Offset": "Versatz messen",
+    "Metal": "Metal",
     "Mouth Overlay": "Mund-Overlay",
     "Move Down": "Nach unten",
     "Move Up": "Nach oben",

@@ -12,14 +12,42 @@ from .jobs import Device
 
 
 def choose_device(name: Device) -> torch.device:
-    """The device of a job: a GPU where there is one, or the one that is asked for.
+    """The device of a job: with ``"auto"`` a CUDA GPU if there is one, otherwise the CPU.
 
     Raises:
-        DeviceUnavailable: CUDA is asked for and there is none.
+        DeviceUnavailable: The device that is asked for does not exist.
     """
     if name == "cuda" and not torch.cuda.is_available():
-        raise DeviceUnavailable("This Python sees no CUDA device.")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+        raise DeviceUnavailable("PyTorch finds no CUDA device.")
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise DeviceUnavailable("PyTorch finds no GPU of Apple's (MPS).")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def device_names() -> list[str]:
+    """Names of all devices, the CPU first."""
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return ["cpu", *gpus, *(["mps"] if torch.backends.mps.is_available() else [])]
+
+
+def finish(device: torch.device) -> None:
+    """Wait until a device has done everything that it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def device_for_double(device: torch.device) -> torch.device:
+    """The device itself if it has 64-bit floats, otherwise the CPU."""
+    return torch.device("cpu") if device.type == "mps" else device
+
+
+def in_double(values: torch.Tensor) -> torch.Tensor:
+    """Values as 64-bit floats, on the CPU if their device has none."""
+    return values.to(device_for_double(values.device)).double()
 
 
 @contextmanager

@@ -59,7 +59,7 @@ class Calibration:
 
     Attributes:
         version: Version of the engine that measured it.
-        device: ``"cpu"`` or ``"cuda"``.
+        device: ``"cpu"``, ``"cuda"`` or ``"mps"``.
         detection_seconds: Time to detect the landmarks of a face in one picture.
         megapixel_seconds: Time to decode and encode a million pixels.
         step_seconds: Time of a training step on four mouths of 96 x 96 pixels.

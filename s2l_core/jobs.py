@@ -23,7 +23,7 @@ from .errors import BadJob, ConsentMissing
 
 SCHEMA_VERSION = 1
 
-Device = Literal["auto", "cpu", "cuda"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
 PresetName = Literal["draft", "balanced", "final", "paper"]
 Architecture = Literal["fast", "explicit", "paper"]
 Remainder = Literal["stop", "keep"]

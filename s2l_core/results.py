@@ -333,7 +333,7 @@ class DescribeResult(TypedDict):
         preset: Name of the training preset.
         architecture: Name of the lip model.
         seed: Seed of the training.
-        device: ``"cpu"`` or ``"cuda"``; empty if unknown.
+        device: ``"cpu"``, ``"cuda"`` or ``"mps"``; empty if unknown.
         version: Version that trained the speaker.
         consent: Whether the person agreed to the training.
         speaker_file_bytes: Size of the ``.s2l`` file.

@@ -35,7 +35,7 @@ def trial_parser(name: str, description: str | None, rows: Sequence[str]) -> arg
     parser.add_argument("--landmarks", default="bundled", help="landmark back-end that measures the lips")
     parser.add_argument("--voice", type=Path, nargs="+", default=[], help="sounds that drive the speakers too")
     parser.add_argument("--speakers", type=Path, default=Path("out/quality"), help="folder of trained speakers")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     parser.add_argument("--again", action="store_true", help="compute again what is there")
     return parser
 

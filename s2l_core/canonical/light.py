@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from ..device import in_double
 from ..geometry.camera import Rectangle
 from ..geometry.mapping import pixel_grid
 
@@ -283,4 +284,4 @@ def _neighbour_weights(patches: Tensor, times: Tensor, shots: Tensor) -> Iterato
         change = (patches[there] - patches[here]).norm(dim=1).median(dim=1).values
         level = (levels[there] + levels[here]).clamp(min=0.04) / 2
         like = torch.exp(-0.5 * (change / (_LIKE * level)).square())
-        yield ((1 - apart.clamp(max=1).square()).square() * like * (shots[there] == shots[here])).to(patches)
+        yield ((1 - apart.clamp(max=1).square()).square() * in_double(like) * (shots[there] == shots[here])).to(patches)

@@ -187,7 +187,7 @@ def _eye(corners: NDArray[np.float64], motion: Motion) -> Mask:
 
 def _in_rectangle(view: CanonicalView, shape: NDArray[np.float64]) -> NDArray[np.float64]:
     """Landmarks (P, 2) in pixels of the view's rectangle."""
-    pixels = project(shape, view.pose.double().cpu().numpy(), view.intrinsics)
+    pixels = project(shape, view.pose.cpu().double().numpy(), view.intrinsics)
     return pixels - [view.rectangle.left, view.rectangle.top]
 
 

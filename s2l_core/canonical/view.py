@@ -129,7 +129,7 @@ def round_head(head: CanonicalHead, footage: Footage, mask: NDArray[np.bool_]) -
         footage: The footage that it was chosen from.
         mask: bool (h, w) mask of the head.
     """
-    view, pose = head.view, head.view.pose.double().cpu().numpy()
+    view, pose = head.view, head.view.pose.cpu().double().numpy()
     mesh = _mesh_depth(footage, pose, view.intrinsics, view.rectangle)
     depth = torch.from_numpy(fill_depth(mesh, round_depth(mask, pose, view.intrinsics, view.rectangle)))
     view = replace(view, depth=depth.to(view.depth.device))
@@ -154,7 +154,7 @@ def to_description(face: CanonicalFace) -> dict[str, Any]:
         return {
             "intrinsics": [camera.fx, camera.fy, camera.cx, camera.cy, camera.width, camera.height],
             "rectangle": [box.left, box.top, box.width, box.height],
-            "pose": view.pose.double().cpu().tolist(),
+            "pose": view.pose.cpu().double().tolist(),
         }
 
     return {

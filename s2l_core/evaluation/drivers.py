@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..canonical.regions import Observer
 from ..canonical.view import CanonicalFace
+from ..device import in_double
 from ..events import Report
 from ..footage import Footage
 from ..jobs import DubJob, Media
@@ -114,7 +115,7 @@ def ceiling(speaker: SpeakerModel, footage: Footage) -> Driver:
         device = speaker.face.lips.depth.device
         base = paint(torch.zeros(1, size, device=device)).flatten(1)
         basis = paint(torch.eye(size, device=device)).flatten(1) - base
-        encode = torch.linalg.pinv(basis.double()).float()
+        encode = torch.linalg.pinv(in_double(basis)).to(basis)
 
     def render(images: Images, indices: Indices) -> list[NDArray[np.uint8]]:
         return renderer.render(images, indices, (observe(images, indices).flatten(1) - base) @ encode)

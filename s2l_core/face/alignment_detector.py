@@ -24,7 +24,7 @@ class AlignmentDetector(LandmarkDetector):
     Missing weights are downloaded once, if their host can be reached.
 
     Args:
-        device: Device of the networks: ``"cpu"`` or ``"cuda"``.
+        device: Device of the networks: ``"cpu"``, ``"cuda"`` or ``"mps"``.
 
     Raises:
         LandmarksUnavailable: The package or its weights are missing or broken.

@@ -18,7 +18,7 @@ def open_detector(name: str, device: str = "cpu") -> LandmarkDetector:
     Args:
         name: ``"bundled"`` (468 points; works offline), ``"face-alignment"`` (68 points; downloads its weights), or the
             path of a MediaPipe face landmarker ``.task`` file (468 points).
-        device: ``"cpu"`` or ``"cuda"``, for ``"face-alignment"``; the others are fast enough on the CPU.
+        device: ``"cpu"``, ``"cuda"`` or ``"mps"``, for ``"face-alignment"``; the others are fast enough on the CPU.
 
     Raises:
         LandmarksUnavailable: There is no such back-end, or something that it needs is missing.

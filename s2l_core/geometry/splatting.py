@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..device import in_double
 from ..events import checkpoint
 from .camera import Intrinsics
 from .mapping import map_pixels, pixel_grid, relative_pose, sample
@@ -171,8 +172,8 @@ def _depth_inside(coverage: Tensor) -> Tensor:
 
 def _running_mean(values: Tensor, reach: int) -> Tensor:
     """Running mean of values (..., n) over ``reach`` values on either side; beyond the ends, they are 0."""
-    sums = functional.pad(values.double().cumsum(dim=-1), (1, 0))
-    places = torch.arange(values.shape[-1], device=values.device)
+    sums = functional.pad(in_double(values).cumsum(dim=-1), (1, 0))
+    places = torch.arange(values.shape[-1], device=sums.device)
     last, first = (places + reach + 1).clamp(max=values.shape[-1]), (places - reach).clamp(min=0)
     return ((sums[..., last] - sums[..., first]) / (2 * reach + 1)).to(values)
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ..canonical.light import positions_in
 from ..canonical.regions import Observation
 from ..canonical.view import CanonicalFace, outside_lips
+from ..device import in_double
 from ..geometry.mapping import pixel_grid
 from ..speech.features import HOP_SECONDS
 from ..subsampling import evenly_spaced
@@ -176,15 +177,15 @@ def principal_axes(centred: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """
     count, length = centred.shape
     if count <= length:
-        squares, vectors = torch.linalg.eigh((centred @ centred.T).double())
+        squares, vectors = torch.linalg.eigh(in_double(centred @ centred.T))
         squares, vectors = squares.flip(0)[:size].clamp(min=0), vectors.flip(1)[:, :size]
-        axes = centred.T @ (vectors / squares.sqrt().clamp(min=1e-6)).float()
+        axes = centred.T @ (vectors / squares.sqrt().clamp(min=1e-6)).to(centred)
     else:
-        squares, vectors = torch.linalg.eigh((centred.T @ centred).double())
-        squares, axes = squares.flip(0)[:size].clamp(min=0), vectors.flip(1)[:, :size].float()
-    known = squares > 1e-9 * squares[0].clamp(min=1e-12)
+        squares, vectors = torch.linalg.eigh(in_double(centred.T @ centred))
+        squares, axes = squares.flip(0)[:size].clamp(min=0), vectors.flip(1)[:, :size].to(centred)
+    known = (squares > 1e-9 * squares[0].clamp(min=1e-12)).to(centred.device)
     axes = torch.where(known, axes, torch.zeros_like(axes))
-    deviations = (squares / count).sqrt().float()
+    deviations = (squares / count).sqrt().to(centred)
     missing = size - axes.shape[1]
     return nn.functional.pad(axes, (0, missing)), nn.functional.pad(deviations, (0, missing))
 

@@ -23,7 +23,7 @@ class Origin:
     Attributes:
         job: The training job, with paths on the machine that trained.
         version: Version of Speech2Lip.
-        device: ``"cpu"`` or ``"cuda"``; empty if unknown.
+        device: ``"cpu"``, ``"cuda"`` or ``"mps"``; empty if unknown.
         seconds: Length of the footage.
         train: First and last second of the medium that was trained on.
         held_out: First and last second of the medium on which the speaker was measured.

@@ -16,6 +16,7 @@ from torch.nn import functional
 from ..canonical.compositing import soft_mask
 from ..canonical.light import Light, LightNeighbours, fit_light, middles, relight
 from ..canonical.regions import plan_regions, regions_to_tensor, sample_regions
+from ..device import device_for_double
 from ..footage import Footage
 from ..geometry.mapping import map_pixels, pixel_grid, relative_pose
 from ..model.lip.base import SPOKEN_SIZE
@@ -114,7 +115,8 @@ class MouthFitter:
         """
         patches = (seen * self._still) @ self._patches / (self._still @ self._patches)
         times, shots = (
-            torch.as_tensor(values[indices], device=self._device) for values in (self._times, self._track.shots)
+            torch.as_tensor(values[indices], device=device_for_double(self._device))
+            for values in (self._times, self._track.shots)
         )
         around = LightNeighbours(patches, times, shots)
         mean = self._mean.unflatten(0, (3, -1))
@@ -129,7 +131,7 @@ class MouthFitter:
             worst = missed.topk(round(_WORST_SHARE * missed.shape[1]), dim=1).values.square().mean(dim=1).sqrt()
             weights, trust = self._still.sqrt(), 1.0 / (1.0 + (worst / _FITTING) ** 4)
             mouths = (mean + (motion @ self._basis[:, :_COMPONENTS].T).unflatten(1, (3, -1))).clamp(0, 1)
-        return MouthFit(light, errors.double().cpu().numpy(), worst.double().cpu().numpy())
+        return MouthFit(light, errors.cpu().double().numpy(), worst.cpu().double().numpy())
 
     def _fit_lips(self, differences: Tensor) -> tuple[Tensor, Tensor]:
         """Fit codes (B, 12) to differences (B, n) from the mean mouth by least squares in which outlying cells count

@@ -193,7 +193,7 @@ def replacement_weights(reasons: NDArray[np.int64], rate: Fraction) -> Reliabili
 
 
 def _turned_away(speaker: SpeakerModel, footage: Footage) -> NDArray[np.bool_]:
-    usual = seen_angles(speaker.face.lips.pose.double().cpu().numpy())
+    usual = seen_angles(speaker.face.lips.pose.cpu().double().numpy())
     yaw, pitch, _ = np.abs(seen_angles(footage.track.poses) - usual).T
     return (yaw > _MOST_YAW) | (pitch > _MOST_PITCH)
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..device import in_double
 from ..events import checkpoint
 
 BLOCK_ROWS = 4
@@ -71,12 +72,12 @@ class KernelRegression(nn.Module):
         checkpoint()
         self.centres.zero_()
         self.centres[:count] = inputs[chosen]
-        kernel = self._kernel(inputs)[:, :count].double()
-        squares = kernel.T @ kernel + _PENALTY * kernel[chosen]
+        kernel = in_double(self._kernel(inputs)[:, :count])
+        squares = kernel.T @ kernel + _PENALTY * kernel[chosen.to(kernel.device)]
         squares += _JITTER * len(inputs) * torch.eye(count, dtype=squares.dtype, device=squares.device)
         checkpoint()
         self.weights.zero_()
-        self.weights[:count] = torch.linalg.solve(squares, kernel.T @ (codes - self.offset).double()).float()
+        self.weights[:count] = torch.linalg.solve(squares, kernel.T @ in_double(codes - self.offset)).float()
 
     def _kernel(self, inputs: Tensor) -> Tensor:
         """exp(-|a - b|²) for inputs a (..., c) and the centres b: (..., 1024)."""

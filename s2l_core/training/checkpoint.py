@@ -70,6 +70,8 @@ class State:
         tensors["random.cpu"] = torch.get_rng_state()
         if torch.cuda.is_initialized():
             tensors["random.cuda"] = torch.cuda.get_rng_state()
+        if torch.backends.mps.is_available():
+            tensors["random.mps"] = torch.mps.get_rng_state()
         state, groups = dict(random.bit_generator.state), of_optimiser["param_groups"]
         return replace(self, tensors=tensors, phase=phase, step=step, seconds=seconds, random=state, groups=groups)
 
@@ -88,6 +90,8 @@ class State:
         torch.set_rng_state(self.tensors["random.cpu"])
         if torch.cuda.is_available() and "random.cuda" in self.tensors:
             torch.cuda.set_rng_state(self.tensors["random.cuda"])
+        if torch.backends.mps.is_available() and "random.mps" in self.tensors:
+            torch.mps.set_rng_state(self.tensors["random.mps"])
 
     def restore_optimiser(self, optimiser: torch.optim.Optimizer) -> None:
         numbers = [number for group in self.groups for number in group["params"]]

@@ -128,7 +128,7 @@ class Loop:
             for group in run.optimiser.param_groups:
                 group["lr"] = group["highest"] * one_cycle(share)
             self._networks.train()
-            with torch.autocast("cuda", torch.bfloat16, enabled=run.is_on_cuda):
+            with torch.autocast(run.device.type, torch.bfloat16, enabled=run.device.type == "cuda"):
                 loss = stage.loss(run.random)
             run.optimiser.zero_grad()
             loss.backward()
@@ -204,9 +204,9 @@ class _StageRun:
         self.best, self.best_figure, self._best_step = self.averaged, -math.inf, 0
 
     @property
-    def is_on_cuda(self) -> bool:
-        """Whether the stage runs on a GPU, where it uses mixed precision."""
-        return next(iter(self.parameters.values())).is_cuda
+    def device(self) -> torch.device:
+        """The device on which the stage learns; on a CUDA device it uses mixed precision."""
+        return next(iter(self.parameters.values())).device
 
     def goes_on_after(self, figure: float) -> bool:
         """Whether the stage goes on after a validation. With patience, the best averaged weights are kept."""

@@ -17,7 +17,7 @@ import torch
 from platformdirs import user_cache_path
 
 from .. import estimates
-from ..device import choose_device
+from ..device import choose_device, finish
 from ..errors import BadJob, Speech2LipError
 from ..estimates import Calibration, Estimate, load_calibration, to_json
 from ..events import Report, checkpoint
@@ -160,7 +160,7 @@ def _step_seconds(device: torch.device) -> float:
 
     def step() -> None:
         blend(merged, mask).square().mean().backward()
-        _finish(device)
+        finish(device)
 
     return _seconds_of(step)
 
@@ -171,7 +171,7 @@ def _render_seconds(device: torch.device) -> float:
     @torch.no_grad()
     def render() -> None:
         blend(merged, mask)
-        _finish(device)
+        finish(device)
 
     return _seconds_of(render) / _MOUTHS_AT_ONCE
 
@@ -181,11 +181,6 @@ def _mouths(count: int, device: torch.device) -> tuple[BlendNet, torch.Tensor, t
         blend = BlendNet().to(device)
     merged, mask = (torch.full((count, channels, _SIDE, _SIDE), 0.5, device=device) for channels in (3, 1))
     return blend, merged, mask
-
-
-def _finish(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
 
 
 def _seconds_of(work: Callable[[], None]) -> float:

@@ -9,7 +9,7 @@ import sys
 
 import torch
 
-from ..device import choose_device
+from ..device import choose_device, device_names
 from ..errors import LandmarksUnavailable
 from ..events import Report
 from ..face.landmarks import open_detector
@@ -31,7 +31,7 @@ def info(job: InfoJob, report: Report | None = None) -> InfoResult:
         "executable": sys.executable,
         "torch": torch.__version__,
         "platform": platform.platform(),
-        "devices": ["cpu", *(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))],
+        "devices": device_names(),
         "device": choose_device(job.device).type,
         "landmarks": _landmark_back_ends(),
     }

@@ -110,7 +110,7 @@ def _train(job: TrainJob, report: Report, preset: Preset, held: ExitStack) -> Tr
     )
 
     # Fit how the mouth behaves in pauses, and train the Blend-Net that inpaints what a turned head uncovers.
-    speaker.pauses = learn_pauses(speech, clip.times, clip.openings, predicted.double().cpu().numpy())
+    speaker.pauses = learn_pauses(speech, clip.times, clip.openings, predicted.cpu().double().numpy())
     learn_holes(speaker.head_blend, face.head, footage, usable, preset.head_steps, report, cache)
     trained = time.monotonic()
 

@@ -137,7 +137,7 @@ def _silhouettes(head: CanonicalHead, poses: Array, camera: Intrinsics) -> list[
     view, mask = head.view, head.mask.cpu().numpy()
     small = view.intrinsics
     points = unproject(pixel_grid(view.rectangle).numpy()[mask], view.depth.cpu().numpy()[mask], small)
-    pose = view.pose.double().cpu().numpy()
+    pose = view.pose.cpu().double().numpy()
     points = (points - pose[:3, 3]) @ pose[:3, :3]
     scale = np.array([small.width / camera.width, small.height / camera.height])
     rows = np.flatnonzero(mask.any(axis=1))

@@ -66,8 +66,8 @@ class HeadSurface:
 
     def __init__(self, head: CanonicalHead) -> None:
         view, device = head.view, head.view.depth.device
-        head_from_camera = invert_pose(view.pose.double().cpu().numpy())
-        depth = view.depth.double().cpu().numpy() + _roundness(head)
+        head_from_camera = invert_pose(view.pose.cpu().double().numpy())
+        depth = view.depth.cpu().double().numpy() + _roundness(head)
         soft = gaussian_filter(head.mask.cpu().numpy().astype(np.float64), _SMOOTH)
         front = unproject(pixel_grid(view.rectangle).numpy(), depth, view.intrinsics)
         side = _behind_outline(head, depth, soft)
@@ -107,7 +107,7 @@ class HeadSurface:
         aligned to blocks of 8 pixels, so that z-buffers of the rectangle and of the whole picture have the same cells.
         """
         places = torch.cat([self.front[:, self.inside > _OUTLINE], self.side.flatten(1)], dim=1)
-        pixels = project(places.T.double().cpu().numpy(), pose, camera)
+        pixels = project(places.T.cpu().double().numpy(), pose, camera)
         left, top = (max(0, math.floor((value - _MARGIN) / _BLOCK)) * _BLOCK for value in pixels.min(axis=0))
         right, bottom = (math.ceil((value + _MARGIN) / _BLOCK) * _BLOCK for value in pixels.max(axis=0))
         return Rectangle(left, top, max(0, min(right, camera.width) - left), max(0, min(bottom, camera.height) - top))

@@ -81,7 +81,7 @@ def _nodes_of_cells(cells: Tensor) -> Tensor:
 
 def _inverse_averaging(cells: int, damping: float = 0.01) -> Tensor:
     """(cells + 1, cells): the damped least-squares inverse of averaging neighbouring nodes."""
-    nodes = torch.eye(cells + 1, dtype=torch.float64)
+    nodes = torch.eye(cells + 1, dtype=torch.float64, device="cpu")
     averaging = (nodes[:-1] + nodes[1:]) / 2
-    square = averaging @ averaging.T + damping * torch.eye(cells, dtype=torch.float64)
+    square = averaging @ averaging.T + damping * torch.eye(cells, dtype=torch.float64, device="cpu")
     return (averaging.T @ torch.linalg.inv(square)).float()
