@@ -30,10 +30,10 @@ def orbit(degrees: list[float], seconds: float, pixels: int) -> dict[str, Any]:
     return {"render_width": pixels, "render_height": pixels, "seconds": seconds, "camera_path": cameras}
 
 
-def repose(speaker_path: str, footage: Media, output: Path, pixels: int = 512) -> dict[str, Any]:
-    """Write a movie in which the camera swings eight degrees to either side within four seconds."""
+def repose(speaker_path: str, footage: Media, output: Path, seconds: float = 4, pixels: int = 512) -> dict[str, Any]:
+    """Write a movie in which the camera swings eight degrees to either side."""
     path = output.with_suffix(".json")
-    path.write_text(json.dumps(orbit([0, 8, 0, -8, 0], seconds=4, pixels=pixels)))
+    path.write_text(json.dumps(orbit([0, 8, 0, -8, 0], seconds, pixels)))
     result = s2l_core.pose(PoseJob(speaker_path, footage, str(path), str(output)))
 
     # The footage shows a head from some sides only. Farther outside, the head is turned back to what can be trusted.
