@@ -22,6 +22,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # footage took 30 s with two of them, and 7 s with one.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# What PyTorch has not implemented for Apple's GPUs is computed on the CPU instead of failing.
+os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+
 # OpenCV refuses larger pictures; its default limit would fill the memory. FFmpeg's limit is in media/container.py.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(8192 * 8192))
 
