@@ -107,7 +107,7 @@ def test_a_cancelled_training_goes_on_and_ends_bit_equal(
         learn(checkpoint, report=cancel_at(phase, step))
     heard: list[Event] = []
     assert_equal(learn(checkpoint, report=Report(heard.append)), whole)
-    assert isinstance(heard[0], Log) and "goes on" in heard[0].text
+    assert isinstance(heard[0], Log) and "Resuming" in heard[0].text
     assert next((event.phase, event.done) for event in heard if isinstance(event, Progress)) == (phase, step)
 
 
@@ -249,7 +249,7 @@ def test_a_speaker_is_the_same_after_interruptions_in_each_stage(
     heard: list[Event] = []
     with pytest.raises(Cancelled):
         train(tmp_path / "second.s2l", cancel_at("Learn appearance", 3, heard), name="Another", device="auto")
-    assert any(isinstance(event, Log) and "goes on" in event.text for event in heard)
+    assert any(isinstance(event, Log) and "Resuming" in event.text for event in heard)
     assert_equal(train(tmp_path / "third.s2l"), reference)
     assert kept() == []
 
