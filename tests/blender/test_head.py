@@ -560,7 +560,7 @@ def as_row(pose: Matrix) -> list[float]:
 RENDERER = """
 import json, sys
 import numpy as np
-from s2l_core.trust import trust_region
+from s2l_core.geometry.trust import trust_region
 poses = np.reshape(json.load(sys.stdin), (-1, 4, 4))
 cases = []
 for count in (1, 2, 3, 40):

@@ -184,7 +184,7 @@ def test_a_waveform_is_cut_off_or_followed_by_silence(count: int) -> None:
 GROWTH = """
 import resource, sys
 import numpy as np, torch
-from s2l_core.dub_frames import DubFrames, open_footage
+from s2l_core.mouth.dub_frames import DubFrames, open_footage
 from s2l_core.events import Report
 from s2l_core.jobs import DubJob, Media
 from s2l_core.media.mix import read_context, read_voice
