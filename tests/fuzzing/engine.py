@@ -112,11 +112,13 @@ class Engine:
         if self._process is None or self._process.poll() is not None:
             self.close()
             self._unread, self._starts = b"", self._starts + 1
+            current = self._log_path.with_suffix(".current")  # a damaged path may be relative, and is written to then
+            current.mkdir(exist_ok=True)
             with self._log_path.open("wb") as log:
                 self._process = subprocess.Popen(
                     [sys.executable, "-X", "faulthandler", "-m", self._module],
-                    cwd=ROOT,
-                    env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"},
+                    cwd=current,
+                    env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1", "PYTHONPATH": str(ROOT)},
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,
