@@ -197,5 +197,7 @@ def _is_whole_exr(content: bytes) -> bool:
     while place < first:  # the table ends where the first block begins
         (offset,) = struct.unpack_from("<Q", content, place)
         place, first, last = place + 8, min(first, offset), max(last, offset)
+    if not 0 < first <= last <= len(content) - 8:
+        return False
     (size,) = struct.unpack_from("<I", content, last + 4)
-    return bool(first and last + 8 + size <= len(content))
+    return bool(last + 8 + size <= len(content))

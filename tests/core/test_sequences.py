@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -294,6 +295,23 @@ def test_a_picture_that_is_cut_short_is_found(tmp_path: Path, suffix: str, write
     with pytest.raises(NotAVideo, match=rf"shot\.1002\.{suffix} (is truncated|cannot be decoded)"):
         refuse_broken(Media(str(folder)), Report())
     refuse_broken(Media(str(folder), end=0.04), Report())
+
+
+@pytest.mark.parametrize("offset", [2**40, 2**63])
+def test_a_block_far_behind_the_end_of_an_exr_is_missing(tmp_path: Path, offset: int) -> None:
+    folder = write_sequence(tmp_path / "take", 2, "exr", exr)
+    path = folder / "shot.1002.exr"
+    content = path.read_bytes()
+    offsets = [struct.unpack_from("<Q", content, place)[0] for place in range(len(content) - 8)]
+    table = next(  # it ends where the first block begins, which has the first line
+        place
+        for place, first in enumerate(offsets)
+        if place < first < len(offsets) and (first - place) % 8 == 0 and not any(content[first : first + 4])
+    )
+    last_entry = offsets[table] - 8
+    path.write_bytes(content[:last_entry] + struct.pack("<Q", offset) + content[last_entry + 8 :])
+    with pytest.raises(NotAVideo, match=r"shot\.1002\.exr (is truncated|cannot be decoded)"):
+        refuse_broken(Media(str(folder)), Report())
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
