@@ -180,7 +180,7 @@ class Tester:
             for what in (
                 outcome.fault,
                 *_judge(outcome, given),
-                *_lost(folder, before, "result" in outcome.answer or given.is_batch),
+                *_lost(folder, before, given, "result" in outcome.answer or given.is_batch),
             )
             if what
         ]
@@ -213,8 +213,8 @@ def _judge(outcome: Outcome, given: Input) -> Iterator[str]:
         yield "gives a picture that is not finite"
 
 
-def _lost(folder: Path, before: dict[str, str], may_write: bool) -> Iterator[str]:
-    """Changes of files other than the result of the job."""
+def _lost(folder: Path, before: dict[str, str], given: Input, may_write: bool) -> Iterator[str]:
+    """Changes of files other than the result of the job, whose damaged name the input may contain."""
     after = _hashes(folder)
     for name in before:
         if after.get(name) == before[name]:
@@ -224,7 +224,8 @@ def _lost(folder: Path, before: dict[str, str], may_write: bool) -> Iterator[str
         elif not may_write or not name.startswith(f"{OUTPUT}/") or name in (*_FOREIGN, _IN_THE_WAY):
             yield f"{name} has changed"
     for name in after.keys() - before.keys():
-        if not name.startswith(f"{OUTPUT}/") and name != "worker.sh":
+        named = str(folder / name).encode() in given.lines
+        if not (named or name.startswith(f"{OUTPUT}/") or name == "worker.sh"):
             yield f"{name} has appeared"
 
 
