@@ -24,6 +24,8 @@ _LARGEST_PORTRAIT = 4_000_000
 _LONGEST_FINGERPRINT = 100
 _LONGEST_PAUSE, _LOWEST_DB = 10.0, -120.0
 _MOST_MILLIMETRES = 1e4
+_LEAST_EXTENT, _LEAST_NOISE, _LEAST_ACCELERATION = 1.0, 1e-6, 1e-3
+"""Less would make the equations of head tracking singular: the extent in millimetres, of the second principal axis."""
 _HALF_PRECISION_FROM = 10_000
 """Tensors with at least this many elements are stored in 16 bits, which is finer than the 8 bits of a picture."""
 
@@ -98,9 +100,17 @@ def read_known_head(description: dict[str, Any], tensors: Mapping[str, Tensor]) 
         raise ValueError("a head without known landmarks")
     if noise.dim() != 1 or not 1 <= len(noise) <= max(LAYOUTS) or acceleration.shape != (2,):
         raise ValueError("not a head")
-    if not (shape.abs().max() < _MOST_MILLIMETRES and noise.min() >= 0.0 and acceleration.min() >= 0.0):
-        raise ValueError("not a head")
+    if not (shape.abs().max() < _MOST_MILLIMETRES and _extent(shape) >= _LEAST_EXTENT):
+        raise ValueError("not the shape of a head")
+    if not (noise.min() >= _LEAST_NOISE and acceleration.min() >= _LEAST_ACCELERATION):
+        raise ValueError("not a track of a head")
     if not is_text(description["file"], _LONGEST_FINGERPRINT):
         raise ValueError("a head without a file")
     camera = read_camera(description["camera"])
     return KnownHead(shape.numpy(), noise.numpy(), acceleration.numpy(), camera, description["file"])
+
+
+def _extent(shape: Tensor) -> float:
+    """Standard deviation of points (P, 3) along their second principal axis: 0 if they are one point or a line."""
+    deviations = torch.linalg.svdvals(shape - shape.mean(dim=0))
+    return float(deviations[1]) / len(shape) ** 0.5

@@ -21,7 +21,8 @@ from s2l_core.model.speaker import SpeakerModel
 from s2l_core.verbs.describe import judge
 
 METRICS = {"mouth_psnr": 31.0, "mean_image_psnr": 27.0, "opening_correlation": 0.9, "lmd": None}
-KNOWN_HEAD = KnownHead(np.zeros((468, 3)), np.ones(100), np.ones(2), Intrinsics.centred(300.0, 128, 128), "take")
+SHAPE = np.random.default_rng(0).normal(0.0, 40.0, (468, 3))
+KNOWN_HEAD = KnownHead(SHAPE, np.ones(100), np.ones(2), Intrinsics.centred(300.0, 128, 128), "take")
 PORTRAIT = cv2.imencode(".jpg", np.full((200, 160, 3), 90, np.uint8))[1].tobytes()
 
 

@@ -136,6 +136,10 @@ def test_every_tensor_holds_numbers(whole: bytes, tmp_path: Path, name: str, val
         lambda fields, tensors: tensors.update({"known_head.shape": tensors["known_head.shape"].float()}),
         lambda fields, tensors: tensors.update({"known_head.shape": torch.zeros(469, 3, dtype=torch.float64)}),
         lambda fields, tensors: tensors.update({"known_head.noise_px": torch.zeros(0, dtype=torch.float64)}),
+        lambda fields, tensors: tensors["known_head.shape"].fill_(1.0),
+        lambda fields, tensors: tensors["known_head.shape"][:, 1:].fill_(0.0),
+        lambda fields, tensors: tensors["known_head.noise_px"].fill_(0.0),
+        lambda fields, tensors: tensors["known_head.acceleration"].fill_(1e-300),
         lambda fields, tensors: tensors.update({"lip.speech.silence": torch.zeros(80, 1)}),
         lambda fields, tensors: tensors.update({"lip.speech.silence": torch.zeros(5000)}),
         lambda fields, tensors: tensors.update(identity=torch.zeros(128)),
@@ -317,8 +321,8 @@ def test_a_figure_that_is_no_number_is_not_known(whole: bytes, tmp_path: Path, v
 def test_lips_and_head_of_different_landmarks_are_refused_before_footage_is_looked_at(
     whole: bytes, tmp_path: Path
 ) -> None:
-    other = {"known_head.shape": torch.zeros(68, 3, dtype=torch.float64)}
-    path = change(whole, tmp_path, lambda fields, tensors: tensors.update(other))
+    shape = "known_head.shape"
+    path = change(whole, tmp_path, lambda fields, tensors: tensors.update({shape: tensors[shape][:68].clone()}))
     with pytest.raises(BadJob, match="different landmark model"):
         open_footage(Media("nowhere.mp4"), "bundled", SpeakerModel.load(path), torch.device("cpu"), Report())
 

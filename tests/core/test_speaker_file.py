@@ -30,7 +30,7 @@ from s2l_core.mouth.rendering import speech_track
 
 CAMERA = Intrinsics.centred(300.0, 128, 128)
 HEAD = KnownHead(
-    np.linspace(-60, 60, 3 * 468).reshape(468, 3),
+    np.random.default_rng(0).normal(0.0, 40.0, (468, 3)),
     np.full(100, 0.5),
     np.array([0.1, 20.0]),
     CAMERA,
