@@ -159,6 +159,12 @@ class Measures(TypedDict):
         jitter: Jitter of the lip landmarks, relative to that of the real ones.
         seam: Gradient across the border of the mask, relative to that of the real frame.
         outside_mask_max_error: Largest difference of a pixel outside the mask, in code values.
+        kid: Distance of the rendered mouths from the training footage's as sets of pictures, times 1000, if the network
+            of LPIPS is installed.
+        kid_real: The same of the real held-out mouths, which is what ``kid`` can reach.
+        real_or_dub_auc: How well a classifier tells rendered mouths from real ones: 0.5 not at all, 1 always.
+        flicker: Change between successive mouths that motion does not explain, relative to that of the real ones.
+        teeth: Mean absolute error of the brightness of the teeth in [0, 1], in frames whose real mouth is open.
         sync_offset_frames: Offset of sound and lips in frames of 40 ms, if there is a sync expert.
         sync_confidence: Confidence of that offset, if there is a sync expert.
         sync_within_one_frame: Share of 2 s windows with an offset of at most one frame, if there is a sync expert.
@@ -177,6 +183,11 @@ class Measures(TypedDict):
     jitter: float | None
     seam: float | None
     outside_mask_max_error: float | None
+    kid: NotRequired[float | None]
+    kid_real: NotRequired[float | None]
+    real_or_dub_auc: NotRequired[float | None]
+    flicker: NotRequired[float | None]
+    teeth: NotRequired[float | None]
     sync_offset_frames: NotRequired[float | None]
     sync_confidence: NotRequired[float | None]
     sync_within_one_frame: NotRequired[float | None]

@@ -40,6 +40,7 @@ COLUMNS = (
     *("mouth_psnr", "mouth_ssim", "lpips", "cpbd", "lmd", "frame_psnr", "opening_correlation", "width_correlation"),
     *("sync_offset_frames", "sync_confidence", "sync_within_one_frame", "silence_motion", "leakage"),
     *("leakage_audio_only", "articulation", "open_closed_ratio", "jitter", "seam", "outside_mask_max_error"),
+    *("kid", "kid_real", "real_or_dub_auc", "flicker", "teeth"),
     "train_seconds",
 )
 JUDGE_SEED = 1000
@@ -128,7 +129,9 @@ class Trial:
 
     def _evaluator(self, footage: Footage) -> Evaluator:
         span = self.split["held_out"]
-        return Evaluator(footage, self.face, span, self.landmarks, *self._judges, report=self.report)
+        perception, expert = self._judges
+        lips = self.lips[::3]
+        return Evaluator(footage, self.face, span, self.landmarks, perception, expert, lips, report=self.report)
 
     @cached_property
     def _judges(self) -> tuple[Lpips | None, SyncExpert]:

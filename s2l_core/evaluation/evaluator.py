@@ -29,7 +29,7 @@ from ..model.sync import SyncExpert
 from ..mouth.rendering import BATCH, LipPaster
 from ..results import Measures
 from ..speech.features import log_mel, normalise_loudness
-from . import metrics
+from . import metrics, realism
 from .drivers import Driver, Images, Indices, lip_observer, real
 from .sync_score import score_offset
 
@@ -40,7 +40,7 @@ class Measurements:
 
     Attributes:
         landmarks: float32 (N, P, 3) in pixels, NaN in frames without a face.
-        lips: uint8 (N, 3, h, w) canonical lips; empty without a sync expert.
+        lips: uint8 (N, 3, h, w) canonical lips; empty unless something compares them.
         scores: Per-frame measures, float64 (N,) by name.
     """
 
@@ -62,6 +62,8 @@ class Evaluator:
         perception: Network of the measure ``lpips``, on the device; None leaves the measure out.
         expert: Network of the measures of synchrony, on the device; None leaves them out. It must not have seen the
             held-out frames, and nothing must have been trained against it.
+        training_lips: Real canonical lips uint8 (M, 3, h, w) of the training frames, for the measures of realism, which
+            take ``perception`` too; None leaves them out.
         report: Receives the phase ``"Measure"``.
         cache: Cache of what drivers show, which is found again if they come in the same order.
     """
@@ -74,6 +76,7 @@ class Evaluator:
         landmarks: str = "bundled",
         perception: Lpips | None = None,
         expert: SyncExpert | None = None,
+        training_lips: Tensor | None = None,
         report: Report | None = None,
         cache: Cache = NO_CACHE,
     ) -> None:
@@ -87,10 +90,12 @@ class Evaluator:
         self._layout = open_detector(landmarks).layout
         self._perception = perception
         self._expert = expert
+        self._training_lips = training_lips if perception is not None else None
         self._report = report or Report()
         self._cache, self._shows = cache, 0
         self._last: tuple[Driver | None, Measurements | None] = None, None
         self._boxes = np.round(mouth_boxes(face, footage.track)).astype(int).clip(min=0)
+        self._inner_lips = footage.layout.lips_inner
         self._start = span[0] - footage.media.start
 
     @property
@@ -117,7 +122,7 @@ class Evaluator:
         layout = self._layout
         openings, real_openings = self._openings(measured), self._openings(true)
         widths, real_widths = (metrics.mouth_width(each.landmarks, layout) for each in (measured, true))
-        means = {name: float(values.mean()) for name, values in measured.scores.items()}
+        means = {name: float(values.mean()) for name, values in measured.scores.items() if name != "teeth"}
         gradient, real_gradient = means.pop("edge_gradient"), float(true.scores["edge_gradient"].mean())
         jitter, real_jitter = (metrics.lip_jitter(each.landmarks, layout) for each in (measured, true))
         distances = metrics.landmark_distance(measured.landmarks, true.landmarks, layout)
@@ -131,6 +136,7 @@ class Evaluator:
             "open_closed_ratio": metrics.open_closed_ratio(openings),
             "jitter": jitter / real_jitter if real_jitter > 0 else np.nan,
             "seam": gradient / real_gradient if real_gradient > 0 else np.nan,
+            **self._realism(measured),
             **self._synchrony(measured, speech),
         }
         finite = {name: float(value) if np.isfinite(value) else None for name, value in columns.items()}
@@ -176,6 +182,39 @@ class Evaluator:
     def _openings(self, measured: Measurements) -> NDArray[np.float64]:
         return np.asarray(mouth_opening(measured.landmarks, self._layout), np.float64)
 
+    @cached_property
+    def _training_features(self) -> NDArray[np.float64]:
+        assert self._training_lips is not None
+        return self._lip_features(self._training_lips)
+
+    def _lip_features(self, lips: Tensor) -> NDArray[np.float64]:
+        assert self._perception is not None
+        return realism.lip_features(self._perception, self._mouths_of(lips))
+
+    def _mouths_of(self, lips: Tensor) -> Tensor:
+        """The mouth boxes of canonical lips (N, 3, h, w)."""
+        left, top, right, bottom = (round(edge) for edge in self._face.mouth_box)
+        view = self._face.lips.rectangle
+        return lips[..., max(0, top - view.top) : bottom - view.top, max(0, left - view.left) : right - view.left]
+
+    def _realism(self, measured: Measurements) -> dict[str, float]:
+        """Measures that compare the set of rendered mouths with the set of real ones."""
+        if self._training_lips is None:
+            return {}
+        features, real_features = (self._lip_features(each.lips) for each in (measured, self._real))
+        change, real_change = (
+            realism.flicker(self._mouths_of(each.lips).permute(0, 2, 3, 1).contiguous().cpu().numpy())
+            for each in (measured, self._real)
+        )
+        errors = np.abs(measured.scores["teeth"] - self._real.scores["teeth"])
+        return {
+            "kid": realism.kernel_distance(features, self._training_features),
+            "kid_real": realism.kernel_distance(real_features, self._training_features),
+            "real_or_dub_auc": realism.separability(real_features, features),
+            "flicker": change / real_change if real_change > 0 else np.nan,
+            "teeth": float(np.nanmean(errors)) if np.isfinite(errors).any() else np.nan,
+        }
+
     def _synchrony(self, measured: Measurements, speech: NDArray[np.float32]) -> dict[str, float]:
         if self._expert is None:
             return {}
@@ -207,7 +246,7 @@ class Evaluator:
             generated = driver.render(images, batch)
             faces = [self._find(detector, image, index) for image, index in zip(generated, batch, strict=True)]
             found = {"landmarks": np.stack([nothing if face is None else face.points for face in faces])}
-            if self._expert is not None:
+            if self._expert is not None or self._training_lips is not None:
                 found["lips"] = (observe(generated, batch) * 255).round().to(torch.uint8).cpu().numpy()
             if scoring:
                 masks = paster.masks(batch, *images[0].shape[:2])
@@ -248,6 +287,7 @@ class Evaluator:
             "frame_psnr": metrics.psnr(new, old),
             "edge_gradient": metrics.edge_gradient(new, mask),
             "outside_mask_max_error": cv2.norm(new, old, cv2.NORM_INF, (mask == 0).astype(np.uint8)),
+            "teeth": realism.brightness_inside(new, self._footage.landmarks[index][self._inner_lips, :2]),
         }
         if self._perception is not None:
             device = self._face.lips.depth.device

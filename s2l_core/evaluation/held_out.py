@@ -24,7 +24,7 @@ from ..subsampling import evenly_spaced
 from .drivers import Driver, canonical_lips, dub_driver, painted
 from .evaluator import Evaluator
 
-_MEAN_FRAMES = 200
+_EVERY, _MOST_TRAINING_LIPS = 3, 1000
 _OTHER_SOUNDS = 3
 
 
@@ -121,11 +121,10 @@ def other_sounds(speech: NDArray[np.float32], end: float, seconds: float) -> lis
     return [speech[start : start + length] for start in starts]
 
 
-def mean_lips(face: CanonicalFace, footage: Footage, span: tuple[float, float]) -> Tensor:
-    """The mean (3, h, w) of the canonical lips in up to 200 frames of a span, in seconds of the medium."""
-    usable = np.flatnonzero(footage.track.found & (footage.times >= span[0]) & (footage.times < span[1]))
-    lips = canonical_lips(face, footage, usable[evenly_spaced(len(usable), _MEAN_FRAMES)])
-    return lips.float().mean(dim=0) / 255
+def training_lips(face: CanonicalFace, footage: Footage, span: tuple[float, float]) -> Tensor:
+    """Canonical lips uint8 (n, 3, h, w) of every third frame, but at most 1000, of a span in seconds of the medium."""
+    usable = np.flatnonzero(footage.track.found & (footage.times >= span[0]) & (footage.times < span[1]))[::_EVERY]
+    return canonical_lips(face, footage, usable[evenly_spaced(len(usable), _MOST_TRAINING_LIPS)])
 
 
 def available_lpips(device: torch.device, report: Report) -> Lpips | None:

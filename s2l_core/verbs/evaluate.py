@@ -13,17 +13,17 @@ from ..evaluation.drivers import Driver, dub_driver, speaker_driver, written
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.held_out import (
     available_lpips,
-    mean_lips,
     measure,
     measure_driving,
     open_span,
     other_sounds,
     part_of_voice,
+    training_lips,
 )
 from ..events import Report
 from ..face.landmarks import INSTALLED
 from ..files import temporary_folder
-from ..footage import fingerprint_media, heard_beside, prepare
+from ..footage import Footage, fingerprint_media, heard_beside, prepare
 from ..jobs import DubJob, EvaluateJob
 from ..media.audio import read_speech
 from ..media.video import probe
@@ -57,8 +57,13 @@ def evaluate(job: EvaluateJob, report: Report | None = None) -> EvaluateResult:
     whole = prepare(media, trained.landmarks, device.type, report, known=speaker.known_head, identity=speaker.identity)
     footage, said, context = open_span(trained, speaker, origin.held_out, report)
     perception = available_lpips(device, report)
-    evaluator = Evaluator(footage, speaker.face, origin.held_out, perception=perception, report=report)
-    measures = measure(evaluator, speaker, footage, said, context, mean_lips(speaker.face, whole, origin.train))
+    lips = training_lips(speaker.face, whole, origin.train)
+
+    def evaluator_of(clip: Footage) -> Evaluator:
+        return Evaluator(clip, speaker.face, origin.held_out, perception=perception, training_lips=lips, report=report)
+
+    evaluator = evaluator_of(footage)
+    measures = measure(evaluator, speaker, footage, said, context, lips.float().mean(dim=0) / 255)
 
     # Drive it with silence and with other words, which must neither move the mouth nor follow the footage.
     def drive(sound: NDArray[np.float32], audio_only: bool) -> Driver:
@@ -76,7 +81,7 @@ def evaluate(job: EvaluateJob, report: Report | None = None) -> EvaluateResult:
         dubbed = DubJob(job.speaker_path, footage.media, line, movie, moments=moments, device=job.device)
         dub(replace(dubbed, landmarks=trained.landmarks), report)
         encoded = evaluator.measure(written(speaker.face, movie, footage), said)
-    in_whole = Evaluator(whole, speaker.face, origin.held_out, perception=perception, report=report)
+    in_whole = evaluator_of(whole)
     return {
         **measures,
         **driven,
