@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     variations = fourth | fifth
 
     def contend(trial: Trial, row: str, seed: int) -> Contender:
-        name = "fast" if row == "full" and full.architecture == "fast" else row
+        name = "grids" if row == "full" and full.architecture == "grids" else row
         return trial.by_dub(*trial.train(name, variations[row].preset, seed))
 
     def present(trial: Trial, results: Results) -> None:

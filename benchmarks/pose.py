@@ -79,7 +79,7 @@ class Subject:
         folder = options.speakers / f"{Path(clip).stem}_{options.preset}"
         folder.mkdir(parents=True, exist_ok=True)
         trial = Trial(clip, folder, "bundled", options.device, options.again, (), report)
-        speaker, _ = trial.train("fast", PRESETS[options.preset], seed=0)
+        speaker, _ = trial.train("grids", PRESETS[options.preset], seed=0)
         head = speaker.face.to("cpu").head
         start = round_head(trial.face.to("cpu").head, trial.footage, head.mask.numpy()).view
         warper = Warper(head, start, trial.footage.track.intrinsics)

@@ -30,8 +30,8 @@ from .trials.command import run_trials, trial_parser
 from .trials.results import Columns, Results
 from .trials.trial import Contender, Trial
 
-WAYS = ("fast_h264", "fast_whole_clip", "renderer_alone")
-LEARNT = ("ceiling", "fast", *WAYS, "explicit", "paper_equal_time", "paper_converged")
+WAYS = ("grids_h264", "grids_whole_clip", "renderer_alone")
+LEARNT = ("ceiling", "grids", *WAYS, "explicit", "paper_equal_time", "paper_converged")
 ROWS = ("real", "mean_image", "audio_ridge", "nearest_frame", "pca_64", *LEARNT)
 MOMENTS = (0.0, 0.5, 0.8, 1.0)
 TILE_WIDTH = 240
@@ -60,12 +60,12 @@ def contend(trial: Trial, row: str, seed: int, preset: Preset, paper_minutes: fl
     if row == "paper_converged":
         name = f"{row}_{paper_minutes:g}_minutes"
         return trial.by_dub(*trial.train_for(name, PRESETS["paper"], seed, 60 * paper_minutes))
-    speaker, seconds = trial.train("fast", preset, seed)
+    speaker, seconds = trial.train("grids", preset, seed)
     if row == "ceiling":
         return Contender(ceiling(speaker, footage))
-    if row == "fast_h264":
-        return trial.by_movie(speaker, str(trial.speaker_path("fast", seed)))
-    if row == "fast_whole_clip":
+    if row == "grids_h264":
+        return trial.by_movie(speaker, str(trial.speaker_path("grids", seed)))
+    if row == "grids_whole_clip":
         return trial.by_dub_of_whole(speaker)
     if row == "renderer_alone":
         return trial.by_renderer(speaker)

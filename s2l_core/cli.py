@@ -276,7 +276,7 @@ def _add_train(verbs: _Verbs) -> None:
     train.add_argument(
         "--architecture",
         choices=_choices(Architecture),
-        help="lip model: fast grids, an explicit decoder, or the paper's network (default: the preset's)",
+        help="lip model: grids, an explicit decoder, or the paper's network (default: the preset's)",
     )
     train.add_argument(
         "--speech",

@@ -50,7 +50,7 @@ _LANDMARK_BYTES = 6e3
 _BYTES_PER_PIXEL = {"h264": 0.03, "prores": 0.6, "ffv1": 1.2, "png": 1.8, "exr": 4.0}
 
 
-_ARCHITECTURE_STEPS = {"fast": 1.0, "explicit": 2.0, "paper": 5.0}
+_ARCHITECTURE_STEPS = {"grids": 1.0, "explicit": 2.0, "paper": 5.0}
 
 
 @dataclass(frozen=True)

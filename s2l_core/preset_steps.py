@@ -30,7 +30,7 @@ class PresetSteps:
     head: int = 60
     speech_factor: float = 1.0
     sync: bool = True
-    architecture: Architecture = "fast"
+    architecture: Architecture = "grids"
 
 
 PRESET_STEPS: dict[PresetName, PresetSteps] = {

@@ -105,7 +105,7 @@ def speaker_driver(
 
 def ceiling(speaker: SpeakerModel, footage: Footage) -> Driver:
     """An oracle: a speaker driven by the codes that fit the real lips best in the least-squares sense. The pictures of
-    its lip model must be affine in the code, as those of ``fast`` are.
+    its lip model must be affine in the code, as those of ``grids`` are.
     """
     renderer = MouthRenderer(speaker, footage)
     observe = lip_observer(speaker.face, footage)

@@ -100,7 +100,7 @@ class SpeakerModel:
         face: CanonicalFace,
         known_head: KnownHead,
         lip_shape_size: int,
-        architecture: Architecture = "fast",
+        architecture: Architecture = "grids",
         bands: int = MEL_BANDS,
         device: torch.device | str = "cpu",
     ) -> SpeakerModel:

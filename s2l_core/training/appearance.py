@@ -66,7 +66,7 @@ class Recipe:
 
 
 RECIPES: dict[Architecture, Recipe] = {
-    "fast": Recipe(2e-4),
+    "grids": Recipe(2e-4),
     "explicit": Recipe(2e-3, steps=5, observed_steps=0.3, side=1.0),
     "paper": Recipe(2e-3, steps=10, side=0.1, blocks=4, observed_steps=0.05, frames=1, blend_rate=5e-4),
 }

@@ -17,7 +17,7 @@ class Preset:
     proportional to them.
 
     Attributes:
-        appearance_steps: Steps of the stage in pixels for the architecture ``fast``; ``RECIPES`` multiplies them for
+        appearance_steps: Steps of the stage in pixels for the architecture ``grids``; ``RECIPES`` multiplies them for
             the others. More steps give sharper lips.
         depth_steps: Steps of the fit of the canonical depth (paper section 4.3). With 0 the depth of the landmarks'
             mesh is used as it is. More steps follow the footage's parallax more closely, which matters when the head is
@@ -43,7 +43,7 @@ class Preset:
     depth_steps: int = 150
     head_steps: int = 60
     speech_factor: float = 1.0
-    architecture: Architecture = "fast"
+    architecture: Architecture = "grids"
     continuous_sampling: bool = True
     blending: bool = True
     time: bool = True

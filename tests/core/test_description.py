@@ -62,7 +62,7 @@ def test_it_tells_what_training_knew(speaker: SpeakerModel, tmp_path: Path) -> N
         "mouth_psnr": 31.0,
         "lmd": None,
         "preset": "draft",
-        "architecture": "fast",
+        "architecture": "grids",
         "seed": 4,
         "device": "cpu",
         "version": "0.1.0",

@@ -20,7 +20,7 @@ from s2l_core.model.lip.network import AudioNet, Entrance, PaperLipModel, encode
 WIDTH, HEIGHT = 20, 14
 unit = st.floats(0.01, 0.99)
 every_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)
-implicit_architectures = pytest.mark.parametrize("architecture", ["fast", "paper"])
+implicit_architectures = pytest.mark.parametrize("architecture", ["grids", "paper"])
 
 
 def make_lip(architecture: Architecture) -> LipModel:

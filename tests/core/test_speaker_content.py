@@ -153,7 +153,7 @@ def test_every_tensor_holds_numbers(whole: bytes, tmp_path: Path, name: str, val
         lambda fields, tensors: fields.update(source="a\0b"),
         lambda fields, tensors: fields.update(lip_shape_size=10**12),
         lambda fields, tensors: fields.update(lip_shape_size=True),
-        lambda fields, tensors: fields.update(architecture=["fast"]),
+        lambda fields, tensors: fields.update(architecture=["grids"]),
         lambda fields, tensors: fields.update(origin=3),
         lambda fields, tensors: fields.update(metrics="none"),
         lambda fields, tensors: fields.pop("pauses"),

@@ -38,7 +38,7 @@ HEAD = KnownHead(
 )
 
 
-def make_speaker(architecture: Architecture = "fast") -> SpeakerModel:
+def make_speaker(architecture: Architecture = "grids") -> SpeakerModel:
     torch.manual_seed(0)
     camera = CAMERA
     pose = torch.eye(4)

@@ -11,7 +11,7 @@ from .network import PaperLipModel
 __all__ = ["ARCHITECTURES", "LipModel"]
 
 ARCHITECTURES: dict[Architecture, type[LipModel]] = {
-    "fast": GridLipModel,
+    "grids": GridLipModel,
     "explicit": ExplicitLipModel,
     "paper": PaperLipModel,
 }
