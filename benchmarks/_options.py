@@ -18,3 +18,12 @@ def destination(path: str) -> Path:
             return Path(path)
     except (CannotWrite, DiskFull) as error:
         raise ArgumentTypeError(str(error)) from error
+
+
+def output_folder(path: str) -> Path:
+    """Type of an option that names a folder for outputs, which is made if it is missing."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArgumentTypeError(f"cannot make the folder {path}: {error.strerror}") from error
+    return Path(path)

@@ -1,4 +1,4 @@
-"""The ablations of the paper's Tables 4 and 5 on a clip of the user's, next to the paper's own figures.
+"""The ablations of the paper's Tables 4 and 5 on clips of the user's, next to the paper's own figures.
 
 Each row is a complete training with one part left out, measured as in ``bench quality``. The paper's figures are from
 another clip, with another mouth box and another sync expert, so only the differences between rows can be compared.
@@ -16,7 +16,7 @@ from rich.table import Table
 from s2l_core.training.presets import PRESETS, Preset
 
 from .trials.command import run_trials, trial_parser
-from .trials.results import Columns, Results
+from .trials.results import ClipFigures, Columns
 from .trials.trial import Contender, Trial
 
 COLUMNS = {
@@ -102,9 +102,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name = "grids" if row == "full" and full.architecture == "grids" else row
         return trial.by_dub(*trial.train(name, variations[row].preset, seed))
 
-    def present(trial: Trial, results: Results) -> None:
-        show("Table 4: loss terms, added one after the other", fourth, results.rows)
-        show("Table 5: one part left out", fifth, results.rows)
+    def present(trial: Trial, figures: ClipFigures) -> None:
+        show(f"{figures.name}, table 4: loss terms, added one after the other", fourth, figures.rows)
+        show(f"{figures.name}, table 5: one part left out", fifth, figures.rows)
 
     return run_trials(options, contend, present)
 

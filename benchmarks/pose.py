@@ -84,7 +84,7 @@ class Subject:
         start = round_head(trial.face.to("cpu").head, trial.footage, head.mask.numpy()).view
         warper = Warper(head, start, trial.footage.track.intrinsics)
         plate = make_plate(trial.footage, speaker.face.head, report)
-        return cls(trial, speaker, folder / "fast_0.s2l", warper, HeadRenderer(speaker, trial.footage, plate))
+        return cls(trial, speaker, trial.speaker_path("grids", 0), warper, HeadRenderer(speaker, trial.footage, plate))
 
     def show(self, row: str, wanted: Wanted) -> Picture:
         """The picture of a row."""

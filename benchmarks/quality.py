@@ -3,15 +3,16 @@ columns.
 
 The first 90% of the footage are used for training, except for a gap of a second. In the rest, the frames get new
 mouths, as ``dub`` renders them for that span alone, and are compared with the real ones before encoding. Results are
-written at once, and not computed again when the same command is repeated.
+written at once, and not computed again when the same command is repeated. After the tables of the clips comes one with
+the main measures of all of them.
 """
 
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -27,12 +28,16 @@ from s2l_core.training.presets import PRESETS, Preset
 
 from ._options import destination
 from .trials.command import run_trials, trial_parser
-from .trials.results import Columns, Results
+from .trials.results import ClipFigures, Columns
 from .trials.trial import Contender, Trial
 
-WAYS = ("grids_h264", "grids_whole_clip", "renderer_alone")
-LEARNT = ("ceiling", "grids", *WAYS, "explicit", "paper_equal_time", "paper_converged")
+OF_WHOLE_CLIP = ("grids_whole_clip", "renderer_alone")
+LEARNT = ("ceiling", "grids", "grids_h264", *OF_WHOLE_CLIP, "explicit", "paper_equal_time", "paper_converged")
 ROWS = ("real", "mean_image", "audio_ridge", "nearest_frame", "pca_64", *LEARNT)
+MAIN_MEASURES = (
+    *("kid", "kid_real", "real_or_dub_auc", "lpips", "lmd", "opening_correlation", "width_correlation"),
+    *("articulation", "jitter", "flicker", "seam", "mouth_psnr", "cpbd"),
+)
 MOMENTS = (0.0, 0.5, 0.8, 1.0)
 TILE_WIDTH = 240
 ROWS_ABREAST = 5
@@ -86,6 +91,17 @@ def show(rows: dict[str, Columns], title: str) -> None:
         Console().print(table)
 
 
+def main_measures(clips: Sequence[ClipFigures], rows: Sequence[str]) -> dict[str, Columns]:
+    """The main measures of all clips, with a column for each clip and row that was measured."""
+    kept = [name + ending for name in MAIN_MEASURES for ending in ("", "_std")]
+    return {
+        f"{clip.name}\n{row}": {name: clip.rows[row].get(name) for name in kept}
+        for clip in clips
+        for row in rows
+        if row in clip.runs
+    }
+
+
 def _cell(mean: float | None, deviation: float | None) -> str:
     if mean is None:
         return "-"
@@ -109,14 +125,19 @@ def draw_sheet(trial: Trial, drivers: dict[str, Driver]) -> NDArray[np.uint8]:
     return np.concatenate(lines)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = trial_parser("quality", __doc__, ROWS)
+def add_paper_minutes(parser: ArgumentParser) -> None:
+    """Add the option of the row ``paper_converged``."""
     parser.add_argument(
         "--paper-minutes",
         type=float,
         default=60.0,
         help="training time of paper_converged in minutes (default: 60); needs --again if the JSON has that row",
     )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = trial_parser("quality", __doc__, ROWS)
+    add_paper_minutes(parser)
     parser.add_argument("--sheet", type=destination, help="draw the rows of the first seed into this PNG file")
     options = parser.parse_args(arguments)
     preset = PRESETS[options.preset]
@@ -124,15 +145,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def choose(trial: Trial, row: str, seed: int) -> Contender:
         return contend(trial, row, seed, preset, options.paper_minutes)
 
-    def present(trial: Trial, results: Results) -> None:
+    sheets: list[NDArray[np.uint8]] = []
+
+    def present(trial: Trial, figures: ClipFigures) -> None:
         if options.sheet:
             contenders = {row: choose(trial, row, 0) for row in options.rows}
             drivers = {row: each.driver for row, each in contenders.items() if not each.whole}
-            picture = cv2.cvtColor(draw_sheet(trial, drivers), cv2.COLOR_RGB2BGR)
+            sheets.append(draw_sheet(trial, drivers))
+            picture = cv2.cvtColor(np.concatenate(sheets), cv2.COLOR_RGB2BGR)
             write_whole(str(options.sheet), cv2.imencode(".png", picture)[1].tobytes())
-        show({row: results.rows[row] for row in options.rows}, Path(options.clip).name)
+        show({row: figures.rows[row] for row in options.rows}, figures.name)
 
-    return run_trials(options, choose, present, once=[row for row in ROWS if row not in LEARNT])
+    def conclude(clips: Sequence[ClipFigures]) -> None:
+        if len(clips) > 1:
+            show(main_measures(clips, options.rows), "All clips")
+
+    return run_trials(options, choose, present, [row for row in ROWS if row not in LEARNT], conclude)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from s2l_core.media.mix import read_context
 from s2l_core.model.perception import Lpips
 from s2l_core.model.speaker import SpeakerModel
 from s2l_core.model.sync import JUDGE, SyncExpert, train_expert
+from s2l_core.mouth.dub_frames import open_footage
 from s2l_core.speech.features import HOP_SECONDS, log_mel, normalise_loudness
 from s2l_core.training.presets import Preset
 from s2l_core.training.split import split_footage
@@ -109,6 +110,11 @@ class Trial:
         self.times = self.footage.times[self.indices] - self.footage.media.start
         self.mel = log_mel(normalise_loudness(self.speech))[: round(float(self.times[-1]) / HOP_SECONDS)]
 
+    @property
+    def name(self) -> str:
+        """The file name of the clip without its suffix."""
+        return Path(self.path).stem
+
     @cached_property
     def lips(self) -> torch.Tensor:
         return canonical_lips(self.face, self.footage, self.indices)
@@ -172,16 +178,30 @@ class Trial:
         endless = replace(preset, appearance_steps=MANY_STEPS, seconds=seconds, early_stopping=False)
         return self.train(name, endless, seed)
 
-    def by_dub(self, speaker: SpeakerModel, train_seconds: float) -> Contender:
-        """A speaker as ``dub`` renders the held-out part alone, with its defaults."""
+    def by_dub(
+        self, speaker: SpeakerModel, train_seconds: float | None = None, footage: Footage | None = None
+    ) -> Contender:
+        """A speaker as ``dub`` renders the held-out part alone, with its defaults.
+
+        Args:
+            speaker: The speaker.
+            train_seconds: Its training time.
+            footage: The held-out part with the head tracked; None means as in the training of the clip's speakers.
+        """
+        test = footage or self.test
 
         def drive(sound: NDArray[np.float32], audio_only: bool) -> Driver:
             if audio_only:
-                return speaker_driver(speaker, self.test, sound, audio_only)
-            return dub_driver(speaker, self.test, sound, self.report)
+                return speaker_driver(speaker, test, sound, audio_only)
+            return dub_driver(speaker, test, sound, self.report)
 
-        driver = dub_driver(speaker, self.test, self.test_speech, self.report, self.test_context)
+        driver = dub_driver(speaker, test, self.test_speech, self.report, self.test_context)
         return Contender(driver, drive, train_seconds)
+
+    def by_dub_of_other(self, speaker: SpeakerModel) -> Contender:
+        """As :meth:`by_dub`, for a speaker that was trained elsewhere, whose file tells the head to track."""
+        device = choose_device(self.device)
+        return self.by_dub(speaker, footage=open_footage(self.held_out, "bundled", speaker, device, self.report))
 
     def by_movie(self, speaker: SpeakerModel, speaker_path: str) -> Contender:
         """As :meth:`by_dub`, read from the movie that ``dub`` writes with its default encoding."""

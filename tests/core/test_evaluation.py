@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import cast
 
@@ -11,7 +10,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.trials.results import Results
 from s2l_core.canonical.regions import lip_shape_size
 from s2l_core.canonical.view import CanonicalFace, CanonicalHead, choose_canonical
 from s2l_core.evaluation.baselines import Baselines
@@ -167,14 +165,3 @@ def test_a_ridge_hears_what_is_linear(baselines: Baselines, heard: np.ndarray) -
     expected = shining(heard, times).float() / 255
     still_error = (baselines.mean_image(expected) - expected).square().mean()
     assert (baselines.audio_ridge(heard, times) - expected).square().mean() < 0.2 * still_error
-
-
-def test_figures_are_kept_after_each_row_and_summarised_over_seeds(tmp_path: Path) -> None:
-    path = tmp_path / "figures.json"
-    results = Results(path, {"clip": "a.mp4"})
-    results.add("fast", 0, {"mouth_psnr": 30.0, "lpips": None})
-    results.add("fast", 1, {"mouth_psnr": 32.0, "lpips": None})
-    rows = json.loads(path.read_text())["rows"]
-    assert rows["fast"] == {"mouth_psnr": 31.0, "mouth_psnr_std": 1.0, "lpips": None, "lpips_std": None}
-    assert Results(path, {"clip": "a.mp4"}).runs["fast"].keys() == {"0", "1"}
-    assert Results(path, {"clip": "b.mp4"}).runs == {}

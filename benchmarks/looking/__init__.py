@@ -1,0 +1,1 @@
+"""What the pictures and movies of ``bench look`` are made of."""
