@@ -11,17 +11,20 @@ _FAST_FRAMES = 3
 
 
 def closed_to_open(openings: NDArray[np.float64]) -> list[int]:
-    """Indices of eight frames from the most closed to the most open mouth, in steps of the opening that are as equal as
-    the frames allow; none if no frame shows the face.
+    """Indices of eight different frames from the most closed to the most open mouth, in steps of the opening that are
+    as equal as the frames allow; fewer if fewer frames show the face.
 
     Args:
         openings: (N,) opening of the real mouth; NaN in frames without a face.
     """
-    shown = np.flatnonzero(np.isfinite(openings))
-    if not len(shown):
+    left = np.flatnonzero(np.isfinite(openings)).tolist()
+    if not left:
         return []
-    steps = np.linspace(openings[shown].min(), openings[shown].max(), COUNT)
-    return [int(shown[np.abs(openings[shown] - step).argmin()]) for step in steps]
+    chosen: list[int] = []
+    for step in np.linspace(np.nanmin(openings), np.nanmax(openings), min(COUNT, len(left))):
+        chosen.append(min(left, key=lambda index: abs(openings[index] - step)))
+        left.remove(chosen[-1])
+    return sorted(chosen, key=lambda index: openings[index])
 
 
 def fast_opening(openings: NDArray[np.float64]) -> list[int]:

@@ -124,10 +124,17 @@ def openings(count: int = 40) -> NDArray[np.float64]:
 
 
 def test_moments_go_from_closed_to_open() -> None:
-    chosen = openings()[closed_to_open(openings())]
-    assert len(chosen) == COUNT and chosen[0] == 0.02 and chosen[-1] == 0.24
-    assert (np.diff(chosen) >= 0).all() and len(set(chosen)) == COUNT
+    moments = closed_to_open(openings())
+    chosen = openings()[moments]
+    assert chosen[0] == 0.02 and chosen[-1] == 0.24 and (np.diff(chosen) >= 0).all()
+    assert len(set(chosen)) == COUNT
     assert closed_to_open(np.full(10, np.nan)) == []
+
+
+def test_moments_are_different_frames_even_if_few_are_open() -> None:
+    moments = closed_to_open(np.concatenate([np.full(20, 0.02), [0.24]]))
+    assert len(set(moments)) == COUNT and moments[-1] == 20
+    assert closed_to_open(np.array([0.1, np.nan, 0.0])) == [2, 0]
 
 
 def test_a_run_of_frames_has_the_fastest_opening_in_its_middle() -> None:
