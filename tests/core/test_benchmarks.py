@@ -197,3 +197,14 @@ def test_grids_are_shown_unless_speakers_are_named(tmp_path: Path) -> None:
 
     assert rows() == ["grids"] and rows("--speaker", "a.s2l") == []
     assert rows("--speaker", "a.s2l", "--rows", "grids", "ceiling") == ["grids", "ceiling"]
+
+
+def test_what_cannot_be_shown_is_refused_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clip = movie(tmp_path / "a.mp4")
+    with pytest.raises(SystemExit):
+        look.main(["--clip", clip, "--out", clip])
+    assert "cannot make the folder" in capsys.readouterr().err
+    assert look.main(["--clip", clip, "--out", str(tmp_path), "--speaker", str(tmp_path / "missing.s2l")]) == 1
+    assert "missing.s2l" in capsys.readouterr().err
+    assert look.main(["--clip", clip, "--out", str(tmp_path), "--rows", "nearest_frame"]) == 1
+    assert "input of this job" in capsys.readouterr().err and probe(clip).width == 16
