@@ -33,7 +33,7 @@ _FINDING, _TRACKING, _LEAST_TRACKING = 0.8, 0.21, 370.0
 of the head's shape; in detections."""
 _RENDERINGS = 8.5
 """Cost of dubbing a frame, in renderings of a mouth."""
-_READINGS = 3
+_READINGS = 4
 """Number of times that training decodes its footage, in addition to landmarks."""
 _FIXED_STEPS, _FRAME_STEPS = 410.0, 0.22
 """Fixed cost of training, for any preset (principal lips, look, colours of the head), and cost per frame, in steps."""
@@ -50,7 +50,7 @@ _LANDMARK_BYTES = 6e3
 _BYTES_PER_PIXEL = {"h264": 0.03, "prores": 0.6, "ffv1": 1.2, "png": 1.8, "exr": 4.0}
 
 
-_ARCHITECTURE_STEPS = {"grids": 1.0, "explicit": 2.0, "paper": 5.0}
+_ARCHITECTURE_STEPS = {"exemplars": 0.0, "grids": 1.0, "explicit": 2.0, "paper": 5.0}
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ SCHEMA_VERSION = 1
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 PresetName = Literal["draft", "balanced", "final", "paper"]
-Architecture = Literal["grids", "explicit", "paper"]
+Architecture = Literal["exemplars", "grids", "explicit", "paper"]
 Remainder = Literal["stop", "keep"]
 Format = Literal["h264", "prores", "ffv1", "png", "exr"]
 Layer = Literal["picture", "mouth"]

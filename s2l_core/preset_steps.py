@@ -17,7 +17,7 @@ class PresetSteps:
     """Numbers of training steps, to which the duration of each stage is proportional.
 
     Attributes:
-        appearance: Steps of the stage in pixels.
+        appearance: Steps of the stage in pixels, which the architecture ``exemplars`` does not have.
         depth: Steps of the fit of the canonical depth.
         head: Steps in which Blend-Net learns to inpaint what a turned head uncovers.
         speech_factor: Factor on :data:`SPEECH_STEPS`.
@@ -30,7 +30,7 @@ class PresetSteps:
     head: int = 60
     speech_factor: float = 1.0
     sync: bool = True
-    architecture: Architecture = "grids"
+    architecture: Architecture = "exemplars"
 
 
 PRESET_STEPS: dict[PresetName, PresetSteps] = {

@@ -23,6 +23,7 @@ from ..media.mix import Context
 from ..model.lip.base import SPOKEN_SIZE
 from ..model.speaker import SpeakerModel
 from ..mouth.dub_frames import DubFrames
+from ..mouth.painting import line_painter
 from ..mouth.rendering import LipPaster, MouthRenderer, speech_track
 from ..speech.encoder import codes_at
 
@@ -90,6 +91,7 @@ def speaker_driver(
     """
     renderer = MouthRenderer(speaker, footage, blending=not audio_only)
     track = speech_track(speaker, speech)
+    paint = line_painter(speaker, codes_at(track, footage.times - footage.media.start))
 
     def render(images: Images, indices: Indices) -> list[NDArray[np.uint8]]:
         times = footage.times[indices] - footage.media.start
@@ -98,7 +100,7 @@ def speaker_driver(
                 codes = speaker.lip.code(codes_at(track, times))
         else:
             codes = renderer.codes(images, indices, track, times)
-        return renderer.render(images, indices, codes)
+        return renderer.render(images, indices, paint(codes, indices))
 
     return Driver(speaker.face, render)
 
@@ -118,7 +120,9 @@ def ceiling(speaker: SpeakerModel, footage: Footage) -> Driver:
         encode = torch.linalg.pinv(in_double(basis)).to(basis)
 
     def render(images: Images, indices: Indices) -> list[NDArray[np.uint8]]:
-        return renderer.render(images, indices, (observe(images, indices).flatten(1) - base) @ encode)
+        with torch.no_grad():
+            lips = paint((observe(images, indices).flatten(1) - base) @ encode)
+        return renderer.render(images, indices, lips)
 
     return Driver(speaker.face, render)
 

@@ -10,7 +10,7 @@ region.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Literal, NamedTuple
 
 import torch
@@ -67,6 +67,14 @@ class CanonicalView:
         top, left = rectangle.top - self.rectangle.top, rectangle.left - self.rectangle.left
         depth = self.depth[top : top + rectangle.height, left : left + rectangle.width]
         return replace(self, depth=depth, rectangle=rectangle)
+
+    def finer(self, factor: int) -> CanonicalView:
+        """The same view with ``factor`` times as many pixels along each side."""
+        box = Rectangle(*(factor * value for value in astuple(self.rectangle)))
+        depth = functional.interpolate(
+            self.depth[None, None], (box.height, box.width), mode="bilinear", align_corners=False
+        )[0, 0]
+        return replace(self, depth=depth, rectangle=box, intrinsics=self.intrinsics.scaled(factor))
 
 
 def pixel_grid(rectangle: Rectangle, device: torch.device | str | None = None) -> Tensor:
@@ -172,14 +180,16 @@ def sample(
     pixels: Tensor,
     rectangle: Rectangle | None = None,
     padding: Literal["zeros", "border"] = "zeros",
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear",
 ) -> Tensor:
-    """Bilinear samples of pictures, with pixel centres at +0.5.
+    """Samples of pictures, with pixel centres at +0.5.
 
     Args:
         images: float (B, C, H, W), or (1, C, H, W) for one picture that is sampled at all of ``pixels``.
         pixels: float (B, h, w, 2) positions.
         rectangle: The part of the image that ``images`` cover, if they are a crop of it.
         padding: Values outside of the pictures.
+        interpolation: Bicubic samples are sharper, take longer, and can exceed the range of the values.
 
     Returns:
         float (B, C, h, w) samples.
@@ -190,7 +200,7 @@ def sample(
     shift = pixels.new_tensor([2 * left / width + 1, 2 * top / height + 1])
     grid = pixels * scale - shift
     images = images.expand(len(grid), -1, -1, -1)
-    return functional.grid_sample(images, grid, mode="bilinear", padding_mode=padding, align_corners=False)
+    return functional.grid_sample(images, grid, mode=interpolation, padding_mode=padding, align_corners=False)
 
 
 class _Projection:

@@ -26,7 +26,9 @@ from ..speech.features import MEL_BANDS
 from ..speech.silence import PauseBehaviour
 from ..speech.sources import LOG_MEL
 from ..version import VERSION
+from . import exemplars
 from .blend import BlendNet
+from .exemplars import Exemplars
 from .lip import ARCHITECTURES, LipModel
 from .lip.base import SPOKEN_SIZE
 from .look import LookModel, LookPixels
@@ -43,7 +45,9 @@ from .speaker_fields import (
     stored_kind_of,
 )
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
+_OLDEST_SCHEMA = 5
+"""Files of this schema have no exemplars, and call the architecture ``grids`` ``fast``."""
 _LATEST_SCHEMA = 999
 _KEY = "speech2lip"
 _LARGEST_FILE, _LONGEST_HEADER = 256_000_000, 16_000_000
@@ -69,6 +73,7 @@ class SpeakerModel:
         blend: Blend-Net that blends lips into a frame.
         head_blend: Blend-Net that inpaints what a turned head uncovers.
         known_head: Shape and camera with which the speaker's head is tracked in other footage.
+        exemplars: Real mouths of the footage; None if the lip model renders the lips alone.
         pauses: Behaviour of the mouth in pauses.
         source: Name of the source of speech features, see :func:`s2l_core.speech.sources.open_source`.
         origin: The training: job, fingerprint and split of the footage, version, device. JSON values.
@@ -86,6 +91,7 @@ class SpeakerModel:
     blend: BlendNet
     head_blend: BlendNet
     known_head: KnownHead
+    exemplars: Exemplars | None = None
     pauses: PauseBehaviour = field(default_factory=PauseBehaviour)
     source: str = LOG_MEL
     origin: dict[str, Any] = field(default_factory=dict)
@@ -132,6 +138,8 @@ class SpeakerModel:
     def to(self, device: torch.device | str) -> SpeakerModel:
         """Move to a device, in place, and switch to evaluation mode."""
         self.face = self.face.to(device)
+        if self.exemplars is not None:
+            self.exemplars = self.exemplars.to(device)
         for network in self.networks.values():
             network.to(device).eval()
         return self
@@ -147,6 +155,7 @@ class SpeakerModel:
             "name": self.name,
             "face": to_description(self.face),
             "known_head": {"camera": astuple(self.known_head.intrinsics), "file": self.known_head.file},
+            "exemplars": None if self.exemplars is None else exemplars.to_description(self.exemplars),
             "pauses": asdict(self.pauses),
             "architecture": self.architecture,
             "lip_shape_size": len(self.look.shape.mean),
@@ -208,6 +217,10 @@ class SpeakerModel:
             raise ValueError("not a size")
         face, known_head = from_description(fields["face"], tensors), read_known_head(fields["known_head"], tensors)
         speaker = cls.untrained(name, face, known_head, shape_size, fields["architecture"], bands, device="meta")
+        if fields["exemplars"] is not None:
+            speaker.exemplars = exemplars.from_description(fields["exemplars"], tensors)
+        if (speaker.exemplars is None) == (speaker.architecture == "exemplars"):
+            raise ValueError("an architecture without its exemplars, or exemplars that it does not use")
         speaker.pauses, speaker.source = read_pauses(fields["pauses"]), source
         speaker.origin, speaker.metrics = dict(fields["origin"]), dict(fields["metrics"])
         return speaker
@@ -223,7 +236,8 @@ class SpeakerModel:
     def _others(self) -> dict[str, Tensor]:
         """Tensors of a file that do not belong to a network."""
         head = {f"known_head.{name}": torch.from_numpy(getattr(self.known_head, name)) for name in KNOWN_HEAD}
-        return head | {name: tensor.detach().cpu().contiguous() for name, tensor in to_tensors(self.face).items()}
+        face = {name: tensor.detach().cpu().contiguous() for name, tensor in to_tensors(self.face).items()}
+        return head | face | ({} if self.exemplars is None else exemplars.to_tensors(self.exemplars))
 
     def _take(self, tensors: dict[str, Tensor]) -> None:
         """Allocate the networks, and load their weights, the portrait and the identity from the tensors of a file."""
@@ -281,8 +295,12 @@ def _read_header(path: str) -> tuple[dict[str, Any], str]:
         raise _broken(path)
     if schema > SCHEMA_VERSION:
         raise SpeakerFileNewer(f"{path} has schema {schema}; this version reads {SCHEMA_VERSION}.")
-    if schema < SCHEMA_VERSION:
-        raise SpeakerFileOlder(f"{path} has schema {schema}; this version reads {SCHEMA_VERSION}.")
+    if schema < _OLDEST_SCHEMA:
+        raise SpeakerFileOlder(f"{path} has schema {schema}; this version reads {_OLDEST_SCHEMA} to {SCHEMA_VERSION}.")
+    if schema == _OLDEST_SCHEMA:
+        fields["exemplars"] = None
+        if fields.get("architecture") == "fast":
+            fields["architecture"] = "grids"
     return fields, text
 
 

@@ -21,8 +21,9 @@ from ..media.audio import SPEECH_RATE
 from ..media.mix import CONTEXT_SECONDS, Context
 from ..media.raster import Picture, with_change
 from ..model.speaker import SpeakerModel
-from ..speech.encoder import CODE_SECONDS
+from ..speech.encoder import CODE_SECONDS, codes_at
 from ..speech.features import speech_level
+from .painting import line_painter
 from .reliability import REASONS, Reliability, judge_frame, judge_frames
 from .rendering import BATCH, MouthRenderer, rest_in_silence, speech_track
 from .schedule import frames_in_order, frames_to_show
@@ -74,6 +75,7 @@ class DubFrames:
         curves = job.silence_db, job.rest_strength
         codes = rest_in_silence(speaker, track, heard, level_db, *curves, last, begin=CONTEXT_SECONDS)
         self._codes = codes[round(CONTEXT_SECONDS / CODE_SECONDS) :]
+        self._paint = line_painter(speaker, codes_at(self._codes, np.arange(self.voiced) / float(self.rate)))
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -134,7 +136,8 @@ class DubFrames:
         if not shares.any():
             return list(images)
         codes = self._renderer.codes(images, indices, self._codes, numbers / float(self.rate))
-        return self._renderer.render(images, indices, codes, shares)
+        lips = self._paint(codes, np.minimum(numbers, self.voiced - 1))
+        return self._renderer.render(images, indices, lips, shares)
 
     def _shares(self, numbers: NDArray[np.integer]) -> NDArray[np.float32]:
         """Opacity of the new mouth in frames ``numbers`` (B,); 0 in frames that do not speak."""

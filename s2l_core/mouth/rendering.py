@@ -220,7 +220,8 @@ class MouthRenderer:
         speaker: The speaker, on the device to compute on.
         footage: The clip.
         light: Light of the footage's frames; None means that of the training.
-        blending: Whether to use Blend-Net.
+        blending: Whether to use Blend-Net, unless the speaker has exemplars: Blend-Net sharpens what a lip model
+            renders, and exemplars are sharp.
     """
 
     def __init__(
@@ -234,9 +235,7 @@ class MouthRenderer:
         self._look_pixels = LookPixels.of(speaker.face)
         self._look_positions = [part.to(self._device) for part in self._look_pixels.positions(speaker.face)]
         self._light = light
-        self._blending = blending
-        with torch.no_grad():
-            self._paint = speaker.lip.pixel_painter()
+        self._blending = blending and speaker.exemplars is None
 
     @torch.no_grad()
     def codes(
@@ -270,7 +269,7 @@ class MouthRenderer:
         self,
         images: Sequence[NDArray[np.uint8]],
         indices: NDArray[np.integer],
-        codes: Tensor,
+        lips: Tensor,
         weights: NDArray[np.float32] | None = None,
     ) -> list[NDArray[np.uint8]]:
         """Render new lips into frames.
@@ -278,14 +277,14 @@ class MouthRenderer:
         Args:
             images: B frames, uint8 (H, W, 3).
             indices: int64 (B,) their indices in the footage.
-            codes: Motion codes (B, code).
+            lips: As in :meth:`LipPaster.paste`.
             weights: As in :meth:`LipPaster.paste`.
 
         Returns:
             New images. Outside the mask of the mouth, and in frames without a face, they equal the given ones.
         """
         blend = self._speaker.blend if self._blending else None
-        return self._paster.paste(images, indices, self._paint(codes), blend, weights, self._light_of(indices))
+        return self._paster.paste(images, indices, lips, blend, weights, self._light_of(indices))
 
     def masks(
         self, indices: NDArray[np.integer], weights: NDArray[np.float32], height: int, width: int

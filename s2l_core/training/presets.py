@@ -43,7 +43,7 @@ class Preset:
     depth_steps: int = 150
     head_steps: int = 60
     speech_factor: float = 1.0
-    architecture: Architecture = "grids"
+    architecture: Architecture = "exemplars"
     continuous_sampling: bool = True
     blending: bool = True
     time: bool = True

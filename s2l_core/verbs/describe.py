@@ -8,6 +8,7 @@ from typing import Any, get_args
 import cv2
 import numpy as np
 
+from .. import jpeg
 from ..errors import SpeakerFileBroken
 from ..events import Report
 from ..files import reserved, write_whole
@@ -22,8 +23,6 @@ _GOOD, _USABLE = 0.75, 0.45
 _LONGEST_NAME = 1000
 _LARGEST_SIDE = 4096
 """Pixels of a portrait's longer side: a few bytes can ask for gigabytes of pixels."""
-_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-"""Second bytes of the JPEG markers that begin a frame header, which states the size."""
 _LEAST_GAIN_DB = 1.0
 """By how many dB a good speaker's ``mouth_psnr`` exceeds that of a mouth that never moves."""
 
@@ -85,7 +84,7 @@ def _write_picture(job: DescribeJob) -> str:
 
 def _write_portrait(job: DescribeJob) -> str:
     encoded = read_portrait(job.speaker_path)
-    if not 0 < max(_jpeg_size(encoded)) <= _LARGEST_SIDE:
+    if not 0 < max(jpeg.size(encoded)) <= _LARGEST_SIDE:
         return ""
     picture = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
     if picture is None:
@@ -94,15 +93,3 @@ def _write_portrait(job: DescribeJob) -> str:
     written = cv2.imencode(ending if ending in {".jpg", ".jpeg"} else ".png", picture)[1]
     write_whole(job.picture_path, written.tobytes(), lasting=False)
     return job.picture_path
-
-
-def _jpeg_size(encoded: bytes) -> tuple[int, int]:
-    """Height and width of a JPEG, without decoding it; zeros if the bytes are not a JPEG."""
-    place = 2 if encoded.startswith(b"\xff\xd8") else len(encoded)
-    while encoded[place : place + 1] == b"\xff" and place + 9 <= len(encoded):
-        marker, length = encoded[place + 1], int.from_bytes(encoded[place + 2 : place + 4], "big")
-        if marker in _FRAME_MARKERS:
-            height, width = (int.from_bytes(encoded[place + at : place + at + 2], "big") for at in (5, 7))
-            return height, width
-        place += 2 + length
-    return 0, 0

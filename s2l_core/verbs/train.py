@@ -35,6 +35,7 @@ from ..speech.synchrony import refuse_foreign
 from ..training.appearance import appearance_stages
 from ..training.checkpoint import Checkpoint
 from ..training.clip import Clip, observe
+from ..training.exemplars import collect_exemplars
 from ..training.head_depth import learn_depth
 from ..training.holes import learn_holes
 from ..training.initialisation import PrincipalLips, find_principal_lips, fit_look
@@ -105,9 +106,11 @@ def _train(job: TrainJob, report: Report, preset: Preset, held: ExitStack) -> Tr
     torch.manual_seed(job.seed)
     speaker = _untrained(job.name, architecture, clip, principal)
     predicted = predict_openings(speaker.lip, clip)
-    _run_stages(
+    offsets = _run_stages(
         speaker, clip, watched, principal, predicted, preset, job.seed, cache, prepared + preset.seconds, report
     )
+    if architecture == "exemplars":
+        speaker.exemplars = collect_exemplars(clip, principal, offsets, report, cache)
 
     # Fit how the mouth behaves in pauses, and train the Blend-Net that inpaints what a turned head uncovers.
     speaker.pauses = learn_pauses(speech, clip.times, clip.openings, predicted.cpu().double().numpy())
@@ -207,8 +210,10 @@ def _run_stages(
     cache: Cache,
     deadline: float,
     report: Report,
-) -> None:
+) -> torch.Tensor:
     """Run the stages of training, until ``deadline`` on the monotonic clock at the latest.
+
+    Returns the offsets (N, 64) of the look model for the training frames.
 
     Args:
         speaker: The speaker, which is trained in place.
@@ -241,7 +246,10 @@ def _run_stages(
         loop.run(speech_stage(lip, clip, principal, codes - offsets, preset, teacher))
         fit_speech(lip, clip, codes - offsets, predicted)
 
-    # Stage 2: lip model and Blend-Net learn in pixels, in the time that is left.
+    # Stage 2: lip model and Blend-Net learn in pixels, in the time that is left. Exemplars need neither to be sharp.
+    if speaker.architecture == "exemplars":
+        return offsets
     left = deadline - time.monotonic()
     for stage in appearance_stages(speaker, clip, codes, offsets, preset, report, left, teacher):
         loop.run(stage)
+    return offsets

@@ -24,7 +24,6 @@ from s2l_core.geometry.camera import Intrinsics, Rectangle
 from s2l_core.geometry.mapping import CanonicalView
 from s2l_core.jobs import Architecture
 from s2l_core.model import speaker as speaker_file
-from s2l_core.model.lip import ARCHITECTURES
 from s2l_core.model.speaker import SpeakerModel, read_header
 from s2l_core.mouth.rendering import speech_track
 
@@ -69,7 +68,7 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", ["grids", "explicit", "paper"])
 def test_a_speaker_comes_back_as_it_was_saved(architecture: Architecture, tmp_path: Path) -> None:
     original = make_speaker(architecture)
     original.save(str(tmp_path / "ada.s2l"))

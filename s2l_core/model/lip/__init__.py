@@ -11,6 +11,7 @@ from .network import PaperLipModel
 __all__ = ["ARCHITECTURES", "LipModel"]
 
 ARCHITECTURES: dict[Architecture, type[LipModel]] = {
+    "exemplars": GridLipModel,
     "grids": GridLipModel,
     "explicit": ExplicitLipModel,
     "paper": PaperLipModel,

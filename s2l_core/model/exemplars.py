@@ -1,0 +1,113 @@
+"""Exemplars: real mouths of the footage, one of which a dub shows in each frame, moved and relit as speech asks for.
+
+A picture that is composed of many mouths is the mean of them, and looks like a double exposure. An exemplar is one
+mouth, with its teeth and its grain. Unit selection: Bregler et al., "Video Rewrite" (1997).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .. import jpeg
+from ..errors import SpeakerFileBroken
+from .lip.base import SPOKEN_SIZE
+
+MOST_EXEMPLARS = 480
+"""Number of exemplars in a speaker file. Three times as many were not measurably better on clips of a minute."""
+FINENESS = 24
+"""Shifts are stored on a lattice with this number of intervals along each side of the lip rectangle."""
+
+_PREFIX = "exemplars."
+_LARGEST_SIDE = 4096
+_LARGEST_VALUE = 1e4
+"""Upper limit of the numbers in a speaker file, so that none of their products overflows."""
+_TENSORS = ("codes", "offsets", "metric", "shifts")
+
+
+@dataclass(frozen=True)
+class Exemplars:
+    """Real mouths in the canonical view, with the codes that describe them.
+
+    Attributes:
+        codes: float32 (n, 64) codes of the mouths that speech would have to give, without the offsets of the look
+            model.
+        offsets: float32 (n, 64) offsets of the look model in their frames.
+        metric: float32 (64, 64), maps differences of codes (..., 64), as ``codes @ metric``, to vectors whose lengths
+            are the differences of the pictures.
+        shifts: float32 (64, 2, 25, 25), how far a unit of each code moves the lips, right and down as shares of the lip
+            rectangle's sides, on a lattice from its corner to its opposite corner.
+        width: Width of the pictures in pixels, which show the whole lip rectangle.
+        height: Height of the pictures.
+        pictures: n JPEGs.
+    """
+
+    codes: Tensor
+    offsets: Tensor
+    metric: Tensor
+    shifts: Tensor
+    width: int
+    height: int
+    pictures: tuple[bytes, ...]
+
+    def to(self, device: torch.device | str) -> Exemplars:
+        return replace(self, **{name: getattr(self, name).to(device) for name in _TENSORS})
+
+    def picture(self, index: int) -> NDArray[np.uint8]:
+        """Decode the picture (height, width, 3) of an exemplar.
+
+        Raises:
+            SpeakerFileBroken: The JPEG is damaged.
+        """
+        try:
+            return jpeg.decode(self.pictures[index])
+        except ValueError as error:
+            raise SpeakerFileBroken("A mouth in the speaker file is damaged.") from error
+
+
+def to_description(exemplars: Exemplars) -> dict[str, Any]:
+    """The JSON values of a speaker file that :func:`to_tensors` leaves out."""
+    lengths = [len(picture) for picture in exemplars.pictures]
+    return {"width": exemplars.width, "height": exemplars.height, "bytes": lengths}
+
+
+def to_tensors(exemplars: Exemplars) -> dict[str, Tensor]:
+    """The tensors of a speaker file, by name."""
+    tensors = {name: getattr(exemplars, name).detach().cpu().contiguous() for name in _TENSORS}
+    tensors["pictures"] = torch.frombuffer(bytearray(b"".join(exemplars.pictures)), dtype=torch.uint8)
+    return {f"{_PREFIX}{name}": tensor for name, tensor in tensors.items()}
+
+
+def from_description(description: dict[str, Any], tensors: dict[str, Tensor]) -> Exemplars:
+    """The inverse of :func:`to_description` and :func:`to_tensors`.
+
+    Raises:
+        KeyError, TypeError, ValueError: The description is invalid, or the tensors do not fit it.
+    """
+    width, height, lengths = description["width"], description["height"], description["bytes"]
+    if any(type(side) is not int or not 1 <= side <= _LARGEST_SIDE for side in (width, height)):
+        raise ValueError("not a size")
+    if not 1 <= len(lengths) <= MOST_EXEMPLARS or any(type(each) is not int or each < 1 for each in lengths):
+        raise ValueError("not the lengths of pictures")
+    codes, offsets, metric, shifts = (tensors[f"{_PREFIX}{name}"] for name in _TENSORS)
+    square, lattice = (SPOKEN_SIZE, SPOKEN_SIZE), (SPOKEN_SIZE, 2, FINENESS + 1, FINENESS + 1)
+    found = codes.shape, offsets.shape, metric.shape, shifts.shape
+    if found != ((len(lengths), SPOKEN_SIZE), (len(lengths), SPOKEN_SIZE), square, lattice):
+        raise ValueError("tensors of another size")
+    if any(tensor.dtype != torch.float32 for tensor in (codes, offsets, metric, shifts)):
+        raise ValueError("tensors of another type")
+    if not all(tensor.abs().max() < _LARGEST_VALUE for tensor in (codes, offsets, metric, shifts)):
+        raise ValueError("not codes")
+    encoded = tensors[f"{_PREFIX}pictures"]
+    if encoded.dtype != torch.uint8 or encoded.shape != (sum(lengths),):
+        raise ValueError("not the pictures")
+    content, ends = encoded.numpy().tobytes(), np.cumsum(lengths).tolist()
+    pictures = tuple(content[end - length : end] for end, length in zip(ends, lengths, strict=True))
+    if any(jpeg.size(picture) != (height, width) or not picture.endswith(jpeg.END) for picture in pictures):
+        raise ValueError("a picture of another size, or not a whole one")
+    return Exemplars(codes, offsets, metric, shifts, width, height, pictures)

@@ -1,0 +1,77 @@
+"""Rendering canonical lips from exemplars: one real mouth, moved to where the code says, in the shade that it says."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+from torch.nn import functional
+
+from ..model.exemplars import Exemplars
+from ..model.lip.base import LipModel
+
+_SHADE = 0.026
+"""Standard deviation, as a share of the lip rectangle's width, of the blur of what the lip model adds to an exemplar. A
+narrower one adds outlines of the mean mouth, which look like ghosts; a wider one keeps the light of the exemplar.
+"""
+_SHADE_STEP = 2
+"""Pixels of the lip model between the values of the shade, which is smooth."""
+
+
+class ExemplarPainter:
+    """Renders the lips of a line.
+
+    The exemplar with code c_e is shifted by the motion of the lips from c_e to the frame's code c, and gets the blurred
+    difference of the lip model's pictures of both codes.
+
+    Args:
+        exemplars: Exemplars of the speaker.
+        lip: Lip model of the speaker, whose pictures are affine in the code; on the device to compute on.
+    """
+
+    def __init__(self, exemplars: Exemplars, lip: LipModel) -> None:
+        device = exemplars.codes.device
+        self._codes = exemplars.codes + exemplars.offsets
+        self._exemplars = exemplars
+        size = [1, 3, exemplars.height, exemplars.width]
+        self._grid = functional.affine_grid(torch.eye(2, 3, device=device)[None], size, align_corners=False)
+        with torch.no_grad():
+            self._shade_mean, self._shades = _shades(lip, exemplars.codes.shape[1], device)
+
+    @torch.no_grad()
+    def paint(self, codes: Tensor, chosen: NDArray[np.int64]) -> Tensor:
+        """Lips float32 (B, 3, height, width) in [0, 1] of motion codes (B, 64), from the exemplars ``chosen`` (B,).
+
+        Raises:
+            SpeakerFileBroken: The picture of an exemplar is damaged.
+        """
+        device = codes.device
+        own = self._codes[torch.from_numpy(chosen).to(device)]
+        pictures = torch.from_numpy(np.stack([self._exemplars.picture(index) for index in chosen.tolist()])).to(device)
+        mouths = pictures.permute(0, 3, 1, 2).float() / 255
+        size = mouths.shape[-2:]
+
+        # Each pixel shows the exemplar where it lay before the shift. A share of the side is two units of the grid.
+        shifts = torch.einsum("bk,kcyx->bcyx", codes - own, self._exemplars.shifts)
+        shifts = functional.interpolate(shifts, size=size, mode="bicubic", align_corners=True)
+        grid = self._grid - 2 * shifts.permute(0, 2, 3, 1)
+        moved = functional.grid_sample(mouths, grid, mode="bicubic", padding_mode="border", align_corners=False)
+        old = functional.grid_sample(self._shade(own), grid, padding_mode="border", align_corners=False)
+        new = functional.interpolate(self._shade(codes), size=size, mode="bilinear", align_corners=False)
+        return (moved + new - old).clamp(0, 1)
+
+    def _shade(self, codes: Tensor) -> Tensor:
+        return self._shade_mean + torch.einsum("bk,kcyx->bcyx", codes, self._shades)
+
+
+def _shades(lip: LipModel, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Blurred pictures (1, 3, y, x) of the mean code and (size, 3, y, x) of a unit of each code."""
+    paint = lip.pixel_painter()
+    mean = paint(torch.zeros(1, size, device=device))
+    pictures = torch.cat([mean, paint(torch.eye(size, device=device)) - mean])
+    blur = _SHADE * lip.width
+    blurred = gaussian_filter(pictures.cpu().numpy(), (0, 0, blur, blur), mode="nearest")
+    coarse = functional.avg_pool2d(torch.from_numpy(blurred).to(device), _SHADE_STEP, ceil_mode=True)
+    return coarse[:1], coarse[1:]

@@ -1,0 +1,116 @@
+"""Collecting exemplars: real mouths of the training frames at the footage's own resolution, and how their lips move."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.interpolate import RBFInterpolator
+from torch import Tensor
+
+from .. import jpeg
+from ..cache import NO_CACHE, Cache, Tensors
+from ..events import Report
+from ..geometry.camera import Intrinsics, project
+from ..geometry.mapping import CanonicalView, observed_from_canonical, sample
+from ..model.exemplars import FINENESS, MOST_EXEMPLARS, Exemplars
+from ..subsampling import evenly_spaced
+from .clip import Clip
+from .initialisation import PrincipalLips
+
+_QUALITY = 92
+_MOST_BYTES = 14_000_000
+"""Size of all pictures together. If they are larger, as those of close-ups, only some of them are kept."""
+_FEW_PIXELS = 200
+_RIDGE = 3.0
+_ANCHORS = 7
+"""Points along each side of the lip rectangle that do not move."""
+
+
+def collect_exemplars(
+    clip: Clip, principal: PrincipalLips, offsets: Tensor, report: Report, cache: Cache = NO_CACHE
+) -> Exemplars:
+    """Collect exemplars from evenly spaced training frames.
+
+    Args:
+        clip: The training frames.
+        principal: The principal components of their lips.
+        offsets: (N, 64) offsets of the look model in these frames.
+        report: Receives the phase ``"Collect mouths"``.
+        cache: Cache of the result.
+    """
+    view = _native_view(clip.face.lips, clip.footage.track.intrinsics)
+    chosen = evenly_spaced(len(clip.times), MOST_EXEMPLARS)
+    kept = cache.get_or_compute("exemplars", lambda: _pictures(clip, view, chosen, report))
+    ends = np.cumsum(kept["lengths"].numpy().astype(np.int64)).tolist()
+    content = kept["pictures"].numpy().tobytes()
+    pictures = [content[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
+    few = evenly_spaced(len(pictures), max(1, math.floor(len(pictures) * min(1.0, _MOST_BYTES / len(content)))))
+    rows = torch.from_numpy(chosen[few]).to(offsets.device)
+    return Exemplars(
+        principal.codes[rows] - offsets[rows],
+        offsets[rows],
+        principal.in_pixels(clip.face),
+        torch.from_numpy(_shifts(clip, principal.codes)).to(offsets.device),
+        view.rectangle.width,
+        view.rectangle.height,
+        tuple(pictures[index] for index in few.tolist()),
+    )
+
+
+def _native_view(view: CanonicalView, camera: Intrinsics) -> CanonicalView:
+    """The canonical view of the lips with at least as many pixels as the footage has there, and with twice as many if
+    these are few: each resampling blurs by a part of a pixel.
+    """
+    factor = math.ceil(camera.fx / view.intrinsics.fx - 1e-6)
+    return view.finer(factor if factor * view.rectangle.width > _FEW_PIXELS else 2 * factor)
+
+
+def _pictures(clip: Clip, view: CanonicalView, chosen: NDArray[np.int64], report: Report) -> Tensors:
+    """The canonical lips of frames as JPEGs, one after the other, and their lengths."""
+    encoded, camera = [], clip.footage.track.intrinsics
+    device = clip.poses.device
+    frames = clip.footage.pictures(clip.indices[chosen], "Collect mouths", report)
+    for row, (_, picture) in zip(chosen.tolist(), frames, strict=True):
+        pixels = observed_from_canonical(view, camera, clip.poses[row : row + 1]).pixels
+        image = torch.from_numpy(picture).to(device).permute(2, 0, 1)[None].float() / 255
+        lips = (sample(image, pixels, padding="border", interpolation="bicubic")[0].clamp(0, 1) * 255).round()
+        encoded.append(jpeg.encode(lips.to(torch.uint8).permute(1, 2, 0).cpu().numpy(), _QUALITY))
+    return {
+        "pictures": torch.frombuffer(bytearray(b"".join(encoded)), dtype=torch.uint8),
+        "lengths": torch.tensor([len(each) for each in encoded], dtype=torch.float64),
+    }
+
+
+def _shifts(clip: Clip, codes: Tensor) -> NDArray[np.float32]:
+    """:attr:`Exemplars.shifts`: the motion of the lips' outlines with each code by ridge regression, carried on to the
+    whole lip rectangle by a thin plate whose border does not move.
+    """
+    box = clip.face.lips.rectangle
+    outlines = (_outlines(clip) - [box.left, box.top]) / [box.width, box.height]
+    seen = np.isfinite(outlines).all(axis=(1, 2))
+    inputs = codes.cpu().double().numpy()[seen]
+    inputs, moved = inputs - inputs.mean(axis=0), outlines[seen] - outlines[seen].mean(axis=0)
+    square = inputs.T @ inputs + _RIDGE * np.eye(inputs.shape[1])
+    motion = np.linalg.solve(square, inputs.T @ moved.reshape(len(moved), -1)).reshape(-1, *moved.shape[1:])
+
+    along = np.linspace(0, 1, _ANCHORS)
+    border = np.concatenate([np.stack([along, np.full_like(along, end)], axis=1) for end in (0.0, 1.0)])
+    anchors = np.unique(np.concatenate([border, border[:, ::-1]]), axis=0)
+    places = np.concatenate([outlines[seen].mean(axis=0), anchors])
+    values = np.concatenate([motion.transpose(1, 0, 2), np.zeros((len(anchors), len(motion), 2))])
+    lattice = np.stack(np.meshgrid(*2 * [np.linspace(0, 1, FINENESS + 1)], indexing="xy"), axis=-1)
+    plate = RBFInterpolator(places, values.reshape(len(places), -1), smoothing=1e-3, kernel="thin_plate_spline")
+    shifts = plate(lattice.reshape(-1, 2)).reshape(*lattice.shape[:2], len(motion), 2)
+    return np.ascontiguousarray(shifts.transpose(2, 3, 0, 1), np.float32)
+
+
+def _outlines(clip: Clip) -> NDArray[np.float64]:
+    """The outlines of the lips in pixels of the canonical view, (N, L, 2)."""
+    layout, view = clip.footage.layout, clip.face.lips
+    depth = clip.footage.track.shape[np.concatenate([layout.lips_outer, layout.lips_inner]), 2]
+    flat = clip.shapes.reshape(len(clip.shapes), -1, 2).astype(np.float64)
+    points = np.concatenate([flat, np.broadcast_to(depth[:, None], (*flat.shape[:2], 1))], axis=-1)
+    return project(points, view.pose.cpu().double().numpy(), view.intrinsics)

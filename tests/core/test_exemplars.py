@@ -1,0 +1,178 @@
+"""Exemplars: their choice for a line, how they are moved and relit, and their part of a speaker file."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s2l_core import jpeg
+from s2l_core.errors import SpeakerFileBroken
+from s2l_core.model.exemplars import FINENESS, Exemplars
+from s2l_core.model.lip.base import SPOKEN_SIZE
+from s2l_core.model.lip.grids import GridLipModel
+from s2l_core.model.speaker import SpeakerModel
+from s2l_core.mouth.exemplar_choice import choose_exemplars
+from s2l_core.mouth.exemplar_painter import ExemplarPainter
+
+from .test_speaker_content import Fields, Tensors, change
+
+WIDTH, HEIGHT = 48, 40
+
+
+def spot(x: int) -> bytes:
+    """A smooth bright spot in the middle of the height, ``x`` pixels from the left."""
+    columns, rows = np.meshgrid(np.arange(WIDTH) + 0.5, np.arange(HEIGHT) + 0.5)
+    light = 40 + 180 * np.exp(-((columns - x) ** 2 + (rows - HEIGHT / 2) ** 2) / 30)
+    return jpeg.encode(np.repeat(light.astype(np.uint8)[..., None], 3, axis=2), 98)
+
+
+def make_exemplars(codes: torch.Tensor) -> Exemplars:
+    """Spots beside each other, of which the first code moves each to the right by its share of the width."""
+    shifts = torch.zeros(SPOKEN_SIZE, 2, FINENESS + 1, FINENESS + 1)
+    shifts[0, 0] = 1.0
+    pictures = tuple(spot(12 + 2 * index) for index in range(len(codes)))
+    return Exemplars(codes, torch.zeros_like(codes), torch.eye(SPOKEN_SIZE), shifts, WIDTH, HEIGHT, pictures)
+
+
+def some_codes(count: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(count, SPOKEN_SIZE, generator=torch.Generator().manual_seed(seed))
+
+
+def middle(picture: torch.Tensor) -> float:
+    """Horizontal position of the spot in a picture (3, h, w), in pixels."""
+    light = (picture.mean(dim=0).double() - 0.3).clamp(min=0).sum(dim=0)
+    return float((light * (torch.arange(len(light)) + 0.5)).sum() / light.sum())
+
+
+def test_speech_that_asks_for_the_exemplars_gets_them() -> None:
+    exemplars, order = make_exemplars(some_codes(6)), [3, 0, 0, 5, 2]
+    assert choose_exemplars(exemplars, exemplars.codes[order]).tolist() == order
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=15, deadline=None)
+def test_no_other_sequence_costs_less(seed: int) -> None:
+    exemplars, asked = make_exemplars(some_codes(4, seed)), some_codes(4, seed + 5000)
+
+    def cost(order: tuple[int, ...]) -> float:
+        errors = exemplars.codes[list(order)] - asked
+        return float(errors.square().sum() + 0.3 * errors.diff(dim=0).square().sum())
+
+    best = min(itertools.product(range(4), repeat=4), key=cost)
+    assert choose_exemplars(exemplars, asked).tolist() == list(best)
+
+
+def test_a_mouth_that_rests_shows_one_picture() -> None:
+    exemplars = make_exemplars(some_codes(5))
+    rest = some_codes(1, seed=9).expand(20, -1)
+    chosen = choose_exemplars(exemplars, rest)
+    lips = ExemplarPainter(exemplars, GridLipModel(WIDTH, HEIGHT)).paint(rest, chosen)
+    assert (lips == lips[:1]).all()
+
+
+def test_an_exemplar_is_shown_as_it_is_at_its_own_code() -> None:
+    exemplars = make_exemplars(some_codes(3))
+    lips = ExemplarPainter(exemplars, GridLipModel(WIDTH, HEIGHT)).paint(exemplars.codes[1:2], np.array([1]))
+    shown = lips[0].permute(1, 2, 0).numpy()
+    assert np.abs(shown - exemplars.picture(1) / 255).max() < 0.005
+
+
+@pytest.mark.parametrize("share", [-0.15, 0.05, 0.2])
+def test_a_code_moves_the_lips_by_its_shift(share: float) -> None:
+    exemplars = make_exemplars(torch.zeros(3, SPOKEN_SIZE))
+    code = torch.zeros(1, SPOKEN_SIZE)
+    code[0, 0] = share
+    painter = ExemplarPainter(exemplars, GridLipModel(WIDTH, HEIGHT))
+    still, moved = (painter.paint(each, np.array([2]))[0] for each in (torch.zeros(1, SPOKEN_SIZE), code))
+    assert middle(moved) - middle(still) == pytest.approx(share * WIDTH, abs=0.2)
+
+
+def test_the_lip_model_adds_light_and_no_outlines() -> None:
+    lip, exemplars = GridLipModel(WIDTH, HEIGHT), make_exemplars(torch.zeros(1, SPOKEN_SIZE))
+    with torch.no_grad():
+        lip.basis[1] = 0.1
+        lip.basis[2, :, :, ::2] = 0.1  # stripes of one pixel
+    painter = ExemplarPainter(exemplars, lip)
+    dark, light, striped = painter.paint(torch.eye(SPOKEN_SIZE)[[3, 1, 2]], np.zeros(3, np.int64))
+    assert torch.allclose(light - dark, torch.full_like(dark, 0.1), atol=0.01)
+    assert float((striped - dark).diff(dim=2).abs().max()) < 0.01
+
+
+def test_a_damaged_picture_is_reported() -> None:
+    exemplars = replace(make_exemplars(some_codes(1)), pictures=(b"\xff\xd8 no picture \xff\xd9",))
+    with pytest.raises(SpeakerFileBroken):
+        exemplars.picture(0)
+
+
+def test_a_speaker_keeps_mouths_at_the_resolution_of_the_footage(hasty_speaker: str) -> None:
+    speaker = SpeakerModel.load(hasty_speaker)
+    lips, exemplars = speaker.face.lips, speaker.exemplars
+    assert exemplars is not None and speaker.architecture == "exemplars"
+    finer = exemplars.width / lips.rectangle.width
+    assert finer * lips.intrinsics.fx >= speaker.known_head.intrinsics.fx * 0.999
+    assert exemplars.picture(0).shape == (exemplars.height, exemplars.width, 3)
+    assert Path(hasty_speaker).stat().st_size < 25e6
+
+
+def test_mouths_survive_being_saved(hasty_speaker: str, tmp_path: Path) -> None:
+    first = SpeakerModel.load(hasty_speaker)
+    first.save(str(tmp_path / "again.s2l"))
+    assert (tmp_path / "again.s2l").read_bytes() == Path(hasty_speaker).read_bytes()
+
+
+def longer(fields: Fields) -> None:
+    fields["exemplars"]["bytes"][0] += 1
+
+
+def without_end(tensors: Tensors) -> None:
+    tensors["exemplars.pictures"][-2:] = 0
+
+
+def with_huge_codes(tensors: Tensors) -> None:
+    tensors["exemplars.codes"][0, 0] = 1e30
+
+
+def in_half_precision(tensors: Tensors) -> None:
+    tensors["exemplars.shifts"] = tensors["exemplars.shifts"].half()
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        lambda fields, tensors: longer(fields),
+        lambda fields, tensors: fields["exemplars"].update(width=fields["exemplars"]["width"] + 1),
+        lambda fields, tensors: fields["exemplars"].update(height=10**9),
+        lambda fields, tensors: fields["exemplars"].update(bytes=[]),
+        lambda fields, tensors: fields["exemplars"].update(bytes={"0": 1}),
+        lambda fields, tensors: fields.update(exemplars=None),
+        lambda fields, tensors: fields.update(architecture="grids"),
+        lambda fields, tensors: without_end(tensors),
+        lambda fields, tensors: with_huge_codes(tensors),
+        lambda fields, tensors: in_half_precision(tensors),
+    ],
+)
+def test_what_a_file_says_of_its_mouths_is_not_trusted(
+    hasty_speaker: str, tmp_path: Path, alter: Callable[[Fields, Tensors], None]
+) -> None:
+    path = change(Path(hasty_speaker).read_bytes(), tmp_path, alter)
+    with pytest.raises(SpeakerFileBroken):
+        SpeakerModel.load(path)
+
+
+def test_a_file_from_before_exemplars_is_read(hasty_speaker: str, tmp_path: Path) -> None:
+    def age(fields: Fields, tensors: Tensors) -> None:
+        fields["schema"], fields["architecture"] = 5, "fast"
+        del fields["exemplars"]
+        for name in [name for name in tensors if name.startswith("exemplars.")]:
+            del tensors[name]
+
+    speaker = SpeakerModel.load(change(Path(hasty_speaker).read_bytes(), tmp_path, age))
+    assert speaker.architecture == "grids" and speaker.exemplars is None
