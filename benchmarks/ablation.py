@@ -95,6 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = trial_parser("ablation", __doc__, tuple({**loss_terms(PRESETS["balanced"]), **parts(PRESETS["balanced"])}))
     options = parser.parse_args(arguments)
     full = PRESETS[options.preset]
+    if full.architecture == "exemplars":  # which has none of these parts
+        full = replace(full, architecture="grids")
     fourth, fifth = loss_terms(full), parts(full)
     variations = fourth | fifth
 

@@ -100,15 +100,17 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--clip", required=True, help="the footage of one speaker")
     parser.add_argument("--out", type=output_folder, required=True, help="folder of the pictures and movies")
     parser.add_argument(
-        "--rows", nargs="+", choices=SHOWN_ROWS, metavar="ROW", help=f"{', '.join(SHOWN_ROWS)} (default: grids)"
+        "--rows", nargs="+", choices=SHOWN_ROWS, metavar="ROW", help=f"{', '.join(SHOWN_ROWS)} (default: exemplars)"
     )
-    parser.add_argument("--speaker", nargs="+", default=[], metavar="FILE", help="speakers to show, instead of grids")
+    parser.add_argument(
+        "--speaker", nargs="+", default=[], metavar="FILE", help="speakers to show, instead of exemplars"
+    )
     parser.add_argument("--voice", type=Path, nargs="+", default=[], help="sounds that drive the mouths too")
     add_speaker_options(parser)
     add_paper_minutes(parser)
     options = parser.parse_args(arguments)
     if options.rows is None:
-        options.rows = [] if options.speaker else ["grids"]
+        options.rows = [] if options.speaker else ["exemplars"]
     return options
 
 

@@ -79,12 +79,14 @@ class Subject:
         folder = options.speakers / f"{Path(clip).stem}_{options.preset}"
         folder.mkdir(parents=True, exist_ok=True)
         trial = Trial(clip, folder, "bundled", options.device, options.again, (), report)
-        speaker, _ = trial.train("grids", PRESETS[options.preset], seed=0)
+        speaker, _ = trial.train("exemplars", PRESETS[options.preset], seed=0)
         head = speaker.face.to("cpu").head
         start = round_head(trial.face.to("cpu").head, trial.footage, head.mask.numpy()).view
         warper = Warper(head, start, trial.footage.track.intrinsics)
         plate = make_plate(trial.footage, speaker.face.head, report)
-        return cls(trial, speaker, trial.speaker_path("grids", 0), warper, HeadRenderer(speaker, trial.footage, plate))
+        return cls(
+            trial, speaker, trial.speaker_path("exemplars", 0), warper, HeadRenderer(speaker, trial.footage, plate)
+        )
 
     def show(self, row: str, wanted: Wanted) -> Picture:
         """The picture of a row."""

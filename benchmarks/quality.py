@@ -31,8 +31,9 @@ from .trials.command import run_trials, trial_parser
 from .trials.results import ClipFigures, Columns
 from .trials.trial import Contender, Trial
 
-OF_WHOLE_CLIP = ("grids_whole_clip", "renderer_alone")
-LEARNT = ("ceiling", "grids", "grids_h264", *OF_WHOLE_CLIP, "explicit", "paper_equal_time", "paper_converged")
+OF_WHOLE_CLIP = ("whole_clip", "renderer_alone")
+OF_EXEMPLARS = ("exemplars", "nearest_predicted", "h264", *OF_WHOLE_CLIP)
+LEARNT = (*OF_EXEMPLARS, "ceiling", "grids", "explicit", "paper_equal_time", "paper_converged")
 ROWS = ("real", "mean_image", "audio_ridge", "nearest_frame", "pca_64", *LEARNT)
 MAIN_MEASURES = (
     *("kid", "kid_real", "real_or_dub_auc", "lpips", "lmd", "opening_correlation", "width_correlation"),
@@ -62,18 +63,21 @@ def contend(trial: Trial, row: str, seed: int, preset: Preset, paper_minutes: fl
         return Contender(drive(trial.test_speech, False), drive)
     if row == "explicit":
         return trial.by_dub(*trial.train(row, replace(preset, architecture="explicit"), seed))
+    if row in OF_EXEMPLARS:
+        speaker, seconds = trial.train("exemplars", preset, seed)
+        if row == "nearest_predicted":
+            return trial.by_nearest(speaker)
+        if row == "h264":
+            return trial.by_movie(speaker, str(trial.speaker_path("exemplars", seed)))
+        if row == "whole_clip":
+            return trial.by_dub_of_whole(speaker)
+        return trial.by_renderer(speaker) if row == "renderer_alone" else trial.by_dub(speaker, seconds)
     if row == "paper_converged":
         name = f"{row}_{paper_minutes:g}_minutes"
         return trial.by_dub(*trial.train_for(name, PRESETS["paper"], seed, 60 * paper_minutes))
-    speaker, seconds = trial.train("grids", preset, seed)
+    speaker, seconds = trial.train("grids", replace(preset, architecture="grids"), seed)
     if row == "ceiling":
         return Contender(ceiling(speaker, footage))
-    if row == "grids_h264":
-        return trial.by_movie(speaker, str(trial.speaker_path("grids", seed)))
-    if row == "grids_whole_clip":
-        return trial.by_dub_of_whole(speaker)
-    if row == "renderer_alone":
-        return trial.by_renderer(speaker)
     if row == "paper_equal_time":
         return trial.by_dub(*trial.train_for(row, PRESETS["paper"], seed, seconds))
     return trial.by_dub(speaker, seconds)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from s2l_core.canonical.view import choose_canonical
 from s2l_core.device import choose_device
 from s2l_core.evaluation.baselines import Baselines
-from s2l_core.evaluation.drivers import Driver, canonical_lips, dub_driver, speaker_driver, written
+from s2l_core.evaluation.drivers import Driver, canonical_lips, dub_driver, nearest_exemplars, speaker_driver, written
 from s2l_core.evaluation.evaluator import Evaluator
 from s2l_core.evaluation.held_out import available_lpips, measure_driving, other_sounds
 from s2l_core.events import Report
@@ -213,6 +213,10 @@ class Trial:
     def by_dub_of_whole(self, speaker: SpeakerModel) -> Contender:
         """A speaker as ``dub`` renders the whole footage, with its defaults."""
         return Contender(dub_driver(speaker, self.footage, self.speech, self.report), whole=True)
+
+    def by_nearest(self, speaker: SpeakerModel) -> Contender:
+        """Exemplars of a speaker, chosen frame by frame and shown as they are."""
+        return Contender(nearest_exemplars(speaker, self.test, self.test_speech))
 
     def by_renderer(self, speaker: SpeakerModel) -> Contender:
         """A speaker's renderer alone on the whole footage, see :func:`s2l_core.evaluation.drivers.speaker_driver`."""

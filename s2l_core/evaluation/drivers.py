@@ -105,6 +105,28 @@ def speaker_driver(
     return Driver(speaker.face, render)
 
 
+def nearest_exemplars(speaker: SpeakerModel, footage: Footage, speech: NDArray[np.float32]) -> Driver:
+    """A driver that shows in each frame the exemplar that is nearest to what speech asks for, as it is: how real lips
+    look that are chosen by speech.
+
+    Args:
+        speaker: A speaker with exemplars, on the device to compute on.
+        footage: The clip.
+        speech: float32 (n,) at 16 kHz from the start of the footage's span.
+    """
+    exemplars, renderer = speaker.exemplars, MouthRenderer(speaker, footage)
+    assert exemplars is not None
+    asked = codes_at(speech_track(speaker, speech), footage.times - footage.media.start) @ exemplars.metric
+    chosen = torch.cdist(asked, exemplars.codes @ exemplars.metric).argmin(dim=1).tolist()
+
+    def render(images: Images, indices: Indices) -> list[NDArray[np.uint8]]:
+        pictures = np.stack([exemplars.picture(chosen[index]) for index in indices])
+        lips = torch.from_numpy(pictures).to(asked.device).permute(0, 3, 1, 2).float() / 255
+        return renderer.render(images, indices, lips)
+
+    return Driver(speaker.face, render)
+
+
 def ceiling(speaker: SpeakerModel, footage: Footage) -> Driver:
     """An oracle: a speaker driven by the codes that fit the real lips best in the least-squares sense. The pictures of
     its lip model must be affine in the code, as those of ``grids`` are.
