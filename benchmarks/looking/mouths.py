@@ -35,7 +35,7 @@ def plan_crops(boxes: NDArray[np.float64]) -> RegionPlan:
     """
     sizes = np.quantile(boxes[:, 2:] - boxes[:, :2], 0.99, axis=0)
     size = np.ceil(sizes + 2 * _MARGIN * sizes[0]).astype(np.int64)
-    corners = []
+    corners: list[NDArray[np.int64]] = []
     for wanted in (boxes[:, :2] + boxes[:, 2:]) / 2 - size / 2:
         if not corners or np.abs(wanted - corners[-1]).max() > _SLACK:
             corners.append(np.round(wanted).astype(np.int64))
