@@ -190,12 +190,12 @@ def test_speakers_of_the_same_file_name_have_their_folders_in_the_caption() -> N
     assert look.captions(["old/grids_0.s2l", "new/grids_0.s2l"]) == ["old/grids_0", "new/grids_0"]
 
 
-def test_grids_are_shown_unless_speakers_are_named(tmp_path: Path) -> None:
+def test_exemplars_are_shown_unless_speakers_are_named(tmp_path: Path) -> None:
     def rows(*arguments: str) -> list[str]:
         options: argparse.Namespace = look.read_options(["--clip", "a.mp4", "--out", str(tmp_path / "out"), *arguments])
         return list(options.rows)
 
-    assert rows() == ["grids"] and rows("--speaker", "a.s2l") == []
+    assert rows() == ["exemplars"] and rows("--speaker", "a.s2l") == []
     assert rows("--speaker", "a.s2l", "--rows", "grids", "ceiling") == ["grids", "ceiling"]
 
 
