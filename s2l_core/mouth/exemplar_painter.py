@@ -12,7 +12,7 @@ from torch.nn import functional
 from ..model.exemplars import Exemplars
 from ..model.lip.base import LipModel
 
-_SHADE = 0.026
+_SHADE = 0.016
 """Standard deviation, as a share of the lip rectangle's width, of the blur of what the lip model adds to an exemplar. A
 narrower one adds outlines of the mean mouth, which look like ghosts; a wider one keeps the light of the exemplar.
 """

@@ -239,7 +239,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_speaker(folder / "speaker.mp4", folder / "a.s2l")
     whole = (folder / "a.s2l").read_bytes()
     (folder / "short.s2l").write_bytes(whole[: len(whole) // 2])
-    older, schema, newer = (f'\\"schema\\": {SCHEMA_VERSION + step}'.encode() for step in (-1, 0, 1))
+    older, schema, newer = (f'\\"schema\\": {SCHEMA_VERSION + step}'.encode() for step in (-2, 0, 1))
     assert whole.count(schema) == 1
     (folder / "older.s2l").write_bytes(whole.replace(schema, older))
     (folder / "newer.s2l").write_bytes(whole.replace(schema, newer))
