@@ -125,6 +125,19 @@ def test_a_crop_of_the_canonical_view_maps_like_the_whole():
     )
 
 
+@pytest.mark.parametrize("factor", [1, 2, 5])
+def test_a_finer_view_maps_the_same_points(factor):
+    """The mean of the finer pixels inside a pixel of a plane is where that pixel is."""
+    box = Rectangle(30, 40, 24, 16)
+    view = canonical_view(plane_depth, box)
+    finer = view.finer(factor)
+    poses = torch.tensor(turned(9.0, -6.0, 4.0), dtype=torch.float32)[None]
+    coarse, fine = (observed_from_canonical(each, CAMERA, poses).pixels[0] for each in (view, finer))
+    assert (finer.rectangle.width, finer.rectangle.height) == (factor * box.width, factor * box.height)
+    means = fine.unflatten(0, (box.height, factor)).unflatten(2, (box.width, factor)).mean(dim=(1, 3))
+    assert float((means - coarse)[1:-1, 1:-1].norm(dim=-1).max()) < 0.01
+
+
 def test_sampling_reads_pixel_centres_and_honours_the_crop():
     picture = torch.arange(12.0).reshape(1, 1, 3, 4)
     centres = pixel_grid(Rectangle(0, 0, 4, 3))[None]
