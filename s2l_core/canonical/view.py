@@ -26,9 +26,9 @@ the edge of the neck.
 _LONGEST_HEAD = 192
 """Largest length in pixels of the longer side of the head's rectangle."""
 _CALM_SHARE = 0.3
-_LARGEST_SIDE, _FARTHEST_PIXEL, _FARTHEST_MM = 1024, 1e6, 1e5
-"""Bounds of values in a speaker file: sides of a rectangle in pixels, positions in an image in pixels, and depths in
-millimetres.
+_LARGEST_SIDE, _SHORTEST_FOCAL, _FARTHEST_PIXEL, _FARTHEST_MM = 1024, 1.0, 1e6, 1e5
+"""Bounds of values in a speaker file: sides of a rectangle, focal lengths and positions in an image in pixels, and
+depths in millimetres. Points at that depth are computed by division by the focal length.
 """
 
 
@@ -203,6 +203,8 @@ def from_description(description: dict[str, Any], tensors: dict[str, torch.Tenso
         raise ValueError("not a mouth box")
     head = build("head")
     mask, confidence = (layer(f"head.{name}", head.rectangle) for name in ("mask", "confidence"))
+    if not (confidence.min() >= 0.0 and confidence.max() <= 1.0):
+        raise ValueError("not a confidence")
     return CanonicalFace(
         build("lips"), build("surroundings"), CanonicalHead(head, mask > 0.5, confidence), (left, top, right, bottom)
     )
@@ -216,8 +218,10 @@ def read_camera(values: list[Any]) -> Intrinsics:
     """
     fx, fy, cx, cy = (float(value) for value in values[:4])
     width, height = (_whole(value, 1, _FARTHEST_PIXEL) for value in values[4:])
-    if not (0.0 < fx < _FARTHEST_PIXEL and 0.0 < fy < _FARTHEST_PIXEL and max(abs(cx), abs(cy)) < _FARTHEST_PIXEL):
-        raise ValueError("not a camera")
+    if not all(_SHORTEST_FOCAL <= focal < _FARTHEST_PIXEL for focal in (fx, fy)):
+        raise ValueError("not a focal length")
+    if not all(abs(place) < _FARTHEST_PIXEL for place in (cx, cy)):  # max() would ignore NaN, which float("nan") is
+        raise ValueError("not a principal point")
     return Intrinsics(fx, fy, cx, cy, width, height)
 
 

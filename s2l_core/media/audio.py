@@ -29,6 +29,8 @@ LONGEST_SECONDS = 3 * 3600.0
 _CLOCK_TOLERANCE = 0.02
 _LONGEST_HOLE = 600.0
 """Longest gap in the timestamps in seconds, and limit by which the total of all gaps may exceed the sound itself."""
+_LOWEST_RATE, _HIGHEST_RATE = 1000, 1_000_000
+"""Bounds of a sample rate in Hz: others are found in damaged files."""
 _BLOCK = SPEECH_RATE // 50
 _PIECE = 500 * _BLOCK
 """Number of samples of speech that are processed together: ten seconds."""
@@ -43,8 +45,8 @@ def open_audio(media: Media) -> Waveform:
     Raises:
         FileMissing: There is no such file.
         NoSound: The file is a video without sound.
-        AudioUnreadable: The file is neither audio nor video, or its sample rate or channels change midway. This may
-            also be raised while blocks are read.
+        AudioUnreadable: The file is neither audio nor video, its sample rate is impossible, or sample rate or channels
+            change midway. This may also be raised while blocks are read.
         AudioEmpty: There are no samples in the span.
         BadJob: There is no such track.
     """
@@ -83,12 +85,15 @@ def gather(blocks: Iterable[NDArray[np.float32]], name: str) -> NDArray[np.float
 
     Raises:
         AudioTooLong: The total is longer than :data:`LONGEST_SECONDS`; the message contains ``name``.
+        AudioEmpty: There are no samples, because the resampled sound had only a few.
     """
     gathered = array("f")
     for block in blocks:
         gathered.frombytes(block.astype(np.float32, copy=False).tobytes())
         if len(gathered) > LONGEST_SECONDS * SPEECH_RATE:
             raise too_long(name)
+    if not gathered:
+        raise AudioEmpty(f"{name} contains only a few samples of sound in the span.")
     return np.frombuffer(gathered, np.float32)
 
 
@@ -271,6 +276,8 @@ def read_blocks(
             shape = shape or (rate, samples.shape[1])
             if shape != (rate, samples.shape[1]):
                 raise AudioUnreadable(f"The sound of {path} changes its sample rate or channels midway.")
+            if not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
+                raise AudioUnreadable(f"The sound of {path} has a sample rate of {rate} Hz.")
             moment = timestamp(frame)
             if moment is not None:
                 zero = moment if zero is None else zero

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .. import tensor_file
 from ..canonical.view import read_camera
+from ..errors import SpeakerFileBroken
 from ..face.identity import IDENTITY_SIZE
 from ..face.layout import LAYOUTS
 from ..face.tracking import KnownHead
@@ -24,6 +25,12 @@ _LARGEST_PORTRAIT = 4_000_000
 _LONGEST_FINGERPRINT = 100
 _LONGEST_PAUSE, _LOWEST_DB = 10.0, -120.0
 _MOST_MILLIMETRES = 1e4
+_LARGEST_NUMBER = 1e5
+"""Bound of every number in a tensor. Depths in millimetres are the largest; networks have no weights above 100, and
+with those of more than 1e30 their results overflow.
+"""
+_LEAST_SCALE = 1e-3
+"""Least standard deviation of speech features, by which they are divided; that of log-mel is about 4."""
 _LEAST_EXTENT, _LEAST_NOISE, _LEAST_ACCELERATION = 1.0, 1e-6, 1e-3
 """Less would make the equations of head tracking singular: the extent in millimetres, of the second principal axis."""
 _HALF_PRECISION_FROM = 10_000
@@ -56,7 +63,8 @@ def refuse_misfits(tensors: Mapping[str, Tensor], wanted: Mapping[str, Kind]) ->
     """Raise an error if the tensors of a file do not match its header. Portrait and identity may be missing.
 
     Raises:
-        ValueError: A tensor is missing, unexpected, of another shape or type, or contains infinity or NaN.
+        ValueError: A tensor is missing, unexpected, of another shape or type, or contains infinity, NaN or a number
+            that is too large.
     """
     found = {name: kind_of(tensor) for name, tensor in tensors.items()}
     identity = found.pop(IDENTITY, Kind(torch.float32, (IDENTITY_SIZE,)))
@@ -68,8 +76,23 @@ def refuse_misfits(tensors: Mapping[str, Tensor], wanted: Mapping[str, Kind]) ->
         raise ValueError("other tensors than the header asks for")
     # The last element of an identity is NaN if the landmarks have no depth, see identity.measure_breadth().
     numbers = (tensor[:-1] if name == IDENTITY else tensor for name, tensor in tensors.items())
-    if not tensor_file.are_finite(numbers):
-        raise ValueError("a tensor with infinity or NaN")
+    if not tensor_file.are_finite(numbers, _LARGEST_NUMBER):
+        raise ValueError("a tensor with infinity, NaN or too large a number")
+    if not tensors["lip.speech.mel_scale"] >= _LEAST_SCALE:
+        raise ValueError("not a scale of speech features")
+
+
+def refuse_overflow(results: Tensor) -> None:
+    """Raise an error if networks with numbers that are acceptable one by one overflow together.
+
+    Args:
+        results: Results of the networks, of any shape.
+
+    Raises:
+        SpeakerFileBroken: They contain infinity or NaN.
+    """
+    if not tensor_file.are_finite([results]):
+        raise SpeakerFileBroken("The networks of this speaker compute numbers that are infinite or undefined.")
 
 
 def read_pauses(description: dict[str, Any]) -> PauseBehaviour:

@@ -19,6 +19,7 @@ from ..media.audio import SPEECH_RATE
 from ..model.blend import BlendNet
 from ..model.look import LookPixels
 from ..model.speaker import SpeakerModel
+from ..model.speaker_fields import refuse_overflow
 from ..speech.encoder import CODE_SECONDS, SpeechEncoder, codes_at
 from ..speech.features import loudness_gain, speech_level
 from ..speech.named_networks import name_network, named_network
@@ -157,6 +158,9 @@ class LipPaster:
         Returns:
             New images. Outside the mask of the mouth, in frames without a face, and at weight 0 they equal the given
             ones.
+
+        Raises:
+            SpeakerFileBroken: The lips, or their blend, are not finite.
         """
         plan = self.observer.plan
         cuts = np.stack([plan.cut(image, int(index)) for image, index in zip(images, indices, strict=True)])
@@ -167,12 +171,16 @@ class LipPaster:
         if weights is not None:
             blended = torch.lerp(regions, blended, torch.from_numpy(weights).to(blended)[:, None, None, None])
             kept |= weights == 0
-        quantised = (blended.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-        replaced = (placement.mask > 0).permute(0, 2, 3, 1).cpu().numpy() & ~kept[:, None, None, None]
+        replaced = (placement.mask > 0) & torch.from_numpy(~kept).to(lips.device)[:, None, None, None]
+        refuse_overflow(torch.where(replaced, blended, 0.0))
+        quantised, where = (
+            picture.permute(0, 2, 3, 1).cpu().numpy()
+            for picture in ((blended.clamp(0, 1) * 255).round().to(torch.uint8), replaced)
+        )
         results = []
-        for image, index, new, old, where in zip(images, indices, quantised, cuts, replaced, strict=True):
+        for image, index, new, old, inside in zip(images, indices, quantised, cuts, where, strict=True):
             result = image.copy()
-            plan.put(result, int(index), np.where(where, new, old))
+            plan.put(result, int(index), np.where(inside, new, old))
             results.append(result)
         return results
 

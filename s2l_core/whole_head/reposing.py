@@ -16,6 +16,7 @@ from ..geometry.camera import Array, Intrinsics, Rectangle, invert_pose
 from ..geometry.splatting import Warped, in_bands, warp
 from ..model.blend import blend_padded
 from ..model.speaker import SpeakerModel
+from ..model.speaker_fields import refuse_overflow
 from .plate import Plate
 from .surface import HeadSurface
 from .texture import gather_texture
@@ -123,7 +124,9 @@ class HeadRenderer:
         merged = torch.lerp(warped.buffers.colours, warped.pictures, warped.seen[:, None])
         if self._blend is None:
             return merged
-        return blend_padded(self._blend, merged, warped.holes[:, None]).clamp(0, 1)
+        painted = blend_padded(self._blend, merged, warped.holes[:, None])
+        refuse_overflow(painted)
+        return painted.clamp(0, 1)
 
     def _behind(self, image: NDArray[np.uint8], silhouette: NDArray[np.float32] | None) -> NDArray[np.float32]:
         """Background of a frame: the frame, with the plate in place of the head."""

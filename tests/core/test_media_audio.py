@@ -303,6 +303,7 @@ def test_each_kind_of_useless_file_has_its_own_error(tmp_path: Path) -> None:
     (tmp_path / "nothing.wav").touch()
     write_wav(tmp_path / "header.wav", np.zeros(0, np.float32), 16_000)
     write_wav(tmp_path / "second.wav", tone(1.0, 16_000), 16_000)
+    write_wav(tmp_path / "slow.wav", np.zeros((100, 2), np.float32), 50)
     cases = {
         Media(silent_video): NoSound,
         Media(str(tmp_path / "gone.wav")): FileMissing,
@@ -310,11 +311,21 @@ def test_each_kind_of_useless_file_has_its_own_error(tmp_path: Path) -> None:
         Media(str(tmp_path / "nothing.wav")): AudioEmpty,
         Media(str(tmp_path / "header.wav")): AudioEmpty,
         Media(str(tmp_path / "second.wav"), start=2.0): AudioEmpty,
+        Media(str(tmp_path / "slow.wav")): AudioUnreadable,
     }
     for media, expected in cases.items():
         for read in (read_audio, read_speech):
             with pytest.raises(expected, match=Path(media.path).name):
                 read(media)
+
+
+@pytest.mark.parametrize("rate", [8000, 48_000])
+def test_speech_of_a_few_samples_is_empty(tmp_path: Path, rate: int) -> None:
+    path = str(tmp_path / "click.wav")
+    write_wav(Path(path), np.ones((1000, 1), np.float32), rate)
+    for voice in (Media(path, 0.1, 0.1 + 1 / rate), Mix(1 / rate, (Sound(path, 0.0, 1 / rate, (0.0, 1 / rate)),))):
+        with pytest.raises(AudioEmpty, match=r"click\.wav|The mix"):
+            read_voice(voice)
 
 
 def test_usable_speech_is_not_refused() -> None:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from s2l_core.canonical.regions import mouth_boxes
-from s2l_core.errors import NoFace
+from s2l_core.errors import NoFace, SpeakerFileBroken
 from s2l_core.events import Report
 from s2l_core.footage import Footage, prepare
 from s2l_core.jobs import DubJob, Media
@@ -209,6 +209,16 @@ def test_weights_lead_from_the_frame_to_the_new_lips(speaker: SpeakerModel, foot
     assert np.array_equal(kept, images[0])
     assert np.array_equal(replaced, whole) and not np.array_equal(replaced, images[0])
     assert np.abs(half - (images[0] / 2 + whole / 2)).max() <= 1.0
+
+
+def test_lips_that_are_not_finite_are_refused(speaker: SpeakerModel, footage: Footage) -> None:
+    paster = LipPaster(speaker.face, footage)
+    images, indices = [next(footage.frames()).image], np.zeros(1, np.int64)
+    lips = torch.full((1, 3, *speaker.face.lips.depth.shape), torch.nan)
+    with pytest.raises(SpeakerFileBroken, match="infinite or undefined"):
+        paster.paste(images, indices, lips)
+    kept = paster.paste(images, indices, lips, weights=np.zeros(1, np.float32))
+    assert np.array_equal(kept[0], images[0])
 
 
 @pytest.mark.parametrize(

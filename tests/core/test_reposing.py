@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from s2l_core.canonical.view import CanonicalHead
-from s2l_core.errors import HeadOutOfView
+from s2l_core.errors import HeadOutOfView, SpeakerFileBroken
 from s2l_core.footage import Footage, prepare
 from s2l_core.geometry.camera import Intrinsics, make_pose, project, transform
 from s2l_core.media.video import read_frames
+from s2l_core.model.blend import BlendNet
 from s2l_core.model.speaker import SpeakerModel
 from s2l_core.whole_head import surface
 from s2l_core.whole_head.plate import make_plate
@@ -94,6 +96,17 @@ def test_a_frame_in_its_own_pose_is_itself(renderer: HeadRenderer, footage: Foot
     assert np.median(error[view.mask > 0.5]) < 0.004
     assert np.quantile(error, 0.95) < 0.03
     assert (view.alpha == 1.0).all()
+
+
+def test_networks_that_overflow_together_are_refused(
+    renderer: HeadRenderer, footage: Footage, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blend = BlendNet()
+    for parameter in blend.parameters():
+        nn.init.constant_(parameter, 1e4)
+    monkeypatch.setattr(renderer, "_blend", blend)
+    with pytest.raises(SpeakerFileBroken, match="infinite or undefined"):
+        shown(renderer, footage, picture, 8.0)
 
 
 def test_without_background_alpha_is_the_mask(renderer: HeadRenderer, footage: Footage, picture: np.ndarray) -> None:
