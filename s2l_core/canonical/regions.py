@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..errors import SpeakerFileBroken
 from ..face.layout import LandmarkLayout
 from ..face.tracking import HeadTrack
 from ..footage import Footage
@@ -21,6 +22,8 @@ from .view import CanonicalFace
 _MARGIN = 2
 _STEP = 8
 """Sides of regions are multiples of this number of pixels, since Blend-Net halves them three times."""
+_MOST_FRAMES = 2
+"""Largest size of a region relative to that of the frames, from which a close-up of a mouth may extend."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,17 @@ class RegionPlan:
 
 
 def plan_regions(face: CanonicalFace, track: HeadTrack) -> RegionPlan:
-    """Plan mouth regions that contain the lip rectangle of every frame."""
+    """Plan mouth regions that contain the lip rectangle of every frame.
+
+    Raises:
+        SpeakerFileBroken: The lips are much larger than the frames, because they do not belong to the tracked head.
+    """
     outline = _rectangle_in_frames(face.lips, track)
     corners, ends = np.floor(outline.min(axis=1)) - _MARGIN, np.ceil(outline.max(axis=1)) + _MARGIN
-    width, height = (int(-(-side // _STEP) * _STEP) for side in np.quantile(ends - corners, 0.99, axis=0))
+    sides = np.quantile(ends - corners, 0.99, axis=0)
+    if not (sides <= _MOST_FRAMES * np.array([track.intrinsics.width, track.intrinsics.height]) + _STEP).all():
+        raise SpeakerFileBroken("The lips of this speaker do not fit the head in the footage.")
+    width, height = (int(-(-side // _STEP) * _STEP) for side in sides)
     middle = (corners + ends) / 2 - np.array([width, height]) / 2
     return RegionPlan(np.round(middle).astype(np.int64), width, height)
 

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional
 
 from ..face.mesh import fill_depth, rasterise_depth, round_depth, skull_depth, triangulate
 from ..footage import Footage
-from ..geometry.camera import Intrinsics, Rectangle, head_angles, project, transform
-from ..geometry.mapping import CanonicalView
+from ..geometry.camera import Intrinsics, Rectangle, head_angles, invert_pose, project, transform, unproject
+from ..geometry.mapping import CanonicalView, pixel_grid
 from ..jobs import is_rigid
 
 _WIDEST_LIPS = 160
@@ -26,10 +27,14 @@ the edge of the neck.
 _LONGEST_HEAD = 192
 """Largest length in pixels of the longer side of the head's rectangle."""
 _CALM_SHARE = 0.3
-_LARGEST_SIDE, _SHORTEST_FOCAL, _FARTHEST_PIXEL, _FARTHEST_MM = 1024, 1.0, 1e6, 1e5
-"""Bounds of values in a speaker file: sides of a rectangle, focal lengths and positions in an image in pixels, and
-depths in millimetres. Points at that depth are computed by division by the focal length.
+_LARGEST_SIDE, _SMALLEST_HEAD, _SHORTEST_FOCAL, _FARTHEST_PIXEL = 1024, 5, 1.0, 1e6
+"""Bounds of values in a speaker file in pixels: sides of a rectangle, sides of a square inside the head, focal lengths,
+by which positions are divided, and positions in an image.
 """
+_NEAREST_MM, _FARTHEST_MM = 1.0, 1e5
+"""Bounds of depths in a speaker file in millimetres. Points at the camera would have no direction."""
+_LARGEST_HEAD_MM = 1000.0
+"""Bound of the distance between the origin of the head and the points in a speaker file, which is 0.2 m at most."""
 
 
 @dataclass(frozen=True)
@@ -188,23 +193,30 @@ def from_description(description: dict[str, Any], tensors: dict[str, torch.Tenso
         rectangle, pose = _rectangle(values["rectangle"]), torch.tensor(values["pose"], dtype=torch.float32)
         if pose.shape != (4, 4) or not is_rigid(tuple(pose.flatten().tolist())):
             raise ValueError(f"the pose of {name} is not rigid")
-        return CanonicalView(layer(f"{name}.depth", rectangle), rectangle, read_camera(values["intrinsics"]), pose)
+        depth, camera = layer(f"{name}.depth", rectangle, _NEAREST_MM, _FARTHEST_MM), read_camera(values["intrinsics"])
+        shown = transform(unproject(pixel_grid(rectangle).numpy(), depth.cpu().numpy(), camera), invert_pose(pose))
+        if not np.linalg.norm(shown, axis=-1).max() <= _LARGEST_HEAD_MM:
+            raise ValueError(f"camera, pose and depth of {name} do not fit each other")
+        return CanonicalView(depth, rectangle, camera, pose)
 
-    def layer(name: str, rectangle: Rectangle) -> torch.Tensor:
+    def layer(name: str, rectangle: Rectangle, least: float, most: float) -> torch.Tensor:
         if tensors[name].shape != (rectangle.height, rectangle.width):
             raise ValueError(f"{name} does not fit its rectangle")
         values = tensors[name].float()
-        if not values.abs().max() < _FARTHEST_MM:
+        if not (values.min() >= least and values.max() <= most):
             raise ValueError(f"{name} holds something else")
         return values
 
     left, top, right, bottom = (float(value) for value in description["mouth_box"])
-    if not (-_FARTHEST_PIXEL < left < right < _FARTHEST_PIXEL and -_FARTHEST_PIXEL < top < bottom < _FARTHEST_PIXEL):
+    lips, head = build("lips"), build("head")
+    box = lips.rectangle
+    across = box.left <= left <= right - 1.0 <= box.left + box.width - 1.0
+    down = box.top <= top <= bottom - 1.0 <= box.top + box.height - 1.0
+    if not (across and down):
         raise ValueError("not a mouth box")
-    head = build("head")
-    mask, confidence = (layer(f"head.{name}", head.rectangle) for name in ("mask", "confidence"))
-    if not (confidence.min() >= 0.0 and confidence.max() <= 1.0):
-        raise ValueError("not a confidence")
+    mask, confidence = (layer(f"head.{name}", head.rectangle, 0.0, 1.0) for name in ("mask", "confidence"))
+    if mask.any() and functional.avg_pool2d(mask[None], _SMALLEST_HEAD, stride=1).max() < 1.0:
+        raise ValueError("a head without an outline")
     return CanonicalFace(
         build("lips"), build("surroundings"), CanonicalHead(head, mask > 0.5, confidence), (left, top, right, bottom)
     )

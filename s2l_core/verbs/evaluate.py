@@ -25,7 +25,7 @@ from ..face.landmarks import INSTALLED
 from ..files import temporary_folder
 from ..footage import Footage, fingerprint_media, heard_beside, prepare
 from ..jobs import DubJob, EvaluateJob
-from ..media.audio import read_speech
+from ..media.audio import open_audio, read_speech
 from ..media.video import probe
 from ..model.origin import Origin, read_origin
 from ..model.speaker import SpeakerModel
@@ -51,6 +51,7 @@ def evaluate(job: EvaluateJob, report: Report | None = None) -> EvaluateResult:
     open_speech_source(speaker, job.speech_network)
     media, voice = trained.footage, trained.voice or trained.footage
     probe(media)
+    open_audio(part_of_voice(voice, media, origin.held_out))  # a voice that ends before the span is refused at once
     if fingerprint_media(media, report) != speaker.origin.get("fingerprint"):
         raise BadJob(f"{media.path} is not the footage that {job.speaker_path} was trained on.")
     # Measure a dub of the held-out span alone, before encoding.
