@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import wave
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from s2l_core.canonical.regions import mouth_boxes
+from s2l_core.canonical.regions import mouth_boxes, plan_regions
 from s2l_core.errors import NoFace, SpeakerFileBroken
 from s2l_core.events import Report
 from s2l_core.footage import Footage, prepare
@@ -219,6 +220,12 @@ def test_lips_that_are_not_finite_are_refused(speaker: SpeakerModel, footage: Fo
         paster.paste(images, indices, lips)
     kept = paster.paste(images, indices, lips, weights=np.zeros(1, np.float32))
     assert np.array_equal(kept[0], images[0])
+
+
+def test_lips_larger_than_the_frames_are_refused(speaker: SpeakerModel, footage: Footage) -> None:
+    track = footage.track
+    with pytest.raises(SpeakerFileBroken, match="do not fit the head"):
+        plan_regions(speaker.face, replace(track, intrinsics=replace(track.intrinsics, fx=1e6)))
 
 
 @pytest.mark.parametrize(
