@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import regular_files
 from .cache import AppendLog, Cache, Tensors
 from .casting import Somebody, tell_people_apart
-from .errors import BadJob, FootageTooShort, NoFace, NotAVideo, TooFewFaces
+from .errors import BadJob, FootageTooShort, NoFace, NotAVideo, SpeakerFileBroken, TooFewFaces
 from .events import Report
 from .face.following import FaceFollower, Sighting
 from .face.landmarks import open_detector
@@ -143,6 +143,7 @@ def prepare(
 
     Raises:
         BadJob: The head was tracked with another landmark model.
+        SpeakerFileBroken: The head was tracked in this file, but in pictures of another size.
         FileMissing: There is no such file.
         NotAVideo: The file contains no video, or none in the span.
         NoFace: No frame shows that person's face, and ``faceless`` is False.
@@ -159,6 +160,9 @@ def prepare(
                 "Select the one it was trained with.",
             )
     fingerprint = fingerprint_media(media, report)
+    same_file = known is not None and known.file == fingerprint
+    if known is not None and same_file and (known.intrinsics.width, known.intrinsics.height) != info.true_size:
+        raise SpeakerFileBroken(f"The speaker's camera does not have the picture size of {media.path}.")
     cache = _cache_of(fingerprint, media, landmarks)
     found = cache.get_or_compute(
         "landmarks", lambda: _find_landmarks(_around(media), info, landmarks, device, cache, report)
@@ -177,7 +181,7 @@ def prepare(
     else:
 
         def track_of_clip() -> Tensors:
-            shots, same_file = find_shots(points, layout), known is not None and known.file == fingerprint
+            shots = find_shots(points, layout)
             return _to_tensors(track_head(points, times, shots, layout, *info.true_size, report, known, same_file))
 
         track = _to_track(cache.get_or_compute(f"{_track_name(known)}{cast.key}", track_of_clip)).part(inside)

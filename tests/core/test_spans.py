@@ -12,6 +12,7 @@ import pytest
 import s2l_core
 from s2l_core.canonical.regions import mouth_boxes
 from s2l_core.canonical.view import CanonicalFace, choose_canonical
+from s2l_core.errors import SpeakerFileBroken
 from s2l_core.evaluation.drivers import dub_driver
 from s2l_core.evaluation.held_out import open_span
 from s2l_core.events import Report
@@ -44,6 +45,12 @@ def test_mouths_lie_in_a_span_where_they_lie_in_the_whole_clip(start: float, sec
     span = prepare(Media(str(DEMO), start, start + seconds), known=footage.known_head)
     assert len(span.times) == round(25 * seconds)
     assert np.median(distances(footage, face, span)) < 0.15
+
+
+def test_a_camera_of_pictures_of_another_size_is_refused() -> None:
+    known = whole(str(DEMO))[0].known_head
+    with pytest.raises(SpeakerFileBroken, match="picture size"):
+        prepare(Media(str(DEMO), 0.0, 1.0), known=replace(known, intrinsics=replace(known.intrinsics, height=30)))
 
 
 def test_mouths_of_a_real_head_that_hardly_turns_do_so_too(shared_data: Path) -> None:
