@@ -51,7 +51,7 @@ _OLDEST_SCHEMA = 5
 _LATEST_SCHEMA = 999
 _KEY = "speech2lip"
 _LARGEST_FILE, _LONGEST_HEADER = 256_000_000, 16_000_000
-"""Limits in bytes. A file has 5 to 15 MB, and a long header if it names all pictures of its footage."""
+"""Limits in bytes. A file has 5 to 25 MB, and a long header if it names all pictures of its footage."""
 _LONGEST_NAME, _LONGEST_SOURCE, _MOST_BANDS = 1000, 4096, 4096
 _DAMAGES = (
     *(AttributeError, IndexError, KeyError, OSError, OverflowError, RuntimeError, TypeError, ValueError),
