@@ -12,9 +12,10 @@ from torch.nn import functional
 from ..model.exemplars import Exemplars
 from ..model.lip.base import LipModel
 
-_SHADE = 0.016
+_SHADE = 0.03
 """Standard deviation, as a share of the lip rectangle's width, of the blur of what the lip model adds to an exemplar. A
-narrower one adds outlines of the mean mouth, which look like ghosts; a wider one keeps the light of the exemplar.
+narrower one adds outlines of the mean mouth, which look like ghosts where the mouth moves fast; a wider one keeps the
+light of the exemplar, and costs decibels.
 """
 _SHADE_STEP = 2
 """Pixels of the lip model between the values of the shade, which is smooth."""
