@@ -19,7 +19,7 @@ from s2l_core.cache import Cache
 from s2l_core.errors import Cancelled
 from s2l_core.events import Event, Log, Progress, Report
 from s2l_core.footage import Footage
-from s2l_core.jobs import Media, TrainJob
+from s2l_core.jobs import Architecture, Media, TrainJob
 from s2l_core.training import split
 from s2l_core.training.checkpoint import Checkpoint
 from s2l_core.training.loop import Loop, Stage, one_cycle
@@ -238,19 +238,21 @@ def kept() -> list[str]:
     return sorted(path.name for path in user_cache_path("speech2lip").glob("trainings/*/*"))
 
 
+@pytest.mark.parametrize(("architecture", "stage"), [("exemplars", "Collect mouths"), ("grids", "Learn appearance")])
 def test_a_speaker_is_the_same_after_interruptions_in_each_stage(
-    seen_once: None, nothing_kept: None, tmp_path: Path
+    seen_once: None, nothing_kept: None, tmp_path: Path, architecture: Architecture, stage: str
 ) -> None:
-    reference = train(tmp_path / "whole.s2l")
+    lips: dict[str, Any] = {"architecture": architecture}
+    reference = train(tmp_path / "whole.s2l", **lips)
     assert kept() == []
     with pytest.raises(Cancelled):
-        train(tmp_path / "first.s2l", cancel_at("Learn speech", 4))
+        train(tmp_path / "first.s2l", cancel_at("Learn speech", 4), **lips)
     assert {"stages.jpg", "stages.safetensors", "depth.safetensors"} <= set(kept())
     heard: list[Event] = []
     with pytest.raises(Cancelled):
-        train(tmp_path / "second.s2l", cancel_at("Learn appearance", 3, heard), name="Another", device="auto")
+        train(tmp_path / "second.s2l", cancel_at(stage, 3, heard), name="Another", device="auto", **lips)
     assert any(isinstance(event, Log) and "Resuming" in event.text for event in heard)
-    assert_equal(train(tmp_path / "third.s2l"), reference)
+    assert_equal(train(tmp_path / "third.s2l", **lips), reference)
     assert kept() == []
 
 
