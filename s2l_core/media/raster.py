@@ -13,12 +13,15 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
+from av import FFmpegError
 from av.filter import Graph
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
+
+from ..errors import NotAVideo
 
 LIMITED_RANGE, FULL_RANGE = int(ColorRange.MPEG), int(ColorRange.JPEG)
 RGB, BT709, UNSPECIFIED, SMPTE170M = 0, 1, 2, 6
@@ -220,22 +223,29 @@ def convert_fields(frame: VideoFrame, pixels: str, options: dict[str, int], fiel
 
 
 def _upright(frame: VideoFrame, pixels: str) -> NDArray[Any]:
-    if frame.format.is_rgb or frame.format.has_palette:
-        rgb = _rounded(frame) if pixels == "rgb24" and _depth(frame.format) > 8 else frame.reformat(format=pixels)
-    else:
-        tags = ColourTags(frame.color_range, frame.colorspace).assumed(frame.width, frame.height)
-        if frame.interlaced_frame and frame.format.chroma_height(4) < 4:
-            tagged = {"in_color_matrix": tags.matrix, "in_range": tags.range, "out_range": FULL_RANGE}
-            rgb = convert_fields(frame, pixels, tagged)
-        else:
-            rgb = frame.reformat(
-                format=pixels,
-                src_colorspace=tags.matrix,
-                src_color_range=tags.range,
-                dst_color_range=FULL_RANGE,
-                interpolation=ACCURATE,
-            )
+    try:
+        rgb = _to_rgb(frame, pixels)
+    except FFmpegError as error:
+        raise NotAVideo(
+            f"A picture of the video has colours that cannot be converted: {error.strerror}.", "Export the video again."
+        ) from error
     return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), quarter_turns(frame)))
+
+
+def _to_rgb(frame: VideoFrame, pixels: str) -> VideoFrame:
+    if frame.format.is_rgb or frame.format.has_palette:
+        return _rounded(frame) if pixels == "rgb24" and _depth(frame.format) > 8 else frame.reformat(format=pixels)
+    tags = ColourTags(frame.color_range, frame.colorspace).assumed(frame.width, frame.height)
+    if frame.interlaced_frame and frame.format.chroma_height(4) < 4:
+        tagged = {"in_color_matrix": tags.matrix, "in_range": tags.range, "out_range": FULL_RANGE}
+        return convert_fields(frame, pixels, tagged)
+    return frame.reformat(
+        format=pixels,
+        src_colorspace=tags.matrix,
+        src_color_range=tags.range,
+        dst_color_range=FULL_RANGE,
+        interpolation=ACCURATE,
+    )
 
 
 def _rounded(frame: VideoFrame) -> VideoFrame:

@@ -13,13 +13,13 @@ import pytest
 from av.filter import Graph
 from av.video.stream import VideoStream
 
-from s2l_core.errors import BadJob
+from s2l_core.errors import BadJob, NotAVideo
 from s2l_core.footage import prepare
 from s2l_core.geometry.camera import head_angles
 from s2l_core.jobs import Encoding, Format, Media
 from s2l_core.media.chunks import Chunks
 from s2l_core.media.encodings import refuse_loss
-from s2l_core.media.raster import ColourTags, Raster, raster_of, resize, to_picture, true_size, with_change
+from s2l_core.media.raster import ColourTags, Raster, raster_of, resize, to_image, to_picture, true_size, with_change
 from s2l_core.media.video import probe, raster_of_span, read_frames
 from s2l_core.media.waveform import Waveform
 from s2l_core.media.writing import VideoWriter
@@ -284,3 +284,10 @@ def test_a_stream_that_is_interlaced_here_and_there_is_found_out(tmp_path: Path)
     assert info.raster.fields == "progressive"
     assert raster_of_span(Media(path), info).fields == "top first"
     assert raster_of_span(Media(path, 0.0, 0.9), info).fields == "progressive"
+
+
+def test_pictures_in_an_unknown_colour_space_are_refused() -> None:
+    frame = av.VideoFrame(WIDTH, HEIGHT, "yuv420p")
+    frame.colorspace = 99
+    with pytest.raises(NotAVideo, match="colours"):
+        to_image(frame, Fraction(1))
