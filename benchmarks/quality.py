@@ -64,7 +64,7 @@ def contend(trial: Trial, row: str, seed: int, preset: Preset, paper_minutes: fl
     if row == "explicit":
         return trial.by_dub(*trial.train(row, replace(preset, architecture="explicit"), seed))
     if row in OF_EXEMPLARS:
-        speaker, seconds = trial.train("exemplars", preset, seed)
+        speaker, seconds = trial.train("exemplars", replace(preset, architecture="exemplars"), seed)
         if row == "nearest_predicted":
             return trial.by_nearest(speaker)
         if row == "h264":

@@ -276,7 +276,8 @@ def _add_train(verbs: _Verbs) -> None:
     train.add_argument(
         "--architecture",
         choices=_choices(Architecture),
-        help="lip model: grids, an explicit decoder, or the paper's network (default: the preset's)",
+        help="how lips are made: from real mouths of the footage (exemplars), or rendered by grids, an explicit "
+        "decoder or the paper's network (default: the preset's)",
     )
     train.add_argument(
         "--speech",

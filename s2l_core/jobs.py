@@ -267,7 +267,8 @@ class TrainJob:
         name: The speaker's name, which is stored in the file.
         voice: The speaker's sound, if it is not in the video.
         preset: Duration of the training; longer gives better lips.
-        architecture: Architecture of the lip model; None means that of the preset.
+        architecture: How lips are made: from ``"exemplars"``, which are real mouths of the footage, or rendered by one
+            of the lip models ``"grids"``, ``"explicit"`` and ``"paper"``; None means that of the preset.
         landmarks: As in :class:`CheckJob`.
         speech: Speech features: ``"log-mel"``, or the folder of a HuBERT or wav2vec 2.0 network, optionally followed by
             ``#`` and the number of a layer.

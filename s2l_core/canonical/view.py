@@ -218,7 +218,7 @@ def from_description(description: dict[str, Any], tensors: dict[str, torch.Tenso
     if mask.any() and functional.avg_pool2d(mask[None], _SMALLEST_HEAD, stride=1).max() < 1.0:
         raise ValueError("a head without an outline")
     return CanonicalFace(
-        build("lips"), build("surroundings"), CanonicalHead(head, mask > 0.5, confidence), (left, top, right, bottom)
+        lips, build("surroundings"), CanonicalHead(head, mask > 0.5, confidence), (left, top, right, bottom)
     )
 
 

@@ -120,9 +120,7 @@ def nearest_exemplars(speaker: SpeakerModel, footage: Footage, speech: NDArray[n
     chosen = torch.cdist(asked, exemplars.codes @ exemplars.metric).argmin(dim=1).tolist()
 
     def render(images: Images, indices: Indices) -> list[NDArray[np.uint8]]:
-        pictures = np.stack([exemplars.picture(chosen[index]) for index in indices])
-        lips = torch.from_numpy(pictures).to(asked.device).permute(0, 3, 1, 2).float() / 255
-        return renderer.render(images, indices, lips)
+        return renderer.render(images, indices, exemplars.lips([chosen[index] for index in indices]))
 
     return Driver(speaker.face, render)
 

@@ -6,6 +6,7 @@ mouth, with its teeth and its grain. Unit selection: Bregler et al., "Video Rewr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,8 +26,6 @@ FINENESS = 24
 
 _PREFIX = "exemplars."
 _LARGEST_SIDE = 4096
-_LARGEST_VALUE = 1e4
-"""Upper limit of the numbers in a speaker file, so that none of their products overflows."""
 _TENSORS = ("codes", "offsets", "metric", "shifts")
 
 
@@ -69,6 +68,15 @@ class Exemplars:
         except ValueError as error:
             raise SpeakerFileBroken("A mouth in the speaker file is damaged.") from error
 
+    def lips(self, chosen: Sequence[int]) -> Tensor:
+        """Lips float32 (B, 3, height, width) in [0, 1] of the exemplars ``chosen`` (B,).
+
+        Raises:
+            SpeakerFileBroken: As :meth:`picture`.
+        """
+        pictures = torch.from_numpy(np.stack([self.picture(index) for index in chosen]))
+        return pictures.to(self.codes.device).permute(0, 3, 1, 2).float() / 255
+
 
 def to_description(exemplars: Exemplars) -> dict[str, Any]:
     """The JSON values of a speaker file that :func:`to_tensors` leaves out."""
@@ -101,8 +109,6 @@ def from_description(description: dict[str, Any], tensors: dict[str, Tensor]) ->
         raise ValueError("tensors of another size")
     if any(tensor.dtype != torch.float32 for tensor in (codes, offsets, metric, shifts)):
         raise ValueError("tensors of another type")
-    if not all(tensor.abs().max() < _LARGEST_VALUE for tensor in (codes, offsets, metric, shifts)):
-        raise ValueError("not codes")
     encoded = tensors[f"{_PREFIX}pictures"]
     if encoded.dtype != torch.uint8 or encoded.shape != (sum(lengths),):
         raise ValueError("not the pictures")

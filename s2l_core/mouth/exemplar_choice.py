@@ -41,10 +41,10 @@ def choose_exemplars(exemplars: Exemplars, spoken: Tensor) -> NDArray[np.int64]:
         checkpoint()
         # |(k_j - k_i) - d|² = |k_j - k_i|² - 2 (k_j - k_i) d + |d|², of which the last does not depend on the choice.
         along = 2 * _CONTINUITY * (known @ (current - previous))
-        ways = (cost + along)[:, None] + jumps
-        best = ways.argmin(axis=0)
+        ways = jumps + (cost + along)  # to each exemplar, from each
+        best = ways.argmin(axis=1)
         before.append(best.astype(np.int16))
-        cost = np.take_along_axis(ways, best[None], axis=0)[0] - along + _errors(known, current)
+        cost = np.take_along_axis(ways, best[:, None], axis=1)[:, 0] - along + _errors(known, current)
     chosen = [int(cost.argmin())]
     for best in reversed(before):
         chosen.append(int(best[chosen[-1]]))

@@ -48,10 +48,8 @@ class ExemplarPainter:
         Raises:
             SpeakerFileBroken: The picture of an exemplar is damaged.
         """
-        device = codes.device
-        own = self._codes[torch.from_numpy(chosen).to(device)]
-        pictures = torch.from_numpy(np.stack([self._exemplars.picture(index) for index in chosen.tolist()])).to(device)
-        mouths = pictures.permute(0, 3, 1, 2).float() / 255
+        own = self._codes[torch.from_numpy(chosen).to(codes.device)]
+        mouths = self._exemplars.lips(chosen.tolist())
         size = mouths.shape[-2:]
 
         # Each pixel shows the exemplar where it lay before the shift. A share of the side is two units of the grid.

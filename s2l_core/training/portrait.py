@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import jpeg
 from ..canonical.view import CanonicalFace
 from ..footage import Footage
 
-_SIDE = 256
+_SIDE, _QUALITY = 256, 90
 
 
 def take_portrait(face: CanonicalFace, footage: Footage, index: int) -> bytes:
@@ -26,4 +27,4 @@ def take_portrait(face: CanonicalFace, footage: Footage, index: int) -> bytes:
 def _encode(picture: NDArray[np.uint8]) -> bytes:
     shrunk = min(1.0, _SIDE / max(picture.shape[:2]))
     small = cv2.resize(picture, None, fx=shrunk, fy=shrunk, interpolation=cv2.INTER_AREA)
-    return cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR))[1].tobytes()
+    return jpeg.encode(np.asarray(small, np.uint8), _QUALITY)

@@ -246,10 +246,9 @@ def _run_stages(
         loop.run(speech_stage(lip, clip, principal, codes - offsets, preset, teacher))
         fit_speech(lip, clip, codes - offsets, predicted)
 
-    # Stage 2: lip model and Blend-Net learn in pixels, in the time that is left. Exemplars need neither to be sharp.
-    if speaker.architecture == "exemplars":
-        return offsets
-    left = deadline - time.monotonic()
-    for stage in appearance_stages(speaker, clip, codes, offsets, preset, report, left, teacher):
-        loop.run(stage)
+    # Stage 2: lip model and Blend-Net learn in pixels, in the time that is left. Exemplars are sharp without it.
+    if speaker.architecture != "exemplars":
+        left = deadline - time.monotonic()
+        for stage in appearance_stages(speaker, clip, codes, offsets, preset, report, left, teacher):
+            loop.run(stage)
     return offsets
