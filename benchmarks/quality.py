@@ -37,7 +37,7 @@ LEARNT = (*OF_EXEMPLARS, "ceiling", "grids", "explicit", "paper_equal_time", "pa
 ROWS = ("real", "mean_image", "audio_ridge", "nearest_frame", "pca_64", *LEARNT)
 MAIN_MEASURES = (
     *("kid", "kid_real", "real_or_dub_auc", "lpips", "lmd", "opening_correlation", "width_correlation"),
-    *("articulation", "jitter", "flicker", "seam", "mouth_psnr", "cpbd"),
+    *("articulation", "closures", "jitter", "flicker", "seam", "grain", "mouth_psnr", "cpbd"),
 )
 MOMENTS = (0.0, 0.5, 0.8, 1.0)
 TILE_WIDTH = 240

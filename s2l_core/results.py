@@ -156,7 +156,9 @@ class Measures(TypedDict):
         width_correlation: Correlation of the mouth's width with the real one.
         articulation: Standard deviation of the opening, relative to that of the real mouth.
         open_closed_ratio: Ratio of the ninth and the first decile of the opening.
+        closures: Share of the short closures of the real mouth, as of p, b and m, in which the rendered one closes.
         jitter: Jitter of the lip landmarks, relative to that of the real ones.
+        grain: Fine detail inside the mask, relative to that of the real frame.
         seam: Gradient across the border of the mask, relative to that of the real frame.
         outside_mask_max_error: Largest difference of a pixel outside the mask, in code values.
         kid: Distance of the rendered mouths from the training footage's as sets of pictures, times 1000, if the network
@@ -180,7 +182,9 @@ class Measures(TypedDict):
     width_correlation: float | None
     articulation: float | None
     open_closed_ratio: float | None
+    closures: float | None
     jitter: float | None
+    grain: float | None
     seam: float | None
     outside_mask_max_error: float | None
     kid: NotRequired[float | None]

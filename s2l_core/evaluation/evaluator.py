@@ -123,7 +123,10 @@ class Evaluator:
         openings, real_openings = self._openings(measured), self._openings(true)
         widths, real_widths = (metrics.mouth_width(each.landmarks, layout) for each in (measured, true))
         means = {name: float(values.mean()) for name, values in measured.scores.items() if name != "teeth"}
-        gradient, real_gradient = means.pop("edge_gradient"), float(true.scores["edge_gradient"].mean())
+        ratios = {
+            name: means.pop(score) / float(true.scores[score].mean()) if true.scores[score].any() else np.nan
+            for name, score in (("seam", "edge_gradient"), ("grain", "grain"))
+        }
         jitter, real_jitter = (metrics.lip_jitter(each.landmarks, layout) for each in (measured, true))
         distances = metrics.landmark_distance(measured.landmarks, true.landmarks, layout)
         columns = {
@@ -135,7 +138,8 @@ class Evaluator:
             "articulation": metrics.deviation_ratio(openings, real_openings),
             "open_closed_ratio": metrics.open_closed_ratio(openings),
             "jitter": jitter / real_jitter if real_jitter > 0 else np.nan,
-            "seam": gradient / real_gradient if real_gradient > 0 else np.nan,
+            **ratios,
+            "closures": metrics.kept_closures(openings, real_openings),
             **self._realism(measured),
             **self._synchrony(measured, speech),
         }
@@ -286,6 +290,7 @@ class Evaluator:
             "cpbd": metrics.cpbd(mouth),
             "frame_psnr": metrics.psnr(new, old),
             "edge_gradient": metrics.edge_gradient(new, mask),
+            "grain": metrics.grain(new, mask),
             "outside_mask_max_error": cv2.norm(new, old, cv2.NORM_INF, (mask == 0).astype(np.uint8)),
             "teeth": realism.brightness_inside(new, self._footage.landmarks[index][self._inner_lips, :2]),
         }

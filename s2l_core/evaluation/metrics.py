@@ -28,6 +28,13 @@ LEAST_OPENING = 0.01
 mouth differ by less.
 """
 _SPREAD = 0.1, 0.9
+_USUAL, _CLOSED_SHARE = (0.05, 0.95), 0.15
+"""Quantiles of the real openings between which they usually are, and the share of this range in which a mouth counts as
+closed: landmark models place the lips of a closed mouth a little apart.
+"""
+_LONGEST_CLOSURE, _CLOSURE_REACH = 8, 2
+"""Number of frames of the longest closure within speech, and of frames by which a rendered one may be early or late."""
+_GRAIN_SIGMA = 1.0
 
 
 def psnr(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
@@ -133,6 +140,46 @@ def open_closed_ratio(openings: NDArray[np.floating]) -> float:
         return float("nan")
     closed, opened = np.nanquantile(openings, _SPREAD).clip(min=LEAST_OPENING)
     return float(opened / closed)
+
+
+def kept_closures(openings: NDArray[np.floating], real: NDArray[np.floating]) -> float:
+    """Share of the short closures of the real mouth, which are those of p, b and m, in which the rendered mouth closes
+    too, at most two frames earlier or later. NaN if the real mouth does not close between two openings.
+
+    A mouth is closed if its opening is in the lowest 15% of the range between the 5% and 95% quantiles of the real
+    openings; a closure lasts at most eight frames.
+
+    Args:
+        openings: (N,) openings of the rendered mouth in successive frames, see :func:`..face.layout.mouth_opening`.
+        real: (N,) openings of the real one.
+    """
+    if not np.isfinite(real).any():
+        return float("nan")
+    closed, opened = np.nanquantile(real, _USUAL)
+    threshold = closed + _CLOSED_SHARE * (opened - closed)
+    edges = np.diff((real < threshold).astype(np.int8))
+    begins, ends = np.flatnonzero(edges == 1) + 1, np.flatnonzero(edges == -1) + 1
+    ends = ends[ends > begins[0]] if len(begins) else ends[:0]
+    kept = [
+        bool((openings[max(0, begin - _CLOSURE_REACH) : end + _CLOSURE_REACH] < threshold).any())
+        for begin, end in zip(begins, ends, strict=False)
+        if end - begin <= _LONGEST_CLOSURE
+    ]
+    return float(np.mean(kept)) if kept else float("nan")
+
+
+def grain(picture: NDArray[np.uint8], mask: NDArray[np.number]) -> float:
+    """Fine detail of a picture inside a soft mask (H, W) of any scale, in levels: the median of the absolute difference
+    between its brightness and its brightness blurred by a pixel. Since it is the median, it measures noise and skin,
+    and edges hardly count. 0 if the mask is empty.
+    """
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    if len(rows) == 0:
+        return 0.0
+    inside = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    grey = cv2.cvtColor(picture[inside], cv2.COLOR_RGB2GRAY).astype(np.float32)
+    detail = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), _GRAIN_SIGMA))
+    return float(np.median(detail[mask[inside] > mask.max() / 2]))
 
 
 def moving_share(openings: NDArray[np.floating]) -> float:

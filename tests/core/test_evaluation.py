@@ -62,7 +62,7 @@ def test_the_real_frames_measure_as_themselves(evaluator: Evaluator, face: Canon
     assert columns["mouth_psnr"] == columns["frame_psnr"] == 100.0
     assert columns["mouth_ssim"] == pytest.approx(1.0)
     assert columns["lmd"] == columns["outside_mask_max_error"] == 0.0
-    for column in ("opening_correlation", "width_correlation", "articulation", "jitter", "seam"):
+    for column in ("opening_correlation", "width_correlation", "articulation", "jitter", "seam", "grain"):
         assert columns[column] == pytest.approx(1.0)
 
 

@@ -11,6 +11,8 @@ from s2l_core.evaluation.metrics import (
     cpbd,
     deviation_ratio,
     edge_gradient,
+    grain,
+    kept_closures,
     landmark_distance,
     lip_jitter,
     mouth_width,
@@ -148,3 +150,35 @@ def test_jitter_is_what_is_neither_rest_nor_steady_motion() -> None:
     shaking[4] = np.nan
     assert lip_jitter(shaking, IBUG68) == pytest.approx(2.0)
     assert np.isnan(lip_jitter(face(2), IBUG68))
+
+
+def test_a_closure_counts_as_kept_if_the_mouth_closes_at_most_two_frames_beside_it() -> None:
+    real = np.full(60, 0.1)
+    real[[10, 11, 30, 50]] = 0.0
+    near, far, half = (np.full(60, 0.1) for _ in range(3))
+    near[[13, 28, 50]] = 0.01
+    far[[14, 27, 54]] = 0.01
+    half[[10, 30, 50]] = 0.05
+    assert kept_closures(real, real) == kept_closures(near, real) == 1.0
+    assert kept_closures(far, real) == kept_closures(half, real) == 0.0
+    far[30] = 0.0
+    assert kept_closures(far, real) == pytest.approx(1 / 3)
+
+
+def test_pauses_are_no_closures() -> None:
+    real = np.full(60, 0.1)
+    real[:5] = real[20:40] = real[58:] = 0.0
+    assert np.isnan(kept_closures(real, real))
+    assert np.isnan(kept_closures(real, np.full(60, np.nan)))
+
+
+def test_grain_is_noise_inside_the_mask_and_not_an_edge() -> None:
+    random, mask = np.random.default_rng(0), np.zeros((80, 80))
+    mask[20:60, 20:60] = 1.0
+    noise = random.normal(0, 4, (80, 80, 1))
+    grey = np.full((80, 80, 3), 128.0)
+    grey[:, 40:] = 60.0
+    noisy, flat = (np.clip(np.round(grey + each), 0, 255).astype(np.uint8) for each in (noise, 0 * noise))
+    beside = np.where(mask[..., None] > 0, flat, noisy)
+    assert grain(flat, mask) == grain(flat, 0 * mask) == 0.0
+    assert grain(beside, mask) < 0.3 < 2.0 < grain(noisy, mask)
