@@ -34,7 +34,7 @@ class Clip:
         surroundings: float32 (N, ...) colours around the mouth, for the look model.
         border: float32 (N, ...) colours at the border of the lip rectangle, for the look model.
         lips: uint8 (N, 3, h, w) canonical lips.
-        regions: uint8 (N, H, W, 3) mouth regions.
+        regions: uint8 (N, H, W, 3) mouth regions; (0,) unless they were asked for.
         poses: float32 (N, 4, 4) camera_from_head.
         mel: float32 (m, 80) log-mel of the speech in the whole span of the footage.
         features: float32 (m, bands) speech features for the speech encoder, of the same span.
@@ -68,11 +68,12 @@ class Clip:
         chosen = np.flatnonzero((moments >= span[0]) & (moments < span[1]))
         on_device = torch.from_numpy(chosen).to(self.lips.device)
         arrays = ("indices", "times", "openings", "shapes", "surroundings", "border")
-        tensors = ("lips", "regions", "poses")
         return replace(
             self,
             **{name: getattr(self, name)[chosen] for name in arrays},
-            **{name: getattr(self, name)[on_device] for name in tensors},
+            lips=self.lips[on_device],
+            regions=self.regions[on_device] if len(self.regions) else self.regions,
+            poses=self.poses[on_device],
         )
 
 
@@ -85,6 +86,7 @@ def observe(
     device: torch.device,
     report: Report,
     cache: Cache = NO_CACHE,
+    keep_regions: bool = True,
 ) -> Clip:
     """Decode the frames and extract what training needs.
 
@@ -97,6 +99,7 @@ def observe(
         device: Device to compute on.
         report: Receives the phases ``"Hear speech"`` and ``"Read footage"``.
         cache: Cache of the result and of the work until then.
+        keep_regions: Whether to keep the mouth regions, which take more memory than everything else in a close-up.
     """
     # Speech features of the whole span.
     normal = normalise_loudness(speech)
@@ -112,12 +115,14 @@ def observe(
     for index, picture in footage.pictures(indices, "Read footage", report, done=rows.count):
         observation = observer.observe(picture, index)
         around, rim = pixels.take(observation)
-        rows.add(
-            regions=torch.from_numpy(observation.region)[None],
-            lips=(observation.lips.cpu() * 255).round().to(torch.uint8)[None],
-            surroundings=torch.from_numpy(around)[None],
-            border=torch.from_numpy(rim)[None],
-        )
+        row = {
+            "lips": (observation.lips.cpu() * 255).round().to(torch.uint8),
+            "surroundings": torch.from_numpy(around),
+            "border": torch.from_numpy(rim),
+        }
+        if keep_regions:
+            row["regions"] = torch.from_numpy(observation.region)
+        rows.add(**{name: tensor[None] for name, tensor in row.items()})
     seen = rows.all()
     times = footage.times[indices] - footage.media.start
     return Clip(
@@ -131,7 +136,7 @@ def observe(
         surroundings=seen["surroundings"].numpy(),
         border=seen["border"].numpy(),
         lips=seen["lips"].to(device),
-        regions=seen["regions"].to(device),
+        regions=seen.get("regions", torch.empty(0, dtype=torch.uint8)).to(device),
         poses=observer.poses[torch.as_tensor(indices, device=device)],
         mel=log_mel(normal),
         features=features.numpy(),

@@ -16,6 +16,7 @@ from ..evaluation.metrics import psnr
 from ..events import Report
 from ..files import write_whole
 from ..model.speaker import SpeakerModel
+from ..mouth.painting import line_painter
 from ..speech.encoder import codes_at
 from ..subsampling import evenly_spaced
 from .clip import Clip
@@ -42,18 +43,26 @@ class Validation:
         self._report = report
         self._chosen = evenly_spaced(len(clip.times), _FRAMES)
         self._shown = int(self._chosen[clip.openings[self._chosen].argmax()])
+        number = int(clip.indices[self._shown])
+        picture = next(clip.footage.frames(number)).image
+        self._real_region = torch.from_numpy(clip.observer.plan.cut(picture, number))
         device = clip.lips.device
         self._heard = torch.from_numpy(clip.features).to(device)
         colours = (torch.from_numpy(values).to(device) for values in (clip.surroundings, clip.border, clip.shapes))
         self._offsets = speaker.look(*colours)
 
     def measure(self) -> float:
-        """Mean PSNR in dB of the canonical lips that are rendered from speech. Also writes the preview."""
+        """Mean PSNR in dB of the canonical lips that the lip model renders from speech. Also writes the preview, which
+        shows exemplars if the speaker has some.
+        """
         clip, lip = self._clip, self._speaker.lip
-        codes = lip.code(codes_at(lip.speech.track(self._heard), clip.times) + self._offsets)
+        spoken = codes_at(lip.speech.track(self._heard), clip.times)
+        codes = lip.code(spoken + self._offsets)
         paint = lip.pixel_painter()
         if self._picture_path is not None:
-            self._show(paint(codes[self._shown : self._shown + 1]), self._picture_path)
+            shown = slice(self._shown, self._shown + 1)
+            lips = line_painter(self._speaker, spoken)(codes[shown], np.arange(len(codes))[shown])
+            self._show(lips, self._picture_path)
         figures = []
         for chosen in self._chosen:
             lips = (paint(codes[chosen : chosen + 1])[0].clamp(0, 1) * 255).round().to(torch.uint8)
@@ -65,10 +74,11 @@ class Validation:
         grids = clip.observer.plan.grids(clip.indices[index : index + 1], lips.device)
         camera, view = clip.footage.track.intrinsics, clip.face.lips
         placement = place(view, camera, clip.poses[index : index + 1], grids)
-        real = clip.regions[index : index + 1]
-        new = self._speaker.blend(paste(lips, regions_to_tensor(real), placement, view), placement.mask)
+        new = paste(lips, regions_to_tensor(self._real_region.to(lips.device)[None]), placement, view)
+        if self._speaker.exemplars is None:
+            new = self._speaker.blend(new, placement.mask)
         drawn = (new[0].clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0)
-        pair = np.concatenate([real[0].cpu().numpy(), drawn.cpu().numpy()], axis=1)
+        pair = np.concatenate([self._real_region.numpy(), drawn.cpu().numpy()], axis=1)
         scale = _PREVIEW_HEIGHT / pair.shape[0]
         pair = cv2.resize(pair, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
         encoded = cv2.imencode(".jpg", cv2.cvtColor(pair, cv2.COLOR_RGB2BGR))[1]

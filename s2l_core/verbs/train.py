@@ -98,7 +98,8 @@ def _train(job: TrainJob, report: Report, preset: Preset, held: ExitStack) -> Tr
 
     # Decode the footage once: canonical lips, mouth regions, look and speech features of every frame.
     wanted = usable | (footage.times >= split["watched"][0])
-    seen = observe(face, footage, speech, source, wanted, device, report, cache)
+    blended = architecture != "exemplars"
+    seen = observe(face, footage, speech, source, wanted, device, report, cache, keep_regions=blended)
     clip, watched = seen.part(split["train"]), seen.part(split["watched"])
 
     # Initialise the speaker with the principal components of the lips, then train all stages.
@@ -106,11 +107,9 @@ def _train(job: TrainJob, report: Report, preset: Preset, held: ExitStack) -> Tr
     torch.manual_seed(job.seed)
     speaker = _untrained(job.name, architecture, clip, principal)
     predicted = predict_openings(speaker.lip, clip)
-    offsets = _run_stages(
+    _run_stages(
         speaker, clip, watched, principal, predicted, preset, job.seed, cache, prepared + preset.seconds, report
     )
-    if architecture == "exemplars":
-        speaker.exemplars = collect_exemplars(clip, principal, offsets, report, cache)
 
     # Fit how the mouth behaves in pauses, and train the Blend-Net that inpaints what a turned head uncovers.
     speaker.pauses = learn_pauses(speech, clip.times, clip.openings, predicted.cpu().double().numpy())
@@ -210,10 +209,8 @@ def _run_stages(
     cache: Cache,
     deadline: float,
     report: Report,
-) -> torch.Tensor:
+) -> None:
     """Run the stages of training, until ``deadline`` on the monotonic clock at the latest.
-
-    Returns the offsets (N, 64) of the look model for the training frames.
 
     Args:
         speaker: The speaker, which is trained in place.
@@ -234,6 +231,8 @@ def _run_stages(
         offsets = fit_look(speaker, clip, principal.codes, report, cache)
     else:
         offsets = torch.zeros_like(principal.codes)
+    if speaker.architecture == "exemplars":
+        speaker.exemplars = collect_exemplars(clip, principal, offsets, report, cache)
 
     # Prepare the loop, which validates on the watched frames, and train the sync expert.
     checkpoint = Checkpoint(cache.path("stages"))
@@ -251,4 +250,3 @@ def _run_stages(
         left = deadline - time.monotonic()
         for stage in appearance_stages(speaker, clip, codes, offsets, preset, report, left, teacher):
             loop.run(stage)
-    return offsets
