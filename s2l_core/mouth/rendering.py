@@ -22,6 +22,7 @@ from ..model.speaker import SpeakerModel
 from ..model.speaker_fields import refuse_overflow
 from ..speech.encoder import CODE_SECONDS, SpeechEncoder, codes_at
 from ..speech.features import loudness_gain, speech_level
+from ..speech.moonshine import open_moonshine
 from ..speech.named_networks import name_network, named_network
 from ..speech.silence import IN_SILENCE, curve_at, resting
 from ..speech.sources import LOG_MEL, SpeechSource, open_source, split_source
@@ -72,6 +73,7 @@ def speech_track(speaker: SpeakerModel, speech: NDArray[np.float32], level_db: f
 
     Raises:
         Speech2LipError: As :func:`open_speech_source`.
+        SpeechFeaturesUnavailable: The speaker was trained with Moonshine, which is not installed.
     """
     device = next(speaker.lip.parameters()).device
     source = open_speech_source(speaker)
@@ -80,7 +82,12 @@ def speech_track(speaker: SpeakerModel, speech: NDArray[np.float32], level_db: f
     gain = loudness_gain(speech_level(speech) if level_db is None else level_db)
     encoder = speaker.lip.speech
     track = encoder.track_pieces(torch.from_numpy(rows).to(device) for rows in source.pieces(speech, gain))
-    return encoder.articulation(track) if isinstance(encoder, SpeechEncoder) else track
+    if not isinstance(encoder, SpeechEncoder):
+        return track
+    if encoder.prior_share > 0:
+        states = open_moonshine().pieces(speech, gain)
+        track = encoder.with_prior(track, (torch.from_numpy(rows).to(device) for rows in states))
+    return encoder.articulation(track)
 
 
 def rest_in_silence(

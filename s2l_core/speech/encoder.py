@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..device import in_double
 from ..events import checkpoint
 from .articulation import Articulation
 from .features import HOP_SECONDS, MEL_BANDS, silence_level
-from .kernel import KernelRegression
+from .kernel import BLOCKS, KernelRegression, heard_around
+from .moonshine import BANDS
 
 CODE_SECONDS = 4 * HOP_SECONDS
 """Interval of the encoder's outputs: 25 codes per second, interpolated linearly for any frame rate."""
@@ -22,6 +24,11 @@ CODE_SECONDS = 4 * HOP_SECONDS
 _WIDTH = 128
 _DROPOUT = 0.3
 _BLOCKS = 3
+_RIDGE = 1.0
+"""Penalty of the ridge regression, relative to the mean square of its inputs: the best of 0.3, 1, 3 and 10 for the
+openings of three clips of 20 to 70 s.
+"""
+_MOST_MOMENTS = 8000
 MEMBERS = 2
 """Number of networks that the speech encoder averages."""
 _HEARD_AT_ONCE, _AROUND_CODES = 6000, 12
@@ -102,6 +109,44 @@ class MelEncoder(nn.Module, ABC):
         return self.track(self.silence.expand(4 * (2 * CONTEXT_CODES + 1), -1))[CONTEXT_CODES]
 
 
+class RidgeEncoder(MelEncoder):
+    """Ridge regression on the features around a moment.
+
+    Args:
+        size: Size of a code.
+        bands: Number of bands of the inputs.
+    """
+
+    weights: Tensor
+    offset: Tensor
+
+    def __init__(self, size: int, bands: int) -> None:
+        super().__init__(bands)
+        self.register_buffer("weights", torch.zeros(BLOCKS * bands, size))
+        self.register_buffer("offset", torch.zeros(size))
+
+    def encode(self, scaled: Tensor) -> Tensor:
+        return self.answer(heard_around(scaled))
+
+    def answer(self, heard: Tensor) -> Tensor:
+        """Codes (..., size) for inputs (..., 8, bands) around a moment."""
+        return heard.flatten(-2) @ self.weights + self.offset
+
+    def fit(self, heard: Tensor, codes: Tensor) -> None:
+        """Fit to the inputs (N, 8, bands) around N moments and their codes (N, size); at most 8000 of them count."""
+        checkpoint()
+        some = torch.linspace(0, len(heard) - 1, min(_MOST_MOMENTS, len(heard)), device=heard.device).round().long()
+        inputs, wanted = in_double(heard[some].flatten(1)), in_double(codes[some])
+        mean, expected = inputs.mean(dim=0), wanted.mean(dim=0)
+        inputs = inputs - mean
+        squares = inputs.T @ inputs
+        squares.diagonal().add_(_RIDGE * squares.diagonal().mean())
+        checkpoint()
+        weights = torch.linalg.solve(squares, inputs.T @ (wanted - expected))
+        self.weights.copy_(weights)
+        self.offset.copy_(expected - mean @ weights)
+
+
 class SpeechEncoder(MelEncoder):
     """Strided convolutions on log-mel, instead of the paper's DeepSpeech features and AudioNet (section 4.2): the mean
     of networks with different initial weights, which are trained on different excerpts, and of a kernel regression.
@@ -114,10 +159,13 @@ class SpeechEncoder(MelEncoder):
     Attributes:
         kernel: The kernel regression with which the networks are averaged.
         kernel_share: Weight of the kernel regression, 0 to 1; 0 before it is fitted.
+        prior: Regression on the states of Moonshine, which has heard many people.
+        prior_share: Weight of its codes, 0 to 1; 0 before it is fitted, and if Moonshine is not installed.
         articulation: Correction of the opening of the mouth for dubbing.
     """
 
     kernel_share: Tensor
+    prior_share: Tensor
 
     def __init__(self, size: int, bands: int = MEL_BANDS) -> None:
         super().__init__(bands)
@@ -132,6 +180,8 @@ class SpeechEncoder(MelEncoder):
         )
         self.kernel = KernelRegression(size, bands)
         self.register_buffer("kernel_share", torch.zeros(()))
+        self.prior = RidgeEncoder(size, BANDS)
+        self.register_buffer("prior_share", torch.zeros(()))
         self.articulation = Articulation(size)
 
     def encode(self, scaled: Tensor) -> Tensor:
@@ -141,6 +191,15 @@ class SpeechEncoder(MelEncoder):
             return self._answers(heard.unflatten(0, (-1, MEMBERS))).flatten(0, 1)[: len(scaled)]
         codes = self._answers(scaled[:, None].expand(-1, MEMBERS, -1, -1)).mean(dim=1)
         return codes if self.kernel_share == 0 else torch.lerp(codes, self.kernel(scaled), self.kernel_share)
+
+    def with_prior(self, track: Tensor, states: Iterable[Tensor]) -> Tensor:
+        """Mix a track (t, size), see :meth:`track`, with the codes of the prior.
+
+        Args:
+            track: The track.
+            states: Consecutive pieces (k, 288) of the states of Moonshine for the same speech, a row every 10 ms.
+        """
+        return torch.lerp(track, self.prior.track_pieces(states), self.prior_share)
 
     def _answers(self, scaled: Tensor) -> Tensor:
         """Codes (B, members, t, size) of the inputs (B, members, 4 t, bands) of each network."""

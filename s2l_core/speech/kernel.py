@@ -22,6 +22,13 @@ _PENALTY = 1.0
 _JITTER = 1e-6
 
 
+def heard_around(features: Tensor) -> Tensor:
+    """The inputs (B, t, 8, bands) of a regression around the times of every fourth row of features (B, 4 t, bands)."""
+    blocks = features.unflatten(1, (-1, BLOCK_ROWS)).mean(dim=2)
+    padded = functional.pad(blocks, (0, 0, BLOCKS // 2, BLOCKS // 2 - 1))
+    return padded.unfold(1, BLOCKS, 1).transpose(2, 3)
+
+
 class KernelRegression(nn.Module):
     """Gaussian kernels on the principal components of the sound around a moment, with centres chosen among the training
     moments (Nyström's method).
@@ -47,9 +54,7 @@ class KernelRegression(nn.Module):
 
     def forward(self, mel: Tensor) -> Tensor:
         """Codes (B, t, size) of scaled log-mel (B, 4 t, bands); code i belongs to the time of row 4 i."""
-        blocks = mel.unflatten(1, (-1, BLOCK_ROWS)).mean(dim=2)
-        padded = functional.pad(blocks, (0, 0, BLOCKS // 2, BLOCKS // 2 - 1))
-        return self.answer(padded.unfold(1, BLOCKS, 1).transpose(2, 3))
+        return self.answer(heard_around(mel))
 
     def answer(self, heard: Tensor) -> Tensor:
         """Codes (..., size) for inputs (..., 8, bands) around a moment, which is between the middle two."""

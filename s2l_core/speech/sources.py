@@ -95,32 +95,18 @@ class LogMel(SpeechSource):
         return np.maximum(np.float32(level) + noise, self.silence)
 
 
-class PretrainedFeatures(SpeechSource):
-    """Hidden states of a layer of a network that was pretrained on speech without text.
+class NetworkFeatures(SpeechSource):
+    """States of a network that was pretrained on speech without text, computed in pieces.
 
     Args:
-        network: A ``Wav2Vec2Model``, ``HubertModel``, or one with the same configuration and outputs, in evaluation
-            mode.
         name: See :class:`SpeechSource`.
-        layer: Number of the layer: 0 is the input of the first transformer layer, 1 its output, etc. None means the
-            last.
-
-    Raises:
-        BadJob: There is no such layer.
+        stride: Samples between two states.
     """
 
-    def __init__(self, network: Any, name: str, layer: int | None = None) -> None:
-        layers = int(network.config.num_hidden_layers)
-        if layer is not None and layer > layers:
-            raise BadJob(f"{name} has no layer {layer}.", f"Choose one from 0 to {layers}.")
+    def __init__(self, name: str, stride: int) -> None:
         self.name = name
-        self._network = network
-        self._layer = layers if layer is None else layer
-        strides, kernels = network.config.conv_stride, network.config.conv_kernel
-        self._stride = math.prod(strides)
-        steps = itertools.accumulate(strides[:-1], operator.mul, initial=1)
-        self._field = 1 + sum((kernel - 1) * step for kernel, step in zip(kernels, steps, strict=True))
-        second = SAMPLE_RATE // self._stride
+        self._stride = stride
+        second = SAMPLE_RATE // stride
         self.silence = self._states(np.zeros(SAMPLE_RATE, np.float32), second)[second // 2].numpy()
 
     def pieces(
@@ -151,9 +137,38 @@ class PretrainedFeatures(SpeechSource):
             heard = np.float32(gain) * speech[start * self._stride : end * self._stride]
             yield self._states(heard, end - start)[first - start :][:piece]
 
+    @abstractmethod
+    def _states(self, speech: NDArray[np.float32], count: int) -> torch.Tensor:
+        """States (count, bands) of speech of any length, padded so that state i is centred at sample i * stride."""
+
+
+class PretrainedFeatures(NetworkFeatures):
+    """Hidden states of a layer of a network of the package transformers.
+
+    Args:
+        network: A ``Wav2Vec2Model``, ``HubertModel``, or one with the same configuration and outputs, in evaluation
+            mode.
+        name: See :class:`SpeechSource`.
+        layer: Number of the layer: 0 is the input of the first transformer layer, 1 its output, etc. None means the
+            last.
+
+    Raises:
+        BadJob: There is no such layer.
+    """
+
+    def __init__(self, network: Any, name: str, layer: int | None = None) -> None:
+        layers = int(network.config.num_hidden_layers)
+        if layer is not None and layer > layers:
+            raise BadJob(f"{name} has no layer {layer}.", f"Choose one from 0 to {layers}.")
+        self._network = network
+        self._layer = layers if layer is None else layer
+        strides, kernels = network.config.conv_stride, network.config.conv_kernel
+        steps = itertools.accumulate(strides[:-1], operator.mul, initial=1)
+        self._field = 1 + sum((kernel - 1) * step for kernel, step in zip(kernels, steps, strict=True))
+        super().__init__(name, math.prod(strides))
+
     @torch.no_grad()
     def _states(self, speech: NDArray[np.float32], count: int) -> torch.Tensor:
-        """States (count, bands) of speech, padded so that each state is at the centre of its receptive field."""
         device = next(self._network.parameters()).device
         padded = np.pad(np.float32(_GAIN) * speech, (self._field // 2, self._field))
         heard = torch.from_numpy(padded[: (count - 1) * self._stride + self._field]).to(device)

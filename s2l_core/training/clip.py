@@ -39,6 +39,7 @@ class Clip:
         mel: float32 (m, 80) log-mel of the speech in the whole span of the footage.
         features: float32 (m, bands) speech features for the speech encoder, of the same span.
         source: Source of the features.
+        prior: float32 (m, 288) states of Moonshine for the same span; None if it is not installed or not used.
     """
 
     face: CanonicalFace
@@ -56,6 +57,7 @@ class Clip:
     mel: NDArray[np.float32]
     features: NDArray[np.float32]
     source: SpeechSource
+    prior: NDArray[np.float32] | None
 
     @property
     def seconds(self) -> float:
@@ -86,6 +88,7 @@ def observe(
     device: torch.device,
     report: Report,
     cache: Cache = NO_CACHE,
+    prior: SpeechSource | None = None,
     keep_regions: bool = True,
 ) -> Clip:
     """Decode the frames and extract what training needs.
@@ -99,13 +102,18 @@ def observe(
         device: Device to compute on.
         report: Receives the phases ``"Hear speech"`` and ``"Read footage"``.
         cache: Cache of the result and of the work until then.
+        prior: Source of the states of Moonshine; None leaves them out.
         keep_regions: Whether to keep the mouth regions, which take more memory than everything else in a close-up.
     """
     # Speech features of the whole span.
     normal = normalise_loudness(speech)
-    features = cache.get_or_compute(
-        "features", lambda: {"features": torch.from_numpy(source.features(normal, report))}
-    )["features"]
+
+    def hear(name: str, heard: SpeechSource) -> NDArray[np.float32]:
+        rows = cache.get_or_compute(name, lambda: {"rows": torch.from_numpy(heard.features(normal, report))})
+        return np.asarray(rows["rows"].numpy())
+
+    features = hear("features", source)
+    states = None if prior is None else hear("prior features", prior)
 
     # Mouth region, canonical lips and colours of each frame with a face; the cache keeps those that are done.
     observer = Observer(face, footage, device)
@@ -139,6 +147,7 @@ def observe(
         regions=seen.get("regions", torch.empty(0, dtype=torch.uint8)).to(device),
         poses=observer.poses[torch.as_tensor(indices, device=device)],
         mel=log_mel(normal),
-        features=features.numpy(),
+        features=features,
         source=source,
+        prior=states,
     )

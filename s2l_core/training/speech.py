@@ -1,17 +1,14 @@
-"""The stage that trains the speech encoder on codes, and the closed-form fits that follow it."""
+"""The stage that trains the speech encoder on codes."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from ..model.lip.base import LipModel
 from ..preset_steps import SPEECH_STEPS
-from ..speech.encoder import CODE_SECONDS, CONTEXT_CODES, MEMBERS, MelEncoder, SpeechEncoder
-from ..speech.features import HOP_SECONDS
-from ..speech.kernel import BLOCK_ROWS, BLOCKS, KernelRegression
+from ..speech.encoder import CODE_SECONDS, CONTEXT_CODES, MEMBERS
 from ..speech.sources import SpeechSource
 from .clip import Clip
 from .initialisation import PrincipalLips
@@ -31,15 +28,6 @@ _TIME_SHARE = 0.5
 """Share of the excerpts that pass their time to the lip model."""
 _REST_SHARE = 0.05
 """Share of the frames, those with the most closed mouth, whose mean is the mouth at rest."""
-
-_FOLDS = 5
-_MOST_GAIN = 3.0
-"""Largest gain of the articulation. Least squares predict a quantity of correlation r with only r times its deviation,
-so 1/r is the gain with which mouths open as far as the real ones.
-"""
-_PAUSES_EVERY = 16
-_PAUSE_ONSET = 2
-"""Blocks of 40 ms after which the mouth rests in a pause."""
 
 _SYNC_EXCERPTS, _SYNC_CODES = 2, 34
 _SYNC_STEPS = 0.2
@@ -75,7 +63,7 @@ def speech_stage(
     heard = torch.from_numpy(clip.features).to(device)
     rows = min(len(heard), round(clip.seconds / CODE_SECONDS) * 4 + 1)
     wanted, known = _on_code_grid(targets, clip, (rows - 1) // 4)
-    rest = _rest_pose(clip, targets)
+    rest = rest_pose(clip, targets)
     to_pixels = principal.in_pixels(clip.face)
     tolerated = _TOLERANCE * (targets @ to_pixels).square().sum(dim=-1).mean().clamp(min=1e-9)
     length = min(_EXCERPT_CODES, len(wanted))
@@ -111,81 +99,8 @@ def speech_stage(
     return Stage("Learn speech", steps, [(parameters, _RATE)], loss, decay=_DECAY)
 
 
-def fit_speech(lip: LipModel, clip: Clip, targets: Tensor, predicted: Tensor) -> None:
-    """Fit the closed-form parts of a trained speech encoder.
-
-    The kernel regression is fitted to the same codes, and to pauses in which the mouth rests. The articulation is the
-    gain on predicted codes; it follows from how well the regression predicts openings that it was not fitted to. It is
-    bounded, since an encoder that has memorised unrelated sound predicts openings of full size.
-
-    Args:
-        lip: The lip model, whose speech encoder has been trained.
-        clip: The training frames.
-        targets: (N, 64) codes without the offsets of the look model.
-        predicted: (N,) openings as :func:`predict_openings` gives them.
-    """
-    encoder = lip.speech
-    if not isinstance(encoder, SpeechEncoder):
-        return
-    heard = _heard_around(clip, encoder).to(targets.device)
-    openings = torch.from_numpy(clip.openings).to(targets)
-    rest = _rest_pose(clip, targets)
-    pauses = _pauses(clip, encoder, heard[::_PAUSES_EVERY])
-    encoder.kernel.fit(torch.cat([heard, pauses]), torch.cat([targets, rest.expand(len(pauses), -1)]))
-    predictable = max(float(torch.corrcoef(torch.stack([predicted, openings]))[0, 1]), 1 / _MOST_GAIN)
-    encoder.kernel_share.fill_((1 - predictable) / 2)  # what speech cannot predict, the convolutions memorise
-    is_predictable = predictable > 1 / _MOST_GAIN  # otherwise the encoder has memorised, and its codes have full size
-    encoder.articulation.fit(targets, openings, 1 / predictable if is_predictable else 1.0)
-    encoder.articulation.limit(_answers_to_unknown_words(clip, encoder).to(targets), targets)
-
-
-def _answers_to_unknown_words(clip: Clip, encoder: SpeechEncoder) -> Tensor:
-    """Codes (t, size) of the training speech played backwards: this voice, but sounds in an order that was not trained
-    on.
-    """
-    features = torch.from_numpy(clip.features[: round(clip.seconds / HOP_SECONDS)]).to(encoder.mel_mean)
-    return encoder.track(features.flip(0))
-
-
-def _heard_around(clip: Clip, encoder: MelEncoder) -> Tensor:
-    """Inputs of :class:`KernelRegression` for the training frames: (N, 8, bands)."""
-    scaled = encoder.scale(torch.from_numpy(clip.features).to(encoder.mel_mean))
-    means = functional.avg_pool1d(scaled.T[None], BLOCK_ROWS, stride=1)[0].T
-    first = np.round(clip.times / HOP_SECONDS).astype(int)[:, None] - BLOCKS // 2 * BLOCK_ROWS
-    rows = (first + BLOCK_ROWS * np.arange(BLOCKS)).clip(0, len(means) - 1)
-    return means[torch.from_numpy(rows).to(means.device)]
-
-
-def _pauses(clip: Clip, encoder: SpeechEncoder, heard: Tensor) -> Tensor:
-    """Inputs (n, 8, bands) with a pause: one third each at its start, at its end, and inside."""
-    random = np.random.default_rng(0)
-    rows = BLOCKS * BLOCK_ROWS
-    quiet = torch.from_numpy(np.stack([clip.source.quiet(rows, random) for _ in heard])).to(heard)
-    pauses = encoder.scale(quiet).unflatten(1, (BLOCKS, BLOCK_ROWS)).mean(dim=2)
-    edge = BLOCKS // 2 - _PAUSE_ONSET
-    pauses[0::3, :edge] = heard[0::3, :edge]
-    pauses[1::3, -edge:] = heard[1::3, -edge:]
-    return pauses
-
-
-def predict_openings(lip: LipModel, clip: Clip) -> Tensor:
-    """Openings (N,) of the mouth in the training frames, predicted from speech by cross-validation: each fold by a
-    kernel regression that was fitted to the others.
-    """
-    heard = _heard_around(clip, lip.speech).to(clip.lips.device)
-    openings = torch.from_numpy(clip.openings).to(heard)
-    predicted = torch.zeros_like(openings)
-    margin = len(openings) // 50
-    for fold in torch.arange(len(openings), device=heard.device).chunk(_FOLDS):
-        others = torch.ones(len(openings), dtype=torch.bool, device=heard.device)
-        others[max(0, int(fold[0]) - margin) : int(fold[-1]) + margin] = False
-        kernel = KernelRegression(1, heard.shape[2]).to(heard.device)
-        kernel.fit(heard[others], openings[others, None])
-        predicted[fold] = kernel.answer(heard[fold])[:, 0]
-    return predicted
-
-
-def _rest_pose(clip: Clip, targets: Tensor) -> Tensor:
+def rest_pose(clip: Clip, targets: Tensor) -> Tensor:
+    """The code (64,) of the mouth at rest: the mean of the targets (N, 64) of the most closed mouths."""
     calm = np.argsort(clip.openings)[: max(1, round(_REST_SHARE * len(targets)))]
     return targets[torch.from_numpy(calm.copy())].mean(dim=0)
 

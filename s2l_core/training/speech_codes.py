@@ -13,6 +13,7 @@ from ..model.lip.base import LipModel
 from ..speech.encoder import CODE_SECONDS, CONTEXT_CODES, SpeechEncoder, codes_at
 from .clip import Clip
 from .speech import excerpt
+from .speech_fits import spoken_codes
 
 SpeechCodes = Callable[[NDArray[np.int64], np.random.Generator], Tensor]
 """Maps the frames int64 (R, T) of R runs to their motion codes (R T, code)."""
@@ -32,8 +33,7 @@ def precomputed_codes(lip: LipModel, clip: Clip, codes: Tensor, offsets: Tensor)
         offsets: (N, 64) offsets of the look model.
     """
     with torch.no_grad():
-        heard = torch.from_numpy(clip.features).to(offsets.device)
-        spoken = codes_at(lip.speech.track(heard), clip.times)
+        spoken = codes_at(spoken_codes(lip.speech, clip), clip.times)
         if isinstance(lip.speech, SpeechEncoder):
             spoken = lip.speech.articulation.match(spoken, codes - offsets)
         given = lip.code(spoken + offsets)

@@ -29,6 +29,7 @@ from ..media.video import probe
 from ..model.speaker import SpeakerModel
 from ..results import TrainResult
 from ..speech.features import HOP_SECONDS
+from ..speech.moonshine import is_available, open_moonshine
 from ..speech.named_networks import name_network
 from ..speech.sources import LOG_MEL, SpeechSource, files_of_source, open_source, split_source
 from ..speech.synchrony import refuse_foreign
@@ -43,7 +44,8 @@ from ..training.loop import Loop
 from ..training.pauses import learn_pauses
 from ..training.portrait import take_portrait
 from ..training.presets import PRESETS, Preset
-from ..training.speech import fit_speech, predict_openings, speech_stage
+from ..training.speech import speech_stage
+from ..training.speech_fits import Predictions, fit_speech, predict_openings
 from ..training.split import ensure_watched_faces, split_footage
 from ..training.sync_teacher import learn_sync
 from ..training.validation import Validation
@@ -87,7 +89,8 @@ def _train(job: TrainJob, report: Report, preset: Preset, held: ExitStack) -> Tr
 
     # Everything that determines the result is the key of the cache from which an interrupted training is resumed.
     architecture = preset.architecture if job.architecture is None else job.architecture
-    identity = (footage.fingerprint, split, footage.times, footage.landmarks, speech, source.silence)
+    prior = open_moonshine() if is_available() and architecture != "paper" else None
+    identity = (footage.fingerprint, split, footage.times, footage.landmarks, speech, source.silence, prior is None)
     cache = Cache.of("trainings", VERSION, *identity, architecture, preset, job.seed, device.type)
     cache = held.enter_context(cache.exclusive(report))
 
@@ -99,7 +102,7 @@ def _train(job: TrainJob, report: Report, preset: Preset, held: ExitStack) -> Tr
     # Decode the footage once: canonical lips, mouth regions, look and speech features of every frame.
     wanted = usable | (footage.times >= split["watched"][0])
     blended = architecture != "exemplars"
-    seen = observe(face, footage, speech, source, wanted, device, report, cache, keep_regions=blended)
+    seen = observe(face, footage, speech, source, wanted, device, report, cache, prior, keep_regions=blended)
     clip, watched = seen.part(split["train"]), seen.part(split["watched"])
 
     # Initialise the speaker with the principal components of the lips, then train all stages.
@@ -112,7 +115,7 @@ def _train(job: TrainJob, report: Report, preset: Preset, held: ExitStack) -> Tr
     )
 
     # Fit how the mouth behaves in pauses, and train the Blend-Net that inpaints what a turned head uncovers.
-    speaker.pauses = learn_pauses(speech, clip.times, clip.openings, predicted.cpu().double().numpy())
+    speaker.pauses = learn_pauses(speech, clip.times, clip.openings, predicted.openings.cpu().double().numpy())
     learn_holes(speaker.head_blend, face.head, footage, usable, preset.head_steps, report, cache)
     trained = time.monotonic()
 
@@ -203,7 +206,7 @@ def _run_stages(
     clip: Clip,
     watched: Clip,
     principal: PrincipalLips,
-    predicted: torch.Tensor,
+    predicted: Predictions,
     preset: Preset,
     seed: int,
     cache: Cache,
@@ -217,7 +220,7 @@ def _run_stages(
         clip: The training frames.
         watched: The frames on which training is validated.
         principal: Principal components of the training lips.
-        predicted: (N,) openings as :func:`s2l_core.training.speech.predict_openings` gives them.
+        predicted: As :func:`s2l_core.training.speech_fits.predict_openings` gives them.
         preset: The hyperparameters.
         seed: Seed of all randomness.
         cache: Keeps what is done.

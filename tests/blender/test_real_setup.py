@@ -66,13 +66,15 @@ def set_up(module, monkeypatch, tmp_path) -> Callable[..., Any]:
     monkeypatch.setattr(setup.EngineSetup, "_verify", lambda self: {"version": "0.0.0"})
 
     def set_up(has_uv: bool, tampered: str = "") -> Any:
-        versions = {"torch": "2.0", "numpy": "1.0", "models": "1.0", **({"uv": "1.0"} if has_uv else {})}
+        versions = {"torch": "2.0", "numpy": "1.0", "models": "1.0", "speech": "1.0"}
+        versions |= {"uv": "1.0"} if has_uv else {}
         pins = {}
         for name, version in versions.items():
             path = make_wheel(folder, name, version, uv_files() if name == "uv" else {f"{name}.py": b""})
             digest = hashlib.sha256(path.read_bytes()).hexdigest() if name != tampered else "0" * 64
             pins[name] = f"{name}=={version} --hash=sha256:{digest}\n"
-        for name, package in {"uv": "uv", "engine": "numpy", "bundled-models": "models"}.items():
+        listed = {"uv": "uv", "engine": "numpy", "bundled-models": "models", "speech-network": "speech"}
+        for name, package in listed.items():
             pin = pins.get(package, f"{package}==1.0 --hash=sha256:{'0' * 64}")
             (requirements / "hashed" / f"{name}.txt").write_text(pin)
         done = setup.EngineSetup(sys.executable, tmp_path / "engine" / "environment")
@@ -95,10 +97,18 @@ def test_packages_are_installed_by_uv_or_where_there_is_none_by_pip(set_up, tmp_
         "from the places that your settings of pip or uv name" if has_uv else "the plain one of the package index"
     )
     environment = tmp_path / "engine" / "environment"
-    for name in ("torch", "numpy", "models"):
+    for name in ("torch", "numpy", "models", "speech"):
         (path,) = environment.glob(f"lib/python*/site-packages/{name}-*.dist-info/INSTALLER")
         assert path.read_text().strip() == installer
-    subprocess.run([environment / "bin/python", "-I", "-c", "import torch, numpy, models"], check=True)
+    subprocess.run([environment / "bin/python", "-I", "-c", "import torch, numpy, models, speech"], check=True)
+
+
+@pytest.mark.parametrize("has_uv", [True, False])
+def test_engine_without_the_speech_network_works_and_the_report_says_what_it_lacks(set_up, tmp_path, has_uv) -> None:
+    done = set_up(has_uv, tampered="speech")
+    assert done.error is None, list(done.log)
+    assert done.info["speech network"].startswith("left out, so lips follow speech less closely: ")
+    assert (tmp_path / "engine" / "environment").is_dir()
 
 
 def test_package_without_its_pinned_hash_is_not_installed(set_up, tmp_path) -> None:

@@ -60,7 +60,8 @@ def test_packages_are_the_pinned_ones_and_come_with_the_extension(module, setup_
     bpy.ops.s2l.set_up_engine()
     named = {Path(part) for run in setup_with.runs() for part in run["command"] if part.endswith(".txt")}
     folder = Path(module("s2l_blender_addon").__file__).parents[1] / "requirements"
-    names = ("constraints.txt", "hashed/uv.txt", "hashed/engine.txt", "hashed/bundled-models.txt")
+    hashed = ("uv.txt", "engine.txt", "bundled-models.txt", "speech-network.txt")
+    names = ("constraints.txt", *(f"hashed/{name}" for name in hashed))
     assert named == {folder / name for name in names}
     assert all(path.is_file() for path in named)
 
@@ -69,7 +70,7 @@ def test_everything_but_pytorch_is_checked_by_hashes_and_nothing_is_built_with_o
     setup_with.trouble("uv")
     bpy.ops.s2l.set_up_engine()
     installations = [run["command"] for run in setup_with.runs() if "install" in run["command"]]
-    assert len(installations) == 5  # uv, which fails once, and all three by pip
+    assert len(installations) == 6  # uv, which fails once, and all four by pip
     for command in installations:
         assert ("--require-hashes" in command) == ("--no-deps" in command) == ("torch" not in command)
         assert ("--only-binary" in command) != ("--no-build-isolation" in command)

@@ -21,6 +21,7 @@ from s2l_core.model.lip.grids import GridLipModel
 from s2l_core.model.speaker import SpeakerModel
 from s2l_core.mouth.exemplar_choice import choose_exemplars
 from s2l_core.mouth.exemplar_painter import ExemplarPainter
+from s2l_core.speech.encoder import SpeechEncoder
 
 from .test_speaker_content import Fields, Tensors, change
 
@@ -171,8 +172,26 @@ def test_a_file_from_before_exemplars_is_read(hasty_speaker: str, tmp_path: Path
     def age(fields: Fields, tensors: Tensors) -> None:
         fields["schema"], fields["architecture"] = 5, "fast"
         del fields["exemplars"]
-        for name in [name for name in tensors if name.startswith("exemplars.")]:
+        for name in [name for name in tensors if name.startswith(("exemplars.", "lip.speech.prior"))]:
             del tensors[name]
 
     speaker = SpeakerModel.load(change(Path(hasty_speaker).read_bytes(), tmp_path, age))
     assert speaker.architecture == "grids" and speaker.exemplars is None
+
+
+def test_a_file_from_before_the_speech_prior_is_read_and_does_without(hasty_speaker: str, tmp_path: Path) -> None:
+    def age(fields: Fields, tensors: Tensors) -> None:
+        fields["schema"] = 6
+        for name in [name for name in tensors if name.startswith("lip.speech.prior")]:
+            del tensors[name]
+
+    encoder = SpeakerModel.load(change(Path(hasty_speaker).read_bytes(), tmp_path, age)).lip.speech
+    assert isinstance(encoder, SpeechEncoder) and encoder.prior_share == 0
+
+
+def test_a_file_of_today_without_its_speech_prior_is_damaged(hasty_speaker: str, tmp_path: Path) -> None:
+    path = change(
+        Path(hasty_speaker).read_bytes(), tmp_path, lambda fields, tensors: tensors.pop("lip.speech.prior_share")
+    )
+    with pytest.raises(SpeakerFileBroken):
+        SpeakerModel.load(path)

@@ -13,8 +13,9 @@ from s2l_core.speech.articulation import Articulation
 from s2l_core.speech.encoder import CODE_SECONDS, MEMBERS, SpeechEncoder, codes_at
 from s2l_core.speech.features import SAMPLE_RATE, log_mel, normalise_loudness, silence_level, speech_level
 from s2l_core.speech.kernel import KernelRegression
+from s2l_core.speech.moonshine import BANDS
 from s2l_core.speech.sources import LogMel
-from s2l_core.training.speech import fit_speech, predict_openings
+from s2l_core.training.speech_fits import fit_speech, predict_openings, spoken_codes
 
 
 def tone(hertz: float, seconds: float = 1.0, level: float = 0.1) -> np.ndarray:
@@ -212,7 +213,9 @@ def test_what_is_fitted_after_training_rests_in_silence_and_articulates_by_what_
     openings = loudness[np.round(times * 100).astype(int)] / 15 + 0.1 * random.normal(size=300)
     lip = SimpleNamespace(speech=SpeechEncoder(2).eval())
     features = np.repeat(loudness[:, None], 80, axis=1)
-    clip = SimpleNamespace(features=features, times=times, seconds=times[-1], openings=openings, source=source)
+    clip = SimpleNamespace(
+        features=features, times=times, seconds=times[-1], openings=openings, source=source, prior=None
+    )
     lip.speech.fit_scale(torch.from_numpy(features))
     targets = torch.from_numpy(openings - openings.mean()).float()[:, None] * torch.tensor([1.0, -0.5])
 
@@ -224,4 +227,49 @@ def test_what_is_fitted_after_training_rests_in_silence_and_articulates_by_what_
     rest = targets[np.argsort(openings)[:15].copy()].mean(dim=0)
     assert torch.allclose(lip.speech.kernel(silence)[0, 4], rest, atol=0.15)
     assert 0 < lip.speech.kernel_share < 0.25
+    assert told.prior_share == lip.speech.prior_share == 0
     assert 1.0 < lip.speech.articulation.gain < 3.0
+
+
+def talking(random: np.random.Generator, tells: float) -> SimpleNamespace:
+    """A clip whose states of Moonshine tell openings better, the larger ``tells`` is, and whose log-mel tells half."""
+    times = np.arange(600) / 25
+    openings = np.repeat(random.normal(size=60), 10)
+    rows = np.round(np.arange(2401) / 4).astype(int).clip(0, 599)
+    features = np.tile((openings + random.normal(size=600))[rows, None], (1, 80)) + random.normal(size=(2401, 80))
+    prior = tells * openings[rows, None] * np.linspace(-1, 1, BANDS) + random.normal(size=(2401, BANDS))
+    return SimpleNamespace(
+        features=features.astype(np.float32),
+        prior=prior.astype(np.float32),
+        times=times,
+        seconds=times[-1],
+        openings=openings,
+        source=LogMel(),
+        lips=torch.zeros(1),
+    )
+
+
+@pytest.mark.parametrize(("tells", "least", "most"), [(0.0, 0.0, 0.05), (0.03, 0.1, 0.45), (1.0, 0.5, 0.5)])
+def test_the_prior_counts_as_much_as_it_tells(tells: float, least: float, most: float) -> None:
+    clip = talking(np.random.default_rng(0), tells)
+    lip = SimpleNamespace(speech=SpeechEncoder(2).eval())
+    lip.speech.fit_scale(torch.from_numpy(clip.features))
+    told = predict_openings(lip, clip)  # type: ignore[arg-type]
+    assert least <= told.prior_share <= most
+
+
+def test_a_fitted_prior_is_heard_and_rests_in_silence() -> None:
+    clip = talking(np.random.default_rng(1), 1.0)
+    encoder = SpeechEncoder(2).eval()
+    lip = SimpleNamespace(speech=encoder)
+    encoder.fit_scale(torch.from_numpy(clip.features))
+    targets = torch.from_numpy(clip.openings).float()[:, None] * torch.tensor([1.0, -0.5])
+    fit_speech(lip, clip, targets, predict_openings(lip, clip))  # type: ignore[arg-type]
+    spoken = codes_at(encoder.prior.track(torch.from_numpy(clip.prior)), clip.times)
+    assert torch.corrcoef(torch.stack([spoken[:, 0], targets[:, 0]]))[0, 1] > 0.8
+    rest = targets[np.argsort(clip.openings)[:30].copy()].mean(dim=0)
+    assert torch.allclose(encoder.prior.rest(), rest, atol=0.6)
+
+    mixed = spoken_codes(encoder, clip)  # type: ignore[arg-type]
+    alone = encoder.track(torch.from_numpy(clip.features))
+    assert torch.allclose(mixed, (alone + encoder.prior.track(torch.from_numpy(clip.prior))) / 2, atol=1e-5)
