@@ -87,7 +87,7 @@ def speech_track(speaker: SpeakerModel, speech: NDArray[np.float32], level_db: f
     if encoder.prior_share > 0:
         states = open_moonshine().pieces(speech, gain)
         track = encoder.with_prior(track, (torch.from_numpy(rows).to(device) for rows in states))
-    return encoder.articulation(track)
+    return encoder.articulation(track, others=speaker.exemplars is not None)
 
 
 def rest_in_silence(

@@ -11,7 +11,7 @@ _LOWEST, _HIGHEST = 0.05, 0.99
 
 
 class Articulation(nn.Module):
-    """Scales codes along the opening of the mouth, and leaves other components unchanged.
+    """Scales codes along the opening of the mouth, and other components less or not at all.
 
     Args:
         size: Size of a code.
@@ -29,12 +29,20 @@ class Articulation(nn.Module):
         self.register_buffer("gain", torch.ones(()))
         self.register_buffer("limits", torch.zeros(2))
 
-    def forward(self, codes: Tensor) -> Tensor:
+    def forward(self, codes: Tensor, others: bool = False) -> Tensor:
         """Codes (..., size) whose openings deviate ``gain`` times as much from the mean, within the footage's limits.
 
         A least-squares prediction with the correlation r has only r times the standard deviation of the true value.
+
+        Args:
+            codes: Predicted codes.
+            others: Whether the other components deviate more from their means too, by half of the additional share.
+                Exemplars are chosen by all components, and those near the mean move little.
         """
-        return self._stretch(codes, self.gain)
+        if not others:
+            return self._stretch(codes, self.gain)
+        factor = (1 + self.gain) / 2
+        return self._stretch(factor * codes, self.gain / factor)
 
     def match(self, codes: Tensor, true: Tensor) -> Tensor:
         """Scale codes (N, size) so that their openings have the standard deviation of those of true codes (N, size)."""

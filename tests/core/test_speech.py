@@ -189,6 +189,17 @@ def test_articulation_is_bounded_where_codes_are_not_timid() -> None:
     assert float(articulation.gain) == pytest.approx(1.25)
 
 
+def test_other_components_than_the_opening_are_scaled_by_half_as_much_where_asked() -> None:
+    codes, openings = mouths()
+    articulation = Articulation(3)
+    articulation.fit(codes, openings, 2.0)
+    timid = 0.1 * codes
+    alone, everything = articulation(timid), articulation(timid, others=True)
+    assert torch.allclose(everything @ articulation.reading, alone @ articulation.reading, atol=1e-5)
+    beside = torch.eye(3) - torch.outer(articulation.direction, articulation.reading)
+    assert torch.allclose(everything @ beside.T, 1.5 * (alone @ beside.T), atol=1e-5)
+
+
 def test_timid_codes_are_matched_to_openings_as_far_apart_as_the_true_ones() -> None:
     codes, openings = mouths()
     articulation = Articulation(3)
