@@ -360,7 +360,7 @@ def test_preferences_show_what_is_missing_and_why_the_setup_is_grey(draw_prefere
 def test_preferences_show_how_far_the_setup_is_and_how_it_ended(module, draw_preferences, monkeypatch) -> None:
     setup = SimpleNamespace(has_ended=False, step=1, text="Collecting torch", error=None)
     monkeypatch.setattr(module("s2l_blender_addon.engine.installation"), "_setup", setup)
-    assert draw_preferences()[:2] == ["Step 2 of 5: Collecting torch", "Cancel Setup"]
+    assert draw_preferences()[:2] == ["Step 2 of 6: Collecting torch", "Cancel Setup"]
     setup.has_ended, setup.error = True, "The engine could not be set up: there is no space left."
     assert setup.error in draw_preferences()
 

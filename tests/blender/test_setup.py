@@ -48,7 +48,7 @@ def test_setup_makes_installs_checks_and_uses_the_engine(module, setup_with, pre
     preferences.worker_python = "/nowhere/python"
     assert bpy.ops.s2l.set_up_engine() == {"FINISHED"}
     programs = [run["command"][4] if run["command"][3] == "-m" else "worker" for run in setup_with.runs()]
-    assert programs == ["venv", "pip", "pip", "uv", "uv", "uv", "worker"]  # pip says its settings, and installs uv
+    assert programs == ["venv", "pip", "pip", *["uv"] * 4, "worker"]  # pip says its settings, and installs uv
     python = setup_with.environment / "bin/python"
     assert module("s2l_blender_addon.preferences").find_worker_python(bpy.context) == str(python)
     assert "landmarks: bundled" in preferences.engine_report
@@ -196,7 +196,7 @@ def test_commands_can_be_run_by_hand(module, setup_with) -> None:
     lines = setup.as_text(setup.commands("/some where/python", setup_with.environment, "cpu")).splitlines()
     venv = ["/some where/python", "-I", "-X", "utf8", "-m", "venv", str(setup_with.environment)]
     assert shlex.split(lines[0]) == venv
-    assert [shlex.split(line)[5] for line in lines] == ["venv", "pip", "uv", "uv", "uv"]
+    assert [shlex.split(line)[5] for line in lines] == ["venv", "pip", *["uv"] * 4]
     assert bpy.ops.s2l.copy_command() == {"FINISHED"}
 
 
