@@ -26,7 +26,7 @@ _MOST_GAIN = 3.0
 so 1/r is the gain with which mouths open as far as the real ones.
 """
 _MOST_PRIOR = 0.5
-"""Largest weight of the prior, which it has if it predicts openings as well as this speaker's log-mel does."""
+"""Largest weight of the prior."""
 _PAUSES_EVERY = 16
 _PAUSE_ONSET = 2
 """Blocks of 40 ms after which the mouth rests in a pause."""
@@ -37,7 +37,7 @@ class Predictions(NamedTuple):
 
     Attributes:
         openings: (N,) predicted openings of the training frames.
-        prior_share: Weight of the prior in them.
+        prior_share: Weight that the prior shall have in the speech encoder.
     """
 
     openings: Tensor
@@ -46,7 +46,10 @@ class Predictions(NamedTuple):
 
 def predict_openings(lip: LipModel, clip: Clip) -> Predictions:
     """Predict the openings of the mouth in the training frames by cross-validation: each fold by regressions that were
-    fitted to the others. The weight of the prior is in proportion to the variance that it explains.
+    fitted to the others.
+
+    The weight of the prior rises with the variance that it explains, and with what log-mel leaves open: on a speaker
+    whose openings log-mel tells with the correlation 0.8, half of the prior made the lips worse, and a fifth did not.
     """
     openings = torch.from_numpy(clip.openings).to(clip.lips.device)
     by_mel = _cross_validate(_heard(clip, lip.speech, clip.features), openings, KernelRegression)
@@ -55,9 +58,9 @@ def predict_openings(lip: LipModel, clip: Clip) -> Predictions:
     prior = lip.speech.prior
     _normalise(prior, clip, open_moonshine())
     by_prior = _cross_validate(_heard(clip, prior, clip.prior), openings, RidgeEncoder)
-    explained = [max(_correlation(each, openings), 0.0) ** 2 for each in (by_mel, by_prior)]
-    share = min(explained[1] / max(sum(explained), 1e-9), _MOST_PRIOR)
-    return Predictions(torch.lerp(by_mel, by_prior, share), share)
+    told, told_by_prior = (max(_correlation(each, openings), 0.0) for each in (by_mel, by_prior))
+    part = told_by_prior**2 / max(told**2 + told_by_prior**2, 1e-9)
+    return Predictions(torch.lerp(by_mel, by_prior, part), min(2 * part * (1 - told), _MOST_PRIOR))
 
 
 def fit_speech(lip: LipModel, clip: Clip, targets: Tensor, predicted: Predictions) -> None:

@@ -260,7 +260,7 @@ def talking(random: np.random.Generator, tells: float) -> SimpleNamespace:
     )
 
 
-@pytest.mark.parametrize(("tells", "least", "most"), [(0.0, 0.0, 0.05), (0.03, 0.1, 0.45), (1.0, 0.5, 0.5)])
+@pytest.mark.parametrize(("tells", "least", "most"), [(0.0, 0.0, 0.05), (0.03, 0.05, 0.4), (1.0, 0.4, 0.5)])
 def test_the_prior_counts_as_much_as_it_tells(tells: float, least: float, most: float) -> None:
     clip = talking(np.random.default_rng(0), tells)
     lip = SimpleNamespace(speech=SpeechEncoder(2).eval())
@@ -283,4 +283,15 @@ def test_a_fitted_prior_is_heard_and_rests_in_silence() -> None:
 
     mixed = spoken_codes(encoder, clip)  # type: ignore[arg-type]
     alone = encoder.track(torch.from_numpy(clip.features))
-    assert torch.allclose(mixed, (alone + encoder.prior.track(torch.from_numpy(clip.prior))) / 2, atol=1e-5)
+    of_prior = encoder.prior.track(torch.from_numpy(clip.prior))
+    assert 0.4 < encoder.prior_share <= 0.5
+    assert torch.allclose(mixed, torch.lerp(alone, of_prior, encoder.prior_share), atol=1e-5)
+
+
+def test_the_prior_counts_little_where_log_mel_tells_nearly_all() -> None:
+    clip = talking(np.random.default_rng(2), 1.0)
+    rows = np.round(np.arange(2401) / 4).astype(int).clip(0, 599)
+    clip.features = np.tile(clip.openings[rows, None], (1, 80)).astype(np.float32)
+    lip = SimpleNamespace(speech=SpeechEncoder(2).eval())
+    lip.speech.fit_scale(torch.from_numpy(clip.features))
+    assert predict_openings(lip, clip).prior_share < 0.2  # type: ignore[arg-type]
