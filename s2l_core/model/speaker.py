@@ -46,7 +46,7 @@ from .speaker_fields import (
 )
 
 SCHEMA_VERSION = 7
-_OLDEST_SCHEMA = 5
+OLDEST_SCHEMA = 5
 """Files of this schema have no exemplars, and call the architecture ``grids`` ``fast``."""
 _PRIOR_SCHEMA, _PRIOR = 7, "lip.speech.prior"
 """First schema whose files have the tensors with this prefix, a regression that others do not use."""
@@ -301,9 +301,9 @@ def _read_header(path: str) -> tuple[dict[str, Any], str]:
         raise _broken(path)
     if schema > SCHEMA_VERSION:
         raise SpeakerFileNewer(f"{path} has schema {schema}; this version reads {SCHEMA_VERSION}.")
-    if schema < _OLDEST_SCHEMA:
-        raise SpeakerFileOlder(f"{path} has schema {schema}; this version reads {_OLDEST_SCHEMA} to {SCHEMA_VERSION}.")
-    if schema == _OLDEST_SCHEMA:
+    if schema < OLDEST_SCHEMA:
+        raise SpeakerFileOlder(f"{path} has schema {schema}; this version reads {OLDEST_SCHEMA} to {SCHEMA_VERSION}.")
+    if schema == OLDEST_SCHEMA:
         fields["exemplars"] = None
         if fields.get("architecture") == "fast":
             fields["architecture"] = "grids"
