@@ -193,7 +193,7 @@ class SpeechEncoder(MelEncoder):
         return codes if self.kernel_share == 0 else torch.lerp(codes, self.kernel(scaled), self.kernel_share)
 
     def with_prior(self, track: Tensor, states: Iterable[Tensor]) -> Tensor:
-        """Mix a track (t, size), see :meth:`track`, with the codes of the prior.
+        """Mix a track (t, size), see :meth:`MelEncoder.track`, with the codes of the prior.
 
         Args:
             track: The track.
