@@ -123,10 +123,8 @@ class Evaluator:
         openings, real_openings = self._openings(measured), self._openings(true)
         widths, real_widths = (metrics.mouth_width(each.landmarks, layout) for each in (measured, true))
         means = {name: float(values.mean()) for name, values in measured.scores.items() if name != "teeth"}
-        ratios = {
-            name: means.pop(score) / float(true.scores[score].mean()) if true.scores[score].any() else np.nan
-            for name, score in (("seam", "edge_gradient"), ("grain", "grain"))
-        }
+        gradient, real_gradient = means.pop("edge_gradient"), float(true.scores["edge_gradient"].mean())
+        grain, real_grain = means.pop("grain"), float(true.scores["grain"].mean())
         jitter, real_jitter = (metrics.lip_jitter(each.landmarks, layout) for each in (measured, true))
         distances = metrics.landmark_distance(measured.landmarks, true.landmarks, layout)
         columns = {
@@ -138,7 +136,8 @@ class Evaluator:
             "articulation": metrics.deviation_ratio(openings, real_openings),
             "open_closed_ratio": metrics.open_closed_ratio(openings),
             "jitter": jitter / real_jitter if real_jitter > 0 else np.nan,
-            **ratios,
+            "seam": gradient / real_gradient if real_gradient > 0 else np.nan,
+            "grain": grain / real_grain if real_grain > 0 else np.nan,
             "closures": metrics.kept_closures(openings, real_openings),
             **self._realism(measured),
             **self._synchrony(measured, speech),
