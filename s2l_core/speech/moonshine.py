@@ -76,21 +76,13 @@ def open_moonshine() -> Moonshine:
         weights = Path(str(metadata.distribution(_PACKAGE).locate_file(_FILE))).read_bytes()
         if hashlib.sha256(weights).hexdigest() != _SHA256:
             raise ValueError("its encoder is damaged")
+        onnxruntime.disable_telemetry_events()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # the same numbers whatever the machine's number of cores
         return Moonshine(onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"]))
     except (ImportError, OSError, RuntimeError, ValueError) as error:
         raise SpeechFeaturesUnavailable(
             f"The speech network Moonshine cannot be used: {error}.",
-            f"Set up the engine again, or install it with: python -m pip install onnxruntime, and --no-deps "
-            f"{_PACKAGE}=={_VERSION}.",
+            "Set up the engine again, or run: python -m pip install onnxruntime; "
+            f"python -m pip install --no-deps {_PACKAGE}=={_VERSION}",
         ) from error
-
-
-def is_available() -> bool:
-    """Whether :func:`open_moonshine` succeeds."""
-    try:
-        open_moonshine()
-    except SpeechFeaturesUnavailable:
-        return False
-    return True

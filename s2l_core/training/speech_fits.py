@@ -55,9 +55,7 @@ def predict_openings(lip: LipModel, clip: Clip) -> Predictions:
     by_mel = _cross_validate(_heard(clip, lip.speech, clip.features), openings, KernelRegression)
     if clip.prior is None or not isinstance(lip.speech, SpeechEncoder):
         return Predictions(by_mel, 0.0)
-    prior = lip.speech.prior
-    _normalise(prior, clip, open_moonshine())
-    by_prior = _cross_validate(_heard(clip, prior, clip.prior), openings, RidgeEncoder)
+    by_prior = _cross_validate(_heard(clip, lip.speech.prior, clip.prior), openings, RidgeEncoder)
     told, told_by_prior = (max(_correlation(each, openings), 0.0) for each in (by_mel, by_prior))
     part = told_by_prior**2 / max(told**2 + told_by_prior**2, 1e-9)
     return Predictions(torch.lerp(by_mel, by_prior, part), min(2 * part * (1 - told), _MOST_PRIOR))
@@ -89,40 +87,27 @@ def fit_speech(lip: LipModel, clip: Clip, targets: Tensor, predicted: Prediction
     encoder.kernel_share.fill_((1 - predictable) / 2)  # what speech cannot predict, the convolutions memorise
     is_predictable = predictable > 1 / _MOST_GAIN  # otherwise the encoder has memorised, and its codes have full size
     encoder.articulation.fit(targets, openings, 1 / predictable if is_predictable else 1.0)
-    encoder.articulation.limit(_answers_to_unknown_words(clip, encoder).to(targets), targets)
+    # Backwards, the training speech has this voice, but sounds in an order that was not trained on.
+    encoder.articulation.limit(spoken_codes(encoder, clip, backwards=True).to(targets), targets)
 
 
-def spoken_codes(encoder: MelEncoder, clip: Clip, reverse: bool = False) -> Tensor:
+def spoken_codes(encoder: MelEncoder, clip: Clip, backwards: bool = False) -> Tensor:
     """Codes (t, size) of the speech in a clip's span, one every 40 ms.
 
     Args:
         encoder: The speech encoder.
         clip: The clip.
-        reverse: Whether the training part of the speech is played backwards.
+        backwards: Whether the training part of the speech is played backwards.
     """
 
     def heard(features: NDArray[np.float32]) -> Tensor:
         rows = torch.from_numpy(features).to(encoder.mel_mean)
-        return rows[: round(clip.seconds / HOP_SECONDS)].flip(0) if reverse else rows
+        return rows[: round(clip.seconds / HOP_SECONDS)].flip(0) if backwards else rows
 
     track = encoder.track(heard(clip.features))
     if not isinstance(encoder, SpeechEncoder) or clip.prior is None or encoder.prior_share == 0:
         return track
     return encoder.with_prior(track, [heard(clip.prior)])
-
-
-def _answers_to_unknown_words(clip: Clip, encoder: SpeechEncoder) -> Tensor:
-    """Codes (t, size) of the training speech played backwards: this voice, but sounds in an order that was not trained
-    on.
-    """
-    return spoken_codes(encoder, clip, reverse=True)
-
-
-def _normalise(prior: RidgeEncoder, clip: Clip, source: SpeechSource) -> None:
-    """Set the statistics of the prior's inputs to those of the training speech."""
-    assert clip.prior is not None
-    prior.silence.copy_(torch.from_numpy(source.silence))
-    prior.fit_scale(torch.from_numpy(clip.prior[: round(clip.seconds / HOP_SECONDS)]))
 
 
 def _heard(clip: Clip, encoder: MelEncoder, features: NDArray[np.float32]) -> Tensor:

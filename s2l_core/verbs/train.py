@@ -15,7 +15,7 @@ from ..cache import Cache
 from ..canonical.regions import lip_shape_size
 from ..canonical.view import canonical_frame, choose_canonical
 from ..device import choose_device
-from ..errors import TooFewFaces
+from ..errors import SpeechFeaturesUnavailable, TooFewFaces
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.held_out import measure, open_span
 from ..events import Report
@@ -28,8 +28,9 @@ from ..media.sequence import files_of
 from ..media.video import probe
 from ..model.speaker import SpeakerModel
 from ..results import TrainResult
+from ..speech.encoder import SpeechEncoder
 from ..speech.features import HOP_SECONDS
-from ..speech.moonshine import is_available, open_moonshine
+from ..speech.moonshine import Moonshine, open_moonshine
 from ..speech.named_networks import name_network
 from ..speech.sources import LOG_MEL, SpeechSource, files_of_source, open_source, split_source
 from ..speech.synchrony import refuse_foreign
@@ -89,7 +90,7 @@ def _train(job: TrainJob, report: Report, preset: Preset, held: ExitStack) -> Tr
 
     # Everything that determines the result is the key of the cache from which an interrupted training is resumed.
     architecture = preset.architecture if job.architecture is None else job.architecture
-    prior = open_moonshine() if is_available() and architecture != "paper" else None
+    prior = None if architecture == "paper" else _open_prior(report)
     identity = (footage.fingerprint, split, footage.times, footage.landmarks, speech, source.silence, prior is None)
     cache = Cache.of("trainings", VERSION, *identity, architecture, preset, job.seed, device.type)
     cache = held.enter_context(cache.exclusive(report))
@@ -108,7 +109,7 @@ def _train(job: TrainJob, report: Report, preset: Preset, held: ExitStack) -> Tr
     # Initialise the speaker with the principal components of the lips, then train all stages.
     principal = find_principal_lips(clip, cache)
     torch.manual_seed(job.seed)
-    speaker = _untrained(job.name, architecture, clip, principal)
+    speaker = _untrained(job.name, architecture, clip, principal, prior)
     predicted = predict_openings(speaker.lip, clip)
     _run_stages(
         speaker, clip, watched, principal, predicted, preset, job.seed, cache, prepared + preset.seconds, report
@@ -163,6 +164,15 @@ def _open_source(job: TrainJob, device: torch.device) -> SpeechSource:
     return source
 
 
+def _open_prior(report: Report) -> Moonshine | None:
+    """The network of the speech prior; None, with a message, if it is not installed."""
+    try:
+        return open_moonshine()
+    except SpeechFeaturesUnavailable as error:
+        report.log("warning", f"{error.message} The lips will follow speech less closely. {error.hint}")
+        return None
+
+
 def _open_footage(job: TrainJob, device: torch.device, report: Report) -> tuple[Footage, NDArray[np.float32]]:
     """The footage of a job and its speech (n,) at 16 kHz; raises an error if they are not fit for training."""
     seconds = told_seconds(job.footage, probe(job.footage))  # a file that is not a video is refused as such first
@@ -188,14 +198,20 @@ def _split(job: TrainJob, footage: Footage, preset: Preset) -> dict[str, tuple[f
     return ensure_watched_faces(split, footage)
 
 
-def _untrained(name: str, architecture: Architecture, clip: Clip, principal: PrincipalLips) -> SpeakerModel:
+def _untrained(
+    name: str, architecture: Architecture, clip: Clip, principal: PrincipalLips, prior: SpeechSource | None
+) -> SpeakerModel:
     """A speaker whose inputs are normalised and whose lips start from their principal components."""
     shapes = lip_shape_size(clip.footage.layout)
     speaker = SpeakerModel.untrained(name, clip.face, clip.footage.known_head, shapes, architecture, clip.source.bands)
     speaker.to(clip.lips.device)
     speaker.source, lip = clip.source.name, speaker.lip
+    rows = round(clip.seconds / HOP_SECONDS)
     lip.speech.silence.copy_(torch.from_numpy(clip.source.silence))
-    lip.speech.fit_scale(torch.from_numpy(clip.features[: round(clip.seconds / HOP_SECONDS)]))
+    lip.speech.fit_scale(torch.from_numpy(clip.features[:rows]))
+    if isinstance(lip.speech, SpeechEncoder) and prior is not None and clip.prior is not None:
+        lip.speech.prior.silence.copy_(torch.from_numpy(prior.silence))
+        lip.speech.prior.fit_scale(torch.from_numpy(clip.prior[:rows]))
     lip.fit_time(clip.seconds)
     lip.start(principal.mean, principal.axes)
     return speaker

@@ -16,7 +16,7 @@ from platformdirs import user_cache_path
 from torch import Tensor, nn
 
 from s2l_core.cache import Cache
-from s2l_core.errors import Cancelled
+from s2l_core.errors import Cancelled, SpeechFeaturesUnavailable
 from s2l_core.events import Event, Log, Progress, Report
 from s2l_core.footage import Footage
 from s2l_core.jobs import Architecture, Media, TrainJob
@@ -301,3 +301,18 @@ def test_training_watches_a_part_that_shows_the_face(gone_from: float, gone_unti
     assert parts["train"][1] + 1.0 <= parts["watched"][0]
     assert parts["held_out"] == before["held_out"]
     assert gone_until or parts == before
+
+
+def test_without_moonshine_a_training_warns_and_does_without(
+    seen_once: None, nothing_kept: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> None:
+        raise SpeechFeaturesUnavailable("The speech network Moonshine cannot be used: it is not there.")
+
+    monkeypatch.setattr(training, "open_moonshine", missing)
+    heard: list[Event] = []
+    with pytest.raises(Cancelled):
+        train(tmp_path / "a.s2l", cancel_at("Learn speech", 1, heard))
+    (warning,) = [event for event in heard if isinstance(event, Log)]
+    assert warning.level == "warning"
+    assert "it is not there. The lips will follow speech less closely." in warning.text

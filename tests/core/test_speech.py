@@ -13,7 +13,7 @@ from s2l_core.speech.articulation import Articulation
 from s2l_core.speech.encoder import CODE_SECONDS, MEMBERS, SpeechEncoder, codes_at
 from s2l_core.speech.features import SAMPLE_RATE, log_mel, normalise_loudness, silence_level, speech_level
 from s2l_core.speech.kernel import KernelRegression
-from s2l_core.speech.moonshine import BANDS
+from s2l_core.speech.moonshine import BANDS, open_moonshine
 from s2l_core.speech.sources import LogMel
 from s2l_core.training.speech_fits import fit_speech, predict_openings, spoken_codes
 
@@ -242,6 +242,15 @@ def test_what_is_fitted_after_training_rests_in_silence_and_articulates_by_what_
     assert 1.0 < lip.speech.articulation.gain < 3.0
 
 
+def encoder_for(clip: SimpleNamespace) -> SpeechEncoder:
+    """An encoder whose inputs, and those of its prior, are normalised to a clip."""
+    encoder = SpeechEncoder(2).eval()
+    encoder.fit_scale(torch.from_numpy(clip.features))
+    encoder.prior.silence.copy_(torch.from_numpy(open_moonshine().silence))
+    encoder.prior.fit_scale(torch.from_numpy(clip.prior))
+    return encoder
+
+
 def talking(random: np.random.Generator, tells: float) -> SimpleNamespace:
     """A clip whose states of Moonshine tell openings by ``tells``, and whose log-mel tells a part of them."""
     times = np.arange(600) / 25
@@ -263,17 +272,14 @@ def talking(random: np.random.Generator, tells: float) -> SimpleNamespace:
 @pytest.mark.parametrize(("tells", "least", "most"), [(0.0, 0.0, 0.05), (0.03, 0.2, 0.49), (1.0, 0.5, 0.5)])
 def test_the_prior_counts_as_much_as_it_tells(tells: float, least: float, most: float) -> None:
     clip = talking(np.random.default_rng(0), tells)
-    lip = SimpleNamespace(speech=SpeechEncoder(2).eval())
-    lip.speech.fit_scale(torch.from_numpy(clip.features))
-    told = predict_openings(lip, clip)  # type: ignore[arg-type]
+    told = predict_openings(SimpleNamespace(speech=encoder_for(clip)), clip)  # type: ignore[arg-type]
     assert least <= told.prior_share <= most
 
 
 def test_a_fitted_prior_is_heard_and_rests_in_silence() -> None:
     clip = talking(np.random.default_rng(1), 1.0)
-    encoder = SpeechEncoder(2).eval()
+    encoder = encoder_for(clip)
     lip = SimpleNamespace(speech=encoder)
-    encoder.fit_scale(torch.from_numpy(clip.features))
     targets = torch.from_numpy(clip.openings).float()[:, None] * torch.tensor([1.0, -0.5])
     fit_speech(lip, clip, targets, predict_openings(lip, clip))  # type: ignore[arg-type]
     spoken = codes_at(encoder.prior.track(torch.from_numpy(clip.prior)), clip.times)
@@ -292,6 +298,5 @@ def test_the_prior_counts_little_where_log_mel_tells_nearly_all() -> None:
     clip = talking(np.random.default_rng(2), 1.0)
     rows = np.round(np.arange(2401) / 4).astype(int).clip(0, 599)
     clip.features = np.tile(clip.openings[rows, None], (1, 80)).astype(np.float32)
-    lip = SimpleNamespace(speech=SpeechEncoder(2).eval())
-    lip.speech.fit_scale(torch.from_numpy(clip.features))
+    lip = SimpleNamespace(speech=encoder_for(clip))
     assert predict_openings(lip, clip).prior_share < 0.2  # type: ignore[arg-type]
