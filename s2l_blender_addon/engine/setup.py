@@ -39,12 +39,16 @@ STEPS = (
     "Installing packages",
     "Installing PyTorch",
     "Installing face models",
-    "Installing the speech network",
+    "Installing optional networks",
     "Checking the engine",
 )
 _INSTALLATIONS = range(1, 4)  # those of them that uv or pip does
-_SPEECH_NETWORK = 4
-_ANY_SYSTEM = ("--python-platform", package_index.SPEECH_NETWORK_SYSTEM)
+_OPTIONAL_STEP = 4
+_OPTIONAL = {
+    "speech network": ("speech-network.txt", "lips follow speech less closely"),
+    "person matte": ("person-matte.txt", "heads cannot be rendered for other cameras"),
+}
+"""What the engine can do without: the requirement file, and what is lacking then."""
 REQUIREMENTS = EXTENSION_FOLDER / "requirements"
 _BY_HAND = "Try again, or run the commands by hand: Copy Command."
 _QUIET = ("--progress-bar", "off")  # of pip
@@ -63,8 +67,8 @@ def commands(base_python: str, environment: Path, torch_build: str) -> list[list
         torch_build: A back-end by uv's name, such as ``"cpu"`` or ``"cu130"``, or ``"auto"``.
     """
     uv, build = _uv(environment), ["--torch-backend", torch_build]
-    speech_network = [*_speech_network(uv), *_ANY_SYSTEM]
-    return [_making(base_python, environment), _getting_uv(environment), *_installations(uv, build), speech_network]
+    optional = [[*_optional(uv, name), *package_index.ANY_SYSTEM] for name in _OPTIONAL]
+    return [_making(base_python, environment), _getting_uv(environment), *_installations(uv, build), *optional]
 
 
 def _making(base_python: str, environment: Path) -> list[str]:
@@ -91,10 +95,10 @@ def _installations(program: list[str], torch_options: list[str]) -> list[list[st
     ]
 
 
-def _speech_network(program: list[str]) -> list[str]:
-    """The program that installs the speech network, with uv or pip."""
+def _optional(program: list[str], name: str) -> list[str]:
+    """The program that installs a part of ``_OPTIONAL``, with uv or pip."""
     hashed = ["--require-hashes", "--no-deps", "--only-binary", ":all:"]
-    return [*program, "install", *hashed, "--requirement", _hashed("speech-network.txt")]
+    return [*program, "install", *hashed, "--requirement", _hashed(_OPTIONAL[name][0])]
 
 
 def _hashed(name: str) -> str:
@@ -267,19 +271,22 @@ class EngineSetup:
             for step, command in zip(_INSTALLATIONS, _installations(_pip(self._partial), []), strict=True):
                 self._messages.put(step)
                 self._do([*command, *_QUIET], hint)
-            network = [*_speech_network(_pip(self._partial)), *_QUIET]
+            optional = {name: [*_optional(_pip(self._partial), name), *_QUIET] for name in _OPTIONAL}
         else:
-            network = [*_speech_network(_uv(self._partial)), *_ANY_SYSTEM, *uv_options]
-        return {"installed with": installer, "PyTorch build": build, **self._install_speech_network(network)}
+            further = [*package_index.ANY_SYSTEM, *uv_options]
+            optional = {name: [*_optional(_uv(self._partial), name), *further] for name in _OPTIONAL}
+        return {"installed with": installer, "PyTorch build": build, **self._install_optional(optional)}
 
-    def _install_speech_network(self, command: list[str]) -> dict[str, str]:
-        """Install what the engine can do without; returns what the report says if that failed."""
-        self._messages.put(_SPEECH_NETWORK)
-        try:
-            self._do(command)
-        except _ProgramFailed as failure:
-            return {"speech network": f"left out, so lips follow speech less closely: {failure.reason}"}
-        return {}
+    def _install_optional(self, commands: dict[str, list[str]]) -> dict[str, str]:
+        """Install what the engine can do without; returns what the report says of parts for which that failed."""
+        self._messages.put(_OPTIONAL_STEP)
+        lacking = {}
+        for name, command in commands.items():
+            try:
+                self._do(command)
+            except _ProgramFailed as failure:
+                lacking[name] = f"left out, so {_OPTIONAL[name][1]}: {failure.reason}"
+        return lacking
 
     def _claim(self) -> None:
         """Make the folder in which the environment is made.

@@ -16,12 +16,13 @@ from ...s2l_core import regular_files
 from ...s2l_core.errors import BadJob, FileMissing, HeadFileBroken, HeadFileNewer
 from ...s2l_core.jobs import CameraView
 
-VERSION = 1
+VERSION = 2
 _LARGEST = 512 * 1024 * 1024  # bytes, compressed and uncompressed; a head takes a few million
 _MOST_CORNERS = 1000
 # The shape of every array: equal letters stand for equal sizes.
 _SHAPES: dict[str, tuple[str | int, ...]] = {
     "vertices": ("h", "w", 3),
+    "back": ("h", "w", 3),
     "mask": ("h", "w"),
     "confidence": ("h", "w"),
     "uv": ("h", "w", 2),
@@ -31,12 +32,18 @@ _SHAPES: dict[str, tuple[str | int, ...]] = {
     "intrinsics": (6,),
     "curve_names": ("k",),
     "curves": ("n", "k"),
+    "torso_vertices": ("a", "b", 3),
+    "torso_mask": ("a", "b"),
     "plate_depth": (),
     "directions": ("c", 2),
     "margin": (),
 }
-_DTYPES = {"mask": "b", "found": "b", "curve_names": "U"}  # all others are numeric
-_WITH_GAPS = {"poses": "found", "curves": "found", "vertices": "mask", "uv": "mask", "confidence": "mask"}
+_DTYPES = {"mask": "b", "found": "b", "torso_mask": "b", "curve_names": "U"}  # all others are numeric
+_WITH_GAPS = {
+    **dict.fromkeys(("poses", "curves"), "found"),
+    **dict.fromkeys(("vertices", "back", "uv", "confidence"), "mask"),
+    "torso_vertices": "torso_mask",
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,7 @@ class HeadFile:
 
     Attributes:
         vertices: (h, w, 3) in the head's axes, metres; rows go down and columns to the right as seen from the front.
+        back: (h, w, 3) likewise, on the back of the head; the border is that of ``vertices``.
         mask: (h, w), True for vertices of the head.
         confidence: (h, w), 0 to 1.
         uv: (h, w, 2) in the canonical picture, 0 to 1, v up.
@@ -53,6 +61,8 @@ class HeadFile:
         poses: (n, 4, 4) world matrices of the head, with the footage's camera at the origin.
         view: The footage's camera.
         curves: Expression curves by name, (n,) each.
+        torso_vertices: (a, b, 3) neck and shoulders in the axes of the footage's camera, metres.
+        torso_mask: (a, b), True for vertices of neck and shoulders.
         plate_depth: Metres from the footage's camera to the background plate.
         directions: (c, 2) corners of the convex hull of the trusted directions, yaw and pitch in degrees.
         margin: Margin around that hull that is trusted too, in degrees.
@@ -60,6 +70,7 @@ class HeadFile:
     """
 
     vertices: NDArray[Any]
+    back: NDArray[Any]
     mask: NDArray[Any]
     confidence: NDArray[Any]
     uv: NDArray[Any]
@@ -68,6 +79,8 @@ class HeadFile:
     poses: NDArray[Any]
     view: CameraView
     curves: dict[str, NDArray[Any]]
+    torso_vertices: NDArray[Any]
+    torso_mask: NDArray[Any]
     plate_depth: float
     directions: NDArray[Any]
     margin: float
@@ -88,6 +101,8 @@ def read(path: Path) -> HeadFile:
         raise HeadFileBroken(f"{path} is not a head file of Speech2Lip.")
     if version > VERSION:
         raise HeadFileNewer(f"{path} was written by a newer version of Speech2Lip.")
+    if version < VERSION:
+        raise HeadFileBroken(f"{path} was written by an older version of Speech2Lip.", "Create the head again.")
     if fault := _fault(arrays):
         raise HeadFileBroken(f"{path} is damaged: {fault}.")
     try:
@@ -96,7 +111,8 @@ def read(path: Path) -> HeadFile:
     except BadJob as error:
         raise HeadFileBroken(f"{path} is damaged: {error.message}") from error
     names = map(str, arrays["curve_names"])
-    own = ("vertices", "mask", "confidence", "uv", "times", "found", "poses", "directions")
+    of_head = ("vertices", "back", "mask", "confidence", "uv", "torso_vertices", "torso_mask")
+    own = (*of_head, "times", "found", "poses", "directions")
     return HeadFile(
         **{name: arrays[name] for name in own},
         view=view,

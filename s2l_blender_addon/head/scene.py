@@ -3,7 +3,8 @@
 The footage's camera is at the origin of the world, one unit is a metre. An Empty carries the tracked pose and, as
 custom properties, the expression. The movie is projected onto its child, the mesh, by a projector: a camera that is a
 child of the Empty as well and is animated with the inverse of the tracked pose, so that it stays at the footage's
-camera. Thus the movie sticks to the head in every render engine, however the Empty or a camera is moved.
+camera. Thus the movie sticks to the head in every render engine, however the Empty or a camera is moved. Neck and
+shoulders stay where the footage has them, and show the movie as its camera sees them.
 """
 
 from __future__ import annotations
@@ -78,10 +79,15 @@ def create(scene: bpy.types.Scene, name: str, head: HeadFile, source: Source) ->
     empty = _make_empty(head, source, *tracked)
     projector = _make_projector(head.view, *tracked, head.poses)
     mesh = bpy.data.objects.new("Head Mesh", head_mesh.make("Head Mesh", head))
-    mesh.data.materials.append(_movie_material(source))
+    material = _movie_material(source)
+    mesh.data.materials.append(material)
     _project(mesh, projector, head.view)
     mesh.parent = projector.parent = empty
     objects = [empty, mesh, projector]
+    if head.torso_mask.any():
+        torso = bpy.data.objects.new("Head Torso", head_mesh.make_torso("Head Torso", head))
+        torso.data.materials.append(material)
+        objects.append(torso)
     if head.plate_path.is_file():
         objects.append(_make_plate(head))
     for item in objects:

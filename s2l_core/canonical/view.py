@@ -20,11 +20,11 @@ _WIDEST_LIPS = 160
 """Largest width of the lip rectangle in pixels. Finer detail is lost to compression in most footage."""
 _AROUND_MOUTH = {"left": 0.42, "right": 0.42, "top": 0.38, "bottom": 0.72}
 """Margin of the lip rectangle around the resting lips, in widths of the mouth. It reaches from the nose to the chin."""
-_AROUND_FACE = {"left": 0.25, "right": 0.25, "top": 0.6, "bottom": 0.15}
+_AROUND_FACE = {"left": 0.4, "right": 0.4, "top": 0.7, "bottom": 0.15}
 """Margin of the head's rectangle around the landmarks, as shares of their width and height. It includes ears, hair and
 the edge of the neck.
 """
-_LONGEST_HEAD = 192
+_LONGEST_HEAD = 224
 """Largest length in pixels of the longer side of the head's rectangle."""
 _CALM_SHARE = 0.3
 _LARGEST_SIDE, _SMALLEST_HEAD, _SHORTEST_FOCAL, _FARTHEST_PIXEL = 1024, 5, 1.0, 1e6
@@ -135,7 +135,7 @@ def round_head(head: CanonicalHead, footage: Footage, mask: NDArray[np.bool_]) -
         mask: bool (h, w) mask of the head.
     """
     view, pose = head.view, head.view.pose.cpu().double().numpy()
-    mesh = _mesh_depth(footage, pose, view.intrinsics, view.rectangle)
+    mesh = mesh_depth(footage, pose, view.intrinsics, view.rectangle)
     depth = torch.from_numpy(fill_depth(mesh, round_depth(mask, pose, view.intrinsics, view.rectangle)))
     view = replace(view, depth=depth.to(view.depth.device))
     return replace(head, view=view, mask=torch.from_numpy(mask).to(view.depth.device))
@@ -255,7 +255,7 @@ def with_tensors(face: CanonicalFace, tensors: dict[str, torch.Tensor]) -> Canon
 
 
 def _view(footage: Footage, pose: NDArray[np.float64], intrinsics: Intrinsics, rectangle: Rectangle) -> CanonicalView:
-    depth = fill_depth(_mesh_depth(footage, pose, intrinsics, rectangle), skull_depth(pose, intrinsics, rectangle))
+    depth = fill_depth(mesh_depth(footage, pose, intrinsics, rectangle), skull_depth(pose, intrinsics, rectangle))
     return CanonicalView(torch.from_numpy(depth), rectangle, intrinsics, torch.tensor(pose, dtype=torch.float32))
 
 
@@ -269,13 +269,14 @@ def _head(footage: Footage, pose: NDArray[np.float64]) -> CanonicalHead:
     scale = min(1.0, _LONGEST_HEAD / float((last - first).max()))
     left, top, right, bottom = (int(value) for value in np.round(np.concatenate([first, last]) * scale))
     intrinsics, rectangle = camera.scaled(scale), Rectangle(left, top, right - left, bottom - top)
-    mask = torch.from_numpy(_mesh_depth(footage, pose, intrinsics, rectangle) > 0)
+    mask = torch.from_numpy(mesh_depth(footage, pose, intrinsics, rectangle) > 0)
     return CanonicalHead(_view(footage, pose, intrinsics, rectangle), mask, torch.zeros(mask.shape))
 
 
-def _mesh_depth(
+def mesh_depth(
     footage: Footage, pose: NDArray[np.float64], intrinsics: Intrinsics, rectangle: Rectangle
 ) -> NDArray[np.float32]:
+    """Depth float32 (h, w) of the landmarks' mesh in a pose (4, 4) camera_from_head, 0 beside it."""
     shape = footage.track.shape
     return rasterise_depth(transform(shape, pose), triangulate(shape), intrinsics, rectangle)
 

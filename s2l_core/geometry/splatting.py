@@ -87,7 +87,7 @@ class Warped(NamedTuple):
     """Observed frames, warped to other cameras.
 
     Attributes:
-        pictures: float (B, 3, H, W) colours in [0, 1].
+        pictures: float (B, C, H, W) observed colours.
         seen: float (B, H, W) weight in [0, 1] with which the observed frame shows the surface: 0 in holes.
         buffers: The surface as rendered by the other cameras.
         source: float (B, H', W') share of each pixel of the observed frames that the surface covers, in [0, 1].
@@ -118,7 +118,7 @@ def warp(
 
     Args:
         surface: The surface in the frames.
-        images: float (B, 3, H', W') observed frames.
+        images: float (B, C, H', W') observed frames.
         observed: Camera of the observed frames.
         poses: float (B, 4, 4) camera_from_head of the observed frames.
         camera: The new camera.
@@ -130,7 +130,8 @@ def warp(
     around = functional.max_pool2d(coverage[:, None], 5, stride=1, padding=2)[:, 0]
     layers = torch.stack([depth * coverage, coverage, around, _depth_inside(coverage)], dim=1)
     inwards, relative = _depth_inside(buffers.coverage), relative_pose(poses, new_poses)
-    pictures, seen = torch.empty_like(buffers.colours), torch.empty_like(buffers.depth)
+    seen = torch.empty_like(buffers.depth)
+    pictures = seen.new_empty(len(seen), images.shape[1], *seen.shape[1:])
     for rows in in_bands(camera.height, camera.width):
         part = SurfaceBuffers(*(plane[..., rows, :] for plane in buffers))
         pixels = pixel_grid(camera.rectangle, images.device)[rows]

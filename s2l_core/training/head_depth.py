@@ -12,10 +12,12 @@ from ..cache import NO_CACHE, AppendLog, Cache
 from ..canonical.motion import crop, head_mask, measure_motion, moving_parts, read_pictures
 from ..canonical.view import CanonicalFace, CanonicalHead, canonical_frame, round_head, to_tensors, with_tensors
 from ..events import Report
+from ..face.matte import Matting
 from ..footage import Footage
 from ..geometry.camera import head_angles
 from ..model.depth import fit_depth, measure_confidence
 from ..subsampling import farthest_points
+from ..whole_head.full_head import complete_head
 from .checkpoint import resumable_steps
 
 _FRAMES = 48
@@ -28,6 +30,7 @@ def learn_depth(
     footage: Footage,
     usable: NDArray[np.bool_],
     steps: int,
+    matting: Matting | None,
     report: Report,
     cache: Cache = NO_CACHE,
 ) -> CanonicalFace:
@@ -39,17 +42,25 @@ def learn_depth(
         usable: bool (N,) frames that may be used, the canonical one among them.
         steps: Number of optimisation steps; with 0 the depth stays that of the landmarks' mesh. More follow the
             parallax more closely.
+        matting: Cuts out the person. None means that the outline of the head is found by its motion, and that the head
+            is round beyond the landmarks, which is less accurate.
         report: Receives the phases ``"Read head frames"`` and ``"Learn depth"``.
         cache: Cache of the result and of the work until then.
     """
     learnt = cache.get_or_compute(
-        "depth", lambda: to_tensors(_learn(face, footage, usable, steps, report, cache)), face.head.mask.device
+        "depth", lambda: to_tensors(_learn(face, footage, usable, steps, matting, report, cache)), face.head.mask.device
     )
     return with_tensors(face, learnt)
 
 
 def _learn(
-    face: CanonicalFace, footage: Footage, usable: NDArray[np.bool_], steps: int, report: Report, cache: Cache
+    face: CanonicalFace,
+    footage: Footage,
+    usable: NDArray[np.bool_],
+    steps: int,
+    matting: Matting | None,
+    report: Report,
+    cache: Cache,
 ) -> CanonicalFace:
     view, mesh, device = face.head.view, face.head.mask, face.head.mask.device
     chosen = [canonical_frame(footage, usable), *spread_frames(footage, usable, _FRAMES)]
@@ -60,8 +71,13 @@ def _learn(
 
     motion = measure_motion(reference, others, view, poses)
     moving = moving_parts(motion, view, footage.track.shape, footage.layout)
-    picture = (crop(reference, view.rectangle).permute(1, 2, 0) * 255).round().to(torch.uint8).cpu().numpy()
-    start = round_head(face.head, footage, head_mask(picture, motion, mesh.cpu().numpy()))
+    picture = (reference.permute(1, 2, 0) * 255).round().to(torch.uint8).cpu().numpy()
+    if matting is None:
+        inside = np.asarray(crop(torch.from_numpy(picture).movedim(-1, 0), view.rectangle).movedim(0, -1))
+        start = round_head(face.head, footage, head_mask(inside, motion, mesh.cpu().numpy()))
+    else:
+        matte = crop(torch.from_numpy(matting.matte(picture)), view.rectangle)
+        start = complete_head(face.head, footage, matte.numpy())
 
     still, count_steps = torch.from_numpy(~moving).to(device), resumable_steps(cache, "steps of depth")
     depth = fit_depth(start, reference, others, poses, still, mesh, steps, report, count_steps)

@@ -16,6 +16,7 @@ from ..cache import NO_CACHE, AppendLog, Cache, Tensors
 from ..canonical.motion import read_pictures
 from ..canonical.view import CanonicalHead
 from ..events import Report
+from ..face.matte import Matting
 from ..footage import Footage
 from ..geometry.camera import Array, Intrinsics, make_pose
 from ..geometry.mapping import pixel_grid
@@ -60,6 +61,7 @@ def learn_holes(
     footage: Footage,
     usable: NDArray[np.bool_],
     steps: int,
+    matting: Matting | None,
     report: Report,
     cache: Cache = NO_CACHE,
 ) -> None:
@@ -75,6 +77,7 @@ def learn_holes(
         footage: The clip, with a tracked head.
         usable: bool (N,) frames that may be used.
         steps: Number of optimisation steps; with 0 nothing is trained. More give sharper fillings.
+        matting: Tells the person from the background; None means that only the surface's outline does.
         report: Receives the phases ``"Read head frames"`` and ``"Learn to fill holes"``.
         cache: Cache of the result and of the work until then.
     """
@@ -82,7 +85,7 @@ def learn_holes(
         return
 
     def learn() -> Tensors:
-        _fit(blend, _examples(head, footage, usable, report, cache), steps, report, cache)
+        _fit(blend, _examples(head, footage, usable, matting, report, cache), steps, report, cache)
         return blend.state_dict()
 
     blend.load_state_dict(cache.get_or_compute("holes", learn))
@@ -90,11 +93,16 @@ def learn_holes(
 
 
 def _examples(
-    head: CanonicalHead, footage: Footage, usable: NDArray[np.bool_], report: Report, cache: Cache
+    head: CanonicalHead,
+    footage: Footage,
+    usable: NDArray[np.bool_],
+    matting: Matting | None,
+    report: Report,
+    cache: Cache,
 ) -> list[Example]:
     def find() -> Tensors:
         surface = HeadSurface(head)
-        gather_texture(surface, footage, usable, report, cache)
+        gather_texture(surface, footage, matting, usable, report, cache)
         examples = find_holes(surface, footage, spread_frames(footage, usable, _FRAMES), report, cache)
         return {f"{n}.{name}": part for n, each in enumerate(examples) for name, part in each._asdict().items()}
 

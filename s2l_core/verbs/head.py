@@ -22,7 +22,7 @@ from ..whole_head.expression import CURVES, expression_curves
 from ..whole_head.mesh import head_mesh
 from ..whole_head.scene import HeadScene, open_scene
 
-VERSION = 1
+VERSION = 2
 """Version of the file's schema."""
 
 
@@ -30,8 +30,9 @@ def head(job: HeadJob, report: Report | None = None) -> HeadResult:
     """Write the head as an ``.npz`` file of plain arrays, and the background plate beside it as a PNG.
 
     =============  ====================  =========================================================================
-    version        int                   1
+    version        int                   2
     vertices       float32 (h, w, 3)     head axes; four neighbours that are all in ``mask`` are a face of the mesh
+    back           float32 (h, w, 3)     the same grid on the back of the head; both meet at the border
     mask           bool (h, w)           vertices that belong to the head; its border vertices lie on the outline
     confidence     float32 (h, w)        in [0, 1], how well the footage determines the depth
     uv             float32 (h, w, 2)     in the canonical picture, in [0, 1], v up
@@ -41,6 +42,8 @@ def head(job: HeadJob, report: Report | None = None) -> HeadResult:
     intrinsics     float64 (6,)          fx, fy, cx, cy, width, height of the footage's camera in pixels
     curve_names    str (k,)              see :data:`s2l_core.whole_head.expression.CURVES`
     curves         float32 (n, k)        see :func:`s2l_core.whole_head.expression.expression_curves`
+    torso_vertices float32 (a, b, 3)     neck and shoulders, in the axes of the footage's camera, which is at the origin
+    torso_mask     bool (a, b)           vertices of neck and shoulders, as in ``mask``
     plate_depth    float64               metres in front of the footage's camera at which the plate stands
     directions     float32 (c, 2)        corners of the convex hull of the trusted directions, yaw and pitch in degrees
     margin         float64               degrees around that hull trusted too, see :mod:`s2l_core.geometry.trust`
@@ -90,6 +93,7 @@ def head_arrays(scene: HeadScene, report: Report) -> dict[str, NDArray[Any]]:
     return {
         "version": np.array(VERSION),
         "vertices": points_to_blender(mesh.vertices).astype(np.float32),
+        "back": points_to_blender(mesh.back).astype(np.float32),
         "mask": mesh.mask,
         "confidence": mesh.confidence,
         "uv": mesh.uv,
@@ -99,6 +103,8 @@ def head_arrays(scene: HeadScene, report: Report) -> dict[str, NDArray[Any]]:
         "intrinsics": np.array([camera.fx, camera.fy, camera.cx, camera.cy, camera.width, camera.height]),
         "curve_names": np.array(CURVES),
         "curves": expression_curves(footage, report),
+        "torso_vertices": points_to_blender(scene.torso.points()).astype(np.float32),
+        "torso_mask": scene.torso.mask,
         "plate_depth": np.array(scene.plate.depth_mm / MILLIMETRES),
         "directions": scene.region.hull.astype(np.float32),
         "margin": np.array(scene.region.margin),

@@ -48,7 +48,9 @@ class PosedHead:
     def __init__(self, scene: HeadScene, report: Report) -> None:
         self.scene = scene
         self._frames = FrameReader(scene.footage.media, scene.footage.times)
-        self._renderer = HeadRenderer(scene.speaker, scene.footage, scene.plate, report=report)
+        self._renderer = HeadRenderer(
+            scene.speaker, scene.footage, scene.plate, scene.torso, scene.matting, report=report
+        )
 
     def render(self, index: int, camera: Intrinsics, pose: Array, camera_from_footage: Array, background: bool) -> View:
         """Render frame ``index`` of the footage for a camera, see :meth:`HeadRenderer.render`."""

@@ -15,10 +15,11 @@ from ..cache import Cache
 from ..canonical.regions import lip_shape_size
 from ..canonical.view import canonical_frame, choose_canonical
 from ..device import choose_device
-from ..errors import SpeechFeaturesUnavailable, TooFewFaces
+from ..errors import MatteUnavailable, SpeechFeaturesUnavailable, TooFewFaces
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.held_out import measure, open_span
 from ..events import Report
+from ..face.matte import Matting, open_matting
 from ..files import reserved
 from ..footage import Footage, heard_beside, prepare, refuse_untrainable, told_seconds
 from ..jobs import Architecture, TrainJob, refuse_without_consent, to_document
@@ -91,14 +92,16 @@ def _train(job: TrainJob, report: Report, preset: Preset, held: ExitStack) -> Tr
     # Everything that determines the result is the key of the cache from which an interrupted training is resumed.
     architecture = preset.architecture if job.architecture is None else job.architecture
     prior = None if architecture == "paper" else _open_prior(report)
-    identity = (footage.fingerprint, split, footage.times, footage.landmarks, speech, source.silence, prior is None)
-    cache = Cache.of("trainings", VERSION, *identity, architecture, preset, job.seed, device.type)
+    matting = _open_matting(report)
+    identity = (footage.fingerprint, split, footage.times, footage.landmarks, speech, source.silence)
+    without = (prior is None, matting is None)
+    cache = Cache.of("trainings", VERSION, *identity, *without, architecture, preset, job.seed, device.type)
     cache = held.enter_context(cache.exclusive(report))
 
     # Choose the canonical view, and fit the depth of the head in it to the parallax of the training frames.
     usable = footage.times < split["train"][1]
     face = choose_canonical(footage, usable).to(device)
-    face = learn_depth(face, footage, usable, preset.depth_steps, report, cache)
+    face = learn_depth(face, footage, usable, preset.depth_steps, matting, report, cache)
 
     # Decode the footage once: canonical lips, mouth regions, look and speech features of every frame.
     wanted = usable | (footage.times >= split["watched"][0])
@@ -117,7 +120,7 @@ def _train(job: TrainJob, report: Report, preset: Preset, held: ExitStack) -> Tr
 
     # Fit how the mouth behaves in pauses, and train the Blend-Net that inpaints what a turned head uncovers.
     speaker.pauses = learn_pauses(speech, clip.times, clip.openings, predicted.openings.cpu().double().numpy())
-    learn_holes(speaker.head_blend, face.head, footage, usable, preset.head_steps, report, cache)
+    learn_holes(speaker.head_blend, face.head, footage, usable, preset.head_steps, matting, report, cache)
     trained = time.monotonic()
 
     # Record where the speaker comes from, measure it on the held-out frames, and write the file.
@@ -170,6 +173,15 @@ def _open_prior(report: Report) -> Moonshine | None:
         return open_moonshine()
     except SpeechFeaturesUnavailable as error:
         report.log("warning", f"{error.message} The lips will follow speech less closely. {error.hint}")
+        return None
+
+
+def _open_matting(report: Report) -> Matting | None:
+    """The network that cuts out the person; None, with a message, if it is not installed."""
+    try:
+        return open_matting()
+    except MatteUnavailable as error:
+        report.log("warning", f"{error.message} The outline of the head will be less accurate. {error.hint}")
         return None
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_fill_holes, gaussian_filter, label, map_coordinates
+from scipy.ndimage import binary_fill_holes, distance_transform_edt, gaussian_filter, label, map_coordinates
 
 from ..canonical.view import CanonicalHead
 from ..geometry.camera import Array, invert_pose, transform, unproject
@@ -17,6 +17,8 @@ Mask = NDArray[np.bool_]
 _LEAST_SIDE = 256
 _SMOOTHED = 1.5
 """Standard deviation, in canonical pixels, of the Gaussian that smooths the outline of the mask."""
+_BACK = 95.0
+"""Millimetres from the outline of a head, which is about that of the ears, to its back."""
 _STEPS = 3
 _FARTHEST = 2.0
 """Largest displacement of a border vertex, in cells of the grid."""
@@ -27,12 +29,15 @@ class HeadMesh(NamedTuple):
 
     Attributes:
         vertices: float64 (h, w, 3) in head axes, millimetres; h and w are 256 or more.
+        back: float64 (h, w, 3) the same grid on the back of the head, which makes the mesh a closed one. Its border is
+            that of ``vertices``.
         mask: bool (h, w), which vertices belong to the head. Border vertices lie on its outline.
         confidence: float32 (h, w) in [0, 1].
         uv: float32 (h, w, 2) texture coordinates in the canonical picture, from 0 to 1, v upwards.
     """
 
     vertices: Array
+    back: Array
     mask: Mask
     confidence: NDArray[np.float32]
     uv: NDArray[np.float32]
@@ -52,10 +57,24 @@ def head_mesh(head: CanonicalHead) -> HeadMesh:
 
     pixels = places[::-1].transpose(1, 2, 0) + 0.5 + [view.rectangle.left, view.rectangle.top]
     points = unproject(pixels, _sample(depth, places), camera)
-    vertices = transform(points, invert_pose(view.pose.cpu().double().numpy()))
+    pose = view.pose.cpu().double().numpy()
+    vertices = transform(points, invert_pose(pose))
     uv = pixels / [camera.width, camera.height] * [1, -1] + [0, 1]
     trusted = map_coordinates(confidence, places, order=1, mode="nearest").clip(0.0, 1.0)
-    return HeadMesh(vertices, mask, trusted.astype(np.float32), uv.astype(np.float32))
+    back = transform(unproject(pixels, _back_depth(points[..., 2], mask), camera), invert_pose(pose))
+    return HeadMesh(vertices, back, mask, trusted.astype(np.float32), uv.astype(np.float32))
+
+
+def _back_depth(depth: Array, mask: Mask) -> Array:
+    """Depth (h, w) of the back of a head: half an ellipsoid behind its outline, at most as deep as a skull."""
+    cells = np.pad(mask[:-1, :-1] & mask[1:, :-1] & mask[:-1, 1:] & mask[1:, 1:], 1)
+    border = mask & ~(cells[:-1, :-1] & cells[1:, :-1] & cells[:-1, 1:] & cells[1:, 1:])
+    _, (rows, columns) = distance_transform_edt(~border, return_indices=True)
+    outline = gaussian_filter(depth[rows, columns], _SMOOTHED)
+    inner = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1] - 1
+    share = np.clip(inner / max(inner.max(), 1.0), 0.0, 1.0)
+    behind = np.maximum(outline + _BACK * np.sqrt(1.0 - np.square(1.0 - share)), depth)
+    return np.where(border, depth, behind)
 
 
 def _in_one_piece(mask: Mask) -> Mask:

@@ -1,4 +1,4 @@
-"""The background plate: a picture of what is behind the head, from the frames in which the head uncovers it."""
+"""The background plate: a picture of what is behind a person, from the frames in which the person uncovers it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter1d
 
 from ..canonical.view import CanonicalHead
 from ..events import Report, checkpoint
+from ..face.matte import Matting
 from ..footage import Footage
-from ..geometry.camera import Array, Intrinsics, project, unproject
-from ..geometry.mapping import pixel_grid
+from ..geometry.camera import Array, Intrinsics, invert_pose
 from ..geometry.splatting import in_bands
 from ..subsampling import evenly_spaced
+from .cutting import head_size, matte_of
+from .torso import Torso, make_torso
 
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -24,12 +26,6 @@ Mask = NDArray[np.bool_]
 _FRAMES = 48
 _MEMORY = 400_000_000
 """Largest memory for the frames in bytes."""
-_MARGIN, _MARGIN_AT_CHIN = 0.06, 0.02
-"""Margin around the head's mask, as a share of the head's height, for hair, blur and errors of the pose. It is smaller
-below the chin, since as much as possible of the neck should be on the plate.
-"""
-_CHIN = 0.25
-"""Share of the head's height that counts as chin."""
 _LEAST_SEEN = 3
 """Least number of frames that must show a pixel for its median to count."""
 _ROWS = 64
@@ -41,6 +37,14 @@ _CARRIED_ON = 0.4
 """Distance over which the border of the known part fades into the unknown one, relative to half the width of the
 latter.
 """
+_AROUND = 0.06
+"""Margin around the matte, relative to the head's size, that may show the person too."""
+_TRACE = 5
+"""Matte, from 0 to 255, above which a pixel may show the person."""
+_BLUR, _CHANGED, _STILL = 9, 25, 0.05
+"""Side in pixels of the mean in which a difference of so many levels is a change, and share of changed pixels below
+which the background is still.
+"""
 _HIDDEN = 256
 """Value that sorts behind every colour."""
 
@@ -51,38 +55,61 @@ class Plate:
 
     Attributes:
         picture: uint8 (H, W, 3) RGB, of the footage's size.
-        known: bool (H, W), pixels that the head uncovered; the others are filled smoothly.
+        known: bool (H, W), pixels that the person uncovered; the others are filled smoothly.
         depth_mm: Distance from the footage's camera in millimetres.
+        is_still: Whether the frames show the same background throughout the clip, apart from their light.
     """
 
     picture: Picture
     known: Mask
     depth_mm: float
+    is_still: bool
 
 
-def make_plate(footage: Footage, head: CanonicalHead, report: Report | None = None) -> Plate:
-    """Compute the plate: the median over evenly spaced frames, without the pixels of the head.
+def make_surroundings(
+    footage: Footage, head: CanonicalHead, matting: Matting, report: Report | None = None
+) -> tuple[Plate, Torso]:
+    """Compute the plate, which is the median of the background over evenly spaced frames, and the typical shape of the
+    person below the head.
 
     Args:
         footage: The clip, with a tracked head.
         head: Head of that speaker.
+        matting: Cuts out the person.
         report: Receives the phase ``"Compute background"``.
     """
     report = report or Report()
     camera, found = footage.track.intrinsics, np.flatnonzero(footage.track.found)
-    count = int(np.clip(_MEMORY // (3 * camera.width * camera.height), _LEAST_SEEN, _FRAMES))
+    count = int(np.clip(_MEMORY // (5 * camera.width * camera.height), _LEAST_SEEN, _FRAMES))
     chosen = found[evenly_spaced(len(found), count)]
-    outlines = _silhouettes(head, footage.track.poses[chosen], camera)
-    pictures = _read(footage, chosen, report)
-    size = (camera.width, camera.height)
-    hidden = np.stack([cv2.resize(outline, size, interpolation=cv2.INTER_NEAREST) for outline in outlines]) > 0
-
+    pictures, mattes = _read(footage, chosen, matting, report)
+    hidden = _occupied(mattes, head_size(footage, int(chosen[0])))
     median, known = np.zeros_like(pictures[0]), np.zeros(hidden.shape[1:], bool)
     for top in range(0, camera.height, _ROWS):
         checkpoint()
         rows = slice(top, top + _ROWS)
         median[rows], known[rows] = _median(pictures[:, rows], hidden[:, rows])
-    return Plate(fill(median, known), known, _depth(footage, head))
+    plate = Plate(fill(median, known), known, _depth(footage, head), _is_still(pictures, median, known & ~hidden))
+    return plate, make_torso((np.median(mattes, axis=0) / 255).astype(np.float32), footage)
+
+
+def _is_still(pictures: NDArray[np.uint8], median: Picture, shown: Mask) -> bool:
+    """Whether most frames (n, H, W, 3) differ little from the median (H, W, 3) where they show the background (n, H,
+    W).
+    """
+    usual = cv2.blur(median, (_BLUR, _BLUR)).astype(np.int16)
+    changed = []
+    for picture, seen in zip(pictures, shown, strict=True):
+        difference = np.abs(cv2.blur(picture, (_BLUR, _BLUR)).astype(np.int16) - usual).max(axis=-1)
+        changed.append(float((difference[seen] > _CHANGED).mean()) if seen.any() else 0.0)
+    return float(np.median(changed)) < _STILL
+
+
+def _occupied(mattes: NDArray[np.uint8], size: float) -> Mask:
+    """Pixels (n, H, W) that show a person, or are near one."""
+    radius = max(1, round(_AROUND * size))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return np.stack([cv2.dilate((matte > _TRACE).astype(np.uint8), disc) for matte in mattes]) > 0
 
 
 def fill(picture: Picture, known: Mask) -> Picture:
@@ -127,44 +154,15 @@ def _pull_push(picture: Picture, known: Mask) -> NDArray[np.float32]:
     return np.asarray(below[..., :3] / np.maximum(below[..., 3:], 1e-6), np.float32)
 
 
-def _read(footage: Footage, chosen: NDArray[np.int64], report: Report) -> NDArray[np.uint8]:
-    """The chosen frames (n, H, W, 3)."""
-    return np.stack([picture for _, picture in footage.pictures(chosen, "Compute background", report)])
-
-
-def _silhouettes(head: CanonicalHead, poses: Array, camera: Intrinsics) -> list[Picture]:
-    """Masks, 0 or 1, of the head and a margin around it in each pose, at about the resolution of the canonical view."""
-    view, mask = head.view, head.mask.cpu().numpy()
-    small = view.intrinsics
-    points = unproject(pixel_grid(view.rectangle).numpy()[mask], view.depth.cpu().numpy()[mask], small)
-    pose = view.pose.cpu().double().numpy()
-    points = (points - pose[:3, 3]) @ pose[:3, :3]
-    scale = np.array([small.width / camera.width, small.height / camera.height])
-    rows = np.flatnonzero(mask.any(axis=1))
-    height = float(np.ptp(rows))
-    above_chin = np.nonzero(mask)[0] < rows[-1] - _CHIN * height
-    silhouettes = []
-    for pixels in project(points, poses, camera) * scale:
-        checkpoint()
-        whole, upper = (_mark(marked, small) for marked in (pixels, pixels[above_chin]))
-        silhouettes.append(_widen(whole, _MARGIN_AT_CHIN * height) | _widen(upper, _MARGIN * height))
-    return silhouettes
-
-
-def _mark(pixels: Array, camera: Intrinsics) -> Picture:
-    """A mask, 1 at pixels (n, 2) and 0 elsewhere."""
-    columns, rows = np.floor(pixels).astype(int).T
-    inside = (columns >= 0) & (columns < camera.width) & (rows >= 0) & (rows < camera.height)
-    marked = np.zeros((camera.height, camera.width), np.uint8)
-    marked[rows[inside], columns[inside]] = 1
-    return marked
-
-
-def _widen(marked: Picture, margin: float) -> Picture:
-    """Dilate a mask by a margin in pixels, which also closes gaps between its pixels."""
-    radius = 1 + round(margin)
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    return np.asarray(cv2.dilate(marked, disc), np.uint8)
+def _read(
+    footage: Footage, chosen: NDArray[np.int64], matting: Matting, report: Report
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The chosen frames (n, H, W, 3), and their mattes (n, H, W) from 0 to 255."""
+    pictures, mattes = [], []
+    for index, picture in footage.pictures(chosen, "Compute background", report):
+        pictures.append(picture)
+        mattes.append((matte_of(footage, index, picture, matting) * 255).round().astype(np.uint8))
+    return np.stack(pictures), np.stack(mattes)
 
 
 def _median(pictures: NDArray[np.uint8], hidden: Mask) -> tuple[Picture, Mask]:
@@ -182,3 +180,21 @@ def _median(pictures: NDArray[np.uint8], hidden: Mask) -> tuple[Picture, Mask]:
 def _depth(footage: Footage, head: CanonicalHead) -> float:
     surface = float(head.view.depth[head.mask].median() - head.view.pose[2, 3])
     return float(np.median(footage.track.poses[footage.track.found, 2, 3])) + surface + _BEHIND_FACE
+
+
+def homography(footage: Intrinsics, camera: Intrinsics, pose: Array | None, depth: float) -> Array:
+    """Homography (3, 3) that maps pixels of a camera to pixels of the footage that show the same point of the plate.
+    Pixel centres are at integer coordinates.
+
+    Args:
+        footage: Intrinsics of the footage's camera, which is at the origin.
+        camera: Intrinsics of the new camera.
+        pose: float64 (4, 4) camera_from_footage; None means that both cameras are the same.
+        depth: Distance from the footage's camera to the plate in millimetres.
+    """
+    place = np.eye(4) if pose is None else invert_pose(pose)
+    rotation, position = place[:3, :3], place[:3, 3]
+    onto_plate = (depth - position[2]) * np.eye(3) + np.outer(position, [0, 0, 1])
+    to_centre, from_centre = np.eye(3), np.eye(3)
+    to_centre[:2, 2], from_centre[:2, 2] = 0.5, -0.5
+    return from_centre @ footage.matrix @ onto_plate @ rotation @ np.linalg.inv(camera.matrix) @ to_centre

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import cv2
@@ -11,23 +12,33 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..events import Report
+from ..face.matte import Matting
 from ..footage import Footage
-from ..geometry.camera import Array, Intrinsics, Rectangle, invert_pose
+from ..geometry.camera import Array, Intrinsics, project
 from ..geometry.splatting import Warped, in_bands, warp
 from ..model.blend import blend_padded
 from ..model.speaker import SpeakerModel
 from ..model.speaker_fields import refuse_overflow
-from .plate import Plate
+from .cutting import CutFrame, cut, disc, head_size, matte_of
+from .plate import Plate, fill, homography
 from .surface import HeadSurface
 from .texture import gather_texture
+from .torso import Torso
 
-_ABOVE, _BELOW = 0.06, 0.01
-"""Margin around the head that the plate replaces in a frame, as a share of the head's height: wide above, so that no
-second contour remains, and narrow below, so that the neck remains.
+_NECK = 0.1
+"""Distance over which the torso begins below the mouth, relative to the head's size."""
+_RIM = 0.03
+"""Width of the head's rim, relative to its size, whose colours the hidden part of the neck begins with."""
+_LEAST_ALPHA = 1e-3
+"""Opacity below which a pixel has no colour."""
+_UNCOVERED = 0.05
+"""Coverage by the head up to which a pixel shows the torso."""
+_LONGEST_SIDE = 192
+"""Longer side in pixels of the picture from which the colours of the hidden part of the neck are continued."""
+_GAP = 0.02
+"""Half the width of the gaps in the head's opacity that are closed, relative to the square root of its area: where the
+side of the head is seen beside the outline that it has in the frame.
 """
-_CHIN = (0.75, 0.1)
-"""Shares of the head's height at which the transition between both begins, and over which it extends."""
-_NOTHING = Rectangle(0, 0, 0, 0)
 
 
 class View(NamedTuple):
@@ -35,7 +46,7 @@ class View(NamedTuple):
 
     Attributes:
         colours: float32 (h, w, 3) gamma-coded RGB in [0, 1], not multiplied by alpha.
-        alpha: float32 (h, w) in [0, 1].
+        alpha: float32 (h, w) in [0, 1]; without the background, that of the person.
         depth: float32 (h, w) millimetres along the camera's z axis, 0 where there is no head.
         mask: float32 (h, w) in [0, 1], coverage of each pixel by the head.
     """
@@ -53,6 +64,8 @@ class HeadRenderer:
         speaker: The speaker, on the device to compute on.
         footage: The clip.
         plate: The background plate of the clip.
+        torso: Neck and shoulders in the clip.
+        matting: Cuts out the person.
         blending: Whether Blend-Net inpaints holes; otherwise they get the head's mean colours.
         report: Receives the phase ``"Read head frames"``.
     """
@@ -62,14 +75,17 @@ class HeadRenderer:
         speaker: SpeakerModel,
         footage: Footage,
         plate: Plate,
+        torso: Torso,
+        matting: Matting,
         blending: bool = True,
         report: Report | None = None,
     ) -> None:
         self._footage = footage
-        self.plate = plate
+        self.plate, self.torso = plate, torso
+        self._matting = matting
         self._blend = speaker.head_blend if blending else None
         self._surface = HeadSurface(speaker.face.head)
-        gather_texture(self._surface, footage, report=report)
+        gather_texture(self._surface, footage, matting, report=report)
 
     @torch.no_grad()
     def render(
@@ -88,96 +104,133 @@ class HeadRenderer:
             index: Index of the frame in the footage.
             camera: Intrinsics of the new camera.
             pose: float64 (4, 4) camera_from_head in the new view.
-            background: Whether to show the background; otherwise alpha is the head's mask.
+            background: Whether to show the background; otherwise the person stands alone.
             camera_from_footage: float64 (4, 4) pose of the footage's camera, and with it of the background, in the new
                 view; None means that both cameras are the same.
         """
-        found = bool(self._footage.track.found[index])
-        box = self._surface.rectangle(camera, pose) if found else _NOTHING
-        rows, columns = slice(box.top, box.top + box.height), slice(box.left, box.left + box.width)
-        colours, depth, mask = (np.zeros((camera.height, camera.width, *rest), np.float32) for rest in ((3,), (), ()))
-        silhouette = None
-        if box.width and box.height:
-            frame = torch.from_numpy(image).to(self._surface.front.device).permute(2, 0, 1)[None].float() / 255
-            warped = self._warp(frame, index, camera.cropped(box), pose)
-            colours[rows, columns] = self._paint(warped)[0].permute(1, 2, 0).cpu().numpy()
-            mask[rows, columns] = warped.buffers.coverage[0].cpu().numpy()
-            depth[rows, columns] = warped.buffers.depth[0].cpu().numpy()
-            silhouette = warped.source[0].cpu().numpy()
-        depth *= mask > 0
+        track = self._footage.track
+        if not track.found[index]:
+            return self._without_head(image, camera, background, camera_from_footage)
+
+        # The head in front, then neck and shoulders.
+        layers = self._cut(image, index)
+        front, depth, covered = self._head(layers, index, camera, pose)
+        place = np.eye(4) if camera_from_footage is None else camera_from_footage
+        torso = self._torso_layer(layers, covered, index).to(self._surface.front.device)
+        behind = self.torso.rendered(torso, camera, place, track.poses[index], pose).permute(1, 2, 0).cpu().numpy()
+        mask = front[..., 3]
+        share = (1 - mask) * behind[..., 3]
+        alpha = mask + share
+        colours = mask[..., None] * front[..., :3] + share[..., None] * behind[..., :3]
         if not background:
-            return View(colours, mask, depth, mask)
-        behind = self._behind(image, silhouette)
-        seen = _homography(self._footage.track.intrinsics, camera, camera_from_footage, self.plate.depth_mm)
-        for rows in in_bands(camera.height, camera.width):
-            shown = _warped(behind, seen, rows, camera.width)
-            colours[rows] = shown + mask[rows, :, None] * (colours[rows] - shown)
+            return View(colours / np.maximum(alpha, _LEAST_ALPHA)[..., None], alpha, depth, mask)
+
+        # The background behind both: the plate, and what moves in the frame.
+        wall = self.plate.picture.astype(np.float32) / 255
+        if not self.plate.is_still:
+            wall += layers.background[..., None] * (image.astype(np.float32) / 255 - wall)
+        for rows, seen in self._on_plane(wall, camera, camera_from_footage):
+            colours[rows] += (1 - alpha[rows])[..., None] * seen
         return View(colours, np.ones_like(mask), depth, mask)
+
+    def _head(
+        self, layers: CutFrame, index: int, camera: Intrinsics, pose: Array
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Colours and opacity (h, w, 4) of the head, its depth (h, w), and how much of each pixel of the frame it
+        covers (H, W).
+        """
+        front, depth = (np.zeros((camera.height, camera.width, *rest), np.float32) for rest in ((4,), ()))
+        box = self._surface.rectangle(camera, pose)
+        if not (box.width and box.height):
+            return front, depth, np.zeros_like(layers.matte)
+        frame = torch.from_numpy(np.dstack([layers.person, layers.matte])).to(self._surface.front.device)
+        warped = self._warp(frame.permute(2, 0, 1)[None], index, camera.cropped(box), pose)
+        colours, opacity = self._paint(warped)
+        rows, columns = slice(box.top, box.top + box.height), slice(box.left, box.left + box.width)
+        front[rows, columns] = torch.cat([colours[0], opacity]).permute(1, 2, 0).cpu().numpy()
+        depth[rows, columns] = (warped.buffers.depth * (opacity > 0))[0].cpu().numpy()
+        return front, depth, warped.source[0].cpu().numpy()
+
+    def _without_head(
+        self, image: NDArray[np.uint8], camera: Intrinsics, background: bool, camera_from_footage: Array | None
+    ) -> View:
+        """A frame in which no head is tracked, on the plane of the background."""
+        nothing = np.zeros((camera.height, camera.width), np.float32)
+        if not background:
+            return View(np.zeros((*nothing.shape, 3), np.float32), nothing, nothing, nothing)
+        picture = image.astype(np.float32) / 255
+        bands = [seen for _, seen in self._on_plane(picture, camera, camera_from_footage)]
+        return View(np.concatenate(bands), np.ones_like(nothing), nothing, nothing)
+
+    def background_alone(self, camera: Intrinsics, camera_from_footage: Array) -> NDArray[np.float32]:
+        """The plate (h, w, 3), without the person, as a camera sees it; see :meth:`render`."""
+        picture = self.plate.picture.astype(np.float32) / 255
+        return np.concatenate([seen for _, seen in self._on_plane(picture, camera, camera_from_footage)])
+
+    def _on_plane(
+        self, picture: NDArray[np.float32], camera: Intrinsics, camera_from_footage: Array | None
+    ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Bands of rows of a picture (H, W, 3) on the plane of the background, as a camera sees it."""
+        there = homography(self._footage.track.intrinsics, camera, camera_from_footage, self.plate.depth_mm)
+        for rows in in_bands(camera.height, camera.width):
+            down = np.eye(3)
+            down[1, 2] = rows.start
+            size, how = (camera.width, rows.stop - rows.start), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            seen = cv2.warpPerspective(picture, there @ down, size, flags=how, borderMode=cv2.BORDER_REFLECT)
+            yield rows, np.asarray(seen, np.float32)
+
+    def _cut(self, image: NDArray[np.uint8], index: int) -> CutFrame:
+        matte = matte_of(self._footage, index, image, self._matting)
+        return cut(image, matte, self.plate.picture, head_size(self._footage, index))
+
+    def _torso_layer(self, layers: CutFrame, covered: NDArray[np.float32], index: int) -> Tensor:
+        """Colours and matte (4, H, W) of the torso in a frame. Behind the lower half of the head, the neck continues in
+        the colours around it. Above the mouth there is no torso: hair beyond the head's surface would stay behind.
+        """
+        track, size = self._footage.track, head_size(self._footage, index)
+        corners = project(track.shape[self._footage.layout.mouth_corners], track.poses[index], track.intrinsics)
+        rows = np.arange(len(covered), dtype=np.float32)[:, None] - np.float32(corners[:, 1].mean())
+        below = (rows / np.float32(_NECK * size)).clip(0, 1)
+        rim = disc(_RIM * size)
+        hidden = cv2.GaussianBlur(cv2.erode(covered, rim), (0, 0), max(1.0, _RIM * size / 3))[..., None]
+        known = (covered < _UNCOVERED) & (below > 0) & (layers.matte > 1 - _UNCOVERED)
+        colours = layers.person + hidden * (_continued(layers.person, known) - layers.person)
+        matte = cv2.morphologyEx(np.maximum(layers.matte, covered), cv2.MORPH_CLOSE, rim)
+        return torch.from_numpy(np.dstack([colours, matte * below])).permute(2, 0, 1)
 
     def _warp(self, frame: Tensor, index: int, camera: Intrinsics, pose: Array) -> Warped:
         track = self._footage.track
         old, new = (torch.tensor(matrix, dtype=torch.float32)[None].to(frame) for matrix in (track.poses[index], pose))
         return warp(self._surface, frame, track.intrinsics, old, camera, new)
 
-    def _paint(self, warped: Warped) -> Tensor:
-        """The head with its holes inpainted, (1, 3, h, w)."""
-        merged = torch.lerp(warped.buffers.colours, warped.pictures, warped.seen[:, None])
+    def _paint(self, warped: Warped) -> tuple[Tensor, Tensor]:
+        """Colours (1, 3, h, w) of the head with its holes inpainted, and its opacity (1, h, w). Near the outline, the
+        matte of the frame decides where the frame shows the surface.
+        """
+        buffers = warped.buffers
+        merged = torch.lerp(buffers.colours, warped.pictures[:, :3], warped.seen[:, None])
+        opacity = _closed(buffers.coverage * (1 - warped.seen * (1 - warped.pictures[:, 3])))
         if self._blend is None:
-            return merged
+            return merged, opacity
         painted = blend_padded(self._blend, merged, warped.holes[:, None])
         refuse_overflow(painted)
-        return painted.clamp(0, 1)
-
-    def _behind(self, image: NDArray[np.uint8], silhouette: NDArray[np.float32] | None) -> NDArray[np.float32]:
-        """Background of a frame: the frame, with the plate in place of the head."""
-        picture = image.astype(np.float32) / 255
-        if silhouette is not None:
-            plate = self.plate.picture.astype(np.float32) / 255
-            picture += _hidden(silhouette)[..., None] * (plate - picture)
-        return picture
+        return painted.clamp(0, 1), opacity
 
 
-def _warped(picture: NDArray[np.float32], seen: Array, rows: slice, width: int) -> NDArray[np.float32]:
-    """Some rows of a picture (H, W, 3) warped by the homography ``seen`` (3, 3), which maps pixels of the result to the
-    picture.
-    """
-    down = np.eye(3)
-    down[1, 2] = rows.start
-    size, how = (width, rows.stop - rows.start), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    warped = cv2.warpPerspective(picture, seen @ down, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(warped, np.float32)
+def _continued(colours: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Colours (H, W, 3) that continue those of a part (H, W) of a picture, at a low resolution."""
+    height, width = known.shape
+    scale = min(1.0, _LONGEST_SIDE / max(height, width))
+    size = max(1, round(scale * width)), max(1, round(scale * height))
+    small = np.asarray(cv2.resize((colours * 255).astype(np.uint8), size, interpolation=cv2.INTER_AREA), np.uint8)
+    inside = cv2.resize(known.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.99
+    filled = fill(small, inside).astype(np.float32) / 255
+    return np.asarray(cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
-def _hidden(silhouette: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Opacity (H, W) of the plate in a frame: the head's silhouette with a margin, which is narrow at the chin."""
-    rows = np.flatnonzero((silhouette > 0).any(axis=1))
-    if not len(rows):
-        return silhouette
-    height = float(np.ptp(rows)) + 1
-    above, below = (_widened(silhouette, 1 + round(share * height)) for share in (_ABOVE, _BELOW))
-    lower = np.clip(((np.arange(len(silhouette)) - rows[0]) / height - _CHIN[0]) / _CHIN[1], 0, 1)
-    return above + (below - above) * lower[:, None].astype(np.float32)
-
-
-def _widened(silhouette: NDArray[np.float32], radius: int) -> NDArray[np.float32]:
-    """Dilate a silhouette (H, W) by ``radius`` pixels, with a soft edge."""
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    return np.asarray(cv2.GaussianBlur(cv2.dilate(silhouette, disc), (0, 0), radius / 3), np.float32)
-
-
-def _homography(footage: Intrinsics, camera: Intrinsics, pose: Array | None, depth: float) -> Array:
-    """Homography (3, 3) that maps pixels of a camera to pixels of the footage that show the same point of the plate.
-    Pixel centres are at integer coordinates.
-
-    Args:
-        footage: Intrinsics of the footage's camera, which is at the origin.
-        camera: Intrinsics of the new camera.
-        pose: float64 (4, 4) camera_from_footage; None means that both cameras are the same.
-        depth: Distance from the footage's camera to the plate in millimetres.
-    """
-    place = np.eye(4) if pose is None else invert_pose(pose)
-    rotation, position = place[:3, :3], place[:3, 3]
-    onto_plate = (depth - position[2]) * np.eye(3) + np.outer(position, [0, 0, 1])
-    to_centre, from_centre = np.eye(3), np.eye(3)
-    to_centre[:2, 2], from_centre[:2, 2] = 0.5, -0.5
-    return from_centre @ footage.matrix @ onto_plate @ rotation @ np.linalg.inv(camera.matrix) @ to_centre
+def _closed(opacity: Tensor) -> Tensor:
+    """Close narrow gaps in opacities (B, h, w)."""
+    planes = opacity.cpu().numpy()
+    gap = disc(_GAP * float(planes.sum(axis=(1, 2)).mean()) ** 0.5)
+    closed = [np.maximum(plane, cv2.morphologyEx(plane, cv2.MORPH_CLOSE, gap)) for plane in planes]
+    return torch.from_numpy(np.stack(closed)).to(opacity)

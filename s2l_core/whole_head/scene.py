@@ -8,11 +8,13 @@ from ..canonical.view import CanonicalHead
 from ..device import choose_device
 from ..errors import SpeakerWithoutDepth
 from ..events import Report
+from ..face.matte import Matting, open_matting
 from ..footage import Footage, prepare
 from ..geometry.trust import TrustRegion, seen_angles, trust_region
 from ..jobs import HeadJob, PoseJob, RenderJob
 from ..model.speaker import SpeakerModel
-from .plate import Plate, make_plate
+from .plate import Plate, make_surroundings
+from .torso import Torso
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,17 @@ class HeadScene:
     Attributes:
         speaker: The speaker, with a learned depth of the head.
         footage: Footage of that speaker.
-        plate: The background behind the head.
+        plate: The background behind the person.
+        torso: Neck and shoulders.
+        matting: Cuts the person out of frames.
         region: Trust region of the head's poses.
     """
 
     speaker: SpeakerModel
     footage: Footage
     plate: Plate
+    torso: Torso
+    matting: Matting
     region: TrustRegion
 
     @property
@@ -54,4 +60,6 @@ def open_scene(job: HeadJob | PoseJob | RenderJob, report: Report) -> HeadScene:
     )
     angles = seen_angles(footage.track.poses[footage.track.found])
     region = trust_region(angles, float(head.confidence[head.mask].mean()))
-    return HeadScene(speaker, footage, make_plate(footage, head, report), region)
+    matting = open_matting()
+    plate, torso = make_surroundings(footage, head, matting, report)
+    return HeadScene(speaker, footage, plate, torso, matting, region)

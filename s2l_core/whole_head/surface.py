@@ -35,8 +35,14 @@ _ALONG = 6.0
 """Standard deviation, in pixels along the outline, of the Gaussian that smooths its depth."""
 _STEPS, _ARC = 16, 65.0
 """Number of rows of points behind the outline, and the angle of the arc in degrees."""
-_BACK, _INWARDS = 1.0, 0.8
-"""Semi-axes of the ellipse on which they lie, relative to the radius of the head."""
+_BACK, _BACK_AT_JAW, _INWARDS = 1.6, 0.4, 0.5
+"""Semi-axes of the ellipse on which they lie, relative to the radius of the head: backwards, backwards at the chin, and
+inwards. A head is widest behind the outline that a camera in front sees, but a jaw is not.
+"""
+_REFLECTED = 0.35
+"""Distance inside of the outline, relative to that behind it along the arc, at which the front has the colour that is
+expected there. It is smaller, since the front recedes at its outline.
+"""
 _MARGIN, _BLOCK = 8, 8
 """Margin around the head in a picture, and the multiple to which its rectangle is rounded, in pixels."""
 _SPACING = 0.75
@@ -61,6 +67,8 @@ class HeadSurface:
         inside: float32 (h, w) in [0, 1], coverage of each pixel by the head.
         side: float32 (3, rows, n) in head axes. The first row is the outline; the last column repeats the first one.
         front_colours, side_colours: float32 (3, h, w) and (3, rows, n) in [0, 1]; grey until they are set.
+        opposite: float32 (rows, n, 2), for each point of the side the pixel of the front, in the rectangle of the view,
+            that is as far from the outline on its other side.
         front_normals, side_normals: float32 (3, h, w) and (3, rows, n), unit vectors out of the surface.
     """
 
@@ -75,7 +83,8 @@ class HeadSurface:
         def stored(points: NDArray[np.float64]) -> Tensor:
             return torch.tensor(transform(points, head_from_camera), dtype=torch.float32, device=device).movedim(-1, 0)
 
-        self.front, self.side = stored(front), stored(side)
+        self.front, self.side = stored(front), stored(side[0])
+        self.opposite = torch.tensor(side[1], dtype=torch.float32, device=device)
         self.inside = torch.tensor(soft, dtype=torch.float32, device=device)
         self.front_colours, self.side_colours = torch.full_like(self.front, 0.5), torch.full_like(self.side, 0.5)
         self.front_normals, self.side_normals = _normals(self.front), _normals(self.side)
@@ -165,8 +174,10 @@ def _roundness(head: CanonicalHead) -> NDArray[np.float64]:
     return np.asarray(drop * (1.0 - np.sqrt(1.0 - share**2)))
 
 
-def _behind_outline(head: CanonicalHead, depth: NDArray[np.float64], soft: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The side (rows, n, 3) in the axes of the canonical camera."""
+def _behind_outline(
+    head: CanonicalHead, depth: NDArray[np.float64], soft: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The side (rows, n, 3) in the axes of the canonical camera, and its ``opposite`` (rows, n, 2)."""
     view = head.view
     outline, inwards = _outline(soft)
     inner = outline + _INSIDE * inwards
@@ -179,8 +190,12 @@ def _behind_outline(head: CanonicalHead, depth: NDArray[np.float64], soft: NDArr
     towards -= (towards * away).sum(axis=-1, keepdims=True) * away
     radius = _radius(head) * float(np.median(rim)) / view.intrinsics.fx
     angle = np.radians(np.linspace(0.0, _ARC, _STEPS))[:, None, None]
-    side = start + radius * (_BACK * np.sin(angle) * away + _INWARDS * (1 - np.cos(angle)) * towards)
-    return np.concatenate([side, side[:, :1]], axis=1)
+    upwards = np.clip(-inwards[:, 1:], 0.0, 1.0)  # at the jaw, behind which the neck begins
+    back = _BACK + (_BACK_AT_JAW - _BACK) * upwards
+    side = start + radius * (back * np.sin(angle) * away + _INWARDS * (1 - np.cos(angle)) * towards)
+    apart = _INSIDE + _REFLECTED * _radius(head) * angle
+    opposite = outline + apart * inwards
+    return tuple(np.concatenate([each, each[:, :1]], axis=1) for each in (side, opposite))
 
 
 def _outline(soft: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,4 +1,4 @@
-"""Colours of a head's surface: the median over the frames of a clip."""
+"""Colours of a head's surface: the median over the frames of a clip that see it best."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from torch.nn import functional
 from ..cache import NO_CACHE, AppendLog, Cache
 from ..canonical.motion import read_pictures
 from ..events import Report, checkpoint
+from ..face.matte import Matting
 from ..footage import Footage
 from ..geometry.camera import Intrinsics
 from ..geometry.mapping import sample
 from ..geometry.splatting import facing, render_surface
 from ..subsampling import evenly_spaced
+from .cutting import matte_of
 from .surface import HeadSurface
 
 _FRAMES = 32
@@ -26,12 +28,22 @@ _INSIDE = 0.5
 """Least coverage of a pixel by the head for its own colour to count."""
 _LONGEST_SIDE = 512
 """Longer side of the pictures in pixels: holes need no more detail."""
-_MARGIN = 2
+_MARGIN = 3
 """Distance in pixels from the outline within which colours may belong to the background."""
 _LEAST_FACING = 0.35
 """Least cosine of the angle between surface normal and line of sight for a colour to count."""
 _ASKED_AT_ONCE = 50_000
 """Number of points in one nearest-neighbour query."""
+_BEST = 9
+"""Number of the frames that see a point best, of which the median is taken."""
+_OUTLINE, _SURE = 0.99, 0.95
+"""Coverage, or matte, above which a pixel certainly shows the head."""
+_OPPOSITE = 8.0
+"""Millimetres from the mirror image of a point within which another one has its colour."""
+_AROUND = 24
+"""Number of neighbours whose mean colour is compared with that of the opposite side."""
+_DARK = 0.05
+"""Added to colours before they are compared."""
 _HIDDEN = 6.0
 """Millimetres behind the visible surface from which a point is hidden."""
 
@@ -40,16 +52,18 @@ _HIDDEN = 6.0
 def gather_texture(
     surface: HeadSurface,
     footage: Footage,
+    matting: Matting | None,
     usable: NDArray[np.bool_] | None = None,
     report: Report | None = None,
     cache: Cache = NO_CACHE,
 ) -> None:
-    """Set the colours of a surface to the median over evenly spaced frames that show it. Points that no frame shows get
-    the colour of the nearest point that one shows.
+    """Set the colours of a surface to the median over those evenly spaced frames that see it best. Points that no frame
+    shows get the colour of the opposite side, or of the nearest point that one shows.
 
     Args:
         surface: The surface, whose colours are set in place.
         footage: The clip, with a tracked head.
+        matting: Tells the person from the background; None means that only the surface's outline does.
         usable: bool (N,) frames that may be used; None means all.
         report: Receives the phase ``"Read head frames"``.
         cache: Cache of the pictures that were already read.
@@ -62,42 +76,89 @@ def gather_texture(
     rows = AppendLog(cache, "pictures for colours")
     pictures = read_pictures(footage, [int(index) for index in chosen], camera, report or Report(), rows)
     poses = torch.tensor(track.poses[chosen], dtype=torch.float32, device=surface.front.device)
-    views = [
-        _view(surface, picture[None].to(poses.device), camera, pose[None])
-        for picture, pose in zip(pictures, poses, strict=True)
-    ]
+    views = []
+    for index, picture, pose in zip(chosen, pictures, poses, strict=True):
+        certain = None if matting is None else _certain(footage, int(index), picture, matting)
+        views.append(_view(surface, picture[None].to(poses.device), camera, pose[None], certain))
     front, side = (
-        _median([_take(grid, normals, view, camera, pose) for view, pose in zip(views, poses, strict=True)])
+        _best([_take(grid, normals, view, camera, pose) for view, pose in zip(views, poses, strict=True)])
         for grid, normals in ((surface.front, surface.front_normals), (surface.side, surface.side_normals))
     )
     front[:, surface.inside <= _INSIDE] = torch.nan
+    side = _reflected(side, front, surface.opposite)
     places = torch.cat([surface.front.flatten(1), surface.side.flatten(1)], dim=1)
-    filled = _fill(torch.cat([front.flatten(1), side.flatten(1)], dim=1), places)
+    filled = _fill(_mirrored(torch.cat([front.flatten(1), side.flatten(1)], dim=1), places), places)
     surface.front_colours = filled[:, : surface.inside.numel()].view_as(front)
     surface.side_colours = filled[:, surface.inside.numel() :].view_as(side)
 
 
-def _view(surface: HeadSurface, picture: Tensor, camera: Intrinsics, pose: Tensor) -> Tensor:
+def _certain(footage: Footage, index: int, picture: Tensor, matting: Matting) -> Tensor:
+    """Where a picture (3, H, W) certainly shows the person: float32 (1, H, W), 0 or 1."""
+    shown = (picture.permute(1, 2, 0) * 255).round().to(torch.uint8).cpu().numpy()
+    return torch.from_numpy((matte_of(footage, index, shown, matting) > _SURE).astype(np.float32))[None]
+
+
+def _view(surface: HeadSurface, picture: Tensor, camera: Intrinsics, pose: Tensor, certain: Tensor | None) -> Tensor:
     """Colours, depth, and 1 or 0 whether both are certain: float32 (1, 5, H, W)."""
     buffers = render_surface(surface, camera, pose)
     reach = 2 * _MARGIN + 1
-    certain = -functional.max_pool2d(-(buffers.coverage > 0.99).float(), reach, stride=1, padding=_MARGIN)
-    return torch.cat([picture, buffers.depth[None], certain[None]], dim=1)
+    shown = buffers.coverage > (_OUTLINE if certain is None else 0.0)
+    inside = shown.float() if certain is None else shown.float() * certain.to(picture.device)
+    eroded = -functional.max_pool2d(-inside, reach, stride=1, padding=_MARGIN)
+    return torch.cat([picture, buffers.depth[None], eroded[None]], dim=1)
 
 
 def _take(grid: Tensor, normals: Tensor, view: Tensor, camera: Intrinsics, pose: Tensor) -> Tensor:
-    """Sample the colours (3, h, w) of a grid's points (3, h, w) in a view; NaN if the view does not show a point."""
+    """Sample the colours of a grid's points (3, h, w) in a view, and the cosine of the angle at which it sees them: (4,
+    h, w); NaN and 0 if the view does not show a point.
+    """
     checkpoint()
     x, y, z = (pose[:3, :3] @ grid.flatten(1) + pose[:3, 3:]).view_as(grid)
     pixels = torch.stack([x / z * camera.fx + camera.cx, y / z * camera.fy + camera.cy], dim=-1)
     found = sample(view, pixels[None])[0]
-    faces = facing(normals[None], pixels[None], camera, pose[None])[0] > _LEAST_FACING
-    shown = faces & (found[4] > 0.99) & (z < found[3] + _HIDDEN)
-    return torch.where(shown, found[:3], torch.nan)
+    faces = facing(normals[None], pixels[None], camera, pose[None])[0]
+    shown = (faces > _LEAST_FACING) & (found[4] > 0.99) & (z < found[3] + _HIDDEN)
+    return torch.cat([torch.where(shown, found[:3], torch.nan), torch.where(shown, faces, 0.0)[None]])
 
 
-def _median(colours: list[Tensor]) -> Tensor:
-    return torch.stack(colours).nanmedian(dim=0).values
+def _best(views: list[Tensor]) -> Tensor:
+    """Median (3, h, w) of the colours in the views (4, h, w) that see a point at the least angle."""
+    stacked = torch.stack(views)
+    best = stacked[:, 3].topk(min(_BEST, len(views)), dim=0).indices
+    return stacked[:, :3].gather(0, best[:, None].expand(-1, 3, -1, -1)).nanmedian(dim=0).values
+
+
+def _reflected(side: Tensor, front: Tensor, opposite: Tensor) -> Tensor:
+    """Replace colours (3, rows, n) of the side that are NaN by those of the front (3, h, w) at pixels (rows, n, 2)."""
+    known = (~front[:1].isnan()).to(front)
+    found = sample(torch.cat([front.nan_to_num() * known, known])[None], opposite[None], padding="border")[0]
+    carried = torch.where(found[3:] > 0.01, found[:3] / found[3:].clamp(min=0.01), torch.nan)
+    return torch.where(side.isnan(), carried, side)
+
+
+def _mirrored(colours: Tensor, places: Tensor) -> Tensor:
+    """Replace colours (3, n) that are NaN by those of the opposite side of the head, if a point with a colour is there:
+    near the mirror image of the point (3, n). They are adapted to the light of their own side, by the ratio of the
+    colours there and on the opposite side.
+    """
+    unknown, known = (torch.nonzero(mask)[:, 0] for mask in (colours[0].isnan(), ~colours[0].isnan()))
+    if not len(unknown) or not len(known):
+        return colours
+    shown, positions = colours[:, known].T.cpu().numpy(), places[:, known].T.cpu().numpy()
+    tree, result, across = KDTree(positions), colours.clone(), np.array([-1.0, 1.0, 1.0])
+    for points in unknown.split(_ASKED_AT_ONCE):
+        checkpoint()
+        wanted = places[:, points].T.cpu().numpy()
+        distance, opposite = tree.query(across * wanted)
+        near = distance < _OPPOSITE
+        if near.any():
+            _, around = tree.query(wanted[near], k=min(_AROUND, len(known)))
+            there = across * positions[around].mean(axis=1)
+            _, around_there = tree.query(there, k=min(_AROUND, len(known)))
+            gain = (shown[around].mean(axis=1) + _DARK) / (shown[around_there].mean(axis=1) + _DARK)
+            adapted = np.clip(shown[opposite[near]] * gain, 0, 1)
+            result[:, points[torch.from_numpy(near)]] = torch.from_numpy(adapted.T).to(colours)
+    return result
 
 
 def _fill(colours: Tensor, places: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import io
 import json
 import math
@@ -36,11 +37,14 @@ def head_arrays(intrinsics: tuple[float, ...] = SQUARE) -> dict[str, Any]:
     rows, columns = np.meshgrid(np.linspace(-1, 1, ROWS), np.linspace(-1, 1, COLUMNS), indexing="ij")
     around, up = columns * 1.2, -rows * 1.2
     vertices = RADIUS * np.stack([np.sin(around) * np.cos(up), np.sin(up), np.cos(around) * np.cos(up)], axis=-1)
+    mask = rows**2 + columns**2 < 1.7
+    shoulders = np.stack([columns, -0.3 - rows, np.full_like(rows, -0.7)], axis=-1)
     time = np.arange(FRAMES) / RATE
     return {
-        "version": np.array(1),
+        "version": np.array(2),
         "vertices": vertices.astype(np.float32),
-        "mask": rows**2 + columns**2 < 1.7,
+        "back": np.where(border(mask)[..., None], vertices, vertices * [1, 1, -1]).astype(np.float32),
+        "mask": mask,
         "confidence": (1 - 0.4 * np.abs(columns)).astype(np.float32),
         "uv": np.stack([columns + 1, 1 - rows], axis=-1).astype(np.float32) / 2,
         "times": time,
@@ -49,10 +53,18 @@ def head_arrays(intrinsics: tuple[float, ...] = SQUARE) -> dict[str, Any]:
         "intrinsics": np.array(intrinsics),
         "curve_names": np.array(["jaw_open", "eye_open_left", "lip_shape_1"]),
         "curves": np.stack([np.sin(time) ** 2, np.cos(time), 6 * np.sin(3 * time)], axis=1).astype(np.float32),
+        "torso_vertices": shoulders.astype(np.float32),
+        "torso_mask": rows > 0,
         "plate_depth": np.array(1.5),
         "directions": np.array([[-40, -20], [40, -20], [0, 30]], np.float32),
         "margin": np.array(5.0),
     }  # fmt: skip
+
+
+def border(mask: np.ndarray) -> np.ndarray:
+    """The vertices of a mask that do not lie between four cells of it."""
+    cells = np.pad(mask[:-1, :-1] & mask[1:, :-1] & mask[:-1, 1:] & mask[1:, 1:], 1)
+    return mask & ~(cells[:-1, :-1] & cells[1:, :-1] & cells[:-1, 1:] & cells[1:, 1:])
 
 
 def pose(seconds: float) -> Matrix:
@@ -138,25 +150,53 @@ def test_head_is_made_in_a_collection_of_its_own(scene, create) -> None:
     head = create()
     (collection,) = scene.collection.children
     assert collection.name == "Head Ada"
-    assert {item.name for item in collection.objects} == {"Head", "Head Mesh", "Head Projector", "Head Plate"}
+    assert {item.name for item in collection.objects} == {
+        *("Head", "Head Mesh", "Head Projector", "Head Torso", "Head Plate")
+    }
     assert (head.type, head.select_get(), head.s2l.is_head) == ("EMPTY", True, True)
     assert child(head, "Head Mesh").matrix_basis == Matrix()
     assert child(head, "Head Projector").hide_render
 
 
-def test_mesh_is_the_part_of_the_grid_that_the_mask_covers(create) -> None:
+def test_mesh_is_the_part_of_the_grid_that_the_mask_covers_in_front_and_on_the_back(create) -> None:
     arrays = head_arrays()
     mesh = child(create(), "Head Mesh").data
     mask = arrays["mask"]
-    assert len(mesh.polygons) == (mask[:-1, :-1] & mask[1:, :-1] & mask[:-1, 1:] & mask[1:, 1:]).sum()
+    cells = (mask[:-1, :-1] & mask[1:, :-1] & mask[:-1, 1:] & mask[1:, 1:]).sum()
+    assert len(mesh.polygons) == 2 * cells
     assert all(polygon.loop_total == 4 and polygon.use_smooth for polygon in mesh.polygons)
-    assert all(polygon.normal.dot(polygon.center) > 0 for polygon in mesh.polygons)  # they face the camera
+    front = [polygon for polygon in mesh.polygons if polygon.index < cells]
+    assert all(polygon.normal.dot(polygon.center) > 0 for polygon in front)  # they face the camera
     vertex = mesh.vertices[mesh.loops[0].vertex_index]
     (row,), (column,) = np.nonzero(np.all(np.isclose(arrays["vertices"], vertex.co, atol=1e-6), axis=-1))
     assert mesh.uv_layers["Canonical"].uv[0].vector[:] == pytest.approx(arrays["uv"][row, column])
     confidence = mesh.attributes["confidence"].data[vertex.index].value
     assert confidence == pytest.approx(arrays["confidence"][row, column])
     assert not mesh.validate()
+
+
+def test_mesh_is_closed(create) -> None:
+    mesh = child(create(), "Head Mesh").data
+    faces = collections.Counter(key for polygon in mesh.polygons for key in polygon.edge_keys)
+    assert set(faces.values()) == {2}
+
+
+def test_neck_and_shoulders_show_the_movie_where_the_footage_does(scene, hand_out, create) -> None:
+    hand_out(WIDE)
+    create()
+    mesh, (fx, fy, cx, cy, width, height) = scene.objects["Head Torso"].data, WIDE
+    for loop in mesh.loops:
+        x, y, z = mesh.vertices[loop.vertex_index].co
+        expected = (cx + fx * x / -z) / width, 1 - (cy - fy * y / -z) / height
+        assert mesh.uv_layers["Footage"].uv[loop.index].vector[:] == pytest.approx(expected, abs=1e-5)
+    assert len(mesh.polygons) == (ROWS // 2 - 1) * (COLUMNS - 1)
+    assert all(polygon.normal.z > 0 for polygon in mesh.polygons)
+
+
+def test_head_without_shoulders_in_the_picture_is_made_without_them(scene, hand_out, create) -> None:
+    hand_out(torso_mask=np.zeros((ROWS, COLUMNS), bool))
+    create()
+    assert "Head Torso" not in scene.objects
 
 
 @pytest.mark.parametrize("intrinsics", [SQUARE, WIDE, TALL])
@@ -469,7 +509,8 @@ def pickle_something(path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"version": np.array(2)}, "newer version"),
+        ({"version": np.array(3)}, "newer version"),
+        ({"version": np.array(1)}, r"older version of Speech2Lip\. Create the head again"),
         ({"version": np.array("1")}, "not a head file"),
         ({"vertices": np.zeros((ROWS, COLUMNS, 2), np.float32)}, "vertices has the shape"),
         ({"mask": np.zeros((ROWS, COLUMNS + 1), bool)}, "mask has the shape"),

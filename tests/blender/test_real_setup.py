@@ -66,7 +66,7 @@ def set_up(module, monkeypatch, tmp_path) -> Callable[..., Any]:
     monkeypatch.setattr(setup.EngineSetup, "_verify", lambda self: {"version": "0.0.0"})
 
     def set_up(has_uv: bool, tampered: str = "") -> Any:
-        versions = {"torch": "2.0", "numpy": "1.0", "models": "1.0", "speech": "1.0"}
+        versions = {"torch": "2.0", "numpy": "1.0", "models": "1.0", "speech": "1.0", "matte": "1.0"}
         versions |= {"uv": "1.0"} if has_uv else {}
         pins = {}
         for name, version in versions.items():
@@ -74,6 +74,7 @@ def set_up(module, monkeypatch, tmp_path) -> Callable[..., Any]:
             digest = hashlib.sha256(path.read_bytes()).hexdigest() if name != tampered else "0" * 64
             pins[name] = f"{name}=={version} --hash=sha256:{digest}\n"
         listed = {"uv": "uv", "engine": "numpy", "bundled-models": "models", "speech-network": "speech"}
+        listed |= {"person-matte": "matte"}
         for name, package in listed.items():
             pin = pins.get(package, f"{package}==1.0 --hash=sha256:{'0' * 64}")
             (requirements / "hashed" / f"{name}.txt").write_text(pin)
@@ -97,17 +98,27 @@ def test_packages_are_installed_by_uv_or_where_there_is_none_by_pip(set_up, tmp_
         "from the places that your settings of pip or uv name" if has_uv else "the plain one of the package index"
     )
     environment = tmp_path / "engine" / "environment"
-    for name in ("torch", "numpy", "models", "speech"):
+    for name in ("torch", "numpy", "models", "speech", "matte"):
         (path,) = environment.glob(f"lib/python*/site-packages/{name}-*.dist-info/INSTALLER")
         assert path.read_text().strip() == installer
-    subprocess.run([environment / "bin/python", "-I", "-c", "import torch, numpy, models, speech"], check=True)
+    subprocess.run([environment / "bin/python", "-I", "-c", "import torch, numpy, models, speech, matte"], check=True)
 
 
-@pytest.mark.parametrize("has_uv", [True, False])
-def test_engine_without_the_speech_network_works_and_the_report_says_what_it_lacks(set_up, tmp_path, has_uv) -> None:
-    done = set_up(has_uv, tampered="speech")
+@pytest.mark.parametrize(
+    ("has_uv", "lacking", "name", "then"),
+    [
+        (True, "speech", "speech network", "lips follow speech less closely"),
+        (False, "speech", "speech network", "lips follow speech less closely"),
+        (True, "matte", "person matte", "heads cannot be rendered for other cameras"),
+    ],
+)
+def test_engine_without_an_optional_network_works_and_the_report_says_what_it_lacks(
+    set_up, tmp_path, has_uv, lacking, name, then
+) -> None:
+    done = set_up(has_uv, tampered=lacking)
     assert done.error is None, list(done.log)
-    assert done.info["speech network"].startswith("left out, so lips follow speech less closely: ")
+    assert done.info[name].startswith(f"left out, so {then}: ")
+    assert len({"speech network", "person matte"} & set(done.info)) == 1
     assert (tmp_path / "engine" / "environment").is_dir()
 
 

@@ -48,7 +48,7 @@ def test_setup_makes_installs_checks_and_uses_the_engine(module, setup_with, pre
     preferences.worker_python = "/nowhere/python"
     assert bpy.ops.s2l.set_up_engine() == {"FINISHED"}
     programs = [run["command"][4] if run["command"][3] == "-m" else "worker" for run in setup_with.runs()]
-    assert programs == ["venv", "pip", "pip", *["uv"] * 4, "worker"]  # pip says its settings, and installs uv
+    assert programs == ["venv", "pip", "pip", *["uv"] * 5, "worker"]  # pip says its settings, and installs uv
     python = setup_with.environment / "bin/python"
     assert module("s2l_blender_addon.preferences").find_worker_python(bpy.context) == str(python)
     assert "landmarks: bundled" in preferences.engine_report
@@ -60,7 +60,7 @@ def test_packages_are_the_pinned_ones_and_come_with_the_extension(module, setup_
     bpy.ops.s2l.set_up_engine()
     named = {Path(part) for run in setup_with.runs() for part in run["command"] if part.endswith(".txt")}
     folder = Path(module("s2l_blender_addon").__file__).parents[1] / "requirements"
-    hashed = ("uv.txt", "engine.txt", "bundled-models.txt", "speech-network.txt")
+    hashed = ("uv.txt", "engine.txt", "bundled-models.txt", "speech-network.txt", "person-matte.txt")
     names = ("constraints.txt", *(f"hashed/{name}" for name in hashed))
     assert named == {folder / name for name in names}
     assert all(path.is_file() for path in named)
@@ -70,7 +70,7 @@ def test_everything_but_pytorch_is_checked_by_hashes_and_nothing_is_built_with_o
     setup_with.trouble("uv")
     bpy.ops.s2l.set_up_engine()
     installations = [run["command"] for run in setup_with.runs() if "install" in run["command"]]
-    assert len(installations) == 6  # uv, which fails once, and all four by pip
+    assert len(installations) == 7  # uv, which fails once, and all five by pip
     for command in installations:
         assert ("--require-hashes" in command) == ("--no-deps" in command) == ("torch" not in command)
         assert ("--only-binary" in command) != ("--no-build-isolation" in command)
@@ -196,7 +196,7 @@ def test_commands_can_be_run_by_hand(module, setup_with) -> None:
     lines = setup.as_text(setup.commands("/some where/python", setup_with.environment, "cpu")).splitlines()
     venv = ["/some where/python", "-I", "-X", "utf8", "-m", "venv", str(setup_with.environment)]
     assert shlex.split(lines[0]) == venv
-    assert [shlex.split(line)[5] for line in lines] == ["venv", "pip", *["uv"] * 4]
+    assert [shlex.split(line)[5] for line in lines] == ["venv", "pip", *["uv"] * 5]
     assert bpy.ops.s2l.copy_command() == {"FINISHED"}
 
 

@@ -13,6 +13,7 @@ from examples.train_and_dub import train_and_dub
 from s2l_core.canonical.regions import lip_shape_size
 from s2l_core.canonical.view import choose_canonical
 from s2l_core.events import Report
+from s2l_core.face.matte import open_matting
 from s2l_core.footage import prepare
 from s2l_core.jobs import Media
 from s2l_core.model.speaker import SpeakerModel
@@ -35,7 +36,7 @@ def embedded_head(tmp_path_factory: pytest.TempPathFactory, own_cache: None) -> 
     media = Media(str(CLIP), 0.0, SECONDS)
     footage = prepare(media)
     found = footage.track.found
-    face = learn_depth(choose_canonical(footage, found), footage, found, 60, Report())
+    face = learn_depth(choose_canonical(footage, found), footage, found, 60, open_matting(), Report())
     path = tmp_path_factory.mktemp("head") / "anna.s2l"
     SpeakerModel.untrained("Anna", face, footage.known_head, lip_shape_size(footage.layout)).save(str(path))
     return EmbeddedHead(str(path), media)

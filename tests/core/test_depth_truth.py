@@ -11,6 +11,7 @@ import torch
 from benchmarks.posing.depth import DepthTruth, depth_errors
 from s2l_core.canonical.view import CanonicalFace, choose_canonical
 from s2l_core.events import Report
+from s2l_core.face.matte import open_matting
 from s2l_core.footage import Footage, prepare
 from s2l_core.geometry.mapping import observed_to_canonical, pixel_grid, sample
 from s2l_core.jobs import Media
@@ -34,7 +35,7 @@ def footage() -> Footage:
 def faces(footage: Footage) -> tuple[CanonicalFace, CanonicalFace]:
     """As the landmarks have it, and learnt."""
     start = choose_canonical(footage, footage.track.found)
-    return start, learn_depth(start, footage, footage.track.found, 90, Report())
+    return start, learn_depth(start, footage, footage.track.found, 90, open_matting(), Report())
 
 
 def test_depth_is_close_to_the_truth_on_the_face_and_all_over_the_head(

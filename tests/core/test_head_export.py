@@ -48,10 +48,12 @@ def to_pixels(points: np.ndarray, pose: np.ndarray, intrinsics: np.ndarray) -> n
 
 def test_numpy_alone_reads_what_was_promised(arrays: Arrays, result: dict[str, Any]) -> None:
     height, width = arrays["mask"].shape
+    torso = arrays["torso_mask"].shape
     frames, curves = len(arrays["times"]), len(arrays["curve_names"])
     assert {name: (array.dtype.name, array.shape) for name, array in arrays.items() if name != "curve_names"} == {
         "version": ("int64", ()),
         "vertices": ("float32", (height, width, 3)),
+        "back": ("float32", (height, width, 3)),
         "mask": ("bool", (height, width)),
         "confidence": ("float32", (height, width)),
         "uv": ("float32", (height, width, 2)),
@@ -60,6 +62,8 @@ def test_numpy_alone_reads_what_was_promised(arrays: Arrays, result: dict[str, A
         "poses": ("float32", (frames, 4, 4)),
         "intrinsics": ("float64", (6,)),
         "curves": ("float32", (frames, curves)),
+        "torso_vertices": ("float32", (*torso, 3)),
+        "torso_mask": ("bool", torso),
         "plate_depth": ("float64", ()),
         "directions": ("float32", (len(arrays["directions"]), 2)),
         "margin": ("float64", ()),
@@ -136,6 +140,25 @@ def test_curves_begin_at_rest_and_shapes_are_in_standard_deviations(arrays: Arra
         assert 0.0 <= curves[name].min() < 0.02 < curves[name].max() < 1.0
     assert np.median(curves["eye_open_left"]) == pytest.approx(1.0, abs=0.05)
     assert 0.5 < curves["lip_shape_1"].std() <= 1.0
+
+
+def test_front_and_back_of_the_head_are_closed(arrays: Arrays) -> None:
+    mask, front, back = arrays["mask"], arrays["vertices"], arrays["back"]
+    inner = cv2.erode(np.pad(mask, 1).astype(np.uint8), np.ones((3, 3)))[1:-1, 1:-1] > 0
+    border = mask & ~inner
+    np.testing.assert_array_equal(front[border], back[border])
+    deep = cv2.erode(mask.astype(np.uint8), np.ones((41, 41))) > 0
+    assert (back[deep][:, 2] < front[deep][:, 2] - 0.03).all()
+    assert 0.1 < np.ptp(np.concatenate([front[mask][:, 2], back[mask][:, 2]])) < 0.3
+
+
+def test_neck_and_shoulders_are_below_the_face_and_behind_it(arrays: Arrays) -> None:
+    shown = arrays["torso_vertices"][arrays["torso_mask"]]
+    pose = np.median(arrays["poses"], axis=0)
+    head = arrays["vertices"][arrays["mask"]] @ pose[:3, :3].T + pose[:3, 3]
+    assert np.median(shown[:, 1]) < head[:, 1].min() + 0.05
+    assert np.median(shown[:, 2]) < head[:, 2].max() - 0.02
+    assert np.ptp(shown[:, 0]) > np.ptp(head[:, 0])
 
 
 def test_the_plate_lies_beside_the_file(result: dict[str, Any], arrays: Arrays) -> None:

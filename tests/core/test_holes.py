@@ -7,6 +7,7 @@ import torch
 
 from s2l_core.canonical.view import CanonicalHead
 from s2l_core.events import Report
+from s2l_core.face.matte import open_matting
 from s2l_core.footage import Footage, prepare
 from s2l_core.model.blend import BlendNet, blend_padded
 from s2l_core.model.speaker import SpeakerModel
@@ -31,7 +32,7 @@ def head(embedded_head: EmbeddedHead) -> CanonicalHead:
 @pytest.fixture(scope="module")
 def examples(head: CanonicalHead, footage: Footage) -> list[Example]:
     surface = HeadSurface(head)
-    gather_texture(surface, footage)
+    gather_texture(surface, footage, open_matting())
     return find_holes(surface, footage, spread_frames(footage, footage.track.found, 2), Report())
 
 
@@ -66,5 +67,5 @@ def test_learning_brings_holes_nearer_to_the_truth(
         return float(torch.stack(errors).sum())
 
     before = error()
-    learn_holes(blend, head, footage, footage.track.found, 25, Report())
+    learn_holes(blend, head, footage, footage.track.found, 25, open_matting(), Report())
     assert error() < before

@@ -1,0 +1,114 @@
+"""Neck and shoulders: a layer between head and background, with a rounded depth, whose neck bends with the head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt, gaussian_filter
+from torch import Tensor
+
+from ..footage import Footage
+from ..geometry.camera import Array, Intrinsics, Rectangle, invert_pose, project, transform, unproject
+from ..geometry.mapping import CanonicalView, canonical_from_observed, pixel_grid, sample
+from ..geometry.splatting import in_bands
+
+Plane = NDArray[np.float32]
+
+_LONGEST_SIDE = 192
+"""Longer side of the depth map in pixels."""
+_BESIDE = 0.5
+"""Size of the depth map beyond the borders of the image, as a share of the image."""
+_AXIS, _RADIUS = 75.0, 65.0
+"""Millimetres from the head's origin back to the axis of the neck, and radius of the neck."""
+_SMOOTHED = 12.0
+"""Standard deviation, in millimetres, of the smoothing of the depth."""
+_NECK = 110.0
+"""Millimetres below the chin from which the torso no longer follows the head."""
+
+
+@dataclass(frozen=True)
+class Torso:
+    """Neck and shoulders of a clip. Its axes are those of the footage's camera.
+
+    Attributes:
+        view: Depth of the surface; the rectangle is larger than the image.
+        mask: bool (h, w), pixels of the depth map that usually show neck and shoulders, or the mouth and what is below
+            it.
+        chin: Height of the chin in head axes in millimetres.
+    """
+
+    view: CanonicalView
+    mask: NDArray[np.bool_]
+    chin: float
+
+    def rendered(self, layer: Tensor, camera: Intrinsics, pose: Array, head: Array, moved_head: Array) -> Tensor:
+        """Render a frame's torso for another camera: float32 (C, h, w).
+
+        Args:
+            layer: float32 (C, H, W) colours and matte of the torso in the frame.
+            camera: The new camera.
+            pose: float64 (4, 4) camera_from_footage.
+            head: float64 (4, 4) pose of the head in the frame.
+            moved_head: float64 (4, 4) pose of the head for the new camera. The neck bends towards it.
+        """
+        device, (height, width) = layer.device, layer.shape[-2:]
+        view, small = self.view, self.view.intrinsics
+        poses = torch.tensor(np.stack([pose, moved_head @ invert_pose(head)]), dtype=torch.float32, device=device)
+        follows = self._follows(head).to(device)
+        scale = layer.new_tensor([width / small.width, height / small.height])
+        result = layer.new_zeros(len(layer), camera.height, camera.width)
+        pixels = pixel_grid(camera.rectangle, device)
+        for rows in in_bands(camera.height, camera.width):
+            found = canonical_from_observed(pixels[rows], view, camera, poses)
+            still, bent = found.pixels[:1], found.pixels[1:]
+            share = sample(follows[None, None], still, view.rectangle, "border")[:, 0, ..., None]
+            share = share * found.valid[1:, ..., None]
+            places = torch.where(found.valid[:1, ..., None], still, -1e6)
+            places = torch.where(share > 0, still + share * (bent - still), places)
+            shown = sample(layer[None], places * scale, padding="border")[0]
+            result[:, rows] = shown * found.valid[:1]
+        return result
+
+    def points(self) -> Array:
+        """Points float64 (h, w, 3) of the depth map, in millimetres."""
+        return unproject(
+            pixel_grid(self.view.rectangle).double().numpy(), self.view.depth.numpy(), self.view.intrinsics
+        )
+
+    def _follows(self, head: Array) -> Tensor:
+        """How much each pixel of the depth map follows the head: float32 (h, w) in [0, 1]."""
+        points = self.points()
+        below = transform(points.reshape(-1, 3), invert_pose(head))[:, 1].reshape(points.shape[:2]) - self.chin
+        share = (1 - below / _NECK).clip(0, 1)
+        return torch.from_numpy((share * share * (3 - 2 * share)).astype(np.float32))
+
+
+def make_torso(person: Plane, footage: Footage) -> Torso:
+    """The torso of a clip.
+
+    Args:
+        person: float32 (H, W) typical matte of the person, from which the depth is computed.
+        footage: The clip, with a tracked head.
+    """
+    track, layout = footage.track, footage.layout
+    pose = np.median(track.poses[track.found], axis=0)
+    mouth = project(track.shape[layout.mouth_corners], pose, track.intrinsics)[:, 1].mean() / track.intrinsics.height
+    small = track.intrinsics.scaled(min(1.0, _LONGEST_SIDE / max(track.intrinsics.width, track.intrinsics.height)))
+    inside = cv2.resize(person, (small.width, small.height), interpolation=cv2.INTER_AREA) > 0.5
+    beyond = [round(_BESIDE * length) for length in inside.shape]
+    below = np.arange(small.height)[:, None] > mouth * small.height
+    mask = np.pad(inside & below, [(length, length) for length in beyond])
+    inside = np.pad(inside, [(length, length) for length in beyond], mode="edge")
+    axis = float(pose[2, 3]) + _AXIS
+    millimetres = axis / small.fx
+    inner = distance_transform_edt(inside) * millimetres
+    share = 1.0 - np.minimum(inner / _RADIUS, 1.0)
+    profile = gaussian_filter(np.sqrt(1.0 - np.square(share)), _SMOOTHED / millimetres, mode="nearest")
+    rectangle = Rectangle(-beyond[1], -beyond[0], inside.shape[1], inside.shape[0])
+    surface = torch.from_numpy((axis - _RADIUS * profile).astype(np.float32))
+    view = CanonicalView(surface, rectangle, small, torch.eye(4))
+    return Torso(view, mask, float(track.shape[layout.chin, 1].max()))
