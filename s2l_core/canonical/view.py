@@ -24,7 +24,7 @@ _AROUND_FACE = {"left": 0.4, "right": 0.4, "top": 0.7, "bottom": 0.15}
 """Margin of the head's rectangle around the landmarks, as shares of their width and height. It includes ears, hair and
 the edge of the neck.
 """
-_LONGEST_HEAD = 224
+_LONGEST_HEAD = 192
 """Largest length in pixels of the longer side of the head's rectangle."""
 _CALM_SHARE = 0.3
 _LARGEST_SIDE, _SMALLEST_HEAD, _SHORTEST_FOCAL, _FARTHEST_PIXEL = 1024, 5, 1.0, 1e6

@@ -211,11 +211,16 @@ def _nearest(places: Tensor, carried: tuple[Tensor, ...], camera: Intrinsics, po
     width, height = camera.width, camera.height
     focal, centre = places.new_tensor([camera.fx, camera.fy]), places.new_tensor([camera.cx, camera.cy])
 
-    def project(part: slice) -> tuple[Tensor, Tensor]:
-        """Pixels (k, 2) and depths (k,)."""
+    def compute(part: slice) -> tuple[Tensor, Tensor]:
         placed = places[part] @ pose[:3, :3].T + pose[:3, 3]
         depth = placed[:, 2].clamp(min=1.0)
         return placed[:, :2] / depth[:, None] * focal + centre, depth
+
+    whole = compute(slice(None)) if len(places) <= _BAND_PIXELS else None  # larger ones are not kept
+
+    def project(part: slice) -> tuple[Tensor, Tensor]:
+        """Pixels (k, 2) and depths (k,)."""
+        return whole or compute(part)
 
     def splat() -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
         """Slices of the points, their depths (k,), and their cells and weights, for each of the four cells around."""

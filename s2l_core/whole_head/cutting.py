@@ -1,4 +1,4 @@
-"""Frames cut into layers: the person and the background, by the matte; and the colours of the person alone."""
+"""The person cut out of frames: the matte, and the colours of the person alone."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ for pixels farther away, is four times as large.
 _BLEEDING = 0.014
 """Distance inside the matte's edge, relative to the head's size, to which the background's hue bleeds."""
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_FINEST = 2.0
+"""Standard deviation in pixels up to which blurs are computed at the full resolution."""
 _EDGE = 0.08
 """Distance beyond the matte, relative to the head's size, from which a pixel certainly shows the background."""
 
 
 class CutFrame(NamedTuple):
-    """A frame in layers.
+    """The person in a frame.
 
     Attributes:
         matte: float32 (H, W), share of each pixel that shows the person.
         person: float32 (H, W, 3) colours of the person in [0, 1], without those of the background at the edges.
-        background: float32 (H, W), 1 where the frame certainly shows the background, with a soft edge.
     """
 
     matte: Plane
     person: Colours
-    background: Plane
 
 
 def head_size(footage: Footage, index: int) -> float:
@@ -71,7 +71,10 @@ def matte_of(footage: Footage, index: int, picture: Picture, matting: Matting) -
 
 
 def cut(picture: Picture, matte: Plane, plate: Picture, size: float) -> CutFrame:
-    """Cut a frame into layers.
+    """Cut the person out of a frame.
+
+    Near the edge, colours are solved from the matte, and get the hue of the person farther inside, since the hue of the
+    background bleeds into several pixels of most footage.
 
     Args:
         picture: uint8 (H, W, 3) the frame.
@@ -79,26 +82,40 @@ def cut(picture: Picture, matte: Plane, plate: Picture, size: float) -> CutFrame
         plate: uint8 (H, W, 3) what is behind the person.
         size: Height of the head in pixels.
     """
-    # Colours without the background: solved from the matte, and near the edge with the hue of the person farther
-    # inside, since the hue of the background bleeds into several pixels of most footage.
     shown, behind = picture.astype(np.float32) / 255, plate.astype(np.float32) / 255
-    alone = (behind + (shown - behind) / np.maximum(matte, _LEAST)[..., None]).clip(0, 1)
     sure = cv2.erode((matte > _SURE).astype(np.float32), disc(_BLEEDING * size))
+    inside = np.dstack([shown * sure[..., None], sure])
     carried = shown
     for deviation in (4 * _SPREAD * size, _SPREAD * size):
-        weight = cv2.GaussianBlur(sure, (0, 0), max(deviation, 1.0))
-        blurred = cv2.GaussianBlur(shown * sure[..., None], (0, 0), max(deviation, 1.0))
-        known = np.minimum(weight / 0.02, 1.0)[..., None]
-        carried = carried + known * (blurred / np.maximum(weight, 1e-6)[..., None] - carried)
-    brightness = (alone @ _LUMA)[..., None]
-    tinted = (brightness + carried - (carried @ _LUMA)[..., None]).clip(0, 1)
+        blurred = _blurred(inside, max(deviation, 1.0))
+        known = np.minimum(blurred[..., 3:] / 0.02, 1.0)
+        carried = carried + known * (blurred[..., :3] / np.maximum(blurred[..., 3:], 1e-6) - carried)
+    alone = (behind + (shown - behind) / np.maximum(matte, _LEAST)[..., None]).clip(0, 1)
+    tinted = (carried + ((alone - carried) @ _LUMA)[..., None]).clip(0, 1)
     share = ((matte - _LEAST) / (_SURE - _LEAST)).clip(0, 1)[..., None]
     person = np.where(sure[..., None] > 0, shown, carried + share * (tinted - carried))
+    return CutFrame(matte, person.astype(np.float32))
 
-    # Pixels that are far enough from the person to show nothing but the background.
+
+def background_in(matte: Plane, size: float) -> Plane:
+    """Float32 (H, W), 1 where a frame with that matte certainly shows the background, with a soft edge.
+
+    Args:
+        matte: float32 (H, W).
+        size: Height of the head in pixels.
+    """
     occupied = cv2.dilate((matte > 0.02).astype(np.float32), disc(_EDGE * size))
-    occupied = cv2.GaussianBlur(occupied, (0, 0), max(1.0, _EDGE * size / 3))
-    return CutFrame(matte, person.astype(np.float32), 1.0 - occupied)
+    return np.asarray(1.0 - cv2.GaussianBlur(occupied, (0, 0), max(1.0, _EDGE * size / 3)), np.float32)
+
+
+def _blurred(layers: Plane, deviation: float) -> Plane:
+    """Blur layers (H, W, C) by a Gaussian, a wide one at a lower resolution."""
+    coarser = max(1, int(deviation / _FINEST))
+    height, width = layers.shape[:2]
+    size = max(1, width // coarser), max(1, height // coarser)
+    small = cv2.resize(layers, size, interpolation=cv2.INTER_AREA) if coarser > 1 else layers
+    blurred = cv2.GaussianBlur(small, (0, 0), deviation / coarser)
+    return np.asarray(cv2.resize(blurred, (width, height)) if coarser > 1 else blurred, np.float32)
 
 
 def disc(radius: float) -> Picture:

@@ -19,7 +19,7 @@ from ..geometry.splatting import Warped, in_bands, warp
 from ..model.blend import blend_padded
 from ..model.speaker import SpeakerModel
 from ..model.speaker_fields import refuse_overflow
-from .cutting import CutFrame, cut, disc, head_size, matte_of
+from .cutting import CutFrame, background_in, cut, disc, head_size, matte_of
 from .plate import Plate, fill, homography
 from .surface import HeadSurface
 from .texture import gather_texture
@@ -128,7 +128,8 @@ class HeadRenderer:
         # The background behind both: the plate, and what moves in the frame.
         wall = self.plate.picture.astype(np.float32) / 255
         if not self.plate.is_still:
-            wall += layers.background[..., None] * (image.astype(np.float32) / 255 - wall)
+            shown = background_in(layers.matte, head_size(self._footage, index))[..., None]
+            wall += shown * (image.astype(np.float32) / 255 - wall)
         for rows, seen in self._on_plane(wall, camera, camera_from_footage):
             colours[rows] += (1 - alpha[rows])[..., None] * seen
         return View(colours, np.ones_like(mask), depth, mask)

@@ -26,6 +26,8 @@ _AXIS, _RADIUS = 75.0, 65.0
 """Millimetres from the head's origin back to the axis of the neck, and radius of the neck."""
 _SMOOTHED = 12.0
 """Standard deviation, in millimetres, of the smoothing of the depth."""
+_SAME = 1e-6
+"""Difference of poses below which the head has not been turned."""
 _NECK = 110.0
 """Millimetres below the chin from which the torso no longer follows the head."""
 
@@ -57,19 +59,21 @@ class Torso:
         """
         device, (height, width) = layer.device, layer.shape[-2:]
         view, small = self.view, self.view.intrinsics
-        poses = torch.tensor(np.stack([pose, moved_head @ invert_pose(head)]), dtype=torch.float32, device=device)
+        moved = moved_head @ invert_pose(head)
+        bends = not np.allclose(moved, pose, atol=_SAME)
+        places = [pose, moved] if bends else [pose]
+        poses = torch.tensor(np.stack(places), dtype=torch.float32, device=device)
         follows = self._follows(head).to(device)
         scale = layer.new_tensor([width / small.width, height / small.height])
         result = layer.new_zeros(len(layer), camera.height, camera.width)
         pixels = pixel_grid(camera.rectangle, device)
         for rows in in_bands(camera.height, camera.width):
             found = canonical_from_observed(pixels[rows], view, camera, poses)
-            still, bent = found.pixels[:1], found.pixels[1:]
-            share = sample(follows[None, None], still, view.rectangle, "border")[:, 0, ..., None]
-            share = share * found.valid[1:, ..., None]
-            places = torch.where(found.valid[:1, ..., None], still, -1e6)
-            places = torch.where(share > 0, still + share * (bent - still), places)
-            shown = sample(layer[None], places * scale, padding="border")[0]
+            seen = found.pixels[:1]
+            if bends:
+                share = sample(follows[None, None], seen, view.rectangle, "border")[:, 0] * found.valid[1:]
+                seen = torch.where(share[..., None] > 0, torch.lerp(seen, found.pixels[1:], share[..., None]), seen)
+            shown = sample(layer[None], seen * scale, padding="border")[0]
             result[:, rows] = shown * found.valid[:1]
         return result
 

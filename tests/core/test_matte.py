@@ -1,4 +1,4 @@
-"""The matte of a person, and frames cut into layers by it."""
+"""The matte of a person, and what it cuts out of frames."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from s2l_core.face.matte import open_matting
 from s2l_core.geometry.camera import Rectangle
 from s2l_core.jobs import Media
 from s2l_core.media.video import read_frames
-from s2l_core.whole_head.cutting import cut
+from s2l_core.whole_head.cutting import background_in, cut
 
 CLIP = Path(__file__).resolve().parents[2] / "demo" / "speaker.mp4"
 HEAD = Rectangle(60, 10, 260, 300)
@@ -89,14 +89,15 @@ def test_colours_at_the_edge_are_those_of_the_person_alone() -> None:
     layers = cut(mixed.round().astype(np.uint8), matte, plate, 80.0)
     ring = (matte > 0.02) & (matte < 1)
     assert np.abs(layers.person[ring] - 128 / 255).max() < 0.06
-    assert (layers.background[matte > 0] < 0.02).all()
-    assert (layers.background[np.hypot(rows, columns) > 58] > 0.9).all()
+    background = background_in(matte, 80.0)
+    assert (background[matte > 0.02] < 0.02).all()
+    assert (background[np.hypot(rows, columns) > 58] > 0.9).all()
 
 
 def test_a_frame_without_a_person_is_all_background() -> None:
     picture = np.random.default_rng(0).integers(0, 255, (40, 50, 3), np.uint8)
     layers = cut(picture, np.zeros((40, 50), np.float32), picture, 30.0)
-    assert (layers.background == 1).all()
+    assert (background_in(layers.matte, 30.0) == 1).all()
     assert np.isfinite(layers.person).all()
 
 
@@ -104,4 +105,4 @@ def test_a_frame_full_of_a_person_keeps_its_colours() -> None:
     picture = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 255, (40, 50, 3), np.uint8), (0, 0), 2)
     layers = cut(picture, np.ones((40, 50), np.float32), np.zeros_like(picture), 30.0)
     np.testing.assert_allclose(layers.person[3:-3, 3:-3], picture[3:-3, 3:-3] / 255, atol=1e-6)
-    assert (layers.background < 1e-6).all()
+    assert (background_in(layers.matte, 30.0) < 1e-6).all()
