@@ -84,7 +84,8 @@ def test_the_outline_is_about_as_deep_as_the_ears_however_much_hair_there_is(
     ears = placed[np.abs(full.vertices[:, 0] - full.vertices[:, 0].mean()) > 70, 2]
     rim = depth[mask & ~inner]
     upper = np.arange(len(mask))[:, None].repeat(mask.shape[1], 1)[mask & ~inner] < 0.5 * len(mask)
-    assert np.median(rim[upper]) == pytest.approx(np.median(ears), abs=45)
+    assert np.median(rim[upper]) == pytest.approx(np.median(ears), abs=60)  # the depth is smoothed
+    assert np.median(rim[upper]) > np.median(depth[start.mask.numpy()]) + 40
     assert np.isfinite(depth).all()
     assert np.abs(np.diff(depth, axis=1))[mask[:, 1:] & mask[:, :-1]].max() < 30
 
