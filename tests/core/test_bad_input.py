@@ -149,6 +149,7 @@ def test_every_error_that_input_can_cause_is_in_the_table_or_below() -> None:
         errors.HeadFileBroken,  # tests/blender: only the add-on reads it
         errors.HeadFileNewer,
         errors.DiskFull,  # below
+        errors.MatteUnavailable,  # test_matte.py
         errors.PerceptionUnavailable,  # test_perception.py: training goes on without
         errors.SyncExpertUnreadable,  # test_sync.py
         errors.RecognitionUnavailable,  # test_people.py

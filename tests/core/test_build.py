@@ -221,9 +221,9 @@ def test_a_python_is_found_by_its_version() -> None:
 @pytest.mark.parametrize(
     ("has_uv", "failing", "programs"),
     [
-        (True, "", ["uv venv", *["uv pip"] * 4]),
-        (True, "uv", ["uv venv", "python -I -m venv", *["python -m pip"] * 4]),
-        (False, "", ["python -I -m venv", *["python -m pip"] * 4]),
+        (True, "", ["uv venv", *["uv pip"] * 5]),
+        (True, "uv", ["uv venv", "python -I -m venv", *["python -m pip"] * 5]),
+        (False, "", ["python -I -m venv", *["python -m pip"] * 5]),
     ],
 )
 def test_environments_are_made_by_uv_if_it_is_there_and_otherwise_by_pip(
