@@ -49,7 +49,8 @@ def save(picture: np.ndarray, path: Path, mode: str = "RGB") -> None:
     settings = bpy.context.scene.render.image_settings
     image = bpy.data.images.new("Picture", SIZE, SIZE, alpha=mode == "RGBA")
     image.pixels.foreach_set(picture.astype(np.float32).ravel())
-    settings.file_format, settings.color_mode, settings.compression = "PNG", mode, 0
+    set_format(bpy.context.scene, "PNG")
+    settings.color_mode, settings.compression = mode, 0
     image.filepath_raw, image.file_format = str(path), "PNG"
     image.save()
     bpy.data.images.remove(image)
