@@ -39,7 +39,11 @@ _BACK, _BACK_AT_JAW, _INWARDS = 1.6, 0.4, 0.5
 """Semi-axes of the ellipse on which they lie, relative to the radius of the head: backwards, backwards at the chin, and
 inwards. A head is widest behind the outline that a camera in front sees, but a jaw is not.
 """
-_REFLECTED = 0.35
+_MERGED = 0.4
+"""Standard deviation of the Gaussian that smooths the last row of these points along the outline, relative to the
+radius of the head. It increases from row to row.
+"""
+_REFLECTED = 0.12
 """Distance inside of the outline, relative to that behind it along the arc, at which the front has the colour that is
 expected there. It is smaller, since the front recedes at its outline.
 """
@@ -193,6 +197,8 @@ def _behind_outline(
     upwards = np.clip(-inwards[:, 1:], 0.0, 1.0)  # at the jaw, behind which the neck begins
     back = _BACK + (_BACK_AT_JAW - _BACK) * upwards
     side = start + radius * (back * np.sin(angle) * away + _INWARDS * (1 - np.cos(angle)) * towards)
+    for row in range(1, _STEPS):  # what stands out of the outline, such as an ear, ends behind it
+        side[row] = gaussian_filter1d(side[row], _MERGED * _radius(head) * row / _STEPS, axis=0, mode="wrap")
     apart = _INSIDE + _REFLECTED * _radius(head) * angle
     opposite = outline + apart * inwards
     return tuple(np.concatenate([each, each[:, :1]], axis=1) for each in (side, opposite))
