@@ -376,7 +376,7 @@ def make_with_pip(base_python: str, blender: str, environment: Environment) -> N
     pip: list[str | Path] = [environment.python, "-m", "pip", "install", "--disable-pip-version-check"]
     make: list[str | Path] = [base_python, "-I", "-m", "venv", environment.folder]
     packages = "Lib/site-packages" if os.name == "nt" else f"lib/python{BLENDER_PYTHONS[blender]}/site-packages"
-    any_system = [*PIP_ANY_SYSTEM, "--target", environment.folder / packages]
+    any_system: list[str | Path] = [*PIP_ANY_SYSTEM, "--target", environment.folder / packages]
     for step in (make, *installations(pip, environment, any_system)):
         if run(step) != 0:
             raise SystemExit(f"{environment.folder.name} could not be made; the lines above say why.")
