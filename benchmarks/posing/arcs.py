@@ -27,13 +27,15 @@ from .rows import Pose
 
 ANGLES = (5, 10, 15)
 _FRAMES = 16
-"""Frames of the held-out part that are seen from each angle, and of the footage that their heads are compared with."""
+"""Frames of the held-out part that are seen from each angle; six times as many of the rest are compared with them."""
 _SLOW, _LONG = 0.4, 12
 """Degrees between two pictures of the slow arc, and their number."""
 _DIFFERS = 0.05
+"""Difference of colours in [0, 1] from the background above which a pixel is left over."""
 _RIM = 0.01
 """Distance around the person, as a share of the picture's width, in which edges are soft."""
 _SIDE = 128
+"""Side in pixels of the crops of the head that are compared."""
 _AROUND = 0.35
 """Margin of a crop around the landmarks, as a share of their size."""
 

@@ -113,7 +113,7 @@ def open_matting() -> Matting:
     try:
         model = Path(str(metadata.distribution(_PACKAGE).locate_file(_FILE))).read_bytes()
         if hashlib.sha256(model).hexdigest() != _SHA256:
-            raise ValueError("its segmentation network is damaged")
+            raise ValueError("the segmentation network is damaged")
         return Matting(Network(model))
     except (metadata.PackageNotFoundError, LandmarksUnavailable, OSError, ValueError) as error:
         raise MatteUnavailable(

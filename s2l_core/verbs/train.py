@@ -181,7 +181,8 @@ def _open_matting(report: Report) -> Matting | None:
     try:
         return open_matting()
     except MatteUnavailable as error:
-        report.log("warning", f"{error.message} The outline of the head will be less accurate. {error.hint}")
+        lacking = "The outline of the head will be less accurate, and no other camera can show the head."
+        report.log("warning", f"{error.message} {lacking} {error.hint}")
         return None
 
 

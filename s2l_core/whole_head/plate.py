@@ -17,7 +17,7 @@ from ..footage import Footage
 from ..geometry.camera import Array, Intrinsics, invert_pose
 from ..geometry.splatting import in_bands
 from ..subsampling import evenly_spaced
-from .cutting import head_size, matte_of
+from .cutting import disc, head_size, matte_of
 from .torso import Torso, make_torso
 
 Picture = NDArray[np.uint8]
@@ -107,9 +107,8 @@ def _is_still(pictures: NDArray[np.uint8], median: Picture, shown: Mask) -> bool
 
 def _occupied(mattes: NDArray[np.uint8], size: float) -> Mask:
     """Pixels (n, H, W) that show a person, or are near one."""
-    radius = max(1, round(_AROUND * size))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    return np.stack([cv2.dilate((matte > _TRACE).astype(np.uint8), disc) for matte in mattes]) > 0
+    around = disc(_AROUND * size)
+    return np.stack([cv2.dilate((matte > _TRACE).astype(np.uint8), around) for matte in mattes]) > 0
 
 
 def fill(picture: Picture, known: Mask) -> Picture:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -58,7 +58,8 @@ class Torso:
             moved_head: float64 (4, 4) pose of the head for the new camera. The neck bends towards it.
         """
         device, (height, width) = layer.device, layer.shape[-2:]
-        view, small = self.view, self.view.intrinsics
+        view = replace(self.view, depth=self.view.depth.to(device), pose=self.view.pose.to(device))
+        small = view.intrinsics
         moved = moved_head @ invert_pose(head)
         bends = not np.allclose(moved, pose, atol=_SAME)
         places = [pose, moved] if bends else [pose]
