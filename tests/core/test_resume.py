@@ -16,7 +16,7 @@ from platformdirs import user_cache_path
 from torch import Tensor, nn
 
 from s2l_core.cache import Cache
-from s2l_core.errors import Cancelled, SpeechFeaturesUnavailable
+from s2l_core.errors import Cancelled, MatteUnavailable, SpeechFeaturesUnavailable
 from s2l_core.events import Event, Log, Progress, Report
 from s2l_core.footage import Footage
 from s2l_core.jobs import Architecture, Media, TrainJob
@@ -316,3 +316,18 @@ def test_without_moonshine_a_training_warns_and_does_without(
     (warning,) = [event for event in heard if isinstance(event, Log)]
     assert warning.level == "warning"
     assert "it is not there. The lips will follow speech less closely." in warning.text
+
+
+def test_without_a_matte_a_training_warns_and_finds_the_outline_of_the_head_by_motion(
+    seen_once: None, nothing_kept: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> None:
+        raise MatteUnavailable("People cannot be cut out of pictures: it is not there.")
+
+    monkeypatch.setattr(training, "open_matting", missing)
+    heard: list[Event] = []
+    with pytest.raises(Cancelled):
+        train(tmp_path / "a.s2l", cancel_at("Learn speech", 1, heard))
+    (warning,) = [event for event in heard if isinstance(event, Log)]
+    assert warning.level == "warning"
+    assert "it is not there. The outline of the head will be less accurate" in warning.text
