@@ -21,8 +21,9 @@ from ..model.speaker import SpeakerModel
 from ..model.speaker_fields import refuse_overflow
 from .cutting import CutFrame, background_in, cut, disc, head_size, matte_of
 from .plate import Plate, fill, homography
+from .shading import fit_shading, gain, rotation_in_footage
 from .surface import HeadSurface
-from .texture import gather_texture
+from .texture import gather_texture, observe
 from .torso import Torso
 
 _NECK = 0.1
@@ -85,7 +86,9 @@ class HeadRenderer:
         self._matting = matting
         self._blend = speaker.head_blend if blending else None
         self._surface = HeadSurface(speaker.face.head)
-        gather_texture(self._surface, footage, matting, report=report)
+        observed = observe(self._surface, footage, matting, report=report)
+        gather_texture(self._surface, observed)
+        self._light = fit_shading(self._surface, observed)
 
     @torch.no_grad()
     def render(
@@ -114,7 +117,7 @@ class HeadRenderer:
 
         # The head in front, then neck and shoulders.
         layers = self._cut(image, index)
-        front, depth, covered = self._head(layers, index, camera, pose)
+        front, depth, covered = self._head(layers, index, camera, pose, camera_from_footage)
         place = np.eye(4) if camera_from_footage is None else camera_from_footage
         torso = self._torso_layer(layers, covered, index).to(self._surface.front.device)
         behind = self.torso.rendered(torso, camera, place, track.poses[index], pose).permute(1, 2, 0).cpu().numpy()
@@ -135,7 +138,7 @@ class HeadRenderer:
         return View(colours, np.ones_like(mask), depth, mask)
 
     def _head(
-        self, layers: CutFrame, index: int, camera: Intrinsics, pose: Array
+        self, layers: CutFrame, index: int, camera: Intrinsics, pose: Array, camera_from_footage: Array | None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Colours and opacity (h, w, 4) of the head, its depth (h, w), and how much of each pixel of the frame it
         covers (H, W).
@@ -147,8 +150,11 @@ class HeadRenderer:
         frame = torch.from_numpy(np.dstack([layers.person, layers.matte])).to(self._surface.front.device)
         warped = self._warp(frame.permute(2, 0, 1)[None], index, camera.cropped(box), pose)
         colours, opacity = self._paint(warped)
+        before = rotation_in_footage(self._footage.track.poses[index], None)
+        after = rotation_in_footage(pose, camera_from_footage)
+        relit = gain(self._light, warped.buffers.normals[0], before.to(frame), after.to(frame))
         rows, columns = slice(box.top, box.top + box.height), slice(box.left, box.left + box.width)
-        front[rows, columns] = torch.cat([colours[0], opacity]).permute(1, 2, 0).cpu().numpy()
+        front[rows, columns] = torch.cat([(colours[0] * relit).clamp(0, 1), opacity]).permute(1, 2, 0).cpu().numpy()
         depth[rows, columns] = (warped.buffers.depth * (opacity > 0))[0].cpu().numpy()
         return front, depth, warped.source[0].cpu().numpy()
 
