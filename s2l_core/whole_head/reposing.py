@@ -42,6 +42,13 @@ side of the head is seen beside the outline that it has in the frame.
 """
 
 
+_GAPS, _SPECKS, _SOFT = 0.02, 0.04, 0.01
+"""Radii of gaps that are closed and of specks that are removed where the frame shows the surface, and softness of the
+border of the rest, relative to the square root of the head's area. Beside ears and along the jaw, where the surface is
+seen edge-on, patches of the frame would alternate with patches of the clip's colours.
+"""
+
+
 class View(NamedTuple):
     """A rendered view.
 
@@ -208,7 +215,8 @@ class HeadRenderer:
     def _warp(self, frame: Tensor, index: int, camera: Intrinsics, pose: Array) -> Warped:
         track = self._footage.track
         old, new = (torch.tensor(matrix, dtype=torch.float32)[None].to(frame) for matrix in (track.poses[index], pose))
-        return warp(self._surface, frame, track.intrinsics, old, camera, new)
+        warped = warp(self._surface, frame, track.intrinsics, old, camera, new)
+        return warped._replace(seen=_in_one_piece(warped.seen, warped.buffers.coverage))
 
     def _paint(self, warped: Warped) -> tuple[Tensor, Tensor]:
         """Colours (1, 3, h, w) of the head with its holes inpainted, and its opacity (1, h, w). Near the outline, the
@@ -241,3 +249,14 @@ def _closed(opacity: Tensor) -> Tensor:
     gap = disc(_GAP * float(planes.sum(axis=(1, 2)).mean()) ** 0.5)
     closed = [np.maximum(plane, cv2.morphologyEx(plane, cv2.MORPH_CLOSE, gap)) for plane in planes]
     return torch.from_numpy(np.stack(closed)).to(opacity)
+
+
+def _in_one_piece(seen: Tensor, coverage: Tensor) -> Tensor:
+    """Weights ``seen`` (B, h, w) of the frame without gaps and specks, on a head that covers (B, h, w)."""
+    size = float(coverage.sum(dim=(1, 2)).mean()) ** 0.5
+    planes = []
+    for plane in seen.cpu().numpy():
+        closed = cv2.morphologyEx(plane, cv2.MORPH_CLOSE, disc(_GAPS * size))
+        opened = cv2.morphologyEx(closed, cv2.MORPH_OPEN, disc(_SPECKS * size))
+        planes.append(np.minimum(opened, cv2.GaussianBlur(opened, (0, 0), max(0.5, _SOFT * size))))
+    return torch.from_numpy(np.stack(planes)).to(seen) * (coverage > 0)
