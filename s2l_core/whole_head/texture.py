@@ -46,6 +46,8 @@ _AROUND = 24
 """Number of neighbours whose mean colour is compared with that of the opposite side."""
 _DARK = 0.05
 """Added to colours before they are compared."""
+_MOST_GAIN = 1.25
+"""Largest factor by which they are adapted: where there is hair on one side and skin on the other, they differ more."""
 _HIDDEN = 6.0
 """Millimetres behind the visible surface from which a point is hidden."""
 
@@ -178,7 +180,7 @@ def _mirrored(colours: Tensor, places: Tensor) -> Tensor:
             there = across * positions[around].mean(axis=1)
             _, around_there = tree.query(there, k=min(_AROUND, len(known)))
             gain = (shown[around].mean(axis=1) + _DARK) / (shown[around_there].mean(axis=1) + _DARK)
-            adapted = np.clip(shown[opposite[near]] * gain, 0, 1)
+            adapted = np.clip(shown[opposite[near]] * gain.clip(1 / _MOST_GAIN, _MOST_GAIN), 0, 1)
             result[:, points[torch.from_numpy(near)]] = torch.from_numpy(adapted.T).to(colours)
     return result
 
