@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Every chore of the project as one verb: ``python3 build.py demo | head | gui | test |
-test-blender | docs | zip | repository | pins | bench | clean``.
+test-blender | docs | zip | repository | pins | bench | glance | clean``.
 
 Standard library only. A verb that needs it first makes the environment ``.venv`` with exactly the pinned packages, so
 each command works on a fresh machine that has Python 3.11 or 3.13. Arguments after the verb go to the program behind
@@ -316,6 +316,12 @@ def bench(arguments: list[str]) -> int:
     return run([MAIN.python, "-m", f"benchmarks.{arguments[0]}", *arguments[1:]])
 
 
+def glance(arguments: list[str]) -> int:
+    """Train the network that draws lips from one picture: glance --train --data FOLDER --out FOLDER."""
+    prepare(MAIN)
+    return run([MAIN.python, "-P", "-m", "demo.train_glance", *arguments], folder=Path.cwd(), PYTHONPATH=ROOT)
+
+
 def clean(_: list[str]) -> int:
     """Remove the environments and everything else that the other verbs made."""
     environments = [each.folder for each in (MAIN, *BLENDERS.values()) if (each.folder / "pyvenv.cfg").is_file()]
@@ -341,6 +347,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "repository": repository,
     "pins": pins,
     "bench": bench,
+    "glance": glance,
     "clean": clean,
 }
 

@@ -217,6 +217,11 @@ class SyncExpertUnreadable(Speech2LipError):
     hint = "Choose Wav2Lip's lipsync_expert.pth, or train without it: a sync expert is then trained on the footage."
 
 
+class GlanceWeightsUnreadable(Speech2LipError):
+    code = "glance_weights_unreadable"
+    hint = "Choose a file that `python3 build.py glance --train` wrote, or train again."
+
+
 class WorkerLost(Speech2LipError):
     code = "worker_lost"
     hint = "Start the job again. If this repeats, look for the reason at the end of the log."

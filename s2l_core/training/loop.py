@@ -38,6 +38,8 @@ class Stage:
         patience: Share of the steps after which the stage stops if the validation figure has not risen; None never
             stops early. A larger one survives longer plateaus and costs time.
         seconds: Time limit. If it ends the stage, the result depends on the speed of the machine.
+        betas: Decay of AdamW's averages of gradients and of their squares. Where networks learn from each other, the
+            first one is lower, since older gradients do not apply any more.
     """
 
     phase: str
@@ -47,6 +49,7 @@ class Stage:
     decay: float = 0.0
     patience: float | None = None
     seconds: float = math.inf
+    betas: tuple[float, float] = (0.9, 0.999)
 
     def share(self, step: int, seconds: float) -> float:
         """Share of the stage that is done after a number of steps and seconds; 1 or more if it is over."""
@@ -153,7 +156,9 @@ class Loop:
         names = {parameter: name for name, parameter in self._networks.named_parameters()}
         parameters = {names[parameter]: parameter for group, _ in stage.rates for parameter in group}
         optimiser = torch.optim.AdamW(
-            [{"params": group, "lr": rate, "highest": rate} for group, rate in stage.rates], weight_decay=stage.decay
+            [{"params": group, "lr": rate, "highest": rate} for group, rate in stage.rates],
+            betas=stage.betas,
+            weight_decay=stage.decay,
         )
         random = np.random.default_rng([self._seed, len(self._ready)])
         torch.manual_seed(int(random.integers(2**32)))

@@ -40,6 +40,7 @@ ROWS = [
     {"mouth", "whole_head"},
     {"evaluation"},
     {"training"},
+    {"glance"},
     {"verbs"},
     {"execution"},
     {"terminal"},
