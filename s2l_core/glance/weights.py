@@ -51,6 +51,15 @@ def load_generator(path: str | None = None) -> Generator:
         FileMissing: There is no such file.
         GlanceWeightsUnreadable: The file is damaged or something else.
     """
+    return _read(path)[0]
+
+
+def read_facts(path: str | None = None) -> dict[str, Any]:
+    """What a file says about how its weights were made; arguments and errors are those of :func:`load_generator`."""
+    return _read(path)[1]
+
+
+def _read(path: str | None) -> tuple[Generator, dict[str, Any]]:
     name = path or str(files(__package__).joinpath(_FILE))
     if not regular_files.is_file(name):
         raise FileMissing(f"There is no file {name}.")
@@ -58,7 +67,8 @@ def load_generator(path: str | None = None) -> Generator:
         if Path(name).stat().st_size > _LARGEST_FILE:
             raise ValueError("it is too large")
         fields, tensors = tensor_file.unpack(Path(name).read_bytes(), _KEY)
-        return _generator(fields, tensors)
+        facts = fields.get("made")
+        return _generator(fields, tensors), facts if isinstance(facts, dict) else {}
     except (OSError, RuntimeError, ValueError) as error:
         raise GlanceWeightsUnreadable(f"{name} is damaged, or does not hold the weights of a lip generator.") from error
 
