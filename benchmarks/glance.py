@@ -120,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of videos, or videos")
     parser.add_argument("--hold-out", nargs="+", default=HELD_OUT, metavar="NAME", help="people who are measured")
-    parser.add_argument("--seconds", type=float, default=120.0, help="most that is learnt of one video by baselines")
+    parser.add_argument("--seconds", type=float, default=60.0, help="most that is learnt of one video by baselines")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help=", ".join(ROWS))
     parser.add_argument("--weights", help="weights of the network (default: the included ones)")
     parser.add_argument("--json", type=destination, help="write the figures of each person to this file")

@@ -33,6 +33,11 @@ class LossWeights:
     perceptual: float = 1.0
     adversarial: float = 1.0
 
+    @property
+    def need_flow(self) -> bool:
+        """Whether any of the losses compares optical flow."""
+        return bool(self.correlation or self.adversarial)
+
 
 class Networks(nn.Module):
     """All networks of a training.
@@ -58,13 +63,15 @@ class Networks(nn.Module):
         """
         sound = self.generator.audio_encoder(batch.mel)
         generated = self.generator.draw(self.generator.identity_encoder(batch.picture), sound)
+        if not weights.need_flow:
+            return self.generator_loss(batch, sound, generated, None, weights)
         flow = _constant(self.flow, generated)
         own = self.generator_loss(batch, sound, generated, flow, weights)
         real_flow = self.flow(batch.video)
         return own + self._judges_loss(batch, sound.detach(), generated.detach(), flow.detach(), real_flow, weights)
 
     def generator_loss(
-        self, batch: Batch, sound: Tensor, generated: Tensor, flow: Tensor, weights: LossWeights
+        self, batch: Batch, sound: Tensor, generated: Tensor, flow: Tensor | None, weights: LossWeights
     ) -> Tensor:
         """The generator's loss: correlation, pixel, perceptual and adversarial loss, weighted and summed.
 
@@ -72,7 +79,7 @@ class Networks(nn.Module):
             batch: The windows.
             sound: Features (B, C, 16, 16) of the audio encoder.
             generated: Pictures (B, 3, 16, 64, 64) of the generator.
-            flow: Optical flow (B, 2, 15, 64, 64) of these.
+            flow: Optical flow (B, 2, 15, 64, 64) of these; None if the weights do not need it.
             weights: Losses with the weight 0 are not computed.
         """
         loss = generated.new_zeros(())
@@ -104,7 +111,7 @@ class Networks(nn.Module):
         return loss
 
 
-def _constant(network: nn.Module, *inputs: Tensor) -> Tensor:
+def _constant(network: nn.Module, *inputs: Tensor | None) -> Tensor:
     """The output of a network whose parameters get no gradient; its inputs do."""
     parameters = {name: parameter.detach() for name, parameter in network.named_parameters()}
     output: Tensor = functional_call(network, parameters, inputs)

@@ -146,8 +146,8 @@ def test_losses_of_equal_videos_are_zero() -> None:
 @pytest.mark.parametrize("name", ["correlation", "pixel", "perceptual", "adversarial"])
 def test_each_loss_is_switched_by_its_weight(name: str) -> None:
     networks, windows = Networks(WIDTH), batch()
-    only_flow = networks.loss(windows, NO_LOSS)
-    assert networks.loss(windows, replace(NO_LOSS, **{name: 1.0})) > only_flow
+    nothing = networks.loss(windows, NO_LOSS)
+    assert networks.loss(windows, replace(NO_LOSS, **{name: 1.0})) > nothing
 
 
 def test_each_network_learns_from_its_own_loss_alone() -> None:
