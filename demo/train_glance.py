@@ -43,7 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             report = Report(lambda event: None if isinstance(event, Preview) else listener(event))
             clips, watched = read_people(learnt, report), read_people(others, report)
             generator = train_generator(clips, watched, settings, options.out / "state.safetensors", device, report)
-        facts = {"people": sorted({clip.person for clip in clips}), "steps": settings.steps, "batch": settings.batch}
+        facts = {
+            "people": sorted({clip.person for clip in clips}),
+            "batch": settings.batch,
+            "most_steps": settings.steps,
+            "most_hours": options.hours,
+        }
         save_generator(generator, str(options.out / "generator.safetensors"), facts)
     except Speech2LipError as error:
         print(error, file=sys.stderr)

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+import s2l_core
+from benchmarks.glance import HELD_OUT
 from demo.train_glance import find_people
 from s2l_core.errors import BadJob, Cancelled, FileMissing, GlanceWeightsUnreadable
 from s2l_core.events import Report
@@ -19,7 +21,7 @@ from s2l_core.glance.drawing import draw_lips
 from s2l_core.glance.generator import Generator
 from s2l_core.glance.sound import log_mel, rows_of_pictures
 from s2l_core.glance.training import TrainingSettings, train_generator
-from s2l_core.glance.weights import load_generator, save_generator
+from s2l_core.glance.weights import load_generator, read_facts, save_generator
 from s2l_core.jobs import Media
 
 WIDTH = 1 / 64
@@ -183,6 +185,16 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     save_generator(generator, str(tmp_path / "a.safetensors"), {})
     with pytest.raises(GlanceWeightsUnreadable):
         load_generator(str(tmp_path / "a.safetensors"))
+
+
+def test_the_included_weights_are_small_and_say_whom_they_learnt_from() -> None:
+    weights = Path(str(s2l_core.__file__)).parent / "glance" / "weights.safetensors"
+    assert weights.stat().st_size <= 15_000_000
+    learnt = read_facts()["people"]
+    assert "grid_s1_1200s" in learnt and not set(learnt) & set(HELD_OUT)
+    speech = np.random.default_rng(0).normal(0, 0.1, 16_000).astype(np.float32)
+    drawn = draw_lips(load_generator(), np.full((64, 64, 3), 150, np.uint8), speech)
+    assert 20 < drawn.mean() < 235
 
 
 # ---- Data
