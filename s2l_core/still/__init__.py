@@ -1,0 +1,1 @@
+"""One picture that speaks: its own pixels, moved to the shapes that lips have in speech."""

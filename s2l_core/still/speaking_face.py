@@ -1,0 +1,91 @@
+"""The face of a picture, prepared so that any shape of its lips can be painted."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..media.raster import Picture
+from ..media.single_picture import SinglePicture
+from .face_grid import CELLS, FaceGrid, make_grid
+from .light import measure_light
+from .lip_slit import find_slit
+from .motion_field import make_field
+from .mouth_inside import IncludedInside
+from .mouth_plane import make_plane
+from .painter import StillPainter, moving_box
+from .portrait import Portrait
+from .skin_warp import SkinWarper
+
+Array = NDArray[np.float64]
+InsideName = Literal["picture", "speaker", "included"]
+
+_FEATHER = 0.03
+"""Width of the soft border of an overlay, relative to the side of the face grid."""
+
+
+class SpeakingFace:
+    """A face whose lips move.
+
+    Args:
+        source: The picture.
+        portrait: The face in it.
+
+    Attributes:
+        mouth_inside: What an opened mouth shows.
+        box: The pixels outside of which nothing changes.
+        mask: uint8 (height, width) opacity of an overlay, above 0 wherever a pixel may change.
+    """
+
+    def __init__(self, source: SinglePicture, portrait: Portrait) -> None:
+        height, width = source.picture.shape[:2]
+        stretch = np.array([width / source.image.shape[1], height / source.image.shape[0]])
+        grid = make_grid(portrait, stretch)
+        points = grid.to_grid(portrait.points * stretch)
+        slit = find_slit(points, _on_grid(source.image, grid, stretch))
+        field = make_field(points, slit)
+        plane = make_plane(portrait, grid, stretch, points, slit)
+        light = measure_light(source.image, portrait)
+        blur = float(np.sqrt(stretch.prod())) * light.blur
+        inside = IncludedInside(plane, light, plane.cells_per_mm * grid.cell, blur)
+        self.mouth_inside: InsideName = "included"
+        self.box = moving_box(grid, field.moving, width, height)
+        self.mask = _soft_mask(grid, field.moving, width, height)
+        self._plane = plane
+        warper = SkinWarper(field, slit)
+        self._painter = StillPainter(source.picture, grid, warper, inside, blur, light.grain, self.box)
+
+    def paint(self, offsets: NDArray[np.floating]) -> Picture:
+        """The picture with other lips.
+
+        Args:
+            offsets: float (41, 2) offsets of the 40 points of the lips and of the chin from closed lips, in widths of
+                the mouth, as seen from the front, right and down.
+        """
+        cells = self._plane.to_cells(offsets)
+        return self._painter.paint(cells, cells[-1] - self._plane.closing[-1])
+
+
+def _on_grid(image: NDArray[np.uint8], grid: FaceGrid, stretch: Array) -> NDArray[np.uint8]:
+    """An image (H, W, 3) with square pixels on the cells of a grid: uint8 (cells, cells, 3)."""
+    matrix = grid.grid_from_picture.copy()
+    matrix[:, :2] *= stretch
+    matrix[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5
+    factor = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    if factor < 0.5:  # several pixels fall into a cell
+        image = cv2.GaussianBlur(image, (0, 0), 0.5 / factor)
+    return cv2.warpAffine(image, matrix, (CELLS, CELLS), borderMode=cv2.BORDER_REPLICATE)
+
+
+def _soft_mask(grid: FaceGrid, moving: NDArray[np.bool_], width: int, height: int) -> NDArray[np.uint8]:
+    """Opacity of an overlay, uint8 (height, width): above 0 wherever a pixel may change."""
+    inner = cv2.distanceTransform(moving.astype(np.uint8), cv2.DIST_L2, 5)
+    share = np.clip(inner / (_FEATHER * CELLS), 0.0, 1.0)
+    soft = 1.0 + 254.0 * share * share * (3.0 - 2.0 * share)
+    soft = np.where(cv2.dilate(moving.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0, soft, 0.0)
+    matrix = grid.picture_from_grid.copy()
+    matrix[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5
+    return np.ceil(cv2.warpAffine(soft.astype(np.float32), matrix, (width, height))).astype(np.uint8)
