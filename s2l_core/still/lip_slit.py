@@ -16,6 +16,12 @@ UPPER, LOWER = MESH468.lips_inner[:11], MESH468.lips_inner[np.r_[0, 19:9:-1]]
 """The inner edges of both lips, from the left to the right corner."""
 OPEN = 0.05
 """Opening relative to the width of the mouth from which a picture shows an open mouth."""
+_CENTRAL, _ROWS, _BOW = 0.4, 81, 0.6
+"""Share of the width of the mouth in whose colours its edges are found, number of heights that are tried, and exponent of
+the parabola that edges are: a smaller one makes corners steeper.
+"""
+_RED_CONTRAST, _LIGHT_CONTRAST = 8.0, 25.0
+"""Least difference of lips from what is between them along CIELAB's a and L."""
 _SEARCH = 0.07
 """Distance from the landmarks within which the line between closed lips is searched, in widths of the mouth."""
 _BEND = 0.6
@@ -58,24 +64,62 @@ class Slit:
 
 
 def find_slit(points: Array, face: NDArray[np.uint8]) -> Slit:
-    """The edges of the lips, from landmarks; the line between closed lips is the darkest one nearby.
+    """The edges of the lips: landmarks say where the mouth is, and colours how far it is open, since the landmarks of
+    slightly opened lips lie between the teeth. The line between closed lips is the darkest one nearby.
 
     Args:
         points: float64 (468, 2) landmarks in cells.
         face: uint8 (cells, cells, 3) RGB, the face on the cells.
     """
-    grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY).astype(np.float32)
     upper, lower = points[UPPER], points[LOWER]
     left, right = (upper[0] + lower[0]) / 2, (upper[-1] + lower[-1]) / 2
-    columns = np.linspace(left[0], right[0], max(8, round(right[0] - left[0]) + 1))
-    heights = [np.interp(columns, edge[:, 0], edge[:, 1]) for edge in (upper, lower)]
-    heights[1] = np.maximum(heights[0], heights[1])
     width = right[0] - left[0]
-    is_open = float((heights[1] - heights[0]).max()) > OPEN * width
+    columns = np.linspace(left[0], right[0], max(8, round(width) + 1))
+    edges = [np.interp(columns, edge[:, 0], edge[:, 1]) for edge in (upper, lower)]
+    edges[1] = np.maximum(edges[0], edges[1])
+    middle = (edges[0] + edges[1]) / 2
+    if found := _edges_by_colour(points, face, columns, middle):
+        bow = np.power(1.0 - np.square(np.linspace(-1.0, 1.0, len(columns))), _BOW)
+        edges = [middle + height * bow for height in found]
+    is_open = float((edges[1] - edges[0]).max()) > OPEN * width
     if not is_open:
-        line = _darkest_line(grey, columns, sum(heights) / 2, _SEARCH * width)
-        heights = [line, line]
-    return Slit(columns, heights[0], heights[1], is_open)
+        grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        line = _darkest_line(grey, columns, middle, _SEARCH * width)
+        edges = [line, line]
+    return Slit(columns, edges[0], edges[1], is_open)
+
+
+def _edges_by_colour(
+    points: Array, face: NDArray[np.uint8], columns: Array, middle: Array
+) -> tuple[float, float] | None:
+    """Heights of the edges of both lips in the middle of the mouth, in cells below the line ``middle`` (n,), from the
+    redness of the lips; None if they are not redder than what is between them.
+    """
+    across = np.abs(np.linspace(-1.0, 1.0, len(columns))) < _CENTRAL
+    outer = [points[MESH468.lips_outer[k]] for k in (slice(0, 11), np.r_[0, 19:9:-1])]
+    top, bottom = (float((np.interp(columns, edge[:, 0], edge[:, 1]) - middle)[across].mean()) for edge in outer)
+    heights = np.linspace(top, bottom, _ROWS)
+    x, y = (plane.astype(np.float32) for plane in np.broadcast_arrays(columns, middle + heights[:, None]))
+    colours = cv2.remap(
+        cv2.cvtColor(face.astype(np.float32) / 255, cv2.COLOR_RGB2Lab), x - 0.5, y - 0.5, cv2.INTER_LINEAR
+    )
+    light, red, _ = np.median(colours[:, across], axis=1).T
+    inner = np.abs(heights) < 0.5 * np.where(heights < 0, -top, bottom)
+    centre = int(np.flatnonzero(inner)[red[inner].argmin()])
+    found = []
+    for lip, step in ((slice(0, centre), -1), (slice(centre, _ROWS), 1)):
+        contrast = float(red[lip].max() - red[centre]) if centre else 0.0
+        if contrast >= _RED_CONTRAST:
+            is_lip = red > red[centre] + 0.5 * contrast
+        elif float(light[lip].max() - light[centre]) >= _LIGHT_CONTRAST:
+            is_lip = light > (light[lip].max() + light[centre]) / 2
+        else:
+            return None
+        row = centre
+        while 0 < row < _ROWS - 1 and not is_lip[row]:
+            row += step
+        found.append(float(heights[row]))
+    return found[0], found[1]
 
 
 def _darkest_line(grey: NDArray[np.float32], columns: Array, expected: Array, reach: float) -> Array:

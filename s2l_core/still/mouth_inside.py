@@ -21,7 +21,7 @@ Plane = NDArray[np.float32]
 
 _SCALE, _LEFT_MM, _TOP_MM = 8.0, 30.0, 16.0
 """Pixels of the pictures per millimetre, and their origin in millimetres from their left and upper edges."""
-_JAW = 0.85
+JAW_SHARE = 0.85
 """How far the lower teeth move, relative to the chin."""
 _UPPER_SHADE, _UPPER_REACH = 0.5, 2.5
 _LOWER_SHADE, _LOWER_REACH = 0.4, 1.5
@@ -64,7 +64,7 @@ class IncludedInside:
 
     def paint(self, cells: Plane, above: Plane, under: Plane, jaw: NDArray[np.float64]) -> Plane:
         places = self._plane.teeth_mm(cells)
-        shift = (np.linalg.inv(self._plane.cells_from_mm[:, :2]) @ (_JAW * jaw)).astype(np.float32)
+        shift = (np.linalg.inv(self._plane.cells_from_mm[:, :2]) @ (JAW_SHARE * jaw)).astype(np.float32)
         lower, upper = self._look_up(self._lower, places - shift), self._look_up(self._upper, places)
         seen = lower[..., :3] * (1 - upper[..., 3:]) + upper[..., :3]  # colours are multiplied by their alpha
         tones = seen * self._shade(above, under)[..., None]

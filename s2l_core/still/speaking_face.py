@@ -14,8 +14,9 @@ from .face_grid import CELLS, FaceGrid, make_grid
 from .light import measure_light
 from .lip_slit import find_slit
 from .motion_field import make_field
-from .mouth_inside import IncludedInside
+from .mouth_inside import IncludedInside, MouthInside
 from .mouth_plane import make_plane
+from .own_inside import OwnInside, shows_teeth
 from .painter import StillPainter, moving_box
 from .portrait import Portrait
 from .skin_warp import SkinWarper
@@ -45,14 +46,17 @@ class SpeakingFace:
         stretch = np.array([width / source.image.shape[1], height / source.image.shape[0]])
         grid = make_grid(portrait, stretch)
         points = grid.to_grid(portrait.points * stretch)
-        slit = find_slit(points, _on_grid(source.image, grid, stretch))
+        shown = _on_grid(source.image, grid, stretch)
+        slit = find_slit(points, shown)
         field = make_field(points, slit)
         plane = make_plane(portrait, grid, stretch, points, slit)
         light = measure_light(source.image, portrait)
         blur = float(np.sqrt(stretch.prod())) * light.blur
-        inside = IncludedInside(plane, light, plane.cells_per_mm * grid.cell, blur)
-        self.mouth_inside: InsideName = "included"
         self.box = moving_box(grid, field.moving, width, height)
+        self.mouth_inside: InsideName = "picture" if shows_teeth(shown, slit, light) else "included"
+        inside: MouthInside = IncludedInside(plane, light, plane.cells_per_mm * grid.cell, blur)
+        if self.mouth_inside == "picture":
+            inside = OwnInside(source.picture, grid, slit, light, self.box, -plane.closing[-1])
         self.mask = _soft_mask(grid, field.moving, width, height)
         self._plane = plane
         warper = SkinWarper(field, slit)
