@@ -1,1 +1,1 @@
-"""One picture that speaks: its own pixels, moved to the shapes that lips have in speech."""
+"""One picture that speaks: the motion of lips from speech, and the picture that is moved by it."""
