@@ -36,7 +36,7 @@ _DEEPEST_MM = 40.0
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--head", type=Path, required=True, help="ict_facekit.npz")
-    default = Path(__file__).resolve().parents[1] / "s2l_core/still/teeth.png"
+    default = Path(__file__).resolve().parents[1] / "s2l_core/stills/teeth.png"
     parser.add_argument("--out", type=Path, default=default)
     arguments = parser.parse_args()
     with np.load(arguments.head, allow_pickle=False) as data:

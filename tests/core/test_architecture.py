@@ -38,7 +38,7 @@ ROWS = [
     {"canonical"},
     {"model"},
     {"mouth", "whole_head"},
-    {"still"},
+    {"stills"},
     {"evaluation"},
     {"training"},
     {"verbs"},

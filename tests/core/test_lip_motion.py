@@ -15,9 +15,9 @@ from s2l_core.jobs import Media
 from s2l_core.media.audio import read_speech
 from s2l_core.media.video import read_frames
 from s2l_core.speech.features import SAMPLE_RATE
-from s2l_core.still import lip_motion
-from s2l_core.still.lip_motion import LipMotion, load_lip_motion
-from s2l_core.still.lip_shape import POINTS, lip_offsets, opening_of
+from s2l_core.stills import lip_motion
+from s2l_core.stills.lip_motion import LipMotion, load_lip_motion
+from s2l_core.stills.lip_shape import POINTS, lip_offsets, opening_of
 
 LINE = Path(__file__).resolve().parents[2] / "demo" / "line.flac"
 PERSON, ANOTHER = (Path("../shared/data/grid_people") / name for name in ("lrwp9a.mpg", "swiz3n.mpg"))

@@ -11,7 +11,7 @@ from s2l_core.face.mesh_detector import MeshDetector
 from s2l_core.face.mesh_models import bundled_models
 from s2l_core.jobs import Media
 from s2l_core.media.video import read_frames
-from s2l_core.still.lip_shape import LIPS, POINTS, lip_offsets, opening_of, without_overlap
+from s2l_core.stills.lip_shape import LIPS, POINTS, lip_offsets, opening_of, without_overlap
 
 from .conftest import CLIP
 

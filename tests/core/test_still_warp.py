@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from s2l_core.jobs import Media
 from s2l_core.media.single_picture import SinglePicture, read_single_picture
-from s2l_core.still.face_grid import make_grid
-from s2l_core.still.lip_slit import Slit, find_slit
-from s2l_core.still.motion_field import CONTROLS, make_field
-from s2l_core.still.portrait import Portrait, find_portrait
-from s2l_core.still.skin_warp import SkinWarp, SkinWarper
-from s2l_core.still.speaking_face import SpeakingFace, _on_grid
+from s2l_core.stills.face_grid import make_grid
+from s2l_core.stills.lip_slit import Slit, find_slit
+from s2l_core.stills.motion_field import CONTROLS, make_field
+from s2l_core.stills.portrait import Portrait, find_portrait
+from s2l_core.stills.skin_warp import SkinWarp, SkinWarper
+from s2l_core.stills.speaking_face import SpeakingFace, _on_grid
 
 from .conftest import CLIP
 

@@ -22,6 +22,8 @@ the parabola that edges are: a smaller one makes corners steeper.
 """
 _RED_CONTRAST, _LIGHT_CONTRAST = 8.0, 25.0
 """Least difference of lips from what is between them along CIELAB's a and L."""
+_TO_CORNERS = 0.8
+"""How closely the ends of the edges follow the outer corners of the lips."""
 _SEARCH = 0.07
 """Distance from the landmarks within which the line between closed lips is searched, in widths of the mouth."""
 _BEND = 0.6
@@ -77,6 +79,8 @@ def find_slit(points: Array, face: NDArray[np.uint8]) -> Slit:
     columns = np.linspace(left[0], right[0], max(8, round(width) + 1))
     edges = [np.interp(columns, edge[:, 0], edge[:, 1]) for edge in (upper, lower)]
     edges[1] = np.maximum(edges[0], edges[1])
+    lift = _lift(points, columns, (edges[0] + edges[1]) / 2)
+    edges = [edge + lift for edge in edges]
     middle = (edges[0] + edges[1]) / 2
     if found := _edges_by_colour(points, face, columns, middle):
         bow = np.power(1.0 - np.square(np.linspace(-1.0, 1.0, len(columns))), _BOW)
@@ -87,6 +91,15 @@ def find_slit(points: Array, face: NDArray[np.uint8]) -> Slit:
         line = _darkest_line(grey, columns, middle, _SEARCH * width)
         edges = [line, line]
     return Slit(columns, edges[0], edges[1], is_open)
+
+
+def _lift(points: Array, columns: Array, middle: Array) -> Array:
+    """What is added to heights (n,) so that they end at the outer corners of the lips: those of the inner edges are not
+    accurate.
+    """
+    along = np.linspace(-1.0, 1.0, len(columns))
+    left, right = points[MESH468.mouth_corners, 1] - middle[[0, -1]]
+    return _TO_CORNERS * np.square(along) * np.where(along < 0, left, right)
 
 
 def _edges_by_colour(
