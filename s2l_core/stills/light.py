@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -31,12 +32,14 @@ class FaceLight:
     """Tones of a face, in code values from 0 to 1.
 
     Attributes:
+        skin: float64 (3,) usual colour of the skin.
         white: float64 (3,) colour of a white surface in the light of the mouth.
         dark: float64 (3,) colour of its darkest places.
         blur: Standard deviation of the picture's blur in pixels.
         grain: Standard deviation of the picture's grain.
     """
 
+    skin: NDArray[np.float64]
     white: NDArray[np.float64]
     dark: NDArray[np.float64]
     blur: float
@@ -55,7 +58,7 @@ def measure_light(image: NDArray[np.uint8], portrait: Portrait) -> FaceLight:
     dark = np.minimum(_darkest(image, portrait), 0.5 * white)
     blur = measure_blur(image, portrait.points)
     blur = 0.0 if np.isnan(blur) else _PER_BLUR * max(0.0, blur - _SHARP) * portrait.width / 128
-    return FaceLight(white, dark, float(min(blur, 0.02 * portrait.width)), _grain(skin))
+    return FaceLight(tone, white, dark, float(min(blur, 0.02 * portrait.width)), _grain(skin))
 
 
 def _normalised(colour: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -66,7 +69,7 @@ def _normalised(colour: NDArray[np.float64]) -> NDArray[np.float64]:
 def _patches(image: NDArray[np.uint8], portrait: Portrait) -> NDArray[np.float64]:
     """Square pieces of the skin float64 (n, s, s, 3)."""
     side = max(3, round(0.05 * portrait.width))
-    pieces = []
+    pieces: list[NDArray[Any]] = []
     for x, y in portrait.points[_SKIN]:
         left, top = round(x - side / 2), round(y - side / 2)
         if left >= 0 and top >= 0 and left + side <= image.shape[1] and top + side <= image.shape[0]:
@@ -80,7 +83,7 @@ def _brightest_in_eyes(image: NDArray[np.uint8], portrait: Portrait) -> NDArray[
     """Mean colour (3,) of the bright tenth of the pixels between the lids, without highlights."""
     mask = np.zeros(image.shape[:2], np.uint8)
     for eye in _EYES:
-        cv2.fillPoly(mask, [np.round(portrait.points[eye]).astype(np.int32)], 1)
+        cv2.fillPoly(mask, [np.round(portrait.points[eye]).astype(np.int32)], [1])
     pixels = image[mask > 0] / 255.0
     if len(pixels) < 8:
         return np.full(3, 1e-3)
@@ -94,7 +97,7 @@ def _darkest(image: NDArray[np.uint8], portrait: Portrait) -> NDArray[np.float64
     inner = np.concatenate([*_EYES, MESH468.lips_inner, [2, 98, 327]])
     hull = cv2.convexHull(np.round(portrait.points[inner]).astype(np.int32))
     mask = np.zeros(image.shape[:2], np.uint8)
-    cv2.fillConvexPoly(mask, hull, 1)
+    cv2.fillConvexPoly(mask, hull, [1])
     pixels = image[mask > 0] / 255.0
     if not len(pixels):
         return np.zeros(3)

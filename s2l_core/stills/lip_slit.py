@@ -12,16 +12,19 @@ from ..face.layout import MESH468
 
 Array = NDArray[np.float64]
 
-UPPER, LOWER = MESH468.lips_inner[:11], MESH468.lips_inner[np.r_[0, 19:9:-1]]
-"""The inner edges of both lips, from the left to the right corner."""
+UPPER_POINTS, LOWER_POINTS = np.arange(11), np.r_[0, 19:9:-1]
+"""The edges of both lips among the points of an outline, from the left to the right corner."""
+UPPER, LOWER = MESH468.lips_inner[UPPER_POINTS], MESH468.lips_inner[LOWER_POINTS]
 OPEN = 0.05
 """Opening relative to the width of the mouth from which a picture shows an open mouth."""
 _CENTRAL, _ROWS, _BOW = 0.4, 81, 0.6
-"""Share of the width of the mouth in whose colours its edges are found, number of heights that are tried, and exponent of
-the parabola that edges are: a smaller one makes corners steeper.
+"""Share of the width of the mouth in whose colours its edges are found, number of heights that are tried, and exponent
+of the parabola that edges are: a smaller one makes corners steeper.
 """
 _RED_CONTRAST, _LIGHT_CONTRAST = 8.0, 25.0
 """Least difference of lips from what is between them along CIELAB's a and L."""
+_DARK = 0.55
+"""Brightness relative to that of a lip below which a place is inside of the mouth."""
 _TO_CORNERS = 0.8
 """How closely the ends of the edges follow the outer corners of the lips."""
 _SEARCH = 0.07
@@ -84,7 +87,9 @@ def find_slit(points: Array, face: NDArray[np.uint8]) -> Slit:
     middle = (edges[0] + edges[1]) / 2
     if found := _edges_by_colour(points, face, columns, middle):
         bow = np.power(1.0 - np.square(np.linspace(-1.0, 1.0, len(columns))), _BOW)
-        edges = [middle + height * bow for height in found]
+        said_open = float((edges[1] - edges[0]).max()) > OPEN * width
+        by_colour = [middle + height * bow for height in found]
+        edges = [np.minimum(edges[0], by_colour[0]), np.maximum(edges[1], by_colour[1])] if said_open else by_colour
     is_open = float((edges[1] - edges[0]).max()) > OPEN * width
     if not is_open:
         grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY).astype(np.float32)
@@ -109,7 +114,7 @@ def _edges_by_colour(
     redness of the lips; None if they are not redder than what is between them.
     """
     across = np.abs(np.linspace(-1.0, 1.0, len(columns))) < _CENTRAL
-    outer = [points[MESH468.lips_outer[k]] for k in (slice(0, 11), np.r_[0, 19:9:-1])]
+    outer = [points[MESH468.lips_outer[edge]] for edge in (UPPER_POINTS, LOWER_POINTS)]
     top, bottom = (float((np.interp(columns, edge[:, 0], edge[:, 1]) - middle)[across].mean()) for edge in outer)
     heights = np.linspace(top, bottom, _ROWS)
     x, y = (plane.astype(np.float32) for plane in np.broadcast_arrays(columns, middle + heights[:, None]))
@@ -128,6 +133,7 @@ def _edges_by_colour(
             is_lip = light > (light[lip].max() + light[centre]) / 2
         else:
             return None
+        is_lip &= light > _DARK * float(np.quantile(light[lip], 0.7)) if lip.stop > lip.start else True
         row = centre
         while 0 < row < _ROWS - 1 and not is_lip[row]:
             row += step

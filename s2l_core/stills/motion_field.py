@@ -117,7 +117,7 @@ def _moving_region(points: Array) -> NDArray[np.bool_]:
 def _polygon(corners: Array) -> NDArray[np.bool_]:
     """The cells inside of a polygon (n, 2)."""
     mask = np.zeros((CELLS, CELLS), np.uint8)
-    cv2.fillPoly(mask, [np.round((corners - 0.5) * 16).astype(np.int32)], 1, shift=4)
+    cv2.fillPoly(mask, [np.round((corners - 0.5) * 16).astype(np.int32)], [1], shift=4)
     return mask.astype(bool)
 
 

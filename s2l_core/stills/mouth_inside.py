@@ -7,13 +7,14 @@ lips move; what belongs to the jaw moves with the chin.
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
+from importlib.resources import files
 from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import EngineIncomplete
 from .light import FaceLight
 from .mouth_plane import MouthPlane
 
@@ -35,7 +36,7 @@ _FINER = 1.5
 class MouthInside(Protocol):
     """Paints the inside of a mouth."""
 
-    def paint(self, cells: Plane, above: Plane, under: Plane, jaw: NDArray[np.float64]) -> Plane:
+    def paint(self, cells: Plane, above: Plane, under: Plane, jaw: NDArray[np.float64], number: int) -> Plane:
         """Colours float32 (h, w, 3) from 0 to 1 at places in the mouth.
 
         Args:
@@ -43,6 +44,7 @@ class MouthInside(Protocol):
             above: float32 (h, w) cells by which they lie above the edge of the upper lip; negative in the mouth.
             under: float32 (h, w) cells by which they lie below the edge of the lower lip; negative in the mouth.
             jaw: float64 (2,) cells by which the chin has moved from where it is with closed lips.
+            number: Number of the frame in the line.
         """
 
 
@@ -62,7 +64,7 @@ class IncludedInside:
         blur = soft * self._scale / pixels_per_mm
         self._upper, self._lower = (_prepare(layer, self._scale / _SCALE, blur) for layer in _layers())
 
-    def paint(self, cells: Plane, above: Plane, under: Plane, jaw: NDArray[np.float64]) -> Plane:
+    def paint(self, cells: Plane, above: Plane, under: Plane, jaw: NDArray[np.float64], number: int) -> Plane:
         places = self._plane.teeth_mm(cells)
         shift = (np.linalg.inv(self._plane.cells_from_mm[:, :2]) @ (JAW_SHARE * jaw)).astype(np.float32)
         lower, upper = self._look_up(self._lower, places - shift), self._look_up(self._upper, places)
@@ -76,7 +78,7 @@ class IncludedInside:
             (places[..., axis] + np.float32(edge)) * np.float32(self._scale)
             for axis, edge in enumerate((_LEFT_MM, _TOP_MM))
         )
-        return cv2.remap(layer, x - np.float32(0.5), y - np.float32(0.5), cv2.INTER_LINEAR)
+        return np.asarray(cv2.remap(layer, x - np.float32(0.5), y - np.float32(0.5), cv2.INTER_LINEAR), np.float32)
 
     def _shade(self, above: Plane, under: Plane) -> Plane:
         """Share of the light that reaches places in the mouth."""
@@ -92,7 +94,10 @@ class IncludedInside:
 @cache
 def _layers() -> tuple[Plane, Plane]:
     """The included pictures of skull and jaw: float32 (h, w, 4) RGB that is multiplied by alpha, and alpha."""
-    stored = cv2.imread(str(Path(__file__).with_name("teeth.png")), cv2.IMREAD_UNCHANGED)
+    content = files(__package__).joinpath("teeth.png").read_bytes()
+    stored = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if stored is None:
+        raise EngineIncomplete("The included inside of the mouth is damaged.")
     picture = cv2.cvtColor(stored, cv2.COLOR_BGRA2RGBA).astype(np.float32) / np.float32(255)
     picture[..., :3] *= picture[..., 3:]
     upper, lower = np.split(picture, 2)
@@ -101,5 +106,6 @@ def _layers() -> tuple[Plane, Plane]:
 
 def _prepare(layer: Plane, reduction: float, blur: float) -> Plane:
     if reduction < 1.0:
-        layer = cv2.resize(layer, None, fx=reduction, fy=reduction, interpolation=cv2.INTER_AREA)
-    return cv2.GaussianBlur(layer, (0, 0), blur) if blur > 0.1 else layer
+        reduced = cv2.resize(layer, None, fx=reduction, fy=reduction, interpolation=cv2.INTER_AREA)
+        layer = np.asarray(reduced, np.float32)
+    return np.asarray(cv2.GaussianBlur(layer, (0, 0), blur), np.float32) if blur > 0.1 else layer

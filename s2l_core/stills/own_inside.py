@@ -67,7 +67,7 @@ class OwnInside:
         self._dark = light.dark.astype(np.float32)
         self._split = self._find_split()
 
-    def paint(self, cells: Plane, above: Plane, under: Plane, jaw: NDArray[np.float64]) -> Plane:
+    def paint(self, cells: Plane, above: Plane, under: Plane, jaw: NDArray[np.float64], number: int) -> Plane:
         shift = (JAW_SHARE * (jaw - self._jaw)).astype(np.float32)
         lower, is_lower = self._look_up(cells - shift, self._split, 1.0 - _INSET)
         upper, is_upper = self._look_up(cells, _INSET, self._split)
@@ -75,8 +75,8 @@ class OwnInside:
         return colours + is_upper * (upper - colours)
 
     def _look_up(self, places: Plane, first: float, last: float) -> tuple[Plane, Plane]:
-        """Colours (h, w, 3) of a part of the opening, given by shares of its height, at places in cells; and how much of
-        them is seen (h, w, 1). Above the upper part and below the lower one it continues, and becomes dark.
+        """Colours (h, w, 3) of a part of the opening, given by shares of its height, at places in cells; and how much
+        of them is seen (h, w, 1). Above the upper part and below the lower one it continues, and becomes dark.
         """
         upper, lower = (edge(places[..., 0]).astype(np.float32) for edge in (self._slit.upper_at, self._slit.lower_at))
         height = np.maximum(lower - upper, np.float32(1e-3))
@@ -92,7 +92,7 @@ class OwnInside:
         source = np.stack([places[..., 0], upper + inside * height], axis=-1) @ matrix[:, :2].T + matrix[:, 2]
         x, y = source[..., 0] - np.float32(self._box.left + 0.5), source[..., 1] - np.float32(self._box.top + 0.5)
         colours = cv2.remap(self._colours, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return colours, seen[..., None].astype(np.float32)
+        return np.asarray(colours, np.float32), seen[..., None].astype(np.float32)
 
     def _find_split(self) -> float:
         """Height of the lower edge of the upper teeth, as a share of the opening: of the darkest line below its middle,

@@ -50,12 +50,13 @@ class StillPainter:
         self._grain = np.float32(grain) * noise
         self._to_pixels = grid.picture_from_grid[:, :2].astype(np.float32)
 
-    def paint(self, offsets: Array, jaw: Array) -> Picture:
+    def paint(self, offsets: Array, jaw: Array, number: int) -> Picture:
         """A frame.
 
         Args:
             offsets: float64 (41, 2) offsets of the control points from where they are in the picture, in cells.
             jaw: float64 (2,) cells by which the chin has moved from where it is with closed lips.
+            number: Number of the frame in the line.
         """
         warp = self._warper.warp(offsets)
         box = self._box
@@ -77,18 +78,25 @@ class StillPainter:
         above, under = edges[..., 0], edges[..., 1]
         shift[inner] = np.where((above >= under)[..., None], upper, lower)
         moved = self._look_up(shift, box)
-        moved[inner] = self._with_inside(moved[inner], mouth, inner, above, under, jaw)
+        moved[inner] = self._with_inside(moved[inner], mouth, inner, above, under, jaw, number)
         frame[part] = moved
         return frame
 
     def _with_inside(
-        self, skin: Picture, mouth: Rectangle, inner: tuple[slice, slice], above: Plane, under: Plane, jaw: Array
+        self,
+        skin: Picture,
+        mouth: Rectangle,
+        inner: tuple[slice, slice],
+        above: Plane,
+        under: Plane,
+        jaw: Array,
+        number: int,
     ) -> Picture:
         """Skin (h, w, C) around an open mouth, with the inside of the mouth."""
         depth = -np.maximum(above, under) * np.float32(self._grid.cell)
         alpha = np.clip(depth / np.float32(2 * self._softness) + np.float32(0.5), 0, 1)[..., None]
         alpha = alpha * alpha * (3 - 2 * alpha)
-        colours = self._inside.paint(self._cells(mouth), above, under, jaw)
+        colours = self._inside.paint(self._cells(mouth), above, under, jaw, number)
         colours = np.clip(colours + self._grain[inner][..., None], 0, 1)
         most = np.float32(np.iinfo(skin.dtype).max)
         painted = skin.copy()
@@ -109,7 +117,10 @@ class StillPainter:
         inverse = matrix.copy()
         inverse[:, 2] = matrix[:, :2] @ [box.left + 0.5, box.top + 0.5] + matrix[:, 2] - 0.5
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return cv2.warpAffine(plane, inverse, (box.width, box.height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        size = (box.width, box.height)
+        return np.asarray(
+            cv2.warpAffine(plane, inverse, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.float32
+        )
 
     def _cells(self, box: Rectangle) -> Plane:
         """Positions in cells (h, w, 2) of the pixels of a rectangle."""

