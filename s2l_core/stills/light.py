@@ -23,6 +23,8 @@ _SHARP, _PER_BLUR = 0.47, 10.0
 """Blur of sharp pictures, see :func:`s2l_core.face.sharpness.measure_blur`; and standard deviation of the blur, in
 pixels of a face of 128 pixels, for a unit of that measure more.
 """
+_LEAST_HUES = 2.0
+"""Standard deviation of CIELAB's a or b in a face, in code values, from which a picture has colours."""
 _INSIDE = 0.95
 """Brightness of what is white inside of a mouth, relative to the whites of the eyes or bright skin."""
 
@@ -35,6 +37,7 @@ class FaceLight:
         skin: float64 (3,) usual colour of the skin.
         white: float64 (3,) colour of a white surface in the light of the mouth.
         dark: float64 (3,) colour of its darkest places.
+        colourful: Whether the picture has colours, other than a single tint.
         blur: Standard deviation of the picture's blur in pixels.
         grain: Standard deviation of the picture's grain.
     """
@@ -42,6 +45,7 @@ class FaceLight:
     skin: NDArray[np.float64]
     white: NDArray[np.float64]
     dark: NDArray[np.float64]
+    colourful: bool
     blur: float
     grain: float
 
@@ -52,13 +56,22 @@ def measure_light(image: NDArray[np.uint8], portrait: Portrait) -> FaceLight:
     tone = np.median(skin.reshape(-1, 3), axis=0)
     bright = float(np.quantile(skin.reshape(-1, 3) @ _LUMA, 0.85))
     eyes = _brightest_in_eyes(image, portrait)
-    tint = _normalised(tone / _USUAL_SKIN) + _normalised(eyes)
+    colourful = _is_colourful(image, portrait)
+    tint = _normalised(tone / _USUAL_SKIN) + _normalised(eyes) if colourful else tone
     level = min(0.98, _INSIDE * max(1.2 * bright, float(eyes @ _LUMA)))
     white = np.clip(level * _normalised(tint), 0.0, 1.0)
     dark = np.minimum(_darkest(image, portrait), 0.5 * white)
     blur = measure_blur(image, portrait.points)
     blur = 0.0 if np.isnan(blur) else _PER_BLUR * max(0.0, blur - _SHARP) * portrait.width / 128
-    return FaceLight(tone, white, dark, float(min(blur, 0.02 * portrait.width)), _grain(skin))
+    return FaceLight(tone, white, dark, colourful, float(min(blur, 0.02 * portrait.width)), _grain(skin))
+
+
+def _is_colourful(image: NDArray[np.uint8], portrait: Portrait) -> bool:
+    """Whether hues differ within a face: lips and skin, or skin and eyes."""
+    left, top = np.clip(portrait.points.min(axis=0).astype(int), 0, [image.shape[1] - 1, image.shape[0] - 1])
+    right, bottom = np.ceil(portrait.points.max(axis=0)).astype(int)
+    lab = cv2.cvtColor(cv2.GaussianBlur(image[top:bottom, left:right], (0, 0), 2.0), cv2.COLOR_RGB2LAB)
+    return bool(lab[..., 1:].astype(np.float32).std(axis=(0, 1)).max() > _LEAST_HUES)
 
 
 def _normalised(colour: NDArray[np.float64]) -> NDArray[np.float64]:

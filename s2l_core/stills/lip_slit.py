@@ -25,6 +25,8 @@ _RED_CONTRAST, _LIGHT_CONTRAST = 8.0, 25.0
 """Least difference of lips from what is between them along CIELAB's a and L."""
 _DARK = 0.55
 """Brightness relative to that of a lip below which a place is inside of the mouth."""
+_AT_CORNERS = 0.7
+"""How much closer to the landmarks that line must be at the corners of the mouth, where other lines begin."""
 _TO_CORNERS = 0.8
 """How closely the ends of the edges follow the outer corners of the lips."""
 _SEARCH = 0.07
@@ -147,7 +149,8 @@ def _darkest_line(grey: NDArray[np.float32], columns: Array, expected: Array, re
     x, y = (grid.astype(np.float32) for grid in np.broadcast_arrays(columns, expected + shifts[:, None]))
     strip = cv2.remap(cv2.GaussianBlur(grey, (0, 0), 0.8), x - 0.5, y - 0.5, cv2.INTER_LINEAR)
     strip = (strip - strip.mean()) / max(float(strip.std()), 1e-3)
-    strip = strip + 0.5 * np.square(shifts / reach)[:, None]
+    along = np.square(np.linspace(-1.0, 1.0, len(columns)))
+    strip = strip + np.square(shifts[:, None] / (reach * (1.0 - _AT_CORNERS * along)))
     bend = _BEND * np.abs(shifts[:, None] - shifts)
     best, before = strip[:, 0].copy(), []
     for column in range(1, len(columns)):

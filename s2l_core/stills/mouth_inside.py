@@ -22,8 +22,10 @@ Plane = NDArray[np.float32]
 
 _SCALE, _LEFT_MM, _TOP_MM = 8.0, 30.0, 16.0
 """Pixels of the pictures per millimetre, and their origin in millimetres from their left and upper edges."""
-JAW_SHARE = 0.85
+JAW_SHARE = 0.95
 """How far the lower teeth move, relative to the chin."""
+_LOWER_REST = 1.8
+"""Millimetres by which the lower teeth lie lower than in the model, whose resting ones reach the line of the lips."""
 _UPPER_SHADE, _UPPER_REACH = 0.5, 2.5
 _LOWER_SHADE, _LOWER_REACH = 0.4, 1.5
 """Depth of the shade that the upper and the lower lip cast, and how far it reaches in millimetres."""
@@ -66,9 +68,25 @@ class IncludedInside:
 
     def paint(self, cells: Plane, above: Plane, under: Plane, jaw: NDArray[np.float64], number: int) -> Plane:
         places = self._plane.teeth_mm(cells)
-        shift = (np.linalg.inv(self._plane.cells_from_mm[:, :2]) @ (JAW_SHARE * jaw)).astype(np.float32)
-        lower, upper = self._look_up(self._lower, places - shift), self._look_up(self._upper, places)
+        lower = self._look_up(self._lower, places - self._jaw_mm(jaw))
+        upper = self._look_up(self._upper, places)
         seen = lower[..., :3] * (1 - upper[..., 3:]) + upper[..., :3]  # colours are multiplied by their alpha
+        return self._lit(seen, above, under)
+
+    def paint_behind_teeth(self, cells: Plane, above: Plane, under: Plane, jaw: NDArray[np.float64]) -> Plane:
+        """As :meth:`paint`, without what belongs to the skull."""
+        lower = self._look_up(self._lower, self._plane.teeth_mm(cells) - self._jaw_mm(jaw))
+        return self._lit(lower[..., :3], above, under)
+
+    def _jaw_mm(self, jaw: NDArray[np.float64]) -> Plane:
+        """Millimetres (2,) by which what belongs to the jaw lies lower than in the pictures."""
+        moved = np.linalg.inv(self._plane.cells_from_mm[:, :2]) @ (JAW_SHARE * jaw)
+        return np.asarray(moved + [0.0, _LOWER_REST], np.float32)
+
+    def _lit(self, seen: Plane, above: Plane, under: Plane) -> Plane:
+        """Colours in the light of the picture, of those in white light, (h, w, 3)."""
+        if not self._light.colourful:
+            seen = np.repeat(seen.mean(axis=-1, keepdims=True), 3, axis=-1)
         tones = seen * self._shade(above, under)[..., None]
         white, dark = self._light.white.astype(np.float32), self._light.dark.astype(np.float32)
         return np.clip(dark + tones * (white - dark), 0.0, 1.0)

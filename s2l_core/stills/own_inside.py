@@ -11,9 +11,9 @@ from ..media.raster import Picture
 from .face_grid import FaceGrid
 from .light import FaceLight
 from .lip_slit import Slit
-from .mouth_inside import JAW_SHARE, Plane
+from .mouth_inside import JAW_SHARE, IncludedInside, Plane
 
-_LEAST_OPENING = 0.08
+_LEAST_OPENING = 0.12
 """Opening, in widths of the mouth, from which a picture shows enough of its own mouth."""
 _TEETH_SHARE, _TEETH_LEVEL, _TEETH_RED = 0.3, 0.55, 0.12
 """Least share of an open mouth that is teeth: pixels at least this bright, relative to white, and at most this much
@@ -53,25 +53,33 @@ class OwnInside:
         picture: The picture as stored.
         grid: Its face grid.
         slit: The edges of the lips.
-        light: Its light.
+        behind: The inside of the mouth that is included, which is seen where the picture shows nothing.
         box: The pixels that may change.
         jaw: float64 (2,) cells by which the chin lies below where it is with closed lips.
     """
 
     def __init__(
-        self, picture: Picture, grid: FaceGrid, slit: Slit, light: FaceLight, box: Rectangle, jaw: NDArray[np.float64]
+        self,
+        picture: Picture,
+        grid: FaceGrid,
+        slit: Slit,
+        behind: IncludedInside,
+        box: Rectangle,
+        jaw: NDArray[np.float64],
     ) -> None:
         part = picture[box.top : box.top + box.height, box.left : box.left + box.width, :3]
         self._colours = part.astype(np.float32) / np.float32(np.iinfo(picture.dtype).max)
         self._grid, self._slit, self._box, self._jaw = grid, slit, box, jaw
-        self._dark = light.dark.astype(np.float32)
+        self._behind = behind
         self._split = self._find_split()
 
     def paint(self, cells: Plane, above: Plane, under: Plane, jaw: NDArray[np.float64], number: int) -> Plane:
         shift = (JAW_SHARE * (jaw - self._jaw)).astype(np.float32)
-        lower, is_lower = self._look_up(cells - shift, self._split, 1.0 - _INSET)
+        colours = self._behind.paint_behind_teeth(cells, above, under, jaw)
+        if self._split < 1.0 - _INSET:
+            lower, is_lower = self._look_up(cells - shift, self._split, 1.0 - _INSET)
+            colours += is_lower * (lower - colours)
         upper, is_upper = self._look_up(cells, _INSET, self._split)
-        colours = self._dark + is_lower * (lower - self._dark)
         return colours + is_upper * (upper - colours)
 
     def _look_up(self, places: Plane, first: float, last: float) -> tuple[Plane, Plane]:

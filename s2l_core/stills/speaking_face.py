@@ -56,16 +56,16 @@ class SpeakingFace:
         light = measure_light(source.image, portrait)
         blur = float(np.sqrt(stretch.prod())) * light.blur
         self.box = moving_box(grid, field.moving, width, height)
+        included = IncludedInside(plane, light, plane.cells_per_mm * grid.cell, blur)
         inside: MouthInside
         self.mouth_inside: InsideName
         if shows_teeth(shown, slit, light):
             self.mouth_inside = "picture"
-            inside = OwnInside(source.picture, grid, slit, light, self.box, -plane.closing[-1])
+            inside = OwnInside(source.picture, grid, slit, included, self.box, -plane.closing[-1])
         elif line is not None:
             self.mouth_inside, inside = "speaker", SpeakerInside(line, plane, light)
         else:
-            self.mouth_inside = "included"
-            inside = IncludedInside(plane, light, plane.cells_per_mm * grid.cell, blur)
+            self.mouth_inside, inside = "included", included
         self.mask = _soft_mask(grid, field.moving, width, height)
         self._plane = plane
         warper = SkinWarper(field, slit)
