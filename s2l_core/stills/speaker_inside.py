@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.exemplars import Exemplars
+from ..mouth.exemplar_choice import choose_exemplars
 from .light import FaceLight
 from .lip_slit import LOWER_POINTS, UPPER_POINTS
 from .mouth_inside import Plane
@@ -36,9 +37,9 @@ class SpeakerInside:
     def __init__(self, line: SpeakerLine, plane: MouthPlane, light: FaceLight) -> None:
         motion = line.motion
         self._exemplars: Exemplars = motion.exemplars
-        self._chosen = motion.choose(line.codes)
+        self._chosen = choose_exemplars(self._exemplars, line.codes)
         self._plane, self._skin = plane, light.skin.astype(np.float32)
-        self._lips = motion.outline + motion.moved(self._exemplars.codes)
+        self._lips = motion.outlines(self._exemplars.codes)
         corners = motion.outline[[0, 10]]
         self._middle = corners.mean(axis=0)
         self._per_mm = float(corners[1, 0] - corners[0, 0]) / plane.width_mm

@@ -1,4 +1,4 @@
-"""Lip shapes as a trained speaker makes them, so that a person's own way of speaking moves their portrait."""
+"""Motion of lips as a trained speaker moves them: their codes of speech, told as offsets of anybody's lips."""
 
 from __future__ import annotations
 
@@ -7,99 +7,106 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
 from torch import Tensor
 
-from ..errors import BadJob
-from ..face.layout import MESH468
+from ..errors import SpeakerFileOlder
+from ..events import Report
+from ..face.layout import LAYOUTS, MESH468
 from ..geometry.camera import project
-from ..media.mix import CONTEXT_SECONDS
 from ..model.exemplars import FINENESS, Exemplars
 from ..model.speaker import SpeakerModel
-from ..mouth.exemplar_choice import choose_exemplars
 from ..mouth.rendering import rest_in_silence, speech_track
-from ..speech.encoder import CODE_SECONDS, SpeechEncoder, codes_at
-from .lip_shape import LIPS, POINTS, without_overlap
+from ..speech.encoder import SpeechEncoder, codes_at
+from ..speech.features import speech_level
+from .lip_motion import parse, read_file
+from .lip_shape import LIPS, without_overlap
 
 Array = NDArray[np.float64]
 
-_CHIN_SHARE = 0.9
-"""Motion of the chin relative to the middle of the lower lip: exemplars do not show it."""
-_LOWER_MIDDLE = np.array([13, 14, 15, 16, 17])
-"""Points of a shape in the middle of the lower lip's outer edge."""
+_INSIDE = 0.5
+"""Share of the way from the inner to the outer outline at which the motion of the inner outline is read, since the
+motion of both lips is blurred where they meet."""
 
 
 class SpeakerMotion:
-    """Shapes of a speaker's lips, linear in the motion codes.
+    """Offsets of lips and chin from speech, by a trained speaker.
+
+    A speaker file says how far each code moves the lips of the speaker's canonical view, which faces the camera
+    approximately. The motion of the chin is the one that goes with such lips in other people.
 
     Args:
-        speaker: The speaker, on the CPU.
+        speaker: The speaker, on the device to compute on.
 
     Attributes:
         exemplars: Real mouths of the speaker.
-        outline: float64 (40, 2) points of the resting lips in shares of the sides of the lip rectangle.
-        rest: float32 (64,) code of the resting mouth.
+        outline: float64 (40, 2) points of the usual lips, in shares of the sides of the lip rectangle.
 
     Raises:
-        BadJob: The speaker was trained without exemplars, or with another landmark model.
+        SpeakerFileOlder: The file does not contain the motion of the speaker's lips.
     """
 
     exemplars: Exemplars
 
     def __init__(self, speaker: SpeakerModel) -> None:
-        if speaker.exemplars is None or len(speaker.known_head.shape) != MESH468.count:
-            raise BadJob(
-                f"The speaker {speaker.name[:80]} has no mouths of the footage that could move a picture.",
-                "Train the speaker with the architecture 'exemplars' and landmarks of 468 points.",
-            )
+        if speaker.exemplars is None or LAYOUTS[len(speaker.known_head.shape)] is not MESH468:
+            raise SpeakerFileOlder(f"The speaker file of {speaker.name} does not say how the lips move.")
         self._speaker, self.exemplars = speaker, speaker.exemplars
-        view = speaker.face.lips
-        box = view.rectangle
-        pixels = project(speaker.known_head.shape[POINTS[:LIPS]], view.pose.double().numpy(), view.intrinsics)
-        self.outline = (pixels - [box.left, box.top]) / [box.width, box.height]
-        self._sides = np.array([box.width, box.height]) / float(np.ptp(pixels[:, 0]))
-        # The lattice is continuous and does not part lips: their inner edges move as the outer ones beside them.
-        outer = _sample(self.exemplars.shifts.numpy().astype(np.float64), self.outline[: LIPS // 2])
-        self._shifts = np.concatenate([outer, outer], axis=1)
+        lips, box = _usual_lips(speaker), speaker.face.lips.rectangle
+        self.outline = (lips - [box.left, box.top]) / [box.width, box.height]
+        self._shares = _motions(self.exemplars, self.outline)
+        self._motions = _with_chin(_seen_from_the_front(self._shares * [box.width, box.height], lips))
         encoder = speaker.lip.speech
-        rest = encoder.articulation(encoder.rest()) if isinstance(encoder, SpeechEncoder) else encoder.rest()
-        self.rest = rest.detach().float()
+        rest = encoder.rest()
+        self._rest = encoder.articulation(rest) if isinstance(encoder, SpeechEncoder) else rest
+
+    def offsets(
+        self,
+        speech: NDArray[np.float32],
+        times: NDArray[np.float64],
+        report: Report | None = None,
+        level_db: float | None = None,
+    ) -> NDArray[np.float32]:
+        """Offsets float32 (F, 41, 2) of lips and chin from the speaker's resting mouth, as
+        :meth:`s2l_core.stills.lip_motion.LipMotion.offsets` gives them.
+        """
+        level = speech_level(speech) if level_db is None else level_db
+        return self.shapes(self.codes(speech, times, level, (), (1.0,)))
 
     def codes(
         self,
-        heard: NDArray[np.float32],
-        times: Array,
+        speech: NDArray[np.float32],
+        times: NDArray[np.float64],
         level_db: float,
         silence_db: Sequence[float],
         strength: Sequence[float],
+        begin: float = 0.0,
     ) -> Tensor:
-        """Codes float32 (F, 64) at times (F,) of the voice.
+        """Codes float32 (F, 64) of speech, with the mouth at rest in silence.
 
         Args:
-            heard: float32 (n,) at 16 kHz, the voice with :data:`s2l_core.media.mix.CONTEXT_SECONDS` of sound before it.
-            times: float64 (F,) times in seconds of the voice.
+            speech: float32 (n,) the whole recording, mono at 16 kHz.
+            times: float64 (F,) ascending moments in seconds after the first sample.
             level_db: Level of the speech.
-            silence_db: See :class:`s2l_core.jobs.StillJob`.
-            strength: ``rest_strength`` of the job.
+            silence_db: Curve from ``begin`` to the last moment, see :class:`s2l_core.jobs.StillJob`.
+            strength: Curve ``rest_strength`` of the job, likewise.
+            begin: Second of the recording at which the curves begin.
         """
-        track = speech_track(self._speaker, heard, level_db)
-        curves = silence_db, strength, float(times[-1])
-        codes = rest_in_silence(self._speaker, track, heard, level_db, *curves, begin=CONTEXT_SECONDS)
-        return codes_at(codes[round(CONTEXT_SECONDS / CODE_SECONDS) :], times)
+        heard = speech_track(self._speaker, speech, level_db)
+        last = float(times[-1]) - begin
+        resting = rest_in_silence(self._speaker, heard, speech, level_db, silence_db, strength, last, begin)
+        return codes_at(resting, times)
 
-    def offsets(self, codes: Tensor) -> NDArray[np.float32]:
-        """Offsets float32 (F, 41, 2) from the resting lips, see :mod:`.lip_shape`, of codes (F, 64)."""
-        moved = self.moved(codes) * self._sides
-        chin = _CHIN_SHARE * np.maximum(moved[:, _LOWER_MIDDLE, 1].mean(axis=1), 0.0)
-        chins = np.stack([np.zeros_like(chin), chin], axis=-1)[:, None]
-        return without_overlap(np.concatenate([moved, chins], axis=1)).astype(np.float32)
+    def shapes(self, codes: Tensor) -> NDArray[np.float32]:
+        """Offsets float32 (F, 41, 2) of codes (F, 64)."""
+        return without_overlap(np.tensordot(self._from_rest(codes), self._motions, 1)).astype(np.float32)
 
-    def moved(self, codes: Tensor) -> Array:
-        """Motion float64 (F, 40, 2) of the lips from rest, in shares of the sides of the lip rectangle."""
-        return np.tensordot((codes - self.rest).double().numpy(), self._shifts, 1)
+    def outlines(self, codes: Tensor) -> Array:
+        """Outlines of the lips (F, 40, 2) with codes (F, 64), in shares of the sides of the lip rectangle."""
+        return self.outline + np.tensordot(self._from_rest(codes), self._shares, 1)
 
-    def choose(self, codes: Tensor) -> NDArray[np.int64]:
-        """Exemplars (F,) that are shown in a line with codes (F, 64)."""
-        return choose_exemplars(self.exemplars, codes)
+    def _from_rest(self, codes: Tensor) -> Array:
+        return np.asarray((codes - self._rest.to(codes)).detach().cpu().double().numpy())
 
 
 @dataclass(frozen=True)
@@ -107,7 +114,7 @@ class SpeakerLine:
     """A line as a speaker says it.
 
     Attributes:
-        motion: Shapes of the speaker's lips.
+        motion: Motion of the speaker's lips.
         codes: float32 (F, 64) codes of the frames.
     """
 
@@ -115,16 +122,35 @@ class SpeakerLine:
     codes: Tensor
 
 
-def _sample(shifts: Array, places: Array) -> Array:
-    """Values (64, P, 2) of lattices (64, 2, n, n) over a rectangle at places (P, 2) in shares of its sides."""
-    x, y = (np.clip(places * FINENESS, 0, FINENESS - 1e-6)).T
-    column, row = x.astype(int), y.astype(int)
-    right, down = x - column, y - row
-    corners = [
-        ((1 - right) * (1 - down), row, column),
-        (right * (1 - down), row, column + 1),
-        ((1 - right) * down, row + 1, column),
-        (right * down, row + 1, column + 1),
-    ]
-    mixed = sum(weight * shifts[:, :, at_row, at_column] for weight, at_row, at_column in corners)
-    return np.asarray(mixed).transpose(0, 2, 1)
+def _usual_lips(speaker: SpeakerModel) -> Array:
+    """Outlines (40, 2) of the speaker's mean lips in pixels of the canonical view."""
+    view = speaker.face.lips
+    flat = speaker.look.shape.mean.cpu().double().numpy().reshape(LIPS, 2)
+    depth = speaker.known_head.shape[np.concatenate([MESH468.lips_outer, MESH468.lips_inner]), 2]
+    return project(np.column_stack([flat, depth]), view.pose.cpu().double().numpy(), view.intrinsics)
+
+
+def _motions(exemplars: Exemplars, outline: Array) -> Array:
+    """Motion (64, 40, 2) of outlines (40, 2) by a unit of each code, all in shares of the lip rectangle's sides."""
+    outer, inner = np.split(outline, 2)
+    places = np.concatenate([outer, inner + _INSIDE * (outer - inner)]) * FINENESS
+    shifts = exemplars.shifts.cpu().double().numpy()
+    moved = np.array([[map_coordinates(way, places.T[::-1], order=1) for way in code] for code in shifts])
+    return moved.transpose(0, 2, 1)
+
+
+def _seen_from_the_front(motions: Array, lips: Array) -> Array:
+    """Motions (64, 40, 2) in pixels as offsets along and across a mouth with lips (40, 2), in widths of it."""
+    across = lips[LIPS // 4] - lips[0]
+    width = np.linalg.norm(across)
+    right, down = across / width, np.array([-across[1], across[0]]) / width
+    return np.asarray(motions @ np.stack([right, down], axis=1) / width)
+
+
+def _with_chin(motions: Array) -> Array:
+    """Offsets (..., 41, 2) of lips (..., 40, 2) and of the chin, by the typical motions that are most like them."""
+    typical = parse(read_file())["motions"].double().numpy()
+    flat = motions.reshape(len(motions), -1)
+    amounts = np.linalg.lstsq(typical[:, :LIPS].reshape(len(typical), -1).T, flat.T, rcond=None)[0]
+    chin = amounts.T @ typical[:, LIPS:].reshape(len(typical), -1)
+    return np.concatenate([motions, chin.reshape(len(motions), 1, 2)], axis=1)

@@ -72,15 +72,15 @@ class StillFrames:
         times = np.arange(count) / float(self.rate)
         heard = np.concatenate([context.before, speech, context.after])
         level, curves = speech_level(speech, context.powers), (job.silence_db, job.rest_strength)
-        line = None
+        clock, line = times + CONTEXT_SECONDS, None
         if job.speaker_path:
             speaker = SpeakerModel.load(job.speaker_path)
             open_speech_source(speaker, job.speech_network)
             motion = SpeakerMotion(speaker)
-            line = SpeakerLine(motion, motion.codes(heard, times, level, *curves))
-            self._offsets = motion.offsets(line.codes)
+            line = SpeakerLine(motion, motion.codes(heard, clock, level, *curves, begin=CONTEXT_SECONDS))
+            self._offsets = motion.shapes(line.codes)
         else:
-            offsets = load_lip_motion(report).offsets(heard, times + CONTEXT_SECONDS, report, level)
+            offsets = load_lip_motion(report).offsets(heard, clock, report, level)
             self._offsets = offsets * open_shares(heard, times, level, *curves)[:, None, None]
         self.face = SpeakingFace(source, self.portrait, line)
 

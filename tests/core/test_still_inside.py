@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 import s2l_core
-from s2l_core.errors import BadJob
+from s2l_core.errors import SpeakerFileOlder
 from s2l_core.jobs import Encoding, Media, StillJob
 from s2l_core.media.single_picture import SinglePicture, read_single_picture
 from s2l_core.stills.blinks import Eyelids, blink_shares
@@ -51,7 +51,7 @@ def opened(opening: float = 0.35) -> NDArray[np.float64]:
 def mouth_of(frame: NDArray[np.uint8], portrait: Portrait) -> NDArray[np.float64]:
     """Colours of the middle of the mouth, (h, w, 3)."""
     left, right = portrait.points[[61, 291]]
-    x, y, width = *((left + right) / 2), right[0] - left[0]
+    (x, y), width = (left + right) / 2, right[0] - left[0]
     rows = slice(round(y - 0.04 * width), round(y + 0.22 * width))
     return frame[rows, round(x - 0.2 * width) : round(x + 0.2 * width)].astype(float)
 
@@ -149,5 +149,5 @@ def test_a_trained_speaker_moves_a_picture(hasty_speaker: str, tmp_path: Path) -
 
 def test_a_speaker_without_exemplars_cannot_move_a_picture(embedded_head: EmbeddedHead, tmp_path: Path) -> None:
     job = StillJob(CLOSED, Media(str(LINE), 1.0, 2.0), str(tmp_path / "a.mp4"), consent=True, device="cpu")
-    with pytest.raises(BadJob, match="has no mouths of the footage"):
+    with pytest.raises(SpeakerFileOlder, match="does not say how the lips move"):
         s2l_core.still(replace(job, speaker_path=embedded_head.speaker_path))
