@@ -1,8 +1,8 @@
 """Heads rendered in other poses, compared with ground truth. ``docs/pose.md`` explains the figures.
 
-The embedded speaker was rendered from every angle, so errors of his learned depth can be measured, and held-out frames
-with the head turned can be compared with true pictures. In clips of real people, one frame is re-posed to match another
-one.
+The rendered speakers were rendered from every angle, so errors of their learned depth can be measured, and held-out
+frames with the head turned can be compared with true pictures. In clips of real people, one frame is re-posed to match
+another one.
 """
 
 from __future__ import annotations
@@ -14,13 +14,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from rich.console import Console
-from rich.table import Table
 from scipy import ndimage
 
 from s2l_core.canonical.view import CanonicalHead, round_head
@@ -46,15 +43,12 @@ from .posing.camera_match import match_errors
 from .posing.clips import read_pairs
 from .posing.depth import DepthTruth, depth_errors
 from .posing.likeness import Likeness, Picture, mean, measure
-from .posing.novel import NovelView, find_origin, read_views
-from .posing.rows import WITHOUT_NETWORKS, Wanted, Warper, forward_warped
+from .posing.novel import RENDERED, NovelView, find_origin, read_views
+from .posing.rows import KNOWN_ROWS, ROWS, Wanted, Warper, forward_warped
+from .posing.tables import Figures, short, show_tables
 from .trials.trial import Trial
 
-DEMO = Path(__file__).resolve().parents[1] / "demo"
-ROWS = (*WITHOUT_NETWORKS, "blended")
-KNOWN_ROWS = (*ROWS, "ceiling")
 STRIP_WIDTH, GREY = 1300, 64
-Figures = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -158,6 +152,24 @@ def draw_strip(subject: Subject, views: Sequence[NovelView]) -> Picture:
     return np.asarray(cv2.resize(strip, size, interpolation=cv2.INTER_AREA))
 
 
+def measure_rendered(
+    name: str, options: argparse.Namespace, perception: Lpips | None, report: Report
+) -> tuple[Figures, Picture]:
+    """The figures of a rendered speaker, and the strip of all angles."""
+    clip = RENDERED[name]
+    truth = DepthTruth.load(clip.parent / "truth.npz")
+    subject = Subject.open(str(clip), options, report)
+    footage = subject.trial.footage
+    views = list(read_views(clip.parent, footage, find_origin(subject.warper, footage, truth)))
+    figures = {
+        **measure_depth(subject, truth),
+        "novel_view": measure_novel_views(subject, views, truth, perception, report),
+        "arc": arc_of(subject).measure(perception, report),
+        **measure_camera_match(subject),
+    }
+    return figures, draw_strip(subject, views)
+
+
 def measure_camera_match(subject: Subject) -> Figures:
     """Distance between the mesh as Blender's matched camera shows it and as the footage's camera does."""
     errors = match_errors(subject.speaker_path, subject.trial.footage)
@@ -185,49 +197,21 @@ def measure_clip(clip: str, options: argparse.Namespace, perception: Lpips | Non
     figures["arc"] = arc.measure(perception, report)
     if options.arcs:
         index = int(np.flatnonzero(subject.trial.footage.track.found)[-1])
-        picture = cv2.cvtColor(arc.strip(index, report), cv2.COLOR_RGB2BGR)
-        options.arcs.mkdir(parents=True, exist_ok=True)
-        write_whole(str(options.arcs / f"{Path(clip).stem}.png"), cv2.imencode(".png", picture)[1].tobytes())
+        write_picture(options.arcs, Path(clip).stem, arc.strip(index, report))
     return figures
+
+
+def write_picture(folder: Path, name: str, picture: Picture) -> None:
+    """Write a PNG file into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    encoded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
+    write_whole(str(folder / f"{name}.png"), encoded.tobytes())
 
 
 def arc_of(subject: Subject) -> Arc:
     """A camera on an arc around a person's head."""
     trial = subject.trial
     return Arc(trial.footage, subject.renderer, open_matting(), trial.split["held_out"][0])
-
-
-def short(angle: str) -> str:
-    """Name of an angle in tables and pictures."""
-    return angle.replace("minus_", "-").replace("_", " ")
-
-
-def show_tables(figures: Figures) -> None:
-    """Print the figures."""
-    console = Console()
-    table = Table("median error in % of the head's depth", "face", "head", title="depth")
-    for title, name in (("mesh on a round head", "mesh_depth_error"), ("learned", "depth_error")):
-        table.add_row(title, *(f"{figures[f'{name}_{part}_percent']:.2f}" for part in ("face", "head")))
-    console.print(table)
-    match = figures["camera_match_px"], figures["camera_match_median_px"]
-    console.print("camera match: at most {:.1g} px, median {:.1g} px, of 512 across".format(*match))
-    for name in figures["novel_view"]["unwarped"]["yaw_10"]:
-        table = Table("", *KNOWN_ROWS, title=f"{name} in the head's mask")
-        for angle in figures["novel_view"]["unwarped"]:
-            table.add_row(short(angle), *(f"{figures['novel_view'][row][angle][name]:.4g}" for row in KNOWN_ROWS))
-        console.print(table)
-    for clip, arc in [("speaker", figures["arc"]), *((clip, rows["arc"]) for clip, rows in figures["clips"].items())]:
-        names = list(arc["5"])
-        table = Table("degrees", *names, title=f"{clip}: a camera on an arc around the head")
-        for angle, row in arc.items():
-            table.add_row(angle, *(f"{row[name]:.4g}" if name in row else "-" for name in names))
-        console.print(table)
-    for clip, rows in figures["clips"].items():
-        table = Table(clip, *ROWS, title="frames re-posed as others")
-        for turns in ("all", "far"):
-            for name in rows["unwarped"][turns]:
-                table.add_row(f"{name}, {turns}", *(f"{rows[row][turns][name]:.4g}" for row in ROWS))
-        console.print(table)
 
 
 @contextmanager
@@ -241,38 +225,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="pose", description=__doc__)
     parser.add_argument("--clip", action="append", default=[], help="footage of a real speaker; may be repeated")
     parser.add_argument("--json", type=destination, help="write the figures to this file")
-    parser.add_argument("--strip", type=destination, help="draw the angles side by side into this PNG file")
+    parser.add_argument("--rendered", action="append", choices=RENDERED, help="a rendered speaker (default: all)")
+    parser.add_argument("--strips", type=Path, help="draw each rendered speaker from all angles into this folder")
     parser.add_argument("--arcs", type=Path, help="draw each clip's last frame from all angles into this folder")
     parser.add_argument("--preset", choices=PRESETS, default="balanced", help="training preset (default: balanced)")
     parser.add_argument("--speakers", type=Path, default=Path("out/quality"), help="folder of trained speakers")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     parser.add_argument("--again", action="store_true", help="train again even if the speaker is there")
     options = parser.parse_args(arguments)
-    truth = DepthTruth.load(DEMO / "truth.npz")
     try:
         with shown_progress() as report:
             perception = available_lpips(torch.device("cpu"), report)
-            known = Subject.open(str(DEMO / "speaker.mp4"), options, report)
-            origin = find_origin(known.warper, known.trial.footage, truth)
-            views = list(read_views(DEMO, known.trial.footage, origin))
+            rendered = {
+                name: measure_rendered(name, options, perception, report) for name in options.rendered or RENDERED
+            }
             figures = {
                 "version": VERSION,
                 "preset": options.preset,
                 "device": choose_device(options.device).type,
-                **measure_depth(known, truth),
-                "novel_view": measure_novel_views(known, views, truth, perception, report),
+                "rendered": {name: measured for name, (measured, _) in rendered.items()},
                 "clips": {Path(clip).stem: measure_clip(clip, options, perception, report) for clip in options.clip},
-                "arc": arc_of(known).measure(perception, report),
             }
-        figures |= measure_camera_match(known)
     except Speech2LipError as error:
         print(error, file=sys.stderr)
         return 1
     if options.json:
         write_whole(str(options.json), json.dumps(figures, indent=2).encode())
-    if options.strip:
-        picture = cv2.cvtColor(draw_strip(known, views), cv2.COLOR_RGB2BGR)
-        write_whole(str(options.strip), cv2.imencode(".png", picture)[1].tobytes())
+    if options.strips:
+        for name, (_, strip) in rendered.items():
+            write_picture(options.strips, name, strip)
     show_tables(figures)
     return 0
 

@@ -1,6 +1,6 @@
-"""Render the embedded speaker from novel angles: ``views.mp4`` and ``views.npz``, see :mod:`demo.speaker.views`.
+"""Render a speaker from novel angles: ``views.mp4`` and ``views.npz``, see :mod:`demo.speaker.views`.
 
-    python demo/make_views.py --head PATH/ict_facekit.npz --out demo
+    python demo/make_views.py --head PATH/ict_facekit.npz --person haired_speaker
 
 Takes the clip's performance from ``truth.npz`` in the same folder; needs what ``make_speaker.py`` needs, except for
 espeak-ng. Rendered frames are kept in ``--frames``, so an interrupted run continues where it stopped.
@@ -17,13 +17,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from demo.make_speaker import IDENTITY_SEED
 from demo.speaker import film
 from demo.speaker.camera import SIZE, Camera
 from demo.speaker.head import load_head
+from demo.speaker.people import EMBEDDED, PEOPLE, folder_of
 from demo.speaker.scene import Stage
 from demo.speaker.truth import HeadCaster
-from demo.speaker.views import FRAMES, TURNS, pose_views
+from demo.speaker.views import TURNS, pose_views
 
 CRF = 12
 
@@ -31,27 +31,32 @@ CRF = 12
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--head", type=Path, required=True, help="ict_facekit.npz")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder of the clip and the results")
-    parser.add_argument("--frames", type=Path, default=Path(tempfile.gettempdir()) / "speaker_views")
+    parser.add_argument("--person", choices=PEOPLE, default=EMBEDDED.name)
+    parser.add_argument("--out", type=Path, help="folder of the clip and the results (default: the person's)")
+    parser.add_argument("--frames", type=Path, help="folder of rendered frames")
     arguments = parser.parse_args()
+    person = PEOPLE[arguments.person]
+    out = arguments.out or folder_of(person)
 
-    with np.load(arguments.out / "truth.npz", allow_pickle=False) as truth:
-        performance = pose_views(truth)
-    head, camera = load_head(arguments.head, IDENTITY_SEED), Camera()
-    frames = film.render(Stage(head, camera), performance, arguments.frames)
-    film.mux(frames, arguments.out / "views.mp4", crf=CRF)
+    with np.load(out / "truth.npz", allow_pickle=False) as truth:
+        performance = pose_views(truth, person)
+    head, camera = load_head(arguments.head, person.identity_seed), Camera()
+    outfit = person.dress(head)
+    folder = arguments.frames or Path(tempfile.gettempdir()) / f"{person.name}_views"
+    frames = film.render(Stage(head, camera, outfit), performance, folder)
+    film.mux(frames, out / "views.mp4", person.frame_rate, crf=CRF)
 
-    caster, views = HeadCaster(head), (len(FRAMES), len(TURNS))
+    caster, views = HeadCaster(head, outfit), (len(person.moments), len(TURNS))
     depth = np.stack([caster.depth(camera, performance, view) for view in range(len(performance))])
-    unfinished = arguments.out / "unfinished_views.npz"
+    unfinished = out / "unfinished_views.npz"
     np.savez_compressed(
         unfinished,
-        frame=np.array(FRAMES),
+        frame=np.array(person.moments),
         angle=np.array(list(TURNS)),
         pose=performance.poses.reshape(*views, 4, 4),
         depth=np.round(depth).astype(np.uint16).reshape(*views, SIZE, SIZE),
     )
-    unfinished.rename(arguments.out / "views.npz")
+    unfinished.rename(out / "views.npz")
 
 
 if __name__ == "__main__":

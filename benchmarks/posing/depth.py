@@ -1,4 +1,4 @@
-"""The learned depth of the embedded speaker, compared with the depth from which he was rendered."""
+"""The learned depth of a rendered speaker, compared with the depth of which the pictures were made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded speaker from novel angles, compared with true pictures; see ``demo/speaker/views.py``.
+"""The rendered speakers from novel angles, compared with true pictures; see ``demo/speaker/views.py``.
 
 A single camera determines neither the size of a head nor its origin, and the tracked head has its own axes. A rotation
 of the true head about its origin is therefore converted: a similarity between true and tracked head axes, fitted once
@@ -24,6 +24,12 @@ from s2l_core.media.video import read_frames
 from .depth import DepthTruth
 from .rows import Pose, Wanted, Warper
 
+_DEMO = Path(__file__).resolve().parents[2] / "demo"
+RENDERED = {
+    "embedded": _DEMO / "speaker.mp4",
+    "haired": _DEMO / "haired_speaker" / "haired_speaker.mp4",
+}
+"""Clips of the rendered speakers, with ``truth.npz``, ``views.npz`` and ``views.mp4`` beside them."""
 _STEP = 5
 """The similarity is fitted to every fifth pixel of the head."""
 

@@ -27,6 +27,9 @@ from .likeness import Mask, Picture
 
 Pose = NDArray[np.float64]
 WITHOUT_NETWORKS = ("unwarped", "planar", "mesh_depth", "learned_depth")
+ROWS = (*WITHOUT_NETWORKS, "blended")
+KNOWN_ROWS = (*ROWS, "ceiling")
+"""Rows that need a true picture and its depth, besides the others."""
 
 
 @dataclass(frozen=True)

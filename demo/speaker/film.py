@@ -13,7 +13,7 @@ from av.container import OutputContainer
 from PIL import Image
 
 from .camera import SIZE
-from .performance import FRAME_RATE, Performance
+from .performance import Performance
 from .scene import Pose, Stage
 from .voice import RATE, Speech
 
@@ -37,11 +37,11 @@ def render(stage: Stage, performance: Performance, folder: Path) -> list[Path]:
     return paths
 
 
-def mux(frames: list[Path], path: Path, speech: Speech | None = None, crf: int = 19) -> None:
+def mux(frames: list[Path], path: Path, rate: Fraction, speech: Speech | None = None, crf: int = 19) -> None:
     """H.264 and AAC in MP4: the frames from time 0 and the sound, if any, beside them."""
     unfinished = path.with_name(f"unfinished_{path.name}")
     with av.open(str(unfinished), "w", options={"movflags": "+faststart"}) as container:
-        video = container.add_stream("libx264", rate=FRAME_RATE, options={"crf": str(crf), "preset": "slow"})
+        video = container.add_stream("libx264", rate=rate, options={"crf": str(crf), "preset": "slow"})
         video.width = video.height = SIZE
         video.pix_fmt = "yuv420p"
         video.codec_context.color_primaries = video.codec_context.color_trc = video.codec_context.colorspace = 1
@@ -51,11 +51,11 @@ def mux(frames: list[Path], path: Path, speech: Speech | None = None, crf: int =
             with Image.open(frame_path) as image:
                 frame = av.VideoFrame.from_ndarray(np.asarray(image.convert("RGB")), format="rgb24")
             frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
-            frame.pts, frame.time_base = index, Fraction(1, FRAME_RATE)
+            frame.pts, frame.time_base = index, 1 / rate
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
         if speech is not None and sound is not None:
-            _encode_sound(container, sound, speech.samples[: round(len(frames) / FRAME_RATE * RATE)])
+            _encode_sound(container, sound, speech.samples[: round(len(frames) / rate * RATE)])
     unfinished.rename(path)
 
 

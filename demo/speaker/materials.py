@@ -92,6 +92,31 @@ def matt_material(name: str, colour: tuple[float, float, float]) -> bpy.types.Ma
     return material
 
 
+def hair_material(colour: tuple[float, float, float]) -> bpy.types.Material:
+    """Strands that differ in shade, with the streaks of light that hair has."""
+    material = bpy.data.materials.new("strands")
+    nodes, links = _empty_tree(material)
+    strand, shade, varied = (
+        nodes.new("ShaderNodeHairInfo"),
+        nodes.new("ShaderNodeMapRange"),
+        nodes.new("ShaderNodeVectorMath"),
+    )
+    shade.inputs["To Min"].default_value, shade.inputs["To Max"].default_value = 0.55, 1.45
+    varied.operation, varied.inputs[0].default_value = "SCALE", colour
+    links.new(strand.outputs["Random"], shade.inputs["Value"])
+    links.new(shade.outputs[0], varied.inputs["Scale"])
+    diffuse, streak = nodes.new("ShaderNodeBsdfDiffuse"), nodes.new("ShaderNodeBsdfHair")
+    streak.inputs["Color"].default_value = (0.5, 0.42, 0.34, 1.0)
+    streak.inputs["RoughnessU"].default_value, streak.inputs["RoughnessV"].default_value = 0.35, 0.8
+    links.new(varied.outputs[0], diffuse.inputs["Color"])
+    both = nodes.new("ShaderNodeMixShader")
+    both.inputs[0].default_value = 0.25
+    links.new(diffuse.outputs[0], both.inputs[1])
+    links.new(streak.outputs[0], both.inputs[2])
+    links.new(both.outputs[0], nodes.new("ShaderNodeOutputMaterial").inputs["Surface"])
+    return material
+
+
 def knitted_material(name: str, colour: tuple[float, float, float]) -> bpy.types.Material:
     """Wool in rows of little V-shaped stitches, darker between the ribs."""
     material = matt_material(name, colour)

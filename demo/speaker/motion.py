@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,6 @@ from scipy import ndimage
 from .camera import DISTANCE
 from .voice import Phoneme
 
-ANGLE_LIMITS = np.array([12.0, 6.0, 6.0])  # yaw, pitch, roll; degrees
 SHIFT_LIMITS = np.array([7.0, 5.0, 14.0])  # mm
 HEAD_PLACE = np.array([0.0, 18.0, DISTANCE])
 GAZE_LIMIT = 16.0
@@ -37,11 +37,11 @@ def wander(count: int, rate: float, slowest: float, limit: float, rng: np.random
     return limit * value / np.abs(value).max()
 
 
-def head_motion(count: int, rate: float, seed: int) -> HeadMotion:
-    """Natural slow motion inside ``ANGLE_LIMITS`` and ``SHIFT_LIMITS``."""
+def head_motion(count: int, rate: float, seed: int, angle_limits: Sequence[float]) -> HeadMotion:
+    """Natural slow motion that reaches its limits of yaw, pitch and roll, in degrees, and ``SHIFT_LIMITS``."""
     rng = np.random.default_rng(seed)
     angles = np.stack(
-        [wander(count, rate, slow, a, rng) for slow, a in zip((0.9, 0.7, 0.9), ANGLE_LIMITS, strict=True)], 1
+        [wander(count, rate, slow, a, rng) for slow, a in zip((0.9, 0.7, 0.9), angle_limits, strict=True)], 1
     )
     shifts = np.stack([wander(count, rate, 1.2, s, rng) for s in SHIFT_LIMITS], axis=1)
     breath = 0.8 * np.sin(2.0 * np.pi * np.arange(count) / rate / 3.7)[:, None] * np.array([0.0, 1.0, 0.0])

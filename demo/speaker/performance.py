@@ -8,15 +8,13 @@ import numpy as np
 
 from . import motion, visemes
 from .head import pose_matrix
+from .people import Person
 from .voice import Speech
-
-FRAME_RATE = 25
-SEED = 7
 
 
 @dataclass(frozen=True)
 class Performance:
-    """Per frame, N frames at ``FRAME_RATE``; frame k shows the time k / FRAME_RATE.
+    """Per frame, N frames; frame k shows the time k / frame rate.
 
     Attributes:
         weights: (N,) weight of each expression shape by name.
@@ -41,14 +39,15 @@ class Performance:
         return {name: float(curve[frame]) for name, curve in self.weights.items()}
 
 
-def perform(speech: Speech) -> Performance:
-    """Act out a speech; whole frames only, so the picture ends less than a frame before the sound."""
-    count = int(speech.duration * FRAME_RATE)
-    times = np.arange(count) / FRAME_RATE
-    moving = motion.head_motion(count, FRAME_RATE, SEED)
-    looks = motion.gaze(moving.angles, FRAME_RATE, SEED + 1)
+def perform(speech: Speech, person: Person) -> Performance:
+    """Act out a speech as a person moves; whole frames only, so the picture ends less than a frame before the sound."""
+    rate, seed = float(person.frame_rate), person.motion_seed
+    count = int(speech.duration * rate)
+    times = np.arange(count) / rate
+    moving = motion.head_motion(count, rate, seed, person.angle_limits)
+    looks = motion.gaze(moving.angles, rate, seed + 1)
     weights = visemes.speech_weights(speech.phonemes, times)
-    idle = motion.idle_weights(speech.phonemes, moving.angles, looks, FRAME_RATE, SEED + 2)
+    idle = motion.idle_weights(speech.phonemes, moving.angles, looks, rate, seed + 2)
     nothing = np.zeros(count)
     return Performance(
         weights={name: weights.get(name, nothing) + idle.get(name, nothing) for name in sorted({*weights, *idle})},

@@ -10,9 +10,12 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from . import materials, skin, wear
+from . import materials, skin
 from .camera import SIZE, Camera
+from .hair import Hair
 from .head import Head, transform
+from .outfit import Backdrop, Garment, Outfit
+from .wear import Strands
 
 BLENDER_FROM_CAMERA = np.array([0.01, -0.01, -0.01])  # OpenCV axes in mm to Blender's camera axes, 1 unit = 100 mm
 
@@ -42,24 +45,24 @@ class Pose:
 class Stage:
     """The scene with one speaker, ready to be posed and rendered."""
 
-    def __init__(self, head: Head, camera: Camera) -> None:
+    def __init__(self, head: Head, camera: Camera, outfit: Outfit) -> None:
         self.head = head
-        self._brows, self._hair = wear.brows(head), wear.short_hair(head)
         bpy.ops.wm.read_factory_settings(use_empty=True)
         self._scene = bpy.context.scene
         _set_up_render(self._scene)
         _add_camera(self._scene, camera)
         _add_lights(self._scene)
+        _add_world(self._scene, outfit.backdrop)
         self._head_mesh = _head_mesh(self._scene, head)
-        hair = materials.matt_material("hair", (0.075, 0.05, 0.036))
-        self._brow_mesh = _strand_mesh(self._scene, "brows", self._brows, hair)
-        self._hair_mesh = _strand_mesh(self._scene, "hair", self._hair, hair)
-        self._cap = _surface_object(
-            self._scene, "cap", wear.knitted_cap(head), materials.knitted_material("wool", (0.035, 0.105, 0.135))
-        )
-        self._shirt = _surface_object(
-            self._scene, "shirt", wear.shirt(), materials.matt_material("cloth", (0.30, 0.285, 0.26))
-        )
+        matt = materials.matt_material("hair", outfit.hair_colour)
+        self._strands = [
+            (_strand_mesh(self._scene, name, strands, matt), strands)
+            for name, strands in (("brows", outfit.brows), ("short hair", outfit.short_hair))
+        ]
+        self._on_head = [_garment_object(self._scene, name, worn) for name, worn in outfit.on_head.items()]
+        self._on_shoulders = [_garment_object(self._scene, name, worn) for name, worn in outfit.on_shoulders.items()]
+        if outfit.hair is not None:
+            self._on_head.append(_hair_object(self._scene, outfit.hair, materials.hair_material(outfit.hair_colour)))
 
     def render_frame(
         self, expression: Mapping[str, float], pose: Pose, path: Path, gaze: Sequence[float] | np.ndarray = (0.0, 0.0)
@@ -67,10 +70,11 @@ class Stage:
         """Render one picture to a PNG file; the file appears only when it is complete."""
         expressed = self.head.express(expression, gaze)
         _move(self._head_mesh, self.head.place(expressed, pose.head, pose.shoulders))
-        for mesh, strands in ((self._brow_mesh, self._brows), (self._hair_mesh, self._hair)):
+        for mesh, strands in self._strands:
             _move(mesh, transform(pose.head, strands.vertices(expressed)))
-        self._cap.matrix_world = _blender_matrix(pose.head)
-        self._shirt.matrix_world = _blender_matrix(pose.shoulders)
+        for objects, matrix in ((self._on_head, pose.head), (self._on_shoulders, pose.shoulders)):
+            for each in objects:
+                each.matrix_world = _blender_matrix(matrix)
         unfinished = path.with_name(f"unfinished_{path.name}")
         self._scene.render.filepath = str(unfinished.absolute())
         bpy.ops.render.render(write_still=True)
@@ -96,6 +100,7 @@ def _set_up_render(scene: bpy.types.Scene) -> None:
     cycles.caustics_reflective = cycles.caustics_refractive = False
     cycles.use_light_tree = False
     cycles.debug_bvh_type = "DYNAMIC_BVH"
+    scene.cycles_curves.shape = "RIBBONS"
 
 
 def _add_camera(scene: bpy.types.Scene, camera: Camera) -> None:
@@ -123,6 +128,9 @@ def _add_lights(scene: bpy.types.Scene) -> None:
         scene.collection.objects.link(towards)
         constraint = holder.constraints.new("TRACK_TO")
         constraint.target, constraint.track_axis, constraint.up_axis = towards, "TRACK_NEGATIVE_Z", "UP_Y"
+
+
+def _add_world(scene: bpy.types.Scene, backdrop: Backdrop) -> None:
     scene.world = bpy.data.worlds.new("world")
     scene.world.use_nodes = True
     nodes, links = scene.world.node_tree.nodes, scene.world.node_tree.links
@@ -132,8 +140,8 @@ def _add_lights(scene: bpy.types.Scene) -> None:
     centre.operation, centre.inputs[1].default_value = "DISTANCE", (0.42, 0.55, 0.0)
     ramp = nodes.new("ShaderNodeValToRGB")
     ramp.color_ramp.interpolation = "EASE"
-    ramp.color_ramp.elements[0].color = (0.30, 0.36, 0.40, 1)
-    ramp.color_ramp.elements[1].position, ramp.color_ramp.elements[1].color = 0.85, (0.075, 0.10, 0.125, 1)
+    ramp.color_ramp.elements[0].color = (*backdrop.middle, 1)
+    ramp.color_ramp.elements[1].position, ramp.color_ramp.elements[1].color = 0.85, (*backdrop.rim, 1)
     seen, lit, mix, ray = (
         nodes.new(kind)
         for kind in ("ShaderNodeBackground", "ShaderNodeBackground", "ShaderNodeMixShader", "ShaderNodeLightPath")
@@ -141,6 +149,13 @@ def _add_lights(scene: bpy.types.Scene) -> None:
     lit.inputs["Color"].default_value, lit.inputs["Strength"].default_value = (0.55, 0.62, 0.7, 1), 0.45
     links.new(window.outputs["Window"], centre.inputs[0])
     links.new(centre.outputs["Value"], ramp.inputs[0])
+    patches, shade = nodes.new("ShaderNodeTexNoise"), nodes.new("ShaderNodeMapRange")
+    patches.inputs["Scale"].default_value, patches.inputs["Detail"].default_value = 3.0, 1.5
+    shade.inputs["To Min"].default_value = 1.0 - backdrop.patches
+    shade.inputs["To Max"].default_value = 1.0 + backdrop.patches
+    links.new(window.outputs["Window"], patches.inputs["Vector"])
+    links.new(patches.outputs[0], shade.inputs["Value"])
+    links.new(shade.outputs[0], seen.inputs["Strength"])
     links.new(ramp.outputs[0], seen.inputs[0])
     links.new(ray.outputs["Is Camera Ray"], mix.inputs[0])
     links.new(lit.outputs[0], mix.inputs[1])
@@ -176,22 +191,34 @@ def _head_mesh(scene: bpy.types.Scene, head: Head) -> bpy.types.Mesh:
     return mesh
 
 
-def _strand_mesh(
-    scene: bpy.types.Scene, name: str, strands: wear.Strands, material: bpy.types.Material
-) -> bpy.types.Mesh:
+def _strand_mesh(scene: bpy.types.Scene, name: str, strands: Strands, material: bpy.types.Material) -> bpy.types.Mesh:
     mesh = _mesh(scene, name, np.zeros((5 * len(strands.roots), 3)), strands.faces)
     mesh.materials.append(material)
     return mesh
 
 
-def _surface_object(
-    scene: bpy.types.Scene, name: str, surface: wear.Surface, material: bpy.types.Material
-) -> bpy.types.Object:
+def _garment_object(scene: bpy.types.Scene, name: str, garment: Garment) -> bpy.types.Object:
+    surface = garment.surface
     mesh = _mesh(scene, name, surface.vertices * BLENDER_FROM_CAMERA, surface.faces)
     layer = mesh.uv_layers.new()
     layer.uv.foreach_set("vector", surface.uv[surface.faces].astype(np.float32).ravel())
-    mesh.materials.append(material)
+    material = materials.knitted_material if garment.knitted else materials.matt_material
+    mesh.materials.append(material(name, garment.colour))
     return scene.objects[name]
+
+
+def _hair_object(scene: bpy.types.Scene, hair: Hair, material: bpy.types.Material) -> bpy.types.Object:
+    """The strands as Blender's hair curves."""
+    count, length = hair.points.shape[:2]
+    curves = bpy.data.hair_curves.new("hair")
+    curves.add_curves([length] * count)
+    curves.points.foreach_set("position", (hair.points * BLENDER_FROM_CAMERA).astype(np.float32).ravel())
+    radius = np.tile(hair.radius * abs(BLENDER_FROM_CAMERA[0]), count)
+    curves.points.foreach_set("radius", radius.astype(np.float32))
+    curves.materials.append(material)
+    holder = bpy.data.objects.new("hair", curves)
+    scene.collection.objects.link(holder)
+    return holder
 
 
 def _blender_matrix(pose: np.ndarray) -> Matrix:

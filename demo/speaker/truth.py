@@ -3,7 +3,7 @@
 ============== ===================== =================================================================================
 Name           Shape, type           Meaning
 ============== ===================== =================================================================================
-frame_rate     int                   frames per second; frame k shows the time k / frame_rate
+frame_rate     float                 frames per second; frame k shows the time k / frame_rate
 intrinsics     (3, 3) float64        pinhole camera in pixels; the centre of the first pixel lies at 0.5
 image_size     (2,) int              width, height
 pose           (N, 4, 4) float64     camera_from_head, mm; head axes as in :mod:`.head`, camera axes are OpenCV's
@@ -20,33 +20,33 @@ mask           (8, H, W) bool        where the head is seen: skin above the neck
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 from mathutils.bvhtree import BVHTree
 
-from . import wear
 from .camera import SIZE, Camera
 from .head import Head, transform, triangulate
-from .motion import ANGLE_LIMITS
-from .performance import FRAME_RATE, Performance
+from .outfit import Outfit
+from .people import Person
+from .performance import Performance
 
 _RIGID = 0.99  # the neck, which bends, is not part of the head
 _DEPTH_STEP = 1.0 / 64.0  # mm; rounding to it makes the file small
 _SOLID_PARTS = ("M_Face", "M_BackHead", "M_Teeth", "M_GumsTongue", "M_ScleraLeft", "M_ScleraRight")
 
 
-def write(path: Path, head: Head, camera: Camera, performance: Performance) -> None:
+def write(path: Path, person: Person, caster: HeadCaster, camera: Camera, performance: Performance) -> None:
     """Write ``truth.npz``."""
-    chosen = octant_frames(performance.angles)
-    caster = HeadCaster(head)
+    chosen = octant_frames(performance.angles, person.angle_limits)
     depth = np.stack([caster.depth(camera, performance, frame) for frame in chosen])
     names = tuple(performance.weights)
     unfinished = path.with_name(f"unfinished_{path.name}")
     np.savez_compressed(
         unfinished,
-        frame_rate=FRAME_RATE,
+        frame_rate=float(person.frame_rate),
         intrinsics=camera.matrix,
         image_size=np.array([SIZE, SIZE]),
         pose=performance.poses,
@@ -62,11 +62,13 @@ def write(path: Path, head: Head, camera: Camera, performance: Performance) -> N
     unfinished.rename(path)
 
 
-def octant_frames(angles: np.ndarray) -> list[int]:
-    """For each combination of signs of the angles (N, 3), the frame that is farthest from all its borders."""
+def octant_frames(angles: np.ndarray, limits: Sequence[float]) -> list[int]:
+    """For each combination of signs of the angles (N, 3), the frame that is farthest from all its borders, measured in
+    the limits (3,) of the angles.
+    """
     frames = []
     for signs in product((-1.0, 1.0), repeat=3):
-        inside = (angles * signs / ANGLE_LIMITS).min(axis=1)
+        inside = (angles * signs / limits).min(axis=1)
         frame = int(inside.argmax())
         if inside[frame] <= 0.0:
             raise ValueError(
@@ -79,44 +81,45 @@ def octant_frames(angles: np.ndarray) -> list[int]:
 class HeadCaster:
     """Casts a ray through each pixel centre at the posed surfaces; exact depth, independent of the renderer."""
 
-    def __init__(self, head: Head) -> None:
-        self._head = head
-        self._hair, self._cap, self._shirt = wear.short_hair(head), wear.knitted_cap(head), wear.shirt()
-        skin = triangulate(head.faces[head.faces_of(*_SOLID_PARTS)])
-        self._skin = skin
-        self._is_head = np.concatenate(
-            [
-                (head.rigidity[skin] > _RIGID).all(axis=1),
-                np.ones(len(triangulate(self._hair.faces)) + len(triangulate(self._cap.faces)), bool),
-                np.zeros(len(triangulate(self._shirt.faces)), bool),
-            ]
-        )
+    def __init__(self, head: Head, outfit: Outfit) -> None:
+        self._head, self._outfit = head, outfit
+        self._skin = triangulate(head.faces[head.faces_of(*_SOLID_PARTS)])
 
     def depth(self, camera: Camera, performance: Performance, frame: int) -> np.ndarray:
         """Depth (H, W) of the head in one frame, mm; 0 where the head is not the nearest surface."""
-        tree = self._tree(performance, frame)
+        tree, is_head = self._tree(performance, frame)
         middle, focal = SIZE / 2.0, camera.focal_length
         depth = np.zeros((SIZE, SIZE), np.float32)
         for row in range(SIZE):
             for column in range(SIZE):
                 ray = ((column + 0.5 - middle) / focal, (row + 0.5 - middle) / focal, 1.0)
                 hit, _, triangle, _ = tree.ray_cast((0.0, 0.0, 0.0), ray)
-                if triangle is not None and self._is_head[triangle]:
+                if triangle is not None and is_head[triangle]:
                     depth[row, column] = round(hit.z / _DEPTH_STEP) * _DEPTH_STEP
         return depth
 
-    def _tree(self, performance: Performance, frame: int) -> BVHTree:
+    def _tree(self, performance: Performance, frame: int) -> tuple[BVHTree, np.ndarray]:
+        """All surfaces, and which of their triangles belong to the head."""
         pose, shoulders = performance.poses[frame], performance.shoulder_poses[frame]
-        expressed = self._head.express(performance.expression(frame), performance.gaze[frame])
-        surfaces = [
-            (self._head.place(expressed, pose, shoulders), self._skin),
-            (transform(pose, self._hair.vertices(expressed)), triangulate(self._hair.faces)),
-            (transform(pose, self._cap.vertices), triangulate(self._cap.faces)),
-            (transform(shoulders, self._shirt.vertices), triangulate(self._shirt.faces)),
-        ]
-        first = np.cumsum([0, *(len(vertices) for vertices, _ in surfaces)])
-        return BVHTree.FromPolygons(
-            np.concatenate([vertices for vertices, _ in surfaces]).tolist(),
-            np.concatenate([faces + start for (_, faces), start in zip(surfaces, first, strict=False)]).tolist(),
+        expressed, outfit = self._head.express(performance.expression(frame), performance.gaze[frame]), self._outfit
+        rigid = (self._head.rigidity[self._skin] > _RIGID).all(axis=1)
+        surfaces = [(self._head.place(expressed, pose, shoulders), self._skin, rigid)]
+
+        def add(place: np.ndarray, vertices: np.ndarray, triangles: np.ndarray, of_head: bool) -> None:
+            surfaces.append((transform(place, vertices), triangles, np.full(len(triangles), of_head)))
+
+        add(pose, outfit.short_hair.vertices(expressed), triangulate(outfit.short_hair.faces), True)
+        if outfit.hair is not None:
+            add(pose, *outfit.hair.ribbons(), True)
+        for worn in outfit.on_head.values():
+            add(pose, worn.surface.vertices, triangulate(worn.surface.faces), True)
+        for worn in outfit.on_shoulders.values():
+            add(shoulders, worn.surface.vertices, triangulate(worn.surface.faces), False)
+        vertices, triangles, of_head = zip(*surfaces, strict=True)
+        first = np.cumsum([0, *(len(each) for each in vertices)])
+        tree = BVHTree.FromPolygons(
+            np.concatenate(vertices).tolist(),
+            np.concatenate([each + start for each, start in zip(triangles, first, strict=False)]).tolist(),
             all_triangles=True,
         )
+        return tree, np.concatenate(of_head)

@@ -25,10 +25,9 @@ from scipy.spatial.transform import Rotation
 from s2l_core.geometry.camera import head_angles
 
 from .motion import head_motion
-from .performance import FRAME_RATE, SEED, Performance
+from .people import Person
+from .performance import Performance
 
-FRAMES = (1418, 1460, 1484, 1500, 1514)
-"""Of the clip's last tenth: an open vowel with raised brows, a smile at rest, pursed, nearly closed, wide open."""
 TURNS: dict[str, tuple[float, float]] = {
     "unturned": (0.0, 0.0),
     "yaw_minus_20": (-20.0, 0.0),
@@ -53,16 +52,18 @@ def turned(pose: np.ndarray, yaw: float, pitch: float) -> np.ndarray:
     return new
 
 
-def pose_views(truth: Mapping[str, np.ndarray]) -> Performance:
-    """The moments of ``FRAMES``, each with all ``TURNS``, as a performance of M V frames.
+def pose_views(truth: Mapping[str, np.ndarray], person: Person) -> Performance:
+    """The moments of a person's clip, each with all ``TURNS``, as a performance of M V frames.
 
     Args:
         truth: The clip's ``truth.npz``.
+        person: The person.
     """
-    moments = np.repeat(FRAMES, len(TURNS))
-    poses = [turned(truth["pose"][frame], *turn) for frame in FRAMES for turn in TURNS.values()]
+    moments = np.repeat(person.moments, len(TURNS))
+    poses = [turned(truth["pose"][frame], *turn) for frame in person.moments for turn in TURNS.values()]
+    moving = head_motion(len(truth["pose"]), float(person.frame_rate), person.motion_seed, person.angle_limits)
     shoulders = np.tile(np.eye(4), (len(moments), 1, 1))
-    shoulders[:, :3, 3] = head_motion(len(truth["pose"]), FRAME_RATE, SEED).shoulder_places[moments]
+    shoulders[:, :3, 3] = moving.shoulder_places[moments]
     weights = truth["weights"][moments].astype(np.float64)
     return Performance(
         weights=dict(zip(truth["weight_names"].tolist(), weights.T, strict=True)),

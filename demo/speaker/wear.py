@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from . import skull
 from .head import BROWS, Head
 from .skin import cropped_hair, noise, smoothstep
 
-_SKULL_CENTRE = np.array([0.0, -45.0, 5.0])
-_TABLE_STEP = 3.0  # degrees
+_SHIRT = np.array(  # y, half width, half depth, z of the middle
+    [
+        [114, 60, 56, 8],
+        [106, 64, 60, 8],
+        [105, 68, 64, 8],
+        [110, 74, 69, 9],
+        [114, 81, 70, 10],
+        [122, 99, 74, 12],
+        [132, 120, 80, 16],
+        [144, 144, 86, 20],
+        [160, 172, 94, 22],
+        [182, 206, 104, 24],
+        [212, 226, 112, 26],
+        [330, 245, 120, 26],
+    ],
+    dtype=float,
+)
 
 
 @dataclass(frozen=True)
@@ -60,75 +75,56 @@ def knitted_cap(head: Head) -> Surface:
         (brim_top - 0.04 + t * (np.pi / 2 - brim_top + 0.03), 3.0 + 11.0 * t**0.7 - 2.0 * t)
         for t in np.linspace(0.0, 1.0, 30)
     ]
-    skull = _skull_radius(head)
+    skull_radius = skull.skull_radius(head)
     points = []
     for elevation, lift in brim + crown:
         ribs = 1.0 * np.cos(azimuth * 60) * smoothstep(np.pi / 2, np.pi / 2 - 0.8, elevation)
-        radius = skull(azimuth, elevation) + lift + ribs
-        points.append(_SKULL_CENTRE + radius[:, None] * _direction(azimuth, elevation))
-    return _closed_around(np.stack(points), (60.0, 40.0))
-
-
-def _direction(azimuth: np.ndarray, elevation: np.ndarray) -> np.ndarray:
-    return np.stack(
-        [np.sin(azimuth) * np.cos(elevation), -np.sin(elevation), -np.cos(azimuth) * np.cos(elevation)], axis=-1
-    )
-
-
-def _skull_radius(head: Head) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    skin = head.rest[head.vertices_of("M_Face", "M_BackHead")]
-    side, y, z = np.abs(skin[:, 0]), skin[:, 1], skin[:, 2]
-    ear = (side > 70) & (z > -25) & (z < 45) & (y > -50) & (y < 45)
-    skin = skin[~ear & (y < 60) & (z < 110)] - _SKULL_CENTRE
-    radius = np.linalg.norm(skin, axis=1)
-    azimuth, elevation = np.meshgrid(
-        np.radians(np.arange(0.0, 360.0, _TABLE_STEP)), np.radians(np.arange(-30.0, 91.0, _TABLE_STEP)), indexing="ij"
-    )
-    _, near = cKDTree(skin / radius[:, None]).query(_direction(azimuth, elevation), k=8)
-    table = ndimage.gaussian_filter(np.median(radius[near], axis=-1), (2.0, 2.0), mode=("wrap", "nearest"))
-
-    def radius_at(azimuth: np.ndarray, elevation: np.ndarray) -> np.ndarray:
-        column, row = np.degrees(azimuth) / _TABLE_STEP, (np.degrees(elevation) + 30.0) / _TABLE_STEP
-        return ndimage.map_coordinates(table, np.stack([column, row]), order=1, mode=("grid-wrap"))
-
-    return radius_at
+        radius = skull_radius(azimuth, elevation) + lift + ribs
+        points.append(skull.CENTRE + radius[:, None] * skull.direction(azimuth, elevation))
+    return _woven(np.stack(points), (60.0, 40.0))
 
 
 def shirt() -> Surface:
     """A T-shirt from collar to chest, in the axes of the shoulders."""
     angle = np.linspace(0.0, 2.0 * np.pi, 128, endpoint=False)
-    profile = np.array(  # y, half width, half depth, z of the middle
-        [
-            [114, 60, 56, 8],
-            [106, 64, 60, 8],
-            [105, 68, 64, 8],
-            [110, 74, 69, 9],
-            [114, 81, 70, 10],
-            [122, 99, 74, 12],
-            [132, 120, 80, 16],
-            [144, 144, 86, 20],
-            [160, 172, 94, 22],
-            [182, 206, 104, 24],
-            [212, 226, 112, 26],
-            [330, 245, 120, 26],
-        ],
-        dtype=float,
-    )
-    t = np.linspace(0, len(profile) - 1, 70)
-    y, width, depth, middle = (ndimage.map_coordinates(c, [t], order=3, mode="nearest") for c in profile.T)
-    dip = 15.0 * smoothstep(155.0, 115.0, y)[:, None] * np.cos(angle)  # lower in front than at the nape
-    x = width[:, None] * np.sin(angle)
-    z = middle[:, None] - depth[:, None] * np.cos(angle)
-    points = np.stack([x, y[:, None] + dip, z], axis=-1)
+    t = np.linspace(0, len(_SHIRT) - 1, 70)
+    y, width, depth, middle = (ndimage.map_coordinates(c, [t], order=3, mode="nearest") for c in _SHIRT.T)
+    points = _around_neck(angle, y[:, None], width[:, None], depth[:, None], middle[:, None])
     points[..., 1] += 1.5 * noise(points.reshape(-1, 3), 60.0, 31).reshape(points.shape[:2])
-    return _closed_around(points, (60.0, 40.0))
+    return _woven(points, (60.0, 40.0))
 
 
-def _closed_around(points: np.ndarray, repeat: tuple[float, float]) -> Surface:
+def collar() -> Surface:
+    """A turned-down collar for the shirt, open at the throat, in the axes of the shoulders."""
+    t = np.linspace(0.0, 1.0, 48)[:, None]  # up the stand, over the fold and down the fall
+    along = np.linspace(-1.0, 1.0, 160)  # from one end over the nape to the other
+    falling = smoothstep(0.4, 1.0, t)
+    angle = np.pi + along * (np.pi - np.radians(3.0 + 17.0 * falling))
+    length = 30.0 + 14.0 * np.abs(along) ** 8  # the points are longer
+    y = np.where(t < 0.4, 108.0 - 22.0 * smoothstep(0.0, 0.4, t), 86.0 + length * (t - 0.4) / 0.6)
+    away = 5.0 * smoothstep(0.25, 0.5, t) + 2.5 * falling
+    width, depth, middle = (np.interp(y, _SHIRT[2:, 0], column) for column in _SHIRT[2:, 1:].T)
+    return _woven(_around_neck(angle, y, width + away - 3.0, depth + away - 3.0, middle), (60.0, 8.0), closed=False)
+
+
+def _around_neck(
+    angle: np.ndarray, y: np.ndarray, width: np.ndarray, depth: np.ndarray, middle: np.ndarray
+) -> np.ndarray:
+    """Points (rows, columns, 3) on ellipses that are lower in front than at the nape; the angle 0 is in front."""
+    dip = 15.0 * smoothstep(155.0, 115.0, y) * np.cos(angle)
+    parts = np.broadcast_arrays(width * np.sin(angle), y + dip, middle - depth * np.cos(angle))
+    return np.stack(parts, axis=-1)
+
+
+def _woven(points: np.ndarray, repeat: tuple[float, float], closed: bool = True) -> Surface:
+    """Quads between points (rows, columns, 3); ``closed`` joins the last column with the first."""
     rows, columns = points.shape[:2]
     index = np.arange(rows * columns).reshape(rows, columns)
-    after = np.roll(index, -1, axis=1)
-    faces = np.stack([index[:-1], after[:-1], after[1:], index[1:]], axis=-1).reshape(-1, 4)
+    if closed:
+        here, after = index, np.roll(index, -1, axis=1)
+    else:
+        here, after = index[:, :-1], index[:, 1:]
+    faces = np.stack([here[:-1], after[:-1], after[1:], here[1:]], axis=-1).reshape(-1, 4)
     v, u = np.meshgrid(np.linspace(0, repeat[1], rows), np.linspace(0, repeat[0], columns), indexing="ij")
     return Surface(points.reshape(-1, 3), faces, np.stack([u, v], axis=-1).reshape(-1, 2))
 
@@ -170,7 +166,7 @@ def short_hair(head: Head, seed: int = 42) -> Strands:
     hairy = skin[(cropped_hair(p) > 0.5) & (p[:, 1] > -85) & (p[:, 1] < 75)]
     roots = rng.choice(hairy, 3500)
     points = head.rest[roots] + rng.normal(0.0, 1.6, (len(roots), 3))
-    away = head.rest[roots] - _SKULL_CENTRE
+    away = head.rest[roots] - skull.CENTRE
     away /= np.linalg.norm(away, axis=1)[:, None]
     points += away * 0.2
     direction = np.array([0.0, 0.85, 0.35]) + 0.45 * away + rng.normal(0.0, 0.18, (len(roots), 3))

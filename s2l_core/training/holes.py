@@ -23,7 +23,7 @@ from ..geometry.mapping import pixel_grid
 from ..geometry.splatting import facing, warp
 from ..model.blend import BlendNet, blend_padded
 from ..whole_head.surface import HeadSurface
-from ..whole_head.texture import gather_texture
+from ..whole_head.texture import gather_texture, observe
 from . import losses
 from .checkpoint import resumable_steps
 from .head_depth import spread_frames
@@ -102,7 +102,7 @@ def _examples(
 ) -> list[Example]:
     def find() -> Tensors:
         surface = HeadSurface(head)
-        gather_texture(surface, footage, matting, usable, report, cache)
+        gather_texture(surface, observe(surface, footage, matting, usable, report, cache))
         examples = find_holes(surface, footage, spread_frames(footage, usable, _FRAMES), report, cache)
         return {f"{n}.{name}": part for n, each in enumerate(examples) for name, part in each._asdict().items()}
 

@@ -1,20 +1,15 @@
 """A full head with ears, skull and neck, fitted to the landmarks of a face: the shape of what they do not cover.
 
-The model is that of ICT-FaceKit (Li et al., "Learning Formation of Physically-Based Face Attributes", CVPR 2020), with
-merged vertices and its strongest identity shapes; ``demo/make_head_prior.py`` makes the file.
+The model is in :mod:`.head_prior`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from importlib.resources import files
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load
 from scipy.ndimage import distance_transform_edt, gaussian_filter, gaussian_filter1d, map_coordinates
 from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
@@ -25,11 +20,11 @@ from ..face.layout import LandmarkLayout
 from ..face.mesh import fill_depth, rasterise_depth
 from ..footage import Footage
 from ..geometry.camera import Intrinsics, Rectangle, transform
+from .head_prior import load_head_prior
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-_FILE = "head_prior.safetensors"
 _ITERATIONS = 20
 _SPREAD = 1.5
 """Millimetres by which landmarks typically differ from the model: a larger value keeps the average person's shape."""
@@ -65,29 +60,6 @@ class FullHead:
     triangles: NDArray[np.int64]
 
 
-class _Model(NamedTuple):
-    """The model, in axes of its own.
-
-    Attributes:
-        vertices: float64 (V, 3) of the average person in millimetres.
-        identity: float64 (K, V, 3) displacements by a standard deviation of each shape.
-        triangles: int64 (T, 3).
-        anchors: float64 (3, 3) middles of the left and the right eye in the image, and of the mouth.
-    """
-
-    vertices: Array
-    identity: Array
-    triangles: NDArray[np.int64]
-    anchors: Array
-
-
-@lru_cache(maxsize=1)
-def _load_model() -> _Model:
-    tensors = load(files(__package__).joinpath(_FILE).read_bytes())
-    vertices, identity, anchors = (tensors[name].astype(np.float64) for name in ("vertices", "identity", "anchors"))
-    return _Model(vertices, identity, tensors["triangles"].astype(np.int64), anchors)
-
-
 def fit_full_head(shape: Array, layout: LandmarkLayout) -> FullHead:
     """Fit place, size and identity of the model to landmarks, by iterated closest points.
 
@@ -95,7 +67,7 @@ def fit_full_head(shape: Array, layout: LandmarkLayout) -> FullHead:
         shape: float64 (P, 3) landmarks in head axes.
         layout: Layout of the landmarks.
     """
-    vertices, identity, triangles, anchors = _load_model()
+    vertices, identity, triangles, anchors = load_head_prior()
     left, right = (shape[half].mean(axis=0) for half in np.split(layout.eye_corners, 2))
     wanted = np.stack([left, right, shape[layout.mouth_corners].mean(axis=0)])
     rotation, scale, moved = _similarity(anchors, wanted)

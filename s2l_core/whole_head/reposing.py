@@ -21,8 +21,9 @@ from ..model.speaker import SpeakerModel
 from ..model.speaker_fields import refuse_overflow
 from .cutting import CutFrame, background_in, cut, disc, head_size, matte_of
 from .plate import Plate, fill, homography
+from .shading import fit_shading, gain, rotation_in_footage
 from .surface import HeadSurface
-from .texture import gather_texture
+from .texture import gather_texture, observe
 from .torso import Torso
 
 _NECK = 0.1
@@ -38,6 +39,13 @@ _LONGEST_SIDE = 192
 _GAP = 0.02
 """Half the width of the gaps in the head's opacity that are closed, relative to the square root of its area: where the
 side of the head is seen beside the outline that it has in the frame.
+"""
+
+
+_GAPS, _SPECKS, _SOFT = 0.02, 0.04, 0.01
+"""Radii of gaps that are closed and of specks that are removed where the frame shows the surface, and softness of the
+border of the rest, relative to the square root of the head's area. Beside ears and along the jaw, where the surface is
+seen edge-on, patches of the frame would alternate with patches of the clip's colours.
 """
 
 
@@ -85,7 +93,9 @@ class HeadRenderer:
         self._matting = matting
         self._blend = speaker.head_blend if blending else None
         self._surface = HeadSurface(speaker.face.head)
-        gather_texture(self._surface, footage, matting, report=report)
+        observed = observe(self._surface, footage, matting, report=report)
+        gather_texture(self._surface, observed)
+        self._light = fit_shading(self._surface, observed)
 
     @torch.no_grad()
     def render(
@@ -114,7 +124,7 @@ class HeadRenderer:
 
         # The head in front, then neck and shoulders.
         layers = self._cut(image, index)
-        front, depth, covered = self._head(layers, index, camera, pose)
+        front, depth, covered = self._head(layers, index, camera, pose, camera_from_footage)
         place = np.eye(4) if camera_from_footage is None else camera_from_footage
         torso = self._torso_layer(layers, covered, index).to(self._surface.front.device)
         behind = self.torso.rendered(torso, camera, place, track.poses[index], pose).permute(1, 2, 0).cpu().numpy()
@@ -135,7 +145,7 @@ class HeadRenderer:
         return View(colours, np.ones_like(mask), depth, mask)
 
     def _head(
-        self, layers: CutFrame, index: int, camera: Intrinsics, pose: Array
+        self, layers: CutFrame, index: int, camera: Intrinsics, pose: Array, camera_from_footage: Array | None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Colours and opacity (h, w, 4) of the head, its depth (h, w), and how much of each pixel of the frame it
         covers (H, W).
@@ -147,8 +157,11 @@ class HeadRenderer:
         frame = torch.from_numpy(np.dstack([layers.person, layers.matte])).to(self._surface.front.device)
         warped = self._warp(frame.permute(2, 0, 1)[None], index, camera.cropped(box), pose)
         colours, opacity = self._paint(warped)
+        before = rotation_in_footage(self._footage.track.poses[index], None)
+        after = rotation_in_footage(pose, camera_from_footage)
+        relit = gain(self._light, warped.buffers.normals[0], before.to(frame), after.to(frame))
         rows, columns = slice(box.top, box.top + box.height), slice(box.left, box.left + box.width)
-        front[rows, columns] = torch.cat([colours[0], opacity]).permute(1, 2, 0).cpu().numpy()
+        front[rows, columns] = torch.cat([(colours[0] * relit).clamp(0, 1), opacity]).permute(1, 2, 0).cpu().numpy()
         depth[rows, columns] = (warped.buffers.depth * (opacity > 0))[0].cpu().numpy()
         return front, depth, warped.source[0].cpu().numpy()
 
@@ -202,7 +215,8 @@ class HeadRenderer:
     def _warp(self, frame: Tensor, index: int, camera: Intrinsics, pose: Array) -> Warped:
         track = self._footage.track
         old, new = (torch.tensor(matrix, dtype=torch.float32)[None].to(frame) for matrix in (track.poses[index], pose))
-        return warp(self._surface, frame, track.intrinsics, old, camera, new)
+        warped = warp(self._surface, frame, track.intrinsics, old, camera, new)
+        return warped._replace(seen=_in_one_piece(warped.seen, warped.buffers.coverage))
 
     def _paint(self, warped: Warped) -> tuple[Tensor, Tensor]:
         """Colours (1, 3, h, w) of the head with its holes inpainted, and its opacity (1, h, w). Near the outline, the
@@ -235,3 +249,14 @@ def _closed(opacity: Tensor) -> Tensor:
     gap = disc(_GAP * float(planes.sum(axis=(1, 2)).mean()) ** 0.5)
     closed = [np.maximum(plane, cv2.morphologyEx(plane, cv2.MORPH_CLOSE, gap)) for plane in planes]
     return torch.from_numpy(np.stack(closed)).to(opacity)
+
+
+def _in_one_piece(seen: Tensor, coverage: Tensor) -> Tensor:
+    """Weights ``seen`` (B, h, w) of the frame without gaps and specks, on a head that covers (B, h, w)."""
+    size = float(coverage.sum(dim=(1, 2)).mean()) ** 0.5
+    planes = []
+    for plane in seen.cpu().numpy():
+        closed = cv2.morphologyEx(plane, cv2.MORPH_CLOSE, disc(_GAPS * size))
+        opened = cv2.morphologyEx(closed, cv2.MORPH_OPEN, disc(_SPECKS * size))
+        planes.append(np.minimum(opened, cv2.GaussianBlur(opened, (0, 0), max(0.5, _SOFT * size))))
+    return torch.from_numpy(np.stack(planes)).to(seen) * (coverage > 0)

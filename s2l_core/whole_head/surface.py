@@ -1,4 +1,4 @@
-"""The surface of a head: the canonical depth in front, continued behind its outline by an elliptic arc."""
+"""The surface of a head: the canonical depth in front, continued behind its outline as the average head is."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ..errors import HeadOutOfView
 from ..geometry.camera import Array, Intrinsics, Rectangle, invert_pose, project, transform, unproject
 from ..geometry.mapping import pixel_grid
 from ..geometry.splatting import Points, in_bands
+from .head_profile import recede
 
 _OUTLINE = 0.4
 """Level of the smoothed mask at the outline of the head, slightly outside, so that its soft edge is included."""
@@ -33,13 +34,9 @@ radius of the head. The learned depth is too smooth to curve within a few pixels
 """
 _ALONG = 6.0
 """Standard deviation, in pixels along the outline, of the Gaussian that smooths its depth."""
-_STEPS, _ARC = 16, 65.0
-"""Number of rows of points behind the outline, and the angle of the arc in degrees."""
-_BACK, _BACK_AT_JAW, _INWARDS = 1.6, 0.4, 0.5
-"""Semi-axes of the ellipse on which they lie, relative to the radius of the head: backwards, backwards at the chin, and
-inwards. A head is widest behind the outline that a camera in front sees, but a jaw is not.
-"""
-_MERGED = 0.4
+_STEPS = 16
+"""Number of rows of points behind the outline."""
+_MERGED = 0.1
 """Standard deviation of the Gaussian that smooths the last row of these points along the outline, relative to the
 radius of the head. It increases from row to row.
 """
@@ -61,7 +58,7 @@ _MOST_POINTS, _POINTS_OF_PIXEL = 20_000_000, 16
 
 class HeadSurface:
     """Points of a head in two grids: the *front*, which the canonical view shows, and the *side*, rows of points that
-    continue from its outline backwards and inwards on an ellipse.
+    continue from its outline backwards and inwards as the average head does.
 
     Args:
         head: The head, with its depth.
@@ -189,18 +186,17 @@ def _behind_outline(
     rim = gaussian_filter1d(rim, _ALONG, mode="wrap")
     pixels = outline + [view.rectangle.left, view.rectangle.top]
     start = unproject(pixels, rim, view.intrinsics)
-    away = start / np.linalg.norm(start, axis=-1, keepdims=True)
-    towards = np.concatenate([inwards, np.zeros_like(rim)[:, None]], axis=-1)
+    away = _unit(start)
+    middle = np.argwhere(head.mask.cpu().numpy()).mean(axis=0)[::-1] + 0.5
+    towards = np.pad(_unit(middle - outline), ((0, 0), (0, 1)))
     towards -= (towards * away).sum(axis=-1, keepdims=True) * away
-    radius = _radius(head) * float(np.median(rim)) / view.intrinsics.fx
-    angle = np.radians(np.linspace(0.0, _ARC, _STEPS))[:, None, None]
-    upwards = np.clip(-inwards[:, 1:], 0.0, 1.0)  # at the jaw, behind which the neck begins
-    back = _BACK + (_BACK_AT_JAW - _BACK) * upwards
-    side = start + radius * (back * np.sin(angle) * away + _INWARDS * (1 - np.cos(angle)) * towards)
+    radius = _radius(head)
+    millimetres = radius * float(np.median(rim)) / view.intrinsics.fx
+    backwards, inside, along = recede(np.arctan2(-towards[:, 1], -towards[:, 0]), _STEPS)[..., None]
+    side = start + millimetres * (backwards * away + inside * towards)
     for row in range(1, _STEPS):  # what stands out of the outline, such as an ear, ends behind it
-        side[row] = gaussian_filter1d(side[row], _MERGED * _radius(head) * row / _STEPS, axis=0, mode="wrap")
-    apart = _INSIDE + _REFLECTED * _radius(head) * angle
-    opposite = outline + apart * inwards
+        side[row] = gaussian_filter1d(side[row], _MERGED * radius * row / _STEPS, axis=0, mode="wrap")
+    opposite = outline + (_INSIDE + _REFLECTED * radius * along) * inwards
     return tuple(np.concatenate([each, each[:, :1]], axis=1) for each in (side, opposite))
 
 
@@ -215,4 +211,9 @@ def _outline(soft: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np
     ahead = np.roll(outline, -1, axis=0) - np.roll(outline, 1, axis=0)
     normal = np.stack([-ahead[:, 1], ahead[:, 0]], axis=-1)
     area = 0.5 * np.sum(outline[:, 0] * np.roll(outline[:, 1], -1) - np.roll(outline[:, 0], -1) * outline[:, 1])
-    return outline, math.copysign(1.0, area) * normal / np.linalg.norm(normal, axis=-1, keepdims=True).clip(1e-9)
+    return outline, math.copysign(1.0, area) * _unit(normal)
+
+
+def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Vectors (n, 2 or 3) with a length of 1."""
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True).clip(1e-9))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -48,20 +50,34 @@ _HIDDEN = 6.0
 """Millimetres behind the visible surface from which a point is hidden."""
 
 
+class Observations(NamedTuple):
+    """What some frames of a clip show of a surface: colours, and the cosine of the angle at which a point is seen. NaN
+    and 0 where a frame does not show a point.
+
+    Attributes:
+        front: float32 (n, 4, h, w).
+        side: float32 (n, 4, rows, k).
+        poses: float32 (n, 4, 4) camera_from_head of the frames.
+    """
+
+    front: Tensor
+    side: Tensor
+    poses: Tensor
+
+
 @torch.no_grad()
-def gather_texture(
+def observe(
     surface: HeadSurface,
     footage: Footage,
     matting: Matting | None,
     usable: NDArray[np.bool_] | None = None,
     report: Report | None = None,
     cache: Cache = NO_CACHE,
-) -> None:
-    """Set the colours of a surface to the median over those evenly spaced frames that see it best. Points that no frame
-    shows get the colour of the opposite side, or of the nearest point that one shows.
+) -> Observations:
+    """Look at a surface in evenly spaced frames of a clip.
 
     Args:
-        surface: The surface, whose colours are set in place.
+        surface: The surface.
         footage: The clip, with a tracked head.
         matting: Tells the person from the background; None means that only the surface's outline does.
         usable: bool (N,) frames that may be used; None means all.
@@ -76,14 +92,21 @@ def gather_texture(
     rows = AppendLog(cache, "pictures for colours")
     pictures = read_pictures(footage, [int(index) for index in chosen], camera, report or Report(), rows)
     poses = torch.tensor(track.poses[chosen], dtype=torch.float32, device=surface.front.device)
-    views = []
+    front, side = [], []
     for index, picture, pose in zip(chosen, pictures, poses, strict=True):
         certain = None if matting is None else _certain(footage, int(index), picture, matting)
-        views.append(_view(surface, picture[None].to(poses.device), camera, pose[None], certain))
-    front, side = (
-        _best([_take(grid, normals, view, camera, pose) for view, pose in zip(views, poses, strict=True)])
-        for grid, normals in ((surface.front, surface.front_normals), (surface.side, surface.side_normals))
-    )
+        view = _view(surface, picture[None].to(poses.device), camera, pose[None], certain)
+        front.append(_take(surface.front, surface.front_normals, view, camera, pose))
+        side.append(_take(surface.side, surface.side_normals, view, camera, pose))
+    return Observations(torch.stack(front), torch.stack(side), poses)
+
+
+@torch.no_grad()
+def gather_texture(surface: HeadSurface, observed: Observations) -> None:
+    """Set the colours of a surface, in place, to the median over those frames that see a point best. Points that no
+    frame shows get the colour of the opposite side, or of the nearest point that one shows.
+    """
+    front, side = _best(observed.front), _best(observed.side)
     front[:, surface.inside <= _INSIDE] = torch.nan
     side = _reflected(side, front, surface.opposite)
     places = torch.cat([surface.front.flatten(1), surface.side.flatten(1)], dim=1)
@@ -121,11 +144,10 @@ def _take(grid: Tensor, normals: Tensor, view: Tensor, camera: Intrinsics, pose:
     return torch.cat([torch.where(shown, found[:3], torch.nan), torch.where(shown, faces, 0.0)[None]])
 
 
-def _best(views: list[Tensor]) -> Tensor:
-    """Median (3, h, w) of the colours in the views (4, h, w) that see a point at the least angle."""
-    stacked = torch.stack(views)
-    best = stacked[:, 3].topk(min(_BEST, len(views)), dim=0).indices
-    return stacked[:, :3].gather(0, best[:, None].expand(-1, 3, -1, -1)).nanmedian(dim=0).values
+def _best(views: Tensor) -> Tensor:
+    """Median (3, h, w) of the colours in the views (n, 4, h, w) that see a point at the least angle."""
+    best = views[:, 3].topk(min(_BEST, len(views)), dim=0).indices
+    return views[:, :3].gather(0, best[:, None].expand(-1, 3, -1, -1)).nanmedian(dim=0).values
 
 
 def _reflected(side: Tensor, front: Tensor, opposite: Tensor) -> Tensor:

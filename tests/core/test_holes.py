@@ -14,7 +14,7 @@ from s2l_core.model.speaker import SpeakerModel
 from s2l_core.training.head_depth import spread_frames
 from s2l_core.training.holes import Example, find_holes, learn_holes
 from s2l_core.whole_head.surface import HeadSurface
-from s2l_core.whole_head.texture import gather_texture
+from s2l_core.whole_head.texture import gather_texture, observe
 
 from .conftest import EmbeddedHead
 
@@ -32,7 +32,7 @@ def head(embedded_head: EmbeddedHead) -> CanonicalHead:
 @pytest.fixture(scope="module")
 def examples(head: CanonicalHead, footage: Footage) -> list[Example]:
     surface = HeadSurface(head)
-    gather_texture(surface, footage, open_matting())
+    gather_texture(surface, observe(surface, footage, open_matting()))
     return find_holes(surface, footage, spread_frames(footage, footage.track.found, 2), Report())
 
 

@@ -19,7 +19,7 @@ from s2l_core.whole_head import surface
 from s2l_core.whole_head.plate import make_surroundings
 from s2l_core.whole_head.reposing import HeadRenderer, View
 from s2l_core.whole_head.surface import HeadSurface
-from s2l_core.whole_head.texture import gather_texture
+from s2l_core.whole_head.texture import gather_texture, observe
 
 from .conftest import EmbeddedHead
 
@@ -82,7 +82,7 @@ def test_normals_point_out_of_the_head(head: CanonicalHead) -> None:
 
 def test_colours_are_those_of_the_footage(head: CanonicalHead, footage: Footage, picture: np.ndarray) -> None:
     surface = HeadSurface(head)
-    gather_texture(surface, footage, open_matting())
+    gather_texture(surface, observe(surface, footage, open_matting()))
     inside = surface.inside > 0.9
     pixels = project(surface.front[:, inside].T.numpy(), footage.track.poses[FRAME], footage.track.intrinsics)
     columns, rows = np.floor(pixels).astype(int).T

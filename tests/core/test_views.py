@@ -1,8 +1,7 @@
-"""The embedded speaker from novel angles: his pictures and poses, and how the benchmark asks for them."""
+"""The rendered speakers from novel angles: their pictures and poses, and how the benchmark asks for them."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from unittest.mock import Mock
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 from benchmarks.posing.depth import DepthTruth
 from benchmarks.posing.novel import find_origin, turn_about
 from benchmarks.posing.rows import Warper, planar
+from demo.speaker.people import PEOPLE, Person, folder_of
 from demo.speaker.views import TURNS
 from s2l_core.canonical.view import CanonicalHead
 from s2l_core.evaluation.metrics import psnr
@@ -22,26 +22,31 @@ from s2l_core.geometry.mapping import CanonicalView
 from s2l_core.jobs import Media
 from s2l_core.media.video import read_frames
 
-DEMO = Path(__file__).resolve().parents[2] / "demo"
 Arrays = dict[str, np.ndarray]
 
 
+@pytest.fixture(scope="module", params=PEOPLE)
+def person(request: pytest.FixtureRequest) -> Person:
+    return PEOPLE[request.param]
+
+
 @pytest.fixture(scope="module")
-def truth() -> Arrays:
-    with np.load(DEMO / "truth.npz", allow_pickle=False) as data:
+def truth(person: Person) -> Arrays:
+    with np.load(folder_of(person) / "truth.npz", allow_pickle=False) as data:
         return dict(data)
 
 
 @pytest.fixture(scope="module")
-def views() -> Arrays:
-    with np.load(DEMO / "views.npz", allow_pickle=False) as data:
+def views(person: Person) -> Arrays:
+    with np.load(folder_of(person) / "views.npz", allow_pickle=False) as data:
         return dict(data)
 
 
 def test_a_view_turns_one_angle_by_the_degrees_of_its_name_and_keeps_place_and_the_other_angles(
-    truth: Arrays, views: Arrays
+    person: Person, truth: Arrays, views: Arrays
 ) -> None:
     assert views["angle"].tolist() == list(TURNS)
+    assert tuple(views["frame"]) == person.moments
     for frame, poses in zip(views["frame"], views["pose"], strict=True):
         old = truth["pose"][frame]
         for name, pose in zip(views["angle"], poses, strict=True):
@@ -52,13 +57,14 @@ def test_a_view_turns_one_angle_by_the_degrees_of_its_name_and_keeps_place_and_t
             np.testing.assert_array_equal(pose[:3, 3], old[:3, 3])
 
 
-def test_the_unturned_views_are_the_frames_of_the_clip(views: Arrays) -> None:
-    pictures = [frame.image for frame in read_frames(Media(str(DEMO / "views.mp4")))]
+def test_the_unturned_views_are_the_frames_of_the_clip(person: Person, views: Arrays) -> None:
+    folder = folder_of(person)
+    pictures = [frame.image for frame in read_frames(Media(str(folder / "views.mp4")))]
     assert len(pictures) == views["pose"].shape[0] * views["pose"].shape[1]
-    rate = 25
+    rate = float(person.frame_rate)
     for moment, frame in enumerate(views["frame"]):
         unturned = pictures[moment * len(TURNS)]
-        clip = read_frames(Media(str(DEMO / "speaker.mp4"), (frame - 1) / rate, (frame + 2) / rate))
+        clip = read_frames(Media(str(folder / f"{person.name}.mp4"), (frame - 1) / rate, (frame + 2) / rate))
         likeness = [psnr(unturned, neighbour.image) for neighbour in clip]
         assert int(np.argmax(likeness)) == 1
         assert likeness[1] > 40
@@ -90,8 +96,8 @@ def test_a_flat_head_moves_as_the_planar_row_says() -> None:
     np.testing.assert_array_equal(planar(picture, depth, camera, roll), np.rot90(picture, -1))
 
 
-def test_the_origin_of_the_true_head_is_found_in_a_head_with_other_axes(truth: Arrays) -> None:
-    known = DepthTruth.load(DEMO / "truth.npz", seconds=20.0)
+def test_the_origin_of_the_true_head_is_found_in_a_head_with_other_axes(person: Person, truth: Arrays) -> None:
+    known = DepthTruth.load(folder_of(person) / "truth.npz", seconds=20.0)
     tracked_from_true = make_pose([0.1, -0.2, 0.05], [3.0, -20.0, 90.0])
     poses = truth["pose"] @ invert_pose(tracked_from_true)
     first = torch.tensor(poses[known.frames[0]], dtype=torch.float32)
