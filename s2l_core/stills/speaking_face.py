@@ -40,6 +40,7 @@ class SpeakingFace:
 
     Attributes:
         mouth_inside: What an opened mouth shows.
+        opening: How far the mouth is open in the picture, in widths of the mouth.
         box: The pixels outside of which nothing changes.
         mask: uint8 (height, width) opacity of an overlay, above 0 wherever a pixel may change.
     """
@@ -55,6 +56,7 @@ class SpeakingFace:
         plane = make_plane(portrait, grid, stretch, points, slit)
         light = measure_light(source.image, portrait)
         blur = float(np.sqrt(stretch.prod())) * light.blur
+        self.opening = float((slit.lower - slit.upper).max()) / (slit.right - slit.left)
         self.box = moving_box(grid, field.moving, width, height)
         included = IncludedInside(plane, light, plane.cells_per_mm * grid.cell, blur)
         inside: MouthInside

@@ -28,6 +28,8 @@ from .speaker_motion import SpeakerLine, SpeakerMotion
 from .speaking_face import SpeakingFace
 
 DEFAULT_RATE = Fraction(25)
+_DOUBTFUL_WIDTH, _DOUBTFUL_OPENING = 90, 0.33
+"""Width of a face in pixels below which, and opening in widths of the mouth above which, a picture will look bad."""
 
 
 class StillFrames:
@@ -65,7 +67,6 @@ class StillFrames:
         self._picture, self._layer = source.picture, job.encoding.layer
         self.rate = parse_rate(job.rate) if job.rate else DEFAULT_RATE
         self.portrait = find_portrait(source.image, job.picture, job.landmarks, device)
-        self.warnings = _warnings(self.portrait)
 
         # Find the shape of the lips in each frame: as the speaker's, or as those of many people.
         count = max(1, round(len(speech) / SPEECH_RATE * self.rate))
@@ -83,6 +84,7 @@ class StillFrames:
             offsets = load_lip_motion(report).offsets(heard, clock, report, level)
             self._offsets = offsets * open_shares(heard, times, level, *curves)[:, None, None]
         self.face = SpeakingFace(source, self.portrait, line)
+        self.warnings = list(_warnings(self.portrait, self.face))
 
         # Let the eyes blink, and the head move.
         height, width = source.picture.shape[:2]
@@ -128,8 +130,11 @@ def _around(boxes: list[Rectangle]) -> Rectangle:
     return Rectangle(left, top, right - left, bottom - top)
 
 
-def _warnings(portrait: Portrait) -> list[str]:
+def _warnings(portrait: Portrait, face: SpeakingFace) -> Iterator[str]:
     yaw = abs(float(portrait.angles[0]))
-    if yaw <= DOUBTFUL_YAW:
-        return []
-    return [f"The face is turned {yaw:.0f} degrees to the side; beyond {DOUBTFUL_YAW:.0f} the mouth looks distorted."]
+    if yaw > DOUBTFUL_YAW:
+        yield f"The face is turned {yaw:.0f} degrees to the side; beyond {DOUBTFUL_YAW:.0f} the mouth looks distorted."
+    if portrait.width < _DOUBTFUL_WIDTH:
+        yield f"The face is {portrait.width:.0f} pixels wide; below {_DOUBTFUL_WIDTH} the mouth has little detail."
+    if face.opening > _DOUBTFUL_OPENING:
+        yield "The mouth is wide open in the picture; when it closes, the lips look thin or stretched."

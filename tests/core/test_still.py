@@ -213,6 +213,16 @@ def test_a_face_that_is_turned_away_is_refused(job: StillJob, tmp_path: Path, mo
     assert "turned 31 degrees" in result["warnings"][0]
 
 
+def test_a_small_face_and_a_wide_open_mouth_cause_warnings(job: StillJob, picture: Path, tmp_path: Path) -> None:
+    image = cv2.imread(str(picture))
+    assert image is not None
+    small = tmp_path / "small.png"
+    cv2.imwrite(str(small), cv2.resize(image, (160, 160), interpolation=cv2.INTER_AREA))
+    short = replace(job, voice=Media(str(LINE), 1.0, 1.2))
+    assert "pixels wide" in s2l_core.still(replace(short, picture=Media(str(small))))["warnings"][0]
+    assert "wide open" in s2l_core.still(replace(short, picture=Media(str(CLIP), 60.6)))["warnings"][0]
+
+
 def test_a_text_is_not_a_picture(job: StillJob, tmp_path: Path) -> None:
     path = tmp_path / "text.png"
     path.write_text("This is no picture.")
