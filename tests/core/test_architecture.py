@@ -38,6 +38,7 @@ ROWS = [
     {"canonical"},
     {"model"},
     {"mouth", "whole_head"},
+    {"still"},
     {"evaluation"},
     {"training"},
     {"verbs"},
