@@ -6,6 +6,7 @@ chin. ``demo/make_lip_motion.py`` makes its weights; ``docs/model_card.md`` says
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from importlib.resources import files
 
@@ -17,7 +18,7 @@ from ..errors import EngineIncomplete, SpeechFeaturesUnavailable
 from ..events import Report
 from ..speech.features import loudness_gain, speech_level
 from ..speech.moonshine import open_moonshine
-from ..speech.silence import IN_SILENCE, resting
+from ..speech.silence import BELOW_A_LEVEL, IN_SILENCE, resting
 from ..speech.sources import LogMel, SpeechSource
 from ..tensor_file import Tensors, are_finite, unpack
 from .lip_shape import POINTS, without_overlap
@@ -37,6 +38,14 @@ _SILENCE_DB = -45.0
 """Level relative to the loudness of the speech below which nobody speaks: the mouth closes after half a second."""
 
 
+_PAUSE_DB = -18.0
+"""Level relative to the loudness of the speech below which a voice pauses. What is heard then is room and breath."""
+_IN_PAUSES = replace(BELOW_A_LEVEL, shortest=0.2)
+_IN_LONG_PAUSES = replace(BELOW_A_LEVEL, shortest=1.0)
+"""Lips part to breathe in pauses that are longer than the closure of a sound, and shorter than those after which nobody
+goes on."""
+
+
 class LipMotion:
     """Offsets of lips and chin from speech.
 
@@ -44,6 +53,7 @@ class LipMotion:
         source: Features of speech.
         taps: float32 (11, bands, 6) the filter, from the earliest tap to the latest.
         constant: float32 (6,) codes of features that are 0.
+        parted: float32 (41, 2) offsets of lips that are parted to breathe in.
         motions: float32 (6, 41, 2) offsets of one unit of each code, see :mod:`.lip_shape`.
     """
 
@@ -52,10 +62,11 @@ class LipMotion:
         source: SpeechSource,
         taps: NDArray[np.float32],
         constant: NDArray[np.float32],
+        parted: NDArray[np.float32],
         motions: NDArray[np.float32],
     ) -> None:
         self.source = source
-        self._taps, self._constant, self._motions = taps, constant, motions
+        self._taps, self._constant, self._parted, self._motions = taps, constant, parted, motions
 
     def offsets(
         self,
@@ -80,9 +91,10 @@ class LipMotion:
         codes = self._codes(speech, loudness_gain(level), report or Report())
         clock = ROW_SECONDS * np.arange(len(codes))
         at_times = np.stack([np.interp(times, clock, code) for code in codes.T], axis=-1)
-        open_share = 1.0 - resting(speech, times, np.full(len(times), level + _SILENCE_DB), IN_SILENCE)
-        moved = np.tensordot(open_share[:, None] * at_times, self._motions, 1)
-        return without_overlap(moved).astype(np.float32)
+        moved = without_overlap(np.tensordot(at_times, self._motions, 1))
+        breath = _breathing(speech, times, level)[:, None, None]
+        silence = resting(speech, times, np.full(len(times), level + _SILENCE_DB), IN_SILENCE)[:, None, None]
+        return np.asarray((1.0 - silence) * (moved + breath * (self._parted - moved)), np.float32)
 
     def _codes(self, speech: NDArray[np.float32], gain: np.float32, report: Report) -> NDArray[np.float64]:
         """Codes float64 (m, 6) at the moments of all rows of features."""
@@ -94,6 +106,12 @@ class LipMotion:
         smooth = uniform_filter1d(each, TAP_ROWS, axis=0)
         shifted = (smooth[len(ends) + (tap - TAPS // 2) * TAP_ROWS :][:count, tap] for tap in range(TAPS))
         return np.asarray(sum(shifted) + self._constant)
+
+
+def _breathing(speech: NDArray[np.float32], times: NDArray[np.float64], level: float) -> NDArray[np.float64]:
+    """How far lips are parted to breathe in, float64 (F,) from 0 to 1, at moments (F,) of speech with a level in dB."""
+    pause = np.full(len(times), level + _PAUSE_DB)
+    return resting(speech, times, pause, _IN_PAUSES) - resting(speech, times, pause, _IN_LONG_PAUSES)
 
 
 def tap_filter(rows: NDArray[np.float32], taps: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -117,10 +135,8 @@ def load_lip_motion(report: Report | None = None) -> LipMotion:
     except SpeechFeaturesUnavailable as error:
         (report or Report()).log("warning", f"{error} The lips follow the speech less closely. {error.hint}")
         name = "log_mel"
-    taps, constant, motions = (
-        tensors[part].float().numpy() for part in (f"{name}.taps", f"{name}.constant", "motions")
-    )
-    return LipMotion(source, taps, constant, motions)
+    names = (f"{name}.taps", f"{name}.constant", "parted", "motions")
+    return LipMotion(source, *(tensors[each].float().numpy() for each in names))
 
 
 def read_file() -> bytes:
@@ -148,4 +164,9 @@ def _shapes(name: str, bands: int) -> dict[str, tuple[int, ...]]:
     return {f"{name}.taps": (TAPS, bands, CODES), f"{name}.constant": (CODES,)}
 
 
-_SHAPES = {**_shapes("moonshine", 288), **_shapes("log_mel", 80), "motions": (CODES, len(POINTS), 2)}
+_SHAPES = {
+    **_shapes("moonshine", 288),
+    **_shapes("log_mel", 80),
+    "parted": (len(POINTS), 2),
+    "motions": (CODES, len(POINTS), 2),
+}
