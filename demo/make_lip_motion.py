@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from demo.lip_motion.corpus import SOURCES, add_corpus_options, read_corpus, study
+from demo.lip_motion.corpus import add_corpus_options, read_corpus, study
 from s2l_core.events import Report
 from s2l_core.files import write_whole
 from s2l_core.stills.lip_motion import KEY
@@ -35,12 +36,8 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     recordings = read_corpus(arguments, Report())
-    tensors = {}
-    for source in SOURCES:
-        learnt = study(recordings, source, Report()).fit()
-        tensors |= {f"{source}.taps": learnt.taps, f"{source}.constant": learnt.constant}
-        tensors |= {"parted": learnt.parted, "motions": learnt.motions}  # of all sources the same
-    content = pack({name: torch.from_numpy(values) for name, values in tensors.items()}, KEY, _FIELDS)
+    learnt = study(recordings, Report()).fit()
+    content = pack({name: torch.from_numpy(values) for name, values in asdict(learnt).items()}, KEY, _FIELDS)
     write_whole(str(arguments.out), content)
     print(f"{sum(len(each.times) for each in recordings)} pictures, {len(content) / 1e3:.0f} kB")
 

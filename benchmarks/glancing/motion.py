@@ -24,13 +24,14 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks._options import destination
-from demo.lip_motion.corpus import SOURCES, add_corpus_options, read_corpus, read_recording, study
+from demo.lip_motion.corpus import add_corpus_options, read_corpus, read_recording, study
 from demo.lip_motion.recordings import Recording
 from demo.lip_motion.regression import Filter
 from s2l_core.errors import Speech2LipError
 from s2l_core.events import Report
 from s2l_core.files import write_whole
 from s2l_core.jobs import Media
+from s2l_core.speech.moonshine import open_moonshine
 from s2l_core.stills.lip_motion import LipMotion
 from s2l_core.stills.lip_shape import LIPS, opening_of
 
@@ -46,7 +47,6 @@ class Row:
 
     Attributes:
         clip: Name of the clip.
-        source: Features of speech.
         static: LMD of the resting mouth: mean distance of the 40 points of the lips from the true ones after the mean
             position of the lips is subtracted, in pixels of a crop of 64.
         mean_motion: LMD of the mean shape of the people who are learnt from.
@@ -57,7 +57,6 @@ class Row:
     """
 
     clip: str
-    source: str
     static: float
     mean_motion: float
     speech: float
@@ -67,18 +66,17 @@ class Row:
 
 
 def measure_all(options: argparse.Namespace, report: Report) -> Iterator[Row]:
-    """Rows of all sources: people of GRID one by one, and then the clips of free speech."""
+    """Rows: people of GRID one by one, and then the clips of free speech."""
     recordings = read_corpus(options, report)
     people = [each for each in recordings if each.is_real]
     free = [read_recording(Media(str(path)), options.landmarks, report) for path in options.free]
-    for source in SOURCES:
-        of_source = study(recordings, source, report)
-        for person in people[1:]:
-            teachers = [each for each in people[1:] if each.person != person.person]
-            yield _measure(person, people[1:], teachers, source, of_source.fit({person.person}))
-        everybody = of_source.fit()
-        for clip in free:
-            yield _measure(clip, [*free, *people[1:]], people[1:], source, everybody)
+    regressions = study(recordings, report)
+    for person in people[1:]:
+        teachers = [each for each in people[1:] if each.person != person.person]
+        yield _measure(person, people[1:], teachers, regressions.fit({person.person}))
+    everybody = regressions.fit()
+    for clip in free:
+        yield _measure(clip, [*free, *people[1:]], people[1:], everybody)
 
 
 def landmark_distance(offsets: NDArray[np.floating], true: NDArray[np.floating]) -> float:
@@ -87,10 +85,8 @@ def landmark_distance(offsets: NDArray[np.floating], true: NDArray[np.floating])
     return float(np.linalg.norm(made - real, axis=-1).mean())
 
 
-def _measure(
-    clip: Recording, others: Sequence[Recording], teachers: Sequence[Recording], source: str, learnt: Filter
-) -> Row:
-    motion = LipMotion(SOURCES[source][0](), learnt.taps, learnt.constant, learnt.parted, learnt.motions)
+def _measure(clip: Recording, others: Sequence[Recording], teachers: Sequence[Recording], learnt: Filter) -> Row:
+    motion = LipMotion(open_moonshine(), learnt.taps, learnt.constant, learnt.parted, learnt.motions)
     seen = np.isfinite(clip.offsets).all(axis=(1, 2))
     true, times = clip.offsets[seen], clip.times[seen]
     made = motion.offsets(clip.speech, times)
@@ -100,7 +96,6 @@ def _measure(
     openings, true_openings = opening_of(made), opening_of(true)
     return Row(
         clip=clip.name,
-        source=source,
         static=landmark_distance(np.zeros_like(true[:1]), true),
         mean_motion=landmark_distance(mean[None], true),
         speech=landmark_distance(made, true),
@@ -112,12 +107,12 @@ def _measure(
 
 def show(rows: Sequence[Row]) -> None:
     """Print the rows, and what each gains over the mean motion."""
-    table = Table("clip", "source", "static", "mean motion", "speech", "wrong", "gain", "articulation", "opening r")
+    table = Table("clip", "static", "mean motion", "speech", "wrong", "gain", "articulation", "opening r")
     for row in rows:
         distances = (row.static, row.mean_motion, row.speech, row.wrong_speech)
         gain = 1.0 - row.speech / row.mean_motion
         figures = [*(f"{each:.2f}" for each in distances), f"{gain:.0%}", f"{row.articulation:.2f}"]
-        table.add_row(row.clip, row.source, *figures, f"{row.opening_correlation:.2f}")
+        table.add_row(row.clip, *figures, f"{row.opening_correlation:.2f}")
     Console().print(table)
 
 

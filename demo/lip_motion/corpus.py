@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,18 +17,13 @@ from s2l_core.jobs import Media
 from s2l_core.media.audio import read_speech
 from s2l_core.speech.features import normalise_loudness
 from s2l_core.speech.moonshine import open_moonshine
-from s2l_core.speech.sources import LogMel, SpeechSource
+from s2l_core.speech.sources import SpeechSource
 from s2l_core.stills.lip_shape import lip_offsets
 
 from .recordings import Recording, landmarks_of
-from .regression import Settings, Study
+from .regression import Study
 from .voices import synthetic_recordings
 
-SOURCES: dict[str, tuple[Callable[[], SpeechSource], Settings]] = {
-    "moonshine": (open_moonshine, Settings(components=96, penalty=0.1, stretch=1.15)),
-    "log_mel": (LogMel, Settings(components=40, penalty=0.3, stretch=1.35)),
-}
-"""Sources of features, by the names of their tensors, and the settings of their regressions."""
 _SAME_PERSON = {"pwij3p_same_man_swwp2s": "pwij3p"}
 """Person of clips that are not the first of a person, by the names of the clips."""
 _OF_THE_LONG_CLIP = ("bbaf2n",)
@@ -71,10 +66,9 @@ def read_recording(media: Media, landmarks: str, report: Report) -> Recording:
     return Recording(name, _SAME_PERSON.get(name, name), read_speech(media), found["times"].numpy(), offsets, True)
 
 
-def study(recordings: Sequence[Recording], source: str, report: Report) -> Study:
-    """Regressions of all recordings on the features of a source of :data:`SOURCES`."""
-    opening, settings = SOURCES[source]
-    return Study(recordings, [_features(each.speech, opening(), report) for each in recordings], settings)
+def study(recordings: Sequence[Recording], report: Report) -> Study:
+    """Regressions of all recordings on states of Moonshine."""
+    return Study(recordings, [_features(each.speech, open_moonshine(), report) for each in recordings])
 
 
 def _features(speech: NDArray[np.float32], source: SpeechSource, report: Report) -> NDArray[np.float32]:

@@ -20,6 +20,13 @@ from .recordings import Recording
 
 Array = NDArray[np.float64]
 
+_COMPONENTS = 96
+"""Number of principal components of a row of features."""
+_PENALTY = 0.1
+"""Weight of the squares of the coefficients, for components with variance 1. A higher one moves less."""
+_STRETCH = 1.22
+"""Factor of the opening's deviation from its mean: a regression varies less than what it predicts. Chosen for the
+people of GRID, each predicted by the others."""
 _REAL_WEIGHT, _SYNTHETIC_WEIGHT = 10.0, 0.3
 """Weights of a picture of one of GRID's short clips, and of a synthetic voice, relative to one of the long clip: the
 nine people count half as much as the long clip, and the voices a little less."""
@@ -29,21 +36,6 @@ _LONG = 3000
 """Number of pictures from which a clip is long."""
 _SPACING = 7
 """Rows between those of which principal components are made."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Settings of a regression.
-
-    Attributes:
-        components: Number of principal components of a row of features.
-        penalty: Weight of the squares of the coefficients, for components with variance 1. A higher one moves less.
-        stretch: Factor of the opening's deviation from its mean, since a regression varies too little.
-    """
-
-    components: int
-    penalty: float
-    stretch: float
 
 
 @dataclass(frozen=True)
@@ -81,17 +73,13 @@ class Study:
     Args:
         recordings: All recordings.
         features: Rows of features (m, bands) of each, one every 10 ms.
-        settings: Settings of the regression.
     """
 
-    def __init__(
-        self, recordings: Sequence[Recording], features: Sequence[NDArray[np.float32]], settings: Settings
-    ) -> None:
-        self._settings = settings
+    def __init__(self, recordings: Sequence[Recording], features: Sequence[NDArray[np.float32]]) -> None:
         some = np.concatenate([rows[::_SPACING] for rows in features]).astype(np.float64)
         self._middle = some.mean(axis=0)
         spread, axes = np.linalg.eigh(np.cov((some - self._middle).T))
-        largest = slice(None, -settings.components - 1, -1)
+        largest = slice(None, -_COMPONENTS - 1, -1)
         self._axes = axes[:, largest] / np.sqrt(spread[largest])
         self._people = [recording.person for recording in recordings]
         self._sums = [self._sums_of(recording, rows) for recording, rows in zip(recordings, features, strict=True)]
@@ -100,11 +88,11 @@ class Study:
         """The filter that everybody but the people who are left out teaches."""
         kept = [sums for sums, person in zip(self._sums, self._people, strict=True) if person not in left_out]
         inputs, mixed, targets = (sum(getattr(each, name) for each in kept) for name in ("inputs", "mixed", "targets"))
-        penalty = np.full(len(inputs), self._settings.penalty * sum(each.weight for each in kept))
+        penalty = np.full(len(inputs), _PENALTY * sum(each.weight for each in kept))
         penalty[-1] = 0.0  # of the constant
         answer = np.linalg.solve(inputs + np.diag(penalty), mixed)
         along = _per_opening(targets, mixed[-1], inputs[-1, -1])
-        answer[:-1] += (self._settings.stretch - 1.0) * np.outer(answer[:-1] @ _OPENING, along)
+        answer[:-1] += (_STRETCH - 1.0) * np.outer(answer[:-1] @ _OPENING, along)
         motions = np.linalg.eigh(targets)[1][:, -CODES:].T
         codes = answer @ motions.T
         each_tap = codes[:-1].reshape(TAPS, -1, CODES)

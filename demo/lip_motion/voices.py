@@ -60,7 +60,8 @@ def synthetic_recordings(head: Path) -> Iterator[Recording]:
         head: The file of ICT-FaceKit.
     """
     lines = SENTENCES.read_text(encoding="utf-8").splitlines()
-    for number, voice in enumerate((*_ESPEAK, *_FLITE)):
+    voices: tuple[Voice | str, ...] = (*_ESPEAK, *_FLITE)
+    for number, voice in enumerate(voices):
         chosen = tuple(lines[(number * _SHIFT + index) % len(lines)] for index in range(_SENTENCES_EACH))
         if isinstance(voice, Voice):
             said = recite(chosen, voice, seed=100 + number)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +11,9 @@ from ..media.mix import CONTEXT_SECONDS
 from ..speech.silence import BELOW_A_LEVEL, IN_SILENCE, curve_at, resting
 
 _SILENCE_DB = -40.0
-"""Level relative to the loudness of the speech below which nobody speaks, unless the job says another."""
-_PAUSE = replace(IN_SILENCE, shortest=0.25)
-"""Closing in pauses whose level is not set: a quarter of a second is longer than any closure inside a word."""
+"""Level relative to the loudness of the speech below which nobody speaks, unless the job says another. In pauses that
+are louder, lips part as people breathe.
+"""
 
 
 def open_shares(
@@ -35,6 +34,6 @@ def open_shares(
     """
     last = float(times[-1])
     threshold = curve_at(silence_db, times, last) if silence_db else np.full(len(times), _SILENCE_DB)
-    closing = BELOW_A_LEVEL if silence_db else _PAUSE
+    closing = BELOW_A_LEVEL if silence_db else IN_SILENCE
     shares = resting(heard, times + CONTEXT_SECONDS, level_db + threshold, closing)
     return (1.0 - shares * curve_at(strength, times, last)).astype(np.float32)

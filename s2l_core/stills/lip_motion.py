@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
-from ..errors import EngineIncomplete, SpeechFeaturesUnavailable
+from ..errors import EngineIncomplete
 from ..events import Report
 from ..speech.features import loudness_gain, speech_level
-from ..speech.moonshine import open_moonshine
+from ..speech.moonshine import BANDS, open_moonshine
 from ..speech.silence import BELOW_A_LEVEL, IN_SILENCE, resting
-from ..speech.sources import LogMel, SpeechSource
+from ..speech.sources import SpeechSource
 from ..tensor_file import Tensors, are_finite, unpack
 from .lip_shape import POINTS, without_overlap
 
@@ -34,12 +34,10 @@ TAPS = 11
 """Number of taps: from 200 ms before a moment to 200 ms after it."""
 
 _FILE = "lip_motion.safetensors"
-_SILENCE_DB = -45.0
+_SILENCE_DB = -40.0
 """Level relative to the loudness of the speech below which nobody speaks: the mouth closes after half a second."""
-
-
 _PAUSE_DB = -18.0
-"""Level relative to the loudness of the speech below which a voice pauses. What is heard then is room and breath."""
+"""Level relative to the loudness of the speech below which a voice pauses: room and breath are heard."""
 _IN_PAUSES = replace(BELOW_A_LEVEL, shortest=0.2)
 _IN_LONG_PAUSES = replace(BELOW_A_LEVEL, shortest=1.0)
 """Lips part to breathe in pauses that are longer than the closure of a sound, and shorter than those after which nobody
@@ -99,8 +97,8 @@ class LipMotion:
     def _codes(self, speech: NDArray[np.float32], gain: np.float32, report: Report) -> NDArray[np.float64]:
         """Codes float64 (m, 6) at the moments of all rows of features."""
         reach = TAPS // 2 * TAP_ROWS
-        filtered = [tap_filter(rows, self._taps) for rows in self.source.pieces(speech, gain, report)]
-        ends = tap_filter(np.tile(self.source.silence, (reach + TAP_ROWS, 1)), self._taps)
+        filtered = [_tap_filter(rows, self._taps) for rows in self.source.pieces(speech, gain, report)]
+        ends = _tap_filter(np.tile(self.source.silence, (reach + TAP_ROWS, 1)), self._taps)
         each = np.concatenate([ends, *filtered, ends])
         count = len(each) - 2 * len(ends)
         smooth = uniform_filter1d(each, TAP_ROWS, axis=0)
@@ -110,33 +108,29 @@ class LipMotion:
 
 def _breathing(speech: NDArray[np.float32], times: NDArray[np.float64], level: float) -> NDArray[np.float64]:
     """How far lips are parted to breathe in, float64 (F,) from 0 to 1, at moments (F,) of speech with a level in dB."""
-    pause = np.full(len(times), level + _PAUSE_DB)
-    return resting(speech, times, pause, _IN_PAUSES) - resting(speech, times, pause, _IN_LONG_PAUSES)
+    pause, silence = (np.full(len(times), level + db) for db in (_PAUSE_DB, _SILENCE_DB))
+    in_long_pauses = resting(speech, times, pause, _IN_LONG_PAUSES)
+    in_silence = resting(speech, times, silence, _IN_PAUSES)
+    return np.maximum(resting(speech, times, pause, _IN_PAUSES) - in_long_pauses - in_silence, 0.0)
 
 
-def tap_filter(rows: NDArray[np.float32], taps: NDArray[np.float32]) -> NDArray[np.float64]:
+def _tap_filter(rows: NDArray[np.float32], taps: NDArray[np.float32]) -> NDArray[np.float64]:
     """What each tap (T, bands, 6) of a filter makes of rows (m, bands) of features: float64 (m, T, 6)."""
     return np.einsum("mb,tbk->mtk", rows.astype(np.float64), taps.astype(np.float64), optimize=True)
 
 
-def load_lip_motion(report: Report | None = None) -> LipMotion:
-    """The motion of lips that ships with the library: from states of Moonshine, or from log-mel without it.
+def load_lip_motion() -> LipMotion:
+    """The motion of lips that ships with the library, which hears speech through Moonshine.
 
-    Args:
-        report: Receives a warning if Moonshine is missing.
+    Log-mel does not tell enough of how anybody's lips move: learnt likewise, it was farther from the lips of free
+    speech than a resting mouth.
 
     Raises:
         EngineIncomplete: The file with the weights is damaged.
+        SpeechFeaturesUnavailable: Moonshine is missing.
     """
     tensors = parse(read_file())
-    source: SpeechSource = LogMel()
-    try:
-        source, name = open_moonshine(), "moonshine"
-    except SpeechFeaturesUnavailable as error:
-        (report or Report()).log("warning", f"{error} The lips follow the speech less closely. {error.hint}")
-        name = "log_mel"
-    names = (f"{name}.taps", f"{name}.constant", "parted", "motions")
-    return LipMotion(source, *(tensors[each].float().numpy() for each in names))
+    return LipMotion(open_moonshine(), *(tensors[name].float().numpy() for name in _SHAPES))
 
 
 def read_file() -> bytes:
@@ -146,7 +140,7 @@ def read_file() -> bytes:
 
 @lru_cache(maxsize=1)
 def parse(content: bytes) -> Tensors:
-    """Tensors in the content of a file with weights: filters of each source, and the typical motions.
+    """Tensors in the content of a file with weights, by the names of what :class:`LipMotion` takes.
 
     Raises:
         EngineIncomplete: The content is damaged.
@@ -160,13 +154,9 @@ def parse(content: bytes) -> Tensors:
     return tensors
 
 
-def _shapes(name: str, bands: int) -> dict[str, tuple[int, ...]]:
-    return {f"{name}.taps": (TAPS, bands, CODES), f"{name}.constant": (CODES,)}
-
-
 _SHAPES = {
-    **_shapes("moonshine", 288),
-    **_shapes("log_mel", 80),
+    "taps": (TAPS, BANDS, CODES),
+    "constant": (CODES,),
     "parted": (len(POINTS), 2),
     "motions": (CODES, len(POINTS), 2),
 }

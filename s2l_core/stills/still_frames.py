@@ -53,6 +53,8 @@ class StillFrames:
     Raises:
         NoFace, SeveralFaces, FaceTooSmall, FaceTurnedAway, BadJob, LandmarksUnavailable: See
             :func:`s2l_core.stills.portrait.find_portrait`.
+        SpeechFeaturesUnavailable: Moonshine, through which the speech is heard, is missing.
+        SpeakerFileOlder: The speaker file does not say how the lips move.
     """
 
     def __init__(
@@ -81,7 +83,7 @@ class StillFrames:
             line = SpeakerLine(motion, motion.codes(heard, clock, level, *curves, begin=CONTEXT_SECONDS))
             self._offsets = motion.shapes(line.codes)
         else:
-            offsets = load_lip_motion(report).offsets(heard, clock, report, level)
+            offsets = load_lip_motion().offsets(heard, clock, report, level)
             self._offsets = offsets * open_shares(heard, times, level, *curves)[:, None, None]
         self.face = SpeakingFace(source, self.portrait, line)
         self.warnings = list(_warnings(self.portrait, self.face))

@@ -59,7 +59,7 @@ def open_scene(job: HeadJob | PoseJob | RenderJob, report: Report) -> HeadScene:
         job.footage, job.landmarks, device.type, report, known=speaker.known_head, identity=speaker.identity
     )
     angles = seen_angles(footage.track.poses[footage.track.found])
-    region = trust_region(angles, float(head.confidence[head.mask].mean()))
+    region = trust_region(angles)
     matting = open_matting()
     plate, torso = make_surroundings(footage, head, matting, report)
     return HeadScene(speaker, footage, plate, torso, matting, region)

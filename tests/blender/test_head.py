@@ -605,7 +605,7 @@ from s2l_core.geometry.trust import trust_region
 poses = np.reshape(json.load(sys.stdin), (-1, 4, 4))
 cases = []
 for count in (1, 2, 3, 40):
-    region = trust_region(np.random.default_rng(count).normal(0.0, (12.0, 6.0), (count, 2)), 0.5)
+    region = trust_region(np.random.default_rng(count).normal(0.0, (12.0, 6.0), (count, 2)))
     cases.append((region.hull.tolist(), region.margin, [region.degrees_outside(pose) for pose in poses]))
 json.dump(cases, sys.stdout)
 """

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from s2l_core.errors import EngineIncomplete, SpeechFeaturesUnavailable
-from s2l_core.events import Event, Log, Report
 from s2l_core.face.landmarks import open_detector
 from s2l_core.jobs import Media
 from s2l_core.media.audio import read_speech
@@ -80,19 +79,19 @@ def test_the_level_of_the_voice_does_not_matter(motion: LipMotion, line: np.ndar
     np.testing.assert_allclose(motion.offsets(line / 4, moments(line)), offsets, atol=0.01)
 
 
-def test_the_lips_follow_without_moonshine_and_the_log_says_so(
-    monkeypatch: pytest.MonkeyPatch, line: np.ndarray, offsets: np.ndarray
-) -> None:
+def test_without_moonshine_nothing_is_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing() -> None:
         raise SpeechFeaturesUnavailable("The speech network Moonshine cannot be used: it is not there.")
 
     monkeypatch.setattr(lip_motion, "open_moonshine", missing)
-    events: list[Event] = []
-    other = load_lip_motion(Report(events.append)).offsets(line, moments(line))
-    (warning,) = [event for event in events if isinstance(event, Log)]
-    assert warning.level == "warning"
-    assert "follow the speech less closely" in warning.text
-    assert np.corrcoef(opening_of(other), opening_of(offsets))[0, 1] > 0.5
+    with pytest.raises(SpeechFeaturesUnavailable):
+        load_lip_motion()
+
+
+def test_lips_part_to_breathe_in_a_pause_with_the_noise_of_a_room(motion: LipMotion, line: np.ndarray) -> None:
+    noise = np.random.default_rng(1).normal(0, 0.02 * np.abs(line).max(), round(0.6 * SAMPLE_RATE)).astype(np.float32)
+    speech = np.concatenate([line[: 2 * SAMPLE_RATE], noise, line[2 * SAMPLE_RATE :]])
+    assert 0.03 < opening_of(motion.offsets(speech, np.array([2.3])))[0] < 0.1
 
 
 def test_damaged_weights_are_refused() -> None:

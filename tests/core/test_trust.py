@@ -23,7 +23,7 @@ def facing(yaw: float, pitch: float = 0.0, position: list[float] = POSITION) -> 
 
 @pytest.fixture
 def region() -> TrustRegion:
-    return trust_region(SQUARE, confidence=0.0)
+    return trust_region(SQUARE)
 
 
 def test_poses_of_the_footage_are_trusted_as_they_are(region: TrustRegion) -> None:
@@ -31,10 +31,6 @@ def test_poses_of_the_footage_are_trusted_as_they_are(region: TrustRegion) -> No
     assert region.degrees_outside(pose) == 0.0
     assert region.trust(pose) == 1.0
     np.testing.assert_array_equal(region.nearest_trusted(pose), pose)
-
-
-def test_a_confident_depth_is_trusted_farther() -> None:
-    assert trust_region(SQUARE, 1.0).margin > trust_region(SQUARE, 0.3).margin > trust_region(SQUARE, 0.0).margin > 0
 
 
 def test_degrees_count_from_the_border(region: TrustRegion) -> None:
@@ -77,6 +73,6 @@ def test_a_movement_out_of_the_region_never_jumps(region: TrustRegion) -> None:
 
 
 def test_a_head_that_never_turned_has_a_region_too() -> None:
-    region = trust_region(np.zeros((5, 3)), 0.0)
+    region = trust_region(np.zeros((5, 3)))
     assert region.degrees_outside(facing(0.0)) == 0.0
     assert region.degrees_outside(facing(region.margin + 4.0)) == pytest.approx(4.0, abs=1e-3)
