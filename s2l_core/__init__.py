@@ -15,6 +15,7 @@ _HOMES = {
     "check": ".verbs.check",
     "train": ".verbs.train",
     "dub": ".verbs.dub",
+    "still": ".verbs.still",
     "preview": ".verbs.preview",
     "offset": ".verbs.offset",
     "faces": ".verbs.faces",

@@ -1,5 +1,5 @@
-"""The verbs for a shell: ``s2l info | check | faces | offset | train | dub | preview | evaluate | describe |
-calibrate | heatmap | head | pose``.
+"""The verbs for a shell: ``s2l info | check | faces | offset | train | dub | still | preview | evaluate |
+describe | calibrate | heatmap | head | pose``.
 
 Exit status: 0 if the job is done; 1 if it failed, no frame was dubbed, or the result could not be printed; 2 for wrong
 usage; 130 if it was cancelled (Ctrl-C). With ``--json``, stdout is exactly one JSON object, the result or ``{"error":
@@ -44,6 +44,7 @@ from .jobs import (
     PresetName,
     PreviewJob,
     Remainder,
+    StillJob,
     TrainJob,
 )
 from .terminal import json_events, print_error, print_result, progress_bars
@@ -93,6 +94,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_faces(verbs)
     _add_offset(verbs)
     _add_dub(verbs)
+    _add_still(verbs)
     _add_preview(verbs)
     _add_evaluate(verbs)
     _add_describe(verbs)
@@ -175,12 +177,7 @@ def _dubbing_arguments() -> argparse.ArgumentParser:
     dubbing.add_argument("speaker", help="the speaker's .s2l file")
     dubbing.add_argument("footage", help=f"video of that speaker: {_VIDEO}")
     dubbing.add_argument("voice", help="the speech to dub: a sound file, or a video with sound")
-    dubbing.add_argument(
-        "--voice-start", type=float, default=0.0, metavar="S", help="start of the speech to use, in seconds"
-    )
-    dubbing.add_argument(
-        "--voice-end", type=float, metavar="S", help="end of the speech to use, in seconds (default: the voice's end)"
-    )
+    _add_voice_span(dubbing)
     dubbing.add_argument(
         "--rate", default="", help="frame rate of the output, such as 25 or 30000/1001 (default: the footage's)"
     )
@@ -202,6 +199,37 @@ def _network_arguments() -> argparse.ArgumentParser:
         help="folder of the speech network that a speaker file from another machine needs; it is remembered",
     )
     return network
+
+
+def _add_voice_span(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--voice-start", type=float, default=0.0, metavar="S", help="start of the speech to use, in seconds"
+    )
+    verb.add_argument(
+        "--voice-end", type=float, metavar="S", help="end of the speech to use, in seconds (default: the voice's end)"
+    )
+
+
+def _add_encoding(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("output", help="the .mp4, .mov or .mkv file, or the folder of pictures, to write")
+    verb.add_argument("--format", choices=_choices(Format), default="h264", help="output format (default: h264)")
+    verb.add_argument(
+        "--crf",
+        type=int,
+        default=17,
+        metavar="N",
+        help="rate factor of H.264, from 0 to 51: lower gives better quality and larger files (default: 17)",
+    )
+    verb.add_argument(
+        "--layer",
+        choices=_choices(Layer),
+        default="picture",
+        help="what to write: whole pictures (default), or only the mouth with alpha",
+    )
+
+
+def _encoding(options: argparse.Namespace) -> Encoding:
+    return Encoding(options.format, options.crf, options.layer)
 
 
 def _add_voice(verb: argparse.ArgumentParser) -> None:
@@ -340,26 +368,69 @@ def _add_dub(verbs: _Verbs) -> None:
     description = "Dub a speaker with other speech."
     parents = (_dubbing_arguments(), _network_arguments(), _landmark_arguments(), _span_arguments())
     dub = _add_verb(verbs, "dub", _dub_job, description, *parents)
-    dub.add_argument("output", help="the .mp4, .mov or .mkv file, or the folder of pictures, to write")
+    _add_encoding(dub)
     _add_track(dub)
-    dub.add_argument("--format", choices=_choices(Format), default="h264", help="output format (default: h264)")
-    dub.add_argument(
-        "--crf",
-        type=int,
-        default=17,
-        metavar="N",
-        help="rate factor of H.264, from 0 to 51: lower gives better quality and larger files (default: 17)",
-    )
-    dub.add_argument(
-        "--layer",
-        choices=_choices(Layer),
-        default="picture",
-        help="what to write: whole pictures (default), or only the mouth with alpha",
-    )
 
 
 def _dub_job(options: argparse.Namespace) -> Job:
-    return _dub(options, options.output, Encoding(options.format, options.crf, options.layer))
+    return _dub(options, options.output, _encoding(options))
+
+
+def _add_still(verbs: _Verbs) -> None:
+    description = "Make one picture speak: a photograph, a painting, a render, or a frame of a movie."
+    still = _add_verb(verbs, "still", _still_job, description, _network_arguments(), _landmark_arguments())
+    still.add_argument("picture", help="the picture, or a movie of which one frame speaks")
+    still.add_argument("voice", help="the speech: a sound file, or a video with sound")
+    _add_encoding(still)
+    still.add_argument("--at", type=float, default=0.0, metavar="S", help="second of the frame in a movie (default: 0)")
+    still.add_argument(
+        "--face",
+        type=float,
+        nargs=2,
+        default=(),
+        metavar=("X", "Y"),
+        help="position of the face, from 0 to 1 across and down, if the picture shows several",
+    )
+    _add_voice_span(still)
+    _add_track(still)
+    still.add_argument("--rate", default="", help="frame rate of the output, such as 24 or 30000/1001 (default: 25)")
+    still.add_argument(
+        "--speaker",
+        default="",
+        metavar="S2L",
+        help="a speaker file: the lips move as that speaker's do, and an opened mouth shows that speaker's teeth",
+    )
+    still.add_argument("--blinks", action="store_true", help="let the eyes blink")
+    still.add_argument("--head-motion", action="store_true", help="move the head slightly, within a degree")
+    still.add_argument("--seed", type=int, default=0, help="random seed of blinks and motion of the head")
+    still.add_argument(
+        "--frame", type=int, metavar="N", help="write only this frame, from 0, as a PNG file: a preview of the result"
+    )
+    still.add_argument(
+        "--consent",
+        action="store_true",
+        help="confirm that the person in the picture agreed to it, or that nobody has to be asked; required",
+    )
+
+
+def _still_job(options: argparse.Namespace) -> Job:
+    is_preview = options.frame is not None
+    still = StillJob(
+        picture=Media(options.picture, options.at, face=tuple(options.face)),
+        voice=Media(options.voice, options.voice_start, options.voice_end, track=options.track),
+        output_path="" if is_preview else options.output,
+        rate=options.rate,
+        encoding=_encoding(options),
+        speaker_path=options.speaker,
+        blinks=options.blinks,
+        head_motion=options.head_motion,
+        landmarks=options.landmarks,
+        device=options.device,
+        seed=options.seed,
+        speech_network=options.speech_network,
+        consent=options.consent,
+    )
+    return PreviewJob(still, options.frame, options.output) if is_preview else still
 
 
 def _add_preview(verbs: _Verbs) -> None:

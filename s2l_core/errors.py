@@ -105,6 +105,21 @@ class NoFace(Speech2LipError):
     hint = "Choose footage that shows a face at least 60 pixels wide, turned to the camera."
 
 
+class SeveralFaces(Speech2LipError):
+    code = "several_faces"
+    hint = "Choose the face that speaks with --face X Y on the command line, or Find Faces in Blender."
+
+
+class FaceTooSmall(Speech2LipError):
+    code = "face_too_small"
+    hint = "Choose a larger version of the picture."
+
+
+class FaceTurnedAway(Speech2LipError):
+    code = "face_turned_away"
+    hint = "Choose a picture in which the face looks towards the camera, up to 20 degrees to the side."
+
+
 class TooFewFaces(Speech2LipError):
     code = "too_few_faces"
     hint = "Trim the footage to the part that shows the face, or choose another take."

@@ -14,7 +14,7 @@ from typing import Any
 from . import json_text
 from .dataclass_reader import DataclassReader
 from .errors import BadJob
-from .jobs import CheckJob, DubJob, TrainJob
+from .jobs import CheckJob, DubJob, StillJob, TrainJob
 from .preset_steps import PRESET_STEPS, SPEECH_STEPS
 
 _MOST_SECONDS_OF_A_PIECE = 100.0
@@ -45,6 +45,8 @@ _SYNC_SPEECH = 1.6
 _TRAINING_BYTES, _FRAME_BYTES = 650e6, 700e3
 _DUBBING_BYTES, _HELD_PICTURES, _VOICE_BYTES = 580e6, 64, 140e3
 """Memory of a dub: minimum, number of pictures that are held, and bytes per second of its voice."""
+_STILL_DETECTIONS, _STILL_RENDERINGS, _STILL_PICTURES = 300.0, 4.0, 24
+"""Cost of preparing a still, in detections; cost of a frame, in decodings; and number of pictures that are held."""
 _KEPT_FRAME_BYTES, _SPEAKER_BYTES = 190e3, 12e6
 _LANDMARK_BYTES = 6e3
 _BYTES_PER_PIXEL = {"h264": 0.03, "prores": 0.6, "ffv1": 1.2, "png": 1.8, "exr": 4.0}
@@ -99,7 +101,7 @@ class Estimate:
 
 
 def estimate(
-    job: CheckJob | TrainJob | DubJob,
+    job: CheckJob | TrainJob | DubJob | StillJob,
     frames: int,
     width: int,
     height: int,
@@ -112,12 +114,12 @@ def estimate(
 
     Args:
         job: The job.
-        frames: Number of frames of the footage.
+        frames: Number of frames of the footage; 1 for a still.
         width: Width of the footage in pixels.
         height: Height of the footage in pixels.
         calibration: Speed of the machine.
         rate: Frames per second of the footage.
-        output_frames: Number of frames of a dub; None means that it is as long as the footage.
+        output_frames: Number of frames of a dub or a still; None means that a dub is as long as the footage.
         looked_at: Whether the analysis of the footage is in the cache.
     """
     megapixels = width * height / 1e6
@@ -133,6 +135,11 @@ def estimate(
         written = frames if output_frames is None else output_frames
         seconds = looking + written * (2 * decoding + _RENDERINGS * calibration.render_seconds)
         memory = _DUBBING_BYTES + _HELD_PICTURES * picture_bytes + _VOICE_BYTES * written / max(rate, 1.0)
+        disk = written * width * height * _BYTES_PER_PIXEL[job.encoding.format]
+    elif isinstance(job, StillJob):
+        written = output_frames or 1
+        seconds = _STILL_DETECTIONS * calibration.detection_seconds + written * _STILL_RENDERINGS * decoding
+        memory = _DUBBING_BYTES + _STILL_PICTURES * picture_bytes + _VOICE_BYTES * written / max(rate, 1.0)
         disk = written * width * height * _BYTES_PER_PIXEL[job.encoding.format]
     else:
         seconds, memory, disk = looking + 40 * decoding, _DUBBING_BYTES, 0.0

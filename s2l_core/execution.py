@@ -28,7 +28,7 @@ os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 # OpenCV refuses larger pictures; its default limit would fill the memory. FFmpeg's limit is in media/container.py.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(8192 * 8192))
 
-_ESTIMATED = ("check", "train", "dub")
+_ESTIMATED = ("check", "train", "dub", "still")
 
 
 def run_job(job: Job, report: Report) -> dict[str, Any]:

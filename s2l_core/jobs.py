@@ -292,8 +292,7 @@ class TrainJob:
     any_sound: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed <= _LARGEST_SEED:
-            raise BadJob(f"A seed must be a whole number from 0 to {_LARGEST_SEED}.")
+        _refuse_seed(self.seed)
 
 
 @dataclass(frozen=True)
@@ -345,24 +344,69 @@ class DubJob:
             parse_rate(self.rate)
         if not all(map(_is_moment, self.moments)):
             raise BadJob("A moment of the footage to dub is invalid: it must be 0 s or more.")
-        if not all(abs(level) <= _LARGEST_VALUE for level in self.silence_db):
-            raise BadJob("The level at which the mouth closes is not a number, or is too large.")
-        if not self.rest_strength or not all(0.0 <= strength <= 1.0 for strength in self.rest_strength):
-            raise BadJob("The strength of the resting pose is not between 0 and 1.")
+        _refuse_closing(self.silence_db, self.rest_strength)
+
+
+@dataclass(frozen=True)
+class StillJob:
+    """Make one picture speak: a photograph, a painting, a render, or a frame of a movie.
+
+    Attributes:
+        picture: The picture: a file, or a movie or a sequence of pictures whose ``start`` is the moment of the frame.
+            ``face`` chooses among several people.
+        voice: The speech, as in :class:`DubJob`.
+        output_path: The movie file, or the folder of pictures, to write. It is as long as the voice.
+        rate: Frames per second of the output, as in :class:`DubJob`; empty means 25.
+        encoding: File format of the output.
+        speaker_path: The ``.s2l`` file of a speaker whose way of speaking moves the lips, and whose mouths fill an
+            opened mouth. Empty means the motion and the inside of the mouth that are included.
+        blinks: Whether the eyes blink.
+        head_motion: Whether the head moves slightly, within a degree. Pixels of the whole head change then.
+        silence_db: As in :class:`DubJob`.
+        rest_strength: As in :class:`DubJob`.
+        landmarks: As in :class:`CheckJob`, for a landmark model of 468 points.
+        seed: Random seed of blinks and motion of the head, 0 to 2**63 - 1.
+        speech_network: As in :class:`DubJob`.
+        consent: Whether the person in the picture agreed to it, or nobody has to be asked, as for a painting or a
+            render; required, also for a preview.
+    """
+
+    verb: ClassVar[str] = "still"
+    picture: Media
+    voice: Media | Mix
+    output_path: str
+    rate: str = ""
+    encoding: Encoding = Encoding()
+    speaker_path: str = ""
+    blinks: bool = False
+    head_motion: bool = False
+    silence_db: tuple[float, ...] = ()
+    rest_strength: tuple[float, ...] = (1.0,)
+    landmarks: str = "bundled"
+    device: Device = "auto"
+    seed: int = 0
+    speech_network: str = ""
+    consent: bool = False
+
+    def __post_init__(self) -> None:
+        if self.rate:
+            parse_rate(self.rate)
+        _refuse_seed(self.seed)
+        _refuse_closing(self.silence_db, self.rest_strength)
 
 
 @dataclass(frozen=True)
 class PreviewJob:
-    """Dub a single frame, to check the result before dubbing all of them.
+    """Render a single frame of a dub or a still, to check the result before rendering all of them.
 
     Attributes:
-        dub: The dub. Its output is not touched.
+        dub: The dub, or the still. Its output is not touched.
         frame: Index of the frame in its output, from 0.
         output_path: The PNG file to write.
     """
 
     verb: ClassVar[str] = "preview"
-    dub: DubJob
+    dub: DubJob | StillJob
     frame: int
     output_path: str
 
@@ -414,7 +458,7 @@ class EstimateJob:
     """
 
     verb: ClassVar[str] = "estimate"
-    job: CheckJob | TrainJob | DubJob
+    job: CheckJob | TrainJob | DubJob | StillJob
     measure: bool = True
 
 
@@ -580,6 +624,7 @@ Job = (
     | CheckJob
     | TrainJob
     | DubJob
+    | StillJob
     | PreviewJob
     | OffsetJob
     | FacesJob
@@ -595,8 +640,8 @@ Job = (
 JOB_TYPES: dict[str, type[Job]] = {job_type.verb: job_type for job_type in typing.get_args(Job)}
 
 
-def refuse_without_consent(job: TrainJob) -> None:
-    """Raise an error if a job does not say that the person in the footage agreed to the training.
+def refuse_without_consent(job: TrainJob | StillJob) -> None:
+    """Raise an error if a job does not say that the person in the footage or the picture agreed to it.
 
     This is the only check of consent. The verb calls it, whoever made the job, and so does everything that adds a job
     to a queue.
@@ -604,8 +649,11 @@ def refuse_without_consent(job: TrainJob) -> None:
     Raises:
         ConsentMissing: The job does not contain the consent.
     """
-    if not job.consent:
-        raise ConsentMissing(f"Training {job.name[:80]} needs the consent of the person in {job.footage.path}.")
+    if job.consent:
+        return
+    if isinstance(job, StillJob):
+        raise ConsentMissing(f"A picture speaks only with the consent of the person in {job.picture.path}.")
+    raise ConsentMissing(f"Training {job.name[:80]} needs the consent of the person in {job.footage.path}.")
 
 
 def is_rigid(matrix: tuple[float, ...]) -> bool:
@@ -642,6 +690,19 @@ def _is_moment(value: float) -> bool:
     return 0.0 <= value <= _LONGEST_SECONDS
 
 
+def _refuse_seed(seed: int) -> None:
+    if not 0 <= seed <= _LARGEST_SEED:
+        raise BadJob(f"A seed must be a whole number from 0 to {_LARGEST_SEED}.")
+
+
+def _refuse_closing(silence_db: tuple[float, ...], rest_strength: tuple[float, ...]) -> None:
+    """Raise an error for invalid curves of the closing of the mouth in pauses."""
+    if not all(abs(level) <= _LARGEST_VALUE for level in silence_db):
+        raise BadJob("The level at which the mouth closes is not a number, or is too large.")
+    if not rest_strength or not all(0.0 <= strength <= 1.0 for strength in rest_strength):
+        raise BadJob("The strength of the resting pose is not between 0 and 1.")
+
+
 def _refuse_track(path: str, track: int | None) -> None:
     if track is not None and track < 1:
         raise BadJob(f"{path} has no sound track {track}.", "Tracks are counted from 1.")
@@ -661,6 +722,8 @@ def to_document(job: Job) -> dict[str, Any]:
     document = {"schema": SCHEMA_VERSION, "verb": job.verb, **dataclasses.asdict(job)}
     if isinstance(job, EstimateJob):
         document["job"] = {"verb": job.job.verb, **document["job"]}
+    if isinstance(job, PreviewJob):
+        document["dub"] = {"verb": job.dub.verb, **document["dub"]}
     return document
 
 
@@ -679,6 +742,8 @@ def from_document(document: Any) -> Job:
         raise BadJob(
             f"The job has schema {shortened(schema)}; this version reads up to {SCHEMA_VERSION}.", "Update Speech2Lip."
         )
+    if fields.get("verb") == PreviewJob.verb and isinstance(fields.get("dub"), dict):
+        fields["dub"] = {"verb": DubJob.verb, **fields["dub"]}  # a document from before stills does not say it
     return typing.cast(Job, _READER.read_by_verb(JOB_TYPES.values(), fields, "job"))
 
 

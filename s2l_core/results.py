@@ -318,13 +318,53 @@ class DubResult(TypedDict):
     dub_fps: float
 
 
+class StillResult(TypedDict):
+    """Result of ``still``.
+
+    Attributes:
+        output_path: Path of the movie, or of the folder of pictures.
+        summary: A sentence: how many frames were rendered, and what moved.
+        warnings: A sentence for each property of the picture that will look bad, such as a turned face.
+        voice_track: Number of the sound track with the voice; None if the file has only one.
+        frames_expected: Number of frames that the job asks for.
+        frames_written: Number of frames of the result.
+        frames_resumed: How many of them an earlier, interrupted run wrote.
+        duration_error_ms: Duration of the pictures minus that of the voice.
+        changed_box: Left, top, right and bottom, in pixels of the picture, of the rectangle outside of which no pixel
+            changes before encoding.
+        face_width_px: Width of the face in pixels.
+        yaw_degrees: Angle by which the face is turned to the side; 0 means that it looks into the camera.
+        mouth_inside: What an opened mouth shows: the ``"picture"``'s own teeth, mouths of the ``"speaker"``, or the
+            ``"included"`` rendered one.
+        prepare_seconds: Time until the first frame was rendered.
+        still_seconds: Time from there to the end.
+        still_fps: Frames that were written per second in that time.
+    """
+
+    output_path: str
+    summary: str
+    warnings: list[str]
+    voice_track: int | None
+    frames_expected: int
+    frames_written: int
+    frames_resumed: int
+    duration_error_ms: float
+    changed_box: list[int]
+    face_width_px: float
+    yaw_degrees: float
+    mouth_inside: Literal["picture", "speaker", "included"]
+    prepare_seconds: float
+    still_seconds: float
+    still_fps: float
+
+
 class PreviewResult(TypedDict):
     """Result of ``preview``.
 
     Attributes:
         output_path: Path of the PNG file.
         reason: Why the frame keeps the footage's pixels, one of :data:`s2l_core.mouth.reliability.REASONS`; empty if it
-            is dubbed.
+            is dubbed, and for a still.
         preview_seconds: Time that the preview took.
     """
 

@@ -15,3 +15,8 @@ def _read_version() -> str:
 
 
 VERSION = _read_version()
+
+
+def synthetic_media(what: str) -> str:
+    """The comment in a file that shows something generated, e.g. ``"generated lips of Anna"``."""
+    return f"Synthetic media: {what}, made with Speech2Lip {VERSION}"

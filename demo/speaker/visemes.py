@@ -74,21 +74,22 @@ _CONSONANTS = {
     "CH": "S Z tS dZ",
     "KK": "k g N h j x ?",
     "RR": "r r- r/",
-    "WW": "w",
+    "WW": "w w#",
 }
 _VOWELS = {
     "aa": "a aa A: A@ 0 A",
     "ah": "@ @2 @5 V a# 3 O2 I2#",
     "eh": "E e e@ E2",
-    "ih": "I I2 I# i i@ i@3 ;",
+    "ih": "I I2 I# i i@ i@2 i@3 ;",
     "ee": "i:",
-    "er": "3: I@",
+    "er": "3: I@ IR VR",
     "oh": "O O: O@ o@ o",
     "oo": "u u: U U@",
 }
 _VISEME_OF = {phoneme: name for name, group in {**_CONSONANTS, **_VOWELS}.items() for phoneme in group.split()}
 _DIPHTHONGS = {
     "aI": ("aa", "ih"),
+    "aI2": ("aa", "ih"),
     "aI@": ("aa", "ah"),
     "aI3": ("aa", "ah"),
     "aU": ("aa", "oo"),

@@ -161,7 +161,7 @@ def _trim(samples: np.ndarray, marks: list[tuple[float, str]], rate: int) -> Spe
     names = [name for _, name in spoken]
     starts = [_closure_start(samples, rate, time) if name in _VOICELESS_STOPS else time for time, name in spoken]
     starts[0] = 0.0
-    loud = [_level(samples, rate, a, b) for a, b in zip(starts, [*starts[1:], speech_end], strict=True)]
+    loud = [level(samples, rate, a, b) for a, b in zip(starts, [*starts[1:], speech_end], strict=True)]
     threshold = np.quantile(loud, 0.8)
     kept = signal.resample_poly(samples[: round(speech_end * rate)], RATE // 75, rate // 75).astype(np.float32)
     ends = [*starts[1:], len(kept) / RATE]
@@ -184,7 +184,8 @@ def _closure_start(samples: np.ndarray, rate: int, burst: float) -> float:
     return burst - 0.095
 
 
-def _level(samples: np.ndarray, rate: int, start: float, end: float) -> float:
+def level(samples: np.ndarray, rate: int, start: float, end: float) -> float:
+    """Root mean square of the samples (n,) between two moments in seconds; 0 if there are none."""
     piece = samples[round(start * rate) : round(end * rate)]
     return float(np.sqrt(np.mean(piece**2))) if len(piece) else 0.0
 

@@ -45,6 +45,7 @@ API = {
     "Model": ["model"],
     "Mouth": ["mouth"],
     "Whole head": ["whole_head"],
+    "Stills": ["stills"],
     "Training": ["training"],
     "Evaluation": ["evaluation"],
 }

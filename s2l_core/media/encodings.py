@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 
@@ -103,6 +104,15 @@ def encoder_options(encoding: Encoding, raster: Raster = ORDINARY) -> dict[str, 
     if raster.fields != "progressive":
         options = options | {"flags": "+ildct+ilme", "field_order": _ORDERS[raster.fields]}
     return options
+
+
+def refuse_other_name(encoding: Encoding, path: str) -> None:
+    """Raise :class:`BadJob` if the name of a result does not end as those of its format do."""
+    if encoding.suffix and Path(path).suffix.lower() != encoding.suffix:
+        raise BadJob(
+            f"{path} does not end in {encoding.suffix}.",
+            f"The format {encoding.format} is written to {encoding.suffix} files.",
+        )
 
 
 def refuse_loss(encoding: Encoding, path: str, raster: Raster) -> None:

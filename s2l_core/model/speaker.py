@@ -25,7 +25,7 @@ from ..speech.encoder import SpeechEncoder
 from ..speech.features import MEL_BANDS
 from ..speech.silence import PauseBehaviour
 from ..speech.sources import LOG_MEL
-from ..version import VERSION
+from ..version import synthetic_media
 from . import exemplars
 from .blend import BlendNet
 from .exemplars import Exemplars
@@ -177,7 +177,7 @@ class SpeakerModel:
 
     def synthetic_media(self, part: str) -> str:
         """The comment in a file that shows a generated part of this speaker, e.g. ``"lips"``."""
-        return f"Synthetic media: generated {part} of {self.name}, made with Speech2Lip {VERSION}"
+        return synthetic_media(f"generated {part} of {self.name}")
 
     @classmethod
     def load(cls, path: str, device: torch.device | str = "cpu") -> SpeakerModel:

@@ -24,12 +24,14 @@ from ..events import Report, checkpoint
 from ..face.landmarks import open_detector
 from ..files import temporary_folder, write_whole
 from ..footage import is_prepared, told_seconds
-from ..jobs import CalibrateJob, CheckJob, DubJob, EstimateJob, Job, Media, TrainJob, parse_rate
+from ..jobs import CalibrateJob, CheckJob, DubJob, EstimateJob, Job, Media, StillJob, TrainJob, parse_rate
 from ..media.mix import voice_seconds
+from ..media.single_picture import read_single_picture
 from ..media.video import probe, read_frames
 from ..media.writing import VideoWriter
 from ..model.blend import BlendNet
 from ..results import CalibrateResult, EstimateResult
+from ..stills.still_frames import DEFAULT_RATE
 from ..version import VERSION
 
 _PIECE_SECONDS = 1.2
@@ -66,12 +68,17 @@ def estimate(job: EstimateJob, report: Report | None = None) -> EstimateResult:
         DeviceUnavailable: The device that the job names is not available.
         BadJob: The machine has not been measured, and the job does not allow measuring it now.
     """
-    probe(job.job.footage)  # refuse a file that is not a video before it is hashed and the machine is measured
+    if isinstance(job.job, StillJob):
+        read_single_picture(job.job.picture)
+    else:
+        probe(job.job.footage)  # refuse a file that is not a video before it is hashed and the machine is measured
     device = choose_device(job.job.device)
     known = _load(device.type)
     if known is None and not job.measure:
         raise BadJob("This machine has not been measured.", "Estimate a job while no other job is running.")
     known = known or _measure(device, report or Report())
+    if isinstance(job.job, StillJob):
+        return cast(EstimateResult, asdict(_estimate_still(job.job, known)))
     written = _frames_to_write(job.job) if isinstance(job.job, DubJob) else None
     return cast(
         EstimateResult, asdict(_estimate(job.job, known, written, is_prepared(job.job.footage, job.job.landmarks)))
@@ -82,14 +89,30 @@ def learn_from(job: Job, result: dict[str, Any], seconds: float) -> None:
     """Correct later estimates by a job that is done and the seconds that it took; ignores jobs that are not
     estimated.
     """
-    if not isinstance(job, CheckJob | TrainJob | DubJob) or (known := _load(choose_device(job.device).type)) is None:
+    if not isinstance(job, CheckJob | TrainJob | DubJob | StillJob):
+        return
+    if (known := _load(choose_device(job.device).type)) is None:
+        return
+    if isinstance(job, StillJob):
+        _learn(known, job.verb, _estimate_still(job, known).seconds, seconds)
         return
     written = result.get("frames_written")
     guess = {looked_at: _estimate(job, known, written, looked_at).seconds for looked_at in (False, True)}
     prepared = result.get("prepare_seconds", seconds)
     estimated = guess[prepared < 0.25 * (guess[False] - guess[True])]
+    _learn(known, job.verb, estimated, seconds)
+
+
+def _learn(known: Calibration, verb: str, estimated: float, seconds: float) -> None:
     if 1 / _PLAUSIBLE < seconds / max(estimated, 1e-3) < _PLAUSIBLE:
-        _save(known.corrected(job.verb, estimated, seconds))
+        _save(known.corrected(verb, estimated, seconds))
+
+
+def _estimate_still(job: StillJob, known: Calibration) -> Estimate:
+    height, width = read_single_picture(job.picture).picture.shape[:2]
+    rate = parse_rate(job.rate) if job.rate else DEFAULT_RATE
+    written = max(1, round(voice_seconds(job.voice) * rate))
+    return estimates.estimate(job, 1, width, height, known, float(rate), written)
 
 
 def _estimate(job: CheckJob | TrainJob | DubJob, known: Calibration, written: int | None, looked_at: bool) -> Estimate:

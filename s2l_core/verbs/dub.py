@@ -6,18 +6,17 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, TypedDict
 
 from ..device import choose_device
-from ..errors import AudioEmpty, BadJob, NoSound
+from ..errors import AudioEmpty, NoSound
 from ..events import Report
 from ..fingerprints import fingerprint_file
 from ..footage import Footage
 from ..jobs import DubJob, Media, to_document
 from ..media.audio import SPEECH_RATE, open_audio
 from ..media.chunks import Chunks, reserved_result
-from ..media.encodings import refuse_loss
+from ..media.encodings import refuse_loss, refuse_other_name
 from ..media.mix import open_voice, read_context, read_voice, sources, tell_tracks
 from ..media.sequence import files_of
 from ..media.video import probe, raster_of_span
@@ -45,7 +44,7 @@ def dub(job: DubJob, report: Report | None = None) -> DubResult:
     """
     read = (*files_of(job.footage), *sources(job.voice), job.speaker_path, job.landmarks)
     with reserved_result(job.output_path, job.encoding, *read):
-        _refuse_other_name(job)
+        refuse_other_name(job.encoding, job.output_path)
         return _dub(job, report or Report())
 
 
@@ -124,15 +123,6 @@ def _training_of(speaker: SpeakerModel) -> _Training:
         "speaker_version": origin.version if origin else None,
         "speaker_mouth_psnr": as_figure(speaker.metrics.get("mouth_psnr")),
     }
-
-
-def _refuse_other_name(job: DubJob) -> None:
-    suffix = job.encoding.suffix
-    if suffix and Path(job.output_path).suffix.lower() != suffix:
-        raise BadJob(
-            f"{job.output_path} does not end in {suffix}.",
-            f"The format {job.encoding.format} is written to {suffix} files.",
-        )
 
 
 def _identity(job: DubJob, footage: Footage, device: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The verb ``preview``: renders a single frame of a dub."""
+"""The verb ``preview``: renders a single frame of a dub or a still."""
 
 from __future__ import annotations
 
@@ -11,59 +11,84 @@ from ..errors import BadJob
 from ..events import Report
 from ..files import reserved
 from ..footage import is_prepared
-from ..jobs import Encoding, Media, PreviewJob
+from ..jobs import DubJob, Encoding, Media, PreviewJob, StillJob, refuse_without_consent
 from ..media.mix import read_context, read_voice, sources
 from ..media.pictures import write_picture
 from ..media.sequence import files_of
+from ..media.single_picture import read_single_picture
 from ..model.speaker import SpeakerModel
 from ..mouth.dub_frames import DubFrames, open_footage
 from ..mouth.rendering import open_speech_source
 from ..results import PreviewResult
+from ..stills.still_frames import StillFrames
+from .still import files_read
 
 _AROUND_SECONDS = 0.4
 _PICTURE = Encoding("png")
 
 
 def preview(job: PreviewJob, report: Report | None = None) -> PreviewResult:
-    """Write one frame of a dub as a PNG file. It shows the whole picture, even if the dub has the layer ``"mouth"``.
+    """Write one frame of a dub or a still as a PNG file. It shows the whole picture, even if the job has the layer
+    ``"mouth"``. The frame of a still equals that which is written.
 
-    If the footage has been tracked before, the frame equals that of the dub. Otherwise only the seconds around the
-    frame are tracked, to save time: the head pose then differs slightly, and the light may. Occlusion of the mouth is
-    not detected, since that takes the whole clip, and frames next to undubbed ones are not blended.
+    If the footage of a dub has been tracked before, the frame equals that of the dub. Otherwise only the seconds around
+    the frame are tracked, to save time: the head pose then differs slightly, and the light may. Occlusion of the mouth
+    is not detected, since that takes the whole clip, and frames next to undubbed ones are not blended.
 
     Raises:
-        BadJob: The dub has no such frame.
-        Speech2LipError: A file cannot be used, as in :func:`s2l_core.verbs.dub.dub`.
+        BadJob: The dub or the still has no such frame.
+        ConsentMissing: The still does not state that the person agreed.
+        Speech2LipError: A file cannot be used, as in :func:`s2l_core.verbs.dub.dub` or
+            :func:`s2l_core.verbs.still.still`.
     """
-    dub = job.dub
+    dub, report = job.dub, report or Report()
+    if isinstance(dub, StillJob):
+        refuse_without_consent(dub)
+        with reserved(job.output_path, *files_read(dub)):
+            return _preview_still(dub, job.frame, job.output_path, report)
     with reserved(job.output_path, *files_of(dub.footage), *sources(dub.voice), dub.speaker_path, dub.landmarks):
-        return _preview(job, report or Report())
+        return _preview_dub(dub, job.frame, job.output_path, report)
 
 
-def _preview(job: PreviewJob, report: Report) -> PreviewResult:
-    started, dub = time.monotonic(), job.dub
+def _preview_still(still: StillJob, frame: int, output_path: str, report: Report) -> PreviewResult:
+    started = time.monotonic()
+    source = read_single_picture(still.picture)
+    device = choose_device(still.device)
+    speech = read_voice(still.voice)
+    frames = StillFrames(still, source, speech, read_context(still.voice), device.type, report)
+    _refuse_frame(frame, len(frames))
+    write_picture(Path(output_path), frames.render(frame), _PICTURE, source.raster.aspect)
+    return {"output_path": output_path, "reason": "", "preview_seconds": time.monotonic() - started}
+
+
+def _preview_dub(dub: DubJob, frame: int, output_path: str, report: Report) -> PreviewResult:
+    started = time.monotonic()
     device = choose_device(dub.device)
     speaker = SpeakerModel.load(dub.speaker_path, device)
     open_speech_source(speaker, dub.speech_network)
     speech = read_voice(dub.voice)
-    footage = open_footage(_part_to_look_at(job, speaker), dub.landmarks, speaker, device, report)
+    footage = open_footage(_part_to_look_at(dub, frame, speaker), dub.landmarks, speaker, device, report)
     frames = DubFrames(replace(dub, encoding=_PICTURE), speaker, footage, speech, read_context(dub.voice))
-    if job.frame >= len(frames):
-        raise BadJob(f"There is no frame {job.frame} to preview: the dub has {len(frames)}.")
+    _refuse_frame(frame, len(frames))
 
-    reason = frames.assess_frame(job.frame, report)
-    (picture,) = frames.read(range(job.frame, job.frame + 1))
-    write_picture(Path(job.output_path), picture, _PICTURE, footage.info.raster.aspect)
-    return {"output_path": job.output_path, "reason": reason, "preview_seconds": time.monotonic() - started}
+    reason = frames.assess_frame(frame, report)
+    (picture,) = frames.read(range(frame, frame + 1))
+    write_picture(Path(output_path), picture, _PICTURE, footage.info.raster.aspect)
+    return {"output_path": output_path, "reason": reason, "preview_seconds": time.monotonic() - started}
 
 
-def _part_to_look_at(job: PreviewJob, speaker: SpeakerModel) -> Media:
-    """The part of the footage to track: all of it if it has been tracked, or if the job names no moments; else the
+def _refuse_frame(frame: int, count: int) -> None:
+    if frame >= count:
+        raise BadJob(f"There is no frame {frame} to preview: the dub has {count}.")
+
+
+def _part_to_look_at(dub: DubJob, frame: int, speaker: SpeakerModel) -> Media:
+    """The part of the footage to track: all of it if it has been tracked, or if the dub names no moments; else the
     seconds around the frame.
     """
-    footage, moments = job.dub.footage, job.dub.moments
-    if job.frame >= len(moments) or is_prepared(footage, job.dub.landmarks, speaker.known_head):
+    footage, moments = dub.footage, dub.moments
+    if frame >= len(moments) or is_prepared(footage, dub.landmarks, speaker.known_head):
         return footage
-    start = max(footage.start, moments[job.frame] - _AROUND_SECONDS)
-    end = moments[job.frame] + _AROUND_SECONDS
+    start = max(footage.start, moments[frame] - _AROUND_SECONDS)
+    end = moments[frame] + _AROUND_SECONDS
     return replace(footage, start=start, end=end if footage.end is None else min(end, footage.end))

@@ -38,6 +38,7 @@ ROWS = [
     {"canonical"},
     {"model"},
     {"mouth", "whole_head"},
+    {"stills"},
     {"evaluation"},
     {"training"},
     {"glance"},

@@ -111,6 +111,13 @@ TABLE = [
         "pose --model {in}/a.s2l --footage {in}/speaker.mp4 --camera {in}/text.mp4 --out {out}/b.mp4",
         errors.CameraPathUnreadable,
     ),
+    Row("nobody agreed to a still", "still {in}/face.png {in}/voice.wav {out}/b.mp4", errors.ConsentMissing),
+    Row("no such picture", "still {in}/nothing.png {in}/voice.wav {out}/b.mp4 --consent", errors.FileMissing),
+    Row("a picture that is a text", "still {in}/text.mp4 {in}/voice.wav {out}/b.mp4 --consent", errors.NotAVideo),
+    Row("a picture of nobody", "still {in}/faceless.mp4 {in}/voice.wav {out}/b.mp4 --consent", errors.NoFace),
+    Row("a picture of two", "still {in}/two.png {in}/voice.wav {out}/b.mp4 --consent", errors.SeveralFaces),
+    Row("a tiny face", "still {in}/tiny.png {in}/voice.wav {out}/b.mp4 --consent", errors.FaceTooSmall),
+    Row("a still of no words", "still {in}/face.png {in}/empty.wav {out}/b.mp4 --consent", errors.AudioEmpty),
     Row("evaluation of a speaker cut short", "evaluate {in}/short.s2l", errors.SpeakerFileBroken),
 ]
 
@@ -157,6 +164,7 @@ def test_every_error_that_input_can_cause_is_in_the_table_or_below() -> None:
         errors.SoundOfAnother,  # test_checking.py
         errors.AudioTooLong,  # test_long_sound.py
         errors.HeadOutOfView,  # test_posing.py
+        errors.FaceTurnedAway,  # test_still.py
     }
     assert set(errors.Speech2LipError.__subclasses__()) == {row.error for row in TABLE} | elsewhere
 
@@ -229,6 +237,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_movie(folder / "faceless.mp4", nothing, speech)
     write_movie(folder / "third.mp4", pictures[:third] + nothing[third:], speech)
     write_movie(folder / "gone.mp4", pictures[: -third // 3] + nothing[-third // 3 :], speech)
+    write_pictures(folder, pictures[5])
     write_sound(folder / "voice.wav", speech[: 4 * SPEECH_RATE])
     write_sound(folder / "silent.wav", 0 * speech)
     write_sound(folder / "clipped.wav", np.clip(40 * speech, -1, 1))
@@ -269,6 +278,15 @@ def write_movie(path: Path, pictures: list[np.ndarray], speech: np.ndarray | Non
     with VideoWriter(str(path), width, height, RATE, sound=sound) as writer:
         for picture in pictures:
             writer.write(picture)
+
+
+def write_pictures(folder: Path, face: np.ndarray) -> None:
+    """A face, two of them, and a tiny one."""
+    cv2.imwrite(str(folder / "face.png"), face[..., ::-1])
+    cv2.imwrite(str(folder / "two.png"), np.hstack([face, face])[..., ::-1])
+    tiny = np.full((120, 120, 3), 128, np.uint8)
+    tiny[30:90, 30:90] = cv2.resize(face, (60, 60), interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(folder / "tiny.png"), tiny[..., ::-1])
 
 
 def write_sound(path: Path, samples: np.ndarray, rate: int = SPEECH_RATE) -> None:

@@ -21,6 +21,7 @@ from s2l_core.jobs import (
     CheckJob,
     DescribeJob,
     DubJob,
+    Encoding,
     EvaluateJob,
     FacesJob,
     HeadJob,
@@ -31,6 +32,7 @@ from s2l_core.jobs import (
     OffsetJob,
     PoseJob,
     PreviewJob,
+    StillJob,
     TrainJob,
 )
 from s2l_core.version import VERSION
@@ -82,6 +84,33 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Verb], None]:
         (
             "dub anna.s2l take.mp4 line.wav out.mp4 --speech-network nets/hubert",
             DubJob("anna.s2l", Media("take.mp4"), Media("line.wav"), "out.mp4", speech_network="nets/hubert"),
+        ),
+        (
+            "still face.jpg line.wav out.mov --format prores --layer mouth --blinks --seed 3 --consent",
+            StillJob(
+                Media("face.jpg"),
+                Media("line.wav"),
+                "out.mov",
+                encoding=Encoding("prores", layer="mouth"),
+                blinks=True,
+                seed=3,
+                consent=True,
+            ),
+        ),
+        (
+            "still take.mp4 line.wav out.mp4 --at 2.5 --face 0.3 0.4 --rate 24 --speaker anna.s2l --head-motion",
+            StillJob(
+                Media("take.mp4", 2.5, face=(0.3, 0.4)),
+                Media("line.wav"),
+                "out.mp4",
+                rate="24",
+                speaker_path="anna.s2l",
+                head_motion=True,
+            ),
+        ),
+        (
+            "still face.jpg line.wav frame.png --frame 7 --consent",
+            PreviewJob(StillJob(Media("face.jpg"), Media("line.wav"), "", consent=True), 7, "frame.png"),
         ),
         (
             "evaluate anna.s2l --landmarks face.task --speech-network hubert",

@@ -38,11 +38,13 @@ from s2l_core.jobs import (
     PreviewJob,
     RenderJob,
     Sound,
+    StillJob,
     TrainJob,
     from_document,
     from_json,
     is_rigid,
     parse_rate,
+    refuse_without_consent,
     to_document,
     to_json,
 )
@@ -61,11 +63,14 @@ JOBS: list[Job] = [
     DubJob("anna.s2l", Media("take.mp4", face=(0.3, 0.4)), MIX, "mouth", moments=(2.0, 2.04), encoding=MOUTH),
     DubJob("anna.s2l", Media("take", pictures=("a.1.png", "a.2.png"), rate="24000/1001"), MIX, "dubbed.mp4"),
     PreviewJob(DubJob("anna.s2l", Media("take.mp4"), MIX, "mouth", encoding=MOUTH), 7, "frame.png"),
+    PreviewJob(StillJob(Media("face.jpg"), Media("line.wav"), ""), 7, "frame.png"),
+    StillJob(Media("take.mp4", 2.0, face=(0.3, 0.4)), MIX, "speaks", rate="24", encoding=MOUTH, blinks=True, seed=3),
     OffsetJob(Media("take.mp4", 1.0, 30.0), Media("take.wav")),
     FacesJob(Media("take.mp4"), "faces"),
     EstimateJob(CheckJob(Media("take.mp4"))),
     EstimateJob(TrainJob(Media("take.mp4"), "anna.s2l")),
     EstimateJob(DubJob("anna.s2l", Media("take.mp4"), Media("line.wav"), "dubbed.mp4")),
+    EstimateJob(StillJob(Media("face.jpg"), Media("line.wav"), "speaks.mp4")),
     EvaluateJob("anna.s2l"),
     HeatmapJob(Media("take.mp4"), "heat.png"),
     DescribeJob("anna.s2l", "anna.png"),
@@ -83,6 +88,20 @@ def test_a_job_survives_json(job: Job) -> None:
 
 def test_every_kind_of_job_is_tried_here() -> None:
     assert {job.verb for job in JOBS} == set(JOB_TYPES)
+
+
+def test_a_preview_that_does_not_say_of_what_is_one_of_a_dub() -> None:
+    job = PreviewJob(DubJob("anna.s2l", Media("take.mp4"), Media("line.wav"), ""), 7, "frame.png")
+    document = to_document(job)
+    del document["dub"]["verb"]
+    assert from_document(document) == job
+
+
+def test_a_picture_speaks_only_with_consent() -> None:
+    still = StillJob(Media("face.jpg"), Media("line.wav"), "speaks.mp4")
+    with pytest.raises(ConsentMissing, match=r"the person in face\.jpg"):
+        refuse_without_consent(still)
+    refuse_without_consent(replace(still, consent=True))
 
 
 def test_whole_numbers_are_taken_for_seconds() -> None:

@@ -42,6 +42,7 @@ from s2l_core.jobs import (
     Media,
     PoseJob,
     PreviewJob,
+    StillJob,
     TrainJob,
 )
 from s2l_core.json_text import plain
@@ -201,6 +202,7 @@ WRITERS = [
     Writer("train", lambda path: TrainJob(Media(str(CLIP)), path, device="cpu", consent=True)),
     Writer("dub", lambda path: DubJob("none.s2l", Media(str(CLIP)), Media(str(LINE)), path, device="cpu")),
     Writer("preview", lambda path: PreviewJob(DubJob("none.s2l", Media(str(CLIP)), Media(str(LINE)), ""), 0, path)),
+    Writer("still", lambda path: StillJob(Media(str(CLIP)), Media(str(LINE)), path, device="cpu", consent=True)),
     Writer("heatmap", lambda path: HeatmapJob(Media(str(CLIP)), path)),
     Writer("head", lambda path: HeadJob("none.s2l", Media(str(CLIP)), path)),
     Writer("pose", lambda path: PoseJob("none.s2l", Media(str(CLIP)), "none.json", path)),

@@ -34,6 +34,7 @@ from s2l_core.jobs import (
     PreviewJob,
     RenderJob,
     Sound,
+    StillJob,
     TrainJob,
     to_document,
 )
@@ -303,6 +304,7 @@ def _jobs(specimens: Specimens, output: Path) -> list[Job]:
         dataclasses.replace(dub, voice=mix, encoding=Encoding("png"), output_path=str(output / "pictures")),
         dataclasses.replace(dub, moments=(0.0, 0.04, 0.08), silence_db=(-40.0,), rate="25"),
         PreviewJob(dub, 1, str(output / "preview.png")),
+        StillJob(footage, voice, str(output / "still.mp4"), consent=True),
         OffsetJob(footage, voice),
         FacesJob(footage, str(output / "faces")),
         EstimateJob(dub, measure=False),

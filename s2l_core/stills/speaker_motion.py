@@ -1,0 +1,156 @@
+"""Motion of lips as a trained speaker moves them: their codes of speech, told as offsets of anybody's lips."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
+from torch import Tensor
+
+from ..errors import SpeakerFileOlder
+from ..events import Report
+from ..face.layout import LAYOUTS, MESH468
+from ..geometry.camera import project
+from ..model.exemplars import FINENESS, Exemplars
+from ..model.speaker import SpeakerModel
+from ..mouth.rendering import rest_in_silence, speech_track
+from ..speech.encoder import SpeechEncoder, codes_at
+from ..speech.features import speech_level
+from .lip_motion import parse, read_file
+from .lip_shape import LIPS, without_overlap
+
+Array = NDArray[np.float64]
+
+_INSIDE = 0.5
+"""Share of the way from the inner to the outer outline at which the motion of the inner outline is read, since the
+motion of both lips is blurred where they meet."""
+
+
+class SpeakerMotion:
+    """Offsets of lips and chin from speech, by a trained speaker.
+
+    A speaker file says how far each code moves the lips of the speaker's canonical view, which faces the camera
+    approximately. The motion of the chin is the one that goes with such lips in other people.
+
+    Args:
+        speaker: The speaker, on the device to compute on.
+
+    Attributes:
+        exemplars: Real mouths of the speaker.
+        outline: float64 (40, 2) points of the usual lips, in shares of the sides of the lip rectangle.
+
+    Raises:
+        SpeakerFileOlder: The file does not contain the motion of the speaker's lips.
+    """
+
+    exemplars: Exemplars
+
+    def __init__(self, speaker: SpeakerModel) -> None:
+        if speaker.exemplars is None or LAYOUTS[len(speaker.known_head.shape)] is not MESH468:
+            raise SpeakerFileOlder(f"The speaker file of {speaker.name} does not say how the lips move.")
+        self._speaker, self.exemplars = speaker, speaker.exemplars
+        lips, box = _usual_lips(speaker), speaker.face.lips.rectangle
+        self.outline = (lips - [box.left, box.top]) / [box.width, box.height]
+        self._shares = _motions(self.exemplars, self.outline)
+        self._motions = _with_chin(_seen_from_the_front(self._shares * [box.width, box.height], lips))
+        encoder = speaker.lip.speech
+        rest = encoder.rest()
+        self._rest = encoder.articulation(rest) if isinstance(encoder, SpeechEncoder) else rest
+
+    def offsets(
+        self,
+        speech: NDArray[np.float32],
+        times: NDArray[np.float64],
+        report: Report | None = None,
+        level_db: float | None = None,
+    ) -> NDArray[np.float32]:
+        """Offsets float32 (F, 41, 2) of lips and chin from the speaker's resting mouth, as
+        :meth:`s2l_core.stills.lip_motion.LipMotion.offsets` gives them.
+        """
+        level = speech_level(speech) if level_db is None else level_db
+        return self.shapes(self.codes(speech, times, level, (), (1.0,)))
+
+    def codes(
+        self,
+        speech: NDArray[np.float32],
+        times: NDArray[np.float64],
+        level_db: float,
+        silence_db: Sequence[float],
+        strength: Sequence[float],
+        begin: float = 0.0,
+    ) -> Tensor:
+        """Codes float32 (F, 64) of speech, with the mouth at rest in silence.
+
+        Args:
+            speech: float32 (n,) the whole recording, mono at 16 kHz.
+            times: float64 (F,) ascending moments in seconds after the first sample.
+            level_db: Level of the speech.
+            silence_db: Curve from ``begin`` to the last moment, see :class:`s2l_core.jobs.StillJob`.
+            strength: Curve ``rest_strength`` of the job, likewise.
+            begin: Second of the recording at which the curves begin.
+        """
+        heard = speech_track(self._speaker, speech, level_db)
+        last = float(times[-1]) - begin
+        resting = rest_in_silence(self._speaker, heard, speech, level_db, silence_db, strength, last, begin)
+        return codes_at(resting, times)
+
+    def shapes(self, codes: Tensor) -> NDArray[np.float32]:
+        """Offsets float32 (F, 41, 2) of codes (F, 64)."""
+        return without_overlap(np.tensordot(self._from_rest(codes), self._motions, 1)).astype(np.float32)
+
+    def outlines(self, codes: Tensor) -> Array:
+        """Outlines of the lips (F, 40, 2) with codes (F, 64), in shares of the sides of the lip rectangle."""
+        return self.outline + np.tensordot(self._from_rest(codes), self._shares, 1)
+
+    def _from_rest(self, codes: Tensor) -> Array:
+        return np.asarray((codes - self._rest.to(codes)).detach().cpu().double().numpy())
+
+
+@dataclass(frozen=True)
+class SpeakerLine:
+    """A line as a speaker says it.
+
+    Attributes:
+        motion: Motion of the speaker's lips.
+        codes: float32 (F, 64) codes of the frames.
+    """
+
+    motion: SpeakerMotion
+    codes: Tensor
+
+
+def _usual_lips(speaker: SpeakerModel) -> Array:
+    """Outlines (40, 2) of the speaker's mean lips in pixels of the canonical view."""
+    view = speaker.face.lips
+    flat = speaker.look.shape.mean.cpu().double().numpy().reshape(LIPS, 2)
+    depth = speaker.known_head.shape[np.concatenate([MESH468.lips_outer, MESH468.lips_inner]), 2]
+    return project(np.column_stack([flat, depth]), view.pose.cpu().double().numpy(), view.intrinsics)
+
+
+def _motions(exemplars: Exemplars, outline: Array) -> Array:
+    """Motion (64, 40, 2) of outlines (40, 2) by a unit of each code, all in shares of the lip rectangle's sides."""
+    outer, inner = np.split(outline, 2)
+    places = np.concatenate([outer, inner + _INSIDE * (outer - inner)]) * FINENESS
+    shifts = exemplars.shifts.cpu().double().numpy()
+    moved = np.array([[map_coordinates(way, places.T[::-1], order=1) for way in code] for code in shifts])
+    return moved.transpose(0, 2, 1)
+
+
+def _seen_from_the_front(motions: Array, lips: Array) -> Array:
+    """Motions (64, 40, 2) in pixels as offsets along and across a mouth with lips (40, 2), in widths of it."""
+    across = lips[LIPS // 4] - lips[0]
+    width = np.linalg.norm(across)
+    right, down = across / width, np.array([-across[1], across[0]]) / width
+    return np.asarray(motions @ np.stack([right, down], axis=1) / width)
+
+
+def _with_chin(motions: Array) -> Array:
+    """Offsets (..., 41, 2) of lips (..., 40, 2) and of the chin, by the typical motions that are most like them."""
+    typical = parse(read_file())["motions"].double().numpy()
+    flat = motions.reshape(len(motions), -1)
+    amounts = np.linalg.lstsq(typical[:, :LIPS].reshape(len(typical), -1).T, flat.T, rcond=None)[0]
+    chin = amounts.T @ typical[:, LIPS:].reshape(len(typical), -1)
+    return np.concatenate([motions, chin.reshape(len(motions), 1, 2)], axis=1)
