@@ -21,6 +21,7 @@ import torch
 from s2l_core.device import choose_device
 from s2l_core.errors import BadJob, Speech2LipError
 from s2l_core.events import Preview, Report
+from s2l_core.files import refusal
 from s2l_core.glance.clips import read_people
 from s2l_core.glance.objective import LossWeights
 from s2l_core.glance.training import TrainingSettings, train_generator
@@ -33,11 +34,11 @@ _PAPER = TrainingSettings()
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(options.threads)
     try:
         device = choose_device(options.device)
         learnt, others = find_people(options.data, options.hold_out)
+        _make_folder(options.out)
         settings = _settings(options)
         with progress_bars() as listener:
             report = Report(lambda event: None if isinstance(event, Preview) else listener(event))
@@ -55,6 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     print(f"The weights are in {options.out / 'generator.safetensors'}.")
     return 0
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise refusal(path, error) from error
 
 
 def find_people(folders: Sequence[Path], hold_out: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -10,6 +10,7 @@ import torch
 
 import s2l_core
 from benchmarks.glance import HELD_OUT
+from demo import train_glance
 from demo.train_glance import find_people
 from s2l_core.errors import BadJob, Cancelled, FileMissing, GlanceWeightsUnreadable
 from s2l_core.events import Report
@@ -211,3 +212,12 @@ def test_people_are_held_out_by_their_names(tmp_path: Path) -> None:
 def test_a_folder_without_videos_to_learn_from_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadJob):
         find_people([tmp_path], [])
+
+
+def test_a_training_that_cannot_begin_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "text.mp4").write_text("no video")
+    taken = str(tmp_path / "text.mp4")
+    for words in (["--data", str(tmp_path), "--out", taken], ["--data", taken, "--out", str(tmp_path / "out")]):
+        assert train_glance.main(["--train", "--width", "0.02", "--device", "cpu", "--threads", "1", *words]) == 1
+        said = capsys.readouterr().err
+        assert "text.mp4" in said and "Traceback" not in said
