@@ -1,4 +1,4 @@
-"""Short trainings with losses left out (Chen et al. 2018, section 4.4), to be compared with each other only."""
+"""Short trainings with losses left out (Chen et al. 2018), to be compared with each other only."""
 
 from __future__ import annotations
 

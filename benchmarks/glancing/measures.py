@@ -1,4 +1,4 @@
-"""The paper's measures of lips (Chen et al. 2018, section 4.2), and those of the house."""
+"""The paper's measures of lips (Chen et al. 2018), and those of the house."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audio encoder (Chen et al. 2018, section 3.1): a log-mel spectrogram as a picture, encoded moment by moment."""
+"""The audio encoder (Chen et al. 2018): a log-mel spectrogram as a picture, encoded moment by moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The correlation loss (Chen et al. 2018, section 3.2): speech and lips change at the same moments.
+"""The correlation loss (Chen et al. 2018): speech and lips change at the same moments.
 
 What is compared are derivatives in time: differences of the audio encoder's features, and the optical flow of the lips.
 The equation is the cosine distance of two vectors with a number for each of the 15 steps between 16 pictures.

@@ -1,4 +1,4 @@
-"""Pictures of lips (Chen et al. 2018, section 4.1): square crops whose side is 1.3 times the width of the mouth."""
+"""Pictures of lips (Chen et al. 2018): square crops whose side is 1.3 times the width of the mouth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The three-stream discriminator (Chen et al. 2018, section 3.3): does a video fit its sound and its flow?"""
+"""The three-stream discriminator (Chen et al. 2018): does a video fit its sound and its flow?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Optical flow of lips (Chen et al. 2018, section 3.2), by a small network that OpenCV's DIS teaches.
+"""Optical flow of lips (Chen et al. 2018), by a small network that OpenCV's DIS teaches.
 
 The paper uses FlowNet, which is tuned along with the other networks. Here a network of 13 thousand parameters takes its
 place: it learns the flow that DIS (Kroeger et al., "Fast optical flow using dense inverse search", 2016) finds in real

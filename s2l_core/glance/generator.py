@@ -1,4 +1,4 @@
-"""The generator (Chen et al. 2018, section 3.1): fusion of picture and sound, and the 3-D decoder of 16 pictures."""
+"""The generator (Chen et al. 2018): fusion of picture and sound, and the 3-D decoder of 16 pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The identity encoder (Chen et al. 2018, section 3.1): what the lips of a person look like."""
+"""The identity encoder (Chen et al. 2018): what the lips of a person look like."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The objective (Chen et al. 2018, section 3.6): a weighted sum of four losses, and what the other networks learn."""
+"""The objective (Chen et al. 2018): a weighted sum of four losses, and what the other networks learn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The perceptual loss (Chen et al. 2018, section 3.4): distance in the features of an autoencoder of lips.
+"""The perceptual loss (Chen et al. 2018): distance in the features of an autoencoder of lips.
 
 The autoencoder is trained first, on the same lips, with the mean absolute error of its pictures. The paper has a form
 in 2-D, picture by picture, which is this one, and one in 3-D.

@@ -1,4 +1,4 @@
-"""The pixel loss (Chen et al. 2018, section 3.5)."""
+"""The pixel loss (Chen et al. 2018)."""
 
 from __future__ import annotations
 

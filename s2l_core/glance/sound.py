@@ -1,4 +1,4 @@
-"""What the audio encoder hears (Chen et al. 2018, section 4.1): log-mel of 128 bands, four columns a picture."""
+"""What the audio encoder hears (Chen et al. 2018): log-mel of 128 bands, four columns a picture."""
 
 from __future__ import annotations
 

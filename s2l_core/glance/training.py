@@ -1,4 +1,4 @@
-"""Training of the paper's networks (Chen et al. 2018, sections 3.6 and 4.1), resumable to the bit."""
+"""Training of the paper's networks (Chen et al. 2018), resumable to the bit."""
 
 from __future__ import annotations
 
