@@ -1,4 +1,4 @@
-"""Find the faces in a movie strip, so that the face of the speaker can be chosen."""
+"""Find the faces in a movie or image strip, so that the face of the speaker can be chosen."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from .quick_operator import QuickOperator
 class S2L_OT_find_faces(QuickOperator, bpy.types.Operator):
     bl_idname = "s2l.find_faces"
     bl_label = "Find Faces"
-    bl_description = "Find the people in the movie strip, so that the speaker can be chosen"
+    bl_description = "Find the people in the movie or image strip, so that the speaker can be chosen"
     bl_options = {"REGISTER", "UNDO"}
     _scene = _strip = ""
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
         scene = sequencer_scene(context)
-        return strips.unusable_reason(strips.footage(scene), strips.missing_footage(scene))
+        return strips.unusable_reason(strips.picture_or_footage(scene), strips.missing_footage(scene))
 
     def gather(self, context: bpy.types.Context) -> FacesJob:
         scene = sequencer_scene(context)
-        movie = strips.footage(scene)
+        movie = strips.picture_or_footage(scene)
         media = strips.visible_media(scene, movie)
         self._scene, self._strip = scene.name, movie.name if movie else ""
         return FacesJob(media, tempfile.mkdtemp(prefix="s2l_faces_", dir=bpy.app.tempdir))
@@ -43,4 +43,4 @@ class S2L_OT_find_faces(QuickOperator, bpy.types.Operator):
         count = len(result["faces"])
         if count == 1:
             return f"There is one person in {self._strip}."
-        return f"There are {count} people in {self._strip}: choose the speaker in the Footage panel."
+        return f"There are {count} people in {self._strip}: choose the speaker in the sidebar."
