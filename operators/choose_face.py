@@ -9,7 +9,7 @@ import bpy
 
 from ..s2l_blender_addon.compat import sequencer_scene
 from ..s2l_blender_addon.pictures import faces
-from ..s2l_blender_addon.sequencer import strips
+from ..s2l_blender_addon.sequencer import stills, strips
 from ..s2l_core.errors import BadJob
 from ..s2l_core.jobs import FacesJob
 from .quick_operator import QuickOperator
@@ -29,9 +29,10 @@ class S2L_OT_find_faces(QuickOperator, bpy.types.Operator):
 
     def gather(self, context: bpy.types.Context) -> FacesJob:
         scene = sequencer_scene(context)
-        movie = strips.picture_or_footage(scene)
-        media = strips.visible_media(scene, movie)
-        self._scene, self._strip = scene.name, movie.name if movie else ""
+        strip = strips.picture_or_footage(scene)
+        is_picture = strip is not None and strips.is_picture(strip)
+        media = stills.picture(scene, strip) if is_picture else strips.visible_media(scene, strip)
+        self._scene, self._strip = scene.name, strip.name if strip else ""
         return FacesJob(media, tempfile.mkdtemp(prefix="s2l_faces_", dir=bpy.app.tempdir))
 
     def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> str:

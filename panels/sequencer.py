@@ -57,7 +57,8 @@ class S2L_PT_footage(SequencerPanel, bpy.types.Panel):
             own = "Sound of the movie" if footage.type == "MOVIE" else ""
             layout.prop(footage.s2l, "voice", icon="SOUND", placeholder=own)
         layout.operator(S2L_OT_check_footage.bl_idname)
-        _draw_faces(layout, scene, footage)
+        if not strips.picture(scene):  # of which the button, in the panel Still, finds the people
+            _draw_faces(layout, scene, footage)
         check = scene.s2l.check
         if footage and check.verdict and strips.was_checked(scene, footage):
             layout.label(text=f"The footage is {check.verdict}", icon=VERDICT_ICONS.get(check.verdict, "NONE"))
