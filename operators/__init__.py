@@ -10,6 +10,7 @@ from .choose_face import S2L_OT_find_faces
 from .create_head import S2L_OT_create_head
 from .dub import S2L_OT_dub_strip
 from .dub_all import S2L_OT_dub_all
+from .dub_still import S2L_OT_dub_still
 from .engine import S2L_OT_check_engine, S2L_OT_copy_report
 from .engine_setup import CLASSES as SETUP_CLASSES
 from .estimate import S2L_OT_estimate_dub, S2L_OT_estimate_training
@@ -29,6 +30,7 @@ CLASSES = (
     S2L_OT_fix_offset,
     S2L_OT_train_speaker,
     S2L_OT_dub_strip,
+    S2L_OT_dub_still,
     S2L_OT_dub_all,
     S2L_OT_preview_frame,
     S2L_OT_estimate_training,

@@ -1,76 +1,20 @@
 """Dub a movie strip with sound strips."""
 
-# Blender declares properties as annotations.
-# mypy: disable-error-code="valid-type"
-
-import dataclasses
+from __future__ import annotations
 
 import bpy
 
 from ..s2l_blender_addon.compat import sequencer_scene
 from ..s2l_blender_addon.queue.dub_job import disabled_reason, dub_job
-from ..s2l_blender_addon.queue.entries import Target
-from ..s2l_blender_addon.sequencer import results, strips
-from ..s2l_blender_addon.sequencer.results import Existing
-from ..s2l_core.errors import Speech2LipError
+from ..s2l_blender_addon.sequencer import strips
 from ..s2l_core.jobs import DubJob
-from .queue_operator import QueueOperator
+from .dub_operator import AskingDubOperator
 
 
-class DubOperator(QueueOperator):
-    """Mix-in for an operator that dubs.
-
-    A subclass sets ``_placement`` in ``gather``; its ``existing`` decides what is done with earlier results.
-    """
-
-    existing: Existing
-    _placement: strips.Placement
-
-    def subject(self, context: bpy.types.Context) -> str:
-        return self._placement.footage
-
-    def target(self, context: bpy.types.Context) -> Target:
-        earlier = results.earlier(sequencer_scene(context), self._placement)
-        target = super().target(context)
-        return dataclasses.replace(target, placement=self._placement, existing=self.existing, earlier=earlier)
-
-
-class S2L_OT_dub_strip(DubOperator, bpy.types.Operator):
+class S2L_OT_dub_strip(AskingDubOperator, bpy.types.Operator):
     bl_idname = "s2l.dub_strip"
     bl_label = "Dub Strip"
     bl_description = "Dub the movie strip with the speech of the sound strip, in a new strip above it"
-
-    existing: bpy.props.EnumProperty(
-        name="Earlier Result",
-        description="What to do with earlier dubbed strips on these frames",
-        items=(
-            ("KEEP", "Keep Both", "Place the new strip above the earlier ones"),
-            ("VERSION", "New Version", "Place the new strip above the earlier ones and mute those"),
-            ("REPLACE", "Replace", "Put the new strip in place of the earlier ones and keep their files"),
-        ),
-        default="KEEP",
-        options={"SKIP_SAVE"},
-    )
-    _is_asked = False
-
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        try:
-            self.gather(context)
-        except Speech2LipError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        if not results.earlier(sequencer_scene(context), self._placement):
-            return self.enqueue(context)
-        self._is_asked = True  # then OK in the dialog calls execute
-        answer: set[str] = context.window_manager.invoke_props_dialog(self, title=self.bl_label)
-        return answer
-
-    def draw(self, context: bpy.types.Context) -> None:
-        self.layout.label(text="These frames have been dubbed before")
-        self.layout.column().prop(self, "existing", expand=True)
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        return self.enqueue(context) if self._is_asked else DubOperator.execute(self, context)
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
@@ -78,5 +22,6 @@ class S2L_OT_dub_strip(DubOperator, bpy.types.Operator):
 
     def gather(self, context: bpy.types.Context) -> DubJob:
         scene = sequencer_scene(context)
-        job, self._placement = dub_job(context, scene, strips.footage(scene), strips.voices(scene))
+        movie = strips.footage(scene)
+        job, self._placement = dub_job(context, scene, movie, strips.voices(scene, movie))
         return job

@@ -9,10 +9,10 @@ import bpy
 
 from ..s2l_blender_addon import progress
 from ..s2l_blender_addon.compat import sequencer_scene
-from ..s2l_blender_addon.queue import dub_job
+from ..s2l_blender_addon.queue import dubbing
 from ..s2l_blender_addon.queue.snapshots import train_job
 from ..s2l_blender_addon.sequencer import strips
-from ..s2l_core.jobs import DubJob, EstimateJob, TrainJob
+from ..s2l_core.jobs import DubJob, EstimateJob, StillJob, TrainJob
 from .quick_operator import QuickOperator
 
 
@@ -28,7 +28,7 @@ class EstimateOperator(QuickOperator):
     _subject = ""
 
     @abstractmethod
-    def planned(self, context: bpy.types.Context, scene: bpy.types.Scene) -> tuple[str, TrainJob | DubJob]:
+    def planned(self, context: bpy.types.Context, scene: bpy.types.Scene) -> tuple[str, TrainJob | DubJob | StillJob]:
         """A description of the job, and the job.
 
         Raises:
@@ -75,8 +75,8 @@ class S2L_OT_estimate_dub(EstimateOperator, bpy.types.Operator):
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
-        return dub_job.disabled_reason(sequencer_scene(context))
+        return dubbing.disabled_reason(sequencer_scene(context))
 
-    def planned(self, context: bpy.types.Context, scene: bpy.types.Scene) -> tuple[str, DubJob]:
-        job, placement = dub_job.dub_job(context, scene, strips.footage(scene), strips.voices(scene))
+    def planned(self, context: bpy.types.Context, scene: bpy.types.Scene) -> tuple[str, DubJob | StillJob]:
+        job, placement = dubbing.job_of_scene(context, scene)
         return f"{placement.footage}, {placement.end - placement.first} frames", job

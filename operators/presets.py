@@ -26,4 +26,6 @@ class S2L_OT_add_preset(AddPresetBase, bpy.types.Operator):
         "settings.dub.use_silence_level",
         "settings.dub.silence_db",
         "settings.dub.rest_strength",
+        "settings.still.blinks",
+        "settings.still.head_motion",
     )

@@ -8,8 +8,7 @@ import bpy
 
 from ..s2l_blender_addon.compat import sequencer_scene
 from ..s2l_blender_addon.pictures import frame as frame_picture
-from ..s2l_blender_addon.queue.dub_job import disabled_reason, dub_job
-from ..s2l_blender_addon.sequencer import strips
+from ..s2l_blender_addon.queue import dubbing
 from ..s2l_core.jobs import PreviewJob
 from .quick_operator import QuickOperator
 
@@ -23,11 +22,11 @@ class S2L_OT_preview_frame(QuickOperator, bpy.types.Operator):
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
-        return disabled_reason(sequencer_scene(context))
+        return dubbing.disabled_reason(sequencer_scene(context))
 
     def gather(self, context: bpy.types.Context) -> PreviewJob:
         scene = sequencer_scene(context)
-        job, placement = dub_job(context, scene, strips.footage(scene), strips.voices(scene))
+        job, placement = dubbing.job_of_scene(context, scene)
         self._frame = min(max(scene.frame_current, placement.first), placement.end - 1)
         return PreviewJob(job, self._frame - placement.first, frame_picture.path())
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import bpy
 
 from ..s2l_blender_addon.compat import sequencer_scene
-from ..s2l_blender_addon.queue.dub_job import restore
+from ..s2l_blender_addon.queue import dubbing
 from ..s2l_blender_addon.queue.outputs import unused_path
 from ..s2l_blender_addon.sequencer import results
 from ..s2l_core.errors import Speech2LipError
-from ..s2l_core.jobs import DubJob
+from ..s2l_core.jobs import DubJob, StillJob
 from .base import BaseOperator
-from .dub import DubOperator
+from .dub_operator import DubOperator
 
 
 class S2L_OT_redo(DubOperator, bpy.types.Operator):
@@ -28,7 +28,7 @@ class S2L_OT_redo(DubOperator, bpy.types.Operator):
     def disabled_reason(cls, context: bpy.types.Context) -> str:
         return _disabled_reason(context)
 
-    def gather(self, context: bpy.types.Context) -> DubJob:
+    def gather(self, context: bpy.types.Context) -> DubJob | StillJob:
         scene = sequencer_scene(context)
         strip = results.active(scene)
         job = results.job_of(strip)
@@ -36,7 +36,8 @@ class S2L_OT_redo(DubOperator, bpy.types.Operator):
         before = Path(job.output_path)
         stem = re.sub(r"_\d{3}$", "", before.stem)
         folder = str(before.parent) if before.parent.is_dir() else ""
-        return dataclasses.replace(job, output_path=unused_path(folder, job.footage.path, stem, before.suffix))
+        media = job.picture if isinstance(job, StillJob) else job.footage
+        return dataclasses.replace(job, output_path=unused_path(folder, media.path, stem, before.suffix))
 
 
 class S2L_OT_redo_with_changes(BaseOperator, bpy.types.Operator):
@@ -57,8 +58,9 @@ class S2L_OT_redo_with_changes(BaseOperator, bpy.types.Operator):
         except Speech2LipError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        restore(scene, job, results.placement_of(scene, strip))
-        self.report({"INFO"}, "Change the settings, then press Dub Strip.")
+        dubbing.restore(scene, job, results.placement_of(scene, strip))
+        button = "Dub Still" if isinstance(job, StillJob) else "Dub Strip"
+        self.report({"INFO"}, f"Change the settings, then press {button}.")
         return {"FINISHED"}
 
 

@@ -60,12 +60,12 @@ class S2L_OT_remove_speaker(_ChosenSpeakerOperator, bpy.types.Operator):
 class S2L_OT_use_speaker(_ChosenSpeakerOperator, bpy.types.Operator):
     bl_idname = "s2l.use_speaker"
     bl_label = "Use for Strip"
-    bl_description = "Assign the selected speaker to the active movie strip, or to all strips if none is active"
+    bl_description = "Assign the selected speaker to the active movie or image strip, or to all if none is active"
     bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         scene = sequencer_scene(context)
-        speaker, footage = speakers.chosen(scene), strips.footage(scene)
+        speaker, footage = speakers.chosen(scene), strips.picture_or_footage(scene)
         if speaker is None:
             return {"CANCELLED"}
         owner = footage.s2l if footage else scene.s2l.dub

@@ -79,7 +79,7 @@ def _draw_entry(layout: bpy.types.UILayout, entry: Entry, width: int) -> None:
         _draw_progress(layout, entry.client)
     elif entry.status == "waiting" and entry.estimate:
         layout.label(text=entry.estimate, icon="BLANK1")
-    elif entry.status in _EXPLAINED or (entry.status == "done" and entry.is_partial):
+    elif entry.status in _EXPLAINED or (entry.status == "done" and (entry.is_partial or entry.has_warnings)):
         draw_lines(layout, entry.outcome, width)
 
 

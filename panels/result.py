@@ -1,4 +1,4 @@
-"""The active result strip: its origin, and buttons to dub it again."""
+"""The active result strip: its origin, what looks bad in it, and buttons to dub it again."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ class S2L_PT_result(bpy.types.Panel):
         if made.untouched:
             layout.label(text="Left unchanged:")
             draw_lines(layout, "\n".join(made.untouched), context.region.width)
+        draw_lines(layout, "\n".join(made.warnings), context.region.width, icon="ERROR")
         layout.operator(S2L_OT_redo.bl_idname)
         layout.operator(S2L_OT_redo_with_changes.bl_idname)
 

@@ -10,6 +10,7 @@ from ..operators import (
     S2L_OT_check_footage,
     S2L_OT_create_head,
     S2L_OT_dub_all,
+    S2L_OT_dub_still,
     S2L_OT_dub_strip,
     S2L_OT_estimate_dub,
     S2L_OT_estimate_training,
@@ -56,13 +57,8 @@ class S2L_PT_footage(SequencerPanel, bpy.types.Panel):
             own = "Sound of the movie" if footage.type == "MOVIE" else ""
             layout.prop(footage.s2l, "voice", icon="SOUND", placeholder=own)
         layout.operator(S2L_OT_check_footage.bl_idname)
-        layout.operator(S2L_OT_find_faces.bl_idname)
-        if faces.shown_for(scene, footage):
-            layout.template_icon_view(
-                scene.s2l, "face", show_labels=True, scale=FACE_SCALE, scale_popup=FACE_POPUP_SCALE
-            )
-        elif footage and footage.s2l.has_face:
-            layout.label(text="A face has been chosen", icon="USER")
+        if not strips.picture(scene):  # of which the button, in the panel Still, finds the people
+            _draw_faces(layout, scene, footage)
         check = scene.s2l.check
         if footage and check.verdict and strips.was_checked(scene, footage):
             layout.label(text=f"The footage is {check.verdict}", icon=VERDICT_ICONS.get(check.verdict, "NONE"))
@@ -132,16 +128,17 @@ class S2L_PT_dub(SequencerPanel, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout, scene = self.layout, sequencer_scene(context)
         layout.use_property_split, layout.use_property_decorate = True, False
-        dub, footage = scene.s2l.dub, strips.footage(scene)
-        layout.prop(dub, "speaker_path")
-        if footage:
-            layout.prop(footage.s2l, "speaker_path", text="For This Strip", placeholder="As above")
+        dub, picture = scene.s2l.dub, strips.picture(scene)
+        if not picture:
+            _draw_speaker(layout, dub, strips.footage(scene))
         if sound := strips.active_sound(scene):
             layout.prop(sound.s2l, "drives", icon="FILE_MOVIE", placeholder="Any")
-        speech = ", ".join(strip.name for strip in strips.voices(scene))
+        speech = ", ".join(strip.name for strip in strips.voices(scene, picture))
         layout.prop(dub, "sound_strip", icon="SOUND", placeholder=speech)
+        if picture:
+            layout.prop(picture.s2l, "consent")
         row = layout.row(align=True)
-        row.operator(S2L_OT_dub_strip.bl_idname)
+        row.operator((S2L_OT_dub_still if picture else S2L_OT_dub_strip).bl_idname)
         row.operator(S2L_OT_dub_all.bl_idname)
         row.operator(S2L_OT_estimate_dub.bl_idname, text="", icon="TIME")
         if dub.estimate:
@@ -149,6 +146,27 @@ class S2L_PT_dub(SequencerPanel, bpy.types.Panel):
         layout.operator(S2L_OT_preview_frame.bl_idname)
         if picture := frame_picture.icon():
             layout.template_icon(icon_value=picture, scale=PICTURE_SCALE)
+
+
+class S2L_PT_still(SequencerPanel, bpy.types.Panel):
+    """The settings of stills, and the button for those of footage: a single picture has it in the panel Dub."""
+
+    bl_label = "Still"
+    bl_parent_id = "S2L_PT_dub"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, scene = self.layout, sequencer_scene(context)
+        layout.use_property_split, layout.use_property_decorate = True, False
+        still, picture, strip = scene.s2l.still, strips.picture(scene), strips.picture_or_footage(scene)
+        _draw_speaker(layout, still, strip, "Built-in")
+        layout.prop(still, "blinks")
+        layout.prop(still, "head_motion")
+        if picture:
+            _draw_faces(layout, scene, picture)
+        elif strip:
+            layout.prop(strip.s2l, "consent")
+            layout.operator(S2L_OT_dub_still.bl_idname)
 
 
 class S2L_PT_output(SequencerPanel, bpy.types.Panel):
@@ -188,7 +206,7 @@ class S2L_MT_strip(bpy.types.Menu):
     def draw(self, context: bpy.types.Context) -> None:
         groups: tuple[tuple[type[bpy.types.Operator], ...], ...] = (
             (S2L_OT_check_footage, S2L_OT_find_faces, S2L_OT_measure_offset, S2L_OT_fix_offset),
-            (S2L_OT_train_speaker, S2L_OT_preview_frame, S2L_OT_dub_strip, S2L_OT_dub_all),
+            (S2L_OT_train_speaker, S2L_OT_preview_frame, S2L_OT_dub_strip, S2L_OT_dub_still, S2L_OT_dub_all),
             (S2L_OT_create_head,),
         )
         for number, operators in enumerate(groups):
@@ -206,10 +224,29 @@ CLASSES = (
     S2L_PT_presets,
     S2L_PT_train,
     S2L_PT_dub,
+    S2L_PT_still,
     S2L_PT_output,
     S2L_PT_silence,
     S2L_MT_strip,
 )
+
+
+def _draw_speaker(
+    layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup, strip: bpy.types.Strip | None, default: str = ""
+) -> None:
+    """The speaker of the scene, or of a strip; without either it is the one of the ``default``."""
+    layout.prop(settings, "speaker_path", placeholder=default)
+    if strip:
+        layout.prop(strip.s2l, "speaker_path", text="For This Strip", placeholder="As above")
+
+
+def _draw_faces(layout: bpy.types.UILayout, scene: bpy.types.Scene, strip: bpy.types.Strip | None) -> None:
+    """The choice among the people in a strip."""
+    layout.operator(S2L_OT_find_faces.bl_idname)
+    if faces.shown_for(scene, strip):
+        layout.template_icon_view(scene.s2l, "face", show_labels=True, scale=FACE_SCALE, scale_popup=FACE_POPUP_SCALE)
+    elif strip and strip.s2l.has_face:
+        layout.label(text="A face has been chosen", icon="USER")
 
 
 def _draw_submenu(menu: bpy.types.Menu, context: bpy.types.Context) -> None:

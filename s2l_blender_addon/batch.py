@@ -19,7 +19,6 @@ from ..s2l_core.jobs import refuse_without_consent
 from .compat import sequencer_scene
 from .progress import Milestones
 from .queue import job_queue, recovery
-from .queue.dub_job import speaker_path
 from .queue.entries import Entry, output_of
 from .queue.snapshots import check_job, dub_entry, snapshot, target_of, train_job
 from .sequencer import strips
@@ -69,7 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     which.add_argument("--strip", metavar="NAME", help="only the movie or image strip of this name")
     parser.add_argument(
-        "--consent", action="store_true", help="with train: confirm that the people in the footage have agreed to it"
+        "--consent",
+        action="store_true",
+        help="with train, and with dub for single pictures: confirm that the people in them have agreed to it",
     )
     parser.add_argument("--resume", action="store_true", help="continue interrupted jobs instead of starting new ones")
     parser.add_argument("--dry-run", action="store_true", help="list the jobs without running them")
@@ -130,7 +131,7 @@ def _run(entry: Entry, options: argparse.Namespace) -> None:
 
 
 def _wanted(scene: bpy.types.Scene, options: argparse.Namespace) -> list[str]:
-    """The names of the movie strips to work on, as given: a name without a strip is reported later."""
+    """The names of the strips to work on, as given: a name without a strip is reported later."""
     if options.strip:
         return [options.strip]
     if options.verb == "dub":
@@ -139,8 +140,9 @@ def _wanted(scene: bpy.types.Scene, options: argparse.Namespace) -> list[str]:
 
 
 def _entry(scene: bpy.types.Scene, name: str, options: argparse.Namespace) -> Entry:
-    """The job of a movie strip: with ``--resume`` an interrupted one if there is one, otherwise a new one."""
-    movie = next((movie for movie in strips.sources(scene) if movie.name == name), None)
+    """The job of a movie or image strip: with ``--resume`` an interrupted one if there is one, otherwise a new one."""
+    candidates = strips.sources(scene) + (strips.pictures(scene) if options.verb == "dub" else [])
+    movie = next((movie for movie in candidates if movie.name == name), None)
     if movie is None:
         raise BadJob(f"There is no movie or image strip {name}.")
     if options.resume:
@@ -155,11 +157,9 @@ def _entry(scene: bpy.types.Scene, name: str, options: argparse.Namespace) -> En
         job = train_job(bpy.context, scene, movie, name, options.consent)
         refuse_without_consent(job)
         return snapshot(name, job, target_of(scene))
-    if not speaker_path(scene, movie):
-        raise BadJob(f"The strip {name} has no speaker.", "Choose one in the sidebar, or train one.")
     if not (sounds := strips.driving_strips(scene, movie) or strips.voices(scene, movie)):
         raise BadJob(f"No sound drives the strip {name}.", "Choose it under Drives of a sound strip, in the sidebar.")
-    return dub_entry(bpy.context, scene, movie, sounds)
+    return dub_entry(bpy.context, scene, movie, sounds, options.consent)
 
 
 def _why_nothing(options: argparse.Namespace) -> str:

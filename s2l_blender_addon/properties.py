@@ -20,7 +20,7 @@ from bpy.props import (
 
 from ..s2l_core.jobs import HIGHEST_CRF
 from .pictures import faces
-from .sequencer import strips
+from .sequencer import stills, strips
 
 
 def _movie_names(group: bpy.types.PropertyGroup, context: bpy.types.Context, text: str) -> list[str]:
@@ -29,6 +29,10 @@ def _movie_names(group: bpy.types.PropertyGroup, context: bpy.types.Context, tex
 
 def _sound_names(group: bpy.types.PropertyGroup, context: bpy.types.Context, text: str) -> list[str]:
     return strips.names(group.id_data, strips.SOUND)
+
+
+def _shown_names(group: bpy.types.PropertyGroup, context: bpy.types.Context, text: str) -> list[str]:
+    return strips.names(group.id_data, strips.SHOWN)
 
 
 def _driven(group: bpy.types.PropertyGroup) -> str:
@@ -46,6 +50,14 @@ def _voice(group: bpy.types.PropertyGroup) -> str:
 
 def _give_voice(group: bpy.types.PropertyGroup, name: str) -> None:
     strips.give_voice(strips.owner_of(group), name)
+
+
+def _consent(group: bpy.types.PropertyGroup) -> bool:
+    return stills.has_consent(strips.owner_of(group))
+
+
+def _set_consent(group: bpy.types.PropertyGroup, is_given: bool) -> None:
+    stills.set_consent(strips.owner_of(group), is_given)
 
 
 class S2L_PG_strip(bpy.types.PropertyGroup):
@@ -93,7 +105,17 @@ class S2L_PG_strip(bpy.types.PropertyGroup):
         description="Movie or image strip that is dubbed with this sound",
         get=_driven,
         set=_drive,
-        search=_movie_names,
+        search=_shown_names,
+    )
+    agreed_file: StringProperty(
+        name="Agreed File", description="File whose speaker has agreed to speak in a still", options={"HIDDEN"}
+    )
+    consent: BoolProperty(
+        name="The Speaker Agreed",
+        description="Confirm that the person in this picture has agreed to it, or that nobody has to be asked, as for "
+        "a painting; recorded in the result",
+        get=_consent,
+        set=_set_consent,
     )
 
 
@@ -210,6 +232,16 @@ class S2L_PG_dub(bpy.types.PropertyGroup):
     )
 
 
+class S2L_PG_still(bpy.types.PropertyGroup):
+    speaker_path: StringProperty(
+        name="Speaker",
+        description="Trained speaker file (.s2l) whose way of speaking moves the picture; empty for the built-in one",
+        subtype="FILE_PATH",
+    )
+    blinks: BoolProperty(name="Blinks", description="Let the eyes blink", default=False)
+    head_motion: BoolProperty(name="Head Motion", description="Let the head move slightly", default=False)
+
+
 class S2L_PG_offset(bpy.types.PropertyGroup):
     sound: StringProperty(name="Sound", description="Sound strip that was measured")
     seconds: FloatProperty(name="Offset", description="Delay of the sound in seconds; negative if it is early")
@@ -254,6 +286,7 @@ class S2L_PG_scene(bpy.types.PropertyGroup):
     check: PointerProperty(type=S2L_PG_check)
     train: PointerProperty(type=S2L_PG_train)
     dub: PointerProperty(type=S2L_PG_dub)
+    still: PointerProperty(type=S2L_PG_still)
     render: PointerProperty(type=S2L_PG_render)
 
 
@@ -309,6 +342,7 @@ CLASSES = (
     S2L_PG_check,
     S2L_PG_train,
     S2L_PG_dub,
+    S2L_PG_still,
     S2L_PG_offset,
     S2L_PG_speaker,
     S2L_PG_render,

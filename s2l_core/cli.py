@@ -342,9 +342,9 @@ def _train_job(options: argparse.Namespace) -> Job:
 
 
 def _add_faces(verbs: _Verbs) -> None:
-    description = "Find the people in a video, to choose one of them with --face."
+    description = "Find the people in a video or a picture, to choose one of them with --face."
     faces = _add_verb(verbs, "faces", _faces_job, description, _span_arguments())
-    faces.add_argument("footage", help=f"the video: {_VIDEO}")
+    faces.add_argument("footage", help=f"the video, or a picture: {_VIDEO}")
     faces.add_argument("pictures", help="folder to which a picture of each face is written")
 
 

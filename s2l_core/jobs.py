@@ -434,10 +434,10 @@ class OffsetJob:
 
 @dataclass(frozen=True)
 class FacesJob:
-    """Find the people in a video, so that one of them can be chosen.
+    """Find the people in a video or a picture, so that one of them can be chosen.
 
     Attributes:
-        footage: The video.
+        footage: The video, or the file of a picture.
         output_path: Folder to which a picture of each face is written.
     """
 

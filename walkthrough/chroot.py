@@ -76,9 +76,10 @@ def command(words: Sequence[str], **environment: str) -> list[str]:
 
 
 def _mirror() -> str:
+    """The first mirror that apt uses; comments may name others."""
     for file in sorted(Path("/etc/apt").rglob("*.sources")) + sorted(Path("/etc/apt").rglob("*.list")):
-        if found := re.search(r"https?://\S+", file.read_text()):
-            return found[0]
+        if found := re.search(r"^[^#\n]*?(https?://\S+)", file.read_text(), re.MULTILINE):
+            return found[1]
     return ""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import bpy
 
 from ...s2l_core.errors import SceneNotOpen
-from ...s2l_core.jobs import CheckJob, DubJob, TrainJob
+from ...s2l_core.jobs import CheckJob, DubJob, StillJob, TrainJob
 from .. import speakers
 from ..sequencer import placing, results, strips
 from . import records
@@ -35,11 +35,11 @@ def deliver(entry: Entry) -> str:
             text, step = _check(scene, job, result), "Check Footage"
         case TrainJob():
             text, step = _train(scene, job, result), "Train Speaker"
-        case DubJob() if target.placement:
+        case DubJob() | StillJob() if target.placement:
             strip = _insert(scene, job, target, target.placement)
             results.label(strip, entry.job_text, result, records.versions())
             strips.mark_untouched(strip, result.get("untouched", []))
-            text, step = _dubbed(job, result, strip), "Dub Strip"
+            text, step = _dubbed(job, result, strip), "Dub Strip" if isinstance(job, DubJob) else "Dub Still"
         case _:
             raise SceneNotOpen(f"The result of {job.verb} cannot be inserted.")
     _push_undo(step)
@@ -77,20 +77,23 @@ def _train(scene: bpy.types.Scene, job: TrainJob, result: dict[str, Any]) -> str
     return f"Saved the speaker to {job.speaker_path}."
 
 
-def _insert(scene: bpy.types.Scene, job: DubJob, target: Target, placement: strips.Placement) -> bpy.types.Strip:
+def _insert(
+    scene: bpy.types.Scene, job: DubJob | StillJob, target: Target, placement: strips.Placement
+) -> bpy.types.Strip:
     strip = placing.insert_result(dataclasses.replace(placement, scene=scene.name), job.output_path, job.encoding)
     assert strip is not None, "the scene was there a moment ago"
     results.retire(scene, target.earlier, target.existing, strip)
     return strip
 
 
-def _dubbed(job: DubJob, result: dict[str, Any], strip: bpy.types.Strip) -> str:
+def _dubbed(job: DubJob | StillJob, result: dict[str, Any], strip: bpy.types.Strip) -> str:
     summary, track = result.get("summary") or "Dubbed the strip.", result.get("voice_track")
     heard = f" Sound track {track} was used." if track else ""
     meta = strip.parent_meta()
     where = f" The strip is in the meta strip {meta.name}." if meta else ""
     state = " It is muted because its footage is." if strip.mute else ""
-    return f"{summary} The result is {job.output_path}.{heard}{where}{state}"
+    warnings = "".join(f" {sentence}" for sentence in result.get("warnings", []))
+    return f"{summary}{warnings} The result is {job.output_path}.{heard}{where}{state}"
 
 
 def _push_undo(message: str) -> None:

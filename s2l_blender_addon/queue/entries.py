@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ...s2l_core.events import Progress
-from ...s2l_core.jobs import SCHEMA_VERSION, DubJob, Job, TrainJob
+from ...s2l_core.jobs import SCHEMA_VERSION, DubJob, Job, StillJob, TrainJob
 from ..engine.worker_client import Request, WorkerClient
 from ..sequencer.results import Existing
 from ..sequencer.strips import Placement
@@ -29,7 +29,7 @@ class Target:
     Attributes:
         scene: Name of the scene.
         blend: Path of its .blend file; empty if that has not been saved.
-        placement: The frames that show a dubbed movie; None for other jobs.
+        placement: The frames that show a dubbed strip; None for other jobs.
         existing: What is done with earlier results on those frames.
         earlier: Names of their strips.
         scene_id: The scene's number in this run of Blender, which survives renaming; 0 in later runs.
@@ -118,6 +118,11 @@ class Entry:
         return bool(self.result and self.result.get("untouched"))
 
     @property
+    def has_warnings(self) -> bool:
+        """Whether the engine has said what will look bad in the result."""
+        return bool(self.result and self.result.get("warnings"))
+
+    @property
     def changed_nothing(self) -> bool:
         """Whether a dub left all frames unchanged."""
         return self.result is not None and self.result.get("frames_dubbed") == 0
@@ -128,7 +133,7 @@ def output_of(job: Job) -> str:
     match job:
         case TrainJob():
             return job.speaker_path
-        case DubJob():
+        case DubJob() | StillJob():
             return job.output_path
     return ""
 

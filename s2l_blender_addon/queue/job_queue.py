@@ -16,7 +16,7 @@ from pathlib import Path
 import bpy
 
 from ...s2l_core.errors import Cancelled, CannotWrite, Speech2LipError
-from ...s2l_core.jobs import CheckJob, DubJob, EstimateJob, TrainJob
+from ...s2l_core.jobs import CheckJob, DubJob, EstimateJob, StillJob, TrainJob
 from .. import compat, progress, screen, session
 from ..engine import running_job, warm_worker
 from ..engine.worker_client import WorkerClient
@@ -199,7 +199,7 @@ def _next() -> Entry | None:
 def _estimate() -> None:
     """Ask the warm worker, if there is one, for estimates of the waiting entries, each once and one at a time."""
     for entry in _entries:
-        if entry.status != "waiting" or not isinstance(entry.job, CheckJob | TrainJob | DubJob):
+        if entry.status != "waiting" or not isinstance(entry.job, CheckJob | TrainJob | DubJob | StillJob):
             continue
         if entry.estimating is None:
             with contextlib.suppress(Speech2LipError):  # reported when the entry starts

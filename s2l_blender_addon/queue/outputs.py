@@ -51,7 +51,7 @@ def _is_taken(path: Path) -> bool:
 
 def folders(scene: bpy.types.Scene) -> list[Path]:
     """The existing folders among those in which the results of a scene are written."""
-    movie = strips.footage(scene)
+    movie = strips.picture_or_footage(scene)
     chosen = [Path(bpy.path.abspath(folder)) for folder in (scene.s2l.train.folder, scene.s2l.dub.folder) if folder]
     default = [_default_folder(strips.media_path(movie) if movie else "")] if movie or bpy.data.filepath else []
     return [folder for folder in dict.fromkeys(chosen + default) if regular_files.is_folder(folder)]

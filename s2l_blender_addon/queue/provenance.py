@@ -30,10 +30,12 @@ class Provenance:
     Attributes:
         facts: Names and values.
         untouched: A sentence for each span of frames that was left unchanged, with the reason.
+        warnings: A sentence for each property of the picture of a still that looks bad.
     """
 
     facts: tuple[tuple[str, str], ...]
     untouched: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def of(strip: bpy.types.Strip) -> Provenance:
@@ -45,8 +47,9 @@ def of(strip: bpy.types.Strip) -> Provenance:
 def _read(job_text: str, result_text: str, made_text: str) -> Provenance:
     job, result, made = _mapping(job_text), _mapping(result_text), _mapping(made_text)
     facts = [
-        ("Speaker", PurePath(str(job.get("speaker_path", ""))).stem),
-        ("Sound", _sound(job.get("voice"))),
+        ("Picture", _file_names(job.get("picture"))),
+        ("Speaker", PurePath(str(job.get("speaker_path", ""))).stem or ("Built-in" if "picture" in job else "")),
+        ("Sound", _file_names(job.get("voice"))),
         ("Created", str(made.get("date", "")).replace("T", " ")[:16]),
         ("Version", str(made.get("speech2lip", ""))),
         *(
@@ -55,10 +58,10 @@ def _read(job_text: str, result_text: str, made_text: str) -> Provenance:
             if isinstance(result.get(key), int | float) and abs(result[key]) < _LARGEST
         ),
     ]
-    spans = result.get("untouched")
-    sentences = [_untouched(span) for span in spans] if isinstance(spans, list) else []
+    untouched = filter(None, map(_untouched, _list(result, "untouched")))
+    warnings = (text for text in _list(result, "warnings") if isinstance(text, str))
     shown = [(name, _drawable(value)) for name, value in facts if value]
-    return Provenance(tuple(shown), tuple(map(_drawable, filter(None, sentences))))
+    return Provenance(tuple(shown), tuple(map(_drawable, untouched)), tuple(map(_drawable, warnings)))
 
 
 def _drawable(text: str) -> str:
@@ -66,8 +69,9 @@ def _drawable(text: str) -> str:
     return text[:_LONGEST].encode(errors="replace").decode()
 
 
-def _sound(voice: Any) -> str:
-    match voice:
+def _file_names(media: Any) -> str:
+    """The names of the files of a picture or a voice."""
+    match media:
         case {"path": str(path)}:
             return PurePath(path).name
         case {"sounds": list(sounds)}:
@@ -81,6 +85,11 @@ def _untouched(span: Any) -> str:
         case {"first": int(first), "last": int(last), "reason": str(reason)}:
             return f"Frames {first + 1} to {last + 1}: {reason}"
     return ""
+
+
+def _list(result: dict[str, Any], name: str) -> list[Any]:
+    value = result.get(name)
+    return value if isinstance(value, list) else []
 
 
 def _mapping(text: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ import bpy
 from ...s2l_core import regular_files
 from ...s2l_core.dataclass_reader import DataclassReader
 from ...s2l_core.errors import BadJob
-from ...s2l_core.jobs import CheckJob, DubJob, Job, TrainJob, from_document
+from ...s2l_core.jobs import CheckJob, DubJob, Job, StillJob, TrainJob, from_document
 from .. import session
 from ..paths import EXTENSION_FOLDER
 from .entries import RECORD_SUFFIX, Entry, Failure, Status, Target, output_of
@@ -164,7 +164,7 @@ def _with_output_beside(job: Job, record_path: Path) -> Job:
     match job:
         case TrainJob() if output.endswith(".s2l"):
             return dataclasses.replace(job, speaker_path=output)
-        case DubJob() if Path(output).suffix == Path(output_of(job)).suffix:
+        case DubJob() | StillJob() if Path(output).suffix == Path(output_of(job)).suffix:
             return dataclasses.replace(job, output_path=output)
         case CheckJob():
             return job

@@ -6,10 +6,10 @@ import dataclasses
 
 import bpy
 
-from ...s2l_core.jobs import CheckJob, Job, TrainJob
+from ...s2l_core.jobs import CheckJob, Job, StillJob, TrainJob
 from ..preferences import settings
 from ..sequencer import results, strips
-from .dub_job import dub_job
+from . import dubbing
 from .entries import Entry, Target, output_of, record_beside
 from .outputs import unused_path
 
@@ -50,7 +50,8 @@ def snapshot(subject: str, job: Job, target: Target) -> Entry:
         job: The complete job.
         target: The place of its result.
     """
-    name = f"{job.verb.title()} {subject}"
+    verb = "Dub" if isinstance(job, StillJob) else job.verb.title()
+    name = f"{verb} {subject}"
     # The records of jobs without an output are written to the folder of the others.
     media = job.footage.path if isinstance(job, CheckJob) else ""
     output = output_of(job) or unused_path("", media, name.lower().replace(" ", "_"), "")
@@ -58,13 +59,13 @@ def snapshot(subject: str, job: Job, target: Target) -> Entry:
 
 
 def dub_entry(
-    context: bpy.types.Context, scene: bpy.types.Scene, movie: bpy.types.Strip, sounds: list[bpy.types.Strip]
+    context: bpy.types.Context,
+    scene: bpy.types.Scene,
+    strip: bpy.types.Strip,
+    sounds: list[bpy.types.Strip],
+    consent: bool = False,
 ) -> Entry:
-    """The dub of a movie strip; earlier results are kept.
-
-    Raises:
-        Speech2LipError: The strips, their files or the settings do not allow a dub.
-    """
-    job, placement = dub_job(context, scene, movie, sounds)
+    """The dub of a movie or image strip, as :func:`dubbing.job`; earlier results are kept."""
+    job, placement = dubbing.job(context, scene, strip, sounds, consent)
     target = dataclasses.replace(target_of(scene), placement=placement, earlier=results.earlier(scene, placement))
-    return snapshot(movie.name, job, target)
+    return snapshot(strip.name, job, target)

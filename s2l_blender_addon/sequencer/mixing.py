@@ -26,6 +26,20 @@ def audible(scene: bpy.types.Scene, strips: list[bpy.types.Strip]) -> list[bpy.t
     return [strip for strip in strips if not is_muted(scene, strip) and len(timing.sounding(scene, strip))]
 
 
+def heard(scene: bpy.types.Scene, strips: list[bpy.types.Strip]) -> range:
+    """The frames of the timeline from the first one on which any of the sound strips is heard to the last one.
+
+    Raises:
+        BadJob: None of them can be heard.
+    """
+    spans = [timing.sounding(scene, strip) for strip in audible(scene, strips)]
+    if not spans:
+        raise BadJob(
+            f"{', '.join(strip.name for strip in strips)} cannot be heard.", "Unmute the strip or its channel."
+        )
+    return range(min(span.start for span in spans), max(span.stop for span in spans))
+
+
 def mix(scene: bpy.types.Scene, strips: list[bpy.types.Strip], frames: range) -> Mix:
     """The mix of sound strips on frames of the timeline, as the sequencer plays it.
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import bpy
 
 from ...s2l_core.errors import BadJob
-from ...s2l_core.jobs import DubJob, from_json
+from ...s2l_core.jobs import DubJob, StillJob, from_json
 from ..compat import content_duration, content_start
 from . import stacking
 from .strips import Placement
@@ -88,14 +88,14 @@ def label(strip: bpy.types.Strip, job_text: str, result: dict[str, Any], version
     strip[MADE] = json.dumps({"date": datetime.now().astimezone().isoformat(timespec="minutes"), **versions})
 
 
-def job_of(strip: bpy.types.Strip) -> DubJob:
+def job_of(strip: bpy.types.Strip) -> DubJob | StillJob:
     """The job that made a strip.
 
     Raises:
         BadJob: It cannot be read.
     """
     job = from_json(str(strip[JOB]))
-    if not isinstance(job, DubJob):
+    if not isinstance(job, DubJob | StillJob):
         raise BadJob(f"The strip {strip.name} was not dubbed.")
     return job
 

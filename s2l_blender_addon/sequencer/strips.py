@@ -22,15 +22,17 @@ from .mixing import sound_path, sound_track
 from .timing import frame_rate, media_rate, media_speed, shown_frames, visible
 
 _SPEED_TOLERANCE = 2e-3
-MOVIE, SOUND = "MOVIE", "SOUND"  # kinds of strips: those with moving pictures, and those with sound
-SOURCES = {MOVIE: "s2l_footage", SOUND: "s2l_sound"}  # custom properties of a dubbed strip: names of its sources
+# Kinds of strips: those with moving pictures, with a single picture, with either, and with sound.
+MOVIE, PICTURE, SHOWN, SOUND = "MOVIE", "PICTURE", "SHOWN", "SOUND"
+# Custom properties of a dubbed strip: names of its sources.
+SOURCES = {MOVIE: "s2l_footage", PICTURE: "s2l_footage", SOUND: "s2l_sound"}
 _IMAGE = "IMAGE"
 _LINEAR_SUFFIXES = {".exr", ".dpx"}
 _ADVICE = {
     "SCENE": "The strip {} shows a scene: render it to a movie, and select that as a movie strip",
     "MOVIECLIP": "The strip {} shows a movie clip: add its file as a movie strip, and select that",
     "META": "Open the meta strip {} and select the movie or image strip of the speaker in it",
-    "IMAGE": "The strip {} is a single picture: select a movie, or a sequence of pictures",
+    "IMAGE": "The strip {} is a single picture: use Dub Still, or select a movie or a sequence of pictures",
 }
 
 
@@ -66,7 +68,7 @@ class Placement:
 
     Attributes:
         scene: Name of the scene.
-        footage: Name of the movie strip.
+        footage: Name of the movie or image strip.
         sound: Names of the sound strips, one a line.
         first: First frame of the timeline.
         end: Frame after the last one.
@@ -77,6 +79,13 @@ class Placement:
     sound: str
     first: int
     end: int
+
+
+def placement(
+    scene: bpy.types.Scene, strip: bpy.types.Strip, sounds: list[bpy.types.Strip], frames: range
+) -> Placement:
+    """The place of a strip that is dubbed with sound strips on frames of the timeline."""
+    return Placement(scene.name, strip.name, "\n".join(sound.name for sound in sounds), frames.start, frames.stop)
 
 
 def names(scene: bpy.types.Scene, kind: str) -> list[str]:
@@ -93,6 +102,28 @@ def footage(scene: bpy.types.Scene) -> bpy.types.Strip | None:
     if name := scene.s2l.footage_strip:
         return _find(scene, MOVIE, name)
     return _active(scene, MOVIE) or _only(scene, MOVIE)
+
+
+def picture(scene: bpy.types.Scene) -> bpy.types.Strip | None:
+    """The image strip with a single picture that is active, or that alone is selected with the active sound strip; None
+    if there is none.
+
+    If a dubbed strip is active, this is the picture that it was made from.
+    """
+    if active_sound(scene) is not None:
+        selected = [strip for strip in _of_kind(scene, SHOWN) if strip.select and not scene.s2l.footage_strip]
+        return selected[0] if len(selected) == 1 and selected[0] in pictures(scene) else None
+    return None if _active(scene, MOVIE) else _active(scene, PICTURE)
+
+
+def picture_or_footage(scene: bpy.types.Scene) -> bpy.types.Strip | None:
+    """The strip that a dub or a still is made from: :func:`picture`, or else :func:`footage`."""
+    return picture(scene) or footage(scene)
+
+
+def is_picture(strip: bpy.types.Strip) -> bool:
+    """Whether a strip is an image strip with a single picture."""
+    return _is_of_kind(strip, PICTURE)
 
 
 def missing_footage(scene: bpy.types.Scene) -> str:
@@ -112,22 +143,22 @@ def footage_or_result(scene: bpy.types.Scene) -> bpy.types.Strip | None:
 
 def voices(scene: bpy.types.Scene, movie: bpy.types.Strip | None = None) -> list[bpy.types.Strip]:
     """The sound strips with the new speech: the one chosen in the scene, otherwise those that drive the footage,
-    otherwise the active one and those selected with it.
+    otherwise the active one and those selected with it, or those selected with an active image strip.
 
     If a dubbed strip is active, these are the sound strips that it was made from.
 
     Args:
         scene: The scene of the strips.
-        movie: The footage; None for the scene's.
+        movie: The footage, or the picture; None for the scene's.
     """
     if name := scene.s2l.dub.sound_strip:
         return list(filter(None, [_find(scene, SOUND, name)]))
-    if driving := driving_strips(scene, movie or footage(scene)):
+    if driving := driving_strips(scene, movie or picture_or_footage(scene)):
         return driving
     strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
     if strip is not None and (sources := strip.get(SOURCES[SOUND])):
         return list(filter(None, (_find(scene, SOUND, source) for source in sound_names(str(sources)))))
-    if strip is None or strip.type != SOUND:
+    if strip is None or strip.type not in (SOUND, _IMAGE):  # a movie is selected together with its own sound
         return []
     return [other for other in _of_kind(scene, SOUND) if other.select or other == strip]
 
@@ -139,31 +170,37 @@ def active_sound(scene: bpy.types.Scene) -> bpy.types.Strip | None:
 
 
 def driving_strips(scene: bpy.types.Scene, movie: bpy.types.Strip | None) -> list[bpy.types.Strip]:
-    """The sound strips that drive a movie strip."""
+    """The sound strips that drive a movie or image strip."""
     if movie is None or not movie.s2l.identifier:
         return []
     return [strip for strip in _of_kind(scene, SOUND) if strip.s2l.drives_identifier == movie.s2l.identifier]
 
 
 def pairs(scene: bpy.types.Scene) -> list[tuple[bpy.types.Strip, list[bpy.types.Strip]]]:
-    """The movie strips that are driven by sound strips, each with these."""
-    return [(movie, sounds) for movie in sources(scene) if (sounds := driving_strips(scene, movie))]
+    """The movie and image strips that are driven by sound strips, each with these."""
+    driven = [(movie, driving_strips(scene, movie)) for movie in sources(scene) + pictures(scene)]
+    return [(movie, sounds) for movie, sounds in driven if sounds]
 
 
 def sources(scene: bpy.types.Scene) -> list[bpy.types.Strip]:
-    """The movie and image strips that are not results."""
+    """The movie strips and the image strips with several pictures that are not results."""
     return [strip for strip in _of_kind(scene, MOVIE) if SOURCES[MOVIE] not in strip]
 
 
+def pictures(scene: bpy.types.Scene) -> list[bpy.types.Strip]:
+    """The image strips with a single picture that are not results."""
+    return [strip for strip in _of_kind(scene, PICTURE) if SOURCES[PICTURE] not in strip]
+
+
 def driven(sound: bpy.types.Strip) -> str:
-    """The present name of the movie strip that a sound strip drives; empty if there is none."""
-    movie = _of_identifier(sound.id_data, MOVIE, sound.s2l.drives_identifier)
+    """The present name of the movie or image strip that a sound strip drives; empty if there is none."""
+    movie = _of_identifier(sound.id_data, SHOWN, sound.s2l.drives_identifier)
     return movie.name if movie else ""
 
 
 def drive(sound: bpy.types.Strip, name: str) -> None:
-    """Let a sound strip drive the movie strip of a name, also after renaming; none if the name is empty."""
-    movie = _find(sound.id_data, MOVIE, name)
+    """Let a sound strip drive the movie or image strip of a name, also after renaming; none if the name is empty."""
+    movie = _find(sound.id_data, SHOWN, name)
     sound.s2l.drives_identifier = identify(movie) if movie else ""
 
 
@@ -208,12 +245,12 @@ def identify(strip: bpy.types.Strip) -> str:
 
 def movie_of_name(scene: bpy.types.Scene, name: str) -> bpy.types.Strip | None:
     """The movie or image strip of a name; None if there is none."""
-    return _find(scene, MOVIE, name)
+    return _find(scene, SHOWN, name)
 
 
 def choose_face(scene: bpy.types.Scene, name: str, face: tuple[float, ...]) -> None:
-    """Store which face in a movie strip is the speaker's, see :class:`s2l_core.jobs.Media`."""
-    if strip := _find(scene, MOVIE, name):
+    """Store which face in a movie or image strip is the speaker's, see :class:`s2l_core.jobs.Media`."""
+    if strip := _find(scene, SHOWN, name):
         store_face(strip, face)
 
 
@@ -295,6 +332,12 @@ def media_path(strip: bpy.types.Strip) -> str:
     return bpy.path.abspath(strip.filepath, library=strip.id_data.library)
 
 
+def first_path(strip: bpy.types.Strip) -> str:
+    """The absolute path of a strip's file, or of its first picture."""
+    path = media_path(strip)
+    return str(Path(path, strip.elements[0].filename)) if strip.type == _IMAGE else path
+
+
 def has_linear_pictures(strip: bpy.types.Strip) -> bool:
     """Whether a strip shows pictures of a scene-linear format."""
     return strip.type == _IMAGE and Path(strip.elements[0].filename).suffix.lower() in _LINEAR_SUFFIXES
@@ -307,10 +350,7 @@ def first_file(media: Media) -> str:
 
 def was_checked(scene: bpy.types.Scene, strip: bpy.types.Strip) -> bool:
     """Whether the last check of a scene was of the media of a strip."""
-    path = media_path(strip)
-    if strip.type == _IMAGE:
-        path = str(Path(path, strip.elements[0].filename))
-    return bool(scene.s2l.check.footage == path)
+    return bool(scene.s2l.check.footage == first_path(strip))
 
 
 def existing_path(strip: bpy.types.Strip) -> str:
@@ -442,7 +482,10 @@ def _of_kind(scene: bpy.types.Scene, kind: str) -> list[bpy.types.Strip]:
 
 def _is_of_kind(strip: bpy.types.Strip, kind: str) -> bool:
     """Whether a strip is of a kind; an image strip with several pictures counts as a movie."""
-    return bool(strip.type == kind or (kind == MOVIE and strip.type == _IMAGE and len(strip.elements) > 1))
+    own = strip.type
+    if own == _IMAGE:
+        own = MOVIE if len(strip.elements) > 1 else PICTURE
+    return bool(own == kind or (kind == SHOWN and own in (MOVIE, PICTURE)))
 
 
 def _find(scene: bpy.types.Scene, kind: str, name: str) -> bpy.types.Strip | None:

@@ -1,4 +1,4 @@
-"""The verb ``faces``: finds the people in a video and writes a picture of each, so that the user can choose one."""
+"""The verb ``faces``: finds the people in a video or a picture and writes a portrait of each, to choose from."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from ..face.recognition import describe_face
 from ..files import folder_for_results, reserved, write_together
 from ..jobs import Encoding, FacesJob, Media
 from ..media.pictures import encode_picture
-from ..media.sequence import files_of
+from ..media.sequence import files_of, is_sequence
+from ..media.single_picture import picture_path, read_single_picture
 from ..media.video import Frame, probe, read_frames
 from ..results import FacesResult
 
@@ -87,7 +88,8 @@ class _Person:
 
 
 def faces(job: FacesJob, report: Report | None = None) -> FacesResult:
-    """Find people in evenly spaced frames of a video. A person who is elsewhere after a cut is recognised by the face.
+    """Find people in a picture, or in evenly spaced frames of a video. A person who is elsewhere after a cut is
+    recognised by the face.
 
     Raises:
         FileMissing, NotAVideo: The video cannot be used.
@@ -106,26 +108,25 @@ def faces(job: FacesJob, report: Report | None = None) -> FacesResult:
 
 
 def _faces(job: FacesJob, report: Report) -> FacesResult:
-    info = probe(job.footage)
-    width, height = info.true_size
+    (width, height), frames = _frames(job.footage, report)
     detector = MeshDetector(bundled_models())
     people: list[_Person] = []
     count = 0
-    for frame in _spread(job.footage, info.duration, report):
+    for moment, image in frames:
         count += 1
         known = list(people)
-        for face in detector.detect_all(frame.image):
+        for face in detector.detect_all(image):
             identity = None
             if is_clear(face.points, MESH468):
                 breadth = measure_breadth(face.points[None], MESH468)
-                identity = np.append(describe_face(frame.image, face.points, MESH468), breadth).astype(np.float64)
+                identity = np.append(describe_face(image, face.points, MESH468), breadth).astype(np.float64)
             person = _find(known, face.points, identity)
             if person is None:
-                person = _Person(frame.time)
+                person = _Person(moment)
                 people.append(person)
             else:
                 known.remove(person)
-            person.add(face.points, identity, frame.image)
+            person.add(face.points, identity, image)
     seen = [person for person in people if len(person.regions) >= _LEAST_SHARE * count]
     if not seen:
         raise NoFace(f"No frame of {job.footage.path} shows a face.")
@@ -145,6 +146,16 @@ def _faces(job: FacesJob, report: Report) -> FacesResult:
             for path, person in zip(paths, seen, strict=True)
         ]
     }
+
+
+def _frames(media: Media, report: Report) -> tuple[tuple[int, int], Iterator[tuple[float, NDArray[np.uint8]]]]:
+    """Width and height, and the picture of a file, or evenly spaced frames of a video, with their times."""
+    if is_sequence(media) or picture_path(media) is None:
+        info = probe(media)
+        return info.true_size, ((frame.time, frame.image) for frame in _spread(media, info.duration, report))
+    image = read_single_picture(media).image
+    height, width = image.shape[:2]
+    return (width, height), iter([(0.0, image)])
 
 
 def _find(known: list[_Person], points: NDArray[np.float32], identity: NDArray[np.float64] | None) -> _Person | None:

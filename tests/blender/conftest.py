@@ -44,7 +44,7 @@ else:
     import bpy
     import numpy as np
     from exr import write_passes
-    from versions import new_effect, set_duration, set_format, trim
+    from versions import new_effect, set_duration, set_format, set_handles, trim
 
 
 @pytest.hookimpl(wrapper=True)
@@ -386,6 +386,20 @@ def add_pictures(strips: Any, make_pictures: Callable[[int], Path]) -> Callable[
         return strip
 
     return add
+
+
+@pytest.fixture
+def portrait(scene, strips, make_pictures, movie, tmp_path, monkeypatch):
+    """An image strip with a single picture on frames 101 to 200, which is active and whose speaker has agreed."""
+    path = tmp_path / "portrait.png"
+    shutil.copy(sorted(make_pictures(50).iterdir())[-1], path)
+    strip = strips.new_image("Portrait", str(path), 2, 101)
+    set_handles(strip, 101, 201)
+    strip.s2l.consent = True
+    scene.s2l.dub.folder, scene.s2l.dub.sound_strip = str(tmp_path), "Line"
+    scene.sequence_editor.active_strip = strip
+    monkeypatch.setenv("S2L_FAKE_MOVIE", str(movie))
+    return strip
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,10 @@ def answer(request: dict[str, Any]) -> None:
             **{"output_path": job.get("output_path"), "summary": "Dubbed 30 frames.", "untouched": []},
             **{"frames_written": 30, "frames_dubbed": 30, "job": job},
         },
+        "still": {
+            **{"output_path": job.get("output_path"), "summary": "Rendered 30 frames.", "frames_written": 30},
+            **{"warnings": json.loads(os.environ.get("S2L_FAKE_WARNINGS", "[]")), "job": job},
+        },
         "head": {"output_path": job.get("output_path"), "job": job},
         "preview": {"output_path": job.get("output_path"), "reason": ""},
         "faces": {"faces": json.loads(os.environ.get("S2L_FAKE_FACES", "[]"))},
@@ -54,6 +58,8 @@ def answer(request: dict[str, Any]) -> None:
     if request["method"] == "dub":
         footage = job["footage"]["path"]
         (shutil.copytree if Path(footage).is_dir() else shutil.copy)(footage, job["output_path"])
+    if request["method"] == "still":
+        shutil.copy(os.environ["S2L_FAKE_MOVIE"], job["output_path"])
     if request["method"] == "head":
         hand_out_head(job)
     send(id=request["id"], result=results[request["method"]])

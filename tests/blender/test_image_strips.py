@@ -157,7 +157,7 @@ def test_a_still_is_no_footage(module, scene, strips, footage, make_pictures) ->
     assert library.footage(scene) == footage
     assert library.names(scene, library.MOVIE) == ["Interview"]
     strips.remove(footage)
-    expected = "The strip Logo is a single picture: select a movie, or a sequence of pictures"
+    expected = "The strip Logo is a single picture: use Dub Still, or select a movie or a sequence of pictures"
     assert reason(module, "S2L_OT_check_footage") == reason(module, "S2L_OT_dub_strip") == expected
 
 

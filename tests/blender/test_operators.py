@@ -214,7 +214,7 @@ def test_automatic_format_keeps_alpha(module, scene, tmp_path, layer, chosen, ha
     image.save()
     dub.format, dub.layer = chosen, layer
     before = list(bpy.data.images)
-    assert module("s2l_blender_addon.queue.dub_job").written_format(dub, path) == written
+    assert module("s2l_blender_addon.queue.dub_settings").written_format(dub, path) == written
     assert list(bpy.data.images) == before
 
 

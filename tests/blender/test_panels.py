@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,9 +34,9 @@ class Layout:
         assert icon in ICONS
         self.texts.append(text)
 
-    def prop(self, owner: Any, name: str, icon: str = "NONE", placeholder: str = "") -> None:
+    def prop(self, owner: Any, name: str, icon: str = "NONE", placeholder: str = "", text: str = "") -> None:
         assert icon in ICONS
-        self.texts.append(f"{owner.bl_rna.properties[name].name}: {getattr(owner, name) or placeholder}")
+        self.texts.append(f"{text or owner.bl_rna.properties[name].name}: {getattr(owner, name) or placeholder}")
 
     def operator(
         self, name: str, text: str | None = None, icon: str = "NONE", depress: bool = False, emboss: bool = True
@@ -210,6 +211,31 @@ def test_result_panel_tells_what_a_strip_was_made_of(module, draw, queue, press,
     assert texts[-2:] == ["Redo", "Redo with Changes"]
 
 
+def test_dub_panel_has_the_button_for_what_is_active(draw, scene, portrait, footage, speech) -> None:
+    assert draw("S2L_PT_dub") == [
+        *("Sound: Line", "The Speaker Agreed: True"),
+        *("Dub Still", "Dub All", "Estimate Dub", "Preview Frame"),
+    ]
+    settings = ["Speaker: Built-in", "For This Strip: As above", "Blinks: ", "Head Motion: "]
+    assert draw("S2L_PT_still")[:5] == [*settings, "Find Faces"]
+    scene.sequence_editor.active_strip = footage
+    assert "Dub Strip" in draw("S2L_PT_dub")
+    assert draw("S2L_PT_still") == [*settings, "The Speaker Agreed: ", "Dub Still"]
+
+
+def test_result_panel_and_queue_say_what_looks_bad(
+    draw, queue, press, portrait, speech, fake_worker, monkeypatch
+) -> None:
+    monkeypatch.setenv("S2L_FAKE_WARNINGS", json.dumps(["The head is turned by 24 degrees."]))
+    press("S2L_OT_dub_still")
+    queue.finish()
+    texts = draw("S2L_PT_result")
+    assert "The head is turned by 24 degrees." in texts
+    facts = dict(zip(texts[1:-3:2], texts[2:-3:2], strict=True))
+    assert (facts["Picture"], facts["Speaker"], facts["Sound"]) == ("portrait.png", "Built-in", "click.wav")
+    assert "The head is turned" in " ".join(draw("S2L_PT_queue"))
+
+
 def test_panels_tell_that_no_frame_was_dubbed(draw, queue, press, ready_to_dub, fake_worker) -> None:
     fake_worker("leave_as_it_was")
     press("S2L_OT_dub_strip")
@@ -250,7 +276,7 @@ def test_result_panel_survives_a_strip_that_tells_nonsense(draw, scene, strips, 
 def test_strip_menus_offer_every_verb(draw) -> None:
     assert draw("S2L_MT_strip") == [
         *("Check Footage", "Find Faces", "Measure Offset", "Fix Offset"),
-        *("Train Speaker", "Preview Frame", "Dub Strip", "Dub All"),
+        *("Train Speaker", "Preview Frame", "Dub Strip", "Dub Still", "Dub All"),
         "Create Head",
     ]
     for menu in (bpy.types.SEQUENCER_MT_strip, bpy.types.SEQUENCER_MT_context_menu):

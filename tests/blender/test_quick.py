@@ -126,6 +126,27 @@ def test_estimates_of_training_and_dub_are_said_in_words(scene, ready_to_dub, as
     assert asked()["job"]["speaker_path"] == ready_to_dub.dub.speaker_path
 
 
+def test_preview_and_estimate_are_of_the_picture_that_is_active(
+    scene, portrait, footage, speech, asked, draw_picture
+) -> None:
+    draw_picture(8, 4)
+    scene.frame_current = 130
+    assert bpy.ops.s2l.preview_frame() == {"FINISHED"}
+    job = asked()
+    assert (job["dub"]["verb"], job["frame"]) == ("still", 5)
+    assert bpy.ops.s2l.estimate_dub() == {"FINISHED"}
+    assert asked()["job"]["verb"] == "still"
+    assert scene.s2l.dub.estimate.startswith("Portrait, 30 frames: about 6 min")
+
+
+def test_of_several_people_in_a_picture_one_is_chosen(scene, portrait, footage, asked, monkeypatch) -> None:
+    monkeypatch.setenv("S2L_FAKE_FACES", json.dumps(FACES))
+    assert bpy.ops.s2l.find_faces() == {"FINISHED"}
+    assert Path(asked()["footage"]["path"]).name == "portrait.png"
+    scene.s2l.face = "1"
+    assert tuple(portrait.s2l.face) == pytest.approx((0.75, 0.5))
+
+
 def test_entries_that_wait_behind_another_are_estimated(ready_to_dub, queue, press, fake_worker, asked) -> None:
     bpy.ops.s2l.estimate_dub()  # so that the engine is warm
     fake_worker("wait")

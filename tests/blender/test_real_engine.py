@@ -78,6 +78,52 @@ def test_movie_strip_becomes_a_dubbed_strip_and_that_a_head_that_renders(scene, 
             bpy.ops.render.render()
 
 
+def test_a_frame_of_a_movie_and_a_picture_of_it_speak(scene, strips, tmp_path) -> None:
+    movie = strips.new_movie("Speaker", str(DEMO / "speaker.mp4"), 2, 1)
+    speech = strips.new_sound("Line", str(DEMO / "line.flac"), 1, 101)
+    trim(speech, 25, content_duration(speech) - 37)
+    scene.s2l.dub.folder, scene.s2l.dub.format, scene.s2l.dub.sound_strip = str(tmp_path), "png", "Line"
+    path = render_frame(scene, 120, tmp_path / "portrait.png")
+    portrait = strips.new_image("Portrait", str(path), 4, 101)
+    trim(portrait, end=-100)
+    scene.frame_current = 120
+    for strip in (movie, portrait):
+        scene.sequence_editor.active_strip, strip.s2l.consent = strip, True
+        assert bpy.ops.s2l.dub_still() == {"FINISHED"}
+        result = scene.sequence_editor.active_strip
+        assert (handles(result), result.channel) == ((126, 138), strip.channel + 1)
+        assert len(result.elements) == 12
+    first, last = (pixels_of(tmp_path / "portrait_dubbed" / f"{number:06}.png") for number in (1, 12))
+    before = pixels_of(path)
+    assert np.array_equal(first[: len(first) // 4], before[: len(before) // 4])  # above the eyes
+    assert not np.array_equal(first, last)
+
+    scene.sequence_editor.active_strip, scene.frame_current = portrait, 137
+    assert bpy.ops.s2l.find_faces() == bpy.ops.s2l.estimate_dub() == bpy.ops.s2l.preview_frame() == {"FINISHED"}
+    assert np.array_equal(pixels_of(Path(bpy.app.tempdir) / "s2l_preview.png"), last)
+    assert scene.s2l.dub.estimate.startswith("Portrait, 12 frames: about ")
+
+
+def render_frame(scene, frame: int, path: Path) -> Path:
+    """A picture of what the sequencer shows, in the size of the demo's movie."""
+    element = scene.sequence_editor.strips["Speaker"].elements[0]
+    scene.render.resolution_x, scene.render.resolution_y = element.orig_width, element.orig_height
+    scene.render.filepath, scene.view_settings.view_transform = str(path), "Standard"
+    scene.render.image_settings.file_format, scene.render.image_settings.color_mode = "PNG", "RGB"
+    scene.frame_set(frame)
+    bpy.ops.render.render(write_still=True)
+    return path
+
+
+def pixels_of(path: Path) -> np.ndarray:
+    """The code values of a picture from its top row on: (height, width, 4)."""
+    image = bpy.data.images.load(str(path))
+    width, height = image.size
+    pixels = np.array(image.pixels[:], np.float32).reshape(height, width, 4)[::-1]
+    bpy.data.images.remove(image)
+    return np.round(pixels * 255).astype(np.uint8)
+
+
 def put_on_dolly(scene, head) -> None:
     """Let the camera go around the head."""
     dolly = bpy.data.objects.new("Dolly", None)

@@ -13,7 +13,8 @@ import s2l_core
 from s2l_core.errors import BadJob, NoFace
 from s2l_core.face.landmarks import open_detector
 from s2l_core.footage import prepare
-from s2l_core.jobs import FacesJob, Media
+from s2l_core.jobs import Encoding, FacesJob, Media
+from s2l_core.media.pictures import encode_picture
 from s2l_core.media.video import read_frames
 from s2l_core.media.writing import VideoWriter
 
@@ -59,6 +60,14 @@ def test_both_people_are_found_with_their_pictures(interview: str, tmp_path: Pat
         assert picture is not None
         shapes.append(picture.shape)
     assert shapes == [(128, 128, 3)] * 2
+
+
+def test_both_people_are_found_in_a_single_picture(pictures: list[np.ndarray], tmp_path: Path) -> None:
+    path = tmp_path / "both.png"
+    path.write_bytes(encode_picture(pictures[0], Encoding("png")))
+    large, small = s2l_core.faces(FacesJob(Media(str(path)), str(tmp_path / "faces")))["faces"]
+    assert large["x"] < 0.5 < small["x"]
+    assert large["since"] == small["since"] == 0.0
 
 
 def test_the_chosen_person_is_followed_and_not_mistaken_for_the_other_one(interview: str, tmp_path: Path) -> None:

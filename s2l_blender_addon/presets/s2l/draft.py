@@ -10,3 +10,5 @@ settings.dub.crf = 23
 settings.dub.use_silence_level = False
 settings.dub.silence_db = -25.0
 settings.dub.rest_strength = 1.0
+settings.still.blinks = False
+settings.still.head_motion = False
