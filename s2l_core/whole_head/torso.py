@@ -28,8 +28,10 @@ _SMOOTHED = 12.0
 """Standard deviation, in millimetres, of the smoothing of the depth."""
 _SAME = 1e-6
 """Difference of poses below which the head has not been turned."""
-_NECK = 110.0
-"""Millimetres below the chin from which the torso no longer follows the head."""
+_NECK = 30.0
+"""Millimetres below the chin from which the torso no longer follows the head: a collar stays. With 110 mm, around the
+heads of the rendered speakers, turned by 10 degrees, PSNR is lower by 2 to 7 dB.
+"""
 
 
 @dataclass(frozen=True)
