@@ -25,6 +25,10 @@ _RED_CONTRAST, _LIGHT_CONTRAST = 8.0, 25.0
 """Least difference of lips from what is between them along CIELAB's a and L."""
 _DARK = 0.55
 """Brightness relative to that of a lip below which a place is inside of the mouth."""
+_SHADED = 0.33
+"""Brightness of the edge of a lip that is not redder than the skin, from the darkest place of the mouth (0) to the skin
+(1). Such lips are thin and in the shade: a larger value leaves them to the inside of the mouth.
+"""
 _AT_CORNERS = 0.7
 """How much closer to the landmarks that line must be at the corners of the mouth, where other lines begin."""
 _TO_CORNERS = 0.8
@@ -131,11 +135,12 @@ def _edges_by_colour(
         contrast = float(red[lip].max() - red[centre]) if centre else 0.0
         if contrast >= _RED_CONTRAST:
             is_lip = red > red[centre] + 0.5 * contrast
+            is_lip &= light > _DARK * float(np.quantile(light[lip], 0.7)) if lip.stop > lip.start else True
         elif float(light[lip].max() - light[centre]) >= _LIGHT_CONTRAST:
-            is_lip = light > (light[lip].max() + light[centre]) / 2
+            darkest = float(light[lip].min())
+            is_lip = light > darkest + _SHADED * (float(light[lip].max()) - darkest)
         else:
             return None
-        is_lip &= light > _DARK * float(np.quantile(light[lip], 0.7)) if lip.stop > lip.start else True
         row = centre
         while 0 < row < _ROWS - 1 and not is_lip[row]:
             row += step
