@@ -1,9 +1,14 @@
 """The tables of "Lip movements generation at a glance" on people who are in no training, beside simple baselines.
 
     python3 build.py bench glance --data FOLDER --json FILE
+    python3 build.py bench glance --data FOLDER --people FOLDER --landmarks FILE.task --long VIDEO --head FILE.npz
+        --free VIDEO --json FILE
 
 Each video in the folders shows one person. Baselines learn from those who are not held out; the network has learnt
 before, and is refused if it knows somebody who is held out. With --ablation, losses are left out in short trainings.
+
+Pictures that speak are measured too: how real their mouths look if --people and --landmarks are given, and how well
+speech tells the motion of lips if --long and --head are given besides.
 """
 
 from __future__ import annotations
@@ -12,13 +17,16 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
 
+from demo.lip_motion.corpus import add_corpus_options
 from demo.train_glance import find_people
 from s2l_core.device import choose_device
 from s2l_core.errors import BadJob, Speech2LipError
@@ -30,7 +38,7 @@ from s2l_core.glance.weights import read_facts
 from s2l_core.jobs import Media
 
 from ._options import destination
-from .glancing import ablation
+from .glancing import ablation, looks, motion
 from .glancing.measures import COLUMNS, measure
 from .glancing.people import Person, read_person
 from .glancing.rows import ROWS, Speak, network
@@ -55,13 +63,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for name, speak in _speakers(options, teachers, learnt, report):
                 figures[name] = rows_of(speak, people)
                 report.log("info", f"{name}: {_mean(figures[name])}")
-                if options.json:
-                    write_whole(str(options.json), json.dumps({"rows": figures}, indent=2).encode())
+                _write(options, rows=figures)
+            stills = dict(_measure_stills(options, report))
+            _write(options, rows=figures, **stills)
     except Speech2LipError as error:
         print(error, file=sys.stderr)
         return 1
     show(figures)
+    if "looks" in stills:
+        looks.show(stills["looks"])
+    if "motion" in stills:
+        motion.show([motion.Row(**row) for row in stills["motion"]])
     return 0
+
+
+def _write(options: argparse.Namespace, **figures: Any) -> None:
+    if options.json:
+        write_whole(str(options.json), json.dumps(figures, indent=2).encode())
+
+
+def _measure_stills(options: argparse.Namespace, report: Report) -> Iterator[tuple[str, Any]]:
+    """Figures of pictures that speak, by name, as far as the options name what they are measured on."""
+    if options.people and options.landmarks:
+        yield "looks", looks.measure_looks(options.people, options.landmarks, report)
+        if options.long and options.head:
+            yield "motion", [asdict(row) for row in motion.measure_all(options, report)]
 
 
 def refuse_known(held: Sequence[str], weights: str | None) -> None:
@@ -122,6 +148,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--hold-out", nargs="+", default=HELD_OUT, metavar="NAME", help="people who are measured")
     parser.add_argument("--seconds", type=float, default=60.0, help="most that is learnt of one video by baselines")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help=", ".join(ROWS))
+    add_corpus_options(parser, required=False)
+    parser.add_argument("--free", type=Path, nargs="+", default=[], help="clips of free speech for the motion of lips")
     parser.add_argument("--weights", help="weights of the network (default: the included ones)")
     parser.add_argument("--json", type=destination, help="write the figures of each person to this file")
     parser.add_argument("--ablation", type=int, default=0, metavar="STEPS", help="train and measure the ablations too")

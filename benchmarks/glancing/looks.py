@@ -1,7 +1,5 @@
 """How real the mouths of stills look: each person's first frame says the person's own sentence.
 
-    python -m benchmarks.glancing.looks --people PATH/grid_people --landmarks PATH/face_landmarker.task --json FILE
-
 Mouths are those of ``bench quality``: the mouth box of the canonical view. A clip of 3 s is too short for the measures,
 so that the mouths of all people are pooled. Each of the five folds of the classifier is then about two clips, whose
 people it has mostly not seen.
@@ -9,23 +7,19 @@ people it has mostly not seen.
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
 
-from benchmarks._options import destination
 from s2l_core.canonical.view import choose_canonical
-from s2l_core.errors import Speech2LipError
 from s2l_core.evaluation.drivers import lip_observer
 from s2l_core.evaluation.realism import kernel_distance, lip_features, separability
 from s2l_core.events import Report
-from s2l_core.files import write_whole
 from s2l_core.footage import prepare
 from s2l_core.glance.drawing import draw_lips
 from s2l_core.glance.weights import load_generator
@@ -81,7 +75,7 @@ def mouths_of(path: Path, landmarks: str, perception: Lpips, report: Report) -> 
     first = np.zeros(len(found), np.int64)
     seen = {"real": see([real[k] for k in found], found)}
     seen["still"] = see([still.render(k)[..., :3].astype(np.uint8) for k in found.tolist()], first)
-    still.face._painter._inside = DarkInside()
+    still.face.painter.inside = DarkInside()
     seen["dark hole"] = see([still.render(k)[..., :3].astype(np.uint8) for k in found.tolist()], first)
     seen["network"] = see([person.pasted(drawn[k]) for k in found], first)
     return seen
@@ -100,26 +94,21 @@ def compare(people: Sequence[dict[str, Features]]) -> dict[str, dict[str, float]
     return rows | {"real": figures([half[0] for half in halves], [half[1] for half in halves])}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--people", type=Path, required=True, help="folder of short clips")
-    parser.add_argument("--landmarks", default="bundled", help="landmarks of the still")
-    parser.add_argument("--json", type=destination, help="write the rows to this file")
-    options = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    try:
-        perception = load_lpips()
-        paths = sorted(options.people.iterdir())
-        rows = compare([mouths_of(path, options.landmarks, perception, Report()) for path in paths])
-        if options.json:
-            write_whole(str(options.json), json.dumps({"looks": rows}, indent=2).encode())
-    except Speech2LipError as error:
-        print(error, file=sys.stderr)
-        return 1
+def measure_looks(folder: Path, landmarks: str, report: Report) -> dict[str, dict[str, float]]:
+    """The figures of :func:`compare`, of all clips in a folder.
+
+    Args:
+        folder: With short clips of one person each.
+        landmarks: Landmark back-end of the still.
+        report: Receives the progress.
+    """
+    perception = load_lpips()
+    return compare([mouths_of(path, landmarks, perception, report) for path in sorted(folder.iterdir())])
+
+
+def show(rows: dict[str, dict[str, float]]) -> None:
+    """Print the figures."""
+    table = Table("mouths", "kid", "real_or_dub_auc", title="looks")
     for name, figures in rows.items():
-        print(f"{name:10} kid {figures['kid']:.3f}  real_or_dub_auc {figures['real_or_dub_auc']:.3f}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        table.add_row(name, *(f"{figure:.3f}" for figure in figures.values()))
+    Console().print(table)

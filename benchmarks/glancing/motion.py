@@ -1,9 +1,5 @@
 """The motion of lips that speech tells, on people from whom it was not learnt.
 
-    python -m benchmarks.glancing.motion --long PATH/grid_s1_1200s.mp4 --people PATH/grid_people
-        --landmarks PATH/face_landmarker.task --head PATH/ict_facekit.npz --free demo/speaker.mp4 PATH/cnn2_71s.mp4
-        --json FILE
-
 Each person of GRID is measured with a regression that leaves out that person; clips of free speech with one that learns
 from everybody else. ``static`` is the resting mouth, ``mean motion`` the mean shape of the people who are learnt from.
 """
@@ -11,25 +7,18 @@ from everybody else. ``static`` is the resting mouth, ``mean motion`` the mean s
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks._options import destination
-from demo.lip_motion.corpus import add_corpus_options, read_corpus, read_recording, study
+from demo.lip_motion.corpus import read_corpus, read_recording, study
 from demo.lip_motion.recordings import Recording
 from demo.lip_motion.regression import Filter
-from s2l_core.errors import Speech2LipError
 from s2l_core.events import Report
-from s2l_core.files import write_whole
 from s2l_core.jobs import Media
 from s2l_core.speech.moonshine import open_moonshine
 from s2l_core.stills.lip_motion import LipMotion
@@ -66,7 +55,12 @@ class Row:
 
 
 def measure_all(options: argparse.Namespace, report: Report) -> Iterator[Row]:
-    """Rows: people of GRID one by one, and then the clips of free speech."""
+    """Rows: people of GRID one by one, and then the clips of free speech.
+
+    Args:
+        options: See :func:`demo.lip_motion.corpus.add_corpus_options`, and ``free``, clips of free speech.
+        report: Receives the progress.
+    """
     recordings = read_corpus(options, report)
     people = [each for each in recordings if each.is_real]
     free = [read_recording(Media(str(path)), options.landmarks, report) for path in options.free]
@@ -114,25 +108,3 @@ def show(rows: Sequence[Row]) -> None:
         figures = [*(f"{each:.2f}" for each in distances), f"{gain:.0%}", f"{row.articulation:.2f}"]
         table.add_row(row.clip, *figures, f"{row.opening_correlation:.2f}")
     Console().print(table)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_corpus_options(parser)
-    parser.add_argument("--free", type=Path, nargs="+", default=[], help="clips of free speech")
-    parser.add_argument("--json", type=destination, help="write the rows to this file")
-    options = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    try:
-        rows = list(measure_all(options, Report()))
-        if options.json:
-            write_whole(str(options.json), json.dumps({"rows": [asdict(row) for row in rows]}, indent=2).encode())
-    except Speech2LipError as error:
-        print(error, file=sys.stderr)
-        return 1
-    show(rows)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -32,12 +32,20 @@ _LONG_SECONDS = 800.0
 """Duration of the part of the long clip that is learnt: more of one man tells little about others."""
 
 
-def add_corpus_options(parser: argparse.ArgumentParser) -> None:
+def add_corpus_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """The options that name the data."""
-    parser.add_argument("--long", type=Path, required=True, help="grid_s1_1200s.mp4: 20 minutes of a man of GRID")
-    parser.add_argument("--people", type=Path, required=True, help="folder of short clips of other people of GRID")
-    parser.add_argument("--landmarks", required=True, help="MediaPipe's face_landmarker.task")
-    parser.add_argument("--head", type=Path, required=True, help="ict_facekit.npz")
+    parser.add_argument("--long", type=Path, required=required, help="grid_s1_1200s.mp4: 20 minutes of a man of GRID")
+    parser.add_argument(
+        "--people", type=_folder, required=required, help="folder of short clips of other people of GRID"
+    )
+    parser.add_argument("--landmarks", required=required, help="MediaPipe's face_landmarker.task")
+    parser.add_argument("--head", type=Path, required=required, help="ict_facekit.npz")
+
+
+def _folder(name: str) -> Path:
+    if not Path(name).is_dir():
+        raise argparse.ArgumentTypeError(f"{name} is not a folder")
+    return Path(name)
 
 
 def read_corpus(options: argparse.Namespace, report: Report) -> list[Recording]:

@@ -32,6 +32,9 @@ class StillPainter:
         softness: Standard deviation of the picture's blur in pixels.
         grain: Standard deviation of its grain, from 0 to 1.
         region: The pixels that may change.
+
+    Attributes:
+        inside: Paints the inside of the mouth; another one may be put in its place.
     """
 
     def __init__(
@@ -44,7 +47,8 @@ class StillPainter:
         grain: float,
         region: Rectangle,
     ) -> None:
-        self._picture, self._grid, self._warper, self._inside, self._box = picture, grid, warper, inside, region
+        self._picture, self._grid, self._warper, self._box = picture, grid, warper, region
+        self.inside = inside
         self._softness = _LEAST_SOFTNESS + softness
         noise = np.random.default_rng(0).standard_normal((region.height, region.width), np.float32)
         self._grain = np.float32(grain) * noise
@@ -96,7 +100,7 @@ class StillPainter:
         depth = -np.maximum(above, under) * np.float32(self._grid.cell)
         alpha = np.clip(depth / np.float32(2 * self._softness) + np.float32(0.5), 0, 1)[..., None]
         alpha = alpha * alpha * (3 - 2 * alpha)
-        colours = self._inside.paint(self._cells(mouth), above, under, jaw, number)
+        colours = self.inside.paint(self._cells(mouth), above, under, jaw, number)
         colours = np.clip(colours + self._grain[inner][..., None], 0, 1)
         most = np.float32(np.iinfo(skin.dtype).max)
         painted = skin.copy()

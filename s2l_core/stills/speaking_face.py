@@ -43,6 +43,7 @@ class SpeakingFace:
         opening: How far the mouth is open in the picture, in widths of the mouth.
         box: The pixels outside of which nothing changes.
         mask: uint8 (height, width) opacity of an overlay, above 0 wherever a pixel may change.
+        painter: Paints the frames.
     """
 
     def __init__(self, source: SinglePicture, portrait: Portrait, line: SpeakerLine | None = None) -> None:
@@ -71,7 +72,7 @@ class SpeakingFace:
         self.mask = _soft_mask(grid, field.moving, width, height)
         self._plane = plane
         warper = SkinWarper(field, slit)
-        self._painter = StillPainter(source.picture, grid, warper, inside, blur, light.grain, self.box)
+        self.painter = StillPainter(source.picture, grid, warper, inside, blur, light.grain, self.box)
 
     def paint(self, offsets: NDArray[np.floating], number: int = 0) -> Picture:
         """The picture with other lips.
@@ -82,7 +83,7 @@ class SpeakingFace:
             number: Number of the frame in the line.
         """
         cells = self._plane.to_cells(offsets)
-        return self._painter.paint(cells, cells[-1] - self._plane.closing[-1], number)
+        return self.painter.paint(cells, cells[-1] - self._plane.closing[-1], number)
 
 
 def on_grid(image: NDArray[np.uint8], grid: FaceGrid, stretch: Array) -> NDArray[np.uint8]:

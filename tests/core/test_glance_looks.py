@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from benchmarks.glance import main
 from benchmarks.glancing.looks import compare
 
 
@@ -16,3 +18,9 @@ def test_mouths_unlike_the_real_ones_are_told_apart() -> None:
     rows = compare(people)
     assert rows["other"]["real_or_dub_auc"] > 0.99 and rows["other"]["kid"] > rows["real"]["kid"]
     assert abs(rows["same"]["real_or_dub_auc"] - 0.5) < 0.2
+
+
+def test_a_missing_folder_of_people_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--data", "anywhere", "--people", "nowhere"])
+    assert "nowhere is not a folder" in capsys.readouterr().err
