@@ -26,11 +26,13 @@ _SCALE, _FINER = 8, 2
 """Pixels of the pictures per millimetre, and samples per pixel along each axis."""
 _JAW_OPEN = 0.4
 _LIGHT = np.array([0.0, -0.45, -1.0])
-_TEETH, _GUMS, _TONGUE = (0.95, 0.91, 0.82), (0.66, 0.35, 0.33), (0.64, 0.33, 0.32)
-_DARKENING_MM = 16.0
+_TEETH, _GUMS, _TONGUE = (0.93, 0.91, 0.86), (0.66, 0.35, 0.33), (0.64, 0.33, 0.32)
+_DARKENING_MM = 24.0
 """Depth behind the front teeth at which the light has fallen to a third."""
 _DEEPEST_MM = 40.0
 """Depth behind the front teeth from which nothing is drawn."""
+_GAP_MM, _CLOSED = 0.9, 0.7
+"""Width of the gaps between the model's front teeth, and how far they are closed: in a mouth these teeth touch."""
 
 
 def main() -> None:
@@ -93,6 +95,8 @@ def _draw(vertices: np.ndarray, pieces: list[tuple[np.ndarray, np.ndarray]]) -> 
             colours[top:bottom, left:right][seen] = shade[seen, None] * colour
     alpha = (nearest < _DEEPEST_MM).astype(np.float64)
     picture = np.concatenate([colours, alpha[..., None]], axis=2)
+    across = np.ones((1, 2 * round(_GAP_MM * scale / 2) + 1), np.uint8)
+    picture += _CLOSED * (cv2.morphologyEx(picture, cv2.MORPH_CLOSE, across) - picture)
     picture = cv2.resize(picture, (width // _FINER, height // _FINER), interpolation=cv2.INTER_AREA)
     picture[..., :3] /= np.maximum(picture[..., 3:], 1e-6)
     return (picture[..., [2, 1, 0, 3]] * 255).round().astype(np.uint8)

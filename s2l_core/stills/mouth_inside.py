@@ -26,11 +26,15 @@ JAW_SHARE = 0.95
 """How far the lower teeth move, relative to the chin."""
 _LOWER_REST = 1.8
 """Millimetres by which the lower teeth lie lower than in the model, whose resting ones reach the line of the lips."""
-_UPPER_SHADE, _UPPER_REACH = 0.5, 2.5
+_UPPER_SHADE, _UPPER_REACH = 0.35, 2.0
 _LOWER_SHADE, _LOWER_REACH = 0.4, 1.5
 """Depth of the shade that the upper and the lower lip cast, and how far it reaches in millimetres."""
-_FULL_LIGHT, _LEAST_LIGHT = 6.0, 0.75
+_FULL_LIGHT, _LEAST_LIGHT = 6.0, 0.85
 """Opening in millimetres from which all light gets in, and share of it that always does."""
+_CREASE, _CREASE_MM = (0.5, 0.27, 0.27), 1.8
+"""Colour between lips that nearly touch, relative to that of the skin, and opening in millimetres from which the inside
+of the mouth is seen instead: in narrow slits, and in the corners, light comes through the lips.
+"""
 _FINER = 1.5
 """Resolution of the included pictures relative to that of the picture, above which they are reduced."""
 
@@ -89,7 +93,11 @@ class IncludedInside:
             seen = np.repeat(seen.mean(axis=-1, keepdims=True), 3, axis=-1)
         tones = seen * self._shade(above, under)[..., None]
         white, dark = self._light.white.astype(np.float32), self._light.dark.astype(np.float32)
-        return np.clip(dark + tones * (white - dark), 0.0, 1.0)
+        lit = np.clip(dark + tones * (white - dark), 0.0, 1.0)
+        red = np.array(_CREASE if self._light.colourful else [np.mean(_CREASE)] * 3, np.float32)
+        crease = red * self._light.skin.astype(np.float32)
+        share = np.clip(sum(self._depths_mm(above, under)) / np.float32(_CREASE_MM), 0.0, 1.0)[..., None]
+        return np.asarray(crease + share * (lit - crease), np.float32)
 
     def _look_up(self, layer: Plane, places: Plane) -> Plane:
         x, y = (
@@ -98,11 +106,14 @@ class IncludedInside:
         )
         return np.asarray(cv2.remap(layer, x - np.float32(0.5), y - np.float32(0.5), cv2.INTER_LINEAR), np.float32)
 
+    def _depths_mm(self, above: Plane, under: Plane) -> tuple[Plane, Plane]:
+        """Distances in millimetres of places in the mouth from the upper and the lower lip."""
+        upper, lower = (np.maximum(-each, 0) / np.float32(self._plane.cells_per_mm) for each in (above, under))
+        return upper, lower
+
     def _shade(self, above: Plane, under: Plane) -> Plane:
         """Share of the light that reaches places in the mouth."""
-        from_upper, from_lower = (
-            np.maximum(-each, 0) / np.float32(self._plane.cells_per_mm) for each in (above, under)
-        )
+        from_upper, from_lower = self._depths_mm(above, under)
         shade = 1 - np.float32(_UPPER_SHADE) * np.exp(-from_upper / np.float32(_UPPER_REACH))
         shade *= 1 - np.float32(_LOWER_SHADE) * np.exp(-from_lower / np.float32(_LOWER_REACH))
         opening = (from_upper + from_lower) / np.float32(_FULL_LIGHT)

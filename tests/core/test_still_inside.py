@@ -63,6 +63,14 @@ def test_upper_teeth_stay_where_they_are(source: SinglePicture, portrait: Portra
     assert narrow.max() > 100.0
 
 
+def test_narrow_slits_are_dark_red_rather_than_black(source: SinglePicture, portrait: Portrait) -> None:
+    inside = SpeakingFace(source, portrait).painter.inside
+    narrow = np.full((1, 1), -0.01, np.float32)
+    red, green, _ = inside.paint(np.zeros((1, 1, 2), np.float32), narrow, narrow, np.zeros(2), 0)[0, 0]
+    skin = measure_light(source.image, portrait).skin
+    assert 0.3 * skin[0] < red < 0.7 * skin[0] and red > 1.5 * green
+
+
 def test_a_grey_picture_has_a_grey_mouth_and_a_tinted_one_a_tinted(source: SinglePicture, portrait: Portrait) -> None:
     grey = np.repeat(cv2.cvtColor(source.image, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
     warm = np.clip(source.image * np.array([1.0, 0.8, 0.5]), 0, 255).astype(np.uint8)
