@@ -17,6 +17,8 @@ LIBRARY = ROOT / "s2l_core"
 # The parts of the library from the bottom up: a part imports its own row and those above it, never those below.
 ROWS = [
     {
+        "consent_options",
+        "consent_record",
         "dataclass_reader",
         "errors",
         "events",
@@ -29,7 +31,7 @@ ROWS = [
         "version",
     },
     {"device", "files", "jpeg", "preset_steps", "subsampling", "tensor_file"},
-    {"estimates"},
+    {"consent_ledger", "estimates"},
     {"cache", "fingerprints"},
     {"media", "geometry"},
     {"face", "speech"},
@@ -62,6 +64,9 @@ ADD_ON_ROWS = [
 ]
 WITHOUT_DEPENDENCIES = {
     "__init__",
+    "consent_options",
+    "consent_record",
+    "consent_ledger",
     "dataclass_reader",
     "errors",
     "estimates",

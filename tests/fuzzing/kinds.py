@@ -17,6 +17,7 @@ from s2l_core.jobs import (
     CalibrateJob,
     CameraView,
     CheckJob,
+    ConsentJob,
     DescribeJob,
     DubJob,
     Encoding,
@@ -313,6 +314,7 @@ def _jobs(specimens: Specimens, output: Path) -> list[Job]:
         HeadJob(speaker, footage, str(output / "head.npz")),
         PoseJob(speaker, footage, specimens.path("camera.json"), str(output / "posed.mp4")),
         RenderJob(speaker, footage, 0.08, view, _POSE, str(output / "picture.npy")),
+        ConsentJob("list", str(specimens.folder)),
         CalibrateJob(),
     ]
 
