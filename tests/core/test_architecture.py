@@ -139,6 +139,9 @@ def test_what_blender_imports_needs_only_the_standard_library(part: str) -> None
 def test_the_add_on_imports_only_what_needs_the_standard_library_alone() -> None:
     used = {name for path in modules(*ADD_ON) for name in imports(path)}
     assert {name for name in used if name.startswith("s2l_core")} <= {
+        "s2l_core.consent_ledger",
+        "s2l_core.consent_options",
+        "s2l_core.consent_record",
         "s2l_core.dataclass_reader",
         "s2l_core.errors",
         "s2l_core.estimates",
