@@ -94,7 +94,7 @@ def read_ledger(path: Path) -> tuple[Entry, ...]:
     """
     try:
         ledger: _Ledger = _READER.read(_Ledger, json_text.read(path, _LARGEST_FILE), path.name)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ()
     except BadJob as error:
         raise ConsentUnreadable(f"{path} is not a ledger of consents: {error.message}") from error

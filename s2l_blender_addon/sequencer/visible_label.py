@@ -69,7 +69,7 @@ _WORDS = {
     "sv": "ÄNDRAT MED AI",
 }
 _HEIGHT, _BORDER = 0.045, 0.03
-"""Size of the letters, and distance from the corner, as shares of the picture's height."""
+"""Size of the letters, and distance from the corner, as shares of the picture's shorter side."""
 
 
 def text_in(language: str) -> str:
@@ -161,13 +161,14 @@ def _dress(strip: bpy.types.TextStrip, scene: bpy.types.Scene, text: str, positi
     """White letters on a dark box in a corner of the picture."""
     vertical, horizontal = position.split("_")
     height, width = scene.render.resolution_y, scene.render.resolution_x
-    beside = _BORDER * height / width
-    strip.text, strip.font_size = text, _HEIGHT * height
+    side = min(height, width)
+    beside, above = _BORDER * side / width, _BORDER * side / height
+    strip.text, strip.font_size = text, _HEIGHT * side
     strip.color, strip.use_box, strip.box_color = (1.0, 1.0, 1.0, 1.0), True, (0.0, 0.0, 0.0, 0.7)
-    strip.box_margin, strip.use_shadow = 0.25 * _HEIGHT * height / width, False
+    strip.box_margin, strip.use_shadow = 0.25 * _HEIGHT * side / width, False
     strip.alignment_x, strip.anchor_x, strip.anchor_y = horizontal, horizontal, vertical
     strip.location = (
         beside if horizontal == "LEFT" else 1.0 - beside,
-        _BORDER if vertical == "BOTTOM" else 1.0 - _BORDER,
+        above if vertical == "BOTTOM" else 1.0 - above,
     )
     strip.blend_type = "ALPHA_OVER"

@@ -76,10 +76,10 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
         Speech2LipError: A file cannot be used; see :mod:`s2l_core.errors`.
     """
     refuse_without_consent(job)
-    refuse_ended(job.speaker_path, consent_record_of(job).hash)
     read = (*files_of(job.footage), *files_of(job.voice or job.footage), job.landmarks, *files_of_source(job.speech))
     with ExitStack() as held:
         held.enter_context(reserved(job.speaker_path, *read))
+        refuse_ended(job.speaker_path, consent_record_of(job).hash)
         return _train(job, report or Report(), preset or PRESETS[job.preset], held)
 
 
