@@ -42,7 +42,7 @@ from s2l_core.jobs import (
 )
 from s2l_core.model.speaker import SpeakerModel, read_header
 
-from .conftest import CLIP
+from .conftest import CLIP, EmbeddedHead
 
 LINE = CLIP.parent / "line.flac"
 ANNA = ConsentRecord("Anna Example", "German dub of episode 3", "2999-12-31", "Production office", "Contract 12")
@@ -239,6 +239,22 @@ def test_nothing_shows_a_speaker_who_revoked(speaker: str, tmp_path: Path) -> No
     with pytest.raises(ConsentRevoked):
         s2l_core.train(again)
     assert s2l_core.describe(DescribeJob(speaker))["consent_revoked"].startswith(revoked)
+
+
+def test_a_head_that_is_open_is_refused_as_soon_as_its_speaker_revokes(
+    embedded_head: EmbeddedHead, tmp_path: Path
+) -> None:
+    speaker = SpeakerModel.load(embedded_head.speaker_path)
+    speaker.origin = {"consent_hash": ANNA.hash}
+    speaker.save(str(tmp_path / "anna.s2l"))
+    enter(tmp_path / "anna.s2l", ANNA)
+    job = RenderJob(
+        str(tmp_path / "anna.s2l"), embedded_head.footage, 0.0, CAMERA, POSE, str(tmp_path / "a.npy"), device="cpu"
+    )
+    s2l_core.render(job)
+    revoke(tmp_path / LEDGER, ANNA.hash)
+    with pytest.raises(ConsentRevoked):
+        s2l_core.render(job)
 
 
 def test_a_speaker_file_without_a_hash_keeps_working(speaker: str) -> None:
