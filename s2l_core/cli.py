@@ -1,5 +1,5 @@
 """The verbs for a shell: ``s2l info | check | faces | offset | train | dub | still | preview | evaluate |
-describe | calibrate | heatmap | head | pose``.
+describe | consent | calibrate | heatmap | head | pose``.
 
 Exit status: 0 if the job is done; 1 if it failed, no frame was dubbed, or the result could not be printed; 2 for wrong
 usage; 130 if it was cancelled (Ctrl-C). With ``--json``, stdout is exactly one JSON object, the result or ``{"error":
@@ -19,6 +19,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from . import standard_streams
+from .consent_options import add_consent_details, consent_record_of_options
 from .errors import BadJob, Cancelled, Speech2LipError
 from .events import Report
 from .execution import run_job
@@ -26,6 +27,8 @@ from .jobs import (
     Architecture,
     CalibrateJob,
     CheckJob,
+    ConsentAction,
+    ConsentJob,
     DescribeJob,
     Device,
     DubJob,
@@ -71,6 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BadJob as error:
         print_error(error, options.json)
         return WRONG_USAGE
+    except Speech2LipError as error:  # a file that the job contains cannot be read
+        print_error(error, options.json)
+        return FAILED
     display = json_events() if options.json else progress_bars()
     try:
         with cancelled_by_signal() as is_cancelled, display as listener:
@@ -98,6 +104,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_preview(verbs)
     _add_evaluate(verbs)
     _add_describe(verbs)
+    _add_consent(verbs)
     _add_calibrate(verbs)
     _add_heatmap(verbs)
     _add_head(verbs)
@@ -318,6 +325,7 @@ def _add_train(verbs: _Verbs) -> None:
     train.add_argument(
         "--consent", action="store_true", help="confirm that the person in the footage agreed to it; required"
     )
+    add_consent_details(train)
     train.add_argument(
         "--any-sound", action="store_true", help="train even if the lips do not seem to move with the sound"
     )
@@ -336,8 +344,9 @@ def _train_job(options: argparse.Namespace) -> Job:
         speech=options.speech,
         device=options.device,
         seed=options.seed,
-        consent=options.consent,
+        consent=options.consent or options.consent_record is not None,
         any_sound=options.any_sound,
+        consent_record=consent_record_of_options(options, options.name),
     )
 
 
@@ -411,6 +420,7 @@ def _add_still(verbs: _Verbs) -> None:
         action="store_true",
         help="confirm that the person in the picture agreed to it, or that nobody has to be asked; required",
     )
+    add_consent_details(still)
 
 
 def _still_job(options: argparse.Namespace) -> Job:
@@ -428,7 +438,8 @@ def _still_job(options: argparse.Namespace) -> Job:
         device=options.device,
         seed=options.seed,
         speech_network=options.speech_network,
-        consent=options.consent,
+        consent=options.consent or options.consent_record is not None,
+        consent_record=consent_record_of_options(options),
     )
     return PreviewJob(still, options.frame, options.output) if is_preview else still
 
@@ -489,6 +500,25 @@ def _add_describe(verbs: _Verbs) -> None:
 
 def _describe_job(options: argparse.Namespace) -> Job:
     return DescribeJob(options.speaker, options.picture, options.device)
+
+
+def _add_consent(verbs: _Verbs) -> None:
+    description = "List the records of consent in a folder of speaker files, show one, or revoke one."
+    consent = _add_verb(verbs, "consent", _consent_job, description)
+    consent.add_argument("action", choices=_choices(ConsentAction))
+    consent.add_argument("path", help="a speaker file, the folder of speaker files, or its consent.s2l.json")
+    consent.add_argument(
+        "record",
+        nargs="?",
+        default="",
+        help="with show and revoke: the record's hash, its first six digits or more, or the person's name; not needed "
+        "with a speaker file",
+    )
+    consent.add_argument("--reason", default="", help="with revoke: why")
+
+
+def _consent_job(options: argparse.Namespace) -> Job:
+    return ConsentJob(options.action, options.path, options.record, options.reason, options.device)
 
 
 def _add_calibrate(verbs: _Verbs) -> None:

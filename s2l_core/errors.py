@@ -47,6 +47,24 @@ class ConsentMissing(Speech2LipError):
     )
 
 
+class ConsentExpired(Speech2LipError):
+    code = "consent_expired"
+    hint = "Ask the person again, and record the new consent by training again with its new last day."
+
+
+class ConsentRevoked(Speech2LipError):
+    code = "consent_revoked"
+    hint = (
+        "Remove what was made under it; or ask the person again, and train again under a record that differs, for "
+        "example in its last day."
+    )
+
+
+class ConsentUnreadable(Speech2LipError):
+    code = "consent_unreadable"
+    hint = "Restore the file from a copy, or write it again with the fields that the manual lists."
+
+
 class FileMissing(Speech2LipError):
     code = "file_missing"
     hint = "Check the path, or find the file again in Blender with File > External Data > Find Missing Files."

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..consent_ledger import ledger_beside
 from ..device import one_thread
 from ..errors import AudioEmpty, HeadOutOfView, NoSound
 from ..events import Report, checkpoint
@@ -197,7 +198,8 @@ _opened: dict[_Key, PosedHead] = {}
 
 def _open_once(job: PoseJob | RenderJob, report: Report) -> PosedHead:
     """The head of a job. It stays open for the next job with the same files."""
-    files = [state_of(path) for path in (job.speaker_path, *files_of(job.footage), job.landmarks)]
+    read = (job.speaker_path, str(ledger_beside(job.speaker_path)), *files_of(job.footage), job.landmarks)
+    files = [state_of(path) for path in read]
     key = (job.speaker_path, job.footage, job.landmarks, job.device, *files)
     if key not in _opened:
         _opened.clear()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
+from ..consent_ledger import make_under
 from ..device import choose_device
 from ..events import Report
 from ..fingerprints import fingerprint_file
@@ -33,11 +35,13 @@ def still(job: StillJob, report: Report | None = None) -> StillResult:
 
     Raises:
         ConsentMissing: The job does not state that the person agreed.
+        ConsentExpired, ConsentRevoked: The consent has ended, by its last day or by the ledger beside the result.
         Speech2LipError: A file cannot be used; see :mod:`s2l_core.errors`.
     """
     refuse_without_consent(job)
     with reserved_result(job.output_path, job.encoding, *files_read(job)):
         refuse_other_name(job.encoding, job.output_path)
+        make_under(job.output_path, job.consent_record)
         return _still(job, report or Report())
 
 
@@ -104,7 +108,7 @@ def _still(job: StillJob, report: Report) -> StillResult:
 
 def _identity(job: StillJob, device: str) -> dict[str, Any]:
     """Everything that determines the frames of a job. Chunks with the same identity are reused."""
-    document = to_document(job)
+    document = to_document(replace(job, consent_record=None))
     files = [str(picture_path(job.picture) or job.picture.path), *sources(job.voice), *filter(None, [job.speaker_path])]
     known = {path: fingerprint_file(path) for path in files}
     return {"job": document | {"device": device}, "files": known, "version": VERSION}
