@@ -188,6 +188,19 @@ def ready_tasks(plan: Plan, done: Iterable[str], started: Iterable[str] = ()) ->
     return [task for task in plan.tasks if task.name not in taken and finished.issuperset(task.needs)]
 
 
+def critical_seconds(plan: Plan) -> dict[str, float]:
+    """For each task, the estimated time from its beginning until the last of those that wait for it could end: the
+    more, the more urgent it is.
+    """
+    after: dict[str, float] = {}
+    urgency: dict[str, float] = {}
+    for task in reversed(plan.tasks):
+        urgency[task.name] = task.seconds + after.get(task.name, 0.0)
+        for need in task.needs:
+            after[need] = max(after.get(need, 0.0), urgency[task.name])
+    return urgency
+
+
 def to_json(plan: Plan) -> str:
     """JSON text of a plan; equal plans have equal texts."""
     document = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}

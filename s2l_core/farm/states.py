@@ -90,11 +90,19 @@ def make_folders(folder: str | Path) -> None:
         CannotWrite, DiskFull: A folder cannot be made.
     """
     for name in (STATES, RESULTS, SHARED):
-        path = Path(folder) / name
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except (OSError, ValueError) as error:
-            raise refusal(path, error) from error
+        make_folder(Path(folder) / name)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents, which another machine may do at the same time.
+
+    Raises:
+        CannotWrite, DiskFull: It cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise refusal(path, error) from error
 
 
 def read_state(folder: str | Path, name: str) -> State:
