@@ -11,9 +11,9 @@ from fractions import Fraction
 from ..estimates import Calibration, estimate
 from ..jobs import DubJob, Media, Mix, PoseJob, RenderJob, StillJob, TrainJob, parse_rate
 from ..media.mix import voice_seconds
+from ..media.sequence import DEFAULT_RATE
 from ..media.single_picture import read_single_picture
 from ..media.video import probe
-from ..stills.still_frames import DEFAULT_RATE
 from ..version import VERSION
 from ..whole_head.camera_path import read_camera_path
 from .plan import PlannedJob

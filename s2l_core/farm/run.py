@@ -18,16 +18,16 @@ from ..errors import BadPlan, Cancelled, Speech2LipError, TasksUnfinished
 from ..events import Report
 from ..execution import known_errors, run_job
 from ..jobs import DubJob, Encoding, PoseJob, StillJob
-from ..json_text import plain
-from ..media.chunks import reserved_result
+from ..media.chunks import is_joined, reserved_result
 from ..verbs import dub, pose, still
-from ..verbs.divided import Divided, finish, open_chunks, render
+from ..verbs.divided import finish, open_chunks, render
 from ..version import VERSION
 from . import states
 from .plan import Plan, Task, read_plan
 from .roots import from_root, map_paths, outputs_of
 
 DividedJob = DubJob | StillJob | PoseJob
+_Opened = dub.OpenDub | still.OpenStill | pose.OpenPose
 
 
 def run_task(
@@ -66,9 +66,7 @@ def run_task(
     states.write_state(folder, task, begun)
     try:
         with known_errors(name, report), report.running(), shared_in(Path(folder) / states.SHARED):
-            result = _do(plan, task, roots, report)
-            if result is not None:
-                states.write_result(folder, task, result)
+            _do(folder, plan, task, roots, report)
             states.write_state(folder, task, states.done(begun, _peak_bytes()))
     except Cancelled:
         if states.read_state(folder, name) == begun:
@@ -77,7 +75,7 @@ def run_task(
     except Speech2LipError as error:
         states.write_state(folder, task, states.failed(begun, error, _peak_bytes()))
         raise
-    return {"task": name, "already_done": False, "result": result}
+    return {"task": name, "already_done": False, "result": states.read_result(folder, name)}
 
 
 def _is_done(folder: str, plan: Plan, task: Task, roots: Mapping[str, str]) -> bool:
@@ -87,23 +85,26 @@ def _is_done(folder: str, plan: Plan, task: Task, roots: Mapping[str, str]) -> b
     return all(Path(from_root(path, roots)).exists() for path in task.outputs)
 
 
-def _do(plan: Plan, task: Task, roots: Mapping[str, str], report: Report) -> dict[str, Any] | None:
-    """Do a task. Returns the result of the verb if that ends the job."""
+def _do(folder: str, plan: Plan, task: Task, roots: Mapping[str, str], report: Report) -> None:
+    """Do a task, and write the result of the verb if that ends the job."""
     job = map_paths(plan.jobs[task.job], lambda path: from_root(path, roots))
     (output,) = outputs_of(job)
     _make_parent(output)
     if not isinstance(job, DividedJob):
-        return run_job(job, report)
+        states.write_result(folder, task, run_job(job, report))
+        return
+    if task.kind == "join" and is_joined(output) and states.read_result(folder, task.name) is not None:
+        return  # the process was killed in between
     encoding, read = _encoding(job), _files_read(job)
     with reserved_result(output, encoding, *read, is_shared=task.kind == "frames"):
         opened = _open(job, report)
         if task.kind == "join":
-            return _finished(opened, report)
+            _finish(folder, task, opened, report)
+            return
         opened.look(report)
         chunks = open_chunks(opened, is_shared=task.kind == "frames")
         if task.kind == "frames":
             render(opened, chunks, _frames_of(plan, task, opened.form.count), report)
-    return None
 
 
 def _frames_of(plan: Plan, task: Task, count: int) -> range:
@@ -112,13 +113,14 @@ def _frames_of(plan: Plan, task: Task, count: int) -> range:
     return range(task.first, count if task.first == last else min(count, task.first + task.count))
 
 
-def _finished(opened: Any, report: Report) -> dict[str, Any]:
-    """Join the chunks of a job, after rendering those that are missing or damaged."""
-    result: dict[str, Any] = plain(opened.result(finish(opened, report)))
-    return result
+def _finish(folder: str, task: Task, opened: _Opened, report: Report) -> None:
+    """Join the chunks of a job, after rendering those that are missing or damaged. The result of the verb is written
+    first: when the output is there, nothing is missing.
+    """
+    finish(opened, report, lambda rendered: states.write_result(folder, task, dict(opened.result(rendered))))
 
 
-def _open(job: DividedJob, report: Report) -> Divided:
+def _open(job: DividedJob, report: Report) -> _Opened:
     if isinstance(job, DubJob):
         return dub.OpenDub(job, report)
     return still.OpenStill(job, report) if isinstance(job, StillJob) else pose.OpenPose(job, report)

@@ -7,6 +7,7 @@ document starts from the beginning. Joining copies the encoded packets, so the r
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -47,6 +48,11 @@ def reserved_result(path: str, encoding: Encoding, *sources: str, is_shared: boo
     with reserved(path, *sources, folder=is_folder(encoding), is_shared=is_shared):
         Scratch(Path(path)).refuse_foreign(*sources)
         yield
+
+
+def is_joined(path: str) -> bool:
+    """Whether chunks of a result were joined to it, even if the process was killed right afterwards."""
+    return os.path.lexists(path) and not Scratch(Path(path)).pictures.exists()
 
 
 class FrameWriter(Protocol):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from ..jobs import StillJob, parse_rate
 from ..media.audio import SPEECH_RATE
 from ..media.mix import CONTEXT_SECONDS, Context
 from ..media.raster import Picture
+from ..media.sequence import DEFAULT_RATE
 from ..media.single_picture import SinglePicture
 from ..model.speaker import SpeakerModel
 from ..mouth.rendering import open_speech_source
@@ -29,7 +29,6 @@ from .portrait import DOUBTFUL_YAW, Portrait, find_portrait
 from .speaker_motion import SpeakerLine, SpeakerMotion
 from .speaking_face import SpeakingFace
 
-DEFAULT_RATE = Fraction(25)
 _DOUBTFUL_WIDTH, _DOUBTFUL_OPENING = 90, 0.33
 """Width of a face in pixels below which, and opening in widths of the mouth above which, a picture will look bad."""
 

@@ -7,7 +7,7 @@ joined. The verb does all of them; a task of a plan (:mod:`s2l_core.farm`) only 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
@@ -95,16 +95,24 @@ class Rendered:
         return (self.written - self.resumed) / self.seconds
 
 
-def finish(job: Divided, report: Report) -> Rendered:
+def finish(
+    job: Divided, report: Report, before_joining: Callable[[Rendered], None] = lambda rendered: None
+) -> Rendered:
     """Look at the clip, render and encode the chunks that earlier runs have not written, and join all of them.
 
     The output must be reserved, see :func:`s2l_core.media.chunks.reserved_result`.
+
+    Args:
+        job: The job.
+        report: Receives the progress.
+        before_joining: Called when all chunks are there.
     """
     started, form = time.monotonic(), job.form
     job.look(report)
     chunks = open_chunks(job)
     resumed = form.count - sum(map(len, chunks.missing))
     render(job, chunks, range(form.count), report)
+    before_joining(Rendered(form.count, resumed, time.monotonic() - started))
     chunks.join(form.rate, form.sound, form.comment)
     return Rendered(form.count, resumed, time.monotonic() - started)
 

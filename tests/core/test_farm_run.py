@@ -174,6 +174,18 @@ def test_a_killed_task_is_repeated_and_gives_the_same_bytes(hasty_speaker: str, 
     assert Path(output).read_bytes() == undivided(job, tmp_path / "whole.mp4")
 
 
+@pytest.mark.usefixtures("small_chunks")
+def test_joining_that_was_killed_at_its_very_end_is_not_done_again(dub: DubJob, tmp_path: Path) -> None:
+    pictures = replace(dub, output_path=str(tmp_path / "divided"), encoding=Encoding("png"))
+    plan = planned(tmp_path / "plan", pictures)
+    run_all(tmp_path / "plan", names(plan, "look", "frames", "join"))
+    states.forget_state(tmp_path / "plan", plan.task("divided-join"))
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "divided").iterdir()}
+    assert run_task(str(tmp_path / "plan"), "divided-join")["result"]["frames_written"] == 50
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "divided").iterdir()} == before
+    assert states.read_state(tmp_path / "plan", "divided-join").status == "done"
+
+
 def test_a_task_that_always_fails_keeps_no_other_from_its_turn(hasty_speaker: str, tmp_path: Path) -> None:
     broken = tmp_path / "broken.s2l"
     shutil.copy(hasty_speaker, broken)
