@@ -39,6 +39,16 @@ class BadJob(Speech2LipError):
     hint = "Check the values of the job."
 
 
+class BadPlan(Speech2LipError):
+    code = "bad_plan"
+    hint = "Make the plan again with s2l plan."
+
+
+class TasksUnfinished(Speech2LipError):
+    code = "tasks_unfinished"
+    hint = "Run them again with s2l run or s2l batch, then join the plan again."
+
+
 class ConsentMissing(Speech2LipError):
     code = "consent_missing"
     hint = (

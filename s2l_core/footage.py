@@ -332,13 +332,17 @@ def _track_name(known: KnownHead | None) -> str:
     return f"track-{digest.hexdigest()}"
 
 
+def landmarks_content(landmarks: str) -> str:
+    """A landmark back-end, or the hash of its ``.task`` file."""
+    is_task = landmarks.lower().endswith(".task") and regular_files.is_file(landmarks)
+    return fingerprint_file(landmarks) if is_task else landmarks
+
+
 def _cache_of(fingerprint: str, media: Media, landmarks: str) -> Cache:
     """The cache of a clip, which depends on its content and not on its path."""
     rate = str(rate_of(media)) if is_sequence(media) else ""
     span = replace(media, path=fingerprint, track=None, clock="picture", pictures=(), rate=rate)
-    if landmarks.lower().endswith(".task"):
-        landmarks = fingerprint_file(landmarks) if regular_files.is_file(landmarks) else landmarks
-    return Cache.of("footage", _CACHE_VERSION, span, landmarks)
+    return Cache.of("footage", _CACHE_VERSION, span, landmarks_content(landmarks))
 
 
 def _to_tensors(track: HeadTrack) -> Tensors:

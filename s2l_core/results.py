@@ -511,6 +511,7 @@ class PoseResult(TypedDict):
     Attributes:
         output_path: Path of the movie.
         frames: Number of frames.
+        frames_resumed: Number of them that an earlier, interrupted run had rendered.
         frames_without_face: Number of frames whose footage shows no face.
         frames_outside: Number of frames with a pose outside the trust region.
         trust: Lowest trust of all frames, from 0 to 1.
@@ -522,6 +523,7 @@ class PoseResult(TypedDict):
 
     output_path: str
     frames: int
+    frames_resumed: int
     frames_without_face: int
     frames_outside: int
     trust: float

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..cache import NO_CACHE, Cache, Tensors
 from ..events import Report
 from ..face.matte import Matting
 from ..footage import Footage
@@ -23,7 +24,7 @@ from .cutting import CutFrame, background_in, cut, disc, head_size, matte_of
 from .plate import Plate, fill, homography
 from .shading import fit_shading, gain, rotation_in_footage
 from .surface import HeadSurface
-from .texture import gather_texture, observe
+from .texture import Observations, gather_texture, observe
 from .torso import Torso
 
 _NECK = 0.1
@@ -76,6 +77,7 @@ class HeadRenderer:
         matting: Cuts out the person.
         blending: Whether Blend-Net inpaints holes; otherwise they get the head's mean colours.
         report: Receives the phase ``"Read head frames"``.
+        cache: Cache of what the frames of the clip show of the head.
     """
 
     def __init__(
@@ -87,13 +89,18 @@ class HeadRenderer:
         matting: Matting,
         blending: bool = True,
         report: Report | None = None,
+        cache: Cache = NO_CACHE,
     ) -> None:
         self._footage = footage
         self.plate, self.torso = plate, torso
         self._matting = matting
         self._blend = speaker.head_blend if blending else None
         self._surface = HeadSurface(speaker.face.head)
-        observed = observe(self._surface, footage, matting, report=report)
+
+        def look() -> Tensors:
+            return observe(self._surface, footage, matting, report=report)._asdict()
+
+        observed = Observations(**cache.get_or_compute("head", look, self._surface.front.device))
         gather_texture(self._surface, observed)
         self._light = fit_shading(self._surface, observed)
 

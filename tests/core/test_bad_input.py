@@ -133,6 +133,12 @@ TABLE = [
     Row("a picture of two", "still {in}/two.png {in}/voice.wav {out}/b.mp4 --consent", errors.SeveralFaces),
     Row("a tiny face", "still {in}/tiny.png {in}/voice.wav {out}/b.mp4 --consent", errors.FaceTooSmall),
     Row("a still of no words", "still {in}/face.png {in}/empty.wav {out}/b.mp4 --consent", errors.AudioEmpty),
+    Row("a plan of no jobs", "plan {in}/text.mp4 --out {out}/plan", errors.BadJob),
+    Row("a plan of jobs that are not there", "plan {in}/none.json --out {out}/plan", errors.FileMissing),
+    Row("no such plan", "run {out} shot-look", errors.BadPlan),
+    Row("a plan that leaves its roots", "run {in} shot-look", errors.BadPlan),
+    Row("joining such a plan", "join {in}", errors.BadPlan),
+    Row("all tasks of such a plan", "batch {in}", errors.BadPlan),
     Row("evaluation of a speaker cut short", "evaluate {in}/short.s2l", errors.SpeakerFileBroken),
 ]
 
@@ -259,6 +265,10 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_sound(folder / "narrow.wav", speech[::2], SPEECH_RATE // 2)
     write_sound(folder / "empty.wav", speech[:0])
     (folder / "zero.wav").touch()
+    outside = {"name": "shot-look", "kind": "train", "job": 0, "outputs": ["SHOW/../../a.s2l"]}
+    train = to_document(TrainJob(Media("SHOW/speaker.mp4"), "SHOW/a.s2l"))
+    hostile = {"schema": 1, "version": "1", "chunk": 128, "roots": {"SHOW": "/"}, "jobs": [train], "tasks": [outside]}
+    (folder / "plan.json").write_text(json.dumps(hostile))
     for name in ("text.mp4", "text.wav"):
         (folder / name).write_text("This is neither a movie nor a sound.\n" * 100)
 
