@@ -23,6 +23,7 @@ from ..files import is_regular, refusal, reserved, whole_file, write_whole
 from ..jobs import Encoding
 from .encodings import is_folder
 from .pictures import picture_name, write_picture
+from .planes import Planes
 from .raster import ORDINARY, ColourTags, Picture, Raster
 from .scratch import NOTICE, Scratch
 from .soundtrack import Soundtrack
@@ -51,7 +52,7 @@ def reserved_result(path: str, encoding: Encoding, *sources: str) -> Iterator[No
 class FrameWriter(Protocol):
     """Writes the frames of a chunk."""
 
-    def write(self, picture: Picture) -> None:
+    def write(self, picture: Picture | Planes) -> None:
         """Append a frame."""
 
 
@@ -186,8 +187,9 @@ class _PictureWriter:
     def __init__(self, folder: Path, first: int, encoding: Encoding, aspect: Fraction) -> None:
         self._folder, self._next, self._encoding, self._aspect = folder, first, encoding, aspect
 
-    def write(self, picture: Picture) -> None:
+    def write(self, picture: Picture | Planes) -> None:
         checkpoint()
+        picture = picture.to_image() if isinstance(picture, Planes) else picture
         self._next += 1
         path = self._folder / picture_name(self._next, self._encoding)
         write_picture(path, picture, self._encoding, self._aspect)

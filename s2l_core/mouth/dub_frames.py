@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..ahead import ahead
 from ..canonical.compositing import extract_layer
 from ..canonical.regions import lip_shape_size
 from ..errors import BadJob
@@ -18,8 +19,11 @@ from ..face.layout import LAYOUTS
 from ..footage import Footage, prepare
 from ..jobs import DubJob, Media, parse_rate
 from ..media.audio import SPEECH_RATE
+from ..media.encodings import stores_planes
 from ..media.mix import CONTEXT_SECONDS, Context
+from ..media.planes import Part, Planes
 from ..media.raster import Picture, with_change
+from ..media.video import Frame
 from ..model.speaker import SpeakerModel
 from ..speech.encoder import CODE_SECONDS, codes_at
 from ..speech.features import speech_level
@@ -27,6 +31,7 @@ from .painting import line_painter
 from .reliability import REASONS, Reliability, judge_frame, judge_frames
 from .rendering import BATCH, MouthRenderer, rest_in_silence, speech_track
 from .schedule import frames_in_order, frames_to_show
+from .sight import Sight
 
 
 def open_footage(media: Media, landmarks: str, speaker: SpeakerModel, device: torch.device, report: Report) -> Footage:
@@ -66,6 +71,7 @@ class DubFrames:
         self.rate: Fraction = parse_rate(job.rate) if job.rate else footage.info.rate
         self.indices, self.voiced = frames_to_show(job, footage, len(speech) / SPEECH_RATE, self.rate)
         self._speaker, self._layer = speaker, job.encoding.layer
+        self._in_planes = stores_planes(job.encoding)
         self._renderer = MouthRenderer(speaker, footage)
         self._weights = np.ones(self.voiced, np.float32)
         last = (self.voiced - 1) / float(self.rate)
@@ -101,29 +107,27 @@ class DubFrames:
         self._renderer = MouthRenderer(self._speaker, self.footage, light)
         return REASONS[reason]
 
-    def read(self, frames: range) -> Iterator[Picture]:
-        """Render some of the frames as they are written, with a few of them in memory at a time: whole pictures in the
-        footage's format, or mouths with alpha.
+    def read(self, frames: range) -> Generator[Picture | Planes, None, None]:
+        """Render some of the frames as they are written: whole pictures in the footage's format, or mouths with alpha.
+
+        Decoding, rendering, and what the caller does with the pictures take place in threads of their own, each a few
+        frames ahead of the next. Close the generator if it is not used to its end.
 
         Args:
             frames: Numbers of the frames.
         """
-        shown = frames_in_order(self.footage, self.indices[frames.start : frames.stop])
-        for first in range(frames.start, frames.stop, BATCH):
-            batch = list(itertools.islice(shown, min(BATCH, frames.stop - first)))
-            numbers = np.arange(first, first + len(batch))
-            images = self.dubbed([frame.image for frame in batch], numbers)
-            pictures = [with_change(frame.picture, frame.image, new) for frame, new in zip(batch, images, strict=True)]
-            if self._layer == "mouth":
-                shares = self._shares(numbers)
-                masks = self._renderer.masks(self.indices[numbers], shares, *images[0].shape[:2])
-                pictures = [
-                    extract_layer(new, frame.picture, mask)
-                    for new, frame, mask in zip(pictures, batch, masks, strict=True)
-                ]
-            for picture in pictures:
-                checkpoint()
-                yield picture
+        with ahead(self._render(frames), BATCH) as pictures:
+            yield from pictures
+
+    def _render(self, frames: range) -> Iterator[Picture | Planes]:
+        with ahead(frames_in_order(self.footage, self.indices[frames.start : frames.stop]), BATCH) as shown:
+            for first in range(frames.start, frames.stop, BATCH):
+                batch = list(itertools.islice(shown, min(BATCH, frames.stop - first)))
+                numbers = np.arange(first, first + len(batch))
+                render = self._layers if self._layer == "mouth" else self._pictures
+                for picture in render(batch, numbers):
+                    checkpoint()
+                    yield picture
 
     def dubbed(self, images: Sequence[NDArray[np.uint8]], numbers: NDArray[np.integer]) -> list[NDArray[np.uint8]]:
         """Render B of the frames as 8-bit pictures (H, W, 3), see :attr:`s2l_core.media.video.Frame.image`.
@@ -132,12 +136,40 @@ class DubFrames:
             images: The footage's frames that they show.
             numbers: (B,) numbers of the frames.
         """
-        shares, indices = self._shares(numbers), self.indices[numbers]
-        if not shares.any():
+        if not self._shares(numbers).any():
             return list(images)
-        codes = self._renderer.codes(images, indices, self._codes, numbers / float(self.rate))
+        changes = self._change(
+            [Part.of(image) for image in images], numbers, self._renderer.find(self.indices[numbers])
+        )
+        return [part.pixels for part, _ in changes]
+
+    def _pictures(self, frames: Sequence[Frame], numbers: NDArray[np.integer]) -> Iterator[Picture | Planes]:
+        """The frames with new mouths: as planes, if footage and file store such pictures."""
+        if not self._shares(numbers).any():
+            for frame in frames:
+                yield (self._in_planes and frame.planes) or frame.picture
+            return
+        sight = self._renderer.find(self.indices[numbers])
+        parts = [frame.part(box) for frame, box in zip(frames, sight.boxes, strict=True)]
+        for frame, (part, changed) in zip(frames, self._change(parts, numbers, sight), strict=True):
+            planes = frame.planes if self._in_planes else None
+            yield frame.with_part(part) if planes is None else planes.with_part(part, changed)
+
+    def _layers(self, frames: Sequence[Frame], numbers: NDArray[np.integer]) -> Iterator[Picture]:
+        """The new mouths alone, with alpha."""
+        images = self.dubbed([frame.image for frame in frames], numbers)
+        masks = self._renderer.masks(self.indices[numbers], self._shares(numbers), *images[0].shape[:2])
+        for frame, image, mask in zip(frames, images, masks, strict=True):
+            yield extract_layer(with_change(frame.picture, frame.image, image), frame.picture, mask)
+
+    def _change(
+        self, parts: Sequence[Part], numbers: NDArray[np.integer], sight: Sight
+    ) -> list[tuple[Part, NDArray[np.bool_]]]:
+        """Render new mouths into parts of B frames, see :meth:`s2l_core.mouth.rendering.LipPaster.change`."""
+        indices = self.indices[numbers]
+        codes = self._renderer.codes(parts, indices, self._codes, numbers / float(self.rate), sight)
         lips = self._paint(codes, np.minimum(numbers, self.voiced - 1))
-        return self._renderer.render(images, indices, lips, shares)
+        return self._renderer.change(parts, indices, lips, self._shares(numbers))
 
     def _shares(self, numbers: NDArray[np.integer]) -> NDArray[np.float32]:
         """Opacity of the new mouth in frames ``numbers`` (B,); 0 in frames that do not speak."""

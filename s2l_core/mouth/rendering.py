@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from ..canonical.view import CanonicalFace
 from ..errors import BadJob
 from ..footage import Footage
 from ..media.audio import SPEECH_RATE
+from ..media.planes import Part
 from ..model.blend import BlendNet
 from ..model.look import LookPixels
 from ..model.speaker import SpeakerModel
@@ -26,6 +28,7 @@ from ..speech.moonshine import open_moonshine
 from ..speech.named_networks import name_network, named_network
 from ..speech.silence import IN_SILENCE, curve_at, resting
 from ..speech.sources import LOG_MEL, SpeechSource, open_source, split_source
+from .sight import Sight, Sighter
 
 BATCH = 8
 """Frames that are rendered together. More are no faster on a CPU and take memory."""
@@ -169,8 +172,25 @@ class LipPaster:
         Raises:
             SpeakerFileBroken: The lips, or their blend, are not finite.
         """
+        parts = [Part.of(image) for image in images]
+        changes = self.change(parts, indices, lips, blend, weights, light)
+        return [part.pixels for part, _ in changes]
+
+    @torch.no_grad()
+    def change(
+        self,
+        parts: Sequence[Part],
+        indices: NDArray[np.integer],
+        lips: Tensor,
+        blend: BlendNet | None = None,
+        weights: NDArray[np.float32] | None = None,
+        light: Light | None = None,
+    ) -> list[tuple[Part, NDArray[np.bool_]]]:
+        """As :meth:`paste`, for parts of frames that contain the mouth regions: new parts, and bool (height, width)
+        which of their pixels are in the mask of the mouth. All others equal the given ones.
+        """
         plan = self.observer.plan
-        cuts = np.stack([plan.cut(image, int(index)) for image, index in zip(images, indices, strict=True)])
+        cuts = np.stack([plan.cut(part, int(index)) for part, index in zip(parts, indices, strict=True)])
         placement = self._place(indices)
         regions = regions_to_tensor(torch.from_numpy(cuts).to(lips.device))
         blended = self._join(lips, regions, placement, blend, light)
@@ -184,12 +204,14 @@ class LipPaster:
             picture.permute(0, 2, 3, 1).cpu().numpy()
             for picture in ((blended.clamp(0, 1) * 255).round().to(torch.uint8), replaced)
         )
-        results = []
-        for image, index, new, old, inside in zip(images, indices, quantised, cuts, where, strict=True):
-            result = image.copy()
-            plan.put(result, int(index), np.where(inside, new, old))
-            results.append(result)
-        return results
+        changes = []
+        for part, index, new, old, inside in zip(parts, indices, quantised, cuts, where, strict=True):
+            pixels, changed = part.pixels.copy(), np.zeros(part.pixels.shape[:2], dtype=bool)
+            corner = part.box.left, part.box.top
+            plan.put(pixels, int(index), np.where(inside, new, old), corner)
+            plan.put(changed, int(index), inside[..., 0], corner)
+            changes.append((replace(part, pixels=pixels), changed))
+        return changes
 
     def _join(
         self, lips: Tensor, regions: Tensor, placement: Placement, blend: BlendNet | None, light: Light | None
@@ -247,29 +269,37 @@ class MouthRenderer:
         self._paster = LipPaster(speaker.face, footage)
         self._found = footage.track.found
         self._shapes = torch.from_numpy(lip_shapes(footage.landmarks, footage.track, footage.layout))
-        self._look_pixels = LookPixels.of(speaker.face)
-        self._look_positions = [part.to(self._device) for part in self._look_pixels.positions(speaker.face)]
+        look_pixels = LookPixels.of(speaker.face)
+        self._look_positions = [part.to(self._device) for part in look_pixels.positions(speaker.face)]
+        self._sighter = Sighter(self._paster.observer, look_pixels)
         self._light = light
         self._blending = blending and speaker.exemplars is None
+
+    def find(self, indices: NDArray[np.integer]) -> Sight:
+        """Where frames ``indices`` (B,) are read."""
+        return self._sighter.find(indices)
 
     @torch.no_grad()
     def codes(
         self,
-        images: Sequence[NDArray[np.uint8]],
+        images: Sequence[NDArray[np.uint8] | Part],
         indices: NDArray[np.integer],
         track: Tensor,
         times: NDArray[np.float64],
+        sight: Sight | None = None,
     ) -> Tensor:
         """Motion codes (B, code) for frames ``indices``: the codes of speech at ``times`` (B,) of its track, plus the
         offsets of the look model.
+
+        Args:
+            images: B frames, uint8 (H, W, 3), or parts of them that contain the boxes of :meth:`find`.
+            indices: int64 (B,) their indices in the footage.
+            track: (t, size) codes of speech, one every 40 ms.
+            times: (B,) seconds of the track.
+            sight: Where the frames are read, if that is known.
         """
-        colours = [
-            self._look_pixels.take(self._paster.observer.observe(image, int(index)))
-            for image, index in zip(images, indices, strict=True)
-        ]
-        surroundings, border = (
-            torch.from_numpy(np.stack(values)).to(self._device) for values in zip(*colours, strict=True)
-        )
+        parts = [image if isinstance(image, Part) else Part.of(image) for image in images]
+        surroundings, border = self._sighter.colours(parts, sight or self.find(indices))
         light = self._light_of(indices)
         if light is not None:
             surroundings, border = (
@@ -300,6 +330,13 @@ class MouthRenderer:
         """
         blend = self._speaker.blend if self._blending else None
         return self._paster.paste(images, indices, lips, blend, weights, self._light_of(indices))
+
+    def change(
+        self, parts: Sequence[Part], indices: NDArray[np.integer], lips: Tensor, weights: NDArray[np.float32]
+    ) -> list[tuple[Part, NDArray[np.bool_]]]:
+        """As :meth:`render`, for parts of frames, see :meth:`LipPaster.change`."""
+        blend = self._speaker.blend if self._blending else None
+        return self._paster.change(parts, indices, lips, blend, weights, self._light_of(indices))
 
     def masks(
         self, indices: NDArray[np.integer], weights: NDArray[np.float32], height: int, width: int

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any, TypedDict
@@ -77,13 +78,15 @@ def _dub(job: DubJob, report: Report) -> DubResult:
     missing = chunks.missing
     written = count - sum(map(len, missing))
     resumed = written
-    for chunk in missing:
-        with chunks.writer(chunk, info.width, info.height, rate, info.colour) as writer:
-            for number, picture in enumerate(frames.read(chunk)):
-                if number % BATCH == 0:
-                    report.progress("Dub", written, count)
-                writer.write(picture)
-                written += 1
+    for run in _runs(missing):
+        with closing(frames.read(range(run[0].start, run[-1].stop))) as pictures:
+            for chunk in run:
+                with chunks.writer(chunk, info.width, info.height, rate, info.colour) as writer:
+                    for number, picture in enumerate(itertools.islice(pictures, len(chunk))):
+                        if number % BATCH == 0:
+                            report.progress("Dub", written, count)
+                        writer.write(picture)
+                        written += 1
     report.progress("Dub", count, count)
 
     # Join the chunks and the sound into one file that states that it is synthetic media.
@@ -105,6 +108,19 @@ def _dub(job: DubJob, report: Report) -> DubResult:
         "dub_seconds": finished - prepared,
         "dub_fps": (written - resumed) / (finished - prepared),
     }
+
+
+def _runs(chunks: list[range]) -> list[list[range]]:
+    """Chunks in order as runs without gaps, which are decoded without seeking: that would take as long as decoding the
+    frames since the last key frame.
+    """
+    runs: list[list[range]] = []
+    for chunk in chunks:
+        if runs and runs[-1][-1].stop == chunk.start:
+            runs[-1].append(chunk)
+        else:
+            runs.append([chunk])
+    return runs
 
 
 class _Training(TypedDict):

@@ -28,7 +28,7 @@ ROWS = [
         "standard_streams",
         "version",
     },
-    {"device", "files", "jpeg", "preset_steps", "subsampling", "tensor_file"},
+    {"ahead", "device", "files", "jpeg", "preset_steps", "subsampling", "tensor_file"},
     {"estimates"},
     {"cache", "fingerprints"},
     {"media", "geometry"},
