@@ -45,13 +45,22 @@ def place(view: CanonicalView, intrinsics: Intrinsics, poses: Tensor, grids: Ten
     return Placement(pixels, sample(mask, pixels, box) * valid[:, None])
 
 
-def paste(lips: Tensor, regions: Tensor, placement: Placement, view: CanonicalView) -> Tensor:
-    """Composite lips (B, 3, h, w), of any resolution, over regions (B, 3, H, W) with the soft mask."""
+def warp(lips: Tensor, placement: Placement, view: CanonicalView) -> Tensor:
+    """Lips (B, 3, h, w), of any resolution, as mouth regions (B, 3, H, W)."""
     box = view.rectangle
     scale = lips.shape[-1] / box.width
     position = (placement.pixels - placement.pixels.new_tensor([box.left, box.top])) * scale
-    warped = sample(lips, position, padding="border")
-    return torch.where(placement.mask > 0, torch.lerp(regions, warped, placement.mask), regions)
+    return sample(lips, position, padding="border")
+
+
+def composite(warped: Tensor, regions: Tensor, mask: Tensor) -> Tensor:
+    """Lay lips (B, 3, H, W) over regions with the soft mask (B, 1, H, W)."""
+    return torch.where(mask > 0, torch.lerp(regions, warped, mask), regions)
+
+
+def paste(lips: Tensor, regions: Tensor, placement: Placement, view: CanonicalView) -> Tensor:
+    """Composite lips (B, 3, h, w), of any resolution, over regions (B, 3, H, W) with the soft mask."""
+    return composite(warp(lips, placement, view), regions, placement.mask)
 
 
 def extract_layer(new: Picture, old: Picture, mask: NDArray[np.uint8]) -> Picture:

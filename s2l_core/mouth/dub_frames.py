@@ -168,8 +168,8 @@ class DubFrames:
         """Render new mouths into parts of B frames, see :meth:`s2l_core.mouth.rendering.LipPaster.change`."""
         indices = self.indices[numbers]
         codes = self._renderer.codes(parts, indices, self._codes, numbers / float(self.rate), sight)
-        lips = self._paint(codes, np.minimum(numbers, self.voiced - 1))
-        return self._renderer.change(parts, indices, lips, self._shares(numbers))
+        spoken = np.minimum(numbers, self.voiced - 1)
+        return self._renderer.change(parts, indices, lambda at: self._paint(codes, spoken, at), self._shares(numbers))
 
     def _shares(self, numbers: NDArray[np.integer]) -> NDArray[np.float32]:
         """Opacity of the new mouth in frames ``numbers`` (B,); 0 in frames that do not speak."""

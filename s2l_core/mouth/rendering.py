@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..canonical.compositing import Placement, paste, place
-from ..canonical.light import Light, middles, positions_in, relight
+from ..canonical.compositing import Placement, composite, place, warp
+from ..canonical.light import Light, positions_in, relight
 from ..canonical.regions import Observer, lip_shapes, regions_to_tensor
 from ..canonical.view import CanonicalFace
 from ..errors import BadJob
@@ -172,8 +172,9 @@ class LipPaster:
         Raises:
             SpeakerFileBroken: The lips, or their blend, are not finite.
         """
-        parts = [Part.of(image) for image in images]
-        changes = self.change(parts, indices, lips, blend, weights, light)
+        placement = self.place(indices)
+        warped = warp(lips, placement, self._view)
+        changes = self.change([Part.of(image) for image in images], indices, warped, placement, blend, weights, light)
         return [part.pixels for part, _ in changes]
 
     @torch.no_grad()
@@ -181,24 +182,36 @@ class LipPaster:
         self,
         parts: Sequence[Part],
         indices: NDArray[np.integer],
-        lips: Tensor,
+        warped: Tensor,
+        placement: Placement,
         blend: BlendNet | None = None,
         weights: NDArray[np.float32] | None = None,
         light: Light | None = None,
     ) -> list[tuple[Part, NDArray[np.bool_]]]:
-        """As :meth:`paste`, for parts of frames that contain the mouth regions: new parts, and bool (height, width)
-        which of their pixels are in the mask of the mouth. All others equal the given ones.
+        """As :meth:`paste`, for parts of frames that contain the mouth regions, and for lips at the pixels of these.
+
+        Args:
+            parts: B parts of frames.
+            indices: int64 (B,) their indices in the footage.
+            warped: float32 (B, 3, H, W) lips in the mouth regions.
+            placement: Where the regions are, see :meth:`place`.
+            blend: As in :meth:`paste`.
+            weights: As in :meth:`paste`.
+            light: As in :meth:`paste`.
+
+        Returns:
+            New parts, and bool (height, width) which of their pixels are in the mask of the mouth. All others equal
+            the given ones.
         """
         plan = self.observer.plan
         cuts = np.stack([plan.cut(part, int(index)) for part, index in zip(parts, indices, strict=True)])
-        placement = self._place(indices)
-        regions = regions_to_tensor(torch.from_numpy(cuts).to(lips.device))
-        blended = self._join(lips, regions, placement, blend, light)
+        regions = regions_to_tensor(torch.from_numpy(cuts).to(warped.device))
+        blended = self._join(warped, regions, placement, blend, light)
         kept = ~self._found[indices]
         if weights is not None:
             blended = torch.lerp(regions, blended, torch.from_numpy(weights).to(blended)[:, None, None, None])
             kept |= weights == 0
-        replaced = (placement.mask > 0) & torch.from_numpy(~kept).to(lips.device)[:, None, None, None]
+        replaced = (placement.mask > 0) & torch.from_numpy(~kept).to(warped.device)[:, None, None, None]
         refuse_overflow(torch.where(replaced, blended, 0.0))
         quantised, where = (
             picture.permute(0, 2, 3, 1).cpu().numpy()
@@ -214,21 +227,19 @@ class LipPaster:
         return changes
 
     def _join(
-        self, lips: Tensor, regions: Tensor, placement: Placement, blend: BlendNet | None, light: Light | None
+        self, warped: Tensor, regions: Tensor, placement: Placement, blend: BlendNet | None, light: Light | None
     ) -> Tensor:
-        """Paste lips into regions in the light of the regions. The residual of Blend-Net is computed in the light of
+        """Lay lips over regions in the light of the regions. The residual of Blend-Net is computed in the light of
         the training, and then converted.
         """
         if light is None:
-            merged = paste(lips, regions, placement, self._view)
+            merged = composite(warped, regions, placement.mask)
             return merged if blend is None else blend(merged, placement.mask)
-        height, width = lips.shape[-2:]
-        lit = relight(lips, light.to_footage, middles(width, height, lips.device))
-        merged = paste(lit, regions, placement, self._view)
+        positions = positions_in(self._view.rectangle, placement.pixels)
+        merged = composite(relight(warped, light.to_footage, positions), regions, placement.mask)
         if blend is None:
             return merged
-        positions = positions_in(self._view.rectangle, placement.pixels)
-        known = paste(lips, relight(regions, light.to_speaker, positions), placement, self._view)
+        known = composite(warped, relight(regions, light.to_speaker, positions), placement.mask)
         before, after = (
             relight(picture, light.to_footage, positions) for picture in (known, blend(known, placement.mask))
         )
@@ -239,12 +250,13 @@ class LipPaster:
         changes.
         """
         masks = np.zeros((len(indices), height, width, 1), np.uint8)
-        inside = (self._place(indices).mask * 255).ceil().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+        inside = (self.place(indices).mask * 255).ceil().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
         for mask, index, region in zip(masks, indices, inside, strict=True):
             self.observer.plan.put(mask, int(index), region)
         return masks[..., 0]
 
-    def _place(self, indices: NDArray[np.integer]) -> Placement:
+    def place(self, indices: NDArray[np.integer]) -> Placement:
+        """Where the mouth regions of frames ``indices`` (B,) are in the canonical view."""
         observer, device = self.observer, self._view.depth.device
         poses = observer.poses[torch.as_tensor(indices, device=device)]
         return place(self._view, observer.intrinsics, poses, observer.plan.grids(indices, device))
@@ -331,12 +343,27 @@ class MouthRenderer:
         blend = self._speaker.blend if self._blending else None
         return self._paster.paste(images, indices, lips, blend, weights, self._light_of(indices))
 
+    @torch.no_grad()
     def change(
-        self, parts: Sequence[Part], indices: NDArray[np.integer], lips: Tensor, weights: NDArray[np.float32]
+        self,
+        parts: Sequence[Part],
+        indices: NDArray[np.integer],
+        paint: Callable[[Tensor], Tensor],
+        weights: NDArray[np.float32],
     ) -> list[tuple[Part, NDArray[np.bool_]]]:
-        """As :meth:`render`, for parts of frames, see :meth:`LipPaster.change`."""
+        """As :meth:`render`, for parts of frames, see :meth:`LipPaster.change`.
+
+        Args:
+            parts: B parts of frames.
+            indices: int64 (B,) their indices in the footage.
+            paint: Maps positions (B, H, W, 2) in the lip rectangle, see
+                :func:`s2l_core.canonical.light.positions_in`, to lips (B, 3, H, W).
+            weights: As in :meth:`LipPaster.paste`.
+        """
         blend = self._speaker.blend if self._blending else None
-        return self._paster.change(parts, indices, lips, blend, weights, self._light_of(indices))
+        placement = self._paster.place(indices)
+        warped = paint(positions_in(self._speaker.face.lips.rectangle, placement.pixels))
+        return self._paster.change(parts, indices, warped, placement, blend, weights, self._light_of(indices))
 
     def masks(
         self, indices: NDArray[np.integer], weights: NDArray[np.float32], height: int, width: int
