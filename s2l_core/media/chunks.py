@@ -23,7 +23,7 @@ from ..files import is_regular, refusal, reserved, whole_file, write_whole
 from ..jobs import Encoding
 from .encodings import is_folder
 from .pictures import picture_name, write_picture
-from .planes import Planes
+from .planes import Planes, in_rgb
 from .raster import ORDINARY, ColourTags, Picture, Raster
 from .scratch import NOTICE, Scratch
 from .soundtrack import Soundtrack
@@ -189,10 +189,9 @@ class _PictureWriter:
 
     def write(self, picture: Picture | Planes) -> None:
         checkpoint()
-        picture = picture.to_image() if isinstance(picture, Planes) else picture
         self._next += 1
         path = self._folder / picture_name(self._next, self._encoding)
-        write_picture(path, picture, self._encoding, self._aspect)
+        write_picture(path, in_rgb(picture), self._encoding, self._aspect)
 
 
 def _count_frames(path: Path) -> int:

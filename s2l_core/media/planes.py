@@ -17,7 +17,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from ..geometry.camera import Rectangle
-from .raster import ACCURATE, FULL_RANGE, ColourTags, quarter_turns, to_frame
+from .raster import ACCURATE, FULL_RANGE, ColourTags, Picture, quarter_turns, to_frame
 
 MARGIN = 8
 """Pixels around a rectangle that determine its colours: chroma has half the resolution, and is interpolated."""
@@ -91,7 +91,7 @@ class Converter:
                 interpolation=ACCURATE,
                 threads=1,
             )
-            return rgb.to_ndarray()
+            return np.asarray(rgb.to_ndarray(), np.uint8)
 
     def to_yuv(self, pixels: NDArray[np.uint8], tags: ColourTags) -> list[NDArray[np.uint8]]:
         """Planes of RGB pixels (height, width, 3) of even size, exact up to 4 pixels from their border, except at the
@@ -170,6 +170,11 @@ class Planes:
     def to_image(self) -> NDArray[np.uint8]:
         """The whole picture in RGB (H, W, 3)."""
         return self.part(Rectangle(0, 0, self.frame.width, self.frame.height)).pixels
+
+
+def in_rgb(picture: Picture | Planes) -> Picture:
+    """A picture in RGB."""
+    return picture.to_image() if isinstance(picture, Planes) else picture
 
 
 def evenly_around(box: Rectangle, width: int, height: int) -> Rectangle:

@@ -24,7 +24,7 @@ from ..files import refusal, whole_file
 from ..jobs import Encoding
 from .encodings import codec_of, encoder_options, has_alpha, pixel_format
 from .matroska import ROOM, write_pixel_aspect
-from .planes import Planes
+from .planes import Planes, in_rgb
 from .raster import ACCURATE, FULL_RANGE, ORDINARY, RGB, ColourTags, Picture, Raster, convert_fields, to_frame
 from .soundtrack import Soundtrack
 from .waveform import Waveform
@@ -103,11 +103,10 @@ class VideoWriter:
         stores such pictures.
         """
         checkpoint()
-        if isinstance(picture, Planes):
-            frame = picture.copied() if self._stores(picture) else self._frame_of(picture.to_image())
+        if isinstance(picture, Planes) and self._stores(picture):
+            self._encode(picture.copied())
         else:
-            frame = self._frame_of(picture)
-        self._encode(frame)
+            self._encode(self._frame_of(in_rgb(picture)))
 
     def _stores(self, picture: Planes) -> bool:
         """Whether the file has the pixel format, range and matrix of a picture."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,14 +23,14 @@ from ..media.audio import SPEECH_RATE
 from ..media.encodings import stores_planes
 from ..media.mix import CONTEXT_SECONDS, Context
 from ..media.planes import Part, Planes
-from ..media.raster import Picture, with_change
+from ..media.raster import Picture
 from ..media.video import Frame
 from ..model.speaker import SpeakerModel
 from ..speech.encoder import CODE_SECONDS, codes_at
 from ..speech.features import speech_level
 from .painting import line_painter
 from .reliability import REASONS, Reliability, judge_frame, judge_frames
-from .rendering import BATCH, MouthRenderer, rest_in_silence, speech_track
+from .rendering import BATCH, Change, MouthRenderer, rest_in_silence, speech_track
 from .schedule import frames_in_order, frames_to_show
 from .sight import Sight
 
@@ -45,6 +46,15 @@ def open_footage(media: Media, landmarks: str, speaker: SpeakerModel, device: to
     return prepare(
         media, landmarks, device.type, report, faceless=True, known=speaker.known_head, identity=speaker.identity
     )
+
+
+class _Seen(NamedTuple):
+    """A batch of decoded frames, their numbers (B,), and what rendering reads from them."""
+
+    frames: list[Frame]
+    numbers: NDArray[np.int64]
+    sight: Sight
+    parts: list[Part]
 
 
 class DubFrames:
@@ -110,24 +120,47 @@ class DubFrames:
     def read(self, frames: range) -> Generator[Picture | Planes, None, None]:
         """Render some of the frames as they are written: whole pictures in the footage's format, or mouths with alpha.
 
-        Decoding, rendering, and what the caller does with the pictures take place in threads of their own, each a few
-        frames ahead of the next. Close the generator if it is not used to its end.
+        Decoding, conversion, rendering, and what the caller does with the pictures take place in threads of their own,
+        each a few frames ahead of the next. Close the generator if it is not used to its end.
 
         Args:
             frames: Numbers of the frames.
         """
-        with ahead(self._render(frames), BATCH) as pictures:
-            yield from pictures
+        with ahead(self._render(frames), BATCH) as rendered:
+            for frame, number, change in rendered:
+                checkpoint()
+                yield self._picture(frame, number, change)
 
-    def _render(self, frames: range) -> Iterator[Picture | Planes]:
+    def _look(self, frames: range) -> Iterator[_Seen]:
+        """Decode batches of frames, and convert what rendering reads from them."""
         with ahead(frames_in_order(self.footage, self.indices[frames.start : frames.stop]), BATCH) as shown:
             for first in range(frames.start, frames.stop, BATCH):
                 batch = list(itertools.islice(shown, min(BATCH, frames.stop - first)))
                 numbers = np.arange(first, first + len(batch))
-                render = self._layers if self._layer == "mouth" else self._pictures
-                for picture in render(batch, numbers):
-                    checkpoint()
-                    yield picture
+                sight = self._renderer.find(self.indices[numbers])
+                yield _Seen(
+                    batch, numbers, sight, [frame.part(box) for frame, box in zip(batch, sight.boxes, strict=True)]
+                )
+
+    def _render(self, frames: range) -> Iterator[tuple[Frame, int, Change | None]]:
+        """Render new mouths into the parts of frames; None in batches that do not speak."""
+        with ahead(self._look(frames), 1) as batches:
+            for seen in batches:
+                speaks = self._shares(seen.numbers).any()
+                changes = self._change(seen.parts, seen.numbers, seen.sight) if speaks else [None] * len(seen.frames)
+                yield from zip(seen.frames, seen.numbers.tolist(), changes, strict=True)
+
+    def _picture(self, frame: Frame, number: int, change: Change | None) -> Picture | Planes:
+        """A frame as it is written: as planes, if footage and file store such pictures."""
+        planes = frame.planes if self._in_planes else None
+        if planes is not None:
+            return planes if change is None else planes.with_part(change.part, change.changed)
+        picture = frame.picture if change is None else frame.with_part(change.part)
+        if self._layer == "picture":
+            return picture
+        numbers = np.array([number])
+        (mask,) = self._renderer.masks(self.indices[numbers], self._shares(numbers), *frame.image.shape[:2])
+        return extract_layer(picture, frame.picture, mask)
 
     def dubbed(self, images: Sequence[NDArray[np.uint8]], numbers: NDArray[np.integer]) -> list[NDArray[np.uint8]]:
         """Render B of the frames as 8-bit pictures (H, W, 3), see :attr:`s2l_core.media.video.Frame.image`.
@@ -138,34 +171,11 @@ class DubFrames:
         """
         if not self._shares(numbers).any():
             return list(images)
-        changes = self._change(
-            [Part.of(image) for image in images], numbers, self._renderer.find(self.indices[numbers])
-        )
-        return [part.pixels for part, _ in changes]
+        parts, sight = [Part.of(image) for image in images], self._renderer.find(self.indices[numbers])
+        return [change.part.pixels for change in self._change(parts, numbers, sight)]
 
-    def _pictures(self, frames: Sequence[Frame], numbers: NDArray[np.integer]) -> Iterator[Picture | Planes]:
-        """The frames with new mouths: as planes, if footage and file store such pictures."""
-        if not self._shares(numbers).any():
-            for frame in frames:
-                yield (self._in_planes and frame.planes) or frame.picture
-            return
-        sight = self._renderer.find(self.indices[numbers])
-        parts = [frame.part(box) for frame, box in zip(frames, sight.boxes, strict=True)]
-        for frame, (part, changed) in zip(frames, self._change(parts, numbers, sight), strict=True):
-            planes = frame.planes if self._in_planes else None
-            yield frame.with_part(part) if planes is None else planes.with_part(part, changed)
-
-    def _layers(self, frames: Sequence[Frame], numbers: NDArray[np.integer]) -> Iterator[Picture]:
-        """The new mouths alone, with alpha."""
-        images = self.dubbed([frame.image for frame in frames], numbers)
-        masks = self._renderer.masks(self.indices[numbers], self._shares(numbers), *images[0].shape[:2])
-        for frame, image, mask in zip(frames, images, masks, strict=True):
-            yield extract_layer(with_change(frame.picture, frame.image, image), frame.picture, mask)
-
-    def _change(
-        self, parts: Sequence[Part], numbers: NDArray[np.integer], sight: Sight
-    ) -> list[tuple[Part, NDArray[np.bool_]]]:
-        """Render new mouths into parts of B frames, see :meth:`s2l_core.mouth.rendering.LipPaster.change`."""
+    def _change(self, parts: Sequence[Part], numbers: NDArray[np.integer], sight: Sight) -> list[Change]:
+        """Render new mouths into parts of B frames."""
         indices = self.indices[numbers]
         codes = self._renderer.codes(parts, indices, self._codes, numbers / float(self.rate), sight)
         spoken = np.minimum(numbers, self.voiced - 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -33,6 +34,8 @@ from .sight import Sight, Sighter
 BATCH = 8
 """Frames that are rendered together. More are no faster on a CPU and take memory."""
 
+_STRIDE = 3
+"""Step between the pixels whose canonical position is computed; the others are interpolated."""
 _LEAST_SPEECH = SPEECH_RATE // 10
 
 
@@ -132,6 +135,18 @@ def rest_in_silence(
     return torch.lerp(track, rest.to(track), torch.from_numpy(shares).to(track)[:, None])
 
 
+class Change(NamedTuple):
+    """A part of a frame with a new mouth.
+
+    Attributes:
+        part: The part.
+        changed: bool (height, width) its pixels in the mask of the mouth.
+    """
+
+    part: Part
+    changed: NDArray[np.bool_]
+
+
 class LipPaster:
     """Pastes canonical lips into the frames of a clip (C2O, paper section 4.3).
 
@@ -175,7 +190,7 @@ class LipPaster:
         placement = self.place(indices)
         warped = warp(lips, placement, self._view)
         changes = self.change([Part.of(image) for image in images], indices, warped, placement, blend, weights, light)
-        return [part.pixels for part, _ in changes]
+        return [change.part.pixels for change in changes]
 
     @torch.no_grad()
     def change(
@@ -187,7 +202,7 @@ class LipPaster:
         blend: BlendNet | None = None,
         weights: NDArray[np.float32] | None = None,
         light: Light | None = None,
-    ) -> list[tuple[Part, NDArray[np.bool_]]]:
+    ) -> list[Change]:
         """As :meth:`paste`, for parts of frames that contain the mouth regions, and for lips at the pixels of these.
 
         Args:
@@ -200,8 +215,7 @@ class LipPaster:
             light: As in :meth:`paste`.
 
         Returns:
-            New parts, and bool (height, width) which of their pixels are in the mask of the mouth. All others equal
-            the given ones.
+            The parts with new mouths. Outside the mask of the mouth they equal the given ones.
         """
         plan = self.observer.plan
         cuts = np.stack([plan.cut(part, int(index)) for part, index in zip(parts, indices, strict=True)])
@@ -223,7 +237,7 @@ class LipPaster:
             corner = part.box.left, part.box.top
             plan.put(pixels, int(index), np.where(inside, new, old), corner)
             plan.put(changed, int(index), inside[..., 0], corner)
-            changes.append((replace(part, pixels=pixels), changed))
+            changes.append(Change(replace(part, pixels=pixels), changed))
         return changes
 
     def _join(
@@ -259,7 +273,7 @@ class LipPaster:
         """Where the mouth regions of frames ``indices`` (B,) are in the canonical view."""
         observer, device = self.observer, self._view.depth.device
         poses = observer.poses[torch.as_tensor(indices, device=device)]
-        return place(self._view, observer.intrinsics, poses, observer.plan.grids(indices, device))
+        return place(self._view, observer.intrinsics, poses, observer.plan.grids(indices, device), _STRIDE)
 
 
 class MouthRenderer:
@@ -350,7 +364,7 @@ class MouthRenderer:
         indices: NDArray[np.integer],
         paint: Callable[[Tensor], Tensor],
         weights: NDArray[np.float32],
-    ) -> list[tuple[Part, NDArray[np.bool_]]]:
+    ) -> list[Change]:
         """As :meth:`render`, for parts of frames, see :meth:`LipPaster.change`.
 
         Args:

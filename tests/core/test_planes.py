@@ -59,7 +59,7 @@ def test_only_changed_pixels_get_other_code_values() -> None:
 def test_changed_pixels_get_the_code_values_of_a_whole_converted_picture(tmp_path: Path) -> None:
     frame = frames_of(CLIP, 1)[0]
     part = planes(frame).part(evenly_around(ODD, 384, 384))
-    inverted = Part(255 - part.pixels, part.box, part.size)
+    inverted = Part(~part.pixels, part.box, part.size)
     everywhere = np.ones(part.pixels.shape[:2], dtype=bool)
     colour = probe(str(CLIP)).colour
     for name, new in (("planes", planes(frame).with_part(inverted, everywhere)), ("rgb", frame.with_part(inverted))):
