@@ -12,6 +12,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from . import regular_files
+from .ahead import ahead
 from .cache import AppendLog, Cache, Tensors
 from .casting import Somebody, tell_people_apart
 from .errors import BadJob, FootageTooShort, NoFace, NotAVideo, SpeakerFileBroken, TooFewFaces
@@ -34,6 +35,8 @@ _SHORTEST_SECONDS = 10.0
 _AROUND_SECONDS = 1.0
 """Time before and after a span that is analysed too, so that the track is as accurate at the ends as in the middle."""
 _HASHED_PICTURES = 1 << 16
+_AHEAD = 8
+"""Number of frames that are decoded ahead."""
 _LATE_SECONDS = 3.0
 """Duration of the sound after the end of the pictures that still belongs to them."""
 
@@ -103,15 +106,23 @@ class Footage:
         Yields:
             Index and picture uint8 (H, W, 3) RGB of each frame.
         """
+        for index, frame in self.chosen(indices, phase, report, done):
+            yield index, frame.image
+
+    def chosen(
+        self, indices: NDArray[np.integer], phase: str, report: Report, done: int = 0
+    ) -> Iterator[tuple[int, Frame]]:
+        """As :meth:`pictures`, but the frames, which are not converted."""
         if done >= len(indices):
             return
         wanted, first, last = set(indices[done:].tolist()), int(indices[done]), int(indices[-1])
-        for index, frame in enumerate(self.frames(first), first):
-            report.progress(phase, index - int(indices[0]), max(last - int(indices[0]), 1))
-            if index in wanted:
-                yield index, frame.image
-            if index == last:
-                return
+        with ahead(self.frames(first), _AHEAD) as frames:
+            for index, frame in enumerate(frames, first):
+                report.progress(phase, index - int(indices[0]), max(last - int(indices[0]), 1))
+                if index in wanted:
+                    yield index, frame
+                if index == last:
+                    return
 
     def frames(self, first: int = 0) -> Iterator[Frame]:
         """Decode the frames from index ``first`` on, one for each of ``times``."""

@@ -30,7 +30,7 @@ class Placement(NamedTuple):
     mask: Tensor
 
 
-def place(view: CanonicalView, intrinsics: Intrinsics, poses: Tensor, grids: Tensor) -> Placement:
+def place(view: CanonicalView, intrinsics: Intrinsics, poses: Tensor, grids: Tensor, stride: int = 1) -> Placement:
     """Map mouth regions to the canonical view.
 
     Args:
@@ -38,20 +38,30 @@ def place(view: CanonicalView, intrinsics: Intrinsics, poses: Tensor, grids: Ten
         intrinsics: Camera of the frames.
         poses: float32 (B, 4, 4) camera_from_head of the frames.
         grids: float32 (B, H, W, 2) pixel positions of the regions in their frames.
+        stride: See :func:`s2l_core.geometry.mapping.canonical_from_observed`.
     """
-    pixels, valid, _ = canonical_from_observed(grids, view, intrinsics, poses)
+    pixels, valid, _ = canonical_from_observed(grids, view, intrinsics, poses, stride=stride)
     box = view.rectangle
     mask = soft_mask(box.height, box.width).to(grids)[None, None]
     return Placement(pixels, sample(mask, pixels, box) * valid[:, None])
 
 
-def paste(lips: Tensor, regions: Tensor, placement: Placement, view: CanonicalView) -> Tensor:
-    """Composite lips (B, 3, h, w), of any resolution, over regions (B, 3, H, W) with the soft mask."""
+def warp(lips: Tensor, placement: Placement, view: CanonicalView) -> Tensor:
+    """Lips (B, 3, h, w), of any resolution, as mouth regions (B, 3, H, W)."""
     box = view.rectangle
     scale = lips.shape[-1] / box.width
     position = (placement.pixels - placement.pixels.new_tensor([box.left, box.top])) * scale
-    warped = sample(lips, position, padding="border")
-    return torch.where(placement.mask > 0, torch.lerp(regions, warped, placement.mask), regions)
+    return sample(lips, position, padding="border")
+
+
+def composite(warped: Tensor, regions: Tensor, mask: Tensor) -> Tensor:
+    """Lay lips (B, 3, H, W) over regions with the soft mask (B, 1, H, W)."""
+    return torch.where(mask > 0, torch.lerp(regions, warped, mask), regions)
+
+
+def paste(lips: Tensor, regions: Tensor, placement: Placement, view: CanonicalView) -> Tensor:
+    """Composite lips (B, 3, h, w), of any resolution, over regions (B, 3, H, W) with the soft mask."""
+    return composite(warp(lips, placement, view), regions, placement.mask)
 
 
 def extract_layer(new: Picture, old: Picture, mask: NDArray[np.uint8]) -> Picture:

@@ -5,6 +5,7 @@ colours around them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +16,9 @@ from ..errors import SpeakerFileBroken
 from ..face.layout import LandmarkLayout
 from ..face.tracking import HeadTrack
 from ..footage import Footage
-from ..geometry.camera import invert_pose, project, transform, unproject
+from ..geometry.camera import Rectangle, invert_pose, project, transform, unproject
 from ..geometry.mapping import CanonicalView, observed_to_canonical, pixel_grid, sample
+from ..media.planes import Part
 from .view import CanonicalFace
 
 _MARGIN = 2
@@ -40,15 +42,32 @@ class RegionPlan:
     width: int
     height: int
 
-    def cut(self, image: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
-        """The region (height, width, 3) of frame ``index``. Outside the image, its border is repeated."""
-        rows = np.clip(np.arange(self.height) + self.corners[index, 1], 0, image.shape[0] - 1)
-        columns = np.clip(np.arange(self.width) + self.corners[index, 0], 0, image.shape[1] - 1)
-        return image[rows[:, None], columns]
+    def box(self, index: int, width: int, height: int) -> Rectangle:
+        """The rectangle in frame ``index``, of a size in pixels, from which its region is cut."""
+        size = np.array([width, height])
+        first = np.clip(self.corners[index], 0, size - 1)
+        last = np.clip(self.corners[index] + [self.width - 1, self.height - 1], 0, size - 1)
+        (left, top), (across, down) = first.tolist(), (last - first + 1).tolist()
+        return Rectangle(left, top, across, down)
 
-    def put(self, image: NDArray[np.uint8], index: int, region: NDArray[np.uint8]) -> None:
-        """Write a region (height, width, 3) into frame ``index``; the part outside the image is ignored."""
-        left, top = self.corners[index]
+    def cut(self, image: NDArray[np.uint8] | Part, index: int) -> NDArray[np.uint8]:
+        """The region (height, width, 3) of frame ``index``, of which a part may be given that contains :meth:`box`.
+        Outside the frame, its border is repeated.
+        """
+        part = image if isinstance(image, Part) else Part.of(image)
+        (width, height), corner = part.size, self.corners[index]
+        left, top = corner - [part.box.left, part.box.top]
+        if (corner >= 0).all() and (corner + [self.width, self.height] <= [width, height]).all():
+            return part.pixels[top : top + self.height, left : left + self.width]
+        rows = np.clip(np.arange(self.height) + corner[1], 0, height - 1) - part.box.top
+        columns = np.clip(np.arange(self.width) + corner[0], 0, width - 1) - part.box.left
+        return part.pixels[rows[:, None], columns]
+
+    def put(self, image: NDArray[Any], index: int, region: NDArray[Any], corner: tuple[int, int] = (0, 0)) -> None:
+        """Write a region (height, width, ...) into frame ``index``, or into a part of it with a left and top
+        ``corner``; what is outside of it is ignored.
+        """
+        left, top = self.corners[index] - corner
         x0, y0 = max(left, 0), max(top, 0)
         x1, y1 = min(left + self.width, image.shape[1]), min(top + self.height, image.shape[0])
         if x0 < x1 and y0 < y1:

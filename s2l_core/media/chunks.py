@@ -24,6 +24,7 @@ from ..files import is_regular, refusal, reserved, whole_file, write_whole
 from ..jobs import Encoding
 from .encodings import is_folder
 from .pictures import picture_name, write_picture
+from .planes import Planes, in_rgb
 from .raster import ORDINARY, ColourTags, Picture, Raster
 from .scratch import NOTICE, Scratch
 from .soundtrack import Soundtrack
@@ -58,7 +59,7 @@ def is_joined(path: str) -> bool:
 class FrameWriter(Protocol):
     """Writes the frames of a chunk."""
 
-    def write(self, picture: Picture) -> None:
+    def write(self, picture: Picture | Planes) -> None:
         """Append a frame."""
 
 
@@ -208,11 +209,11 @@ class _PictureWriter:
     def __init__(self, folder: Path, first: int, encoding: Encoding, aspect: Fraction) -> None:
         self._folder, self._next, self._encoding, self._aspect = folder, first, encoding, aspect
 
-    def write(self, picture: Picture) -> None:
+    def write(self, picture: Picture | Planes) -> None:
         checkpoint()
         self._next += 1
         path = self._folder / picture_name(self._next, self._encoding)
-        write_picture(path, picture, self._encoding, self._aspect)
+        write_picture(path, in_rgb(picture), self._encoding, self._aspect)
 
 
 def _count_frames(path: Path) -> int:

@@ -95,6 +95,13 @@ def pixel_format(encoding: Encoding, raster: Raster = ORDINARY) -> str:
     return (raster.has_full_chroma and codec.full_chroma) or (raster.is_deep and codec.deep) or codec.pixels
 
 
+def stores_planes(encoding: Encoding) -> bool:
+    """Whether whole pictures are written in 8-bit YUV with 4:2:0 subsampling, see
+    :class:`s2l_core.media.planes.Planes`.
+    """
+    return codec_of(encoding).pixels == "yuv420p" and not has_alpha(encoding)
+
+
 def encoder_options(encoding: Encoding, raster: Raster = ORDINARY) -> dict[str, str]:
     """Options of the video encoder."""
     codec = codec_of(encoding)

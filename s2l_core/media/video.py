@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from ..errors import BadJob, NotAVideo
 from ..events import checkpoint
+from ..geometry.camera import Rectangle
 from ..jobs import Media
 from .container import decode_video, find_audio, find_video, open_container, stream_start, timestamp
+from .planes import Converter, Part, Planes
 from .raster import (
     ORDINARY,
     ColourTags,
@@ -34,6 +36,7 @@ from .raster import (
     to_picture,
     true_size,
     upright_aspect,
+    with_change,
 )
 from .sequence import (
     TIME_TOLERANCE,
@@ -102,18 +105,23 @@ class VideoInfo:
 class Frame:
     """A frame of a video.
 
-    It is converted when it is first used, which takes longer than decoding it.
+    It is converted when it is first used, which takes longer than decoding it. Of ordinary frames, rectangles can be
+    converted alone, see :attr:`planes`.
 
     Args:
         time: Time at which the frame begins, in seconds from Blender's frame 0 of its stream.
         decoded: The decoded frame.
         aspect: Width of a pixel divided by its height, in the upright frame.
+        converter: The converter of its stream.
     """
 
-    def __init__(self, time: float, decoded: VideoFrame, aspect: Fraction = Fraction(1)) -> None:
+    def __init__(
+        self, time: float, decoded: VideoFrame, aspect: Fraction = Fraction(1), converter: Converter | None = None
+    ) -> None:
         self.time = time
         self._decoded = decoded
         self._aspect = aspect
+        self._converter = converter
 
     @property
     def fields(self) -> Fields:
@@ -129,6 +137,26 @@ class Frame:
     def picture(self) -> Picture:
         """The picture as stored, upright, with all its bits and its alpha; often the same array as ``image``."""
         return self.image if is_plain(self._decoded, self._aspect) else to_picture(self._decoded)
+
+    @cached_property
+    def planes(self) -> Planes | None:
+        """The picture as decoded; None unless it is stored in 8-bit YUV 4:2:0 in the ordinary way."""
+        if self._converter is None or not is_plain(self._decoded, self._aspect):
+            return None
+        return Planes.of(self._decoded, self._converter)
+
+    def part(self, box: Rectangle) -> Part:
+        """A rectangle of :attr:`image`."""
+        if self.planes is None or "image" in self.__dict__:  # it has been converted
+            return Part.of(self.image, box)
+        return self.planes.part(box)
+
+    def with_part(self, part: Part) -> Picture:
+        """:attr:`picture` with the changes that were made in a rectangle of :attr:`image`."""
+        image = self.image.copy()
+        box = part.box
+        image[box.top : box.top + box.height, box.left : box.left + box.width] = part.pixels
+        return with_change(self.picture, self.image, image)
 
 
 def probe(medium: Media | str) -> VideoInfo:
@@ -214,6 +242,7 @@ def read_frames(media: Media) -> Iterator[Frame]:
     if is_sequence(media):
         yield from (Frame(time, picture) for time, picture in decode_pictures(media))
         return
+    converter = Converter()
     end = math.inf if media.end is None else media.end - _TIME_TOLERANCE
     frames = _decode_around(media.path, media.start)
     shown = next(frames, None)
@@ -224,9 +253,10 @@ def read_frames(media: Media) -> Iterator[Frame]:
         shown, after = after, next(frames, None)
     if after is None and media.start >= shown.end:
         return
-    yield Frame(shown.time if shown.begins_at(media.start) else media.start, shown.frame, shown.aspect)
+    begin = shown.time if shown.begins_at(media.start) else media.start
+    yield Frame(begin, shown.frame, shown.aspect, converter)
     while after is not None and after.time < end:
-        yield Frame(after.time, after.frame, after.aspect)
+        yield Frame(after.time, after.frame, after.aspect, converter)
         after = next(frames, None)
 
 

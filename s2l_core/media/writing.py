@@ -24,6 +24,7 @@ from ..files import refusal, whole_file
 from ..jobs import Encoding
 from .encodings import codec_of, encoder_options, has_alpha, pixel_format
 from .matroska import ROOM, write_pixel_aspect
+from .planes import Planes, in_rgb
 from .raster import ACCURATE, FULL_RANGE, ORDINARY, RGB, ColourTags, Picture, Raster, convert_fields, to_frame
 from .soundtrack import Soundtrack
 from .waveform import Waveform
@@ -97,15 +98,31 @@ class VideoWriter:
             self._cleanup = cleanup.pop_all()
         return self
 
-    def write(self, picture: Picture) -> None:
-        """Append a frame, with alpha if the file has any."""
+    def write(self, picture: Picture | Planes) -> None:
+        """Append a frame, with alpha if the file has any. Code values of planes are written as they are, if the file
+        stores such pictures.
+        """
         checkpoint()
+        if isinstance(picture, Planes) and self._stores(picture):
+            self._encode(picture.copied())
+        else:
+            self._encode(self._frame_of(in_rgb(picture)))
+
+    def _stores(self, picture: Planes) -> bool:
+        """Whether the file has the pixel format, range and matrix of a picture."""
+        same = (picture.tags.range, picture.tags.matrix) == (self._tags.range, self._tags.matrix)
+        sizes = {(picture.frame.width, picture.frame.height), self._size, (self._video.width, self._video.height)}
+        return same and len(sizes) == 1 and self._pixels == "yuv420p" and self._raster.fields == "progressive"
+
+    def _frame_of(self, picture: Picture) -> VideoFrame:
         width, height = self._size
         channels = 4 if has_alpha(self._encoding, self._raster) else 3
         if picture.shape != (height, width, channels) or picture.dtype not in (np.uint8, np.uint16):
             raise ValueError(f"expected {(height, width, channels)}, got {picture.dtype} {picture.shape}")
         padding = ((0, self._video.height - height), (0, self._video.width - width), (0, 0))
-        frame = self._converted(to_frame(np.pad(picture, padding, mode="edge")))
+        return self._converted(to_frame(np.pad(picture, padding, mode="edge")))
+
+    def _encode(self, frame: VideoFrame) -> None:
         context = self._video.codec_context
         frame.color_range, frame.colorspace = context.color_range, context.colorspace
         frame.color_trc, frame.color_primaries = (

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..ahead import ahead
 from ..cache import NO_CACHE, Cache, Tensors
 from ..canonical.compositing import extract_layer
 from ..canonical.light import Light
@@ -20,15 +22,19 @@ from ..face.layout import LAYOUTS
 from ..footage import Footage, prepare
 from ..jobs import DubJob, Media, parse_rate
 from ..media.audio import SPEECH_RATE
+from ..media.encodings import stores_planes
 from ..media.mix import CONTEXT_SECONDS, Context
-from ..media.raster import Picture, with_change
+from ..media.planes import Part, Planes
+from ..media.raster import Picture
+from ..media.video import Frame
 from ..model.speaker import SpeakerModel
 from ..speech.encoder import CODE_SECONDS, codes_at
 from ..speech.features import speech_level
 from .painting import line_painter
 from .reliability import REASONS, Reliability, judge_frame, judge_frames
-from .rendering import BATCH, MouthRenderer, rest_in_silence, speech_track
+from .rendering import BATCH, Change, MouthRenderer, rest_in_silence, speech_track
 from .schedule import frames_in_order, frames_to_show
+from .sight import Sight
 
 
 def open_footage(media: Media, landmarks: str, speaker: SpeakerModel, device: torch.device, report: Report) -> Footage:
@@ -42,6 +48,15 @@ def open_footage(media: Media, landmarks: str, speaker: SpeakerModel, device: to
     return prepare(
         media, landmarks, device.type, report, faceless=True, known=speaker.known_head, identity=speaker.identity
     )
+
+
+class _Seen(NamedTuple):
+    """A batch of decoded frames, their numbers (B,), and what rendering reads from them."""
+
+    frames: list[Frame]
+    numbers: NDArray[np.int64]
+    sight: Sight
+    parts: list[Part]
 
 
 class DubFrames:
@@ -68,6 +83,7 @@ class DubFrames:
         self.rate: Fraction = parse_rate(job.rate) if job.rate else footage.info.rate
         self.indices, self.voiced = frames_to_show(job, footage, len(speech) / SPEECH_RATE, self.rate)
         self._speaker, self._layer = speaker, job.encoding.layer
+        self._in_planes = stores_planes(job.encoding)
         self._renderer = MouthRenderer(speaker, footage)
         self._weights = np.ones(self.voiced, np.float32)
         last = (self.voiced - 1) / float(self.rate)
@@ -113,29 +129,50 @@ class DubFrames:
         self._renderer = MouthRenderer(self._speaker, self.footage, light)
         return REASONS[reason]
 
-    def read(self, frames: range) -> Iterator[Picture]:
-        """Render some of the frames as they are written, with a few of them in memory at a time: whole pictures in the
-        footage's format, or mouths with alpha.
+    def read(self, frames: range) -> Generator[Picture | Planes, None, None]:
+        """Render some of the frames as they are written: whole pictures in the footage's format, or mouths with alpha.
+
+        Decoding, conversion, rendering, and what the caller does with the pictures take place in threads of their own,
+        each a few frames ahead of the next. Close the generator if it is not used to its end.
 
         Args:
             frames: Numbers of the frames.
         """
-        shown = frames_in_order(self.footage, self.indices[frames.start : frames.stop])
-        for first in range(frames.start, frames.stop, BATCH):
-            batch = list(itertools.islice(shown, min(BATCH, frames.stop - first)))
-            numbers = np.arange(first, first + len(batch))
-            images = self.dubbed([frame.image for frame in batch], numbers)
-            pictures = [with_change(frame.picture, frame.image, new) for frame, new in zip(batch, images, strict=True)]
-            if self._layer == "mouth":
-                shares = self._shares(numbers)
-                masks = self._renderer.masks(self.indices[numbers], shares, *images[0].shape[:2])
-                pictures = [
-                    extract_layer(new, frame.picture, mask)
-                    for new, frame, mask in zip(pictures, batch, masks, strict=True)
-                ]
-            for picture in pictures:
+        with ahead(self._render(frames), BATCH) as rendered:
+            for frame, number, change in rendered:
                 checkpoint()
-                yield picture
+                yield self._picture(frame, number, change)
+
+    def _look(self, frames: range) -> Iterator[_Seen]:
+        """Decode batches of frames, and convert what rendering reads from them."""
+        with ahead(frames_in_order(self.footage, self.indices[frames.start : frames.stop]), BATCH) as shown:
+            for first in range(frames.start, frames.stop, BATCH):
+                batch = list(itertools.islice(shown, min(BATCH, frames.stop - first)))
+                numbers = np.arange(first, first + len(batch))
+                sight = self._renderer.find(self.indices[numbers])
+                yield _Seen(
+                    batch, numbers, sight, [frame.part(box) for frame, box in zip(batch, sight.boxes, strict=True)]
+                )
+
+    def _render(self, frames: range) -> Iterator[tuple[Frame, int, Change | None]]:
+        """Render new mouths into the parts of frames; None in batches that do not speak."""
+        with ahead(self._look(frames), 1) as batches:
+            for seen in batches:
+                speaks = self._shares(seen.numbers).any()
+                changes = self._change(seen.parts, seen.numbers, seen.sight) if speaks else [None] * len(seen.frames)
+                yield from zip(seen.frames, seen.numbers.tolist(), changes, strict=True)
+
+    def _picture(self, frame: Frame, number: int, change: Change | None) -> Picture | Planes:
+        """A frame as it is written: as planes, if footage and file store such pictures."""
+        planes = frame.planes if self._in_planes else None
+        if planes is not None:
+            return planes if change is None else planes.with_part(change.part, change.changed)
+        picture = frame.picture if change is None else frame.with_part(change.part)
+        if self._layer == "picture":
+            return picture
+        numbers = np.array([number])
+        (mask,) = self._renderer.masks(self.indices[numbers], self._shares(numbers), *frame.image.shape[:2])
+        return extract_layer(picture, frame.picture, mask)
 
     def dubbed(self, images: Sequence[NDArray[np.uint8]], numbers: NDArray[np.integer]) -> list[NDArray[np.uint8]]:
         """Render B of the frames as 8-bit pictures (H, W, 3), see :attr:`s2l_core.media.video.Frame.image`.
@@ -144,12 +181,17 @@ class DubFrames:
             images: The footage's frames that they show.
             numbers: (B,) numbers of the frames.
         """
-        shares, indices = self._shares(numbers), self.indices[numbers]
-        if not shares.any():
+        if not self._shares(numbers).any():
             return list(images)
-        codes = self._renderer.codes(images, indices, self._codes, numbers / float(self.rate))
-        lips = self._paint(codes, np.minimum(numbers, self.voiced - 1))
-        return self._renderer.render(images, indices, lips, shares)
+        parts, sight = [Part.of(image) for image in images], self._renderer.find(self.indices[numbers])
+        return [change.part.pixels for change in self._change(parts, numbers, sight)]
+
+    def _change(self, parts: Sequence[Part], numbers: NDArray[np.integer], sight: Sight) -> list[Change]:
+        """Render new mouths into parts of B frames."""
+        indices = self.indices[numbers]
+        codes = self._renderer.codes(parts, indices, self._codes, numbers / float(self.rate), sight)
+        spoken = np.minimum(numbers, self.voiced - 1)
+        return self._renderer.change(parts, indices, lambda at: self._paint(codes, spoken, at), self._shares(numbers))
 
     def _shares(self, numbers: NDArray[np.integer]) -> NDArray[np.float32]:
         """Opacity of the new mouth in frames ``numbers`` (B,); 0 in frames that do not speak."""

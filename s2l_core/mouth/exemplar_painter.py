@@ -37,29 +37,37 @@ class ExemplarPainter:
         self._codes = exemplars.codes + exemplars.offsets
         self._exemplars = exemplars
         size = [1, 3, exemplars.height, exemplars.width]
-        self._grid = functional.affine_grid(torch.eye(2, 3, device=device)[None], size, align_corners=False)
+        self._whole = functional.affine_grid(torch.eye(2, 3, device=device)[None], size, align_corners=False)
         with torch.no_grad():
             self._shade_mean, self._shades = _shades(lip, exemplars.codes.shape[1], device)
 
     @torch.no_grad()
-    def paint(self, codes: Tensor, chosen: NDArray[np.int64]) -> Tensor:
-        """Lips float32 (B, 3, height, width) in [0, 1] of motion codes (B, 64), from the exemplars ``chosen`` (B,).
+    def paint(self, codes: Tensor, chosen: NDArray[np.int64], at: Tensor | None = None) -> Tensor:
+        """Lips float32 (B, 3, H, W) in [0, 1] of motion codes (B, 64), from the exemplars ``chosen`` (B,).
+
+        Args:
+            codes: Motion codes of the frames.
+            chosen: Indices of exemplars.
+            at: float32 (B, H, W, 2) positions in the lip rectangle, from -1 at its left and top to 1 at its right and
+                bottom; None means all pixels of an exemplar.
 
         Raises:
             SpeakerFileBroken: The picture of an exemplar is damaged.
         """
         own = self._codes[torch.from_numpy(chosen).to(codes.device)]
         mouths = self._exemplars.lips(chosen.tolist())
-        size = mouths.shape[-2:]
+        new = self._whole.expand(len(codes), -1, -1, -1) if at is None else at
 
         # Each pixel shows the exemplar where it lay before the shift. A share of the side is two units of the grid.
         shifts = torch.einsum("bk,kcyx->bcyx", codes - own, self._exemplars.shifts)
-        shifts = functional.interpolate(shifts, size=size, mode="bicubic", align_corners=True)
-        grid = self._grid - 2 * shifts.permute(0, 2, 3, 1)
-        moved = functional.grid_sample(mouths, grid, mode="bicubic", padding_mode="border", align_corners=False)
-        old = functional.grid_sample(self._shade(own), grid, padding_mode="border", align_corners=False)
-        new = functional.interpolate(self._shade(codes), size=size, mode="bilinear", align_corners=False)
-        return (moved + new - old).clamp(0, 1)
+        shifts = functional.grid_sample(shifts, new, mode="bicubic", padding_mode="border", align_corners=True)
+        old = new - 2 * shifts.permute(0, 2, 3, 1)
+        moved = functional.grid_sample(mouths, old, mode="bicubic", padding_mode="border", align_corners=False)
+        shade_there, shade_here = (
+            functional.grid_sample(self._shade(code), grid, padding_mode="border", align_corners=False)
+            for code, grid in ((own, old), (codes, new))
+        )
+        return (moved + shade_here - shade_there).clamp(0, 1)
 
     def _shade(self, codes: Tensor) -> Tensor:
         return self._shade_mean + torch.einsum("bk,kcyx->bcyx", codes, self._shades)

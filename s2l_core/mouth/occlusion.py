@@ -18,7 +18,9 @@ from ..canonical.light import Light, LightNeighbours, fit_light, middles, religh
 from ..canonical.regions import plan_regions, regions_to_tensor, sample_regions
 from ..device import device_for_double
 from ..footage import Footage
+from ..geometry.camera import Rectangle
 from ..geometry.mapping import map_pixels, pixel_grid, relative_pose
+from ..media.planes import Part
 from ..model.lip.base import SPOKEN_SIZE
 from ..model.speaker import SpeakerModel
 
@@ -86,12 +88,16 @@ class MouthFitter:
         motion = self._basis[:, :_COMPONENTS].unflatten(0, (3, -1)).square().sum(dim=2).mean(dim=0)
         self._still = 1.0 / (1.0 + motion / _STILL**2)
 
+    def box(self, index: int) -> Rectangle:
+        """The rectangle of frame ``index`` that shows the mouth."""
+        return self._plan.box(index, self._track.intrinsics.width, self._track.intrinsics.height)
+
     @torch.no_grad()
-    def sample_cells(self, images: Sequence[NDArray[np.uint8]], indices: NDArray[np.integer]) -> Tensor:
+    def sample_cells(self, images: Sequence[NDArray[np.uint8] | Part], indices: NDArray[np.integer]) -> Tensor:
         """Mean colours of the cells of B frames' mouths: float32 (B, 3, m).
 
         Args:
-            images: B frames, uint8 (H, W, 3).
+            images: B frames, uint8 (H, W, 3), or parts of them that contain their :meth:`box`.
             indices: int64 (B,) their indices in the footage.
         """
         relative = relative_pose(self._poses[torch.as_tensor(indices, device=self._device)], self._view.pose)

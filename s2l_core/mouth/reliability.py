@@ -16,6 +16,7 @@ from ..canonical.light import REACH_SECONDS, Light
 from ..events import Report
 from ..footage import Footage
 from ..geometry.trust import seen_angles
+from ..media.planes import Part
 from ..model.speaker import SpeakerModel
 from ..results import SkippedRun
 from .occlusion import MouthFitter
@@ -136,7 +137,7 @@ def _judge(
     if len(chosen):
         fitter = MouthFitter(speaker, footage)
         seen = torch.cat(
-            [fitter.sample_cells(images, numbers) for numbers, images in _batches(footage, chosen, report)]
+            [fitter.sample_cells(parts, numbers) for numbers, parts in _batches(fitter, footage, chosen, report)]
         )
         fitted = fitter.fit(seen, chosen)
         misfits, errors = np.full((2, len(reasons)), np.nan)
@@ -208,9 +209,9 @@ def _turned_away(speaker: SpeakerModel, footage: Footage) -> NDArray[np.bool_]:
 
 
 def _batches(
-    footage: Footage, chosen: NDArray[np.int64], report: Report
-) -> Iterator[tuple[NDArray[np.int64], list[NDArray[np.uint8]]]]:
-    """Indices and pictures of the frames ``chosen`` (n,), which ascend, a few at a time."""
-    pictures = footage.pictures(chosen, "Check mouths", report)
-    while batch := list(itertools.islice(pictures, _BATCH)):
-        yield np.array([index for index, _ in batch]), [picture for _, picture in batch]
+    fitter: MouthFitter, footage: Footage, chosen: NDArray[np.int64], report: Report
+) -> Iterator[tuple[NDArray[np.int64], list[Part]]]:
+    """Indices of the frames ``chosen`` (n,), which ascend, and their parts with the mouth, a few at a time."""
+    frames = footage.chosen(chosen, "Check mouths", report)
+    while batch := list(itertools.islice(frames, _BATCH)):
+        yield np.array([index for index, _ in batch]), [frame.part(fitter.box(index)) for index, frame in batch]

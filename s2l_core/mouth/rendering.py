@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..canonical.compositing import Placement, paste, place
-from ..canonical.light import Light, middles, positions_in, relight
+from ..canonical.compositing import Placement, composite, place, warp
+from ..canonical.light import Light, positions_in, relight
 from ..canonical.regions import Observer, lip_shapes, regions_to_tensor
 from ..canonical.view import CanonicalFace
 from ..errors import BadJob
 from ..footage import Footage
 from ..media.audio import SPEECH_RATE
+from ..media.planes import Part
 from ..model.blend import BlendNet
 from ..model.look import LookPixels
 from ..model.speaker import SpeakerModel
@@ -26,10 +29,13 @@ from ..speech.moonshine import open_moonshine
 from ..speech.named_networks import name_network, named_network
 from ..speech.silence import IN_SILENCE, curve_at, resting
 from ..speech.sources import LOG_MEL, SpeechSource, open_source, split_source
+from .sight import Sight, Sighter
 
 BATCH = 8
 """Frames that are rendered together. More are no faster on a CPU and take memory."""
 
+_STRIDE = 3
+"""Step between the pixels whose canonical position is computed; the others are interpolated."""
 _LEAST_SPEECH = SPEECH_RATE // 10
 
 
@@ -129,6 +135,18 @@ def rest_in_silence(
     return torch.lerp(track, rest.to(track), torch.from_numpy(shares).to(track)[:, None])
 
 
+class Change(NamedTuple):
+    """A part of a frame with a new mouth.
+
+    Attributes:
+        part: The part.
+        changed: bool (height, width) its pixels in the mask of the mouth.
+    """
+
+    part: Part
+    changed: NDArray[np.bool_]
+
+
 class LipPaster:
     """Pastes canonical lips into the frames of a clip (C2O, paper section 4.3).
 
@@ -169,44 +187,73 @@ class LipPaster:
         Raises:
             SpeakerFileBroken: The lips, or their blend, are not finite.
         """
+        placement = self.place(indices)
+        warped = warp(lips, placement, self._view)
+        changes = self.change([Part.of(image) for image in images], indices, warped, placement, blend, weights, light)
+        return [change.part.pixels for change in changes]
+
+    @torch.no_grad()
+    def change(
+        self,
+        parts: Sequence[Part],
+        indices: NDArray[np.integer],
+        warped: Tensor,
+        placement: Placement,
+        blend: BlendNet | None = None,
+        weights: NDArray[np.float32] | None = None,
+        light: Light | None = None,
+    ) -> list[Change]:
+        """As :meth:`paste`, for parts of frames that contain the mouth regions, and for lips at the pixels of these.
+
+        Args:
+            parts: B parts of frames.
+            indices: int64 (B,) their indices in the footage.
+            warped: float32 (B, 3, H, W) lips in the mouth regions.
+            placement: Where the regions are, see :meth:`place`.
+            blend: As in :meth:`paste`.
+            weights: As in :meth:`paste`.
+            light: As in :meth:`paste`.
+
+        Returns:
+            The parts with new mouths. Outside the mask of the mouth they equal the given ones.
+        """
         plan = self.observer.plan
-        cuts = np.stack([plan.cut(image, int(index)) for image, index in zip(images, indices, strict=True)])
-        placement = self._place(indices)
-        regions = regions_to_tensor(torch.from_numpy(cuts).to(lips.device))
-        blended = self._join(lips, regions, placement, blend, light)
+        cuts = np.stack([plan.cut(part, int(index)) for part, index in zip(parts, indices, strict=True)])
+        regions = regions_to_tensor(torch.from_numpy(cuts).to(warped.device))
+        blended = self._join(warped, regions, placement, blend, light)
         kept = ~self._found[indices]
         if weights is not None:
             blended = torch.lerp(regions, blended, torch.from_numpy(weights).to(blended)[:, None, None, None])
             kept |= weights == 0
-        replaced = (placement.mask > 0) & torch.from_numpy(~kept).to(lips.device)[:, None, None, None]
+        replaced = (placement.mask > 0) & torch.from_numpy(~kept).to(warped.device)[:, None, None, None]
         refuse_overflow(torch.where(replaced, blended, 0.0))
         quantised, where = (
             picture.permute(0, 2, 3, 1).cpu().numpy()
             for picture in ((blended.clamp(0, 1) * 255).round().to(torch.uint8), replaced)
         )
-        results = []
-        for image, index, new, old, inside in zip(images, indices, quantised, cuts, where, strict=True):
-            result = image.copy()
-            plan.put(result, int(index), np.where(inside, new, old))
-            results.append(result)
-        return results
+        changes = []
+        for part, index, new, old, inside in zip(parts, indices, quantised, cuts, where, strict=True):
+            pixels, changed = part.pixels.copy(), np.zeros(part.pixels.shape[:2], dtype=bool)
+            corner = part.box.left, part.box.top
+            plan.put(pixels, int(index), np.where(inside, new, old), corner)
+            plan.put(changed, int(index), inside[..., 0], corner)
+            changes.append(Change(replace(part, pixels=pixels), changed))
+        return changes
 
     def _join(
-        self, lips: Tensor, regions: Tensor, placement: Placement, blend: BlendNet | None, light: Light | None
+        self, warped: Tensor, regions: Tensor, placement: Placement, blend: BlendNet | None, light: Light | None
     ) -> Tensor:
-        """Paste lips into regions in the light of the regions. The residual of Blend-Net is computed in the light of
+        """Lay lips over regions in the light of the regions. The residual of Blend-Net is computed in the light of
         the training, and then converted.
         """
         if light is None:
-            merged = paste(lips, regions, placement, self._view)
+            merged = composite(warped, regions, placement.mask)
             return merged if blend is None else blend(merged, placement.mask)
-        height, width = lips.shape[-2:]
-        lit = relight(lips, light.to_footage, middles(width, height, lips.device))
-        merged = paste(lit, regions, placement, self._view)
+        positions = positions_in(self._view.rectangle, placement.pixels)
+        merged = composite(relight(warped, light.to_footage, positions), regions, placement.mask)
         if blend is None:
             return merged
-        positions = positions_in(self._view.rectangle, placement.pixels)
-        known = paste(lips, relight(regions, light.to_speaker, positions), placement, self._view)
+        known = composite(warped, relight(regions, light.to_speaker, positions), placement.mask)
         before, after = (
             relight(picture, light.to_footage, positions) for picture in (known, blend(known, placement.mask))
         )
@@ -217,15 +264,16 @@ class LipPaster:
         changes.
         """
         masks = np.zeros((len(indices), height, width, 1), np.uint8)
-        inside = (self._place(indices).mask * 255).ceil().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+        inside = (self.place(indices).mask * 255).ceil().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
         for mask, index, region in zip(masks, indices, inside, strict=True):
             self.observer.plan.put(mask, int(index), region)
         return masks[..., 0]
 
-    def _place(self, indices: NDArray[np.integer]) -> Placement:
+    def place(self, indices: NDArray[np.integer]) -> Placement:
+        """Where the mouth regions of frames ``indices`` (B,) are in the canonical view."""
         observer, device = self.observer, self._view.depth.device
         poses = observer.poses[torch.as_tensor(indices, device=device)]
-        return place(self._view, observer.intrinsics, poses, observer.plan.grids(indices, device))
+        return place(self._view, observer.intrinsics, poses, observer.plan.grids(indices, device), _STRIDE)
 
 
 class MouthRenderer:
@@ -247,29 +295,37 @@ class MouthRenderer:
         self._paster = LipPaster(speaker.face, footage)
         self._found = footage.track.found
         self._shapes = torch.from_numpy(lip_shapes(footage.landmarks, footage.track, footage.layout))
-        self._look_pixels = LookPixels.of(speaker.face)
-        self._look_positions = [part.to(self._device) for part in self._look_pixels.positions(speaker.face)]
+        look_pixels = LookPixels.of(speaker.face)
+        self._look_positions = [part.to(self._device) for part in look_pixels.positions(speaker.face)]
+        self._sighter = Sighter(self._paster.observer, look_pixels)
         self._light = light
         self._blending = blending and speaker.exemplars is None
+
+    def find(self, indices: NDArray[np.integer]) -> Sight:
+        """Where frames ``indices`` (B,) are read."""
+        return self._sighter.find(indices)
 
     @torch.no_grad()
     def codes(
         self,
-        images: Sequence[NDArray[np.uint8]],
+        images: Sequence[NDArray[np.uint8] | Part],
         indices: NDArray[np.integer],
         track: Tensor,
         times: NDArray[np.float64],
+        sight: Sight | None = None,
     ) -> Tensor:
         """Motion codes (B, code) for frames ``indices``: the codes of speech at ``times`` (B,) of its track, plus the
         offsets of the look model.
+
+        Args:
+            images: B frames, uint8 (H, W, 3), or parts of them that contain the boxes of :meth:`find`.
+            indices: int64 (B,) their indices in the footage.
+            track: (t, size) codes of speech, one every 40 ms.
+            times: (B,) seconds of the track.
+            sight: Where the frames are read, if that is known.
         """
-        colours = [
-            self._look_pixels.take(self._paster.observer.observe(image, int(index)))
-            for image, index in zip(images, indices, strict=True)
-        ]
-        surroundings, border = (
-            torch.from_numpy(np.stack(values)).to(self._device) for values in zip(*colours, strict=True)
-        )
+        parts = [image if isinstance(image, Part) else Part.of(image) for image in images]
+        surroundings, border = self._sighter.colours(parts, sight or self.find(indices))
         light = self._light_of(indices)
         if light is not None:
             surroundings, border = (
@@ -300,6 +356,28 @@ class MouthRenderer:
         """
         blend = self._speaker.blend if self._blending else None
         return self._paster.paste(images, indices, lips, blend, weights, self._light_of(indices))
+
+    @torch.no_grad()
+    def change(
+        self,
+        parts: Sequence[Part],
+        indices: NDArray[np.integer],
+        paint: Callable[[Tensor], Tensor],
+        weights: NDArray[np.float32],
+    ) -> list[Change]:
+        """As :meth:`render`, for parts of frames, see :meth:`LipPaster.change`.
+
+        Args:
+            parts: B parts of frames.
+            indices: int64 (B,) their indices in the footage.
+            paint: Maps positions (B, H, W, 2) in the lip rectangle, see
+                :func:`s2l_core.canonical.light.positions_in`, to lips (B, 3, H, W).
+            weights: As in :meth:`LipPaster.paste`.
+        """
+        blend = self._speaker.blend if self._blending else None
+        placement = self._paster.place(indices)
+        warped = paint(positions_in(self._speaker.face.lips.rectangle, placement.pixels))
+        return self._paster.change(parts, indices, warped, placement, blend, weights, self._light_of(indices))
 
     def masks(
         self, indices: NDArray[np.integer], weights: NDArray[np.float32], height: int, width: int

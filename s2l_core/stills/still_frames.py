@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import numpy as np
 import torch
@@ -111,7 +111,7 @@ class StillFrames:
     def __len__(self) -> int:
         return len(self._offsets)
 
-    def read(self, frames: range) -> Iterator[Picture]:
+    def read(self, frames: range) -> Generator[Picture, None, None]:
         """Render some of the frames as they are written: whole pictures, or what changes with alpha.
 
         Args:

@@ -6,8 +6,10 @@ joined. The verb does all of them; a task of a plan (:mod:`s2l_core.farm`) only 
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
@@ -15,6 +17,7 @@ from typing import Any, Protocol
 from ..events import Report
 from ..jobs import Encoding
 from ..media.chunks import Chunks
+from ..media.planes import Planes
 from ..media.raster import ColourTags, Picture, Raster
 from ..media.waveform import Waveform
 
@@ -71,7 +74,7 @@ class Divided(Protocol):
         folder, see :func:`s2l_core.cache.shared_in`.
         """
 
-    def read(self, frames: range) -> Iterator[Picture]:
+    def read(self, frames: range) -> Generator[Picture | Planes, None, None]:
         """Render some of the frames as they are written, with a few of them in memory at a time."""
 
 
@@ -128,11 +131,26 @@ def render(job: Divided, chunks: Chunks, frames: range, report: Report) -> None:
     form, missing = job.form, chunks.missing_in(frames)
     total = sum(map(len, chunks.within(frames)))
     written = total - sum(map(len, missing))
-    for chunk in missing:
-        with chunks.writer(chunk, form.width, form.height, form.rate, form.colour) as writer:
-            for number, picture in enumerate(job.read(chunk)):
-                if number % job.between_reports == 0:
-                    report.progress(job.phase, written, total)
-                writer.write(picture)
-                written += 1
+    for run in _runs(missing):
+        with closing(job.read(range(run[0].start, run[-1].stop))) as pictures:
+            for chunk in run:
+                with chunks.writer(chunk, form.width, form.height, form.rate, form.colour) as writer:
+                    for number, picture in enumerate(itertools.islice(pictures, len(chunk))):
+                        if number % job.between_reports == 0:
+                            report.progress(job.phase, written, total)
+                        writer.write(picture)
+                        written += 1
     report.progress(job.phase, total, total)
+
+
+def _runs(chunks: list[range]) -> list[list[range]]:
+    """Chunks in order as runs without gaps, which are decoded without seeking: that would take as long as decoding the
+    frames since the last key frame.
+    """
+    runs: list[list[range]] = []
+    for chunk in chunks:
+        if runs and runs[-1][-1].stop == chunk.start:
+            runs[-1].append(chunk)
+        else:
+            runs.append([chunk])
+    return runs

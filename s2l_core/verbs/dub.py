@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -21,6 +21,7 @@ from ..media.audio import SPEECH_RATE, open_audio
 from ..media.chunks import reserved_result
 from ..media.encodings import refuse_loss, refuse_other_name
 from ..media.mix import open_voice, read_context, read_voice, sources, tell_tracks
+from ..media.planes import Planes
 from ..media.raster import Picture
 from ..media.sequence import files_of
 from ..media.video import probe, raster_of_span
@@ -103,7 +104,7 @@ class OpenDub:
         cache = Cache.of_shared("looks", json.dumps([self.form.identity | {"job": identity}], sort_keys=True))
         self._judged = self._frames.assess(report, cache)
 
-    def read(self, frames: range) -> Iterator[Picture]:
+    def read(self, frames: range) -> Generator[Picture | Planes, None, None]:
         """See :meth:`s2l_core.mouth.dub_frames.DubFrames.read`."""
         return self._frames.read(frames)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
@@ -135,7 +135,7 @@ class OpenPose:
     def look(self, report: Report) -> None:
         """Nothing: the clip was looked at when it was opened."""
 
-    def read(self, frames: range) -> Iterator[Picture]:
+    def read(self, frames: range) -> Generator[Picture, None, None]:
         """Render some of the frames."""
         for number in frames:
             camera = self._path.camera_at(float(self._moments[number]))

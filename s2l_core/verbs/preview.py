@@ -14,6 +14,7 @@ from ..footage import is_prepared
 from ..jobs import DubJob, Encoding, Media, PreviewJob, StillJob, refuse_without_consent
 from ..media.mix import read_context, read_voice, sources
 from ..media.pictures import write_picture
+from ..media.planes import in_rgb
 from ..media.sequence import files_of
 from ..media.single_picture import read_single_picture
 from ..model.speaker import SpeakerModel
@@ -73,7 +74,7 @@ def _preview_dub(dub: DubJob, frame: int, output_path: str, report: Report) -> P
 
     reason = frames.assess_frame(frame, report)
     (picture,) = frames.read(range(frame, frame + 1))
-    write_picture(Path(output_path), picture, _PICTURE, footage.info.raster.aspect)
+    write_picture(Path(output_path), in_rgb(picture), _PICTURE, footage.info.raster.aspect)
     return {"output_path": output_path, "reason": reason, "preview_seconds": time.monotonic() - started}
 
 

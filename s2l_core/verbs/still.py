@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
@@ -109,7 +109,7 @@ class OpenStill:
     def look(self, report: Report) -> None:
         """Nothing: the picture was looked at when it was opened."""
 
-    def read(self, frames: range) -> Iterator[Picture]:
+    def read(self, frames: range) -> Generator[Picture, None, None]:
         """See :meth:`s2l_core.stills.still_frames.StillFrames.read`."""
         return self._frames.read(frames)
 

@@ -30,7 +30,7 @@ ROWS = [
         "standard_streams",
         "version",
     },
-    {"device", "files", "jpeg", "preset_steps", "subsampling", "tensor_file"},
+    {"ahead", "device", "files", "jpeg", "preset_steps", "subsampling", "tensor_file"},
     {"consent_ledger", "estimates"},
     {"cache", "fingerprints"},
     {"media", "geometry"},

@@ -1,0 +1,74 @@
+"""Computing the items of an iterator in a thread, while the caller uses the previous ones."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
+from dataclasses import dataclass
+from threading import Event, Thread
+from typing import TypeVar
+
+T = TypeVar("T")
+_PATIENCE_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class _End:
+    """The end of the items, and the error that ended them."""
+
+    error: BaseException | None = None
+
+
+@contextmanager
+def ahead(items: Iterable[T], count: int) -> Iterator[Iterator[T]]:
+    """Compute items in a thread as long as the context lasts, in their order.
+
+    Checkpoints in the thread see the running job (:func:`s2l_core.events.checkpoint`). An error there, including a
+    cancellation, is raised where the caller takes the next item. At the end of the context the thread has ended, and a
+    generator has been closed there.
+
+    Args:
+        items: The items, which are used by the thread only.
+        count: Number of items that may wait to be taken. More take more memory.
+    """
+    waiting: queue.Queue[T | _End] = queue.Queue(count)
+    stopped = Event()
+
+    def offer(item: T | _End) -> None:
+        while not stopped.is_set():
+            try:
+                waiting.put(item, timeout=_PATIENCE_SECONDS)
+                return
+            except queue.Full:
+                continue
+
+    def compute() -> None:
+        error = None
+        try:
+            for item in items:
+                offer(item)
+                if stopped.is_set():
+                    break
+        except BaseException as raised:
+            error = raised
+        if (close := getattr(items, "close", None)) is not None:
+            close()
+        offer(_End(error))
+
+    thread = Thread(target=copy_context().run, args=(compute,), daemon=True)
+    thread.start()
+    try:
+        yield _taken(waiting)
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def _taken(waiting: queue.Queue[T | _End]) -> Iterator[T]:
+    while not isinstance(item := waiting.get(), _End):
+        yield item
+        del item  # frees it while the next one is waited for
+    if item.error is not None:
+        raise item.error
