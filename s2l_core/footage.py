@@ -24,8 +24,9 @@ from .files import state_of
 from .fingerprints import fingerprint_file, hash_file, remembered
 from .geometry.camera import Intrinsics
 from .jobs import Media
+from .media.ahead import converted_ahead
 from .media.sequence import files_of, is_sequence, rate_of, refuse_broken
-from .media.video import Frame, VideoInfo, probe, read_frames, slack
+from .media.video import Frame, VideoInfo, can_seek, probe, read_frames, slack
 
 _CACHE_VERSION = 7
 _TIME_TOLERANCE = 1e-3
@@ -33,6 +34,10 @@ _LEAST_FACE_SHARE = 0.5
 _SHORTEST_SECONDS = 10.0
 _AROUND_SECONDS = 1.0
 """Time before and after a span that is analysed too, so that the track is as accurate at the ends as in the middle."""
+_DECODED_GAP = 300
+"""Number of frames that are skipped by decoding; a larger gap is skipped by seeking, which decodes up to 250 with usual
+encoders.
+"""
 _HASHED_PICTURES = 1 << 16
 _LATE_SECONDS = 3.0
 """Duration of the sound after the end of the pictures that still belongs to them."""
@@ -105,13 +110,14 @@ class Footage:
         """
         if done >= len(indices):
             return
-        wanted, first, last = set(indices[done:].tolist()), int(indices[done]), int(indices[-1])
-        for index, frame in enumerate(self.frames(first), first):
-            report.progress(phase, index - int(indices[0]), max(last - int(indices[0]), 1))
-            if index in wanted:
-                yield index, frame.image
-            if index == last:
-                return
+        begin, last = int(indices[0]), int(indices[-1])
+        far = np.flatnonzero(np.diff(indices) > _DECODED_GAP) + 1 if can_seek(self.media) else []
+        for group in np.split(indices[done:], [gap - done for gap in far if gap > done]):
+            first, wanted = int(group[0]), set(group.tolist())
+            for index, frame in zip(range(first, int(group[-1]) + 1), self.frames(first), strict=False):
+                report.progress(phase, index - begin, max(last - begin, 1))
+                if index in wanted:
+                    yield index, frame.image
 
     def frames(self, first: int = 0) -> Iterator[Frame]:
         """Decode the frames from index ``first`` on, one for each of ``times``."""
@@ -288,7 +294,7 @@ def _find_landmarks(
         frames = read_frames(replace(media, start=times[-1]))
         next(frames, None)
     end = info.duration if media.end is None else min(media.end, info.duration)
-    for stretch in follower.follow(frames, rows.count):
+    for stretch in follower.follow(converted_ahead(frames), rows.count):
         rows.add(
             times=torch.from_numpy(stretch.times),
             points=torch.from_numpy(stretch.points),
