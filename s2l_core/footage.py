@@ -120,8 +120,8 @@ class Footage:
         if done >= len(indices):
             return
         begin, last = int(indices[0]), int(indices[-1])
-        far = np.flatnonzero(np.diff(indices) > _DECODED_GAP) + 1 if can_seek(self.media) else []
-        for group in np.split(indices[done:], [gap - done for gap in far if gap > done]):
+        gaps = np.flatnonzero(np.diff(indices) > _DECODED_GAP) + 1 if can_seek(self.media) else np.zeros(0, np.int64)
+        for group in np.split(indices[done:], gaps[gaps > done] - done):
             first, wanted = int(group[0]), set(group.tolist())
             numbered = zip(range(first, int(group[-1]) + 1), self.frames(first), strict=False)
             with ahead(numbered, _AHEAD) as frames:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -194,14 +195,14 @@ def find_shots(landmarks: NDArray[np.floating], layout: LandmarkLayout) -> NDArr
     """
     if len(landmarks) < 2:
         return np.zeros(len(landmarks), np.int64)
-    motion = np.nan_to_num(in_blocks(lambda *both: _motion(*both, layout), landmarks[:-1], landmarks[1:]))
+    motion = np.nan_to_num(in_blocks(partial(_motion, layout), landmarks[:-1], landmarks[1:]))
     usual = median_filter(motion, size=_SURROUNDINGS)
     # After a cut, a detector that follows the face may need a second frame to find it, hence the maximum.
     cuts = (motion > _JUMP) & (motion > _JUMP_RATIO * usual) & (motion == maximum_filter(motion, size=_SURROUNDINGS))
     return np.concatenate([[0], np.cumsum(cuts)])
 
 
-def _motion(before: NDArray[np.floating], after: NDArray[np.floating], layout: LandmarkLayout) -> Array:
+def _motion(layout: LandmarkLayout, before: NDArray[np.floating], after: NDArray[np.floating]) -> Array:
     """Motion (n,) of faces between landmarks (n, P, 3) of two neighbouring frames, as a share of the distance between
     the eyes.
     """
