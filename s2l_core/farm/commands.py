@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -40,7 +41,7 @@ def add_commands(add: AddVerb) -> None:
     plan.set_defaults(make_work=_plan)
 
     run = _add(add, "run", "Do one task of a plan.", _run)
-    run.add_argument("task", help="name of the task")
+    run.add_argument("task", help="name of the task; - reads names from standard input, one a line")
     _add(add, "join", "Join everything in a plan that is complete, and say what is not.", _join)
     batch = _add(add, "batch", "Do all tasks of a plan on this machine.", _batch)
     batch.add_argument(
@@ -116,8 +117,10 @@ def _run(options: argparse.Namespace) -> Work:
 
     def work(report: Report) -> dict[str, Any]:
         with known_errors("run", report):
-            from .run import run_task
+            from .run import run_named, run_task
 
+            if options.task == "-":
+                return run_named(_folder(options), map(str.strip, sys.stdin), roots, report)
             return run_task(_folder(options), options.task, roots, report)
 
     return work

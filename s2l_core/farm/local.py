@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ def run_here(
     """Do all tasks of a plan that are not done, in processes of their own.
 
     A task that fails, or whose process is lost three times, keeps no other from its turn except those that need it.
-    Tasks that failed before are tried again. What a process prints is in ``PLAN/logs/TASK.txt``.
+    Tasks that failed before are tried again. What processes print is in ``PLAN/logs``.
 
     Args:
         folder: The folder of the plan.
@@ -78,109 +77,171 @@ def _alone(folder: str) -> Iterator[None]:
         yield
 
 
-@dataclass
-class _Running:
-    """A task in a process of its own."""
+class _Worker:
+    """A process that does one task after the other, and keeps the files of a job open for the next of its tasks.
 
-    task: Task
-    process: subprocess.Popen[bytes]
-    begun: float = field(default_factory=time.monotonic)
+    Attributes:
+        task: The task that it does.
+        last: The one before.
+        is_open: Whether it can be given another one.
+    """
+
+    def __init__(self, folder: str, roots: Mapping[str, str], threads: int) -> None:
+        rooted = [word for name, path in roots.items() for word in ("--root", f"{name}={path}")]
+        command = [sys.executable, "-m", f"{__package__.partition('.')[0]}.cli", "run", folder, "-", *rooted]
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": _import_path()}
+        self._log = Path(folder) / _LOGS / f"{time.time_ns()}.txt"
+        with self._log.open("xb") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment)
+        self.task: Task | None = None
+        self.last: Task | None = None
+        self.is_open = True
+        self._begun = 0.0
+
+    def begin(self, task: Task) -> None:
+        """Begin a task. If the process has ended meanwhile, :attr:`is_lost` says so."""
+        self.task, self._begun = task, time.monotonic()
+        assert self._process.stdin
+        with suppress(OSError):
+            self._process.stdin.write(f"{task.name}\n".encode())
+            self._process.stdin.flush()
+
+    def end(self) -> None:
+        """The task has ended. What a training or a render has allocated is freed with the process."""
+        self.last, self.task = self.task, None
+        if self.last is not None and self.last.kind in ("train", "whole"):
+            self.stop()
+
+    @property
+    def status(self) -> int | None:
+        """Exit status of the process; None while it runs."""
+        return self._process.poll()
 
     @property
     def spent(self) -> float:
         """Estimated seconds of the task that have passed, of which it keeps a tenth until it ends."""
-        return min(time.monotonic() - self.begun, 0.9 * self.task.seconds)
+        return min(time.monotonic() - self._begun, 0.9 * self.task.seconds) if self.task else 0.0
+
+    def stop(self) -> None:
+        """Let the process end once it has nothing to do."""
+        self.is_open = False
+        assert self._process.stdin
+        with suppress(OSError):
+            self._process.stdin.close()
+
+    def terminate(self) -> None:
+        """Cancel the task."""
+        self._process.terminate()
+
+    def kill(self, deadline: float) -> None:
+        """Wait until a moment of the monotonic clock for the process to end, then kill it."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(max(0.0, deadline - time.monotonic()))
+        self._process.kill()
+        self._process.wait()
 
 
 class _Workers:
     """The processes that do a plan. They are ended with the context."""
 
-    def __init__(self, folder: str, plan: Plan, workers: int, roots: Mapping[str, str]) -> None:
-        self._folder, self._plan, self._workers, self._roots = folder, plan, workers, roots
+    def __init__(self, folder: str, plan: Plan, most: int, roots: Mapping[str, str]) -> None:
+        self._folder, self._plan, self._most, self._roots = folder, plan, most, roots
         self._memory = (1 - _LEFT_FREE) * memory_here()
         self._urgency = critical_seconds(plan)
         self._done = {name for name, state in states.read_states(folder, plan).items() if state.status == "done"}
         self._attempts: dict[str, int] = {}
         self._failed: set[str] = set()
-        self._running: dict[str, _Running] = {}
+        self._workers: list[_Worker] = []
         states.make_folder(Path(folder) / _LOGS)
 
     def __enter__(self) -> _Workers:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for each in self._running.values():
-            each.process.terminate()
+        for each in self._workers:
+            each.terminate() if each.task else each.stop()
         deadline = time.monotonic() + _GRACE_SECONDS
-        for each in self._running.values():
-            with suppress(subprocess.TimeoutExpired):
-                each.process.wait(max(0.0, deadline - time.monotonic()))
-            each.process.kill()
-            each.process.wait()
+        for each in self._workers:
+            each.kill(deadline)
 
     @property
-    def busy(self) -> bool:
-        """Whether a process is running."""
-        return bool(self._running)
+    def busy(self) -> list[_Worker]:
+        """Those that do a task."""
+        return [each for each in self._workers if each.task]
 
     def start(self) -> bool:
-        """Begin those tasks for which there are a core and enough memory, the most urgent first. Returns whether there
-        were any.
-        """
-        ready = ready_tasks(self._plan, self._done, {*self._running, *self._failed})
+        """Begin those tasks for which there are a process and enough memory. Returns whether there were any."""
         begun = False
-        for task in sorted(ready, key=lambda each: -self._urgency[each.name]):
-            if len(self._running) >= self._workers:
-                break
-            used = sum(each.task.memory_bytes for each in self._running.values())
-            if self._running and used + task.memory_bytes > self._memory:
-                continue
-            self._running[task.name] = _Running(task, self._begin(task))
+        while (task := self._next()) is not None:
+            states.forget_state(self._folder, task)
+            self._worker_for(task).begin(task)
             begun = True
         return begun
 
-    def _begin(self, task: Task) -> subprocess.Popen[bytes]:
-        states.forget_state(self._folder, task)
-        threads = str(max(1, (os.cpu_count() or 1) // self._workers))
-        roots = [word for name, path in self._roots.items() for word in ("--root", f"{name}={path}")]
-        command = [sys.executable, "-m", f"{__package__.partition('.')[0]}.cli", "run", self._folder, task.name, *roots]
-        environment = {**os.environ, "OMP_NUM_THREADS": threads, "PYTHONPATH": _import_path()}
-        with (Path(self._folder) / _LOGS / f"{task.name}.txt").open("ab") as log:
-            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
+    def _next(self) -> Task | None:
+        """The task to begin now: one whose files an idle process has open, or else the most urgent one of a job that no
+        other process has open, or else the most urgent one.
+        """
+        running = [each.task for each in self.busy if each.task]
+        if len(running) >= self._most:
+            return None
+        names = {task.name for task in running}
+        used = sum(task.memory_bytes for task in running)
+        ready = ready_tasks(self._plan, self._done, names | self._failed)
+        fitting = [task for task in ready if not running or used + task.memory_bytes <= self._memory]
+        idle = {each.last.job for each in self._workers if each.is_open and each.last and not each.task}
+        taken = {task.job for task in running}
+        return min(
+            fitting, key=lambda task: (task.job not in idle, task.job in taken, -self._urgency[task.name]), default=None
+        )
+
+    def _worker_for(self, task: Task) -> _Worker:
+        """An idle process, if possible one that has the files of the task open; or a new one."""
+        idle = [each for each in self._workers if each.is_open and not each.task]
+        if same := [each for each in idle if each.last and each.last.job == task.job]:
+            return same[0]
+        if idle and sum(each.is_open for each in self._workers) >= self._most:
+            return idle[0]
+        worker = _Worker(self._folder, self._roots, max(1, (os.cpu_count() or 1) // self._most))
+        self._workers.append(worker)
+        return worker
 
     def collect(self, report: Report) -> None:
-        """See which processes have ended."""
-        for name, each in list(self._running.items()):
-            if each.process.poll() is None:
+        """See which tasks have ended, and which processes."""
+        for worker in self._workers:
+            task = worker.task
+            if task is None:
                 continue
-            del self._running[name]
-            state = states.read_state(self._folder, name)
+            ended, state = worker.status, states.read_state(self._folder, task.name)
             if state.status == "done":
-                self._done.add(name)
+                self._done.add(task.name)
+                worker.end()
             elif state.status == "failed":
-                self._failed.add(name)
-                report.log("error", f"{name} failed: {state.message} {state.hint}".strip())
-            else:
-                self._lose(each, state, report)
+                self._failed.add(task.name)
+                report.log("error", f"{task.name} failed: {state.message} {state.hint}".strip())
+                worker.end()
+            elif ended is not None:
+                worker.end()
+                self._lose(task, ended, state, report)
+        self._workers = [each for each in self._workers if each.task or each.status is None]
 
-    def _lose(self, lost: _Running, state: states.State, report: Report) -> None:
+    def _lose(self, task: Task, status: int, state: states.State, report: Report) -> None:
         """A process ended without a word: begin its task again, or give up."""
-        name = lost.task.name
-        self._attempts[name] = self._attempts.get(name, 0) + 1
-        error = WorkerLost(f"The process of {name} ended unexpectedly with status {lost.process.returncode}.")
-        report.log("warning", str(error.message))
-        if self._attempts[name] < ATTEMPTS:
+        self._attempts[task.name] = self._attempts.get(task.name, 0) + 1
+        error = WorkerLost(f"The process of {task.name} ended unexpectedly with status {status}.")
+        report.log("warning", error.message)
+        if self._attempts[task.name] < ATTEMPTS:
             return
-        self._failed.add(name)
+        self._failed.add(task.name)
         with suppress(Speech2LipError):
-            states.write_state(self._folder, lost.task, states.failed(state, error))
+            states.write_state(self._folder, task, states.failed(state, error))
 
     def tell(self, report: Report) -> None:
         """Report the progress."""
         total = sum(task.seconds for task in self._plan.tasks)
         done = sum(task.seconds for task in self._plan.tasks if task.name in self._done)
-        done += sum(each.spent for each in self._running.values())
-        note = f"{len(self._done)} of {len(self._plan.tasks)} tasks, {len(self._running)} running"
+        done += sum(each.spent for each in self.busy)
+        note = f"{len(self._done)} of {len(self._plan.tasks)} tasks, {len(self.busy)} running"
         note += f", {len(self._failed)} failed" if self._failed else ""
         report.progress("Run tasks", done, max(total, 1.0), note)
 

@@ -9,7 +9,7 @@ bytes, so that a task may be killed, repeated, or done twice at the same time.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from ..cache import shared_in
 from ..errors import BadPlan, Cancelled, Speech2LipError, TasksUnfinished
 from ..events import Report
 from ..execution import known_errors, run_job
+from ..files import state_of
 from ..jobs import DubJob, Encoding, PoseJob, StillJob
 from ..media.chunks import is_joined, reserved_result
 from ..verbs import dub, pose, still
@@ -78,6 +79,29 @@ def run_task(
     return {"task": name, "already_done": False, "result": states.read_result(folder, name)}
 
 
+def run_named(
+    folder: str, names: Iterable[str], roots: Mapping[str, str] | None = None, report: Report | None = None
+) -> dict[str, Any]:
+    """Do tasks one after the other, as :func:`run_task` does. One that fails keeps no other from its turn.
+
+    Returns:
+        JSON values: the numbers of tasks that are ``"done"`` and ``"unfinished"``.
+    """
+    report, done, failed = report or Report(), 0, 0
+    for name in names:
+        try:
+            run_task(folder, name, roots, report)
+            done += 1
+        except Cancelled:
+            raise
+        except Speech2LipError as error:
+            if states.read_state(folder, name).status != "failed":  # the plan itself cannot be used
+                raise
+            report.log("error", f"{name} failed: {error}")
+            failed += 1
+    return {"done": done, "unfinished": failed}
+
+
 def _is_done(folder: str, plan: Plan, task: Task, roots: Mapping[str, str]) -> bool:
     """Whether a task is done and what it wrote is still there. Chunks are removed when they are joined."""
     if states.read_state(folder, task.name).status != "done":
@@ -97,11 +121,10 @@ def _do(folder: str, plan: Plan, task: Task, roots: Mapping[str, str], report: R
         return  # the process was killed in between
     encoding, read = _encoding(job), _files_read(job)
     with reserved_result(output, encoding, *read, is_shared=task.kind == "frames"):
-        opened = _open(job, report)
+        opened = _open_once(job, report)
         if task.kind == "join":
             _finish(folder, task, opened, report)
             return
-        opened.look(report)
         chunks = open_chunks(opened, is_shared=task.kind == "frames")
         if task.kind == "frames":
             render(opened, chunks, _frames_of(plan, task, opened.form.count), report)
@@ -118,6 +141,20 @@ def _finish(folder: str, task: Task, opened: _Opened, report: Report) -> None:
     first: when the output is there, nothing is missing.
     """
     finish(opened, report, lambda rendered: states.write_result(folder, task, dict(opened.result(rendered))))
+
+
+_opened: dict[tuple[Any, ...], _Opened] = {}
+
+
+def _open_once(job: DividedJob, report: Report) -> _Opened:
+    """A job whose clip was looked at. It stays open for the next task of the same job in this process."""
+    key = (job, *(state_of(path) for path in _files_read(job)))
+    if key not in _opened:
+        _opened.clear()
+        opened = _open(job, report)
+        opened.look(report)
+        _opened[key] = opened
+    return _opened[key]
 
 
 def _open(job: DividedJob, report: Report) -> _Opened:

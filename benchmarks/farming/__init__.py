@@ -1,0 +1,1 @@
+"""What ``benchmarks/farm.py`` is made of."""

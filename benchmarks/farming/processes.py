@@ -1,0 +1,130 @@
+"""Twelve shots of the rendered speaker in real processes: undivided one after the other, and as a plan."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import resource
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import build
+from s2l_core.farm.plan import write_plan
+from s2l_core.farm.planning import make_plan
+from s2l_core.farm.states import make_folders
+from s2l_core.jobs import DubJob, Media
+
+DEMO = build.ROOT / "demo"
+SHOT_SECONDS, LINE_SECONDS = 14.0, 13.8
+_STEP_SECONDS = 4.0
+_SAMPLE_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One way of dubbing all shots.
+
+    Attributes:
+        name: The way.
+        seconds: Time from the beginning to the end.
+        processor_seconds: Processor time of all processes.
+        peak_bytes: Largest memory of all processes together, as far as it was sampled.
+        digest: Hash of all results.
+    """
+
+    name: str
+    seconds: float
+    processor_seconds: float
+    peak_bytes: int
+    digest: str
+
+
+def shots(speaker: Path, folder: Path, count: int) -> list[DubJob]:
+    """Dubs of spans of the rendered footage, each with the whole line."""
+    jobs = []
+    for number in range(count):
+        start = number * _STEP_SECONDS
+        footage = Media(str(DEMO / "speaker.mp4"), start, start + SHOT_SECONDS)
+        voice = Media(str(DEMO / "line.flac"), 0.0, LINE_SECONDS)
+        jobs.append(DubJob(str(speaker), footage, voice, str(folder / f"shot{number:02}.mp4"), device="cpu"))
+    return jobs
+
+
+def undivided(speaker: Path, folder: Path, count: int) -> Measured:
+    """``s2l dub`` for one shot after the other."""
+    commands = [
+        [
+            *["dub", job.speaker_path, job.footage.path, str(DEMO / "line.flac"), job.output_path],
+            *["--start", str(job.footage.start), "--end", str(job.footage.end)],
+            *["--voice-end", str(LINE_SECONDS), "--device", "cpu"],
+        ]
+        for job in shots(speaker, folder, count)
+    ]
+    return _measure("undivided", commands, folder)
+
+
+def batch(speaker: Path, folder: Path, count: int, workers: int) -> Measured:
+    """``s2l batch`` with a number of workers."""
+    plan = make_plan(shots(speaker, folder, count))
+    make_folders(folder / "plan")
+    write_plan(folder / "plan", plan)
+    return _measure(f"{workers} workers", [["batch", str(folder / "plan"), "--workers", str(workers)]], folder)
+
+
+def _measure(name: str, commands: list[list[str]], folder: Path) -> Measured:
+    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}  # nothing was looked at before
+    begun, before = time.monotonic(), _processor_seconds()
+    with _Sampler() as sampler:
+        for words in commands:
+            program = [sys.executable, "-m", "s2l_core.cli", *words]
+            subprocess.run(program, cwd=build.ROOT, env=environment, capture_output=True, check=True)
+    seconds = time.monotonic() - begun
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("shot*.mp4")))).hexdigest()
+    return Measured(name, seconds, _processor_seconds() - before, sampler.peak_bytes, digest)
+
+
+def _processor_seconds() -> float:
+    """Processor time of children that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+class _Sampler:
+    """Samples the memory of all descendants of this process."""
+
+    def __init__(self) -> None:
+        self.peak_bytes = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+
+    def __enter__(self) -> _Sampler:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._ended.wait(_SAMPLE_SECONDS):
+            self.peak_bytes = max(self.peak_bytes, sum(map(_resident_bytes, _descendants(os.getpid()))))
+
+
+def _descendants(process: int) -> list[int]:
+    found: list[int] = []
+    with suppress(OSError):
+        for task in Path(f"/proc/{process}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                found += [int(child), *_descendants(int(child))]
+    return found
+
+
+def _resident_bytes(process: int) -> int:
+    with suppress(OSError, IndexError, ValueError):
+        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * resource.getpagesize()
+    return 0
