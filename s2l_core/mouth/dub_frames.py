@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..ahead import ahead
+from ..ahead import ahead, in_order
 from ..canonical.compositing import extract_layer
 from ..canonical.regions import lip_shape_size
+from ..device import one_thread
 from ..errors import BadJob
 from ..events import Report, checkpoint
 from ..face.layout import LAYOUTS
@@ -46,6 +47,10 @@ def open_footage(media: Media, landmarks: str, speaker: SpeakerModel, device: to
     return prepare(
         media, landmarks, device.type, report, faceless=True, known=speaker.known_head, identity=speaker.identity
     )
+
+
+_MOST_WORKERS = 4
+"""Largest number of batches that are rendered at once, each in a thread."""
 
 
 class _Seen(NamedTuple):
@@ -101,7 +106,8 @@ class DubFrames:
         :func:`s2l_core.mouth.reliability.judge_frames`. Frames that are rendered later take both into account.
         """
         shown = self.indices[: self.voiced]
-        judged, light = judge_frames(self._speaker, self.footage, shown, self.rate, report)
+        with one_thread():
+            judged, light = judge_frames(self._speaker, self.footage, shown, self.rate, report)
         self._weights, self._renderer = judged.weights, MouthRenderer(self._speaker, self.footage, light)
         return judged
 
@@ -126,7 +132,8 @@ class DubFrames:
         Args:
             frames: Numbers of the frames.
         """
-        with ahead(self._render(frames), BATCH) as rendered:
+        cores = torch.get_num_threads()
+        with one_thread(), ahead(self._render(frames, cores), BATCH) as rendered:
             for frame, number, change in rendered:
                 checkpoint()
                 yield self._picture(frame, number, change)
@@ -142,13 +149,17 @@ class DubFrames:
                     batch, numbers, sight, [frame.part(box) for frame, box in zip(batch, sight.boxes, strict=True)]
                 )
 
-    def _render(self, frames: range) -> Iterator[tuple[Frame, int, Change | None]]:
+    def _render(self, frames: range, cores: int) -> Iterator[tuple[Frame, int, Change | None]]:
         """Render new mouths into the parts of frames; None in batches that do not speak."""
         with ahead(self._look(frames), 1) as batches:
-            for seen in batches:
-                speaks = self._shares(seen.numbers).any()
-                changes = self._change(seen.parts, seen.numbers, seen.sight) if speaks else [None] * len(seen.frames)
+            # Cores that render a batch each wait for each other less than cores that share each step of one batch.
+            for seen, changes in in_order(self._rendered, batches, min(cores, _MOST_WORKERS)):
                 yield from zip(seen.frames, seen.numbers.tolist(), changes, strict=True)
+
+    def _rendered(self, seen: _Seen) -> tuple[_Seen, Sequence[Change | None]]:
+        if not self._shares(seen.numbers).any():
+            return seen, [None] * len(seen.frames)
+        return seen, self._change(seen.parts, seen.numbers, seen.sight)
 
     def _picture(self, frame: Frame, number: int, change: Change | None) -> Picture | Planes:
         """A frame as it is written: as planes, if footage and file store such pictures."""
