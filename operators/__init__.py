@@ -14,12 +14,13 @@ from .dub_still import S2L_OT_dub_still
 from .engine import S2L_OT_check_engine, S2L_OT_copy_report
 from .engine_setup import CLASSES as SETUP_CLASSES
 from .estimate import S2L_OT_estimate_dub, S2L_OT_estimate_training
+from .label_synthetic import S2L_OT_add_label
 from .match_camera import S2L_OT_match_camera
 from .presets import S2L_OT_add_preset
 from .preview_frame import S2L_OT_preview_frame
 from .queue_entries import CLASSES as QUEUE_CLASSES
 from .redo import S2L_OT_redo, S2L_OT_redo_with_changes
-from .speakers import S2L_OT_add_speaker, S2L_OT_remove_speaker, S2L_OT_use_speaker
+from .speakers import S2L_OT_add_speaker, S2L_OT_remove_speaker, S2L_OT_revoke_consent, S2L_OT_use_speaker
 from .tracked_pose import S2L_OT_toggle_tracked_pose
 from .train import S2L_OT_train_speaker
 
@@ -39,6 +40,8 @@ CLASSES = (
     S2L_OT_add_speaker,
     S2L_OT_remove_speaker,
     S2L_OT_use_speaker,
+    S2L_OT_revoke_consent,
+    S2L_OT_add_label,
     S2L_OT_create_head,
     S2L_OT_match_camera,
     S2L_OT_toggle_tracked_pose,

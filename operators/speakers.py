@@ -10,6 +10,8 @@ import bpy
 from ..s2l_blender_addon import speakers
 from ..s2l_blender_addon.compat import sequencer_scene
 from ..s2l_blender_addon.sequencer import strips
+from ..s2l_core.consent_record import LONGEST_TEXT
+from ..s2l_core.errors import Speech2LipError
 from ..s2l_core.jobs import DescribeJob
 from .base import BaseOperator
 from .quick_operator import QuickOperator
@@ -54,6 +56,49 @@ class S2L_OT_remove_speaker(_ChosenSpeakerOperator, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         speakers.forget(sequencer_scene(context))
+        return {"FINISHED"}
+
+
+class S2L_OT_revoke_consent(_ChosenSpeakerOperator, bpy.types.Operator):
+    bl_idname = "s2l.revoke_consent"
+    bl_label = "Revoke Consent"
+    bl_description = "Record for good that the selected speaker no longer agrees, so that the file is not used any more"
+    reason: bpy.props.StringProperty(
+        name="Reason", description="Why the consent is revoked; it may stay empty", maxlen=LONGEST_TEXT
+    )
+
+    @classmethod
+    def disabled_reason(cls, context: bpy.types.Context) -> str:
+        speaker = speakers.chosen(sequencer_scene(context))
+        if speaker is None:
+            return super().disabled_reason(context)
+        if not speaker.consent_hash:
+            return f"{speaker.name} was trained by a version that kept no record of consent"
+        return f"{speaker.consent} already" if "revoked" in speaker.consent else ""
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        answer: set[str] = context.window_manager.invoke_props_dialog(
+            self, title=self.bl_label, confirm_text=self.bl_label
+        )
+        return answer
+
+    def draw(self, context: bpy.types.Context) -> None:
+        speaker = speakers.chosen(sequencer_scene(context))
+        if speaker is not None:
+            self.layout.label(text=f"Does {speaker.name} no longer agree? This cannot be undone.", icon="ERROR")
+        self.layout.prop(self, "reason")
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        scene = sequencer_scene(context)
+        speaker = speakers.chosen(scene)
+        if speaker is None:
+            return {"CANCELLED"}
+        try:
+            day = speakers.revoke(scene, speaker, self.reason)
+        except Speech2LipError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        self.report({"INFO"}, f"The consent of {speaker.name} was revoked on {day}.")
         return {"FINISHED"}
 
 

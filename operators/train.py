@@ -8,8 +8,18 @@ import bpy
 from ..s2l_blender_addon.compat import sequencer_scene
 from ..s2l_blender_addon.queue.snapshots import train_job
 from ..s2l_blender_addon.sequencer import strips
-from ..s2l_core.jobs import TrainJob, refuse_without_consent
+from ..s2l_core.consent_ledger import refuse_ended
+from ..s2l_core.jobs import TrainJob, consent_record_of, refuse_without_consent
 from .queue_operator import QueueOperator
+
+
+def draw_consent(layout: bpy.types.UILayout, train: bpy.types.PropertyGroup) -> None:
+    """Draw the fields for details of the speaker's consent, which may stay empty."""
+    layout.use_property_split, layout.use_property_decorate = True, False
+    layout.prop(train, "consent_who", placeholder=train.speaker_name)
+    layout.prop(train, "consent_for", placeholder="Any use")
+    layout.prop(train, "consent_until", placeholder="No end")
+    layout.prop(train, "consent_evidence")
 
 
 class S2L_OT_train_speaker(QueueOperator, bpy.types.Operator):
@@ -35,6 +45,7 @@ class S2L_OT_train_speaker(QueueOperator, bpy.types.Operator):
     def draw(self, context: bpy.types.Context) -> None:
         self.layout.label(text=f"Has {self.subject(context)} agreed to this?", icon="QUESTION")
         self.layout.prop(self, "consent")
+        draw_consent(self.layout, sequencer_scene(context).s2l.train)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         if not self._is_asked:
@@ -54,6 +65,7 @@ class S2L_OT_train_speaker(QueueOperator, bpy.types.Operator):
         scene = sequencer_scene(context)
         job = train_job(context, scene, strips.footage(scene), self.subject(context), self.consent)
         refuse_without_consent(job)
+        refuse_ended(job.speaker_path, consent_record_of(job).hash)
         return job
 
     def subject(self, context: bpy.types.Context) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from . import head, preferences, render, result, sequencer, speakers
+from . import head, label, preferences, render, result, sequencer, speakers
 
 CLASSES = (
     *sequencer.CLASSES,
     *speakers.CLASSES,
+    *label.CLASSES,
     *result.CLASSES,
     *head.CLASSES,
     *render.CLASSES,

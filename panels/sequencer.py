@@ -6,6 +6,7 @@ import bpy
 from bl_ui.utils import PresetPanel
 
 from ..operators import (
+    S2L_OT_add_label,
     S2L_OT_add_preset,
     S2L_OT_check_footage,
     S2L_OT_create_head,
@@ -21,6 +22,7 @@ from ..operators import (
     S2L_OT_train_speaker,
 )
 from ..operators.audio_offset import describe
+from ..operators.train import draw_consent
 from ..s2l_blender_addon.compat import sequencer_scene
 from ..s2l_blender_addon.pictures import faces
 from ..s2l_blender_addon.pictures import frame as frame_picture
@@ -121,6 +123,17 @@ class S2L_PT_train(SequencerPanel, bpy.types.Panel):
             draw_lines(layout, train.estimate, context.region.width)
 
 
+class S2L_PT_consent(SequencerPanel, bpy.types.Panel):
+    """Details of the consent of the speaker to be trained."""
+
+    bl_label = "Consent"
+    bl_parent_id = "S2L_PT_train"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        draw_consent(self.layout, sequencer_scene(context).s2l.train)
+
+
 class S2L_PT_dub(SequencerPanel, bpy.types.Panel):
     bl_label = "Dub"
     bl_order = 4
@@ -207,7 +220,7 @@ class S2L_MT_strip(bpy.types.Menu):
         groups: tuple[tuple[type[bpy.types.Operator], ...], ...] = (
             (S2L_OT_check_footage, S2L_OT_find_faces, S2L_OT_measure_offset, S2L_OT_fix_offset),
             (S2L_OT_train_speaker, S2L_OT_preview_frame, S2L_OT_dub_strip, S2L_OT_dub_still, S2L_OT_dub_all),
-            (S2L_OT_create_head,),
+            (S2L_OT_add_label, S2L_OT_create_head),
         )
         for number, operators in enumerate(groups):
             if number:
@@ -223,6 +236,7 @@ CLASSES = (
     S2L_PT_track,
     S2L_PT_presets,
     S2L_PT_train,
+    S2L_PT_consent,
     S2L_PT_dub,
     S2L_PT_still,
     S2L_PT_output,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..operators import S2L_OT_add_speaker, S2L_OT_remove_speaker, S2L_OT_use_speaker
+from ..operators import S2L_OT_add_speaker, S2L_OT_remove_speaker, S2L_OT_revoke_consent, S2L_OT_use_speaker
 from ..s2l_blender_addon import speakers
 from ..s2l_blender_addon.compat import sequencer_scene
 from ..s2l_blender_addon.pictures import thumbnails
@@ -27,7 +27,7 @@ class S2L_UL_speakers(bpy.types.UIList):
     ) -> None:
         row = layout.row()
         row.label(text=item.name, icon_value=thumbnails.icon(speakers.picture_path(item.path)))
-        row.label(text=item.quality)
+        row.label(text=item.quality, icon="CANCEL" if item.has_ended else "NONE")
 
 
 class S2L_PT_speakers(SequencerPanel, bpy.types.Panel):
@@ -54,7 +54,9 @@ class S2L_PT_speakers(SequencerPanel, bpy.types.Panel):
             if picture := thumbnails.icon(speakers.picture_path(speaker.path)):
                 layout.template_icon(icon_value=picture, scale=PICTURE_SCALE)
             draw_lines(layout, speaker.facts, context.region.width)
+            layout.label(text=speaker.consent, icon="CANCEL" if speaker.has_ended else "NONE")
             layout.operator(S2L_OT_use_speaker.bl_idname)
+            layout.operator(S2L_OT_revoke_consent.bl_idname)
 
 
 CLASSES = (S2L_UL_speakers, S2L_PT_speakers)

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import bpy
 
+from ..s2l_core.consent_ledger import refuse_ended
+from ..s2l_core.consent_options import add_consent_details, consent_record_of_options
 from ..s2l_core.errors import BadJob, Speech2LipError
 from ..s2l_core.events import Progress
-from ..s2l_core.jobs import refuse_without_consent
+from ..s2l_core.jobs import consent_record_of, refuse_without_consent
 from .compat import sequencer_scene
 from .progress import Milestones
 from .queue import job_queue, recovery
@@ -72,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="with train, and with dub for single pictures: confirm that the people in them have agreed to it",
     )
+    add_consent_details(parser)
     parser.add_argument("--resume", action="store_true", help="continue interrupted jobs instead of starting new ones")
     parser.add_argument("--dry-run", action="store_true", help="list the jobs without running them")
     parser.add_argument(
@@ -153,13 +156,16 @@ def _entry(scene: bpy.types.Scene, name: str, options: argparse.Namespace) -> En
                 return entry
     if options.verb == "check":
         return snapshot(name, check_job(bpy.context, scene, movie), target_of(scene))
+    record = consent_record_of_options(options, name)
+    consent = options.consent or options.consent_record is not None
     if options.verb == "train":
-        job = train_job(bpy.context, scene, movie, name, options.consent)
+        job = train_job(bpy.context, scene, movie, name, consent, record)
         refuse_without_consent(job)
+        refuse_ended(job.speaker_path, consent_record_of(job).hash)
         return snapshot(name, job, target_of(scene))
     if not (sounds := strips.driving_strips(scene, movie) or strips.voices(scene, movie)):
         raise BadJob(f"No sound drives the strip {name}.", "Choose it under Drives of a sound strip, in the sidebar.")
-    return dub_entry(bpy.context, scene, movie, sounds, options.consent)
+    return dub_entry(bpy.context, scene, movie, sounds, consent, record)
 
 
 def _why_nothing(options: argparse.Namespace) -> str:

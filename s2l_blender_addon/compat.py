@@ -98,6 +98,12 @@ def set_input(effect: bpy.types.Strip, name: str, strip: bpy.types.Strip) -> Non
         effect.name = effect.name
 
 
+def new_text(strips: bpy.types.bpy_prop_collection, name: str, channel: int, frames: range) -> bpy.types.TextStrip:
+    """Add a text strip on frames of the timeline: since 5.0 by its length, before that by its end."""
+    length = {"length": len(frames)} if bpy.app.version >= (5, 0) else {"frame_end": frames.stop}
+    return strips.new_effect(name, "TEXT", channel, frames.start, **length)
+
+
 def new_modifier(strip: bpy.types.Strip, name: str, kind: str) -> bpy.types.StripModifier:
     """Add a modifier to a strip. Blender 5.0 crashes if the context has no scene for the sequencer."""
     with bpy.context.temp_override(sequencer_scene=strip.id_data):

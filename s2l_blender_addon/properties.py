@@ -18,9 +18,10 @@ from bpy.props import (
     StringProperty,
 )
 
+from ..s2l_core.consent_record import LONGEST_NAME, LONGEST_TEXT
 from ..s2l_core.jobs import HIGHEST_CRF
 from .pictures import faces
-from .sequencer import stills, strips
+from .sequencer import stills, strips, visible_label
 
 
 def _movie_names(group: bpy.types.PropertyGroup, context: bpy.types.Context, text: str) -> list[str]:
@@ -155,6 +156,25 @@ class S2L_PG_train(bpy.types.PropertyGroup):
     consent: StringProperty(
         name="Consent", description="Name of the speaker who has agreed to the training", options={"HIDDEN"}
     )
+    consent_who: StringProperty(
+        name="Who Agreed",
+        description="Person who agreed, or a number under which the production knows that person; empty to use the "
+        "name of the speaker",
+        maxlen=LONGEST_NAME,
+    )
+    consent_for: StringProperty(
+        name="Agreed To", description="What the person agreed to; empty for any use", maxlen=LONGEST_TEXT
+    )
+    consent_until: StringProperty(
+        name="Agreed Until",
+        description="Last day of the consent, such as 2027-12-31; empty for no end",
+        maxlen=10,
+    )
+    consent_evidence: StringProperty(
+        name="Evidence",
+        description="Where the agreement can be found, such as the number of a contract",
+        maxlen=LONGEST_TEXT,
+    )
     result: StringProperty(name="Result", description="Result of the last training as JSON", options={"HIDDEN"})
 
 
@@ -257,6 +277,9 @@ class S2L_PG_speaker(bpy.types.PropertyGroup):
         name="Quality", description="Quality of the lips on footage that was held out from training"
     )
     facts: StringProperty(name="Facts", description="Details of the training, one per line")
+    consent: StringProperty(name="Consent", description="State of the speaker's consent, as a sentence")
+    consent_hash: StringProperty(name="Record", description="Hash of the record of consent; empty if there is none")
+    has_ended: BoolProperty(name="Ended", description="Whether the consent was revoked, or its last day has passed")
 
 
 class S2L_PG_render(bpy.types.PropertyGroup):
@@ -264,6 +287,36 @@ class S2L_PG_render(bpy.types.PropertyGroup):
         name="Keep to Trusted Poses",
         description="Turn the head no further than the footage shows it",
         default=True,
+    )
+
+
+class S2L_PG_label(bpy.types.PropertyGroup):
+    language: EnumProperty(
+        name="Language",
+        description="Language of the label",
+        items=[(code, name, f"Write the label in {name}") for code, name in visible_label.LANGUAGES.items()],
+        default="en",
+    )
+    position: EnumProperty(
+        name="Position",
+        description="Corner of the picture in which the label stands",
+        items=(
+            ("TOP_LEFT", "Top Left", "Place the label in the upper left corner"),
+            ("TOP_RIGHT", "Top Right", "Place the label in the upper right corner"),
+            ("BOTTOM_LEFT", "Bottom Left", "Place the label in the lower left corner"),
+            ("BOTTOM_RIGHT", "Bottom Right", "Place the label in the lower right corner"),
+        ),
+        default="TOP_LEFT",
+    )
+    is_throughout: BoolProperty(
+        name="Throughout", description="Show the label as long as anything synthetic is seen", default=True
+    )
+    seconds: FloatProperty(
+        name="Seconds",
+        description="How long the label is shown at the beginning of each synthetic part",
+        default=5.0,
+        min=1.0,
+        max=3600.0,
     )
 
 
@@ -288,6 +341,7 @@ class S2L_PG_scene(bpy.types.PropertyGroup):
     dub: PointerProperty(type=S2L_PG_dub)
     still: PointerProperty(type=S2L_PG_still)
     render: PointerProperty(type=S2L_PG_render)
+    label: PointerProperty(type=S2L_PG_label)
 
 
 class S2L_PG_direction(bpy.types.PropertyGroup):
@@ -346,6 +400,7 @@ CLASSES = (
     S2L_PG_offset,
     S2L_PG_speaker,
     S2L_PG_render,
+    S2L_PG_label,
     S2L_PG_scene,
     S2L_PG_direction,
     S2L_PG_head,

@@ -12,7 +12,8 @@ from typing import Any
 import bpy
 from bpy.app.handlers import persistent
 
-from ..s2l_core import regular_files
+from ..s2l_core import consent_ledger, regular_files
+from ..s2l_core.consent_record import today
 from ..s2l_core.errors import Speech2LipError
 from ..s2l_core.jobs import DescribeJob
 from .engine import warm_worker
@@ -49,6 +50,8 @@ def remember(scene: bpy.types.Scene, path: str, facts: dict[str, Any]) -> None:
     speaker.path, speaker.name = path, str(facts.get("name", Path(path).stem))
     speaker.facts = "\n".join(_lines(path, facts))
     speaker.quality = str(facts.get("quality", ""))
+    speaker.consent, speaker.has_ended = _consent(facts)
+    speaker.consent_hash = str(facts.get("consent_hash", ""))
     thumbnails.load(picture_path(path))
 
 
@@ -83,13 +86,41 @@ def forget(scene: bpy.types.Scene) -> None:
     scene.s2l.speaker_index = max(0, min(scene.s2l.speaker_index, len(scene.s2l.speakers) - 1))
 
 
+def revoke(scene: bpy.types.Scene, speaker: bpy.types.PropertyGroup, reason: str) -> str:
+    """Revoke the consent of a speaker in the ledger beside the speaker file, and update the list.
+
+    Returns:
+        The day on which it was revoked.
+
+    Raises:
+        Speech2LipError: As :func:`consent_ledger.revoke`.
+    """
+    entry = consent_ledger.revoke(consent_ledger.ledger_beside(speaker.path), speaker.consent_hash, reason)
+    day = entry.revoked[:10]
+    for other in scene.s2l.speakers:
+        if other.consent_hash == entry.hash and Path(other.path).parent == Path(speaker.path).parent:
+            other.consent, other.has_ended = f"Consent was revoked on {day}", True
+    return day
+
+
+def _consent(facts: dict[str, Any]) -> tuple[str, bool]:
+    """The state of a speaker's consent as a sentence without its period, and whether it has ended."""
+    until, revoked = str(facts.get("consent_until", "")), str(facts.get("consent_revoked", ""))
+    if revoked:
+        return f"Consent was revoked on {revoked[:10]}", True
+    if until and until < today().isoformat():
+        return f"Consent ended on {until}", True
+    if not facts.get("consent"):
+        return "Consent was not recorded", False
+    return f"The speaker has agreed until {until}" if until else "The speaker has agreed", False
+
+
 def _lines(path: str, facts: dict[str, Any]) -> list[str]:
     lines = [
         f"Trained on {facts['trained_seconds']:.0f} s of footage" if "trained_seconds" in facts else "",
         f"Held-out mouths: {facts['mouth_psnr']:.1f} dB" if facts.get("mouth_psnr") else "",
         f"Preset {facts['preset']}, on {str(facts['device']).upper()}" if facts.get("device") else "",
         f"{datetime.fromtimestamp(Path(path).stat().st_mtime):%d %B %Y}" if regular_files.is_file(path) else "",
-        "The speaker has agreed" if facts.get("consent") else "Consent was not recorded",
     ]
     return [line for line in lines if line]
 

@@ -25,6 +25,7 @@ _HOMES = {
     "pose": ".verbs.pose",
     "render": ".verbs.pose",
     "describe": ".verbs.describe",
+    "consent": ".verbs.consent",
     "calibrate": ".verbs.calibrate",
     "estimate": ".verbs.calibrate",
     "SpeakerModel": ".model.speaker",

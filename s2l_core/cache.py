@@ -1,4 +1,5 @@
-"""Computed tensors in the user's cache folder: whole results, and logs of rows that take long to compute.
+"""Computed tensors in the user's cache folder, or in one that machines share: whole results, and logs of rows that take
+long to compute.
 
 An entry that cannot be read counts as missing, and a result that cannot be written is computed again next time.
 """
@@ -11,6 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +37,18 @@ SAVE_SECONDS = 10.0
 _KEY = "kept"
 
 Tensors = dict[str, Tensor]
+
+_shared: ContextVar[Path | None] = ContextVar("shared", default=None)
+
+
+@contextmanager
+def shared_in(folder: Path) -> Iterator[None]:
+    """Within the context, cache everything in a folder that other processes and machines may use at the same time."""
+    token = _shared.set(folder)
+    try:
+        yield
+    finally:
+        _shared.reset(token)
 
 
 @dataclass(frozen=True)
@@ -61,7 +75,7 @@ class Cache:
         digest = hashlib.blake2b(digest_size=16)
         for part in identity:
             digest.update(np.ascontiguousarray(part).data if isinstance(part, np.ndarray) else repr(part).encode())
-        everything = user_cache_path("speech2lip") / kind
+        everything = (_shared.get() or user_cache_path("speech2lip")) / kind
         folder = everything / digest.hexdigest()
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -70,6 +84,13 @@ class Cache:
             return NO_CACHE
         _forget_old(everything)
         return cls(folder)
+
+    @classmethod
+    def of_shared(cls, kind: str, *identity: object) -> Cache:
+        """As :meth:`of`, for work that is only worth keeping for other processes: without :func:`shared_in`, nothing is
+        cached.
+        """
+        return cls.of(kind, *identity) if _shared.get() is not None else NO_CACHE
 
     @contextmanager
     def exclusive(self, report: Report) -> Iterator[Cache]:

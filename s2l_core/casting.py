@@ -19,8 +19,8 @@ from .face.mesh_detector import MeshDetector
 from .face.mesh_models import bundled_models
 from .face.people import (
     NOBODY,
+    Frames,
     Person,
-    Pictures,
     Sights,
     Strand,
     choose_by_identity,
@@ -34,7 +34,7 @@ from .face.people import (
 )
 from .face.tracking import find_shots
 from .jobs import Media
-from .media.video import VideoInfo, read_frames
+from .media.video import Frame, VideoInfo, read_frames
 
 
 @dataclass(frozen=True)
@@ -108,14 +108,13 @@ def tell_people_apart(
     """
     shots = find_shots(points, layout)
 
-    def pictures(first: int) -> Iterator[NDArray[np.uint8]]:
-        span = replace(media, start=float(times[first])) if first else media
-        return (frame.image for frame in read_frames(span))
+    def frames(first: int) -> Iterator[Frame]:
+        return read_frames(replace(media, start=float(times[first])) if first else media)
 
     # Examine faces throughout the clip, and group them by person.
     def look() -> Tensors:
         find_all = MeshDetector(bundled_models()).detect_all
-        sights = look_at_faces(points, times, shots, layout, pictures, find_all, report)
+        sights = look_at_faces(points, times, shots, layout, frames, find_all, report)
         return {name: torch.from_numpy(values) for name, values in vars(sights).items()}
 
     seen = cache.get_or_compute("sights", look)
@@ -141,7 +140,7 @@ def tell_people_apart(
 
         def follow() -> Tensors:
             detectors = (open_detector(landmarks, device) for _ in gaps)
-            return {"points": torch.from_numpy(_follow(points, gaps, numbers == chosen, detectors, pictures))}
+            return {"points": torch.from_numpy(_follow(points, gaps, numbers == chosen, detectors, frames))}
 
         found = cache.get_or_compute(f"followed{key}", follow)["points"].numpy()
         changed = (found != points).any(axis=(1, 2)) & np.isfinite(found).all(axis=(1, 2))
@@ -164,7 +163,7 @@ def _follow(
     gaps: list[tuple[int, int, NDArray[np.float64]]],
     is_chosen: NDArray[np.bool_],
     detectors: Iterator[LandmarkDetector],
-    pictures: Pictures,
+    frames: Frames,
 ) -> NDArray[np.float32]:
     """Landmarks (N, P, 3) in which those of the chosen person are found in the gaps, except in the frames (N,) that
     show that person already.
@@ -172,8 +171,8 @@ def _follow(
     found = points.copy()
     for (first, last, place), detector in zip(gaps, detectors, strict=True):
         detector.choose(*place)
-        for index, image in zip(range(first, last + 1), pictures(first), strict=False):
-            face = None if is_chosen[index] else detector.detect(image)
+        for index, frame in zip(range(first, last + 1), frames(first), strict=False):
+            face = None if is_chosen[index] else detector.detect(frame.image)
             if face is not None:
                 found[index] = face.points
     return found

@@ -1,9 +1,10 @@
 """The verbs for a shell: ``s2l info | check | faces | offset | train | dub | still | preview | evaluate |
-describe | calibrate | heatmap | head | pose``.
+describe | consent | calibrate | heatmap | head | pose``, and ``plan | run | join | batch`` for several machines.
 
-Exit status: 0 if the job is done; 1 if it failed, no frame was dubbed, or the result could not be printed; 2 for wrong
-usage; 130 if it was cancelled (Ctrl-C). With ``--json``, stdout is exactly one JSON object, the result or ``{"error":
-{"code", "message", "hint"}}``, and each event is a JSON object on a line of stderr, where libraries may print as well.
+Exit status: 0 if the job is done; 1 if it failed, no frame was dubbed, a plan has unfinished tasks, or the result could
+not be printed; 2 for wrong usage; 130 if it was cancelled (Ctrl-C). With ``--json``, stdout is exactly one JSON object,
+the result or ``{"error": {"code", "message", "hint"}}``, and each event is a JSON object on a line of stderr, where
+libraries may print as well.
 """
 
 from __future__ import annotations
@@ -19,13 +20,17 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from . import standard_streams
-from .errors import BadJob, Cancelled, Speech2LipError
+from .consent_options import add_consent_details, consent_record_of_options
+from .errors import BadJob, BadPlan, Cancelled, Speech2LipError
 from .events import Report
 from .execution import run_job
+from .farm.commands import Work, add_commands
 from .jobs import (
     Architecture,
     CalibrateJob,
     CheckJob,
+    ConsentAction,
+    ConsentJob,
     DescribeJob,
     Device,
     DubJob,
@@ -67,19 +72,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return FAILED
         raise
     try:
-        job: Job = options.make_job(options)
-    except BadJob as error:
+        work: Work = options.make_work(options)
+    except (BadJob, BadPlan) as error:
         print_error(error, options.json)
         return WRONG_USAGE
+    except Speech2LipError as error:  # a file that the job contains cannot be read
+        print_error(error, options.json)
+        return FAILED
     display = json_events() if options.json else progress_bars()
     try:
         with cancelled_by_signal() as is_cancelled, display as listener:
-            result = run_job(job, Report(listener, is_cancelled))
+            result = work(Report(listener, is_cancelled))
     except Speech2LipError as error:
         print_error(error, options.json)
         return CANCELLED if isinstance(error, Cancelled) else FAILED
     is_printed = print_result(result, options.json)
-    return DONE if is_printed and result.get("frames_dubbed") != 0 else FAILED
+    is_complete = result.get("frames_dubbed") != 0 and not result.get("unfinished")
+    return DONE if is_printed and is_complete else FAILED
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -98,10 +107,12 @@ def build_parser() -> argparse.ArgumentParser:
     _add_preview(verbs)
     _add_evaluate(verbs)
     _add_describe(verbs)
+    _add_consent(verbs)
     _add_calibrate(verbs)
     _add_heatmap(verbs)
     _add_head(verbs)
     _add_pose(verbs)
+    add_commands(lambda name, help_text: _add_command(verbs, name, help_text))
     return parser
 
 
@@ -115,20 +126,32 @@ def _add_verb(
     help_text: str,
     *parents: argparse.ArgumentParser,
 ) -> argparse.ArgumentParser:
-    verb = verbs.add_parser(name, help=help_text, description=help_text, parents=[*parents, _common_arguments()])
-    verb.set_defaults(make_job=make_job)
+    verb = _add_command(verbs, name, help_text, *parents, _device_arguments())
+
+    def make_work(options: argparse.Namespace) -> Work:
+        job = make_job(options)
+        return lambda report: run_job(job, report)
+
+    verb.set_defaults(make_work=make_work)
     return verb
 
 
-def _common_arguments() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
-        "--device", choices=_choices(Device), default="auto", help="device to compute on (default: auto)"
-    )
-    common.add_argument(
+def _add_command(
+    verbs: _Verbs, name: str, help_text: str, *parents: argparse.ArgumentParser
+) -> argparse.ArgumentParser:
+    command = verbs.add_parser(name, help=help_text, description=help_text, parents=[*parents])
+    command.add_argument(
         "--json", action="store_true", help="print the result as one JSON object, and events as JSON lines to stderr"
     )
-    return common
+    return command
+
+
+def _device_arguments() -> argparse.ArgumentParser:
+    device = argparse.ArgumentParser(add_help=False)
+    device.add_argument(
+        "--device", choices=_choices(Device), default="auto", help="device to compute on (default: auto)"
+    )
+    return device
 
 
 def _landmark_arguments() -> argparse.ArgumentParser:
@@ -318,6 +341,7 @@ def _add_train(verbs: _Verbs) -> None:
     train.add_argument(
         "--consent", action="store_true", help="confirm that the person in the footage agreed to it; required"
     )
+    add_consent_details(train)
     train.add_argument(
         "--any-sound", action="store_true", help="train even if the lips do not seem to move with the sound"
     )
@@ -336,8 +360,9 @@ def _train_job(options: argparse.Namespace) -> Job:
         speech=options.speech,
         device=options.device,
         seed=options.seed,
-        consent=options.consent,
+        consent=options.consent or options.consent_record is not None,
         any_sound=options.any_sound,
+        consent_record=consent_record_of_options(options, options.name),
     )
 
 
@@ -411,6 +436,7 @@ def _add_still(verbs: _Verbs) -> None:
         action="store_true",
         help="confirm that the person in the picture agreed to it, or that nobody has to be asked; required",
     )
+    add_consent_details(still)
 
 
 def _still_job(options: argparse.Namespace) -> Job:
@@ -428,7 +454,8 @@ def _still_job(options: argparse.Namespace) -> Job:
         device=options.device,
         seed=options.seed,
         speech_network=options.speech_network,
-        consent=options.consent,
+        consent=options.consent or options.consent_record is not None,
+        consent_record=consent_record_of_options(options),
     )
     return PreviewJob(still, options.frame, options.output) if is_preview else still
 
@@ -489,6 +516,25 @@ def _add_describe(verbs: _Verbs) -> None:
 
 def _describe_job(options: argparse.Namespace) -> Job:
     return DescribeJob(options.speaker, options.picture, options.device)
+
+
+def _add_consent(verbs: _Verbs) -> None:
+    description = "List the records of consent in a folder of speaker files, show one, or revoke one."
+    consent = _add_verb(verbs, "consent", _consent_job, description)
+    consent.add_argument("action", choices=_choices(ConsentAction))
+    consent.add_argument("path", help="a speaker file, the folder of speaker files, or its consent.s2l.json")
+    consent.add_argument(
+        "record",
+        nargs="?",
+        default="",
+        help="with show and revoke: the record's hash, its first six digits or more, or the person's name; not needed "
+        "with a speaker file",
+    )
+    consent.add_argument("--reason", default="", help="with revoke: why")
+
+
+def _consent_job(options: argparse.Namespace) -> Job:
+    return ConsentJob(options.action, options.path, options.record, options.reason, options.device)
 
 
 def _add_calibrate(verbs: _Verbs) -> None:

@@ -15,7 +15,6 @@ from typing import Any, Literal
 from .errors import BadJob
 
 _MOST_VALUES = 4_000_000  # of a list: a curve of 18 hours at 60 frames per second
-_MOST_OBJECTS = 10_000  # of a list
 _LARGEST_INT = 2**63 - 1
 
 
@@ -29,9 +28,11 @@ class DataclassReader:
 
     Attributes:
         longest_text: Greatest number of characters of a text.
+        most_objects: Greatest number of objects of a list, and of entries of a ``dict``.
     """
 
     longest_text: int
+    most_objects: int = 10_000
 
     def read(self, kind: type, values: Any, where: str) -> Any:
         """An instance of a dataclass.
@@ -92,7 +93,7 @@ class DataclassReader:
         if origin is dict:
             if not isinstance(value, dict):
                 raise BadJob(f"{where} must be an object.")
-            _refuse_length(value, _MOST_OBJECTS, where)
+            _refuse_length(value, self.most_objects, where)
             return {
                 self._convert(str, name, f"a name in {where}"): self._convert(
                     options[1], item, f"{where}[{name!r:.80}]"
@@ -119,7 +120,7 @@ class DataclassReader:
     def _convert_list(self, hint: Any, value: Any, where: str) -> tuple[Any, ...]:
         if not isinstance(value, list | tuple):
             raise BadJob(f"{where} must be a list.")
-        _refuse_length(value, _MOST_OBJECTS if dataclasses.is_dataclass(hint) else _MOST_VALUES, where)
+        _refuse_length(value, self.most_objects if dataclasses.is_dataclass(hint) else _MOST_VALUES, where)
         kinds = set(map(type, value))  # long lists hold numbers or texts of one kind, which are converted together
         if hint is float and kinds <= {float, int}:
             with contextlib.suppress(OverflowError):

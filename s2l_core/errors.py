@@ -39,12 +39,40 @@ class BadJob(Speech2LipError):
     hint = "Check the values of the job."
 
 
+class BadPlan(Speech2LipError):
+    code = "bad_plan"
+    hint = "Make the plan again with s2l plan."
+
+
+class TasksUnfinished(Speech2LipError):
+    code = "tasks_unfinished"
+    hint = "Run them again with s2l run or s2l batch, then join the plan again."
+
+
 class ConsentMissing(Speech2LipError):
     code = "consent_missing"
     hint = (
         "If the person agreed, confirm it with The Speaker Agreed in Blender, --consent on the command line, or "
         "consent=True in Python."
     )
+
+
+class ConsentExpired(Speech2LipError):
+    code = "consent_expired"
+    hint = "Ask the person again, and record the new consent by training again with its new last day."
+
+
+class ConsentRevoked(Speech2LipError):
+    code = "consent_revoked"
+    hint = (
+        "Remove what was made under it; or ask the person again, and train again under a record that differs, for "
+        "example in its last day."
+    )
+
+
+class ConsentUnreadable(Speech2LipError):
+    code = "consent_unreadable"
+    hint = "Restore the file from a copy, or write it again with the fields that the manual lists."
 
 
 class FileMissing(Speech2LipError):

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from typing import Any
 
 from .errors import EngineIncomplete, InternalError, OutOfMemory, Speech2LipError
@@ -35,16 +36,28 @@ def run_job(job: Job, report: Report) -> dict[str, Any]:
     """Run a job and return its result: JSON values, without infinity and NaN.
 
     Raises:
-        Speech2LipError: The only kind of exception that is raised. The traceback of an unexpected exception is reported
-            as a log event.
+        Speech2LipError: The only kind of exception that is raised, see :func:`known_errors`.
     """
-    try:
+    with known_errors(job.verb, report):
         begun = time.monotonic()
         verb = getattr(importlib.import_module(".", __package__), job.verb)
         with report.running():
             result: dict[str, Any] = plain(verb(job, report))
         _learn_from(job, result, time.monotonic() - begun)
         return result
+
+
+@contextlib.contextmanager
+def known_errors(work: str, report: Report) -> Iterator[None]:
+    """Turn every exception within the context into a :class:`Speech2LipError`. The traceback of an unexpected one is
+    reported as a log event.
+
+    Args:
+        work: Name of the work in messages.
+        report: Receives the traceback.
+    """
+    try:
+        yield
     except Speech2LipError:
         raise
     except ModuleNotFoundError as error:
@@ -52,7 +65,7 @@ def run_job(job: Job, report: Report) -> dict[str, Any]:
     except Exception as error:
         report.log("error", traceback.format_exc())
         if _is_out_of_memory(error):
-            raise OutOfMemory(f"There was not enough memory for the job {job.verb!r}.") from error
+            raise OutOfMemory(f"There was not enough memory for the job {work!r}.") from error
         raise InternalError(f"An unexpected error occurred: {type(error).__name__}: {error}.") from error
 
 

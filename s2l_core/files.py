@@ -38,7 +38,7 @@ _LOCK, _UNFINISHED = ".s2l-lock", ".partial"
 
 
 @contextmanager
-def reserved(path: str, *sources: str, folder: bool = False) -> Iterator[None]:
+def reserved(path: str, *sources: str, folder: bool = False, is_shared: bool = False) -> Iterator[None]:
     """Reserve an output for one job while it runs.
 
     If the output is a link, the link will be replaced, and its target will not be changed.
@@ -47,6 +47,7 @@ def reserved(path: str, *sources: str, folder: bool = False) -> Iterator[None]:
         path: The file that the job writes.
         sources: Files that the job reads.
         folder: Whether the job writes a new folder instead.
+        is_shared: Whether other parts of the job may run at the same time, if they share the output, too.
 
     Raises:
         CannotWrite: Another job is writing the file; or it is one of the sources, a folder, a device, a pipe, a socket
@@ -57,7 +58,7 @@ def reserved(path: str, *sources: str, folder: bool = False) -> Iterator[None]:
     _refuse_taken_name(path) if folder else _refuse_irreplaceable(path, sources)
     with ExitStack() as held:
         try:
-            held.enter_context(locked(companion(Path(path), _LOCK, hidden=True)))
+            held.enter_context(locked(companion(Path(path), _LOCK, hidden=True), is_shared))
         except Taken:
             hint = "Wait until that job has ended, or choose another output."
             raise CannotWrite(f"Another job is writing {path}.", hint) from None

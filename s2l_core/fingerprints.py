@@ -6,9 +6,10 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from platformdirs import user_cache_path
 
@@ -30,6 +31,22 @@ _State = tuple[int, ...] | None
 def fingerprint_file(path: str) -> str:
     """Hash of a file's content."""
     return remembered([path], lambda: hash_file(path))
+
+
+def by_content(values: Any, known: Mapping[str, str]) -> Any:
+    """JSON values of a job in which paths are replaced, so that they identify the work wherever its files are.
+
+    Args:
+        values: The values.
+        known: For each path, the hash of what is there, or an empty text.
+    """
+    if isinstance(values, Mapping):
+        return {name: by_content(value, known) for name, value in values.items()}
+    if isinstance(values, str):
+        return known.get(values, values)
+    if isinstance(values, list | tuple) and not all(isinstance(value, float) for value in values):
+        return [by_content(value, known) for value in values]
+    return values
 
 
 def hash_file(path: str) -> str:

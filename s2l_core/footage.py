@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, replace
 from functools import lru_cache
 
@@ -26,7 +26,7 @@ from .fingerprints import fingerprint_file, hash_file, remembered
 from .geometry.camera import Intrinsics
 from .jobs import Media
 from .media.sequence import files_of, is_sequence, rate_of, refuse_broken
-from .media.video import Frame, VideoInfo, probe, read_frames, slack
+from .media.video import Frame, VideoInfo, can_seek, probe, read_frames, slack
 
 _CACHE_VERSION = 7
 _TIME_TOLERANCE = 1e-3
@@ -34,9 +34,13 @@ _LEAST_FACE_SHARE = 0.5
 _SHORTEST_SECONDS = 10.0
 _AROUND_SECONDS = 1.0
 """Time before and after a span that is analysed too, so that the track is as accurate at the ends as in the middle."""
+_DECODED_GAP = 300
+"""Number of frames that are skipped by decoding; a larger gap is skipped by seeking, which decodes up to 250 with usual
+encoders.
+"""
 _HASHED_PICTURES = 1 << 16
-_AHEAD = 8
-"""Number of frames that are decoded ahead."""
+_AHEAD = 4
+"""Number of frames that are decoded and converted ahead."""
 _LATE_SECONDS = 3.0
 """Duration of the sound after the end of the pictures that still belongs to them."""
 
@@ -115,14 +119,16 @@ class Footage:
         """As :meth:`pictures`, but the frames, which are not converted."""
         if done >= len(indices):
             return
-        wanted, first, last = set(indices[done:].tolist()), int(indices[done]), int(indices[-1])
-        with ahead(self.frames(first), _AHEAD) as frames:
-            for index, frame in enumerate(frames, first):
-                report.progress(phase, index - int(indices[0]), max(last - int(indices[0]), 1))
-                if index in wanted:
-                    yield index, frame
-                if index == last:
-                    return
+        begin, last = int(indices[0]), int(indices[-1])
+        gaps = np.flatnonzero(np.diff(indices) > _DECODED_GAP) + 1 if can_seek(self.media) else np.zeros(0, np.int64)
+        for group in np.split(indices[done:], gaps[gaps > done] - done):
+            first, wanted = int(group[0]), set(group.tolist())
+            numbered = zip(range(first, int(group[-1]) + 1), self.frames(first), strict=False)
+            with ahead(numbered, _AHEAD) as frames:
+                for index, frame in frames:
+                    report.progress(phase, index - begin, max(last - begin, 1))
+                    if index in wanted:
+                        yield index, frame
 
     def frames(self, first: int = 0) -> Iterator[Frame]:
         """Decode the frames from index ``first`` on, one for each of ``times``."""
@@ -299,18 +305,26 @@ def _find_landmarks(
         frames = read_frames(replace(media, start=times[-1]))
         next(frames, None)
     end = info.duration if media.end is None else min(media.end, info.duration)
-    for stretch in follower.follow(frames, rows.count):
-        rows.add(
-            times=torch.from_numpy(stretch.times),
-            points=torch.from_numpy(stretch.points),
-            is_bystander=torch.full((len(stretch.times),), stretch.is_bystander),
-        )
-        now = min(float(stretch.times[-1]), end)
-        report.progress("Find face", now - media.start, max(end - media.start, 1e-3))
+    with ahead(_converted(frames), _AHEAD) as converted:
+        for stretch in follower.follow(converted, rows.count):
+            rows.add(
+                times=torch.from_numpy(stretch.times),
+                points=torch.from_numpy(stretch.points),
+                is_bystander=torch.full((len(stretch.times),), stretch.is_bystander),
+            )
+            now = min(float(stretch.times[-1]), end)
+            report.progress("Find face", now - media.start, max(end - media.start, 1e-3))
     if not rows.count:
         raise NotAVideo(f"{media.path} has no picture after {media.start:g} s.", "Check the trim of the strip.")
     found_in_all = rows.all()
     return {name: found_in_all[name] for name in ("times", "points")}
+
+
+def _converted(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """Frames whose images have been converted, which takes longer than decoding them."""
+    for frame in frames:
+        frame.image  # noqa: B018
+        yield frame
 
 
 def _around(media: Media) -> Media:
@@ -343,13 +357,17 @@ def _track_name(known: KnownHead | None) -> str:
     return f"track-{digest.hexdigest()}"
 
 
+def landmarks_content(landmarks: str) -> str:
+    """A landmark back-end, or the hash of its ``.task`` file."""
+    is_task = landmarks.lower().endswith(".task") and regular_files.is_file(landmarks)
+    return fingerprint_file(landmarks) if is_task else landmarks
+
+
 def _cache_of(fingerprint: str, media: Media, landmarks: str) -> Cache:
     """The cache of a clip, which depends on its content and not on its path."""
     rate = str(rate_of(media)) if is_sequence(media) else ""
     span = replace(media, path=fingerprint, track=None, clock="picture", pictures=(), rate=rate)
-    if landmarks.lower().endswith(".task"):
-        landmarks = fingerprint_file(landmarks) if regular_files.is_file(landmarks) else landmarks
-    return Cache.of("footage", _CACHE_VERSION, span, landmarks)
+    return Cache.of("footage", _CACHE_VERSION, span, landmarks_content(landmarks))
 
 
 def _to_tensors(track: HeadTrack) -> Tensors:

@@ -18,6 +18,7 @@ from itertools import filterfalse
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from .consent_record import LONGEST_NAME, ConsentRecord
 from .dataclass_reader import DataclassReader, shortened
 from .errors import BadJob, ConsentMissing
 
@@ -30,6 +31,7 @@ Remainder = Literal["stop", "keep"]
 Format = Literal["h264", "prores", "ffv1", "png", "exr"]
 Layer = Literal["picture", "mouth"]
 Clock = Literal["picture", "sound"]
+ConsentAction = Literal["list", "show", "revoke"]
 
 _LARGEST_SIDE = 8192
 _MOST_PICTURES = 1_000_000
@@ -275,6 +277,8 @@ class TrainJob:
         seed: Random seed, 0 to 2**63 - 1. On the CPU, the same job with the same seed gives the same speaker file.
         consent: Whether the person in the footage agreed to the training, which is required and stored in the file.
         any_sound: Whether to train even if the lips do not move with the sound.
+        consent_record: Who agreed, to what, and until when. It is written into the ledger beside the speaker file,
+            which states only its hash. None means that the speaker agreed to any use, without an end.
     """
 
     verb: ClassVar[str] = "train"
@@ -290,6 +294,7 @@ class TrainJob:
     seed: int = 0
     consent: bool = False
     any_sound: bool = False
+    consent_record: ConsentRecord | None = None
 
     def __post_init__(self) -> None:
         _refuse_seed(self.seed)
@@ -369,6 +374,7 @@ class StillJob:
         speech_network: As in :class:`DubJob`.
         consent: Whether the person in the picture agreed to it, or nobody has to be asked, as for a painting or a
             render; required, also for a preview.
+        consent_record: Who agreed, to what, and until when. It is written into the ledger beside the result.
     """
 
     verb: ClassVar[str] = "still"
@@ -387,6 +393,7 @@ class StillJob:
     seed: int = 0
     speech_network: str = ""
     consent: bool = False
+    consent_record: ConsentRecord | None = None
 
     def __post_init__(self) -> None:
         if self.rate:
@@ -607,6 +614,26 @@ class DescribeJob:
 
 
 @dataclass(frozen=True)
+class ConsentJob:
+    """List the records of consent in a ledger, show one, or revoke one.
+
+    Attributes:
+        action: ``"list"``, ``"show"`` or ``"revoke"``.
+        path: The ledger ``consent.s2l.json``, its folder, or a file beside it, which then names its own record.
+        record: The hash of the record, its first six digits or more, the name of the person, or the name of a file;
+            empty if the path names it.
+        reason: Why the consent is revoked.
+    """
+
+    verb: ClassVar[str] = "consent"
+    action: ConsentAction
+    path: str
+    record: str = ""
+    reason: str = ""
+    device: Device = "auto"
+
+
+@dataclass(frozen=True)
 class CalibrateJob:
     """Measure the speed of this machine for :mod:`s2l_core.estimates`, or return the earlier measurement.
 
@@ -635,25 +662,35 @@ Job = (
     | PoseJob
     | RenderJob
     | DescribeJob
+    | ConsentJob
     | CalibrateJob
 )
 JOB_TYPES: dict[str, type[Job]] = {job_type.verb: job_type for job_type in typing.get_args(Job)}
 
 
 def refuse_without_consent(job: TrainJob | StillJob) -> None:
-    """Raise an error if a job does not say that the person in the footage or the picture agreed to it.
+    """Raise an error if a job does not say that the person in the footage or the picture agreed to it, or if the last
+    day of the consent has passed.
 
-    This is the only check of consent. The verb calls it, whoever made the job, and so does everything that adds a job
-    to a queue.
+    Everything that makes such a job asks here: the verb, whoever made the job, and what adds a job to a queue. Whether
+    the consent was revoked since is in the ledger, see :mod:`s2l_core.consent_ledger`.
 
     Raises:
         ConsentMissing: The job does not contain the consent.
+        ConsentExpired: The last day of the consent has passed.
     """
     if job.consent:
+        if job.consent_record is not None:
+            job.consent_record.refuse_expired()
         return
     if isinstance(job, StillJob):
         raise ConsentMissing(f"A picture speaks only with the consent of the person in {job.picture.path}.")
     raise ConsentMissing(f"Training {job.name[:80]} needs the consent of the person in {job.footage.path}.")
+
+
+def consent_record_of(job: TrainJob) -> ConsentRecord:
+    """The record under which a speaker is trained; without details, the speaker agreed to any use, without an end."""
+    return job.consent_record or ConsentRecord(job.name.strip()[:LONGEST_NAME] or "Speaker")
 
 
 def is_rigid(matrix: tuple[float, ...]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import stat
 import sys
 from collections.abc import Iterator
@@ -15,9 +16,12 @@ if sys.platform == "win32":
 
     _FLAGS = os.O_RDWR | os.O_CREAT
 
-    def _lock(descriptor: int) -> None:
+    _SHARES = 1 << 20  # bytes beyond the end of the file: a shared lock is one of them, an exclusive lock all
+
+    def _lock(descriptor: int, is_shared: bool) -> None:
         try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            os.lseek(descriptor, secrets.randbelow(_SHARES) if is_shared else 0, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1 if is_shared else _SHARES)
         except OSError:
             raise Taken from None
 else:
@@ -25,9 +29,9 @@ else:
 
     _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
 
-    def _lock(descriptor: int) -> None:
+    def _lock(descriptor: int, is_shared: bool) -> None:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Taken from None
         except OSError:  # some network file systems do not support locks
@@ -39,28 +43,35 @@ class Taken(Exception):
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, is_shared: bool = False) -> Iterator[None]:
     """Hold a lock on an empty file, which is made and removed afterwards.
 
     A killed process leaves the file behind, unlocked.
+
+    Args:
+        path: The file.
+        is_shared: Whether others may hold the lock at the same time if they share it, too. The last of them removes the
+            file.
 
     Raises:
         Taken: Another process, or another part of this one, holds the lock.
         OSError: The file cannot be made, or the name is taken by something else.
     """
-    descriptor = _take(path)
+    descriptor = _take(path, is_shared)
     try:
         yield
     finally:
         if sys.platform == "win32":  # Windows cannot remove an open file
             os.close(descriptor)
-        with suppress(OSError):
+        with suppress(OSError, Taken):
+            if is_shared and sys.platform != "win32":  # others that share the lock still need the file
+                _lock(descriptor, is_shared=False)
             path.unlink()
         if sys.platform != "win32":  # after the removal, so that nobody locks a removed file
             os.close(descriptor)
 
 
-def _take(path: Path) -> int:
+def _take(path: Path, is_shared: bool) -> int:
     """Open and lock the file at a path."""
     while True:
         descriptor = os.open(path, _FLAGS, 0o666)
@@ -68,7 +79,7 @@ def _take(path: Path) -> int:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode) or status.st_size:
                 raise FileExistsError(errno.EEXIST, f"{path.name} is in the way")
-            _lock(descriptor)
+            _lock(descriptor, is_shared)
             if _is_at(path, status):
                 return descriptor
         except BaseException:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal, NotRequired, TypedDict
 
 Verdict = Literal["good", "usable", "poor"]
+ConsentState = Literal["given", "expired", "revoked"]
 
 
 class InfoResult(TypedDict):
@@ -391,6 +392,10 @@ class DescribeResult(TypedDict):
         device: ``"cpu"``, ``"cuda"`` or ``"mps"``; empty if unknown.
         version: Version that trained the speaker.
         consent: Whether the person agreed to the training.
+        consent_hash: Hash of the record of consent; empty in the files of earlier versions.
+        consent_until: Last day of the consent, by the ledger beside the file; empty if it has no end, or the ledger
+            does not have the record.
+        consent_revoked: When the consent was revoked, by that ledger; empty if it was not.
         speaker_file_bytes: Size of the ``.s2l`` file.
         picture_path: Path of the portrait that was written; empty if none was.
     """
@@ -409,8 +414,53 @@ class DescribeResult(TypedDict):
     device: str
     version: str
     consent: bool
+    consent_hash: str
+    consent_until: str
+    consent_revoked: str
     speaker_file_bytes: int
     picture_path: str
+
+
+class ConsentEntry(TypedDict):
+    """A record in a ledger.
+
+    Attributes:
+        hash: Hash of the record.
+        who: The person who agreed.
+        purpose: To what.
+        until: Last day; empty if there is no end.
+        recorded_by: Who recorded it.
+        evidence: Where the agreement can be found.
+        recorded: When it was recorded.
+        files: Names of the files that were made under it.
+        state: Whether it applies.
+        revoked: When it was revoked; empty if it was not.
+        reason: Why.
+    """
+
+    hash: str
+    who: str
+    purpose: str
+    until: str
+    recorded_by: str
+    evidence: str
+    recorded: str
+    files: list[str]
+    state: ConsentState
+    revoked: str
+    reason: str
+
+
+class ConsentResult(TypedDict):
+    """Result of ``consent``.
+
+    Attributes:
+        ledger_path: Path of the ledger.
+        entries: The records: all, the one to show, or the one that was revoked.
+    """
+
+    ledger_path: str
+    entries: list[ConsentEntry]
 
 
 class HeatmapResult(TypedDict):
@@ -461,6 +511,7 @@ class PoseResult(TypedDict):
     Attributes:
         output_path: Path of the movie.
         frames: Number of frames.
+        frames_resumed: Number of them that an earlier, interrupted run had rendered.
         frames_without_face: Number of frames whose footage shows no face.
         frames_outside: Number of frames with a pose outside the trust region.
         trust: Lowest trust of all frames, from 0 to 1.
@@ -472,6 +523,7 @@ class PoseResult(TypedDict):
 
     output_path: str
     frames: int
+    frames_resumed: int
     frames_without_face: int
     frames_outside: int
     trust: float

@@ -10,7 +10,7 @@ from typing import Any
 import bpy
 
 from ...s2l_core.errors import SceneNotOpen
-from ...s2l_core.jobs import CheckJob, DubJob, StillJob, TrainJob
+from ...s2l_core.jobs import CheckJob, DubJob, StillJob, TrainJob, consent_record_of
 from .. import speakers
 from ..sequencer import placing, results, strips
 from . import records
@@ -71,7 +71,9 @@ def _train(scene: bpy.types.Scene, job: TrainJob, result: dict[str, Any]) -> str
     scene.s2l.train.result = json.dumps(result)
     scene.s2l.dub.speaker_path = job.speaker_path
     figures = result.get("held_out") or {}
+    record = consent_record_of(job)
     known = {"name": job.name, "preset": job.preset, "device": job.device, "consent": job.consent}
+    known |= {"consent_hash": record.hash, "consent_until": record.until}
     speakers.remember(scene, job.speaker_path, known | {"mouth_psnr": figures.get("mouth_psnr")})
     speakers.refresh(scene, job.speaker_path)
     return f"Saved the speaker to {job.speaker_path}."

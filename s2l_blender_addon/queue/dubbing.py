@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import bpy
 
+from ...s2l_core.consent_record import ConsentRecord
 from ...s2l_core.errors import BadJob
 from ...s2l_core.jobs import DubJob, StillJob
 from ..sequencer import strips
@@ -31,6 +32,7 @@ def job(
     strip: bpy.types.Strip,
     sounds: list[bpy.types.Strip],
     consent: bool = False,
+    record: ConsentRecord | None = None,
 ) -> tuple[DubJob | StillJob, strips.Placement]:
     """The job that dubs a strip with sound strips, and the place of its result.
 
@@ -40,13 +42,14 @@ def job(
         strip: A movie or image strip.
         sounds: The sound strips.
         consent: Whether the person in a single picture has agreed, in addition to what the strip says.
+        record: Details of that consent, if there are any.
 
     Raises:
         Speech2LipError: The strips, their files or the settings do not allow it; footage has no speaker; or the consent
             of the person in a single picture is missing.
     """
     if strips.is_picture(strip):
-        return still_job.still_job(context, scene, strip, sounds, consent)
+        return still_job.still_job(context, scene, strip, sounds, consent, record)
     if not dub_job.speaker_path(scene, strip):
         raise BadJob(f"The strip {strip.name} has no speaker.", "Choose one in the Dub panel, or train one.")
     return dub_job.dub_job(context, scene, strip, sounds)

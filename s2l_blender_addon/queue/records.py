@@ -25,6 +25,7 @@ from ...s2l_core.jobs import CheckJob, DubJob, Job, StillJob, TrainJob, from_doc
 from .. import session
 from ..paths import EXTENSION_FOLDER
 from .entries import RECORD_SUFFIX, Entry, Failure, Status, Target, output_of
+from .recorded_results import refuse_malformed
 
 VERSION = 1
 LARGEST = 32 * 1024 * 1024  # bytes; the animated settings of a dub of an hour take a few million
@@ -113,9 +114,12 @@ def read(path: Path) -> tuple[Entry, str]:
             and status in typing.get_args(Status)
             and max(map(len, (name, added, estimate, outcome))) <= _LONGEST_LINE
         ):
+            known_job = _with_output_beside(from_document(job), path)
+            if result is not None:
+                refuse_malformed(known_job, result)
             return Entry(
                 name=name,
-                job=_with_output_beside(from_document(job), path),
+                job=known_job,
                 target=_target(target),
                 record_path=path,
                 status=typing.cast(Status, status),

@@ -6,6 +6,7 @@ import dataclasses
 
 import bpy
 
+from ...s2l_core.consent_record import ConsentRecord
 from ...s2l_core.jobs import CheckJob, Job, StillJob, TrainJob
 from ..preferences import settings
 from ..sequencer import results, strips
@@ -21,9 +22,27 @@ def check_job(context: bpy.types.Context, scene: bpy.types.Scene, movie: bpy.typ
 
 
 def train_job(
-    context: bpy.types.Context, scene: bpy.types.Scene, movie: bpy.types.Strip | None, name: str, consent: bool
+    context: bpy.types.Context,
+    scene: bpy.types.Scene,
+    movie: bpy.types.Strip | None,
+    name: str,
+    consent: bool,
+    record: ConsentRecord | None = None,
 ) -> TrainJob:
-    """The training on the visible part of a movie or image strip; raises as :func:`strips.filmed`."""
+    """The training on the visible part of a movie or image strip.
+
+    Args:
+        context: The context, for the preferences.
+        scene: The scene with the strip and the settings.
+        movie: The strip.
+        name: Name of the speaker.
+        consent: Whether the speaker agreed.
+        record: Details of the consent, instead of those in the settings of the scene.
+
+    Raises:
+        BadJob: The details of the consent in the settings are not valid.
+        Speech2LipError: As :func:`strips.filmed`.
+    """
     train, (footage, voice) = scene.s2l.train, strips.filmed(scene, movie)
     return TrainJob(
         footage=footage,
@@ -34,7 +53,16 @@ def train_job(
         device=settings(context).device,
         consent=consent,
         any_sound=train.any_sound,
+        consent_record=record or _consent_record(train, name),
     )
+
+
+def _consent_record(train: bpy.types.PropertyGroup, name: str) -> ConsentRecord | None:
+    """The record of consent that the settings describe; None if they give no details."""
+    details = {"purpose": train.consent_for, "until": train.consent_until.strip(), "evidence": train.consent_evidence}
+    if not any((train.consent_who, *details.values())):
+        return None
+    return ConsentRecord(train.consent_who or name, **details)
 
 
 def target_of(scene: bpy.types.Scene) -> Target:
@@ -64,8 +92,9 @@ def dub_entry(
     strip: bpy.types.Strip,
     sounds: list[bpy.types.Strip],
     consent: bool = False,
+    record: ConsentRecord | None = None,
 ) -> Entry:
     """The dub of a movie or image strip, as :func:`dubbing.job`; earlier results are kept."""
-    job, placement = dubbing.job(context, scene, strip, sounds, consent)
+    job, placement = dubbing.job(context, scene, strip, sounds, consent, record)
     target = dataclasses.replace(target_of(scene), placement=placement, earlier=results.earlier(scene, placement))
     return snapshot(strip.name, job, target)

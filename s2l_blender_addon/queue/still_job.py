@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bpy
 
+from ...s2l_core.consent_record import ConsentRecord
 from ...s2l_core.errors import BadJob
 from ...s2l_core.jobs import StillJob, refuse_without_consent
 from ..preferences import settings
@@ -27,6 +28,7 @@ def still_job(
     strip: bpy.types.Strip,
     sounds: list[bpy.types.Strip],
     consent: bool = False,
+    record: ConsentRecord | None = None,
 ) -> tuple[StillJob, strips.Placement]:
     """The job that makes the picture of a strip speak with sound strips, and the place of its result.
 
@@ -39,6 +41,7 @@ def still_job(
         strip: An image strip, or a strip of which the frame under the playhead is to speak.
         sounds: The sound strips.
         consent: Whether the person in the picture has agreed, in addition to what the strip says.
+        record: Details of the consent, if there are any.
 
     Raises:
         Speech2LipError: The strips, their files or the settings do not allow it, or the consent is missing.
@@ -64,6 +67,7 @@ def still_job(
         rest_strength=dub_settings.rest_strength(scene, frames),
         device=settings(context).device,
         consent=consent or stills.has_consent(strip),
+        consent_record=record,
     )
     refuse_without_consent(job)
     return job, strips.placement(scene, strip, sounds, frames)

@@ -37,6 +37,8 @@ _HEAD = 1.2
 """Height of the region that the network evaluates, relative to the width of the face."""
 _FARTHEST = 100_000.0
 """Largest coordinate of a region in pixels: larger ones come from a damaged or unsuitable model."""
+_BESIDE_CUT_OUT = 2
+"""Pixels beside a cut-out that linear interpolation may need, after rounding."""
 _LARGEST_REDUCTION = 4
 """Largest ratio between two sizes of tiles. A larger ratio makes neighbouring tiles overlap more."""
 
@@ -111,7 +113,7 @@ class Network:
                 "Install it with: python -m pip install ai-edge-litert",
             ) from error
         try:
-            self._interpreter: Any = Interpreter(model_content=model, num_threads=2)
+            self._interpreter: Any = Interpreter(model_content=model, num_threads=1)
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise LandmarksUnavailable(f"A landmark model cannot be loaded: {error}.") from error
@@ -229,14 +231,31 @@ def cut_out(image: NDArray[Any], to_image: Array, size: int, border: int = cv2.B
     """
     factor = min(int(np.linalg.norm(to_image[:, 0])), *image.shape[:2])
     if factor > 1:
-        height, width = image.shape[0] // factor, image.shape[1] // factor
-        image = cv2.resize(image[: height * factor, : width * factor], (width, height), interpolation=cv2.INTER_AREA)
-        to_image = to_image / factor
+        image, to_image = _reduced(image, to_image, size, factor)
     centred = to_image.copy()
     centred[:, 2] += to_image[:, :2].sum(axis=1) / 2 - 0.5  # pixel centres of OpenCV are at integers
     return cv2.warpAffine(
         image, centred, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=border
     )
+
+
+def _reduced(image: NDArray[Any], to_image: Array, size: int, factor: int) -> tuple[NDArray[Any], Array]:
+    """The part of an image that a cut-out shows, reduced by averaging, and the matrix (2, 3) that refers to it.
+
+    Blocks are averaged where they would be in the whole image, and the part reaches beyond the cut-out by as much as it
+    is interpolated with, so that the part gives the same cut-out.
+    """
+    corners = np.array([[0, size, 0, size], [0, 0, size, size]])
+    reach = to_image[:, :2] @ corners + to_image[:, 2:]
+    ends = np.array([image.shape[1], image.shape[0]]) // factor
+    low = np.clip(np.floor(reach.min(axis=1) / factor).astype(int) - _BESIDE_CUT_OUT, 0, ends - 1)
+    high = np.clip(np.ceil(reach.max(axis=1) / factor).astype(int) + _BESIDE_CUT_OUT, low + 1, ends)
+    (left, top), (right, bottom) = low * factor, high * factor
+    width, height = (high - low).tolist()
+    reduced = cv2.resize(image[top:bottom, left:right], (width, height), interpolation=cv2.INTER_AREA)
+    moved = to_image / factor
+    moved[:, 2] -= low
+    return reduced, moved
 
 
 def sigmoid(values: Array) -> Array:

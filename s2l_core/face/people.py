@@ -10,14 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..events import Report
+from ..media.video import Frame
 from .detector import Face
 from .identity import OTHER, SAME, distance, is_clear, is_still, measure_breadth
 from .layout import MESH468, LandmarkLayout
 from .recognition import DESCRIPTOR_SIZE, describe_face
 
 Array = NDArray[np.floating]
-Pictures = Callable[[int], Iterator[NDArray[np.uint8]]]
-"""Function that returns an iterator over the pictures, uint8 (H, W, 3) RGB, of a clip from a frame on."""
+Frames = Callable[[int], Iterator[Frame]]
+"""Function that returns an iterator over the frames of a clip from an index on. Only those that are examined are
+converted to pictures, which takes longer than decoding them.
+"""
 
 NOBODY = -1
 _EVERY = 1.0
@@ -112,7 +115,7 @@ def look_at_faces(
     times: Array,
     shots: NDArray[np.integer],
     layout: LandmarkLayout,
-    pictures: Pictures,
+    frames: Frames,
     find_all: Callable[[NDArray[np.uint8]], list[Face]],
     report: Report,
 ) -> Sights:
@@ -125,25 +128,25 @@ def look_at_faces(
         times: float64 (N,) times of the frames in seconds.
         shots: int (N,) number of the shot of each frame.
         layout: Layout of the landmarks.
-        pictures: Decodes the pictures of the clip.
+        frames: Decodes the clip.
         find_all: Finds all faces in a picture, with the 468 landmarks of the mesh.
         report: Receives the progress of the phase ``"Tell people apart"``.
     """
     looks = _Looks(landmarks, layout)
     wanted = _frames_to_look_at(landmarks, times, shots)
     next_all, shot = -np.inf, -1
-    for index, image in enumerate(pictures(0)):
+    for index, frame in enumerate(frames(0)):
         report.progress("Tell people apart", index, len(times))
         if index not in wanted:
             continue
-        looks.at_followed(index, image)
+        looks.at_followed(index, frame.image)
         if times[index] >= next_all or shots[index] != shot:
             next_all, shot = float(times[index]) + _ALL_EVERY, int(shots[index])
-            looks.at_others(index, image, find_all(image))
+            looks.at_others(index, frame.image, find_all(frame.image))
     for first, last in runs(landmarks, shots):
         inside = [frame for frame in looks.followed if first <= frame <= last]
         for before, after in itertools.pairwise(inside):
-            looks.search_change(before, after, pictures)
+            looks.search_change(before, after, frames)
     return looks.as_sights()
 
 
@@ -316,16 +319,16 @@ class _Looks:
             if elsewhere and is_clear(points, MESH468):
                 self._beside.append((frame, describe_face(image, points, MESH468), points))
 
-    def search_change(self, before: int, after: int, pictures: Pictures) -> None:
+    def search_change(self, before: int, after: int, frames: Frames) -> None:
         """Find the frame in which the face changes between two frames with different people, by bisection."""
         first, second = self.followed[before], self.followed[after]
         if np.linalg.norm(first - second) < OTHER:
             return
-        images = list(itertools.islice(pictures(before + 1), after - before - 1))
+        between = list(itertools.islice(frames(before + 1), after - before - 1))
         start = before + 1
         while after - before > 1:
             middle = (before + after) // 2
-            self.at_followed(middle, images[middle - start])
+            self.at_followed(middle, between[middle - start].image)
             if middle not in self.followed:
                 return
             seen = self.followed[middle]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from ..events import Report
 from ..geometry.camera import Intrinsics, head_angles, make_pose, project
 from ..subsampling import farthest_points
 from .adjustment import Scene, adjust, linearise, measure_noise, weak_perspective_poses
+from .blocks import in_blocks
 from .head_shape import average_shape, complete_shape, in_head_axes
 from .layout import LandmarkLayout
 from .trajectory import solve_poses
@@ -146,30 +148,31 @@ def track_head(
     def tell() -> None:
         report.progress("Track head", min(next(steps), _STEPS), _STEPS)
 
-    landmarks = np.asarray(landmarks, np.float64)
     found = np.isfinite(landmarks).all(axis=(1, 2))
+    rigid_points = np.asarray(landmarks[:, layout.rigid, :2], np.float64)
     if not found.any():
         raise NoFace("No frame of the footage shows a face.")
     acceleration = None
     if known is None:
-        scene, shape = _fit_head(landmarks[found], layout, width, height, tell)
+        scene, shape = _fit_head(landmarks, rigid_points, np.flatnonzero(found), layout, width, height, tell)
     else:
         shape = known.shape
         scene = Scene(shape[layout.rigid], np.empty((0, 6)), known.intrinsics, known.noise_px)
         if same_file:
             acceleration = known.acceleration
         else:
-            points = landmarks[found][:, layout.rigid, :2]
-            scene = _adjust(
-                scene.shape, points[_evenly(len(points))], _KNOWN_SHAPE_PRIOR, _usual_camera(width, height), tell
-            )
+            seen = np.flatnonzero(found)
+            keyframes = rigid_points[seen[_evenly(len(seen))]]
+            scene = _adjust(scene.shape, keyframes, _KNOWN_SHAPE_PRIOR, _usual_camera(width, height), tell)
 
-    rigid_points = landmarks[:, layout.rigid, :2]
     scene = replace(scene, shape=shape[layout.rigid])
     parameters, acceleration = solve_poses(scene, rigid_points, times, shots, tell, acceleration)
     poses = make_pose(parameters[:, :3], parameters[:, 3:])
-    misses = np.square(rigid_points - project(shape[layout.rigid], poses, scene.intrinsics)).sum(axis=-1)
-    residual = np.sqrt(misses.mean(axis=-1))
+    residual = in_blocks(
+        lambda points, poses: _residual(points, project(shape[layout.rigid], poses, scene.intrinsics)),
+        rigid_points,
+        poses,
+    )
     report.progress("Track head", _STEPS, _STEPS)
     return HeadTrack(
         poses, scene.intrinsics, shape, residual, found, np.asarray(shots, np.int64), scene.noise, acceleration
@@ -190,25 +193,47 @@ def find_shots(landmarks: NDArray[np.floating], layout: LandmarkLayout) -> NDArr
     Returns:
         int64 (N,) number of the shot of each frame.
     """
-    points = np.asarray(landmarks, np.float64)[..., :2]
-    eyes = points[:, layout.eye_corners].reshape(-1, 2, 2, 2).mean(axis=2)
-    scale = np.linalg.norm(eyes[:, 1] - eyes[:, 0], axis=-1)
-    motion = np.median(np.linalg.norm(np.diff(points, axis=0), axis=-1), axis=-1) / scale[1:]
-    motion = np.nan_to_num(motion)
+    if len(landmarks) < 2:
+        return np.zeros(len(landmarks), np.int64)
+    motion = np.nan_to_num(in_blocks(partial(_motion, layout), landmarks[:-1], landmarks[1:]))
     usual = median_filter(motion, size=_SURROUNDINGS)
     # After a cut, a detector that follows the face may need a second frame to find it, hence the maximum.
     cuts = (motion > _JUMP) & (motion > _JUMP_RATIO * usual) & (motion == maximum_filter(motion, size=_SURROUNDINGS))
     return np.concatenate([[0], np.cumsum(cuts)])
 
 
+def _motion(layout: LandmarkLayout, before: NDArray[np.floating], after: NDArray[np.floating]) -> Array:
+    """Motion (n,) of faces between landmarks (n, P, 3) of two neighbouring frames, as a share of the distance between
+    the eyes.
+    """
+    first, second = np.asarray(before[..., :2], np.float64), np.asarray(after[..., :2], np.float64)
+    eyes = second[:, layout.eye_corners].reshape(-1, 2, 2, 2).mean(axis=2)
+    scale = np.linalg.norm(eyes[:, 1] - eyes[:, 0], axis=-1)
+    return np.asarray(np.median(np.linalg.norm(second - first, axis=-1), axis=-1) / scale)
+
+
+def _residual(points: Array, projected: Array) -> Array:
+    """Root mean square distance (n,) between landmarks (n, P, 2) and their projections."""
+    return np.asarray(np.sqrt(np.square(points - projected).sum(axis=-1).mean(axis=-1)))
+
+
 def _fit_head(
-    seen: Array, layout: LandmarkLayout, width: int, height: int, tell: Callable[[], None]
+    landmarks: NDArray[np.floating],
+    rigid_points: Array,
+    seen: NDArray[np.int64],
+    layout: LandmarkLayout,
+    width: int,
+    height: int,
+    tell: Callable[[], None],
 ) -> tuple[Scene, Array]:
-    """Camera and noise, and the shape (P, 3), of an unknown head, from its landmarks (K, P, 3)."""
-    start = average_shape(seen[_evenly(len(seen))], layout)
-    shape_prior = _SHAPE_PRIOR if seen[..., 2].any() else _FLAT_SHAPE_PRIOR
+    """Camera and noise, and the shape (P, 3), of an unknown head, from its landmarks (N, P, 3) in the frames ``seen``.
+    ``rigid_points`` (N, R, 2) are the rigid ones.
+    """
+    start = average_shape(np.asarray(landmarks[seen[_evenly(len(seen))]], np.float64), layout)
+    shape_prior = _SHAPE_PRIOR if landmarks[seen, :, 2].any() else _FLAT_SHAPE_PRIOR
     intrinsics = _usual_camera(width, height)
-    keyframes = seen[_spread(start[layout.rigid], seen[:, layout.rigid, :2], intrinsics), :, :2]
+    chosen = seen[_spread(start[layout.rigid], rigid_points[seen], intrinsics)]
+    keyframes = np.asarray(landmarks[chosen, :, :2], np.float64)
     scene = _adjust(start[layout.rigid], keyframes[:, layout.rigid], shape_prior, intrinsics, tell)
     return scene, in_head_axes(complete_shape(scene, start, keyframes, layout, shape_prior), layout)
 
@@ -228,8 +253,12 @@ def _spread(shape: Array, points: Array, intrinsics: Intrinsics) -> NDArray[np.i
 
     The tenth of the frames that fits a rigid head worst is left out, since a wrong detection is far from everything.
     """
-    parameters = weak_perspective_poses(shape, points, intrinsics)
-    misfit = np.square(linearise(shape, parameters, points, intrinsics).residual).mean(axis=(1, 2))
+    parameters = in_blocks(lambda part: weak_perspective_poses(shape, part, intrinsics), points)
+    misfit = in_blocks(
+        lambda poses, part: np.square(linearise(shape, poses, part, intrinsics).residual).mean(axis=(1, 2)),
+        parameters,
+        points,
+    )
     candidates = np.flatnonzero(misfit <= np.quantile(misfit, 0.9))
     angles = head_angles(make_pose(parameters[candidates, :3], parameters[candidates, 3:]))
     return candidates[np.sort(farthest_points(angles, _KEYFRAMES))]

@@ -13,6 +13,7 @@ from scipy.sparse import csr_array
 
 from ..geometry.camera import make_pose, project
 from .adjustment import Scene, linearise, robust_weights, weak_perspective_poses
+from .blocks import in_blocks
 
 Array = NDArray[np.float64]
 
@@ -116,8 +117,12 @@ class _Clip:
     def strain(self, first: Array, second: Array) -> Array:
         """Distance (N,) of the landmarks in two sets of poses, relative to the face's width; 0 without a face."""
         shape, camera = self.scene.shape, self.scene.intrinsics
-        pixels = [project(shape, make_pose(poses[:, :3], poses[:, 3:]), camera) for poses in (first, second)]
-        distance = np.sqrt(np.square(pixels[0] - pixels[1]).sum(axis=-1).mean(axis=-1))
+
+        def distances(*both: Array) -> Array:
+            pixels = [project(shape, make_pose(poses[:, :3], poses[:, 3:]), camera) for poses in both]
+            return np.asarray(np.sqrt(np.square(pixels[0] - pixels[1]).sum(axis=-1).mean(axis=-1)))
+
+        distance = in_blocks(distances, first, second)
         return self.found * distance * second[:, 5] / (camera.fx * np.ptp(shape[:, 0]))
 
     def _stiffness(self, acceleration: Array) -> csr_array:
@@ -169,11 +174,12 @@ def _differences_over(
 def _guess(scene: Scene, points: Array, found: NDArray[np.bool_], times: Array, shots: NDArray[np.integer]) -> Array:
     """Poses of individual frames, without isolated outliers, and interpolated linearly within each shot."""
     seen = np.flatnonzero(found)
-    poses = weak_perspective_poses(scene.shape, points[seen], scene.intrinsics)
+    poses = in_blocks(lambda some: weak_perspective_poses(scene.shape, points[some], scene.intrinsics), seen)
     guess = np.empty((len(points), 6))
-    for shot in np.unique(shots):
-        frames = np.flatnonzero(shots == shot)
-        inside = np.flatnonzero(shots[seen] == shot)
+    starts = np.flatnonzero(np.diff(shots, prepend=shots[0] - 1))
+    for first, end in zip(starts, np.append(starts[1:], len(points)), strict=True):
+        frames = np.arange(first, end)
+        inside = np.arange(*np.searchsorted(seen, [first, end]))
         if len(inside) == 0:
             inside = np.array([np.abs(seen - frames[0]).argmin()])
         steady = median_filter(poses[inside], size=(_MEDIAN, 1), mode="nearest")

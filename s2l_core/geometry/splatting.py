@@ -22,8 +22,8 @@ from .mapping import map_pixels, pixel_grid, relative_pose, sample
 
 _COARSER = 2
 """Side of a cell of the z-buffer in pixels of the picture."""
-_LEAST_WEIGHT = 0.05
-"""Least bilinear weight with which a point contributes to a cell."""
+_BORDER = 2
+"""Cells around the z-buffer in which points out of view are counted: the four cells around them must not be in view."""
 _BAND_PIXELS = 1_000_000
 """Number of pixels that are computed together; in between, a job can be cancelled."""
 _EDGE = (0.25, 0.75)
@@ -107,7 +107,7 @@ class Warped(NamedTuple):
 def render_surface(surface: Surface, camera: Intrinsics, poses: Tensor) -> SurfaceBuffers:
     """Render a surface into the buffers of a camera, for poses float (B, 4, 4) camera_from_head."""
     points = surface.points(_coarser(camera), poses)
-    layers = _splat(points.places, (points.normals, points.colours), camera, poses)
+    layers = _splat(points, True, camera, poses)
     return SurfaceBuffers(depth=layers[:, 0], normals=layers[:, 2:5], colours=layers[:, 5:], coverage=layers[:, 1])
 
 
@@ -125,8 +125,7 @@ def warp(
         new_poses: float (B, 4, 4) camera_from_head for the new camera.
     """
     buffers = render_surface(surface, camera, new_poses)
-    places = surface.points(_coarser(observed), poses).places
-    depth, coverage = _splat(places, (), observed, poses).unbind(1)
+    depth, coverage = _splat(surface.points(_coarser(observed), poses), False, observed, poses).unbind(1)
     around = functional.max_pool2d(coverage[:, None], 5, stride=1, padding=2)[:, 0]
     layers = torch.stack([depth * coverage, coverage, around, _depth_inside(coverage)], dim=1)
     inwards, relative = _depth_inside(buffers.coverage), relative_pose(poses, new_poses)
@@ -196,67 +195,80 @@ def facing(normals: Tensor, pixels: Tensor, camera: Intrinsics, poses: Tensor) -
     return -along / (1 + x.square() + y.square()).sqrt() / outwards.square().sum(dim=1).sqrt().clamp(min=1e-6)
 
 
-def _splat(places: Tensor, carried: tuple[Tensor, ...], camera: Intrinsics, poses: Tensor) -> Tensor:
-    """Splat points (n, 3) with attributes (n, c), and resize the result to the picture: depth and coverage, as in
-    :class:`SurfaceBuffers`, and the attributes, (B, 2 + C, H, W).
+def _splat(points: Points, with_attributes: bool, camera: Intrinsics, poses: Tensor) -> Tensor:
+    """Splat points, and resize the result to the picture: depth and coverage, as in :class:`SurfaceBuffers`, and, if
+    wanted, normals and colours: (B, 2 or 8, H, W).
     """
     coarse = _coarser(camera)
-    return _enlarge(torch.stack([_nearest(places, carried, coarse, pose) for pose in poses]), camera)
+    return _enlarge(torch.stack([_nearest(points, with_attributes, coarse, pose) for pose in poses]), camera)
 
 
-def _nearest(places: Tensor, carried: tuple[Tensor, ...], camera: Intrinsics, pose: Tensor) -> Tensor:
-    """The z-buffer (1 + C, H, W) of points (n, 3) with a pose (4, 4): depth, and attributes of the nearest points. Each
-    point contributes to the four cells around it; a cell is covered if it contains one.
+class _Cells(NamedTuple):
+    """Points in cells of a z-buffer that is wider by ``_BORDER`` cells on each side, where points out of view are.
+
+    Attributes:
+        first: int64 (k,) index of the upper left one of the four cells around a point.
+        along: float (k, 2) distance from its middle, in [0, 1] cells to the right and down.
+        values: float (k, 2 + C) the number 1, the depth, and attributes.
     """
-    width, height = camera.width, camera.height
-    focal, centre = places.new_tensor([camera.fx, camera.fy]), places.new_tensor([camera.cx, camera.cy])
 
-    def compute(part: slice) -> tuple[Tensor, Tensor]:
-        placed = places[part] @ pose[:3, :3].T + pose[:3, 3]
-        depth = placed[:, 2].clamp(min=1.0)
-        return placed[:, :2] / depth[:, None] * focal + centre, depth
+    first: Tensor
+    along: Tensor
+    values: Tensor
 
-    whole = compute(slice(None)) if len(places) <= _BAND_PIXELS else None  # larger ones are not kept
 
-    def project(part: slice) -> tuple[Tensor, Tensor]:
-        """Pixels (k, 2) and depths (k,)."""
-        return whole or compute(part)
+def _nearest(points: Points, with_attributes: bool, camera: Intrinsics, pose: Tensor) -> Tensor:
+    """The z-buffer (1 or 7, H, W) of points with a pose (4, 4): depth, and normals and colours of the nearest points.
+    Each point contributes to the four cells around it; a cell is covered if it contains one.
+    """
+    count, width, height = len(points.places), camera.width + 2 * _BORDER, camera.height + 2 * _BORDER
 
-    def splat() -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
-        """Slices of the points, their depths (k,), and their cells and weights, for each of the four cells around."""
+    def compute() -> Iterator[_Cells]:
+        return (_in_cells(points, part, with_attributes, camera, pose) for part in in_bands(count, 1))
+
+    parts = list(compute()) if count <= _BAND_PIXELS else None  # more are not kept
+    near = pose.new_full((height * width,), torch.inf)
+    for cells in parts or compute():
+        near.scatter_reduce_(0, cells.first, cells.values[:, 1], "amin")
+    near = _least_around(near.view(height, width)).flatten() * (1 + _THICKNESS)
+    sums = near.new_zeros(height * width, 8 if with_attributes else 2)
+    held = torch.zeros_like(near)
+    for cells in parts or compute():
+        across, down = cells.along.unbind(-1)
         for right in (0, 1):
             for low in (0, 1):
-                for part in in_bands(len(places), 1):
-                    pixels, depth = project(part)
-                    corner = (pixels - 0.5).floor()
-                    across, down = (pixels - 0.5 - corner).unbind(-1)
-                    x, y = corner.long().unbind(-1)
-                    weight = (across if right else 1 - across) * (down if low else 1 - down)
-                    column, row = x + right, y + low
-                    shown = (column >= 0) & (column < width) & (row >= 0) & (row < height) & (weight > _LEAST_WEIGHT)
-                    yield part, depth, torch.where(shown, row * width + column, 0), weight * shown
+                place = cells.first + (low * width + right)
+                weight = (across if right else 1 - across) * (down if low else 1 - down)
+                weight = weight * (cells.values[:, 1] < near[place])
+                sums.index_add_(0, place, cells.values * weight[:, None])
+        to_right, to_low = (cells.along >= 0.5).long().unbind(-1)
+        held.index_fill_(0, cells.first + to_low * width + to_right, 1.0)
+    sums *= held[:, None]
+    inner = slice(_BORDER, -_BORDER)
+    return _close(sums.T.reshape(-1, height, width)[:, inner, inner])
 
-    near = places.new_full((height * width,), torch.inf)
-    for _, depth, place, weight in splat():
-        near.scatter_reduce_(0, place, torch.where(weight > 0, depth, torch.inf), "amin")
-    sums = places.new_zeros(height * width, 2 + sum(each.shape[1] for each in carried))
-    for part, depth, place, weight in splat():
-        front = weight * (depth < near[place] * (1 + _THICKNESS))
-        values = torch.cat([torch.ones_like(depth)[:, None], depth[:, None], *(each[part] for each in carried)], dim=1)
-        sums.index_add_(0, place, values * front[:, None])
-    held = torch.zeros_like(near)
-    for part in in_bands(len(places), 1):
-        pixels, _ = project(part)
-        x, y = pixels.long().unbind(-1)
-        shown = (pixels >= 0).all(dim=-1) & (x < width) & (y < height)
-        held.index_fill_(0, torch.where(shown, y * width + x, 0), 1.0)
-    layers = sums.new_empty(sums.shape[1] - 1, height, width)
-    for rows in in_bands(height, width):
-        begin, end = max(rows.start - 1, 0), min(rows.stop + 1, height)
-        cells = slice(begin * width, end * width)
-        around = (sums[cells] * held[cells, None]).T.reshape(-1, end - begin, width)
-        layers[:, rows] = _close(around)[:, rows.start - begin : rows.stop - begin]
-    return layers
+
+def _in_cells(points: Points, part: slice, with_attributes: bool, camera: Intrinsics, pose: Tensor) -> _Cells:
+    """Cells of some points."""
+    placed = points.places[part] @ pose[:3, :3].T + pose[:3, 3]
+    depth = placed[:, 2].clamp(min=1.0)
+    focal, centre = placed.new_tensor([camera.fx, camera.fy]), placed.new_tensor([camera.cx, camera.cy])
+    position = placed[:, :2] / depth[:, None] * focal + (centre - 0.5)
+    corner = position.floor()
+    limits = placed.new_tensor([camera.width, camera.height])
+    x, y = (corner.clamp(min=-_BORDER).minimum(limits) + _BORDER).long().unbind(-1)
+    attributes = (points.normals[part], points.colours[part]) if with_attributes else ()
+    values = torch.cat([torch.ones_like(depth)[:, None], depth[:, None], *attributes], dim=1)
+    return _Cells(y * (camera.width + 2 * _BORDER) + x, position - corner, values)
+
+
+def _least_around(depth: Tensor) -> Tensor:
+    """The least depth (H, W) of points in a cell, if (H, W) are those of the points whose upper left cell it is."""
+    across = depth.clone()
+    torch.minimum(depth[:, 1:], depth[:, :-1], out=across[:, 1:])
+    both = across.clone()
+    torch.minimum(across[1:], across[:-1], out=both[1:])
+    return both
 
 
 def _close(sums: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ document starts from the beginning. Joining copies the encoded packets, so the r
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -32,21 +33,27 @@ from .writing import VideoWriter, finish_output, open_output, set_pixel_aspect
 
 
 @contextmanager
-def reserved_result(path: str, encoding: Encoding, *sources: str) -> Iterator[None]:
-    """Reserve a result and its scratch folder for one job while it runs.
+def reserved_result(path: str, encoding: Encoding, *sources: str, is_shared: bool = False) -> Iterator[None]:
+    """Reserve a result and its scratch folder for one job while it runs, or for one of its parts.
 
     Args:
         path: The file, or the folder of pictures, to write.
         encoding: File format of the result.
         sources: Files that the job reads.
+        is_shared: Whether other processes may write other chunks at the same time, if they share the result, too.
 
     Raises:
         CannotWrite: See :func:`s2l_core.files.reserved`; or the name of the scratch folder is taken.
         DiskFull: There is no space.
     """
-    with reserved(path, *sources, folder=is_folder(encoding)):
+    with reserved(path, *sources, folder=is_folder(encoding), is_shared=is_shared):
         Scratch(Path(path)).refuse_foreign(*sources)
         yield
+
+
+def is_joined(path: str) -> bool:
+    """Whether chunks of a result were joined to it, even if the process was killed right afterwards."""
+    return os.path.lexists(path) and not Scratch(Path(path)).pictures.exists()
 
 
 class FrameWriter(Protocol):
@@ -66,6 +73,8 @@ class Chunks:
         encoding: File format of the result.
         document: JSON values that identify the work; chunks of other work are removed.
         raster: Storage format of the source, see :class:`s2l_core.media.writing.VideoWriter`.
+        is_shared: Whether other processes may write other chunks of the same work at the same time; see
+            :meth:`s2l_core.media.scratch.Scratch.open`.
 
     Raises:
         CannotWrite: The scratch folder cannot be made, its name is taken, or it contains pictures that do not belong to
@@ -81,17 +90,26 @@ class Chunks:
         encoding: Encoding,
         document: dict[str, Any],
         raster: Raster = ORDINARY,
+        is_shared: bool = False,
     ) -> None:
         self._path = Path(path)
         self._scratch = Scratch(self._path)
         self._count, self._size, self._encoding, self._raster = count, size, encoding, raster
-        self._scratch.open(json.dumps(document, indent=2, sort_keys=True))
-        self._refuse_strange_pictures()
+        self._scratch.open(json.dumps(document, indent=2, sort_keys=True), is_shared)
+        self._refuse_strange_pictures(is_shared)
 
     @property
     def missing(self) -> list[range]:
         """Frame ranges of the unfinished chunks, in order."""
-        return [chunk for chunk in self._chunks if self._count_frames(chunk) != len(chunk)]
+        return self.missing_in(range(self._count))
+
+    def missing_in(self, frames: range) -> list[range]:
+        """Frame ranges of the unfinished chunks that begin with one of some frames, in order."""
+        return [chunk for chunk in self.within(frames) if self._count_frames(chunk) != len(chunk)]
+
+    def within(self, frames: range) -> list[range]:
+        """Frame ranges of the chunks that begin with one of some frames, in order."""
+        return [chunk for chunk in self._chunks if chunk.start in frames]
 
     @property
     def _chunks(self) -> list[range]:
@@ -111,12 +129,12 @@ class Chunks:
         with VideoWriter(path, width, height, rate, colour, encoding=self._encoding, raster=self._raster) as writer:
             yield writer
 
-    def join(self, rate: Fraction, sound: Waveform, comment: str) -> None:
+    def join(self, rate: Fraction, sound: Waveform | None, comment: str) -> None:
         """Join all chunks, which must be finished, to the result, and remove them.
 
         Args:
             rate: Frames per second.
-            sound: The sound of the result; ignored for folders of pictures.
+            sound: The sound of the result, if it has any; ignored for folders of pictures.
             comment: Comment in the metadata of the result.
 
         Raises:
@@ -152,9 +170,12 @@ class Chunks:
         sizes = self._scratch.picture_sizes()
         return sum(sizes.get(picture_name(1 + frame, self._encoding), 0) > 0 for frame in chunk)
 
-    def _refuse_strange_pictures(self) -> None:
+    def _refuse_strange_pictures(self, is_shared: bool = False) -> None:
         wanted = {picture_name(number, self._encoding) for number in range(1, self._count + 1)}
-        if strange := sorted(self._scratch.picture_sizes().keys() - wanted):
+        strange = sorted(self._scratch.picture_sizes().keys() - wanted)
+        if is_shared:
+            strange = [name for name in strange if not self._scratch.is_unfinished(name)]
+        if strange:
             raise CannotWrite(
                 f"{self._scratch.pictures / strange[0]} is not a picture of this result.", "Move it out of that folder."
             )
@@ -166,21 +187,22 @@ class Chunks:
                 "Start the job again to render them again.",
             )
 
-    def _copy_chunks(self, file: BinaryIO, rate: Fraction, sound: Waveform, comment: str) -> None:
+    def _copy_chunks(self, file: BinaryIO, rate: Fraction, sound: Waveform | None, comment: str) -> None:
         with open_output(file, self._encoding, rate, comment) as output:
             pictures: VideoStream | None = None
             soundtrack: Soundtrack | None = None
             for chunk in self._chunks:
                 with self._mark(chunk.start).open("rb") as opened, av.open(opened, "r") as container:
                     source = container.streams.video[0]
-                    if pictures is None or soundtrack is None:
+                    if pictures is None:
                         pictures = output.add_stream_from_template(source)
                         set_pixel_aspect(pictures, self._encoding, self._raster.aspect)
-                        soundtrack = Soundtrack(output, sound, self._encoding)
+                        soundtrack = None if sound is None else Soundtrack(output, sound, self._encoding)
                     _copy_packets(container.demux(source), output, pictures, chunk.start, rate)
-                soundtrack.write(until=chunk.stop / rate)
-            assert soundtrack is not None
-            soundtrack.finish()
+                if soundtrack is not None:
+                    soundtrack.write(until=chunk.stop / rate)
+            if soundtrack is not None:
+                soundtrack.finish()
 
 
 class _PictureWriter:

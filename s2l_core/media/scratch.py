@@ -24,7 +24,7 @@ _LEFTOVERS = rf".*{TEMPORARY}"
 
 
 class Scratch:
-    """The scratch folder of a result, which is used by one job at a time.
+    """The scratch folder of a result, which is used by one job at a time, or by several parts of one job.
 
     Args:
         path: Path of the result.
@@ -58,25 +58,33 @@ class Scratch:
                 hint = "Move it elsewhere, or choose another output."
                 raise CannotWrite(f"{source} is in {self.folder}, where unfinished frames are stored.", hint)
 
-    def open(self, document: str) -> None:
+    def open(self, document: str, is_shared: bool = False) -> None:
         """Make the folder, and remove the parts of other work from it.
 
         Args:
             document: Identifies the work.
+            is_shared: Whether other processes may be writing other parts of the same work. Nothing is removed then.
 
         Raises:
-            CannotWrite: The folder was made by something else, or cannot be made.
+            CannotWrite: The folder was made by something else, or cannot be made; or, if it is shared, contains parts
+                of other work.
             DiskFull: There is no space.
         """
         self.refuse_foreign()
         try:
             if not self.folder.exists():
                 self._make()
-            self._remove_files(leftovers_only=self._belongs_to(document.encode()))
+            belongs = self._belongs_to(document.encode())
+            if not is_shared:
+                self._remove_files(leftovers_only=belongs)
+            elif not belongs and os.path.lexists(self.folder / _DOCUMENT):
+                hint = "Run the task that looks at the clip again: files, device or version have changed since."
+                raise CannotWrite(f"{self.folder} contains frames of other work.", hint)
             self.pictures.mkdir(exist_ok=True)
         except OSError as error:
             raise refusal(self.folder, error) from error
-        write_whole(str(self.folder / _DOCUMENT), document.encode())
+        if not belongs:
+            write_whole(str(self.folder / _DOCUMENT), document.encode())
 
     def remove(self) -> None:
         """Remove our files, and the folder if it is empty then."""
@@ -90,6 +98,11 @@ class Scratch:
         found = (path for path in self.pictures.iterdir() if re.fullmatch(_OUR_PICTURES, path.name))
         return {path.name: path.lstat().st_size if is_regular(path) else 0 for path in found if path.name != NOTICE}
 
+    @staticmethod
+    def is_unfinished(name: str) -> bool:
+        """Whether a file name is that of a file that is being written."""
+        return re.fullmatch(_LEFTOVERS, name) is not None
+
     def _make(self) -> None:
         """Make the folder with its note atomically."""
         new = temporary_name(self.folder)
@@ -97,10 +110,11 @@ class Scratch:
         try:
             write_whole(str(new / _NOTE), self._note.encode())
             new.rename(self.folder)
-        except BaseException:
+        except BaseException as error:
             with suppress(OSError):
                 remove_files(new, ".*")
-            raise
+            if not (isinstance(error, OSError) and self._is_ours()):  # another process made it in between
+                raise
 
     def _is_ours(self) -> bool:
         try:

@@ -24,6 +24,7 @@ from ..jobs import Media, parse_rate
 from .picture_decoding import SUFFIXES, decode_picture, is_opaque, without_alpha
 
 DEFAULT_RATE = Fraction(25)
+"""Frames per second of pictures for which none is named."""
 
 _PLACEHOLDER = re.compile(r"#+|%0?\d*d")
 _NUMBERED = re.compile(r"(.*?)(\d+)(\D*)")

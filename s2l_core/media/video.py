@@ -260,6 +260,19 @@ def read_frames(media: Media) -> Iterator[Frame]:
         after = next(frames, None)
 
 
+def can_seek(media: Media) -> bool:
+    """Whether :func:`read_frames` begins at a later moment without decoding everything before it.
+
+    Raises:
+        FileMissing: There is no such file.
+        NotAVideo: The file cannot be opened.
+    """
+    if is_sequence(media):
+        return True
+    with open_container(media.path, NotAVideo) as container:
+        return container.format.name != _NOT_SOUGHT
+
+
 def _probe_pictures(media: Media) -> VideoInfo:
     """Properties of a sequence of pictures, with the colour tags of an untagged movie."""
     refuse_incomplete(media)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..consent_record import read_hash
 from ..errors import BadJob
 from ..jobs import TrainJob, from_document
 from ..json_text import is_text
@@ -27,6 +28,8 @@ class Origin:
         seconds: Length of the footage.
         train: First and last second of the medium that was trained on.
         held_out: First and last second of the medium on which the speaker was measured.
+        consent_hash: Hash of the record of consent, see :attr:`s2l_core.consent_record.ConsentRecord.hash`; empty in
+            the files of earlier versions.
     """
 
     job: TrainJob
@@ -35,6 +38,7 @@ class Origin:
     seconds: float
     train: Span
     held_out: Span
+    consent_hash: str
 
 
 def read_origin(values: Any) -> Origin:
@@ -52,6 +56,7 @@ def read_origin(values: Any) -> Origin:
             seconds=float(values["seconds"]),
             train=_span(values["split"]["train"]),
             held_out=_span(values["split"]["held_out"]),
+            consent_hash=read_consent_hash(values),
         )
     except (BadJob, AttributeError, KeyError, TypeError, OverflowError) as error:
         raise ValueError("not a training") from error
@@ -62,6 +67,11 @@ def read_origin(values: Any) -> Origin:
     if not 0.0 < origin.seconds < _LONGEST_SECONDS:
         raise ValueError("no length")
     return origin
+
+
+def read_consent_hash(values: Any) -> str:
+    """Hash of the record of consent in the JSON values of :func:`read_origin`; empty if there is none."""
+    return read_hash(values.get("consent_hash")) if isinstance(values, dict) else ""
 
 
 def as_figure(value: Any) -> float | None:

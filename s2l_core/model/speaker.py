@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from .. import json_text, regular_files, tensor_file
 from ..canonical.regions import lip_shape_size
 from ..canonical.view import CanonicalFace, from_description, to_description, to_tensors
+from ..consent_ledger import refuse_ended
 from ..errors import FileMissing, SpeakerFileBroken, SpeakerFileForeign, SpeakerFileNewer, SpeakerFileOlder
 from ..face.layout import LAYOUTS
 from ..face.tracking import KnownHead
@@ -32,6 +33,7 @@ from .exemplars import Exemplars
 from .lip import ARCHITECTURES, LipModel
 from .lip.base import SPOKEN_SIZE
 from .look import LookModel, LookPixels
+from .origin import read_consent_hash
 from .speaker_fields import (
     IDENTITY,
     KNOWN_HEAD,
@@ -78,7 +80,8 @@ class SpeakerModel:
         exemplars: Real mouths of the footage; None if the lip model renders the lips alone.
         pauses: Behaviour of the mouth in pauses.
         source: Name of the source of speech features, see :func:`s2l_core.speech.sources.open_source`.
-        origin: The training: job, fingerprint and split of the footage, version, device. JSON values.
+        origin: The training: job without the record of consent, hash of that record, fingerprint and split of the
+            footage, version, device. JSON values.
         metrics: Measures on the held-out footage, see :class:`s2l_core.results.HeldOutMeasures`. JSON values.
         identity: float64 (129,) descriptor of the speaker's face, see :mod:`s2l_core.face.identity`; None if the
             footage does not show it clearly.
@@ -137,6 +140,13 @@ class SpeakerModel:
     def networks(self) -> dict[str, nn.Module]:
         return {"lip": self.lip, "look": self.look, "blend": self.blend, "head_blend": self.head_blend}
 
+    @property
+    def consent_hash(self) -> str:
+        """Hash of the record of consent, see :attr:`s2l_core.consent_record.ConsentRecord.hash`; empty in the files of
+        earlier versions.
+        """
+        return read_consent_hash(self.origin)
+
     def to(self, device: torch.device | str) -> SpeakerModel:
         """Move to a device, in place, and switch to evaluation mode."""
         self.face = self.face.to(device)
@@ -189,6 +199,8 @@ class SpeakerModel:
             SpeakerFileNewer: A later version wrote the file.
             SpeakerFileOlder: An earlier version with different networks wrote the file.
             SpeakerFileBroken: The file is truncated or damaged.
+            ConsentRevoked, ConsentExpired: The ledger beside the file says that the person's consent has ended.
+            ConsentUnreadable: The ledger cannot be read.
         """
         fields, text = _read_header(path)
         try:
@@ -210,6 +222,7 @@ class SpeakerModel:
             speaker._take(tensors | added)
         except _DAMAGES as error:
             raise _broken(path) from error
+        refuse_ended(path, speaker.consent_hash)
         return speaker.to(device)
 
     @classmethod

@@ -12,7 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from ..ahead import ahead, in_order
+from ..cache import NO_CACHE, Cache, Tensors
 from ..canonical.compositing import extract_layer
+from ..canonical.light import Light
 from ..canonical.regions import lip_shape_size
 from ..device import one_thread
 from ..errors import BadJob
@@ -101,13 +103,23 @@ class DubFrames:
     def __len__(self) -> int:
         return len(self.indices)
 
-    def assess(self, report: Report) -> Reliability:
+    def assess(self, report: Report, cache: Cache = NO_CACHE) -> Reliability:
         """Fit the light of the footage, and find the frames whose mouth cannot be replaced, see
         :func:`s2l_core.mouth.reliability.judge_frames`. Frames that are rendered later take both into account.
+
+        Args:
+            report: Receives the progress.
+            cache: Cache of the result for this dub.
         """
-        shown = self.indices[: self.voiced]
-        with one_thread():
-            judged, light = judge_frames(self._speaker, self.footage, shown, self.rate, report)
+
+        def judge() -> Tensors:
+            shown = self.indices[: self.voiced]
+            with one_thread():
+                judged, light = judge_frames(self._speaker, self.footage, shown, self.rate, report)
+            return {**judged.to_tensors(), "to_footage": light.to_footage, "to_speaker": light.to_speaker}
+
+        looked = cache.get_or_compute("look", judge, self._speaker.face.lips.depth.device)
+        judged, light = Reliability.from_tensors(looked), Light(looked["to_footage"], looked["to_speaker"])
         self._weights, self._renderer = judged.weights, MouthRenderer(self._speaker, self.footage, light)
         return judged
 

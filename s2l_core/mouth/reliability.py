@@ -53,6 +53,15 @@ class Reliability:
     weights: NDArray[np.float32]
     reasons: NDArray[np.int64]
 
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, torch.Tensor]) -> Reliability:
+        """The opposite of :meth:`to_tensors`."""
+        return cls(tensors["weights"].cpu().numpy(), tensors["reasons"].cpu().numpy())
+
+    def to_tensors(self) -> dict[str, torch.Tensor]:
+        """Tensors by name that can be cached."""
+        return {"weights": torch.from_numpy(self.weights), "reasons": torch.from_numpy(self.reasons)}
+
     @property
     def untouched(self) -> list[SkippedRun]:
         """Runs of frames that keep the footage's pixels."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from fractions import Fraction
+from collections.abc import Generator, Iterator
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from ..cache import NO_CACHE, Cache, Tensors
 from ..canonical.compositing import extract_layer
 from ..events import Report, checkpoint
 from ..geometry.camera import Rectangle
@@ -15,6 +16,7 @@ from ..jobs import StillJob, parse_rate
 from ..media.audio import SPEECH_RATE
 from ..media.mix import CONTEXT_SECONDS, Context
 from ..media.raster import Picture
+from ..media.sequence import DEFAULT_RATE
 from ..media.single_picture import SinglePicture
 from ..model.speaker import SpeakerModel
 from ..mouth.rendering import open_speech_source
@@ -27,7 +29,6 @@ from .portrait import DOUBTFUL_YAW, Portrait, find_portrait
 from .speaker_motion import SpeakerLine, SpeakerMotion
 from .speaking_face import SpeakingFace
 
-DEFAULT_RATE = Fraction(25)
 _DOUBTFUL_WIDTH, _DOUBTFUL_OPENING = 90, 0.33
 """Width of a face in pixels below which, and opening in widths of the mouth above which, a picture will look bad."""
 
@@ -42,6 +43,7 @@ class StillFrames:
         context: The sound around the voice in its files.
         device: Device of the landmarks.
         report: Receives the progress of finding the shapes of the lips.
+        cache: Cache of what is heard in the voice for this job.
 
     Attributes:
         rate: Frames per second.
@@ -65,6 +67,7 @@ class StillFrames:
         context: Context,
         device: str,
         report: Report,
+        cache: Cache = NO_CACHE,
     ) -> None:
         self._picture, self._layer = source.picture, job.encoding.layer
         self.rate = parse_rate(job.rate) if job.rate else DEFAULT_RATE
@@ -83,7 +86,11 @@ class StillFrames:
             line = SpeakerLine(motion, motion.codes(heard, clock, level, *curves, begin=CONTEXT_SECONDS))
             self._offsets = motion.shapes(line.codes)
         else:
-            offsets = load_lip_motion().offsets(heard, clock, report, level)
+
+            def listen() -> Tensors:
+                return {"offsets": torch.from_numpy(load_lip_motion().offsets(heard, clock, report, level))}
+
+            offsets = cache.get_or_compute("lips", listen)["offsets"].numpy()
             self._offsets = offsets * open_shares(heard, times, level, *curves)[:, None, None]
         self.face = SpeakingFace(source, self.portrait, line)
         self.warnings = list(_warnings(self.portrait, self.face))
@@ -104,7 +111,7 @@ class StillFrames:
     def __len__(self) -> int:
         return len(self._offsets)
 
-    def read(self, frames: range) -> Iterator[Picture]:
+    def read(self, frames: range) -> Generator[Picture, None, None]:
         """Render some of the frames as they are written: whole pictures, or what changes with alpha.
 
         Args:

@@ -26,12 +26,12 @@ from ..files import temporary_folder, write_whole
 from ..footage import is_prepared, told_seconds
 from ..jobs import CalibrateJob, CheckJob, DubJob, EstimateJob, Job, Media, StillJob, TrainJob, parse_rate
 from ..media.mix import voice_seconds
+from ..media.sequence import DEFAULT_RATE
 from ..media.single_picture import read_single_picture
 from ..media.video import probe, read_frames
 from ..media.writing import VideoWriter
 from ..model.blend import BlendNet
 from ..results import CalibrateResult, EstimateResult
-from ..stills.still_frames import DEFAULT_RATE
 from ..version import VERSION
 
 _PIECE_SECONDS = 1.2

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from .. import jpeg
+from ..consent_ledger import entry_of
 from ..errors import SpeakerFileBroken
 from ..events import Report
 from ..files import reserved, write_whole
@@ -33,6 +34,7 @@ def describe(job: DescribeJob, report: Report | None = None) -> DescribeResult:
     Raises:
         FileMissing, SpeakerFileForeign, SpeakerFileNewer, SpeakerFileOlder, SpeakerFileBroken: As
             :meth:`s2l_core.model.speaker.SpeakerModel.load`.
+        ConsentUnreadable: The ledger of consents beside the file cannot be read.
         CannotWrite, DiskFull: The picture cannot be written.
     """
     header = read_header(job.speaker_path)
@@ -43,6 +45,7 @@ def describe(job: DescribeJob, report: Report | None = None) -> DescribeResult:
     except (KeyError, TypeError, ValueError) as error:
         raise SpeakerFileBroken(f"{job.speaker_path} does not say what it was trained on.") from error
     picture_path = _write_picture(job)
+    entry = entry_of(job.speaker_path, origin.consent_hash)
     return {
         "name": name,
         "footage_path": origin.job.footage.path,
@@ -58,6 +61,9 @@ def describe(job: DescribeJob, report: Report | None = None) -> DescribeResult:
         "device": origin.device,
         "version": origin.version,
         "consent": origin.job.consent,
+        "consent_hash": origin.consent_hash,
+        "consent_until": entry.record.until if entry else "",
+        "consent_revoked": entry.revoked if entry else "",
         "speaker_file_bytes": Path(job.speaker_path).stat().st_size,
         "picture_path": picture_path,
     }

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import itertools
+import json
 import time
-from contextlib import closing, suppress
+from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any, TypedDict
 
+from ..cache import Cache
 from ..device import choose_device
 from ..errors import AudioEmpty, NoSound
 from ..events import Report
-from ..fingerprints import fingerprint_file
-from ..footage import Footage
+from ..fingerprints import by_content, fingerprint_file
+from ..footage import Footage, landmarks_content
 from ..jobs import DubJob, Media, to_document
 from ..media.audio import SPEECH_RATE, open_audio
-from ..media.chunks import Chunks, reserved_result
+from ..media.chunks import reserved_result
 from ..media.encodings import refuse_loss, refuse_other_name
 from ..media.mix import open_voice, read_context, read_voice, sources, tell_tracks
+from ..media.planes import Planes
+from ..media.raster import Picture
 from ..media.sequence import files_of
 from ..media.video import probe, raster_of_span
 from ..media.waveform import Waveform
@@ -28,9 +32,7 @@ from ..mouth.dub_frames import DubFrames, open_footage
 from ..mouth.rendering import BATCH, open_speech_source
 from ..results import DubResult
 from ..version import VERSION
-
-CHUNK = 16 * BATCH
-"""Frames per chunk, about five seconds. An interrupted run loses one chunk at most."""
+from .divided import Form, Rendered, finish
 
 
 def dub(job: DubJob, report: Report | None = None) -> DubResult:
@@ -43,84 +45,90 @@ def dub(job: DubJob, report: Report | None = None) -> DubResult:
     Raises:
         Speech2LipError: A file cannot be used; see :mod:`s2l_core.errors`.
     """
-    read = (*files_of(job.footage), *sources(job.voice), job.speaker_path, job.landmarks)
-    with reserved_result(job.output_path, job.encoding, *read):
-        refuse_other_name(job.encoding, job.output_path)
-        return _dub(job, report or Report())
+    report = report or Report()
+    with reserved_result(job.output_path, job.encoding, *files_read(job)):
+        opened = OpenDub(job, report)
+        return opened.result(finish(opened, report))
 
 
-def _dub(job: DubJob, report: Report) -> DubResult:
-    # Refuse what cannot be done before any time is spent, then load the speaker.
-    started = time.monotonic()
-    info = probe(job.footage)
-    raster = raster_of_span(job.footage, info)
-    refuse_loss(job.encoding, job.footage.path, raster)
-    device = choose_device(job.device)
-    speaker = SpeakerModel.load(job.speaker_path, device)
-    open_speech_source(speaker, job.speech_network)
-
-    # Read the voice, and track the head in the footage.
-    voice_track = tell_tracks(job.voice, report)
-    speech, sound = read_voice(job.voice), open_voice(job.voice)
-    footage = open_footage(job.footage, job.landmarks, speaker, device, report)
-    prepared = time.monotonic()
-
-    # Encode the speech into codes, fit the light, and find the frames whose mouth can be replaced.
-    frames = DubFrames(job, speaker, footage, speech, read_context(job.voice))
-    seconds = len(speech) / SPEECH_RATE
-    del speech  # half an hour of it takes 115 MB
-    rate, count, voiced = frames.rate, len(frames), frames.voiced
-    heard = _fit_sound(sound, job.footage if count > voiced else None, voiced, count, rate)
-    judged = frames.assess(report)
-
-    # Render and encode the chunks that an earlier run has not written.
-    chunks = Chunks(job.output_path, count, CHUNK, job.encoding, _identity(job, footage, device.type), raster)
-    missing = chunks.missing
-    written = count - sum(map(len, missing))
-    resumed = written
-    for run in _runs(missing):
-        with closing(frames.read(range(run[0].start, run[-1].stop))) as pictures:
-            for chunk in run:
-                with chunks.writer(chunk, info.width, info.height, rate, info.colour) as writer:
-                    for number, picture in enumerate(itertools.islice(pictures, len(chunk))):
-                        if number % BATCH == 0:
-                            report.progress("Dub", written, count)
-                        writer.write(picture)
-                        written += 1
-    report.progress("Dub", count, count)
-
-    # Join the chunks and the sound into one file that states that it is synthetic media.
-    chunks.join(rate, heard, speaker.synthetic_media("lips"))
-    finished = time.monotonic()
-    return {
-        "output_path": job.output_path,
-        "summary": judged.summary,
-        "voice_track": voice_track,
-        "frames_expected": len(job.moments) or round(seconds * rate) + count - voiced,
-        "frames_written": written,
-        "frames_resumed": resumed,
-        "frames_dubbed": judged.dubbed,
-        "duration_error_ms": 1000.0 * (voiced / float(rate) - seconds),
-        "frames_without_face": int((~(footage.track.found | footage.somebody_else)[frames.indices[:voiced]]).sum()),
-        "untouched": judged.untouched,
-        **_training_of(speaker),
-        "prepare_seconds": prepared - started,
-        "dub_seconds": finished - prepared,
-        "dub_fps": (written - resumed) / (finished - prepared),
-    }
+def files_read(job: DubJob) -> tuple[str, ...]:
+    """Files that a job reads."""
+    return (*files_of(job.footage), *sources(job.voice), job.speaker_path, job.landmarks)
 
 
-def _runs(chunks: list[range]) -> list[list[range]]:
-    """Chunks in order as runs without gaps, which are decoded without seeking: that would take as long as decoding the
-    frames since the last key frame.
+class OpenDub:
+    """A dub whose files are open, see :class:`s2l_core.verbs.divided.Divided`.
+
+    Args:
+        job: The job.
+        report: Receives the progress of tracking the head.
+
+    Raises:
+        Speech2LipError: A file cannot be used; see :mod:`s2l_core.errors`.
     """
-    runs: list[list[range]] = []
-    for chunk in chunks:
-        if runs and runs[-1][-1].stop == chunk.start:
-            runs[-1].append(chunk)
-        else:
-            runs.append([chunk])
-    return runs
+
+    phase, between_reports = "Dub", BATCH
+
+    def __init__(self, job: DubJob, report: Report) -> None:
+        # Refuse what cannot be done before any time is spent, then load the speaker.
+        started = time.monotonic()
+        refuse_other_name(job.encoding, job.output_path)
+        info = probe(job.footage)
+        raster = raster_of_span(job.footage, info)
+        refuse_loss(job.encoding, job.footage.path, raster)
+        device = choose_device(job.device)
+        self._job = job
+        self._speaker = SpeakerModel.load(job.speaker_path, device)
+        open_speech_source(self._speaker, job.speech_network)
+
+        # Read the voice, and track the head in the footage.
+        self._voice_track = tell_tracks(job.voice, report)
+        speech, sound = read_voice(job.voice), open_voice(job.voice)
+        self._seconds = len(speech) / SPEECH_RATE
+        self._footage = open_footage(job.footage, job.landmarks, self._speaker, device, report)
+        self._prepare_seconds = time.monotonic() - started
+
+        # Encode the speech into codes, and open the sound.
+        self._frames = frames = DubFrames(job, self._speaker, self._footage, speech, read_context(job.voice))
+        rate, count, voiced = frames.rate, len(frames), frames.voiced
+        heard = _fit_sound(sound, job.footage if count > voiced else None, voiced, count, rate)
+        identity = _identity(job, self._footage, device.type)
+        size, comment = (info.width, info.height), self._speaker.synthetic_media("lips")
+        self.form = Form(
+            job.output_path, job.encoding, raster, info.colour, *size, rate, count, heard, comment, identity
+        )
+
+    def look(self, report: Report) -> None:
+        """Fit the light, and find the frames whose mouth can be replaced."""
+        identity = {name: value for name, value in self.form.identity["job"].items() if name != "encoding"}
+        cache = Cache.of_shared("looks", json.dumps([self.form.identity | {"job": identity}], sort_keys=True))
+        self._judged = self._frames.assess(report, cache)
+
+    def read(self, frames: range) -> Generator[Picture | Planes, None, None]:
+        """See :meth:`s2l_core.mouth.dub_frames.DubFrames.read`."""
+        return self._frames.read(frames)
+
+    def result(self, rendered: Rendered) -> DubResult:
+        """The result of the verb."""
+        voiced, count = self._frames.voiced, len(self._frames)
+        seconds, rate, shown = self._seconds, self._frames.rate, self._frames.indices[:voiced]
+        seen = self._footage.track.found | self._footage.somebody_else
+        return {
+            "output_path": self._job.output_path,
+            "summary": self._judged.summary,
+            "voice_track": self._voice_track,
+            "frames_expected": len(self._job.moments) or round(seconds * rate) + count - voiced,
+            "frames_written": rendered.written,
+            "frames_resumed": rendered.resumed,
+            "frames_dubbed": self._judged.dubbed,
+            "duration_error_ms": 1000.0 * (voiced / float(rate) - seconds),
+            "frames_without_face": int((~seen[shown]).sum()),
+            "untouched": self._judged.untouched,
+            **_training_of(self._speaker),
+            "prepare_seconds": self._prepare_seconds,
+            "dub_seconds": rendered.seconds,
+            "dub_fps": rendered.fps,
+        }
 
 
 class _Training(TypedDict):
@@ -143,9 +151,14 @@ def _training_of(speaker: SpeakerModel) -> _Training:
 
 def _identity(job: DubJob, footage: Footage, device: str) -> dict[str, Any]:
     """Everything that determines the frames of a job. Chunks with the same identity are reused."""
-    document = to_document(job)
     files = {path: fingerprint_file(path) for path in [job.speaker_path, *sources(job.voice)]}
-    return {"job": document | {"device": device}, "footage": footage.fingerprint, "files": files, "version": VERSION}
+    known = {
+        job.output_path: "",
+        job.landmarks: landmarks_content(job.landmarks),
+        job.footage.path: footage.fingerprint,
+    }
+    document = by_content({**to_document(job), "speech_network": ""}, known | files)
+    return {"job": document | {"device": device}, "version": VERSION}
 
 
 def _fit_sound(voice: Waveform, footage: Media | None, voiced: int, total: int, rate: Fraction) -> Waveform:

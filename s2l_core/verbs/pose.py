@@ -4,32 +4,39 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..consent_ledger import ledger_beside
 from ..device import one_thread
 from ..errors import AudioEmpty, HeadOutOfView, NoSound
 from ..events import Report, checkpoint
 from ..files import reserved, state_of, write_whole
-from ..footage import Footage, shown_at
+from ..fingerprints import by_content, fingerprint_file
+from ..footage import Footage, landmarks_content, shown_at
 from ..geometry.axes import MILLIMETRES
 from ..geometry.camera import Array, Intrinsics, invert_pose
 from ..geometry.splatting import in_bands
-from ..jobs import PoseJob, RenderJob
+from ..jobs import Encoding, PoseJob, RenderJob, to_document
 from ..media import srgb
 from ..media.audio import open_audio
+from ..media.chunks import reserved_result
 from ..media.frames import FrameReader
+from ..media.raster import ORDINARY, Picture
 from ..media.sequence import files_of
 from ..media.waveform import Waveform
-from ..media.writing import VideoWriter
 from ..results import PoseResult, RenderResult
+from ..version import VERSION
 from ..whole_head.camera_path import CameraPath, read_camera_path
 from ..whole_head.reposing import HeadRenderer, View
 from ..whole_head.scene import HeadScene, open_scene
+from .divided import Form, Rendered, finish
 
+_ENCODING = Encoding()
 NOTHING = 1e10
 """Depth in metres of pixels without a surface, as in Blender."""
 _NEAREST = 150.0
@@ -49,7 +56,7 @@ class PosedHead:
         self.scene = scene
         self._frames = FrameReader(scene.footage.media, scene.footage.times)
         self._renderer = HeadRenderer(
-            scene.speaker, scene.footage, scene.plate, scene.torso, scene.matting, report=report
+            scene.speaker, scene.footage, scene.plate, scene.torso, scene.matting, report=report, cache=scene.cache
         )
 
     def render(self, index: int, camera: Intrinsics, pose: Array, camera_from_footage: Array, background: bool) -> View:
@@ -70,50 +77,96 @@ def pose(job: PoseJob, report: Report | None = None) -> PoseResult:
         HeadOutOfView: The face is out of view somewhere on the path.
         Speech2LipError: As :func:`s2l_core.whole_head.scene.open_scene`, or a file cannot be used.
     """
-    read = (*files_of(job.footage), job.speaker_path, job.camera_path, job.landmarks)
-    with reserved(job.output_path, *read):
-        return _pose(job, report or Report())
+    report = report or Report()
+    with reserved_result(job.output_path, _ENCODING, *files_read(job)):
+        opened = OpenPose(job, report)
+        return opened.result(finish(opened, report))
 
 
-def _pose(job: PoseJob, report: Report) -> PoseResult:
-    # Open head and path, and compute the pose of the head in every frame.
-    started = time.monotonic()
-    path = read_camera_path(job.camera_path)
-    head = _open_once(job, report)
-    footage, region = head.scene.footage, head.scene.region
-    rate = footage.info.rate
-    moments = np.arange(max(1, round(min(path.seconds, footage.seconds) * rate))) / float(rate)
-    indices = shown_at(footage.times, footage.times[0] + moments)
-    cameras, poses = _follow(path, moments, footage.track.poses[indices])
-    outside = np.array([region.degrees_outside(each) for each in poses])
-    if outside.any():
-        report.log("warning", _warning(int(np.count_nonzero(outside)), float(outside.max()), job.fade))
-    prepared = time.monotonic()
+def files_read(job: PoseJob) -> tuple[str, ...]:
+    """Files that a job reads."""
+    return (*files_of(job.footage), job.speaker_path, job.camera_path, job.landmarks)
 
-    # Render and encode one frame after the other.
-    sound = _sound(footage, len(moments))
-    comment = head.scene.speaker.synthetic_media("head")
-    with VideoWriter(
-        job.output_path, path.width, path.height, rate, footage.info.colour, sound, comment=comment
-    ) as writer:
-        for done, (moment, index) in enumerate(zip(moments, indices, strict=True)):
-            report.progress("Render", done, len(moments))
-            trusted = region.nearest_trusted(poses[done]) if job.fade else poses[done]
-            view = head.render(int(index), path.camera_at(float(moment)), trusted, cameras[done], job.background)
-            writer.write((view.colours * view.alpha[..., None] * 255).round().clip(0, 255).astype(np.uint8))
-        report.progress("Render", len(moments), len(moments))
-    finished = time.monotonic()
-    return {
-        "output_path": job.output_path,
-        "frames": len(moments),
-        "frames_without_face": int((~footage.track.found[indices]).sum()),
-        "frames_outside": int(np.count_nonzero(outside)),
-        "trust": min(region.trust(each) for each in poses),
-        "degrees_outside": float(outside.max()),
-        "prepare_seconds": prepared - started,
-        "render_seconds": finished - prepared,
-        "fps": len(moments) / (finished - prepared),
-    }
+
+class OpenPose:
+    """A camera path whose files are open, see :class:`s2l_core.verbs.divided.Divided`.
+
+    Args:
+        job: The job.
+        report: Receives the progress of opening the head.
+
+    Raises:
+        Speech2LipError: See :func:`pose`.
+    """
+
+    phase, between_reports = "Render", 1
+
+    def __init__(self, job: PoseJob, report: Report) -> None:
+        # Open head and path, and compute the pose of the head in every frame.
+        started = time.monotonic()
+        self._job, self._path = job, read_camera_path(job.camera_path)
+        self._head = _open_once(job, report)
+        scene, path = self._head.scene, self._path
+        footage, self._region = scene.footage, scene.region
+        rate = footage.info.rate
+        self._moments = np.arange(max(1, round(min(path.seconds, footage.seconds) * rate))) / float(rate)
+        self._indices = shown_at(footage.times, footage.times[0] + self._moments)
+        self._cameras, self._poses = _follow(path, self._moments, footage.track.poses[self._indices])
+        self._outside = np.array([self._region.degrees_outside(each) for each in self._poses])
+        if self._outside.any():
+            worst = float(self._outside.max())
+            report.log("warning", _warning(int(np.count_nonzero(self._outside)), worst, job.fade))
+        sound, comment = _sound(footage, len(self._moments)), scene.speaker.synthetic_media("head")
+        self.form = Form(
+            job.output_path,
+            _ENCODING,
+            ORDINARY,
+            footage.info.colour,
+            path.width,
+            path.height,
+            rate,
+            len(self._moments),
+            sound,
+            comment,
+            _identity(job, footage, scene.speaker.face.lips.depth.device.type),
+        )
+        self._prepare_seconds = time.monotonic() - started
+
+    def look(self, report: Report) -> None:
+        """Nothing: the clip was looked at when it was opened."""
+
+    def read(self, frames: range) -> Generator[Picture, None, None]:
+        """Render some of the frames."""
+        for number in frames:
+            camera = self._path.camera_at(float(self._moments[number]))
+            pose = self._poses[number]
+            trusted = self._region.nearest_trusted(pose) if self._job.fade else pose
+            index, background = int(self._indices[number]), self._job.background
+            view = self._head.render(index, camera, trusted, self._cameras[number], background)
+            yield (view.colours * view.alpha[..., None] * 255).round().clip(0, 255).astype(np.uint8)
+
+    def result(self, rendered: Rendered) -> PoseResult:
+        """The result of the verb."""
+        return {
+            "output_path": self._job.output_path,
+            "frames": rendered.written,
+            "frames_resumed": rendered.resumed,
+            "frames_without_face": int((~self._head.scene.footage.track.found[self._indices]).sum()),
+            "frames_outside": int(np.count_nonzero(self._outside)),
+            "trust": min(self._region.trust(each) for each in self._poses),
+            "degrees_outside": float(self._outside.max()),
+            "prepare_seconds": self._prepare_seconds,
+            "render_seconds": rendered.seconds,
+            "fps": rendered.fps,
+        }
+
+
+def _identity(job: PoseJob, footage: Footage, device: str) -> dict[str, Any]:
+    """Everything that determines the frames of a job. Chunks with the same identity are reused."""
+    known = {path: fingerprint_file(path) for path in (job.speaker_path, job.camera_path)}
+    known |= {job.output_path: "", job.landmarks: landmarks_content(job.landmarks)}
+    known[job.footage.path] = footage.fingerprint
+    return {"job": by_content(to_document(job), known) | {"device": device}, "version": VERSION}
 
 
 def render(job: RenderJob, report: Report | None = None) -> RenderResult:
@@ -197,7 +250,8 @@ _opened: dict[_Key, PosedHead] = {}
 
 def _open_once(job: PoseJob | RenderJob, report: Report) -> PosedHead:
     """The head of a job. It stays open for the next job with the same files."""
-    files = [state_of(path) for path in (job.speaker_path, *files_of(job.footage), job.landmarks)]
+    read = (job.speaker_path, str(ledger_beside(job.speaker_path)), *files_of(job.footage), job.landmarks)
+    files = [state_of(path) for path in read]
     key = (job.speaker_path, job.footage, job.landmarks, job.device, *files)
     if key not in _opened:
         _opened.clear()

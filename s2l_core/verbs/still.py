@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Generator
+from dataclasses import replace
 from typing import Any
 
+from ..cache import Cache
+from ..consent_ledger import make_under
 from ..device import choose_device
 from ..events import Report
-from ..fingerprints import fingerprint_file
+from ..fingerprints import by_content, fingerprint_file
+from ..footage import landmarks_content
 from ..jobs import StillJob, refuse_without_consent, to_document
 from ..media.audio import SPEECH_RATE
-from ..media.chunks import Chunks, reserved_result
+from ..media.chunks import reserved_result
 from ..media.encodings import refuse_loss, refuse_other_name
 from ..media.mix import open_voice, read_context, read_voice, sources, tell_tracks
+from ..media.raster import Picture
 from ..media.sequence import files_of
 from ..media.single_picture import picture_path, read_single_picture
 from ..results import StillResult
 from ..stills.still_frames import StillFrames
 from ..version import VERSION, synthetic_media
-
-_CHUNK = 128
-"""Frames per chunk, about five seconds. An interrupted run loses one chunk at most."""
-_BETWEEN_REPORTS = 4
+from .divided import Form, Rendered, finish
 
 
 def still(job: StillJob, report: Report | None = None) -> StillResult:
@@ -33,12 +37,14 @@ def still(job: StillJob, report: Report | None = None) -> StillResult:
 
     Raises:
         ConsentMissing: The job does not state that the person agreed.
+        ConsentExpired, ConsentRevoked: The consent has ended, by its last day or by the ledger beside the result.
         Speech2LipError: A file cannot be used; see :mod:`s2l_core.errors`.
     """
+    report = report or Report()
     refuse_without_consent(job)
     with reserved_result(job.output_path, job.encoding, *files_read(job)):
-        refuse_other_name(job.encoding, job.output_path)
-        return _still(job, report or Report())
+        opened = OpenStill(job, report)
+        return opened.result(finish(opened, report))
 
 
 def files_read(job: StillJob) -> tuple[str, ...]:
@@ -46,65 +52,94 @@ def files_read(job: StillJob) -> tuple[str, ...]:
     return (*files_of(job.picture), *sources(job.voice), *filter(None, [job.speaker_path]), job.landmarks)
 
 
-def _still(job: StillJob, report: Report) -> StillResult:
-    # Refuse what cannot be done before any time is spent.
-    started = time.monotonic()
-    source = read_single_picture(job.picture)
-    refuse_loss(job.encoding, source.path, source.raster)
-    device = choose_device(job.device)
-    voice_track = tell_tracks(job.voice, report)
-    speech, sound = read_voice(job.voice), open_voice(job.voice)
+class OpenStill:
+    """A still whose files are open, see :class:`s2l_core.verbs.divided.Divided`.
 
-    # Find the face, solve how it follows its lips, and find the lip shapes of the speech.
-    frames = StillFrames(job, source, speech, read_context(job.voice), device.type, report)
-    seconds, rate, count = len(speech) / SPEECH_RATE, frames.rate, len(frames)
-    del speech
-    for warning in frames.warnings:
-        report.log("warning", warning)
-    prepared = time.monotonic()
+    Args:
+        job: The job.
+        report: Receives the progress of finding the shapes of the lips.
 
-    # Render and encode the chunks that an earlier run has not written.
-    height, width = source.picture.shape[:2]
-    chunks = Chunks(job.output_path, count, _CHUNK, job.encoding, _identity(job, device.type), source.raster)
-    missing = chunks.missing
-    written = resumed = count - sum(map(len, missing))
-    for chunk in missing:
-        with chunks.writer(chunk, width, height, rate, source.colour) as writer:
-            for number, picture in enumerate(frames.read(chunk)):
-                if number % _BETWEEN_REPORTS == 0:
-                    report.progress("Render", written, count)
-                writer.write(picture)
-                written += 1
-    report.progress("Render", count, count)
+    Raises:
+        ConsentMissing: The job does not state that the person agreed.
+        Speech2LipError: A file cannot be used; see :mod:`s2l_core.errors`.
+    """
 
-    # Join the chunks and the sound into one file that states that it is synthetic media.
-    chunks.join(
-        rate, sound.lasting(round(count / rate * sound.rate)), synthetic_media("a picture that was made to speak")
-    )
-    finished = time.monotonic()
-    box = frames.box
-    return {
-        "output_path": job.output_path,
-        "summary": f"Rendered {count} frames of a speaking picture.",
-        "warnings": frames.warnings,
-        "voice_track": voice_track,
-        "frames_expected": round(seconds * rate),
-        "frames_written": written,
-        "frames_resumed": resumed,
-        "duration_error_ms": 1000.0 * (count / float(rate) - seconds),
-        "changed_box": [box.left, box.top, box.left + box.width, box.top + box.height],
-        "face_width_px": frames.portrait.width,
-        "yaw_degrees": float(frames.portrait.angles[0]),
-        "mouth_inside": frames.face.mouth_inside,
-        "prepare_seconds": prepared - started,
-        "still_seconds": finished - prepared,
-        "still_fps": (written - resumed) / (finished - prepared),
-    }
+    phase, between_reports = "Render", 4
+
+    def __init__(self, job: StillJob, report: Report) -> None:
+        # Refuse what cannot be done before any time is spent.
+        started = time.monotonic()
+        refuse_without_consent(job)
+        refuse_other_name(job.encoding, job.output_path)
+        source = read_single_picture(job.picture)
+        refuse_loss(job.encoding, source.path, source.raster)
+        make_under(job.output_path, job.consent_record)
+        device = choose_device(job.device)
+        self._job = job
+        self._voice_track = tell_tracks(job.voice, report)
+        speech, sound = read_voice(job.voice), open_voice(job.voice)
+        self._seconds = len(speech) / SPEECH_RATE
+
+        # Find the face, solve how it follows its lips, and find the lip shapes of the speech.
+        identity = _identity(job, device.type)
+        cache = Cache.of_shared("looks", json.dumps(identity, sort_keys=True))
+        context = read_context(job.voice)
+        self._frames = frames = StillFrames(job, source, speech, context, device.type, report, cache)
+        for warning in frames.warnings:
+            report.log("warning", warning)
+        rate, count = frames.rate, len(frames)
+        height, width = source.picture.shape[:2]
+        heard = sound.lasting(round(count / rate * sound.rate))
+        comment = synthetic_media("a picture that was made to speak")
+        self.form = Form(
+            job.output_path,
+            job.encoding,
+            source.raster,
+            source.colour,
+            width,
+            height,
+            rate,
+            count,
+            heard,
+            comment,
+            identity,
+        )
+        self._prepare_seconds = time.monotonic() - started
+
+    def look(self, report: Report) -> None:
+        """Nothing: the picture was looked at when it was opened."""
+
+    def read(self, frames: range) -> Generator[Picture, None, None]:
+        """See :meth:`s2l_core.stills.still_frames.StillFrames.read`."""
+        return self._frames.read(frames)
+
+    def result(self, rendered: Rendered) -> StillResult:
+        """The result of the verb."""
+        frames, box = self._frames, self._frames.box
+        return {
+            "output_path": self._job.output_path,
+            "summary": f"Rendered {rendered.written} frames of a speaking picture.",
+            "warnings": frames.warnings,
+            "voice_track": self._voice_track,
+            "frames_expected": round(self._seconds * frames.rate),
+            "frames_written": rendered.written,
+            "frames_resumed": rendered.resumed,
+            "duration_error_ms": 1000.0 * (rendered.written / float(frames.rate) - self._seconds),
+            "changed_box": [box.left, box.top, box.left + box.width, box.top + box.height],
+            "face_width_px": frames.portrait.width,
+            "yaw_degrees": float(frames.portrait.angles[0]),
+            "mouth_inside": frames.face.mouth_inside,
+            "prepare_seconds": self._prepare_seconds,
+            "still_seconds": rendered.seconds,
+            "still_fps": rendered.fps,
+        }
 
 
 def _identity(job: StillJob, device: str) -> dict[str, Any]:
     """Everything that determines the frames of a job. Chunks with the same identity are reused."""
-    document = to_document(job)
-    files = [str(picture_path(job.picture) or job.picture.path), *sources(job.voice), *filter(None, [job.speaker_path])]
-    known = {path: fingerprint_file(path) for path in files}
-    return {"job": document | {"device": device}, "files": known, "version": VERSION}
+    picture = str(picture_path(job.picture) or job.picture.path)
+    files = {path: fingerprint_file(path) for path in [*sources(job.voice), *filter(None, [job.speaker_path])]}
+    known = {job.output_path: "", job.landmarks: landmarks_content(job.landmarks)}
+    known[job.picture.path] = fingerprint_file(picture)
+    document = to_document(replace(job, consent_record=None, speech_network=""))
+    return {"job": by_content(document, known | files) | {"device": device}, "version": VERSION}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from ..cache import Cache
 from ..canonical.regions import lip_shape_size
 from ..canonical.view import canonical_frame, choose_canonical
+from ..consent_ledger import enter, refuse_ended
 from ..device import choose_device
 from ..errors import MatteUnavailable, SpeechFeaturesUnavailable, TooFewFaces
 from ..evaluation.evaluator import Evaluator
@@ -22,7 +24,7 @@ from ..events import Report
 from ..face.matte import Matting, open_matting
 from ..files import reserved
 from ..footage import Footage, heard_beside, prepare, refuse_untrainable, told_seconds
-from ..jobs import Architecture, TrainJob, refuse_without_consent, to_document
+from ..jobs import Architecture, TrainJob, consent_record_of, refuse_without_consent, to_document
 from ..media.audio import measure_level, read_sample_rate, read_speech, refuse_unusable
 from ..media.mix import tell_tracks
 from ..media.sequence import files_of
@@ -70,12 +72,14 @@ def train(job: TrainJob, report: Report | None = None, preset: Preset | None = N
 
     Raises:
         ConsentMissing: The job does not state that the speaker agreed.
+        ConsentExpired, ConsentRevoked: The consent has ended, by its last day or by the ledger beside the speaker file.
         Speech2LipError: A file cannot be used; see :mod:`s2l_core.errors`.
     """
     refuse_without_consent(job)
     read = (*files_of(job.footage), *files_of(job.voice or job.footage), job.landmarks, *files_of_source(job.speech))
     with ExitStack() as held:
         held.enter_context(reserved(job.speaker_path, *read))
+        refuse_ended(job.speaker_path, consent_record_of(job).hash)
         return _train(job, report or Report(), preset or PRESETS[job.preset], held)
 
 
@@ -131,6 +135,7 @@ def _train(job: TrainJob, report: Report, preset: Preset, held: ExitStack) -> Tr
     evaluator = Evaluator(held_out, face, split["held_out"], report=report, cache=cache)
     measures = measure(evaluator, speaker, held_out, held_out_speech, context, principal.mean)
     speaker.metrics = dict(measures)
+    enter(job.speaker_path, consent_record_of(job))
     speaker.save(job.speaker_path)
     cache.clear()
     return {
@@ -149,7 +154,8 @@ def _origin(
 ) -> dict[str, Any]:
     """Facts about the training for the speaker file, see :attr:`s2l_core.model.speaker.SpeakerModel.origin`."""
     return {
-        "job": to_document(job),
+        "job": to_document(replace(job, consent_record=None)),
+        "consent_hash": consent_record_of(job).hash,
         "version": VERSION,
         "device": device.type,
         "fingerprint": footage.fingerprint,

@@ -28,8 +28,10 @@ for pixels farther away, is four times as large.
 """
 _BLEEDING = 0.014
 """Distance inside the matte's edge, relative to the head's size, to which the background's hue bleeds."""
+_BEYOND = 0.04
+"""Distance outside of the matte, relative to the head's size, to which the person has colours."""
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-_FINEST = 2.0
+_FINEST = 1.5
 """Standard deviation in pixels up to which blurs are computed at the full resolution."""
 _EDGE = 0.08
 """Distance beyond the matte, relative to the head's size, from which a pixel certainly shows the background."""
@@ -82,19 +84,22 @@ def cut(picture: Picture, matte: Plane, plate: Picture, size: float) -> CutFrame
         plate: uint8 (H, W, 3) what is behind the person.
         size: Height of the head in pixels.
     """
-    shown, behind = picture.astype(np.float32) / 255, plate.astype(np.float32) / 255
-    sure = cv2.erode((matte > _SURE).astype(np.float32), disc(_BLEEDING * size))
-    inside = np.dstack([shown * sure[..., None], sure])
+    person = np.multiply(picture, np.float32(1 / 255))
+    sure = cv2.erode((matte > _SURE).astype(np.uint8), disc(_BLEEDING * size))
+    inside = np.dstack([person * sure[..., None], sure])
+    edge = np.flatnonzero((cv2.dilate((matte > 0).astype(np.uint8), disc(_BEYOND * size)) > sure).ravel())
+    shown, share = person.reshape(-1, 3)[edge], matte.reshape(-1, 1)[edge]
     carried = shown
     for deviation in (4 * _SPREAD * size, _SPREAD * size):
-        blurred = _blurred(inside, max(deviation, 1.0))
-        known = np.minimum(blurred[..., 3:] / 0.02, 1.0)
-        carried = carried + known * (blurred[..., :3] / np.maximum(blurred[..., 3:], 1e-6) - carried)
-    alone = (behind + (shown - behind) / np.maximum(matte, _LEAST)[..., None]).clip(0, 1)
-    tinted = (carried + ((alone - carried) @ _LUMA)[..., None]).clip(0, 1)
-    share = ((matte - _LEAST) / (_SURE - _LEAST)).clip(0, 1)[..., None]
-    person = np.where(sure[..., None] > 0, shown, carried + share * (tinted - carried))
-    return CutFrame(matte, person.astype(np.float32))
+        blurred = _blurred(inside, max(deviation, 1.0)).reshape(-1, 4)[edge]
+        known = np.minimum(blurred[:, 3:] / 0.02, 1.0)
+        carried = carried + known * (blurred[:, :3] / np.maximum(blurred[:, 3:], 1e-6) - carried)
+    behind = plate.reshape(-1, 3)[edge].astype(np.float32) / 255
+    alone = (behind + (shown - behind) / np.maximum(share, _LEAST)).clip(0, 1)
+    tinted = (carried + ((alone - carried) @ _LUMA)[:, None]).clip(0, 1)
+    share = ((share - _LEAST) / (_SURE - _LEAST)).clip(0, 1)
+    person.reshape(-1, 3)[edge] = carried + share * (tinted - carried)
+    return CutFrame(matte, person)
 
 
 def background_in(matte: Plane, size: float) -> Plane:
@@ -104,12 +109,12 @@ def background_in(matte: Plane, size: float) -> Plane:
         matte: float32 (H, W).
         size: Height of the head in pixels.
     """
-    occupied = cv2.dilate((matte > 0.02).astype(np.float32), disc(_EDGE * size))
-    return np.asarray(1.0 - cv2.GaussianBlur(occupied, (0, 0), max(1.0, _EDGE * size / 3)), np.float32)
+    occupied = cv2.dilate((matte > 0.02).astype(np.uint8), disc(_EDGE * size))
+    return 1.0 - _blurred(occupied.astype(np.float32), max(1.0, _EDGE * size / 3))
 
 
 def _blurred(layers: Plane, deviation: float) -> Plane:
-    """Blur layers (H, W, C) by a Gaussian, a wide one at a lower resolution."""
+    """Blur layers (H, W, C) or (H, W) by a Gaussian, a wide one at a lower resolution."""
     coarser = max(1, int(deviation / _FINEST))
     height, width = layers.shape[:2]
     size = max(1, width // coarser), max(1, height // coarser)

@@ -7,9 +7,11 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter1d
 
+from ..cache import NO_CACHE, Cache, Tensors
 from ..canonical.view import CanonicalHead
 from ..events import Report, checkpoint
 from ..face.matte import Matting
@@ -67,7 +69,7 @@ class Plate:
 
 
 def make_surroundings(
-    footage: Footage, head: CanonicalHead, matting: Matting, report: Report | None = None
+    footage: Footage, head: CanonicalHead, matting: Matting, report: Report | None = None, cache: Cache = NO_CACHE
 ) -> tuple[Plate, Torso]:
     """Compute the plate, which is the median of the background over evenly spaced frames, and the typical shape of the
     person below the head.
@@ -77,8 +79,16 @@ def make_surroundings(
         head: Head of that speaker.
         matting: Cuts out the person.
         report: Receives the phase ``"Compute background"``.
+        cache: Cache of what the frames show.
     """
-    report = report or Report()
+    seen = cache.get_or_compute("surroundings", lambda: _see_surroundings(footage, matting, report or Report()))
+    picture, known = seen["picture"].numpy(), seen["known"].numpy()
+    plate = Plate(picture, known, _depth(footage, head), bool(seen["is_still"]))
+    return plate, make_torso(seen["person"].numpy(), footage)
+
+
+def _see_surroundings(footage: Footage, matting: Matting, report: Report) -> Tensors:
+    """Picture and known pixels of the plate, whether it is still, and the typical matte of the person."""
     camera, found = footage.track.intrinsics, np.flatnonzero(footage.track.found)
     count = int(np.clip(_MEMORY // (5 * camera.width * camera.height), _LEAST_SEEN, _FRAMES))
     chosen = found[evenly_spaced(len(found), count)]
@@ -89,8 +99,13 @@ def make_surroundings(
         checkpoint()
         rows = slice(top, top + _ROWS)
         median[rows], known[rows] = _median(pictures[:, rows], hidden[:, rows])
-    plate = Plate(fill(median, known), known, _depth(footage, head), _is_still(pictures, median, known & ~hidden))
-    return plate, make_torso((np.median(mattes, axis=0) / 255).astype(np.float32), footage)
+    arrays = {
+        "picture": fill(median, known),
+        "known": known,
+        "is_still": np.array(_is_still(pictures, median, known & ~hidden)),
+        "person": (np.median(mattes, axis=0) / 255).astype(np.float32),
+    }
+    return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
 
 
 def _is_still(pictures: NDArray[np.uint8], median: Picture, shown: Mask) -> bool:

@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..cache import NO_CACHE, Cache, Tensors
 from ..events import Report
 from ..face.matte import Matting
 from ..footage import Footage
-from ..geometry.camera import Array, Intrinsics, project
+from ..geometry.camera import Array, Intrinsics, Rectangle, project
 from ..geometry.splatting import Warped, in_bands, warp
 from ..model.blend import blend_padded
 from ..model.speaker import SpeakerModel
@@ -23,7 +24,7 @@ from .cutting import CutFrame, background_in, cut, disc, head_size, matte_of
 from .plate import Plate, fill, homography
 from .shading import fit_shading, gain, rotation_in_footage
 from .surface import HeadSurface
-from .texture import gather_texture, observe
+from .texture import Observations, gather_texture, observe
 from .torso import Torso
 
 _NECK = 0.1
@@ -34,7 +35,7 @@ _LEAST_ALPHA = 1e-3
 """Opacity below which a pixel has no colour."""
 _UNCOVERED = 0.05
 """Coverage by the head up to which a pixel shows the torso."""
-_LONGEST_SIDE = 192
+_LONGEST_SIDE = 96
 """Longer side in pixels of the picture from which the colours of the hidden part of the neck are continued."""
 _GAP = 0.02
 """Half the width of the gaps in the head's opacity that are closed, relative to the square root of its area: where the
@@ -76,6 +77,7 @@ class HeadRenderer:
         matting: Cuts out the person.
         blending: Whether Blend-Net inpaints holes; otherwise they get the head's mean colours.
         report: Receives the phase ``"Read head frames"``.
+        cache: Cache of what the frames of the clip show of the head.
     """
 
     def __init__(
@@ -87,13 +89,18 @@ class HeadRenderer:
         matting: Matting,
         blending: bool = True,
         report: Report | None = None,
+        cache: Cache = NO_CACHE,
     ) -> None:
         self._footage = footage
         self.plate, self.torso = plate, torso
         self._matting = matting
         self._blend = speaker.head_blend if blending else None
         self._surface = HeadSurface(speaker.face.head)
-        observed = observe(self._surface, footage, matting, report=report)
+
+        def look() -> Tensors:
+            return observe(self._surface, footage, matting, report=report)._asdict()
+
+        observed = Observations(**cache.get_or_compute("head", look, self._surface.front.device))
         gather_texture(self._surface, observed)
         self._light = fit_shading(self._surface, observed)
 
@@ -124,46 +131,53 @@ class HeadRenderer:
 
         # The head in front, then neck and shoulders.
         layers = self._cut(image, index)
-        front, depth, covered = self._head(layers, index, camera, pose, camera_from_footage)
+        box, front, depth, covered = self._head(layers, index, camera, pose, camera_from_footage)
         place = np.eye(4) if camera_from_footage is None else camera_from_footage
         torso = self._torso_layer(layers, covered, index).to(self._surface.front.device)
-        behind = self.torso.rendered(torso, camera, place, track.poses[index], pose).permute(1, 2, 0).cpu().numpy()
-        mask = front[..., 3]
-        share = (1 - mask) * behind[..., 3]
-        alpha = mask + share
-        colours = mask[..., None] * front[..., :3] + share[..., None] * behind[..., :3]
+        behind = self.torso.rendered(torso, camera, place, track.poses[index], pose).cpu().numpy()
+        alpha, colours = behind[3].copy(), behind[:3] * behind[3]
+        mask, within = np.zeros_like(alpha), np.s_[box.top : box.top + box.height, box.left : box.left + box.width]
+        mask[within] = front[3]
+        colours[:, *within] = front[3] * front[:3] + (1 - front[3]) * colours[:, *within]
+        alpha[within] = front[3] + (1 - front[3]) * alpha[within]
+        distance = np.zeros_like(alpha)
+        distance[within] = depth
+        picture = cv2.merge(list(colours))
         if not background:
-            return View(colours / np.maximum(alpha, _LEAST_ALPHA)[..., None], alpha, depth, mask)
+            return View(picture / np.maximum(alpha, _LEAST_ALPHA)[..., None], alpha, distance, mask)
 
         # The background behind both: the plate, and what moves in the frame.
-        wall = self.plate.picture.astype(np.float32) / 255
+        wall = self.plate.picture
         if not self.plate.is_still:
-            shown = background_in(layers.matte, head_size(self._footage, index))[..., None]
-            wall += shown * (image.astype(np.float32) / 255 - wall)
+            shown = background_in(layers.matte, head_size(self._footage, index))
+            wall = np.asarray(cv2.blendLinear(image, wall, shown, 1 - shown), np.uint8)
         for rows, seen in self._on_plane(wall, camera, camera_from_footage):
-            colours[rows] += (1 - alpha[rows])[..., None] * seen
-        return View(colours, np.ones_like(mask), depth, mask)
+            picture[rows] += seen * ((1 - alpha[rows]) / 255)[..., None]
+        return View(picture, np.ones_like(mask), distance, mask)
 
     def _head(
         self, layers: CutFrame, index: int, camera: Intrinsics, pose: Array, camera_from_footage: Array | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """Colours and opacity (h, w, 4) of the head, its depth (h, w), and how much of each pixel of the frame it
-        covers (H, W).
+    ) -> tuple[Rectangle, NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """The rectangle of the head, colours and opacity (4, h, w) and depth (h, w) in it, and how much of each pixel
+        of the frame the head covers (H, W).
         """
-        front, depth = (np.zeros((camera.height, camera.width, *rest), np.float32) for rest in ((4,), ()))
+        covered = np.zeros_like(layers.matte)
         box = self._surface.rectangle(camera, pose)
         if not (box.width and box.height):
-            return front, depth, np.zeros_like(layers.matte)
-        frame = torch.from_numpy(np.dstack([layers.person, layers.matte])).to(self._surface.front.device)
-        warped = self._warp(frame.permute(2, 0, 1)[None], index, camera.cropped(box), pose)
+            return (
+                box,
+                np.zeros((4, box.height, box.width), np.float32),
+                np.zeros((box.height, box.width), np.float32),
+                covered,
+            )
+        warped, shown = self._warp(layers, index, camera.cropped(box), pose)
         colours, opacity = self._paint(warped)
-        before = rotation_in_footage(self._footage.track.poses[index], None)
-        after = rotation_in_footage(pose, camera_from_footage)
-        relit = gain(self._light, warped.buffers.normals[0], before.to(frame), after.to(frame))
-        rows, columns = slice(box.top, box.top + box.height), slice(box.left, box.left + box.width)
-        front[rows, columns] = torch.cat([(colours[0] * relit).clamp(0, 1), opacity]).permute(1, 2, 0).cpu().numpy()
-        depth[rows, columns] = (warped.buffers.depth * (opacity > 0))[0].cpu().numpy()
-        return front, depth, warped.source[0].cpu().numpy()
+        before = rotation_in_footage(self._footage.track.poses[index], None).to(colours)
+        after = rotation_in_footage(pose, camera_from_footage).to(colours)
+        colours = (colours[0] * gain(self._light, warped.buffers.normals[0], before, after)).clamp_(0, 1)
+        covered[shown] = warped.source[0].cpu().numpy()
+        depth = warped.buffers.depth * (opacity > 0)
+        return box, torch.cat([colours, opacity]).cpu().numpy(), depth[0].cpu().numpy(), covered
 
     def _without_head(
         self, image: NDArray[np.uint8], camera: Intrinsics, background: bool, camera_from_footage: Array | None
@@ -172,18 +186,16 @@ class HeadRenderer:
         nothing = np.zeros((camera.height, camera.width), np.float32)
         if not background:
             return View(np.zeros((*nothing.shape, 3), np.float32), nothing, nothing, nothing)
-        picture = image.astype(np.float32) / 255
-        bands = [seen for _, seen in self._on_plane(picture, camera, camera_from_footage)]
-        return View(np.concatenate(bands), np.ones_like(nothing), nothing, nothing)
+        bands = [seen for _, seen in self._on_plane(image, camera, camera_from_footage)]
+        return View(_in_floats(bands), np.ones_like(nothing), nothing, nothing)
 
     def background_alone(self, camera: Intrinsics, camera_from_footage: Array) -> NDArray[np.float32]:
         """The plate (h, w, 3), without the person, as a camera sees it; see :meth:`render`."""
-        picture = self.plate.picture.astype(np.float32) / 255
-        return np.concatenate([seen for _, seen in self._on_plane(picture, camera, camera_from_footage)])
+        return _in_floats([seen for _, seen in self._on_plane(self.plate.picture, camera, camera_from_footage)])
 
     def _on_plane(
-        self, picture: NDArray[np.float32], camera: Intrinsics, camera_from_footage: Array | None
-    ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        self, picture: NDArray[np.uint8], camera: Intrinsics, camera_from_footage: Array | None
+    ) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
         """Bands of rows of a picture (H, W, 3) on the plane of the background, as a camera sees it."""
         there = homography(self._footage.track.intrinsics, camera, camera_from_footage, self.plate.depth_mm)
         for rows in in_bands(camera.height, camera.width):
@@ -191,7 +203,7 @@ class HeadRenderer:
             down[1, 2] = rows.start
             size, how = (camera.width, rows.stop - rows.start), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
             seen = cv2.warpPerspective(picture, there @ down, size, flags=how, borderMode=cv2.BORDER_REFLECT)
-            yield rows, np.asarray(seen, np.float32)
+            yield rows, np.asarray(seen, np.uint8)
 
     def _cut(self, image: NDArray[np.uint8], index: int) -> CutFrame:
         matte = matte_of(self._footage, index, image, self._matting)
@@ -206,17 +218,29 @@ class HeadRenderer:
         rows = np.arange(len(covered), dtype=np.float32)[:, None] - np.float32(corners[:, 1].mean())
         below = (rows / np.float32(_NECK * size)).clip(0, 1)
         rim = disc(_RIM * size)
-        hidden = cv2.GaussianBlur(cv2.erode(covered, rim), (0, 0), max(1.0, _RIM * size / 3))[..., None]
+        hidden = cv2.GaussianBlur(cv2.erode(_in_bytes(covered), rim), (0, 0), max(1.0, _RIM * size / 3))
         known = (covered < _UNCOVERED) & (below > 0) & (layers.matte > 1 - _UNCOVERED)
-        colours = layers.person + hidden * (_continued(layers.person, known) - layers.person)
-        matte = cv2.morphologyEx(np.maximum(layers.matte, covered), cv2.MORPH_CLOSE, rim)
-        return torch.from_numpy(np.dstack([colours, matte * below])).permute(2, 0, 1)
+        share, continued = hidden * np.float32(1 / 255), _continued(layers.person, known)
+        colours = [
+            np.asarray(own + share * (carried - own), np.float32)
+            for own, carried in zip(cv2.split(layers.person), cv2.split(continued), strict=True)
+        ]
+        matte = _closed(np.maximum(layers.matte, covered), rim)
+        return torch.from_numpy(np.stack([*colours, matte * below]))
 
-    def _warp(self, frame: Tensor, index: int, camera: Intrinsics, pose: Array) -> Warped:
-        track = self._footage.track
+    def _warp(
+        self, layers: CutFrame, index: int, camera: Intrinsics, pose: Array
+    ) -> tuple[Warped, tuple[slice, slice]]:
+        """A frame as another camera sees it, and the part of it that was used."""
+        track, device = self._footage.track, self._surface.front.device
+        box = self._surface.rectangle(track.intrinsics, track.poses[index])
+        if not (box.width and box.height):
+            box = track.intrinsics.rectangle
+        part = np.s_[box.top : box.top + box.height, box.left : box.left + box.width]
+        frame = torch.from_numpy(np.stack([*cv2.split(layers.person[part]), layers.matte[part]]))[None].to(device)
         old, new = (torch.tensor(matrix, dtype=torch.float32)[None].to(frame) for matrix in (track.poses[index], pose))
-        warped = warp(self._surface, frame, track.intrinsics, old, camera, new)
-        return warped._replace(seen=_in_one_piece(warped.seen, warped.buffers.coverage))
+        warped = warp(self._surface, frame, track.intrinsics.cropped(box), old, camera, new)
+        return warped._replace(seen=_in_one_piece(warped.seen, warped.buffers.coverage)), part
 
     def _paint(self, warped: Warped) -> tuple[Tensor, Tensor]:
         """Colours (1, 3, h, w) of the head with its holes inpainted, and its opacity (1, h, w). Near the outline, the
@@ -224,7 +248,9 @@ class HeadRenderer:
         """
         buffers = warped.buffers
         merged = torch.lerp(buffers.colours, warped.pictures[:, :3], warped.seen[:, None])
-        opacity = _closed(buffers.coverage * (1 - warped.seen * (1 - warped.pictures[:, 3])))
+        opacity = buffers.coverage * (1 - warped.seen * (1 - warped.pictures[:, 3]))
+        gap = disc(_GAP * float(opacity.sum(dim=(1, 2)).mean()) ** 0.5)
+        opacity = torch.from_numpy(np.stack([_closed(plane, gap) for plane in opacity.cpu().numpy()])).to(opacity)
         if self._blend is None:
             return merged, opacity
         painted = blend_padded(self._blend, merged, warped.holes[:, None])
@@ -237,18 +263,27 @@ def _continued(colours: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArra
     height, width = known.shape
     scale = min(1.0, _LONGEST_SIDE / max(height, width))
     size = max(1, round(scale * width)), max(1, round(scale * height))
-    small = np.asarray(cv2.resize((colours * 255).astype(np.uint8), size, interpolation=cv2.INTER_AREA), np.uint8)
+    small = (cv2.resize(colours, size, interpolation=cv2.INTER_AREA) * 255).astype(np.uint8)
     inside = cv2.resize(known.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.99
     filled = fill(small, inside).astype(np.float32) / 255
     return np.asarray(cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
-def _closed(opacity: Tensor) -> Tensor:
-    """Close narrow gaps in opacities (B, h, w)."""
-    planes = opacity.cpu().numpy()
-    gap = disc(_GAP * float(planes.sum(axis=(1, 2)).mean()) ** 0.5)
-    closed = [np.maximum(plane, cv2.morphologyEx(plane, cv2.MORPH_CLOSE, gap)) for plane in planes]
-    return torch.from_numpy(np.stack(closed)).to(opacity)
+def _in_bytes(plane: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Values of a plane (h, w) in [0, 1] from 0 to 255, with which morphology is several times as fast."""
+    return np.asarray(cv2.convertScaleAbs(plane, alpha=255))
+
+
+def _in_floats(bands: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    """A picture (h, w, 3) in [0, 1] from its bands."""
+    return np.concatenate(bands) * np.float32(1 / 255)
+
+
+def _closed(opacity: NDArray[np.float32], gap: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Close gaps in an opacity (h, w) that are narrower than a disc."""
+    before = _in_bytes(opacity)
+    after = cv2.morphologyEx(before, cv2.MORPH_CLOSE, gap)
+    return np.where(after > before, after * np.float32(1 / 255), opacity)
 
 
 def _in_one_piece(seen: Tensor, coverage: Tensor) -> Tensor:
@@ -256,7 +291,7 @@ def _in_one_piece(seen: Tensor, coverage: Tensor) -> Tensor:
     size = float(coverage.sum(dim=(1, 2)).mean()) ** 0.5
     planes = []
     for plane in seen.cpu().numpy():
-        closed = cv2.morphologyEx(plane, cv2.MORPH_CLOSE, disc(_GAPS * size))
+        closed = cv2.morphologyEx(_in_bytes(plane), cv2.MORPH_CLOSE, disc(_GAPS * size))
         opened = cv2.morphologyEx(closed, cv2.MORPH_OPEN, disc(_SPECKS * size))
         planes.append(np.minimum(opened, cv2.GaussianBlur(opened, (0, 0), max(0.5, _SOFT * size))))
-    return torch.from_numpy(np.stack(planes)).to(seen) * (coverage > 0)
+    return torch.from_numpy(np.stack(planes) * np.float32(1 / 255)).to(seen) * (coverage > 0)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ..cache import NO_CACHE, Cache
 from ..canonical.view import CanonicalHead
 from ..device import choose_device
 from ..errors import SpeakerWithoutDepth
 from ..events import Report
 from ..face.matte import Matting, open_matting
+from ..fingerprints import fingerprint_file
 from ..footage import Footage, prepare
 from ..geometry.trust import TrustRegion, seen_angles, trust_region
 from ..jobs import HeadJob, PoseJob, RenderJob
 from ..model.speaker import SpeakerModel
+from ..version import VERSION
 from .plate import Plate, make_surroundings
 from .torso import Torso
 
@@ -28,6 +31,7 @@ class HeadScene:
         torso: Neck and shoulders.
         matting: Cuts the person out of frames.
         region: Trust region of the head's poses.
+        cache: Cache of what was seen in the whole clip.
     """
 
     speaker: SpeakerModel
@@ -36,6 +40,7 @@ class HeadScene:
     torso: Torso
     matting: Matting
     region: TrustRegion
+    cache: Cache = NO_CACHE
 
     @property
     def head(self) -> CanonicalHead:
@@ -61,5 +66,12 @@ def open_scene(job: HeadJob | PoseJob | RenderJob, report: Report) -> HeadScene:
     angles = seen_angles(footage.track.poses[footage.track.found])
     region = trust_region(angles)
     matting = open_matting()
-    plate, torso = make_surroundings(footage, head, matting, report)
-    return HeadScene(speaker, footage, plate, torso, matting, region)
+    cache = _cache_of(job, footage, device.type)
+    plate, torso = make_surroundings(footage, head, matting, report, cache)
+    return HeadScene(speaker, footage, plate, torso, matting, region, cache)
+
+
+def _cache_of(job: HeadJob | PoseJob | RenderJob, footage: Footage, device: str) -> Cache:
+    """Cache of what was seen in the whole clip."""
+    span = replace(job.footage, path=footage.fingerprint)
+    return Cache.of_shared("scenes", VERSION, fingerprint_file(job.speaker_path), span, job.landmarks, device)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from .surface import HeadSurface
 from .texture import Observations
@@ -35,8 +36,10 @@ _TOLERATED = 3.0
 """Error, relative to the median error, at which the weight of an observation falls to a half."""
 _SPARSE = 2
 """Every so many rows and columns of the surface are used."""
-_BLUR = 4
-"""Radius in pixels within which normals are averaged: the learned depth is not accurate enough for wrinkles."""
+_COARSER = 4
+"""Side in pixels of the blocks in which normals are averaged, and after that over three by three blocks: the learned
+depth is not accurate enough for wrinkles.
+"""
 _LEAST_GAIN, _MOST_GAIN = 0.6, 1.6
 
 
@@ -91,10 +94,12 @@ def gain(light: Tensor, normals: Tensor, before: Tensor, after: Tensor) -> Tenso
         before: float32 (3, 3) rotation of the head, before it is turned, in front of the footage's camera.
         after: float32 (3, 3) rotation after it is turned.
     """
-    smooth = torch.nn.functional.avg_pool2d(normals[None], 2 * _BLUR + 1, 1, _BLUR, count_include_pad=False)[0]
-    flat = torch.nn.functional.normalize(smooth, dim=0).flatten(1)
+    small = functional.avg_pool2d(normals[None], _COARSER, ceil_mode=True)
+    smooth = functional.avg_pool2d(small, 3, 1, 1, count_include_pad=False)[0]
+    flat = functional.normalize(smooth, dim=0).flatten(1)
     change = (_terms((after @ flat).T) - _terms((before @ flat).T)) @ light
-    return change.clamp(math.log(_LEAST_GAIN), math.log(_MOST_GAIN)).exp().view(normals.shape[1:])
+    factors = change.clamp(math.log(_LEAST_GAIN), math.log(_MOST_GAIN)).exp().view(smooth.shape[1:])
+    return functional.interpolate(factors[None, None], normals.shape[1:], mode="bilinear")[0, 0]
 
 
 def rotation_in_footage(pose: NDArray[np.float64], camera_from_footage: NDArray[np.float64] | None) -> Tensor:

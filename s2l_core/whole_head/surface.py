@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -50,10 +51,23 @@ _SPACING = 0.75
 """Largest distance of points in pixels if the surface faces the camera. On oblique parts it is larger, which the
 z-buffer tolerates.
 """
+_FRACTIONAL, _STEPS_OF_FACTOR = 4, 4
+"""Factor from which the grids are upsampled by whole numbers, and the number of steps between two of these below it."""
+_WHOLE = 1e-6
+"""Share of a step by which rounding may miss the last row."""
 _CLOSE = 8
 """Upsampling factor from which points outside the picture are culled first."""
 _MOST_POINTS, _POINTS_OF_PIXEL = 20_000_000, 16
 """Largest number of points of a picture: a constant, and an addition per pixel."""
+
+
+class _Kept(NamedTuple):
+    """Points of both grids, upsampled by a factor, with these colours."""
+
+    finer: float
+    front: Tensor
+    side: Tensor
+    points: Points
 
 
 class HeadSurface:
@@ -89,6 +103,10 @@ class HeadSurface:
         self.inside = torch.tensor(soft, dtype=torch.float32, device=device)
         self.front_colours, self.side_colours = torch.full_like(self.front, 0.5), torch.full_like(self.side, 0.5)
         self.front_normals, self.side_normals = _normals(self.front), _normals(self.side)
+        places = torch.cat([self.front[:, self.inside > _OUTLINE], self.side.flatten(1)], dim=1)
+        self._places = places.T.cpu().double().numpy()
+        self._reach = float(self.front.norm(dim=0)[self.inside > _OUTLINE].max())
+        self._kept: _Kept | None = None
         self._spacing = float((self.front[:, 1:, 1:] - self.front[:, :-1, :-1]).norm(dim=0).median()) / math.sqrt(2)
 
     def points(self, camera: Intrinsics, poses: Tensor) -> Points:
@@ -98,26 +116,42 @@ class HeadSurface:
         Raises:
             HeadOutOfView: The camera shows a part so small that the head has no detail there.
         """
-        nearest = float(poses[:, 2, 3].min()) - float(self.front.norm(dim=0)[self.inside > _OUTLINE].max())
+        nearest = float(poses[:, 2, 3].min()) - self._reach
         apart = camera.fx * self._spacing / max(nearest, 1.0)
-        finer = max(1, math.ceil(apart / _SPACING))
+        wanted = max(1.0, apart / _SPACING)
+        finer = math.ceil(_STEPS_OF_FACTOR * wanted) / _STEPS_OF_FACTOR if wanted < _FRACTIONAL else math.ceil(wanted)
+        if finer <= _CLOSE:
+            return self._whole(finer)
+        front, side = (_within_sight(grid, camera, poses, 2 * _SPACING * finer) for grid in self._grids())
+        points = (front[0].numel() + side[0].numel()) * finer**2
+        if points > _MOST_POINTS + _POINTS_OF_PIXEL * camera.width * camera.height:
+            raise HeadOutOfView("The camera shows too small a part of the head.", "Use a shorter focal length.")
+        return _points(front, side, finer)
+
+    def _grids(self) -> tuple[Tensor, Tensor]:
+        """Positions, normals and colours of front and side, (9, ...); those of the front with ``inside``."""
         front = torch.cat([self.front, self.front_normals, self.front_colours, self.inside[None]])
-        side = torch.cat([self.side, self.side_normals, self.side_colours])
-        if finer > _CLOSE:
-            front, side = (_within_sight(grid, camera, poses, 2 * _SPACING * finer) for grid in (front, side))
-            points = (front[0].numel() + side[0].numel()) * finer**2
-            if points > _MOST_POINTS + _POINTS_OF_PIXEL * camera.width * camera.height:
-                raise HeadOutOfView("The camera shows too small a part of the head.", "Use a shorter focal length.")
-        kept = [part[:9, part[9] > _OUTLINE] for part in _finer(front, finer)]
-        kept += [part.flatten(1) for part in _finer(side, finer)]
-        return Points(*torch.cat(kept, dim=1).T.split(3, dim=1))
+        return front, torch.cat([self.side, self.side_normals, self.side_colours])
+
+    def _whole(self, finer: float) -> Points:
+        """All points of the grids, upsampled by a factor. Those of the last call are kept: the next frame has them,
+        too.
+        """
+        kept = self._kept
+        if (
+            kept is None
+            or kept.finer != finer
+            or kept.front is not self.front_colours
+            or kept.side is not self.side_colours
+        ):
+            kept = self._kept = _Kept(finer, self.front_colours, self.side_colours, _points(*self._grids(), finer))
+        return kept.points
 
     def rectangle(self, camera: Intrinsics, pose: Array) -> Rectangle:
         """The rectangle of a picture that shows the head in a pose (4, 4) camera_from_head; it may be empty. It is
         aligned to blocks of 8 pixels, so that z-buffers of the rectangle and of the whole picture have the same cells.
         """
-        places = torch.cat([self.front[:, self.inside > _OUTLINE], self.side.flatten(1)], dim=1)
-        pixels = project(places.T.cpu().double().numpy(), pose, camera)
+        pixels = project(self._places, pose, camera)
         left, top = (max(0, math.floor((value - _MARGIN) / _BLOCK)) * _BLOCK for value in pixels.min(axis=0))
         right, bottom = (math.ceil((value + _MARGIN) / _BLOCK) * _BLOCK for value in pixels.max(axis=0))
         return Rectangle(left, top, max(0, min(right, camera.width) - left), max(0, min(bottom, camera.height) - top))
@@ -131,14 +165,29 @@ def _normals(grid: Tensor) -> Tensor:
     return functional.normalize(torch.linalg.cross(down, across, dim=0), dim=0)
 
 
-def _finer(grid: Tensor, factor: int) -> Iterator[Tensor]:
+def _points(front: Tensor, side: Tensor, factor: float) -> Points:
+    """Points of the grids, upsampled by a factor; of the front (10, h, w) only those inside of the head."""
+    kept = [part[:9, part[9] > _OUTLINE] for part in _finer(front, factor)]
+    kept += [part.flatten(1) for part in _finer(side, factor)]
+    return Points(*(each.contiguous() for each in torch.cat(kept, dim=1).T.split(3, dim=1)))
+
+
+def _finer(grid: Tensor, factor: float) -> Iterator[Tensor]:
     """Upsample a grid (C, h, w) bilinearly, in parts of some rows."""
-    height, width = ((length - 1) * factor + 1 for length in grid.shape[1:])
-    for rows in in_bands(grid.shape[1] - 1, width * factor):
-        part = grid[:, rows.start : rows.stop + 1]
-        size = [(part.shape[1] - 1) * factor + 1, width]
-        finer = functional.interpolate(part[None], size, mode="bilinear", align_corners=True)[0]
-        yield finer if rows.stop * factor + 1 == height else finer[:, :-1]  # the next part begins with this row
+    down, across = (
+        torch.arange(math.floor((length - 1) * factor + _WHOLE) + 1, dtype=torch.float64) / factor
+        for length in grid.shape[1:]
+    )
+    for rows in in_bands(len(down), len(across)):
+        yield _between(_between(grid, down[rows], 1), across, 2)
+
+
+def _between(grid: Tensor, places: Tensor, axis: int) -> Tensor:
+    """A grid, sampled linearly at places (n,) float64 along an axis."""
+    first = places.floor().clamp(max=grid.shape[axis] - 2).long()
+    share = (places - first).to(grid).view(-1, *(1,) * (2 - axis))
+    first = first.to(grid.device)
+    return torch.lerp(grid.index_select(axis, first), grid.index_select(axis, first + 1), share)
 
 
 def _within_sight(grid: Tensor, camera: Intrinsics, poses: Tensor, margin: float) -> Tensor:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -10,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from torch import Tensor
+from torch.nn import functional
 
 from ..footage import Footage
-from ..geometry.camera import Array, Intrinsics, Rectangle, invert_pose, project, transform, unproject
+from ..geometry.camera import Array, Intrinsics, Rectangle, invert_pose, project, unproject
 from ..geometry.mapping import CanonicalView, canonical_from_observed, pixel_grid, sample
 from ..geometry.splatting import in_bands
 
@@ -26,6 +29,10 @@ _AXIS, _RADIUS = 75.0, 65.0
 """Millimetres from the head's origin back to the axis of the neck, and radius of the neck."""
 _SMOOTHED = 12.0
 """Standard deviation, in millimetres, of the smoothing of the depth."""
+_STRIDE, _KNOWN = 4, 0.999
+"""Every so many rows and columns of a picture, the surface is searched for, which is smooth; in between, positions are
+interpolated, if all those around are known.
+"""
 _SAME = 1e-6
 """Difference of poses below which the head has not been turned."""
 _NECK = 30.0
@@ -60,38 +67,69 @@ class Torso:
             moved_head: float64 (4, 4) pose of the head for the new camera. The neck bends towards it.
         """
         device, (height, width) = layer.device, layer.shape[-2:]
+        result = layer.new_zeros(len(layer), camera.height, camera.width)
+        shown = (layer[-1] > 0).any(dim=1).nonzero()
+        if not len(shown):
+            return result
+        seen = self._sight(camera, pose, head, moved_head, device)
+        scale = layer.new_tensor([width / self.view.intrinsics.width, height / self.view.intrinsics.height])
+        for rows in in_bands(camera.height, camera.width):
+            pixels = pixel_grid(replace(camera.rectangle, top=rows.start, height=rows.stop - rows.start), device)
+            coarse = _resized(pixels.movedim(-1, 0), [-(-length // _STRIDE) + 1 for length in pixels.shape[:2]])
+            places, known = seen(coarse.movedim(0, -1))
+            lower = (places[..., 1] * scale[1] > float(shown[0, 0]) - 1).any(dim=1).nonzero()
+            if not len(lower):
+                continue
+            finer = _resized(torch.cat([places.movedim(-1, 0), known[None]]), list(pixels.shape[:2]))
+            first = max(0, (int(lower[0, 0]) - 1) * _STRIDE)
+            finer = finer[:, first:]
+            colours = sample(layer[None], finer[:2].movedim(0, -1)[None] * scale, padding="border")[0]
+            result[:, rows.start + first : rows.stop] = colours * (finer[2:] > _KNOWN)
+        return result
+
+    def _sight(
+        self, camera: Intrinsics, pose: Array, head: Array, moved_head: Array, device: torch.device
+    ) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+        """A function from pixels (h, w, 2) of a camera to what they show: pixels (h, w, 2) of the depth map's camera,
+        and 1 or 0 (h, w), whether they show anything.
+        """
         view = replace(self.view, depth=self.view.depth.to(device), pose=self.view.pose.to(device))
-        small = view.intrinsics
         moved = moved_head @ invert_pose(head)
         bends = not np.allclose(moved, pose, atol=_SAME)
-        places = [pose, moved] if bends else [pose]
-        poses = torch.tensor(np.stack(places), dtype=torch.float32, device=device)
-        follows = self._follows(head).to(device)
-        scale = layer.new_tensor([width / small.width, height / small.height])
-        result = layer.new_zeros(len(layer), camera.height, camera.width)
-        pixels = pixel_grid(camera.rectangle, device)
-        for rows in in_bands(camera.height, camera.width):
-            found = canonical_from_observed(pixels[rows], view, camera, poses)
-            seen = found.pixels[:1]
-            if bends:
-                share = sample(follows[None, None], seen, view.rectangle, "border")[:, 0] * found.valid[1:]
-                seen = torch.where(share[..., None] > 0, torch.lerp(seen, found.pixels[1:], share[..., None]), seen)
-            shown = sample(layer[None], seen * scale, padding="border")[0]
-            result[:, rows] = shown * found.valid[:1]
-        return result
+        poses = torch.tensor(np.stack([pose, moved] if bends else [pose]), dtype=torch.float32, device=device)
+        follows = self._follows(head).to(device)[None, None] if bends else None
+
+        def seen(pixels: Tensor) -> tuple[Tensor, Tensor]:
+            found = canonical_from_observed(pixels, view, camera, poses)
+            still, known = found.pixels[:1], found.valid[0].to(pixels)
+            if follows is None:
+                return still[0], known
+            share = (sample(follows, still, view.rectangle, "border")[:, 0] * found.valid[1:])[..., None]
+            return torch.where(share > 0, torch.lerp(still, found.pixels[1:], share), still)[0], known
+
+        return seen
 
     def points(self) -> Array:
         """Points float64 (h, w, 3) of the depth map, in millimetres."""
+        return self._points
+
+    @cached_property
+    def _points(self) -> Array:
         return unproject(
             pixel_grid(self.view.rectangle).double().numpy(), self.view.depth.numpy(), self.view.intrinsics
         )
 
     def _follows(self, head: Array) -> Tensor:
         """How much each pixel of the depth map follows the head: float32 (h, w) in [0, 1]."""
-        points = self.points()
-        below = transform(points.reshape(-1, 3), invert_pose(head))[:, 1].reshape(points.shape[:2]) - self.chin
+        head_from_camera = invert_pose(head)
+        below = self._points @ head_from_camera[1, :3] + (head_from_camera[1, 3] - self.chin)
         share = (1 - below / _NECK).clip(0, 1)
         return torch.from_numpy((share * share * (3 - 2 * share)).astype(np.float32))
+
+
+def _resized(planes: Tensor, size: list[int]) -> Tensor:
+    """Resize planes (C, h, w) linearly, with aligned centres of the corner pixels."""
+    return functional.interpolate(planes[None], size, mode="bilinear", align_corners=True)[0]
 
 
 def make_torso(person: Plane, footage: Footage) -> Torso:

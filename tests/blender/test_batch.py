@@ -69,6 +69,9 @@ def test_dry_run_changes_nothing_and_tells_what_would_be_done(run, edit, fake_wo
         (["check", "--all", "--render", "/tmp/x"], 2, "--render can only be used with dub"),
         (["dub", "--strip", "Gone"], 1, "There is no movie or image strip Gone."),
         (["train", "--all"], 1, "needs the consent of the person"),
+        (["train", "--all", "--consent", "--consent-until", "2020-01-31"], 1, "ended on 2020-01-31"),
+        (["train", "--all", "--consent-record", "gone.json"], 1, "gone.json cannot be read"),
+        (["train", "--all", "--consent-who", "Ada"], 1, "it is not confirmed"),
         (["dub", "--all", "gone.blend"], 1, "gone.blend"),
     ],
 )

@@ -116,7 +116,8 @@ def test_the_add_on_loads_only_the_contract_of_the_library(path: Path) -> None:
     imports = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
     whole = {node.module for node in imports if (node.module or "").startswith("s2l_core.")}
     whole |= {f"s2l_core.{name.name}" for node in imports if node.module == "s2l_core" for name in node.names}
-    contract = ("dataclass_reader", "errors", "estimates", "events", "jobs", "json_text", "regular_files")
+    consent = ("consent_ledger", "consent_options", "consent_record")
+    contract = (*consent, "dataclass_reader", "errors", "estimates", "events", "jobs", "json_text", "regular_files")
     assert whole <= {f"s2l_core.{name}" for name in contract}
     imported = {
         name.name

@@ -277,7 +277,7 @@ def test_strip_menus_offer_every_verb(draw) -> None:
     assert draw("S2L_MT_strip") == [
         *("Check Footage", "Find Faces", "Measure Offset", "Fix Offset"),
         *("Train Speaker", "Preview Frame", "Dub Strip", "Dub Still", "Dub All"),
-        "Create Head",
+        *("Add Label", "Create Head"),
     ]
     for menu in (bpy.types.SEQUENCER_MT_strip, bpy.types.SEQUENCER_MT_context_menu):
         layout = Layout()

@@ -14,6 +14,14 @@ import bpy
 import pytest
 
 DUB = "S2L_OT_dub_strip"
+CHECK = {"schema": 1, "verb": "check", "footage": {"path": "footage.mp4"}}
+RESULT = {
+    "summary": "Dubbed 3 frames.",
+    "voice_track": 1,
+    "frames_dubbed": 3,
+    "warnings": ["The face is turned."],
+    "untouched": [{"first": 0, "last": 1, "reason": "profile"}],
+}
 
 
 def dubbed_strips() -> list:
@@ -179,6 +187,12 @@ def test_jobs_of_another_file_are_left_to_it(queue, left_behind, tmp_path) -> No
         lambda record: record.update(session="../../etc/passwd", status="odd"),
         lambda record: record.update(record=99),
         lambda record: record.update(result=[1]),
+        lambda record: record.update(result={"summary": 1}),
+        lambda record: record.update(result={"warnings": 7}),
+        lambda record: record.update(result={"untouched": [{"first": 0, "last": 1}]}),
+        lambda record: record.update(result={"untouched": [{"first": 2**40, "last": 2**40, "reason": "profile"}]}),
+        lambda record: record.update(job=CHECK, result={}),
+        lambda record: record.update(job=CHECK, result={"verdict": "fine", "advice": []}),
         lambda record: record.update(failure={"code": 1}),
     ],
 )
@@ -297,6 +311,18 @@ def test_mutated_records_are_read_or_refused_and_nothing_is_written(module, queu
         reopen(queue)
         queue.module.abandon()
     assert sorted(left_behind.parent.iterdir()) == before
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_mutated_results_are_refused_or_inserted(queue, left_behind, movie, seed) -> None:
+    Path(str(left_behind).removesuffix(".job.json")).write_bytes(movie.read_bytes())
+    rng, document = random.Random(seed), json.loads(left_behind.read_text())
+    for _ in range(25):
+        left_behind.write_text(json.dumps(document | {"status": "ready", "result": mutated(RESULT, rng)}))
+        for entry in reopen(queue):
+            bpy.ops.s2l.insert_entry(entry=entry.identifier)
+            assert entry.status == "done", entry.outcome
+        queue.module.abandon()
 
 
 def test_a_search_ends_at_its_bounds_and_says_so(module, queue, left_behind, monkeypatch, capsys) -> None:

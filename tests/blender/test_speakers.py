@@ -54,8 +54,58 @@ def test_trained_speaker_is_in_the_list(scene, footage, fake_worker, tmp_path) -
     bpy.ops.s2l.train_speaker(consent=True)
     (speaker,) = scene.s2l.speakers
     assert (speaker.name, speaker.path) == ("Speaker", str(tmp_path / "Speaker.s2l"))
-    assert "The speaker has agreed" in speaker.facts.splitlines()
+    assert (speaker.consent, speaker.has_ended, len(speaker.consent_hash)) == ("The speaker has agreed", False, 64)
     assert json.loads(scene.s2l.train.result)["job"]["consent"] is True
+
+
+def test_details_of_the_consent_are_in_the_job(module, scene, footage, fake_worker, tmp_path) -> None:
+    train = scene.s2l.train
+    train.folder, train.consent_for, train.consent_until = str(tmp_path), "German dub", "2999-12-31"
+    bpy.ops.s2l.train_speaker(consent=True)
+    record = json.loads(train.result)["job"]["consent_record"]
+    assert (record["who"], record["purpose"], record["until"]) == ("Speaker", "German dub", "2999-12-31")
+    assert scene.s2l.speakers[0].consent == "The speaker has agreed until 2999-12-31"
+    for day, sentence in (("tomorrow", "is not a day"), ("2020-01-31", "ended on 2020-01-31")):
+        train.consent_until = day
+        with pytest.raises(RuntimeError, match=sentence):
+            bpy.ops.s2l.train_speaker(consent=True)
+
+
+@pytest.fixture
+def agreed(module, scene, tmp_path):
+    """A speaker in the list whose consent is in the ledger beside the speaker file."""
+    record = module("s2l_core.consent_record").ConsentRecord("Ada Example", until="2999-12-31")
+    module("s2l_core.consent_ledger").enter(tmp_path / "Ada.s2l", record)
+    facts = {"name": "Ada", "consent": True, "consent_hash": record.hash, "consent_until": record.until}
+    module("s2l_blender_addon.speakers").remember(scene, str(tmp_path / "Ada.s2l"), facts)
+    return scene.s2l.speakers[0]
+
+
+def test_a_speaker_can_revoke(module, scene, footage, agreed, fake_worker, tmp_path) -> None:
+    assert bpy.ops.s2l.revoke_consent(reason="asked") == {"FINISHED"}
+    assert agreed.has_ended and agreed.consent.startswith("Consent was revoked on ")
+    (entry,) = module("s2l_core.consent_ledger").read_ledger(tmp_path / "consent.s2l.json")
+    assert entry.reason == "asked" and entry.revoked[:10] in agreed.consent
+    assert not bpy.ops.s2l.revoke_consent.poll()
+
+    scene.s2l.train.folder, scene.s2l.train.consent_until = str(tmp_path), "2999-12-31"
+    scene.s2l.train.consent_who = "Ada Example"
+    with pytest.raises(RuntimeError, match="Ada Example was revoked on"):
+        bpy.ops.s2l.train_speaker(consent=True)
+
+
+def test_a_consent_that_ended_is_told(module, scene) -> None:
+    facts = {"name": "Ada", "consent": True, "consent_until": "2020-01-31"}
+    module("s2l_blender_addon.speakers").remember(scene, "/speakers/Ada.s2l", facts)
+    assert (scene.s2l.speakers[0].consent, scene.s2l.speakers[0].has_ended) == ("Consent ended on 2020-01-31", True)
+    assert not bpy.ops.s2l.revoke_consent.poll()  # the file states no record
+
+
+def test_a_ledger_that_lacks_the_record_is_told(scene, agreed, tmp_path) -> None:
+    (tmp_path / "consent.s2l.json").unlink()
+    with pytest.raises(RuntimeError, match="no record"):
+        bpy.ops.s2l.revoke_consent()
+    assert not agreed.has_ended
 
 
 def test_chosen_speaker_speaks_in_the_strip_of_the_footage(module, scene, footage) -> None:

@@ -1,12 +1,14 @@
-"""Stands in for a device without 64-bit floats, such as Apple's: tensors stay in memory, but are known to be there.
+"""Stands in for a GPU: tensors stay in memory, but are known to be on another device.
 
-The code under test takes ``DEVICE`` for the device that it computes on.
+The code under test takes ``DEVICE`` for the device that it computes on. What a real device refuses is noted: arithmetic
+with tensors of both places, and reading tensors as NumPy arrays; and 64-bit floats, which Apple's device does not have.
 """
 
 from __future__ import annotations
 
 import traceback
 import weakref
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,11 @@ from torch.utils import _pytree as tree
 
 DEVICE = torch.device("cpu", 0)  # to PyTorch another name of the CPU
 _WIDE = (torch.float64, torch.complex128)
+_CROSSING = ("to", "copy_", "__set__", "__get__", "type_as", "set_", "load_state_dict", "__repr__", "__format__")
+"""Functions that take tensors of both places."""
+_TO_NUMPY = ("numpy", "__array__")
+_WAITING = ("cpu", "item", "tolist", "__bool__", "__int__", "__float__", "__index__", "nonzero", "equal", "allclose")
+"""Functions whose results the CPU waits for."""
 
 
 class Elsewhere(TorchFunctionMode):
@@ -25,12 +32,18 @@ class Elsewhere(TorchFunctionMode):
     Attributes:
         count: Number of results that were there.
         wide: Lines of the library that computed 64-bit floats there.
+        mixed: Lines that computed with tensors of both places.
+        read: Lines that read tensors there as NumPy arrays.
+        waits: Lines at which the CPU waited for a result, with how often they did.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.count = 0
         self.wide: set[str] = set()
+        self.mixed: set[str] = set()
+        self.read: set[str] = set()
+        self.waits: Counter[str] = Counter()
         self._there: dict[int, weakref.ref[torch.Tensor]] = {}
 
     def __torch_function__(
@@ -39,6 +52,7 @@ class Elsewhere(TorchFunctionMode):
         kwargs = kwargs or {}
         if function == torch.Tensor.device.__get__ and self._holds(args[0]):
             return DEVICE
+        self._judge(function, args, kwargs)
         is_there = self._leads_there(function, args, kwargs)
         result = function(*args, **kwargs)
         if getattr(function, "__name__", "") == "__set__":  # of what a parameter holds
@@ -49,6 +63,27 @@ class Elsewhere(TorchFunctionMode):
             if isinstance(part, torch.Tensor):
                 self._note(part)
         return result
+
+    def _judge(self, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> None:
+        """Note what a real device would refuse, or make the CPU wait for."""
+        name = getattr(function, "__name__", "")
+        tensors = [part for part in tree.tree_leaves((args, kwargs)) if isinstance(part, torch.Tensor)]
+        there = [tensor for tensor in tensors if self._holds(tensor)]
+        if not there:
+            return
+        if name in _TO_NUMPY:
+            self.read.add(_line())
+        if name in _WAITING:
+            self.waits[_line()] += 1
+        here = [tensor for tensor in tensors if not self._holds(tensor) and tensor.dim() > 0]
+        if not here or name in _CROSSING:
+            return
+        if name in ("__getitem__", "__setitem__") and self._holds(args[0]):
+            # Indices may be on the CPU, where they are often computed; values may not.
+            here = [value for value in args[2:] if isinstance(value, torch.Tensor) and not self._holds(value)]
+            here = [value for value in here if value.dim() > 0]
+        if here:
+            self.mixed.add(f"{_line()} ({name})")
 
     def _leads_there(self, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> bool:
         """Whether results of a call are on the device."""
@@ -74,8 +109,13 @@ class Elsewhere(TorchFunctionMode):
         self._there[key] = weakref.ref(tensor, lambda _: self._there.pop(key, None))
         self.count += 1
         if tensor.dtype in _WIDE:
-            lines = [frame for frame in traceback.extract_stack() if "s2l_core" in Path(frame.filename).parts]
-            self.wide.add(f"{lines[-1].filename}:{lines[-1].lineno}" if lines else "outside of the library")
+            self.wide.add(_line())
+
+
+def _line() -> str:
+    """The line of the library that called last."""
+    lines = [frame for frame in traceback.extract_stack() if "s2l_core" in Path(frame.filename).parts]
+    return f"{lines[-1].filename}:{lines[-1].lineno}" if lines else "outside of the library"
 
 
 def _is_device(value: Any) -> bool:

@@ -17,6 +17,8 @@ LIBRARY = ROOT / "s2l_core"
 # The parts of the library from the bottom up: a part imports its own row and those above it, never those below.
 ROWS = [
     {
+        "consent_options",
+        "consent_record",
         "dataclass_reader",
         "errors",
         "events",
@@ -29,7 +31,7 @@ ROWS = [
         "version",
     },
     {"ahead", "device", "files", "jpeg", "preset_steps", "subsampling", "tensor_file"},
-    {"estimates"},
+    {"consent_ledger", "estimates"},
     {"cache", "fingerprints"},
     {"media", "geometry"},
     {"face", "speech"},
@@ -44,6 +46,7 @@ ROWS = [
     {"glance"},
     {"verbs"},
     {"execution"},
+    {"farm"},
     {"terminal"},
     {"cli", "worker"},
 ]
@@ -62,11 +65,16 @@ ADD_ON_ROWS = [
 ]
 WITHOUT_DEPENDENCIES = {
     "__init__",
+    "consent_options",
+    "consent_record",
+    "consent_ledger",
     "dataclass_reader",
     "errors",
     "estimates",
     "events",
     "execution",
+    "farm/plan",
+    "farm/states",
     "files",
     "jobs",
     "json_text",
@@ -134,10 +142,15 @@ def test_what_blender_imports_needs_only_the_standard_library(part: str) -> None
 def test_the_add_on_imports_only_what_needs_the_standard_library_alone() -> None:
     used = {name for path in modules(*ADD_ON) for name in imports(path)}
     assert {name for name in used if name.startswith("s2l_core")} <= {
+        "s2l_core.consent_ledger",
+        "s2l_core.consent_options",
+        "s2l_core.consent_record",
         "s2l_core.dataclass_reader",
         "s2l_core.errors",
         "s2l_core.estimates",
         "s2l_core.events",
+        "s2l_core.farm.plan",
+        "s2l_core.farm.states",
         "s2l_core.jobs",
         "s2l_core.json_text",
         "s2l_core.regular_files",

@@ -29,6 +29,8 @@ import pytest
 from s2l_core import cli, errors
 from s2l_core.canonical.regions import lip_shapes
 from s2l_core.canonical.view import choose_canonical
+from s2l_core.consent_ledger import LEDGER, enter, revoke
+from s2l_core.consent_record import ConsentRecord
 from s2l_core.footage import prepare
 from s2l_core.jobs import Media, TrainJob, to_document
 from s2l_core.media.audio import SPEECH_RATE, read_speech
@@ -56,6 +58,19 @@ class Row:
 
 TABLE = [
     Row("nobody agreed", "train {in}/speaker.mp4 {out}/a.s2l", errors.ConsentMissing),
+    Row(
+        "a consent that has ended",
+        "train {in}/speaker.mp4 {out}/a.s2l --consent --consent-until 2020-01-31",
+        errors.ConsentExpired,
+    ),
+    Row("a consent that was revoked", "train {in}/speaker.mp4 {in}/b.s2l --name Ben --consent", errors.ConsentRevoked),
+    Row(
+        "a record of consent that is a text",
+        "train {in}/speaker.mp4 {out}/a.s2l --consent-record {in}/text.mp4",
+        errors.ConsentUnreadable,
+    ),
+    Row("details of a consent alone", "train {in}/speaker.mp4 {out}/a.s2l --consent-who Ann", errors.ConsentMissing),
+    Row("no such record", "consent revoke {in} Nobody", errors.ConsentMissing),
     Row("no such file", "train {in}/nothing.mp4 {out}/a.s2l --consent", errors.FileMissing),
     Row("not a video", "train {in}/text.mp4 {out}/a.s2l --consent", errors.NotAVideo),
     Row("a sound instead of a video", "train {in}/voice.wav {out}/a.s2l --consent", errors.NotAVideo),
@@ -118,6 +133,12 @@ TABLE = [
     Row("a picture of two", "still {in}/two.png {in}/voice.wav {out}/b.mp4 --consent", errors.SeveralFaces),
     Row("a tiny face", "still {in}/tiny.png {in}/voice.wav {out}/b.mp4 --consent", errors.FaceTooSmall),
     Row("a still of no words", "still {in}/face.png {in}/empty.wav {out}/b.mp4 --consent", errors.AudioEmpty),
+    Row("a plan of no jobs", "plan {in}/text.mp4 --out {out}/plan", errors.BadJob),
+    Row("a plan of jobs that are not there", "plan {in}/none.json --out {out}/plan", errors.FileMissing),
+    Row("no such plan", "run {out} shot-look", errors.BadPlan),
+    Row("a plan that leaves its roots", "run {in} shot-look", errors.BadPlan),
+    Row("joining such a plan", "join {in}", errors.BadPlan),
+    Row("all tasks of such a plan", "batch {in}", errors.BadPlan),
     Row("evaluation of a speaker cut short", "evaluate {in}/short.s2l", errors.SpeakerFileBroken),
 ]
 
@@ -244,9 +265,15 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_sound(folder / "narrow.wav", speech[::2], SPEECH_RATE // 2)
     write_sound(folder / "empty.wav", speech[:0])
     (folder / "zero.wav").touch()
+    outside = {"name": "shot-look", "kind": "train", "job": 0, "outputs": ["SHOW/../../a.s2l"]}
+    train = to_document(TrainJob(Media("SHOW/speaker.mp4"), "SHOW/a.s2l"))
+    hostile = {"schema": 1, "version": "1", "chunk": 128, "roots": {"SHOW": "/"}, "jobs": [train], "tasks": [outside]}
+    (folder / "plan.json").write_text(json.dumps(hostile))
     for name in ("text.mp4", "text.wav"):
         (folder / name).write_text("This is neither a movie nor a sound.\n" * 100)
 
+    enter(folder / "b.s2l", ConsentRecord("Ben"))
+    revoke(folder / LEDGER, ConsentRecord("Ben").hash)
     write_speaker(folder / "speaker.mp4", folder / "a.s2l")
     whole = (folder / "a.s2l").read_bytes()
     (folder / "short.s2l").write_bytes(whole[: len(whole) // 2])

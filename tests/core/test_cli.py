@@ -14,11 +14,13 @@ import pytest
 
 import s2l_core
 from s2l_core import cli, terminal
+from s2l_core.consent_record import ConsentRecord
 from s2l_core.errors import NoFace
 from s2l_core.events import Report
 from s2l_core.jobs import (
     CalibrateJob,
     CheckJob,
+    ConsentJob,
     DescribeJob,
     DubJob,
     Encoding,
@@ -117,6 +119,18 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Verb], None]:
             EvaluateJob("anna.s2l", landmarks="face.task", speech_network="hubert"),
         ),
         ("train take.mp4 anna.s2l --consent", TrainJob(Media("take.mp4"), "anna.s2l", consent=True)),
+        (
+            "train take.mp4 anna.s2l --name Anna --consent --consent-for dub --consent-until 2027-12-31",
+            TrainJob(
+                Media("take.mp4"),
+                "anna.s2l",
+                "Anna",
+                consent=True,
+                consent_record=ConsentRecord("Anna", "dub", "2027-12-31"),
+            ),
+        ),
+        ("consent list speakers", ConsentJob("list", "speakers")),
+        ("consent revoke anna.s2l --reason asked", ConsentJob("revoke", "anna.s2l", reason="asked")),
         ("describe anna.s2l --picture anna.png", DescribeJob("anna.s2l", "anna.png")),
         (
             "preview anna.s2l take.mp4 line.wav frame.png --frame 7 --face 0.3 0.4",

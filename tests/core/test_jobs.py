@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 import s2l_core
+from s2l_core.consent_record import ConsentRecord
 from s2l_core.errors import BadJob, ConsentMissing
 from s2l_core.jobs import (
     JOB_TYPES,
@@ -21,6 +22,7 @@ from s2l_core.jobs import (
     CalibrateJob,
     CameraView,
     CheckJob,
+    ConsentJob,
     DescribeJob,
     DubJob,
     Encoding,
@@ -73,7 +75,9 @@ JOBS: list[Job] = [
     EstimateJob(StillJob(Media("face.jpg"), Media("line.wav"), "speaks.mp4")),
     EvaluateJob("anna.s2l"),
     HeatmapJob(Media("take.mp4"), "heat.png"),
+    TrainJob(Media("take.mp4"), "anna.s2l", consent=True, consent_record=ConsentRecord("Anna", until="2027-12-31")),
     DescribeJob("anna.s2l", "anna.png"),
+    ConsentJob("revoke", "speakers", "Anna", "She asked for it."),
     CalibrateJob(anew=True),
     HeadJob("anna.s2l", Media("take.mp4", 1.0, 9.0), "anna.npz"),
     PoseJob("anna.s2l", Media("dubbed.mp4"), "dolly.json", "posed.mp4", background=False),

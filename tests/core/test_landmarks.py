@@ -9,12 +9,13 @@ import types
 import zipfile
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from s2l_core.errors import FileMissing, LandmarksUnavailable
 from s2l_core.face import model_trial
-from s2l_core.face.blazeface import Network
+from s2l_core.face.blazeface import Network, Region, cut_out
 from s2l_core.face.detector import LandmarkDetector
 from s2l_core.face.landmarks import open_detector
 from s2l_core.face.layout import IBUG68, MESH468, LandmarkLayout, mouth_opening
@@ -286,3 +287,13 @@ def test_face_alignment_that_is_not_installed_says_how_to_install_it(monkeypatch
     with pytest.raises(LandmarksUnavailable) as refusal:
         open_detector("face-alignment")
     assert "pip install" in refusal.value.hint
+
+
+@pytest.mark.parametrize("place", [(300.0, 200.0), (10.0, 590.0), (-900.0, 900.0)], ids=["inside", "corner", "outside"])
+@pytest.mark.parametrize("border", [cv2.BORDER_CONSTANT, cv2.BORDER_REPLICATE])
+def test_a_reduced_cut_out_is_that_of_the_whole_reduced_picture(place: tuple[float, float], border: int) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (601, 403, 3), dtype=np.uint8)
+    to_image = Region(*place, side=260.0, angle=0.4).to_image(64)
+    whole = cv2.resize(image[:600, :400], (100, 150), interpolation=cv2.INTER_AREA)
+    expected = cut_out(whole, to_image / 4, 64, border)
+    np.testing.assert_array_equal(cut_out(image, to_image, 64, border), expected)

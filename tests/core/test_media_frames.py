@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from s2l_core.errors import FileMissing, NotAVideo
+from s2l_core.events import Report
+from s2l_core.footage import Footage, prepare
 from s2l_core.jobs import Media
 from s2l_core.media.frames import FrameReader
 from s2l_core.media.video import Frame, read_frames
+
+from .conftest import EmbeddedHead
 
 CLIP = Path(__file__).resolve().parents[2] / "demo" / "speaker.mp4"
 
@@ -36,3 +41,26 @@ def test_a_frame_that_is_not_there_any_more_is_said_to_be_missing(tmp_path: Path
         FrameReader(Media(str(tmp_path / "gone.mp4")), np.array([0.0])).read(0)
     with pytest.raises(NotAVideo, match="no picture at 500 s"):
         FrameReader(Media(str(CLIP)), np.array([500.0])).read(0)
+
+
+@pytest.mark.parametrize("done", [0, 1, 2])
+def test_frames_far_apart_are_sought_and_the_same(
+    embedded_head: EmbeddedHead, monkeypatch: pytest.MonkeyPatch, done: int
+) -> None:
+    footage, wanted = prepare(embedded_head.footage), np.array([2, 30, 31, 55])
+    decoded: list[float] = []
+    expected = [frame.image for frame in footage.frames()]
+    whole = Footage.frames
+
+    def counted(self: Footage, first: int = 0) -> Iterator[Frame]:
+        for frame in whole(self, first):
+            decoded.append(frame.time)
+            yield frame
+
+    monkeypatch.setattr("s2l_core.footage._DECODED_GAP", 20)
+    monkeypatch.setattr(Footage, "frames", counted)
+    found = list(footage.pictures(wanted, "Read", Report(), done))
+    assert [index for index, _ in found] == wanted[done:].tolist()
+    assert len(decoded) == 4 - done
+    for index, picture in found:
+        np.testing.assert_array_equal(picture, expected[index])

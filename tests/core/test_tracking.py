@@ -162,3 +162,11 @@ def test_the_embedded_speaker_is_tracked_as_it_was_posed():
     assert not shots.any()
     assert rotation_errors(track.poses, posed).mean() <= 1.5
     assert jitter(track.poses, shots) <= 2 * jitter(posed, shots)
+
+
+def test_the_track_of_a_long_clip_is_computed_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    talker = Talker(MESH468)
+    whole = talker.track(), find_shots(talker.landmarks, MESH468)
+    monkeypatch.setattr("s2l_core.face.blocks._FRAMES", 7)
+    np.testing.assert_allclose(talker.track().poses, whole[0].poses, rtol=1e-12, atol=1e-9)
+    np.testing.assert_array_equal(find_shots(talker.landmarks, MESH468), whole[1])

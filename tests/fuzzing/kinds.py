@@ -13,10 +13,13 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from s2l_core.consent_ledger import LEDGER, Entry
+from s2l_core.consent_record import ConsentRecord
 from s2l_core.jobs import (
     CalibrateJob,
     CameraView,
     CheckJob,
+    ConsentJob,
     DescribeJob,
     DubJob,
     Encoding,
@@ -161,6 +164,16 @@ def _camera_path(mutator: Mutator, specimens: Specimens, folder: Path, number: i
     path.write_bytes(mutator.of_bytes(content) if mutator.chance(0.2) else content)
     output = str(folder / OUTPUT / "posed.mp4")
     return _request(PoseJob(specimens.path("speaker.s2l"), specimens.footage, str(path), output), number)
+
+
+def _ledger(mutator: Mutator, specimens: Specimens, folder: Path, number: int) -> Input:
+    """A ledger of consents."""
+    record = ConsentRecord("Anna Example", "German dub", "2999-12-31")
+    entry = Entry(record.hash, record, "2026-11-30T07:00:00+00:00", ("anna.s2l",))
+    content = mutator.as_text(mutator.of_json({"version": 1, "entries": [dataclasses.asdict(entry)]}))
+    written = content.encode("utf-8", "surrogatepass")
+    (folder / LEDGER).write_bytes(mutator.of_bytes(written) if mutator.chance(0.2) else written)
+    return _request(ConsentJob("list", str(folder)), number)
 
 
 def _movie(mutator: Mutator, specimens: Specimens, folder: Path, number: int) -> Input:
@@ -313,6 +326,7 @@ def _jobs(specimens: Specimens, output: Path) -> list[Job]:
         HeadJob(speaker, footage, str(output / "head.npz")),
         PoseJob(speaker, footage, specimens.path("camera.json"), str(output / "posed.mp4")),
         RenderJob(speaker, footage, 0.08, view, _POSE, str(output / "picture.npy")),
+        ConsentJob("list", str(specimens.folder)),
         CalibrateJob(),
     ]
 
@@ -341,10 +355,11 @@ KINDS: dict[str, Kind] = {
         ),
         4,
     ),
-    "job": Kind(_job, 22, is_bounded=False),
+    "job": Kind(_job, 20, is_bounded=False),
     "line": Kind(_line, 12, LISTENER, is_bounded=False),
     "landmarks": Kind(_landmarks, 4),
     "camera-path": Kind(_camera_path, 5),
+    "ledger": Kind(_ledger, 2),
     "movie": Kind(_movie, 6),
     "sound": Kind(_sound, 4),
     "pictures": Kind(_pictures, 3),
