@@ -76,14 +76,14 @@ def in_order(function: Callable[[S], T], items: Iterable[S], workers: int) -> It
     Args:
         function: The function, which is called in several threads at once.
         items: The items, which the caller's thread computes.
-        workers: Number of threads. Twice as many items are in memory.
+        workers: Number of threads. One more item is in memory.
     """
     with ThreadPoolExecutor(workers) as pool:
         pending: deque[Future[T]] = deque()
         try:
             for item in items:
                 pending.append(pool.submit(copy_context().run, function, item))
-                if len(pending) == 2 * workers:
+                if len(pending) > workers:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()

@@ -51,6 +51,8 @@ def open_footage(media: Media, landmarks: str, speaker: SpeakerModel, device: to
     )
 
 
+_AHEAD = 2
+"""Number of frames that wait to be rendered, and to be written, besides whole batches."""
 _MOST_WORKERS = 4
 """Largest number of batches that are rendered at once, each in a thread."""
 
@@ -145,14 +147,14 @@ class DubFrames:
             frames: Numbers of the frames.
         """
         cores = torch.get_num_threads()
-        with one_thread(), ahead(self._render(frames, cores), BATCH) as rendered:
+        with one_thread(), ahead(self._render(frames, cores), _AHEAD) as rendered:
             for frame, number, change in rendered:
                 checkpoint()
                 yield self._picture(frame, number, change)
 
     def _look(self, frames: range) -> Iterator[_Seen]:
         """Decode batches of frames, and convert what rendering reads from them."""
-        with ahead(frames_in_order(self.footage, self.indices[frames.start : frames.stop]), BATCH) as shown:
+        with ahead(frames_in_order(self.footage, self.indices[frames.start : frames.stop]), _AHEAD) as shown:
             for first in range(frames.start, frames.stop, BATCH):
                 batch = list(itertools.islice(shown, min(BATCH, frames.stop - first)))
                 numbers = np.arange(first, first + len(batch))
