@@ -1,15 +1,18 @@
-"""Computing the items of an iterator in a thread, while the caller uses the previous ones."""
+"""Computing the items of an iterator in threads, while the caller uses the previous ones."""
 
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from threading import Event, Thread
 from typing import TypeVar
 
+S = TypeVar("S")
 T = TypeVar("T")
 _PATIENCE_SECONDS = 0.05
 
@@ -64,6 +67,29 @@ def ahead(items: Iterable[T], count: int) -> Iterator[Iterator[T]]:
     finally:
         stopped.set()
         thread.join()
+
+
+def in_order(function: Callable[[S], T], items: Iterable[S], workers: int) -> Iterator[T]:
+    """Apply a function to several items at once, each in a thread. Results come in the order of the items, errors and
+    checkpoints as in :func:`ahead`.
+
+    Args:
+        function: The function, which is called in several threads at once.
+        items: The items, which the caller's thread computes.
+        workers: Number of threads. One more item is in memory.
+    """
+    with ThreadPoolExecutor(workers) as pool:
+        pending: deque[Future[T]] = deque()
+        try:
+            for item in items:
+                pending.append(pool.submit(copy_context().run, function, item))
+                if len(pending) > workers:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for waiting in pending:
+                waiting.cancel()
 
 
 def _taken(waiting: queue.Queue[T | _End]) -> Iterator[T]:

@@ -30,6 +30,9 @@ HOOKS: dict[str, tuple[str, ...]] = {
     ),
     "warp and blend": (
         "mouth.rendering:LipPaster.paste",
+        "mouth.rendering:LipPaster.change",
+        "mouth.sight:Sighter.find",
+        "mouth.sight:Sighter.colours",
         "canonical.regions:Observer.observe",
         "canonical.compositing:paste",
         "canonical.compositing:place",
@@ -40,6 +43,9 @@ HOOKS: dict[str, tuple[str, ...]] = {
         "media.raster:to_frame",
         "media.raster:with_change",
         "media.writing:VideoWriter._converted",
+        "media.planes:Converter.to_rgb",
+        "media.planes:Converter.to_yuv",
+        "media.planes:Planes.copied",
     ),
     "encode": (
         "media.writing:VideoWriter.write",

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..ahead import ahead
+from ..ahead import ahead, in_order
 from ..cache import NO_CACHE, Cache, Tensors
 from ..canonical.compositing import extract_layer
 from ..canonical.light import Light
 from ..canonical.regions import lip_shape_size
+from ..device import one_thread
 from ..errors import BadJob
 from ..events import Report, checkpoint
 from ..face.layout import LAYOUTS
@@ -48,6 +49,12 @@ def open_footage(media: Media, landmarks: str, speaker: SpeakerModel, device: to
     return prepare(
         media, landmarks, device.type, report, faceless=True, known=speaker.known_head, identity=speaker.identity
     )
+
+
+_AHEAD = 2
+"""Number of frames that wait to be rendered, and to be written, besides whole batches."""
+_MOST_WORKERS = 4
+"""Largest number of batches that are rendered at once, each in a thread."""
 
 
 class _Seen(NamedTuple):
@@ -109,7 +116,8 @@ class DubFrames:
 
         def judge() -> Tensors:
             shown = self.indices[: self.voiced]
-            judged, light = judge_frames(self._speaker, self.footage, shown, self.rate, report)
+            with one_thread():
+                judged, light = judge_frames(self._speaker, self.footage, shown, self.rate, report)
             return {**judged.to_tensors(), "to_footage": light.to_footage, "to_speaker": light.to_speaker}
 
         looked = cache.get_or_compute("look", judge, self._speaker.face.lips.depth.device)
@@ -138,14 +146,15 @@ class DubFrames:
         Args:
             frames: Numbers of the frames.
         """
-        with ahead(self._render(frames), BATCH) as rendered:
+        cores = torch.get_num_threads()
+        with one_thread(), ahead(self._render(frames, cores), _AHEAD) as rendered:
             for frame, number, change in rendered:
                 checkpoint()
                 yield self._picture(frame, number, change)
 
     def _look(self, frames: range) -> Iterator[_Seen]:
         """Decode batches of frames, and convert what rendering reads from them."""
-        with ahead(frames_in_order(self.footage, self.indices[frames.start : frames.stop]), BATCH) as shown:
+        with ahead(frames_in_order(self.footage, self.indices[frames.start : frames.stop]), _AHEAD) as shown:
             for first in range(frames.start, frames.stop, BATCH):
                 batch = list(itertools.islice(shown, min(BATCH, frames.stop - first)))
                 numbers = np.arange(first, first + len(batch))
@@ -154,13 +163,17 @@ class DubFrames:
                     batch, numbers, sight, [frame.part(box) for frame, box in zip(batch, sight.boxes, strict=True)]
                 )
 
-    def _render(self, frames: range) -> Iterator[tuple[Frame, int, Change | None]]:
+    def _render(self, frames: range, cores: int) -> Iterator[tuple[Frame, int, Change | None]]:
         """Render new mouths into the parts of frames; None in batches that do not speak."""
         with ahead(self._look(frames), 1) as batches:
-            for seen in batches:
-                speaks = self._shares(seen.numbers).any()
-                changes = self._change(seen.parts, seen.numbers, seen.sight) if speaks else [None] * len(seen.frames)
+            # Cores that render a batch each wait for each other less than cores that share each step of one batch.
+            for seen, changes in in_order(self._rendered, batches, min(cores, _MOST_WORKERS)):
                 yield from zip(seen.frames, seen.numbers.tolist(), changes, strict=True)
+
+    def _rendered(self, seen: _Seen) -> tuple[_Seen, Sequence[Change | None]]:
+        if not self._shares(seen.numbers).any():
+            return seen, [None] * len(seen.frames)
+        return seen, self._change(seen.parts, seen.numbers, seen.sight)
 
     def _picture(self, frame: Frame, number: int, change: Change | None) -> Picture | Planes:
         """A frame as it is written: as planes, if footage and file store such pictures."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from s2l_core.ahead import ahead
+from s2l_core.ahead import ahead, in_order
 from s2l_core.errors import BadJob, Cancelled
 from s2l_core.events import Report, checkpoint
 
@@ -74,3 +74,25 @@ def test_an_error_of_the_caller_ends_the_thread() -> None:
         next(numbers)
         raise BadJob("no")
     assert threading.active_count() == before
+
+
+def test_results_of_several_threads_come_in_order() -> None:
+    both = threading.Barrier(2, timeout=10)
+
+    def square(number: int) -> int:
+        both.wait()  # until another thread is here, too
+        return number * number
+
+    assert list(in_order(square, range(20), 2)) == [number * number for number in range(20)]
+
+
+def test_an_error_in_one_of_several_threads_comes_after_the_results_before_it() -> None:
+    def fail_at_five(number: int) -> int:
+        if number == 5:
+            raise BadJob("no")
+        return number
+
+    results = in_order(fail_at_five, range(100), 3)
+    assert [next(results) for _ in range(5)] == list(range(5))
+    with pytest.raises(BadJob):
+        next(results)
