@@ -21,6 +21,7 @@ from .pictures import thumbnails
 from .preferences import find_worker_python
 
 _LOOK_SECONDS = 0.25
+_NO_CONSENT = "Consent was not recorded"
 
 
 def picture_path(speaker_path: str) -> str:
@@ -77,6 +78,12 @@ def chosen(scene: bpy.types.Scene) -> bpy.types.PropertyGroup | None:
     return speakers[index] if 0 <= index < len(speakers) else None
 
 
+def lacks_consent(scene: bpy.types.Scene, path: str) -> bool:
+    """Whether a speaker file of the list is known to state no consent."""
+    entry = next((entry for entry in scene.s2l.speakers if entry.path == path), None)
+    return entry is not None and _NO_CONSENT in entry.facts
+
+
 def forget(scene: bpy.types.Scene) -> None:
     """Remove the selected speaker from the list; the file stays."""
     scene.s2l.speakers.remove(scene.s2l.speaker_index)
@@ -89,7 +96,7 @@ def _lines(path: str, facts: dict[str, Any]) -> list[str]:
         f"Held-out mouths: {facts['mouth_psnr']:.1f} dB" if facts.get("mouth_psnr") else "",
         f"Preset {facts['preset']}, on {str(facts['device']).upper()}" if facts.get("device") else "",
         f"{datetime.fromtimestamp(Path(path).stat().st_mtime):%d %B %Y}" if regular_files.is_file(path) else "",
-        "The speaker has agreed" if facts.get("consent") else "Consent was not recorded",
+        "The speaker has agreed" if facts.get("consent") else _NO_CONSENT,
     ]
     return [line for line in lines if line]
 
