@@ -107,7 +107,7 @@ class S2L_OT_remove_entry(EntryOperator, bpy.types.Operator):
     bl_idname = "s2l.remove_entry"
     bl_label = "Remove"
     bl_description = "Remove this job from the queue and keep its files"
-    statuses = ("waiting", "ready", "done", "failed", "cancelled", "interrupted")
+    statuses = ("waiting", "submitted", "ready", "done", "failed", "cancelled", "interrupted")
 
     def change(self, context: bpy.types.Context, entry: Entry) -> None:
         job_queue.remove(entry)

@@ -29,6 +29,7 @@ PREVIEW_SCALE = 8.0
 _ICONS: dict[Status, str] = {
     "waiting": "TIME",
     "running": "PLAY",
+    "submitted": "NETWORK_DRIVE",
     "ready": "IMPORT",
     "done": "CHECKMARK",
     "failed": "ERROR",
@@ -45,7 +46,7 @@ _BUTTONS: tuple[tuple[type[EntryOperator], str], ...] = (
     (S2L_OT_cancel_entry, "X"),
     (S2L_OT_remove_entry, "X"),
 )
-_EXPLAINED = ("ready", "failed", "interrupted")  # the other statuses need no explanation
+_EXPLAINED = ("submitted", "ready", "failed", "interrupted")  # the other statuses need no explanation
 
 
 class QueuePanel:

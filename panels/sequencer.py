@@ -19,6 +19,7 @@ from ..operators import (
     S2L_OT_fix_offset,
     S2L_OT_measure_offset,
     S2L_OT_preview_frame,
+    S2L_OT_submit,
     S2L_OT_train_speaker,
 )
 from ..operators.audio_offset import describe
@@ -153,6 +154,7 @@ class S2L_PT_dub(SequencerPanel, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator((S2L_OT_dub_still if picture else S2L_OT_dub_strip).bl_idname)
         row.operator(S2L_OT_dub_all.bl_idname)
+        row.operator(S2L_OT_submit.bl_idname)
         row.operator(S2L_OT_estimate_dub.bl_idname, text="", icon="TIME")
         if dub.estimate:
             draw_lines(layout, dub.estimate, context.region.width)
@@ -219,7 +221,14 @@ class S2L_MT_strip(bpy.types.Menu):
     def draw(self, context: bpy.types.Context) -> None:
         groups: tuple[tuple[type[bpy.types.Operator], ...], ...] = (
             (S2L_OT_check_footage, S2L_OT_find_faces, S2L_OT_measure_offset, S2L_OT_fix_offset),
-            (S2L_OT_train_speaker, S2L_OT_preview_frame, S2L_OT_dub_strip, S2L_OT_dub_still, S2L_OT_dub_all),
+            (
+                S2L_OT_train_speaker,
+                S2L_OT_preview_frame,
+                S2L_OT_dub_strip,
+                S2L_OT_dub_still,
+                S2L_OT_dub_all,
+                S2L_OT_submit,
+            ),
             (S2L_OT_add_label, S2L_OT_create_head),
         )
         for number, operators in enumerate(groups):

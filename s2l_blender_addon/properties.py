@@ -282,6 +282,34 @@ class S2L_PG_speaker(bpy.types.PropertyGroup):
     has_ended: BoolProperty(name="Ended", description="Whether the consent was revoked, or its last day has passed")
 
 
+class S2L_PG_submit(bpy.types.PropertyGroup):
+    farm: EnumProperty(
+        name="Farm",
+        description="What runs the plan",
+        items=(
+            ("OPENJD", "Open Job Description", "Write a job bundle, for AWS Deadline Cloud and others"),
+            ("FLAMENCO", "Flamenco", "Write a job of Flamenco 3"),
+            ("NONE", "Plan Only", "Write only the plan, for s2l batch on this machine or on a Ray cluster"),
+        ),
+    )
+    chunk: IntProperty(
+        name="Frames per Task",
+        description="Number of frames that a task renders, in steps of 128",
+        default=128,
+        min=128,
+        max=100_000,
+        step=128,
+    )
+    priority: IntProperty(
+        name="Priority", description="Jobs with a higher priority are done first", default=50, min=0, max=100
+    )
+    folder: StringProperty(
+        name="Shared Folder",
+        description="Folder that all machines reach and that contains all files; empty for that of the .blend file",
+        subtype="DIR_PATH",
+    )
+
+
 class S2L_PG_render(bpy.types.PropertyGroup):
     fade: BoolProperty(
         name="Keep to Trusted Poses",
@@ -340,6 +368,7 @@ class S2L_PG_scene(bpy.types.PropertyGroup):
     train: PointerProperty(type=S2L_PG_train)
     dub: PointerProperty(type=S2L_PG_dub)
     still: PointerProperty(type=S2L_PG_still)
+    submit: PointerProperty(type=S2L_PG_submit)
     render: PointerProperty(type=S2L_PG_render)
     label: PointerProperty(type=S2L_PG_label)
 
@@ -399,6 +428,7 @@ CLASSES = (
     S2L_PG_still,
     S2L_PG_offset,
     S2L_PG_speaker,
+    S2L_PG_submit,
     S2L_PG_render,
     S2L_PG_label,
     S2L_PG_scene,

@@ -22,6 +22,7 @@ from .pictures import thumbnails
 from .preferences import find_worker_python
 
 _LOOK_SECONDS = 0.25
+_NO_CONSENT = "Consent was not recorded"
 
 
 def picture_path(speaker_path: str) -> str:
@@ -80,6 +81,12 @@ def chosen(scene: bpy.types.Scene) -> bpy.types.PropertyGroup | None:
     return speakers[index] if 0 <= index < len(speakers) else None
 
 
+def lacks_consent(scene: bpy.types.Scene, path: str) -> bool:
+    """Whether a speaker file of the list is known to state no consent, or one that has ended."""
+    entry = next((entry for entry in scene.s2l.speakers if entry.path == path), None)
+    return entry is not None and (entry.has_ended or entry.consent == _NO_CONSENT)
+
+
 def forget(scene: bpy.types.Scene) -> None:
     """Remove the selected speaker from the list; the file stays."""
     scene.s2l.speakers.remove(scene.s2l.speaker_index)
@@ -111,7 +118,7 @@ def _consent(facts: dict[str, Any]) -> tuple[str, bool]:
     if until and until < today().isoformat():
         return f"Consent ended on {until}", True
     if not facts.get("consent"):
-        return "Consent was not recorded", False
+        return _NO_CONSENT, False
     return f"The speaker has agreed until {until}" if until else "The speaker has agreed", False
 
 

@@ -1,5 +1,6 @@
 """The verbs for a shell: ``s2l info | check | faces | offset | train | dub | still | preview | evaluate |
-describe | consent | calibrate | heatmap | head | pose``, and ``plan | run | join | batch`` for several machines.
+describe | consent | calibrate | heatmap | head | pose``, and ``plan | run | join | batch | emit`` for several
+machines.
 
 Exit status: 0 if the job is done; 1 if it failed, no frame was dubbed, a plan has unfinished tasks, or the result could
 not be printed; 2 for wrong usage; 130 if it was cancelled (Ctrl-C). With ``--json``, stdout is exactly one JSON object,

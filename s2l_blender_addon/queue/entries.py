@@ -10,14 +10,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from ...s2l_core.errors import BadJob
 from ...s2l_core.events import Progress
+from ...s2l_core.farm.plan import is_task_name
 from ...s2l_core.jobs import SCHEMA_VERSION, DubJob, Job, StillJob, TrainJob
 from ..engine.worker_client import Request, WorkerClient
 from ..sequencer.results import Existing
 from ..sequencer.strips import Placement
 
+# "submitted": other machines do the job.
 # "ready": there is a result, but it is not in its .blend file. "interrupted": Blender ended before the job did.
-Status = Literal["waiting", "running", "ready", "done", "failed", "cancelled", "interrupted"]
+Status = Literal["waiting", "running", "submitted", "ready", "done", "failed", "cancelled", "interrupted"]
 
 RECORD_SUFFIX = ".job.json"
 
@@ -41,6 +44,23 @@ class Target:
     existing: Existing = "KEEP"
     earlier: tuple[str, ...] = ()
     scene_id: int = 0
+
+
+@dataclass(frozen=True)
+class Submission:
+    """The tasks of a plan that do a job on other machines, see :mod:`s2l_core.farm.plan`.
+
+    Attributes:
+        plan: The folder of the plan.
+        tasks: Names of the tasks, of which the last one writes the output.
+    """
+
+    plan: str
+    tasks: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.tasks or not all(map(is_task_name, self.tasks)):
+            raise BadJob("A submitted job does not name its tasks.")
 
 
 @dataclass(frozen=True)
@@ -69,10 +89,12 @@ class Entry:
         outcome: How it ended, in a sentence; empty before that.
         result: The result that the engine returned; None before that.
         failure: The error, if it has failed.
+        submission: The tasks that do it, if other machines do.
         estimate: Estimated time, memory and disk space, in words; empty if they are not known.
         added: Date and time at which it was added, ISO 8601.
         identifier: A unique identifier.
         earliest: Earliest start, in seconds of ``time.monotonic``.
+        looked: When its tasks were last looked at, in seconds of ``time.monotonic``.
         has_started: Whether a worker has ever been started for it.
         is_saved: Whether the .blend file has been saved with its result.
         client: The worker of the job while it runs.
@@ -87,10 +109,12 @@ class Entry:
     outcome: str = ""
     result: dict[str, Any] | None = None
     failure: Failure | None = None
+    submission: Submission | None = None
     estimate: str = ""
     added: str = field(default_factory=lambda: datetime.now().astimezone().isoformat(timespec="seconds"))
     identifier: str = field(default_factory=lambda: uuid.uuid4().hex)
     earliest: float = 0.0
+    looked: float = 0.0
     has_started: bool = False
     is_saved: bool = False
     client: WorkerClient | None = None

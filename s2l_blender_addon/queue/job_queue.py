@@ -22,10 +22,12 @@ from ..engine import running_job, warm_worker
 from ..engine.worker_client import WorkerClient
 from ..pictures import training as training_picture
 from ..preferences import find_worker_python
-from . import deliveries, record_search, records
+from . import deliveries, record_search, records, submissions
 from .entries import Entry, Failure, Status, output_of
 
 TICK_SECONDS = 0.1
+LOOK_SECONDS = 1.0
+"""Time between two looks at tasks that other machines do, of which each reads the files of one entry."""
 _POLL_SECONDS = 0.02  # while a script waits for a job
 
 _entries: list[Entry] = []
@@ -107,6 +109,7 @@ def advance() -> None:
             _estimate()
     elif running_job.current() is None and (entry := _next()):
         _start(entry)
+    _look_at_submitted()
     screen.redraw(bpy.context.window_manager)
 
 
@@ -178,12 +181,34 @@ def mark_unsaved() -> None:
 def restore(entries: Iterable[Entry]) -> None:
     """Append entries whose records exist already."""
     _entries.extend(entries)
+    if _submitted():
+        _wake()
 
 
 def _tick() -> float | None:
     advance()
-    is_needed = any(entry.status in ("waiting", "running") for entry in _entries)
-    return TICK_SECONDS if is_needed else None
+    if any(entry.status in ("waiting", "running") for entry in _entries):
+        return TICK_SECONDS
+    return LOOK_SECONDS if _submitted() else None
+
+
+def _submitted() -> list[Entry]:
+    return [entry for entry in _entries if entry.status == "submitted"]
+
+
+def _look_at_submitted() -> None:
+    """Read back the state of the entry that was looked at longest ago, and insert its result if there is one."""
+    entry = min(_submitted(), key=lambda entry: entry.looked, default=None)
+    is_soon = time.monotonic() - max((each.looked for each in _entries), default=0.0) < LOOK_SECONDS
+    if entry is None or is_soon or compat.is_sequencer_busy() or record_search.is_running():
+        return
+    entry.looked = time.monotonic()
+    result, outcome = submissions.look(entry)
+    if result is None:
+        entry.outcome = outcome
+    else:
+        entry.result = result
+        _deliver(entry)
 
 
 def _wake() -> None:

@@ -24,7 +24,7 @@ from ...s2l_core.errors import BadJob
 from ...s2l_core.jobs import CheckJob, DubJob, Job, StillJob, TrainJob, from_document
 from .. import session
 from ..paths import EXTENSION_FOLDER
-from .entries import RECORD_SUFFIX, Entry, Failure, Status, Target, output_of
+from .entries import RECORD_SUFFIX, Entry, Failure, Status, Submission, Target, output_of
 from .recorded_results import refuse_malformed
 
 VERSION = 1
@@ -55,6 +55,7 @@ def write(entry: Entry) -> None:
         "target": _target_document(entry.target),
         "result": entry.result,
         "failure": entry.failure and dataclasses.asdict(entry.failure),
+        "submission": entry.submission and dataclasses.asdict(entry.submission),
     }
     partial = entry.record_path.with_name(f".{secrets.token_hex(8)}.partial")
     texts = {name: json.dumps(value) for name, value in document.items()} | {"job": entry.job_text}
@@ -117,6 +118,9 @@ def read(path: Path) -> tuple[Entry, str]:
             known_job = _with_output_beside(from_document(job), path)
             if result is not None:
                 refuse_malformed(known_job, result)
+            submission = document.get("submission")
+            if status == "submitted" and submission is None:
+                raise BadJob(f"{path} does not say where its job was submitted.")
             return Entry(
                 name=name,
                 job=known_job,
@@ -126,6 +130,7 @@ def read(path: Path) -> tuple[Entry, str]:
                 outcome=outcome,
                 result=result,
                 failure=_READER.read(Failure, failure, "failure") if failure else None,
+                submission=_READER.read(Submission, submission, "submission") if submission else None,
                 estimate=estimate,
                 added=added,
             ), owner

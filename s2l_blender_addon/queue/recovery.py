@@ -44,10 +44,10 @@ def _restore(found: list[Entry]) -> list[Entry]:
     known = {entry.record_path for entry in job_queue.entries()}
     new = [entry for entry in found if entry.record_path not in known and _belongs_here(entry)]
     for entry in new:
-        entry.has_started = entry.status != "waiting"
+        entry.has_started = entry.status not in ("waiting", "submitted")
         entry.target = dataclasses.replace(entry.target, blend=bpy.data.filepath)
         entry.earliest = time.monotonic() + WORKER_GRACE_SECONDS
-        if entry.status != "ready":
+        if entry.status not in ("ready", "submitted"):
             entry.status, entry.outcome = "interrupted", "Blender ended before the job was finished."
     job_queue.restore(new)
     return new

@@ -1,4 +1,4 @@
-"""The commands of the command line that concern plans: ``s2l plan | run | join | batch``."""
+"""The commands of the command line that concern plans: ``s2l plan | run | join | batch | emit``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ..events import Report
 from ..execution import known_errors
 from ..jobs import from_document
 from ..json_text import parse
+from .emitting import Farm, emit
 from .plan import PLAN_FILE, PlannedJob, critical_seconds, read_plan, to_json, write_plan
 from .roots import read_roots
 from .states import make_folders
@@ -43,9 +44,31 @@ def add_commands(add: AddVerb) -> None:
     run = _add(add, "run", "Do one task of a plan.", _run)
     run.add_argument("task", help="name of the task; - reads names from standard input, one a line")
     _add(add, "join", "Join everything in a plan that is complete, and say what is not.", _join)
-    batch = _add(add, "batch", "Do all tasks of a plan on this machine.", _batch)
+    batch = _add(add, "batch", "Do all tasks of a plan on this machine, or on a Ray cluster.", _batch)
     batch.add_argument(
         "--workers", type=int, metavar="N", help="processes at a time (default: one for each core, if memory suffices)"
+    )
+    batch.add_argument(
+        "--ray",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="do them on the machines of a Ray cluster, or without an address on one that is started on this machine",
+    )
+    emit = _add(add, "emit", "Write what a farm that exists needs to run a plan into the plan's folder.", _emit)
+    emit.add_argument(
+        "--for",
+        dest="farm",
+        choices=get_args(Farm),
+        required=True,
+        help="openjd: Open Job Description, as AWS Deadline Cloud and openjd-cli read it; flamenco: Flamenco 3",
+    )
+    emit.add_argument(
+        "--priority",
+        type=int,
+        default=50,
+        metavar="N",
+        help="0 to 100: jobs with a higher one come first (default: 50)",
     )
 
 
@@ -145,9 +168,23 @@ def _batch(options: argparse.Namespace) -> Work:
 
     def work(report: Report) -> dict[str, Any]:
         with known_errors("batch", report):
+            if options.ray is not None:
+                from .ray_cluster import run_on_ray
+
+                return run_on_ray(_folder(options), options.ray, options.workers, roots, report)
             from .local import run_here
 
             return run_here(_folder(options), options.workers, roots, report)
+
+    return work
+
+
+def _emit(options: argparse.Namespace) -> Work:
+    folders = read_roots(options.root)
+
+    def work(report: Report) -> dict[str, Any]:
+        with known_errors("emit", report):
+            return emit(_folder(options), options.farm, folders, options.priority)
 
     return work
 

@@ -121,6 +121,7 @@ def test_train_and_dub_panels_show_what_they_need(draw, scene, strips, sound) ->
         "Sound: Line",
         "Dub Strip",
         "Dub All",
+        "Submit",
         "Estimate Dub",
         "Preview Frame",
     ]
@@ -214,7 +215,7 @@ def test_result_panel_tells_what_a_strip_was_made_of(module, draw, queue, press,
 def test_dub_panel_has_the_button_for_what_is_active(draw, scene, portrait, footage, speech) -> None:
     assert draw("S2L_PT_dub") == [
         *("Sound: Line", "The Speaker Agreed: True"),
-        *("Dub Still", "Dub All", "Estimate Dub", "Preview Frame"),
+        *("Dub Still", "Dub All", "Submit", "Estimate Dub", "Preview Frame"),
     ]
     settings = ["Speaker: Built-in", "For This Strip: As above", "Blinks: ", "Head Motion: "]
     assert draw("S2L_PT_still")[:5] == [*settings, "Find Faces"]
@@ -276,7 +277,7 @@ def test_result_panel_survives_a_strip_that_tells_nonsense(draw, scene, strips, 
 def test_strip_menus_offer_every_verb(draw) -> None:
     assert draw("S2L_MT_strip") == [
         *("Check Footage", "Find Faces", "Measure Offset", "Fix Offset"),
-        *("Train Speaker", "Preview Frame", "Dub Strip", "Dub Still", "Dub All"),
+        *("Train Speaker", "Preview Frame", "Dub Strip", "Dub Still", "Dub All", "Submit"),
         *("Add Label", "Create Head"),
     ]
     for menu in (bpy.types.SEQUENCER_MT_strip, bpy.types.SEQUENCER_MT_context_menu):

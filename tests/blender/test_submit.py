@@ -1,0 +1,150 @@
+"""Dubs that other machines do: what they would miss, the plan that they run, and the results that they leave."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import bpy
+import pytest
+
+
+def dubbed_strips() -> list:
+    return [strip for strip in bpy.context.scene.sequence_editor.strips_all if "s2l_job" in strip]
+
+
+@pytest.fixture
+def edit(scene, ready_to_dub, footage, speech, movie, sound, tmp_path) -> Path:
+    """A saved file in which a sound strip drives a movie strip, with everything in the shared folder."""
+    speech.s2l.drives = footage.name
+    (tmp_path / "Ada.s2l").write_bytes(b"a speaker")
+    scene.s2l.submit.folder = os.path.commonpath([movie, sound, tmp_path])
+    path = tmp_path / "edit.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(path))
+    return path
+
+
+@pytest.fixture
+def planner(module, monkeypatch) -> None:
+    """Stands in for the engine, which would open the media to count their frames."""
+    farm = module("s2l_core.farm.plan")
+
+    def write_plan(python: str, jobs: list, folder: str, root: str, chunk: int) -> object:
+        rooted = [f"PROJECT/{Path(job.output_path).relative_to(root).as_posix()}" for job in jobs]
+        tasks = []
+        for number, output in enumerate(rooted):
+            tasks.append(farm.Task(f"shot{number}-look", "look", number))
+            tasks.append(farm.Task(f"shot{number}-join", "join", number, needs=(tasks[-1].name,), outputs=(output,)))
+        plan = farm.Plan("0.1.0", chunk, {"PROJECT": root}, tuple(jobs), tuple(tasks))
+        Path(folder).mkdir()
+        farm.write_plan(folder, plan)
+        return plan
+
+    monkeypatch.setattr(module("s2l_blender_addon.engine.planner"), "write_plan", write_plan)
+
+
+@pytest.fixture
+def finish(module, movie) -> Callable[[object, dict], None]:
+    """Does what another machine does at the end of a job."""
+    states = module("s2l_core.farm.states")
+
+    def finish(entry: object, result: dict) -> None:
+        folder, task = entry.submission.plan, module("s2l_core.farm.plan").Task(entry.submission.tasks[-1], "join", 0)
+        states.make_folders(folder)
+        Path(entry.job.output_path).write_bytes(movie.read_bytes())
+        states.write_result(folder, task, result)
+        states.write_state(folder, task, states.done(states.begun_here()))
+
+    return finish
+
+
+@pytest.fixture
+def at_once(queue, monkeypatch) -> None:
+    monkeypatch.setattr(queue.module, "LOOK_SECONDS", 0.0)
+
+
+RESULT = {"summary": "Dubbed 50 frames.", "frames_dubbed": 50, "untouched": [], "warnings": []}
+
+
+def test_a_check_lists_what_other_machines_would_miss(scene, ready_to_dub, footage, speech, fake_worker) -> None:
+    speech.s2l.drives = footage.name
+    scene.s2l.submit.folder = "/nowhere"
+    with pytest.raises(RuntimeError) as refused:
+        bpy.ops.s2l.submit()
+    sentences = str(refused.value)
+    assert "The file is not saved" in sentences
+    assert "Ada.s2l is missing" in sentences
+    assert "lies outside of /nowhere" in sentences
+
+
+def test_a_speaker_without_consent_is_not_submitted(module, scene, edit, fake_worker) -> None:
+    module("s2l_blender_addon.speakers").remember(scene, scene.s2l.dub.speaker_path, {"name": "Ada"})
+    with pytest.raises(RuntimeError, match="not recorded that the speaker"):
+        bpy.ops.s2l.submit()
+
+
+def test_an_engine_that_is_not_set_up_is_a_sentence_of_the_check(module, edit, monkeypatch) -> None:
+    missing = module("s2l_core.errors").EngineIncomplete("No Python with the engine's packages was found.")
+
+    def find(context: bpy.types.Context) -> str:
+        raise missing
+
+    monkeypatch.setattr(module("s2l_blender_addon.queue.preflight"), "find_worker_python", find)
+    with pytest.raises(RuntimeError, match="No Python with the engine's packages"):
+        bpy.ops.s2l.submit()
+
+
+@pytest.mark.usefixtures("planner", "fake_worker", "at_once")
+def test_submitted_dubs_stand_in_the_queue_and_their_results_are_inserted(scene, edit, queue, finish) -> None:
+    scene.s2l.submit.farm = "FLAMENCO"
+    assert bpy.ops.s2l.submit() == {"FINISHED"}
+    (entry,) = queue.entries()
+    assert (entry.name, entry.status) == ("Dub Interview", "submitted")
+    assert json.loads((Path(entry.submission.plan) / "flamenco.json").read_text())["type"] == "speech2lip"
+    queue.module.advance()
+    assert entry.outcome == "0 of 2 tasks are done."
+    finish(entry, RESULT)
+    queue.until(lambda: entry.status == "done")
+    assert [json.loads(strip["s2l_job"])["verb"] for strip in dubbed_strips()] == ["dub"]
+
+
+@pytest.mark.usefixtures("planner", "fake_worker", "at_once")
+def test_results_are_inserted_in_another_session_too(edit, queue, finish) -> None:
+    bpy.ops.s2l.submit()
+    (submitted,) = queue.entries()
+    bpy.ops.wm.save_mainfile()
+    queue.module.abandon()
+    finish(submitted, RESULT)
+    bpy.ops.wm.open_mainfile(filepath=str(edit))
+    (entry,) = queue.entries()
+    assert entry.status == "submitted"
+    queue.until(lambda: entry.status == "done")
+    assert len(dubbed_strips()) == 1
+
+
+@pytest.mark.usefixtures("planner", "fake_worker", "at_once")
+def test_the_queue_says_which_task_failed_and_waits_for_another_try(module, edit, queue, finish) -> None:
+    states, errors = module("s2l_core.farm.states"), module("s2l_core.errors")
+    bpy.ops.s2l.submit()
+    (entry,) = queue.entries()
+    states.make_folders(entry.submission.plan)
+    task = module("s2l_core.farm.plan").Task(entry.submission.tasks[0], "look", 0)
+    failed = states.failed(states.begun_here(), errors.DiskFull("The disk is full."))
+    states.write_state(entry.submission.plan, task, failed)
+    queue.module.advance()
+    assert entry.status == "submitted"
+    assert entry.outcome.startswith("shot0-look failed on ")
+    assert "The disk is full." in entry.outcome
+    finish(entry, RESULT)
+    queue.until(lambda: entry.status == "done")
+
+
+@pytest.mark.usefixtures("planner", "fake_worker", "at_once")
+def test_a_hostile_result_in_the_folder_of_a_plan_is_not_shown(edit, queue, finish) -> None:
+    bpy.ops.s2l.submit()
+    (entry,) = queue.entries()
+    finish(entry, RESULT | {"untouched": "everything"})
+    queue.until(lambda: entry.status == "done")
+    assert entry.result == {}
