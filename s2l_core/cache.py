@@ -194,8 +194,12 @@ class AppendLog:
     def all(self) -> Tensors:
         """All rows (count, ...) so far, sorted by name."""
         self._write()
-        names = sorted(self._parts[0]) if self._parts else []
-        return {name: torch.cat([part[name] for part in self._parts]) for name in names}
+        if not self._parts:
+            return {}
+        parts, names = self._parts, sorted(self._parts[0])
+        joined = {name: torch.cat([part.pop(name) for part in parts]) for name in names}  # only one of them held twice
+        self._parts, self._unwritten = [joined], 1
+        return dict(joined)
 
     def _is_continued_by(self, part: Tensors) -> bool:
         """Whether a part that was read from a file has the names of the others, and the same number of rows in each."""

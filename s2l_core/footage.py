@@ -120,8 +120,8 @@ class Footage:
         if done >= len(indices):
             return
         begin, last = int(indices[0]), int(indices[-1])
-        gaps = np.flatnonzero(np.diff(indices) > _DECODED_GAP) + 1 if can_seek(self.media) else np.zeros(0, np.int64)
-        for group in np.split(indices[done:], gaps[gaps > done] - done):
+        wide = (np.diff(indices[done:]) > _DECODED_GAP) & can_seek(self.media)
+        for group in np.split(indices[done:], np.flatnonzero(wide) + 1):
             first, wanted = int(group[0]), set(group.tolist())
             numbered = zip(range(first, int(group[-1]) + 1), self.frames(first), strict=False)
             with ahead(numbered, _AHEAD) as frames:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -85,7 +86,9 @@ def learn_holes(
         return
 
     def learn() -> Tensors:
-        _fit(blend, _examples(head, footage, usable, matting, report, cache), steps, report, cache)
+        count = _TURNS * len(spread_frames(footage, usable, _FRAMES))
+        examples = _examples(head, footage, usable, _drawn(count, steps), matting, report, cache)
+        _fit(blend, examples, count, steps, report, cache)
         return blend.state_dict()
 
     blend.load_state_dict(cache.get_or_compute("holes", learn))
@@ -96,30 +99,40 @@ def _examples(
     head: CanonicalHead,
     footage: Footage,
     usable: NDArray[np.bool_],
+    numbers: set[int],
     matting: Matting | None,
     report: Report,
     cache: Cache,
-) -> list[Example]:
+) -> dict[int, Example]:
+    """The examples of some numbers, see :func:`find_holes`."""
+
     def find() -> Tensors:
         surface = HeadSurface(head)
         gather_texture(surface, observe(surface, footage, matting, usable, report, cache))
-        examples = find_holes(surface, footage, spread_frames(footage, usable, _FRAMES), report, cache)
-        return {f"{n}.{name}": part for n, each in enumerate(examples) for name, part in each._asdict().items()}
+        frames = spread_frames(footage, usable, _FRAMES)
+        examples = find_holes(surface, footage, frames, report, cache, numbers)
+        return {f"{n}.{name}": part for n, each in examples.items() for name, part in each._asdict().items()}
 
     found = cache.get_or_compute("holes to learn from", find, head.mask.device)
-    return [
-        Example(*(found[f"{number}.{name}"] for name in Example._fields))
-        for number in range(len(found) // len(Example._fields))
-    ]
+    return {
+        number: Example(*(found[f"{number}.{name}"] for name in Example._fields))
+        for number in {int(name.split(".")[0]) for name in found}
+    }
 
 
-def _fit(blend: BlendNet, examples: list[Example], steps: int, report: Report, cache: Cache) -> None:
+def _drawn(count: int, steps: int) -> set[int]:
+    """The numbers that :func:`_fit` draws from ``count`` examples. Few steps see only some of them."""
+    random = np.random.default_rng(0)
+    return {int(number) for _ in range(steps) for number in random.integers(count, size=_BATCH)}
+
+
+def _fit(blend: BlendNet, examples: dict[int, Example], count: int, steps: int, report: Report, cache: Cache) -> None:
     random = np.random.default_rng(0)
     optimiser = torch.optim.Adam(blend.parameters(), _RATE)
     for step in resumable_steps(cache, "steps of holes")(steps, blend, optimiser, random):
         report.progress("Learn to fill holes", step, steps)
         optimiser.param_groups[0]["lr"] = _RATE * (1 - step / steps)
-        loss = torch.stack([_loss(blend, *examples[index]) for index in random.integers(len(examples), size=_BATCH)])
+        loss = torch.stack([_loss(blend, *examples[int(index)]) for index in random.integers(count, size=_BATCH)])
         optimiser.zero_grad()
         loss.mean().backward()
         optimiser.step()
@@ -132,8 +145,13 @@ def _loss(blend: BlendNet, merged: Tensor, holes: Tensor, truth: Tensor) -> Tens
 
 @torch.no_grad()
 def find_holes(
-    surface: HeadSurface, footage: Footage, frames: list[int], report: Report, cache: Cache = NO_CACHE
-) -> list[Example]:
+    surface: HeadSurface,
+    footage: Footage,
+    frames: list[int],
+    report: Report,
+    cache: Cache = NO_CACHE,
+    numbers: Collection[int] | None = None,
+) -> dict[int, Example]:
     """Make examples from frames, each with the holes of four random rotations of the head.
 
     Args:
@@ -142,6 +160,10 @@ def find_holes(
         frames: Indices of the frames.
         report: Receives the phase ``"Read head frames"``.
         cache: Cache of the frames that were already read.
+        numbers: Which of the examples to make; None means all. An example does not depend on the others.
+
+    Returns:
+        The examples by their numbers, 4 i to 4 i + 3 for ``frames[i]``.
     """
     track, device = footage.track, surface.front.device
     longest = max(track.intrinsics.width, track.intrinsics.height)
@@ -149,18 +171,19 @@ def find_holes(
     rows = AppendLog(cache, "pictures for holes")
     pictures = read_pictures(footage, frames, camera, report, rows).to(device)
     random = np.random.default_rng(0)
-    return [
-        _example(surface, picture[None], camera, track.poses[frame], random)
-        for picture, frame in zip(pictures, frames, strict=True)
-        for _ in range(_TURNS)
-    ]
+    turns = np.radians(random.uniform(-1, 1, (_TURNS * len(frames), 2)) * [_PITCH, _YAW])
+    return {
+        number: _example(surface, pictures[number // _TURNS][None], camera, track.poses[frames[number // _TURNS]], turn)
+        for number, turn in enumerate(turns)
+        if numbers is None or number in numbers
+    }
 
 
 def _example(
-    surface: HeadSurface, picture: Tensor, camera: Intrinsics, pose: Array, random: np.random.Generator
+    surface: HeadSurface, picture: Tensor, camera: Intrinsics, pose: Array, turn: NDArray[np.float64]
 ) -> Example:
-    pitch, yaw = np.radians(random.uniform(-1, 1, 2) * [_PITCH, _YAW])
-    turned = pose @ make_pose([pitch, yaw, 0.0], np.zeros(3))
+    """An example whose head is turned by pitch and yaw in radians."""
+    turned = pose @ make_pose([*turn, 0.0], np.zeros(3))
     box = surface.rectangle(camera, pose)
     rows, columns = slice(box.top, box.top + box.height), slice(box.left, box.left + box.width)
     here, there = (torch.tensor(each, dtype=torch.float32)[None].to(picture) for each in (pose, turned))

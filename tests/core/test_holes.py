@@ -30,10 +30,23 @@ def head(embedded_head: EmbeddedHead) -> CanonicalHead:
 
 
 @pytest.fixture(scope="module")
-def examples(head: CanonicalHead, footage: Footage) -> list[Example]:
+def surface(head: CanonicalHead, footage: Footage) -> HeadSurface:
     surface = HeadSurface(head)
     gather_texture(surface, observe(surface, footage, open_matting()))
-    return find_holes(surface, footage, spread_frames(footage, footage.track.found, 2), Report())
+    return surface
+
+
+@pytest.fixture(scope="module")
+def examples(surface: HeadSurface, footage: Footage) -> list[Example]:
+    return list(find_holes(surface, footage, spread_frames(footage, footage.track.found, 2), Report()).values())
+
+
+def test_an_example_does_not_depend_on_the_others(
+    surface: HeadSurface, footage: Footage, examples: list[Example]
+) -> None:
+    some = find_holes(surface, footage, spread_frames(footage, footage.track.found, 2), Report(), numbers={6})
+    assert list(some) == [6]
+    assert all(torch.equal(one, other) for one, other in zip(some[6], examples[6], strict=True))
 
 
 def test_holes_show_the_heads_mean_colours_and_the_rest_is_the_frame(examples: list[Example]) -> None:
