@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
+from threading import Lock
 from typing import Any
 
 import cv2
@@ -122,6 +123,7 @@ class Network:
         self.size = shapes[0][1] if shapes and len(shapes[0]) == 4 else 0
         if shapes != [(1, self.size, self.size, 3)] or {each["dtype"] for each in [*inputs, *outputs]} != {np.float32}:
             raise LandmarksUnavailable("The input of the landmark model is not a picture.")
+        self._running = Lock()
         self._input = inputs[0]["index"]
         self._outputs = [output["index"] for output in outputs]
         self.sizes = [int(np.prod(output["shape"])) for output in outputs]
@@ -134,9 +136,10 @@ class Network:
         """
         checkpoint()
         try:
-            self._interpreter.set_tensor(self._input, picture[None])
-            self._interpreter.invoke()
-            results = [self._interpreter.get_tensor(index) for index in self._outputs]
+            with self._running:
+                self._interpreter.set_tensor(self._input, picture[None])
+                self._interpreter.invoke()
+                results = [self._interpreter.get_tensor(index) for index in self._outputs]
         except (ValueError, RuntimeError) as error:
             raise LandmarksUnavailable(f"The landmark model cannot be run: {error}.") from error
         if not all(np.isfinite(result).all() for result in results):

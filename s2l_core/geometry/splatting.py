@@ -111,6 +111,12 @@ def render_surface(surface: Surface, camera: Intrinsics, poses: Tensor) -> Surfa
     return SurfaceBuffers(depth=layers[:, 0], normals=layers[:, 2:5], colours=layers[:, 5:], coverage=layers[:, 1])
 
 
+def render_depth(surface: Surface, camera: Intrinsics, poses: Tensor) -> tuple[Tensor, Tensor]:
+    """Depth and coverage (B, H, W) of a surface, as in :func:`render_surface`, for poses float (B, 4, 4)."""
+    depth, coverage = _splat(surface.points(_coarser(camera), poses), False, camera, poses).unbind(1)
+    return depth, coverage
+
+
 def warp(
     surface: Surface, images: Tensor, observed: Intrinsics, poses: Tensor, camera: Intrinsics, new_poses: Tensor
 ) -> Warped:
@@ -125,7 +131,7 @@ def warp(
         new_poses: float (B, 4, 4) camera_from_head for the new camera.
     """
     buffers = render_surface(surface, camera, new_poses)
-    depth, coverage = _splat(surface.points(_coarser(observed), poses), False, observed, poses).unbind(1)
+    depth, coverage = render_depth(surface, observed, poses)
     around = functional.max_pool2d(coverage[:, None], 5, stride=1, padding=2)[:, 0]
     layers = torch.stack([depth * coverage, coverage, around, _depth_inside(coverage)], dim=1)
     inwards, relative = _depth_inside(buffers.coverage), relative_pose(poses, new_poses)

@@ -51,8 +51,10 @@ _SPACING = 0.75
 """Largest distance of points in pixels if the surface faces the camera. On oblique parts it is larger, which the
 z-buffer tolerates.
 """
-_FRACTIONAL, _STEPS_OF_FACTOR = 4, 4
-"""Factor from which the grids are upsampled by whole numbers, and the number of steps between two of these below it."""
+_FRACTIONAL, _STEPS_OF_FACTOR = (2, 4), 4
+"""Factors between which the front is not upsampled by whole numbers, and the number of steps between two of these. With
+fewer points, the outline of heads in small pictures would be ragged.
+"""
 _WHOLE = 1e-6
 """Share of a step by which rounding may miss the last row."""
 _CLOSE = 8
@@ -119,7 +121,8 @@ class HeadSurface:
         nearest = float(poses[:, 2, 3].min()) - self._reach
         apart = camera.fx * self._spacing / max(nearest, 1.0)
         wanted = max(1.0, apart / _SPACING)
-        finer = math.ceil(_STEPS_OF_FACTOR * wanted) / _STEPS_OF_FACTOR if wanted < _FRACTIONAL else math.ceil(wanted)
+        steps = _STEPS_OF_FACTOR if _FRACTIONAL[0] < wanted < _FRACTIONAL[1] else 1
+        finer = math.ceil(steps * wanted) / steps
         if finer <= _CLOSE:
             return self._whole(finer)
         front, side = (_within_sight(grid, camera, poses, 2 * _SPACING * finer) for grid in self._grids())
@@ -168,7 +171,7 @@ def _normals(grid: Tensor) -> Tensor:
 def _points(front: Tensor, side: Tensor, factor: float) -> Points:
     """Points of the grids, upsampled by a factor; of the front (10, h, w) only those inside of the head."""
     kept = [part[:9, part[9] > _OUTLINE] for part in _finer(front, factor)]
-    kept += [part.flatten(1) for part in _finer(side, factor)]
+    kept += [part.flatten(1) for part in _finer(side, math.ceil(factor))]  # its rows are farther apart
     return Points(*(each.contiguous() for each in torch.cat(kept, dim=1).T.split(3, dim=1)))
 
 

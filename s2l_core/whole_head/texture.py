@@ -18,7 +18,7 @@ from ..face.matte import Matting
 from ..footage import Footage
 from ..geometry.camera import Intrinsics
 from ..geometry.mapping import sample
-from ..geometry.splatting import facing, render_surface
+from ..geometry.splatting import facing, render_depth
 from ..subsampling import evenly_spaced
 from .cutting import matte_of
 from .surface import HeadSurface
@@ -125,12 +125,12 @@ def _certain(footage: Footage, index: int, picture: Tensor, matting: Matting) ->
 
 def _view(surface: HeadSurface, picture: Tensor, camera: Intrinsics, pose: Tensor, certain: Tensor | None) -> Tensor:
     """Colours, depth, and 1 or 0 whether both are certain: float32 (1, 5, H, W)."""
-    buffers = render_surface(surface, camera, pose)
-    reach = 2 * _MARGIN + 1
-    shown = buffers.coverage > (_OUTLINE if certain is None else 0.0)
-    inside = shown.float() if certain is None else shown.float() * certain.to(picture.device)
-    eroded = -functional.max_pool2d(-inside, reach, stride=1, padding=_MARGIN)
-    return torch.cat([picture, buffers.depth[None], eroded[None]], dim=1)
+    depth, coverage = render_depth(surface, camera, pose)
+    shown = coverage > (_OUTLINE if certain is None else 0.0)
+    eroded = shown.float() if certain is None else shown.float() * certain.to(picture.device)
+    for reach, margin in (((2 * _MARGIN + 1, 1), (_MARGIN, 0)), ((1, 2 * _MARGIN + 1), (0, _MARGIN))):
+        eroded = -functional.max_pool2d(-eroded, reach, stride=1, padding=margin)
+    return torch.cat([picture, depth[None], eroded[None]], dim=1)
 
 
 def _take(grid: Tensor, normals: Tensor, view: Tensor, camera: Intrinsics, pose: Tensor) -> Tensor:
