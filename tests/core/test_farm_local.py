@@ -90,7 +90,7 @@ def test_cancelling_ends_the_processes_and_keeps_what_is_done(folder: Path, monk
 
 def test_a_plan_is_run_once_at_a_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, folder, WORKS)
-    refused = []
+    refused: list[Event] = []
 
     def start_again(event: Event) -> None:
         if not refused:
