@@ -35,7 +35,7 @@ def run_here(
     """Do all tasks of a plan that are not done, in processes of their own.
 
     A task that fails, or whose process is lost three times, keeps no other from its turn except those that need it.
-    Tasks that failed before are tried again. What processes print is in ``PLAN/logs``.
+    Tasks that failed before are tried again. What a process prints is in ``PLAN/logs/TASK.txt``, with its first task.
 
     Args:
         folder: The folder of the plan.
@@ -86,12 +86,11 @@ class _Worker:
         is_open: Whether it can be given another one.
     """
 
-    def __init__(self, folder: str, roots: Mapping[str, str], threads: int) -> None:
+    def __init__(self, folder: str, first: Task, roots: Mapping[str, str], threads: int) -> None:
         rooted = [word for name, path in roots.items() for word in ("--root", f"{name}={path}")]
         command = [sys.executable, "-m", f"{__package__.partition('.')[0]}.cli", "run", folder, "-", *rooted]
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": _import_path()}
-        self._log = Path(folder) / _LOGS / f"{time.time_ns()}.txt"
-        with self._log.open("xb") as log:
+        with (Path(folder) / _LOGS / f"{first.name}.txt").open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment)
         self.task: Task | None = None
         self.last: Task | None = None
@@ -202,7 +201,7 @@ class _Workers:
             return same[0]
         if idle and sum(each.is_open for each in self._workers) >= self._most:
             return idle[0]
-        worker = _Worker(self._folder, self._roots, max(1, (os.cpu_count() or 1) // self._most))
+        worker = _Worker(self._folder, task, self._roots, max(1, (os.cpu_count() or 1) // self._most))
         self._workers.append(worker)
         return worker
 
