@@ -121,7 +121,7 @@ def _do(folder: str, plan: Plan, task: Task, roots: Mapping[str, str], report: R
         return  # the process was killed in between
     encoding, read = _encoding(job), _files_read(job)
     with reserved_result(output, encoding, *read, is_shared=task.kind == "frames"):
-        opened = _open_once(job, report)
+        opened = _open_once(folder, job, report)
         if task.kind == "join":
             _finish(folder, task, opened, report)
             return
@@ -146,9 +146,9 @@ def _finish(folder: str, task: Task, opened: _Opened, report: Report) -> None:
 _opened: dict[tuple[Any, ...], _Opened] = {}
 
 
-def _open_once(job: DividedJob, report: Report) -> _Opened:
+def _open_once(folder: str, job: DividedJob, report: Report) -> _Opened:
     """A job whose clip was looked at. It stays open for the next task of the same job in this process."""
-    key = (job, *(state_of(path) for path in _files_read(job)))
+    key = (folder, job, *(state_of(path) for path in _files_read(job)))
     if key not in _opened:
         _opened.clear()
         opened = _open(job, report)
