@@ -4,6 +4,7 @@ colours around them.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from ..face.layout import LandmarkLayout
 from ..face.tracking import HeadTrack
 from ..footage import Footage
 from ..geometry.camera import Rectangle, invert_pose, project, transform, unproject
-from ..geometry.mapping import CanonicalView, observed_to_canonical, pixel_grid, sample
+from ..geometry.mapping import CanonicalView, observed_from_canonical, pixel_grid, sample
 from ..media.planes import Part
 from .view import CanonicalFace
 
@@ -158,15 +159,31 @@ class Observer:
         self.face = face
         self._device = device
 
-    def observe(self, image: NDArray[np.uint8], index: int) -> Observation:
-        """Observe frame ``index``, uint8 (H, W, 3)."""
-        picture = torch.from_numpy(image).to(self._device).permute(2, 0, 1)[None].float() / 255
-        pose = self.poses[index : index + 1]
-        lips, surroundings = (
-            observed_to_canonical(picture, view, self.intrinsics, pose)[0]
-            for view in (self.face.lips, self.face.surroundings)
+    def observe(self, part: Callable[[Rectangle], Part], index: int) -> Observation:
+        """Observe frame ``index``, of which ``part`` gives the rectangle that is needed: that of the mouth region and
+        of the pixels that the views show.
+        """
+        pose, size = self.poses[index : index + 1], (self.intrinsics.width, self.intrinsics.height)
+        views = self.face.lips, self.face.surroundings
+        lips, surroundings = (observed_from_canonical(view, self.intrinsics, pose).pixels for view in views)
+        box = _around([lips, surroundings], self.plan.box(index, *size), *size)
+        seen = part(box)
+        picture = torch.from_numpy(seen.pixels).to(self._device).permute(2, 0, 1)[None].float() / 255
+        return Observation(
+            self.plan.cut(seen, index), *(sample(picture, pixels, seen.box)[0] for pixels in (lips, surroundings))
         )
-        return Observation(self.plan.cut(image, index), lips, surroundings)
+
+
+def _around(positions: Sequence[Tensor], region: Rectangle, width: int, height: int) -> Rectangle:
+    """The rectangle in a frame that contains another one, and the pixels from which colours at positions (..., 2) are
+    interpolated.
+    """
+    flat = torch.cat([each.flatten(0, -2) for each in positions]).cpu().numpy()
+    inside = flat[(flat >= -1).all(axis=1) & (flat <= [width + 1, height + 1]).all(axis=1)]
+    corners = np.array([[region.left, region.top], [region.left + region.width, region.top + region.height]])
+    reached = np.concatenate([np.floor(inside - 1), np.ceil(inside + 1), corners]).clip(0, [width, height])
+    (left, top), (right, bottom) = (edge.astype(int).tolist() for edge in (reached.min(axis=0), reached.max(axis=0)))
+    return Rectangle(left, top, right - left, bottom - top)
 
 
 def regions_to_tensor(regions: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from ..footage import Footage
 from ..jobs import DubJob, Media
 from ..media.frames import FrameReader
 from ..media.mix import Context
+from ..media.planes import Part
 from ..model.lip.base import SPOKEN_SIZE
 from ..model.speaker import SpeakerModel
 from ..mouth.dub_frames import DubFrames
@@ -170,8 +172,8 @@ def lip_observer(face: CanonicalFace, footage: Footage) -> Callable[[Images, Ind
     observer = Observer(face, footage, face.lips.depth.device)
 
     def observe(images: Images, indices: Indices) -> Tensor:
-        seen = [observer.observe(image, int(index)).lips for image, index in zip(images, indices, strict=True)]
-        return torch.stack(seen)
+        seen = zip(images, indices, strict=True)
+        return torch.stack([observer.observe(partial(Part.of, image), int(index)).lips for image, index in seen])
 
     return observe
 

@@ -120,8 +120,8 @@ def observe(
     pixels = LookPixels.of(face)
     indices = np.flatnonzero(usable & footage.track.found)
     rows = AppendLog(cache, "observed")
-    for index, picture in footage.pictures(indices, "Read footage", report, done=rows.count):
-        observation = observer.observe(picture, index)
+    for index, frame in footage.chosen(indices, "Read footage", report, done=rows.count):
+        observation = observer.observe(frame.part, index)
         around, rim = pixels.take(observation)
         row = {
             "lips": (observation.lips.cpu() * 255).round().to(torch.uint8),

@@ -55,6 +55,8 @@ from ..training.sync_teacher import learn_sync
 from ..training.validation import Validation
 from ..version import VERSION
 
+_CACHE_VERSION = 2
+"""Changed with the numbers to which the same job trains, so that no training is resumed with others."""
 _LEAST_HELD_OUT_SHARE = 0.2
 """Share of the held-out frames that must show a face."""
 
@@ -99,7 +101,9 @@ def _train(job: TrainJob, report: Report, preset: Preset, held: ExitStack) -> Tr
     matting = _open_matting(report)
     identity = (footage.fingerprint, split, footage.times, footage.landmarks, speech, source.silence)
     without = (prior is None, matting is None)
-    cache = Cache.of("trainings", VERSION, *identity, *without, architecture, preset, job.seed, device.type)
+    cache = Cache.of(
+        "trainings", VERSION, _CACHE_VERSION, *identity, *without, architecture, preset, job.seed, device.type
+    )
     cache = held.enter_context(cache.exclusive(report))
 
     # Choose the canonical view, and fit the depth of the head in it to the parallax of the training frames.
