@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gc
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 
 from .errors import DeviceUnavailable
 from .jobs import Device
+
+T = TypeVar("T")
 
 
 def choose_device(name: Device) -> torch.device:
@@ -59,3 +63,30 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def in_halves(compute: Callable[[slice], list[T]], count: int) -> list[T]:
+    """Compute ``count`` items at once, or in halves of halves if the memory of the device is not enough.
+
+    Args:
+        compute: Computes the items of a slice; their values must not depend on which others are computed with them.
+        count: Number of items.
+
+    Raises:
+        torch.OutOfMemoryError: The memory is not enough for a single item.
+    """
+    return _compute(compute, slice(0, count))
+
+
+def _compute(compute: Callable[[slice], list[T]], items: slice) -> list[T]:
+    try:
+        return compute(items)
+    except torch.OutOfMemoryError:
+        if items.stop - items.start < 2:
+            raise
+    # Outside of the handler, whose traceback holds the tensors of what failed.
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    middle = (items.start + items.stop) // 2
+    return _compute(compute, slice(items.start, middle)) + _compute(compute, slice(middle, items.stop))

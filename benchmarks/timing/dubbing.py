@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -66,8 +67,11 @@ def _once_open(answer: Answer) -> Answer:
 
 
 def end_to_end(library: Library, material: Material) -> Answer:
-    """Run a dub as the worker does, from loading the speaker to the file."""
-    Path(material.folder / "dub.mp4").unlink(missing_ok=True)
+    """Run a dub as the worker does, from loading the speaker to the file. The clip has been prepared, and the line is
+    new: what another dub of it saw in the clip is forgotten.
+    """
+    (material.folder / "dub.mp4").unlink(missing_ok=True)
+    shutil.rmtree(library.cache / "speech2lip" / "looks", ignore_errors=True)
     answer = library.ask("run", job=material.dub())
     return answer | {"frames": answer["result"]["frames_written"]}
 

@@ -31,7 +31,7 @@ def time_still(libraries: dict[str, Library], material: Material, runs: int) -> 
 def time_pose(libraries: dict[str, Library], material: Material, runs: int) -> Figures:
     """Figures of rendering the head for a camera that moves aside, without what is prepared once."""
     path = material.folder / "camera.json"
-    _write_camera_path(path, material)
+    write_camera_path(path, material)
 
     def render(library: Library) -> Answer:
         (material.folder / "pose.mp4").unlink(missing_ok=True)
@@ -48,7 +48,8 @@ def _in_turns(libraries: dict[str, Library], task: Callable[[Library], Answer], 
     return {name: summary(answers) for name, answers in in_turns(tasks, runs).items()}
 
 
-def _write_camera_path(path: Path, material: Material) -> None:
+def write_camera_path(path: Path, material: Material) -> None:
+    """Write a camera path in which the camera moves aside for as long as the material lasts."""
     info = material.info
     count = round((material.seconds or info.duration) * info.rate)
     width, height = info.true_size

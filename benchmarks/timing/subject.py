@@ -94,7 +94,8 @@ class Subject:
         return {"frames": count}
 
     def answer(self, task: str, arguments: dict[str, Any], cache: str) -> Answer:
-        """Do a task. The answer has the fields ``seconds``, ``cpu_seconds``, ``stages`` and ``peak_mb`` besides.
+        """Do a task. The answer has the fields ``seconds``, ``cpu_seconds``, ``stages``, ``peak_mb`` and
+        ``peak_device_mb`` besides.
 
         Args:
             task: Name of a method.
@@ -103,12 +104,15 @@ class Subject:
         """
         os.environ["XDG_CACHE_HOME"] = cache
         before = _cpu_seconds()
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
         self.watch.reset()
         answer: Answer = getattr(self, task)(**arguments)
         measured = {
             "seconds": time.perf_counter() - self.watch.started,
             "cpu_seconds": _cpu_seconds() - before,
             "stages": dict(self.watch.seconds),
+            "peak_device_mb": torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0,
             "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _PEAK_UNITS,
         }
         return measured | answer

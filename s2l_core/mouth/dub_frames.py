@@ -16,7 +16,7 @@ from ..cache import NO_CACHE, Cache, Tensors
 from ..canonical.compositing import extract_layer
 from ..canonical.light import Light
 from ..canonical.regions import lip_shape_size
-from ..device import one_thread
+from ..device import in_halves, one_thread
 from ..errors import BadJob
 from ..events import Report, checkpoint
 from ..face.layout import LAYOUTS
@@ -200,7 +200,15 @@ class DubFrames:
         return [change.part.pixels for change in self._change(parts, numbers, sight)]
 
     def _change(self, parts: Sequence[Part], numbers: NDArray[np.integer], sight: Sight) -> list[Change]:
-        """Render new mouths into parts of B frames."""
+        """Render new mouths into parts of B frames, fewer at once if the memory of the device is not enough."""
+
+        def change(some: slice) -> list[Change]:
+            seen = sight if some == slice(0, len(parts)) else self._renderer.find(self.indices[numbers[some]])
+            return self._change_at_once(parts[some], numbers[some], seen)
+
+        return in_halves(change, len(parts))
+
+    def _change_at_once(self, parts: Sequence[Part], numbers: NDArray[np.integer], sight: Sight) -> list[Change]:
         indices = self.indices[numbers]
         codes = self._renderer.codes(parts, indices, self._codes, numbers / float(self.rate), sight)
         spoken = np.minimum(numbers, self.voiced - 1)

@@ -6,6 +6,7 @@ with tensors of both places, and reading tensors as NumPy arrays; and 64-bit flo
 
 from __future__ import annotations
 
+import importlib
 import traceback
 import weakref
 from collections import Counter
@@ -18,8 +19,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as tree
 
 DEVICE = torch.device("cpu", 0)  # to PyTorch another name of the CPU
+_MAKES_PARAMETERS = "_make_subclass"
 _WIDE = (torch.float64, torch.complex128)
-_CROSSING = ("to", "copy_", "__set__", "__get__", "type_as", "set_", "load_state_dict", "__repr__", "__format__")
+_CROSSING = ("to", "copy_", "__set__", "__get__", "type_as", "set_", "_has_compatible_shallow_copy_type")
 """Functions that take tensors of both places."""
 _TO_NUMPY = ("numpy", "__array__")
 _WAITING = ("cpu", "item", "tolist", "__bool__", "__int__", "__float__", "__index__", "nonzero", "equal", "allclose")
@@ -44,7 +46,26 @@ class Elsewhere(TorchFunctionMode):
         self.mixed: set[str] = set()
         self.read: set[str] = set()
         self.waits: Counter[str] = Counter()
+        self._make_parameter: Any = None
         self._there: dict[int, weakref.ref[torch.Tensor]] = {}
+
+    def __enter__(self) -> Elsewhere:
+        importlib.import_module("torch._dynamo")  # it looks at what is replaced here when it is imported
+        make: Any = getattr(torch.Tensor, _MAKES_PARAMETERS)
+        self._make_parameter = make
+
+        def noted(kind: Any, data: torch.Tensor, *rest: Any) -> torch.Tensor:
+            parameter: torch.Tensor = make(kind, data, *rest)
+            if self._holds(data):
+                self._note(parameter)
+            return parameter
+
+        setattr(torch.Tensor, _MAKES_PARAMETERS, staticmethod(noted))  # modes do not see it
+        return super().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        setattr(torch.Tensor, _MAKES_PARAMETERS, staticmethod(self._make_parameter))
+        super().__exit__(*error)
 
     def __torch_function__(
         self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None

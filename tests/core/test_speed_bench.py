@@ -1,23 +1,27 @@
-"""``build.py bench speed``: what is timed, and that its short form runs."""
+"""``build.py bench speed`` and ``gpu``: what is timed and compared, and that their short forms run."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from benchmarks import speed
-from benchmarks.timing import rivals, stages
+from benchmarks import gpu, speed
+from benchmarks.timing import agreement, rivals, stages
+from benchmarks.timing.agreement import LOSSLESS
 from benchmarks.timing.chart import draw_chart
 from benchmarks.timing.dubbing import ratios
 from benchmarks.timing.rounds import in_turns, summary
 from benchmarks.timing.scaling import exponent
 from benchmarks.timing.stages import Stopwatch
+from s2l_core.media.writing import VideoWriter
 
 # ---- Stages
 
@@ -111,6 +115,26 @@ def test_smoke_form_measures_every_way_of_a_dub(hasty_speaker: str, tmp_path: Pa
     assert set(figures["wait"]) == {"cold start", "preview of unseen footage", "first written frame"}
     assert figures["machine"]["missing"] == []
     assert chart.read_text() == draw_chart(figures["dub"])
+
+
+def test_dry_run_of_the_gpu_benchmark(hasty_speaker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # which it changes
+    path = tmp_path / "gpu.json"
+    assert gpu.main(["--device", "cpu", "--smoke", "--speaker", hasty_speaker, "--json", str(path)]) == 0
+    figures = json.loads(path.read_text())
+    assert {check["verb"]: check["difference"] for check in figures["agree"]} == {"dub": 0, "preview": 0, "still": 0}
+    assert figures["memory"]["times_out_of_memory"] > 1
+
+
+def test_results_of_another_device_are_compared(tmp_path: Path) -> None:
+    paths = [str(tmp_path / f"{value}.mkv") for value in (100, 104)]
+    for path, value in zip(paths, (100, 104), strict=True):
+        with VideoWriter(path, 16, 16, Fraction(25), encoding=LOSSLESS) as writer:
+            writer.write(np.full((16, 16, 3), value, np.uint8))
+    assert agreement.difference(paths[0], paths[0]) == 0
+    assert agreement.difference(*paths) == 4
+    here, there = {"offset": 1.0, "path": "a", "people": [1]}, {"offset": 1.1, "path": "b", "people": [1]}
+    assert agreement.of_numbers(here, there) == pytest.approx(0.1 / 1.1)
 
 
 def test_unknown_parts_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
