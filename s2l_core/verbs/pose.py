@@ -198,7 +198,8 @@ _opened: dict[_Key, PosedHead] = {}
 def _open_once(job: PoseJob | RenderJob, report: Report) -> PosedHead:
     """The head of a job. It stays open for the next job with the same files."""
     files = [state_of(path) for path in (job.speaker_path, *files_of(job.footage), job.landmarks)]
-    key = (job.speaker_path, job.footage, job.landmarks, job.device, *files)
+    depth = job.depth if isinstance(job, PoseJob) else "learned"
+    key = (job.speaker_path, job.footage, job.landmarks, job.device, depth, *files)
     if key not in _opened:
         _opened.clear()
         _opened[key] = PosedHead(open_scene(job, report), report)

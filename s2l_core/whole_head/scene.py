@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..canonical.view import CanonicalHead
+from ..canonical.view import CanonicalHead, round_head
 from ..device import choose_device
 from ..errors import SpeakerWithoutDepth
 from ..events import Report
@@ -58,6 +58,9 @@ def open_scene(job: HeadJob | PoseJob | RenderJob, report: Report) -> HeadScene:
     footage = prepare(
         job.footage, job.landmarks, device.type, report, known=speaker.known_head, identity=speaker.identity
     )
+    if not isinstance(job, RenderJob) and job.depth == "mesh":
+        head = round_head(head, footage, head.mask.cpu().numpy())
+        speaker = replace(speaker, face=replace(speaker.face, head=head))
     angles = seen_angles(footage.track.poses[footage.track.found])
     region = trust_region(angles)
     matting = open_matting()
