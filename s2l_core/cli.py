@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from . import standard_streams
 from .consent_options import add_consent_details, consent_record_of_options
@@ -32,6 +32,7 @@ from .jobs import (
     CheckJob,
     ConsentAction,
     ConsentJob,
+    Depth,
     DescribeJob,
     Device,
     DubJob,
@@ -558,9 +559,22 @@ def _heatmap_job(options: argparse.Namespace) -> Job:
     return HeatmapJob(_footage(options), options.out, options.landmarks, options.device)
 
 
+def _depth_arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        "--depth",
+        choices=get_args(Depth),
+        default="learned",
+        help="where the head's depth comes from: the training, or the mesh of the landmarks (default: learned)",
+    )
+    return parser
+
+
 def _add_head(verbs: _Verbs) -> None:
     description = "Export the head: mesh, poses, expression curves and background."
-    head = _add_verb(verbs, "head", _head_job, description, _landmark_arguments(), _span_arguments())
+    head = _add_verb(
+        verbs, "head", _head_job, description, _landmark_arguments(), _span_arguments(), _depth_arguments()
+    )
     head.add_argument("speaker", help="the speaker's .s2l file")
     head.add_argument("footage", help=f"video of that speaker, original or dubbed: {_VIDEO}")
     head.add_argument(
@@ -569,12 +583,14 @@ def _add_head(verbs: _Verbs) -> None:
 
 
 def _head_job(options: argparse.Namespace) -> Job:
-    return HeadJob(options.speaker, _footage(options), options.out, options.landmarks, options.device)
+    return HeadJob(options.speaker, _footage(options), options.out, options.landmarks, options.device, options.depth)
 
 
 def _add_pose(verbs: _Verbs) -> None:
     description = "Render the talking head along the path of another camera."
-    pose = _add_verb(verbs, "pose", _pose_job, description, _landmark_arguments(), _span_arguments())
+    pose = _add_verb(
+        verbs, "pose", _pose_job, description, _landmark_arguments(), _span_arguments(), _depth_arguments()
+    )
     pose.add_argument("--model", required=True, metavar="S2L", help="the speaker's .s2l file")
     movie = pose.add_mutually_exclusive_group(required=True)
     movie.add_argument("--footage", metavar="MOVIE", help=f"video of that speaker: {_VIDEO}")
@@ -603,6 +619,7 @@ def _pose_job(options: argparse.Namespace) -> Job:
         fade=not options.no_fade,
         landmarks=options.landmarks,
         device=options.device,
+        depth=options.depth,
     )
 
 

@@ -30,6 +30,7 @@ Architecture = Literal["exemplars", "grids", "explicit", "paper"]
 Remainder = Literal["stop", "keep"]
 Format = Literal["h264", "prores", "ffv1", "png", "exr"]
 Layer = Literal["picture", "mouth"]
+Depth = Literal["learned", "mesh"]
 Clock = Literal["picture", "sound"]
 ConsentAction = Literal["list", "show", "revoke"]
 
@@ -517,6 +518,8 @@ class HeadJob:
         footage: Video of that speaker, whose poses and expressions are exported.
         output_path: The ``.npz`` file to write; the plate is written beside it.
         landmarks: As in :class:`CheckJob`; the landmark model must be that of the training.
+        depth: Where the head's depth comes from: ``"learned"`` from the training, or ``"mesh"`` from the mesh of the
+            landmarks and a round head around it, as in the paper.
     """
 
     verb: ClassVar[str] = "head"
@@ -525,6 +528,7 @@ class HeadJob:
     output_path: str
     landmarks: str = "bundled"
     device: Device = "auto"
+    depth: Depth = "learned"
 
 
 @dataclass(frozen=True)
@@ -539,6 +543,7 @@ class PoseJob:
         background: Whether to show the background plate behind the head; otherwise it is black.
         fade: Whether poses outside the range that the footage shows are replaced by the nearest trusted ones.
         landmarks: As in :class:`HeadJob`.
+        depth: As in :class:`HeadJob`.
     """
 
     verb: ClassVar[str] = "pose"
@@ -550,6 +555,7 @@ class PoseJob:
     fade: bool = True
     landmarks: str = "bundled"
     device: Device = "auto"
+    depth: Depth = "learned"
 
 
 @dataclass(frozen=True)

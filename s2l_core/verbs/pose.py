@@ -33,7 +33,7 @@ from ..results import PoseResult, RenderResult
 from ..version import VERSION
 from ..whole_head.camera_path import CameraPath, read_camera_path
 from ..whole_head.reposing import HeadRenderer, View
-from ..whole_head.scene import HeadScene, open_scene
+from ..whole_head.scene import HeadScene, depth_of, open_scene
 from .divided import Form, Rendered, finish
 
 _ENCODING = Encoding()
@@ -252,7 +252,7 @@ def _open_once(job: PoseJob | RenderJob, report: Report) -> PosedHead:
     """The head of a job. It stays open for the next job with the same files."""
     read = (job.speaker_path, str(ledger_beside(job.speaker_path)), *files_of(job.footage), job.landmarks)
     files = [state_of(path) for path in read]
-    key = (job.speaker_path, job.footage, job.landmarks, job.device, *files)
+    key = (job.speaker_path, job.footage, job.landmarks, job.device, depth_of(job), *files)
     if key not in _opened:
         _opened.clear()
         _opened[key] = PosedHead(open_scene(job, report), report)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..cache import NO_CACHE, Cache
-from ..canonical.view import CanonicalHead
+from ..canonical.view import CanonicalHead, round_head
 from ..device import choose_device
 from ..errors import SpeakerWithoutDepth
 from ..events import Report
@@ -13,7 +13,7 @@ from ..face.matte import Matting, open_matting
 from ..fingerprints import fingerprint_file
 from ..footage import Footage, prepare
 from ..geometry.trust import TrustRegion, seen_angles, trust_region
-from ..jobs import HeadJob, PoseJob, RenderJob
+from ..jobs import Depth, HeadJob, PoseJob, RenderJob
 from ..model.speaker import SpeakerModel
 from ..version import VERSION
 from .plate import Plate, make_surroundings
@@ -63,6 +63,9 @@ def open_scene(job: HeadJob | PoseJob | RenderJob, report: Report) -> HeadScene:
     footage = prepare(
         job.footage, job.landmarks, device.type, report, known=speaker.known_head, identity=speaker.identity
     )
+    if depth_of(job) == "mesh":
+        head = round_head(head, footage, head.mask.cpu().numpy())
+        speaker = replace(speaker, face=replace(speaker.face, head=head))
     angles = seen_angles(footage.track.poses[footage.track.found])
     region = trust_region(angles)
     matting = open_matting()
@@ -71,7 +74,13 @@ def open_scene(job: HeadJob | PoseJob | RenderJob, report: Report) -> HeadScene:
     return HeadScene(speaker, footage, plate, torso, matting, region, cache)
 
 
+def depth_of(job: HeadJob | PoseJob | RenderJob) -> Depth:
+    """The depth of the head that a job asks for."""
+    return "learned" if isinstance(job, RenderJob) else job.depth
+
+
 def _cache_of(job: HeadJob | PoseJob | RenderJob, footage: Footage, device: str) -> Cache:
     """Cache of what was seen in the whole clip."""
     span = replace(job.footage, path=footage.fingerprint)
-    return Cache.of_shared("scenes", VERSION, fingerprint_file(job.speaker_path), span, job.landmarks, device)
+    speaker = fingerprint_file(job.speaker_path)
+    return Cache.of_shared("scenes", VERSION, speaker, depth_of(job), span, job.landmarks, device)

@@ -144,6 +144,14 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Verb], None]:
         ("evaluate anna.s2l --footage moved.mp4", EvaluateJob("anna.s2l", Media("moved.mp4"))),
         ("head anna.s2l take.mp4 --start 1 --out anna.npz", HeadJob("anna.s2l", Media("take.mp4", 1.0), "anna.npz")),
         (
+            "head anna.s2l take.mp4 --out anna.npz --depth mesh",
+            HeadJob("anna.s2l", Media("take.mp4"), "anna.npz", depth="mesh"),
+        ),
+        (
+            "pose --model anna.s2l --footage take.mp4 --camera arc.json --out posed.mp4 --depth mesh",
+            PoseJob("anna.s2l", Media("take.mp4"), "arc.json", "posed.mp4", depth="mesh"),
+        ),
+        (
             "pose --model anna.s2l --footage take.mp4 --camera arc.json --out posed.mp4",
             PoseJob("anna.s2l", Media("take.mp4"), "arc.json", "posed.mp4"),
         ),

@@ -196,3 +196,16 @@ def test_other_landmarks_than_the_speakers_are_refused(embedded_head: EmbeddedHe
 def test_the_footage_is_not_overwritten(embedded_head: EmbeddedHead, tmp_path: Path) -> None:
     with pytest.raises(CannotWrite):
         s2l_core.head(HeadJob(embedded_head.speaker_path, embedded_head.footage, embedded_head.footage.path))
+
+
+def test_the_mesh_of_the_landmarks_gives_another_depth_in_the_same_outline(
+    embedded_head: EmbeddedHead, arrays: Arrays, tmp_path: Path
+) -> None:
+    path = tmp_path / "mesh.npz"
+    job = HeadJob(embedded_head.speaker_path, embedded_head.footage, str(path), device="cpu", depth="mesh")
+    s2l_core.head(job)
+    with np.load(path, allow_pickle=False) as file:
+        mesh = dict(file)
+    np.testing.assert_array_equal(mesh["mask"], arrays["mask"])
+    apart = np.linalg.norm(mesh["vertices"] - arrays["vertices"], axis=-1)[mesh["mask"]]
+    assert 0.0005 < np.median(apart) < 0.03  # metres
