@@ -30,7 +30,7 @@ class Placement(NamedTuple):
     mask: Tensor
 
 
-def place(view: CanonicalView, intrinsics: Intrinsics, poses: Tensor, grids: Tensor, stride: int = 1) -> Placement:
+def place(view: CanonicalView, intrinsics: Intrinsics, poses: Tensor, grids: Tensor) -> Placement:
     """Map mouth regions to the canonical view.
 
     Args:
@@ -38,9 +38,8 @@ def place(view: CanonicalView, intrinsics: Intrinsics, poses: Tensor, grids: Ten
         intrinsics: Camera of the frames.
         poses: float32 (B, 4, 4) camera_from_head of the frames.
         grids: float32 (B, H, W, 2) pixel positions of the regions in their frames.
-        stride: See :func:`s2l_core.geometry.mapping.canonical_from_observed`.
     """
-    pixels, valid, _ = canonical_from_observed(grids, view, intrinsics, poses, stride=stride)
+    pixels, valid, _ = canonical_from_observed(grids, view, intrinsics, poses)
     box = view.rectangle
     mask = soft_mask(box.height, box.width).to(grids)[None, None]
     return Placement(pixels, sample(mask, pixels, box) * valid[:, None])

@@ -25,8 +25,6 @@ _NOWHERE = -1e6
 _NEAREST = 1.0
 # The C2O search visits every fourth row and column.
 _SEARCH_STRIDE = 4
-# Certainty of interpolated depth from which it is known.
-_KNOWN = 0.999
 # Depth steps below this many millimetres are too small to measure the rate of convergence in single precision.
 _SETTLED = 0.01
 
@@ -139,7 +137,7 @@ def observed_to_canonical(images: Tensor, view: CanonicalView, intrinsics: Intri
 
 
 def canonical_from_observed(
-    pixels: Tensor, view: CanonicalView, intrinsics: Intrinsics, poses: Tensor, steps: int = 4, stride: int = 1
+    pixels: Tensor, view: CanonicalView, intrinsics: Intrinsics, poses: Tensor, steps: int = 4
 ) -> PixelMap:
     """The C2O map from the canonical depth: positions of pixels of observed frames in the canonical view.
 
@@ -159,35 +157,22 @@ def canonical_from_observed(
         steps: Number of steps of the search, at least 2; more are slower and more accurate. On a sphere that is rotated
             by 20 degrees about each axis, the error is below 0.01 pixels with 2 steps, at 30 degrees with 4, and at 40
             degrees with 6.
-        stride: Distance of the rows and columns on which the last step runs. Between them, positions are interpolated,
-            which is faster, and exact as far as the surface is flat there.
 
     Returns:
         Positions (B, h, w) in the canonical image (not in its rectangle); valid if they are on known depth inside the
         rectangle and the last step moved them by less than a pixel.
     """
-    search, whole = _RaySearch(view, intrinsics, poses), list(pixels.shape[-3:-1])
-    if stride > 1:
-        pixels = _resize(pixels.movedim(-1, -3), _coarser(whole, stride)).movedim(-3, -1)
-    size = list(pixels.shape[-3:-1])
+    search = _RaySearch(view, intrinsics, poses)
     with torch.no_grad():
-        coarse = _resize(pixels.movedim(-1, -3), _coarser(whole, _SEARCH_STRIDE)).movedim(-3, -1)
-        depth, rate = _resize(search.run(coarse, steps), size).unbind(1)
+        size = [-(-length // _SEARCH_STRIDE) + 1 for length in pixels.shape[-3:-1]]
+        coarse = _resize(pixels.movedim(-1, -3), size).movedim(-3, -1)
+        depth, rate = _resize(search.run(coarse, steps), list(pixels.shape[-3:-1])).unbind(1)
     rays = search.backward.directions(pixels)
     guess, certain, error = search.look(rays, depth)
     position, canonical_depth = search.backward.at(rays, depth + error / (1 - rate))
     settled = (position - guess).detach().square().sum(-1) < 1
-    valid = certain & settled & (canonical_depth > _NEAREST)
-    if stride > 1:
-        planes = torch.cat([position.movedim(-1, 1), canonical_depth[:, None], valid[:, None].to(position)], dim=1)
-        x, y, canonical_depth, share = _resize(planes, whole).unbind(1)
-        position, valid = torch.stack([x, y], dim=-1), share > _KNOWN
-    valid = valid & _inside(position, view.rectangle)
+    valid = certain & settled & _inside(position, view.rectangle) & (canonical_depth > _NEAREST)
     return PixelMap(torch.where(valid[..., None], position, _NOWHERE), valid, canonical_depth)
-
-
-def _coarser(size: list[int], stride: int) -> list[int]:
-    return [-(-length // stride) + 1 for length in size]
 
 
 def sample(
@@ -265,7 +250,7 @@ class _RaySearch:
         position, canonical_depth = self.backward.at(rays, depth)
         surface, certainty = sample(self._layers, position, self._view.rectangle, "border").unbind(1)
         deeper = (surface - canonical_depth) * self._forward.depth_directions(position)
-        return position, certainty > _KNOWN, deeper
+        return position, certainty > 0.999, deeper
 
     def run(self, pixels: Tensor, steps: int) -> Tensor:
         """Observed depth of the surface at pixels (B, h, w, 2), and the factor by which a step reduces its error:

@@ -34,8 +34,6 @@ from .sight import Sight, Sighter
 BATCH = 8
 """Frames that are rendered together. More are no faster on a CPU and take memory."""
 
-_STRIDE = 3
-"""Step between the pixels whose canonical position is computed; the others are interpolated."""
 _LEAST_SPEECH = SPEECH_RATE // 10
 
 
@@ -273,7 +271,7 @@ class LipPaster:
         """Where the mouth regions of frames ``indices`` (B,) are in the canonical view."""
         observer, device = self.observer, self._view.depth.device
         poses = observer.poses[torch.as_tensor(indices, device=device)]
-        return place(self._view, observer.intrinsics, poses, observer.plan.grids(indices, device), _STRIDE)
+        return place(self._view, observer.intrinsics, poses, observer.plan.grids(indices, device))
 
 
 class MouthRenderer:
