@@ -38,9 +38,9 @@ def draw_chart(clips: Figures) -> str:
     for row, (label, figures, is_codec) in enumerate(bars):
         parts += _bar(label, figures, is_codec, 50 + row * (_BAR + _GAP), longest)
     for place, (name, colour) in enumerate(_COLOURS.items()):
-        x, y = 20 + place * 108, height - 30
+        x, y = 15 + place * 111, height - 30
         parts.append(f'<rect x="{x}" y="{y}" width="14" height="14" fill="{colour}"/>')
-        parts.append(f'<text x="{x + 19}" y="{y + 12}">{name}</text>')
+        parts.append(f'<text x="{x + 19}" y="{y + 12}" font-size="12">{name}</text>')
     return "\n".join([*parts, "</svg>", ""])
 
 
