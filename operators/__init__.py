@@ -24,6 +24,7 @@ from .speakers import S2L_OT_add_speaker, S2L_OT_remove_speaker, S2L_OT_revoke_c
 from .submit import S2L_OT_submit
 from .tracked_pose import S2L_OT_toggle_tracked_pose
 from .train import S2L_OT_train_speaker
+from .verify_result import S2L_OT_verify_result
 
 CLASSES = (
     S2L_OT_check_footage,
@@ -54,5 +55,6 @@ CLASSES = (
     *SETUP_CLASSES,
     S2L_OT_redo,
     S2L_OT_redo_with_changes,
+    S2L_OT_verify_result,
     *QUEUE_CLASSES,
 )

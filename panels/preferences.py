@@ -13,6 +13,8 @@ from ..s2l_blender_addon.paths import EXTENSION
 from ..s2l_blender_addon.preferences import EngineSettings
 from .sentences import draw_lines
 
+UNSIGNED = "Renders that show synthetic media will carry no mark that programs can read"
+
 
 class S2L_AP_preferences(EngineSettings, bpy.types.AddonPreferences):
     bl_idname = EXTENSION
@@ -29,6 +31,12 @@ class S2L_AP_preferences(EngineSettings, bpy.types.AddonPreferences):
         layout.prop(self, "torch_build")
         layout.prop(self, "worker_python", placeholder="Found automatically")
         layout.prop(self, "device")
+        layout.prop(self, "signing_key", placeholder="Made for this machine")
+        layout.prop(self, "signing_certificate")
+        layout.prop(self, "timestamp_server")
+        layout.prop(self, "sign_renders")
+        if not self.sign_renders:
+            draw_lines(layout, UNSIGNED, width, icon="ERROR")
         row = layout.row()
         row.operator(S2L_OT_check_engine.bl_idname)
         row.operator(S2L_OT_copy_report.bl_idname)

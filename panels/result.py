@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..operators import S2L_OT_redo, S2L_OT_redo_with_changes
+from ..operators import S2L_OT_redo, S2L_OT_redo_with_changes, S2L_OT_verify_result
 from ..s2l_blender_addon.compat import sequencer_scene
 from ..s2l_blender_addon.queue import provenance
 from ..s2l_blender_addon.sequencer import results
@@ -36,6 +36,7 @@ class S2L_PT_result(bpy.types.Panel):
         draw_lines(layout, "\n".join(made.warnings), context.region.width, icon="ERROR")
         layout.operator(S2L_OT_redo.bl_idname)
         layout.operator(S2L_OT_redo_with_changes.bl_idname)
+        layout.operator(S2L_OT_verify_result.bl_idname)
 
 
 CLASSES = (S2L_PT_result,)

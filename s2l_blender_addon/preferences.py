@@ -1,4 +1,4 @@
-"""The preferences of the add-on: the Pythons, the build of PyTorch and the device."""
+"""The preferences of the add-on: the Pythons, the build of PyTorch, the device, and the key of results."""
 
 # Blender declares properties as annotations.
 # mypy: disable-error-code="valid-type"
@@ -10,11 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
-from bpy.props import EnumProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from ..s2l_core.errors import EngineIncomplete
 from ..s2l_core.jobs import Device
+from . import signing_key
 from .paths import EXTENSION, EXTENSION_FOLDER, python_in
+
+
+def _choose_key(own: bpy.types.AddonPreferences, context: bpy.types.Context) -> None:
+    key, certificate = bpy.path.abspath(own.signing_key), bpy.path.abspath(own.signing_certificate)
+    signing_key.choose(key, certificate, own.timestamp_server.strip())
 
 
 class EngineSettings:
@@ -53,6 +59,28 @@ class EngineSettings:
         ),
         default="auto",
     )
+    signing_key: StringProperty(
+        name="Signing Key",
+        description="Private key (PEM) with which results are signed; empty to use a key made for this machine",
+        subtype="FILE_PATH",
+        update=_choose_key,
+    )
+    signing_certificate: StringProperty(
+        name="Certificate",
+        description="Certificate of the key and those of its issuers (PEM); empty if they are in the file of the key",
+        subtype="FILE_PATH",
+        update=_choose_key,
+    )
+    timestamp_server: StringProperty(
+        name="Time Stamp Server",
+        description="Address of a server that adds the time to signatures (RFC 3161); empty for no time",
+        update=_choose_key,
+    )
+    sign_renders: BoolProperty(
+        name="Sign Renders",
+        description="Sign what Blender renders from scenes with dubs, speaking pictures or heads",
+        default=True,
+    )
     engine_report: StringProperty(
         name="Engine Report",
         description="Versions and devices that the engine has reported",
@@ -68,6 +96,7 @@ class _Unset:
     base_python: str = ""
     torch_build: str = "auto"
     device: Device = "auto"
+    sign_renders: bool = True
     engine_report: str = ""
 
 
@@ -108,3 +137,14 @@ def find_worker_python(context: bpy.types.Context) -> str:
         "No Python with the engine's packages was found.",
         "Set up the engine, or choose a Python, in Edit > Preferences > Add-ons > Speech2Lip.",
     )
+
+
+def register() -> None:
+    """Choose the key that is stored in the preferences."""
+    add_on = bpy.context.preferences.addons.get(EXTENSION)
+    if add_on and add_on.preferences:
+        _choose_key(add_on.preferences, bpy.context)
+
+
+def unregister() -> None:
+    signing_key.choose("", "", "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from .. import operators, panels
-from . import batch, keymap, presets, properties, speakers, translations
+from . import batch, keymap, preferences, presets, properties, render_signing, speakers, translations
 from .engine import installation, running_job
 from .head import render_engine
 from .pictures import thumbnails
@@ -19,6 +19,7 @@ def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     properties.register()
+    preferences.register()
     training_picture.register()
     thumbnails.register()
     speakers.register()
@@ -27,6 +28,7 @@ def register() -> None:
     keymap.register()
     translations.register()
     render_engine.register()
+    render_signing.register()
     recovery.register()
     batch.register()
 
@@ -34,6 +36,7 @@ def register() -> None:
 def unregister() -> None:
     batch.unregister()
     recovery.unregister()
+    render_signing.unregister()
     job_queue.unregister()
     installation.unregister()
     running_job.abandon()
@@ -45,6 +48,7 @@ def unregister() -> None:
     speakers.unregister()
     thumbnails.unregister()
     training_picture.unregister()
+    preferences.unregister()
     properties.unregister()
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

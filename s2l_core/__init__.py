@@ -26,6 +26,8 @@ _HOMES = {
     "render": ".verbs.pose",
     "describe": ".verbs.describe",
     "consent": ".verbs.consent",
+    "verify": ".verbs.verify",
+    "sign": ".verbs.sign",
     "calibrate": ".verbs.calibrate",
     "estimate": ".verbs.calibrate",
     "SpeakerModel": ".model.speaker",

@@ -1,11 +1,11 @@
 """The verbs for a shell: ``s2l info | check | faces | offset | train | dub | still | preview | evaluate |
-describe | consent | calibrate | heatmap | head | pose``, and ``plan | run | join | batch | emit`` for several
-machines.
+describe | consent | verify | sign | calibrate | heatmap | head | pose``, and ``plan | run | join | batch | emit`` for
+several machines.
 
-Exit status: 0 if the job is done; 1 if it failed, no frame was dubbed, a plan has unfinished tasks, or the result could
-not be printed; 2 for wrong usage; 130 if it was cancelled (Ctrl-C). With ``--json``, stdout is exactly one JSON object,
-the result or ``{"error": {"code", "message", "hint"}}``, and each event is a JSON object on a line of stderr, where
-libraries may print as well.
+Exit status: 0 if the job is done; 1 if it failed, dubbed no frame or found a file that is not validly signed, if a plan
+has unfinished tasks, or if the result could not be printed; 2 for wrong usage; 130 if it was cancelled (Ctrl-C). With
+``--json``, stdout is exactly one JSON object, the result or ``{"error": {"code", "message", "hint"}}``, and each event
+is a JSON object on a line of stderr, where libraries may print as well.
 """
 
 from __future__ import annotations
@@ -51,8 +51,10 @@ from .jobs import (
     PresetName,
     PreviewJob,
     Remainder,
+    SignJob,
     StillJob,
     TrainJob,
+    VerifyJob,
 )
 from .terminal import json_events, print_error, print_result, progress_bars
 from .version import VERSION
@@ -89,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_error(error, options.json)
         return CANCELLED if isinstance(error, Cancelled) else FAILED
     is_printed = print_result(result, options.json)
-    is_complete = result.get("frames_dubbed") != 0 and not result.get("unfinished")
+    is_complete = result.get("frames_dubbed") != 0 and not result.get("unfinished") and result.get("valid", True)
     return DONE if is_printed and is_complete else FAILED
 
 
@@ -110,6 +112,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_evaluate(verbs)
     _add_describe(verbs)
     _add_consent(verbs)
+    _add_verify(verbs)
+    _add_sign(verbs)
     _add_calibrate(verbs)
     _add_heatmap(verbs)
     _add_head(verbs)
@@ -537,6 +541,29 @@ def _add_consent(verbs: _Verbs) -> None:
 
 def _consent_job(options: argparse.Namespace) -> Job:
     return ConsentJob(options.action, options.path, options.record, options.reason, options.device)
+
+
+def _add_verify(verbs: _Verbs) -> None:
+    description = "Check content credentials: what is signed, by whom, whether it was changed, and its sources."
+    verify = _add_verb(verbs, "verify", _verify_job, description)
+    verify.add_argument("files", nargs="+", metavar="FILE", help="a file, or a folder of pictures")
+
+
+def _verify_job(options: argparse.Namespace) -> Job:
+    return VerifyJob(tuple(options.files), options.device)
+
+
+def _add_sign(verbs: _Verbs) -> None:
+    description = "Sign files that another program rendered from dubs, stills or heads."
+    sign = _add_verb(verbs, "sign", _sign_job, description)
+    sign.add_argument("files", nargs="+", metavar="FILE", help="a file, which is replaced by its signed version")
+    sign.add_argument(
+        "--source", action="append", default=[], metavar="FILE", help="a result that is seen in it; may be repeated"
+    )
+
+
+def _sign_job(options: argparse.Namespace) -> Job:
+    return SignJob(tuple(options.files), tuple(options.source), options.device)
 
 
 def _add_calibrate(verbs: _Verbs) -> None:

@@ -200,6 +200,16 @@ class EngineIncomplete(Speech2LipError):
     )
 
 
+class SigningKeyUnusable(Speech2LipError):
+    code = "signing_key_unusable"
+    hint = "Choose another key and certificate, or none: results are then signed with a key of this machine."
+
+
+class SigningFailed(Speech2LipError):
+    code = "signing_failed"
+    hint = "Check the certificate and the server for time stamps, then start the job again: its frames are kept."
+
+
 class CannotWrite(Speech2LipError):
     code = "cannot_write"
     hint = "Choose a folder that exists and that you may write to."

@@ -123,3 +123,10 @@ def checkpoint() -> None:
     report = _running.get()
     if report is not None:
         report.refuse_cancelled()
+
+
+def tell(level: Level, text: str) -> None:
+    """Report a message for the log of the running job, if there is one."""
+    report = _running.get()
+    if report is not None:
+        report.log(level, text)

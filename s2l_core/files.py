@@ -68,7 +68,9 @@ def reserved(path: str, *sources: str, folder: bool = False, is_shared: bool = F
 
 
 @contextmanager
-def whole_file(path: str | Path, place: Path | None = None, lasting: bool = False) -> Iterator[BinaryIO]:
+def whole_file(
+    path: str | Path, place: Path | None = None, lasting: bool = False, private: bool = False
+) -> Iterator[BinaryIO]:
     """A temporary file to write and read, which is renamed to its destination if the context ends without an exception.
 
     Args:
@@ -76,6 +78,7 @@ def whole_file(path: str | Path, place: Path | None = None, lasting: bool = Fals
         place: Folder of the temporary file, on the same disk; None means beside the destination.
         lasting: Whether to flush the file to the disk before the renaming, so that it survives a loss of power. It
             takes longer.
+        private: Whether only the user may read the file, from its first byte on.
 
     Raises:
         CannotWrite: The folder is missing or not writable, or the destination cannot be replaced, see :func:`reserved`.
@@ -85,7 +88,9 @@ def whole_file(path: str | Path, place: Path | None = None, lasting: bool = Fals
     path = Path(path)
     partial = temporary_name((place or path.parent) / path.name)
     try:
-        file = partial.open("x+b")  # fails if there is a file or link of this name
+        # Mode x fails if there is a file or link of this name.
+        opener = _open_privately if private else None
+        file = open(partial, "x+b", opener=opener)  # noqa: SIM115 (closed below)
     except OSError as error:
         raise refusal(path, error) from error
     try:
@@ -103,6 +108,27 @@ def whole_file(path: str | Path, place: Path | None = None, lasting: bool = Fals
             file.close()
         partial.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def temporary_file(path: Path) -> Iterator[BinaryIO]:
+    """A temporary file to write and read, beside a path, which is removed when the context ends.
+
+    Raises:
+        CannotWrite: The folder is missing or not writable.
+        DiskFull: There is no space.
+    """
+    partial = temporary_name(path)
+    try:
+        file = partial.open("x+b")
+    except OSError as error:
+        raise refusal(path, error) from error
+    try:
+        yield file
+    finally:
+        with suppress(OSError):  # on a full disk, the buffer cannot be written either
+            file.close()
+        partial.unlink(missing_ok=True)
 
 
 def write_whole(path: str, content: bytes, lasting: bool = True) -> None:
@@ -234,6 +260,10 @@ def refusal(path: str | Path, error: Exception) -> Speech2LipError:
         return DiskFull(f"The disk is full: {path} could not be written.")
     reason = getattr(error, "strerror", None) or error
     return CannotWrite(f"{path} cannot be written: {reason}.", _HINTS.get(number or 0, ""))
+
+
+def _open_privately(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _refuse_irreplaceable(path: str, sources: tuple[str, ...]) -> None:

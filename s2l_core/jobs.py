@@ -640,6 +640,45 @@ class ConsentJob:
 
 
 @dataclass(frozen=True)
+class VerifyJob:
+    """Check the content credentials of files: what is signed, by whom, whether it was changed, and what it was made
+    from.
+
+    Attributes:
+        files: Files, and folders of pictures.
+    """
+
+    verb: ClassVar[str] = "verify"
+    files: tuple[str, ...]
+    device: Device = "auto"
+
+    def __post_init__(self) -> None:
+        if not self.files or not all(self.files):
+            raise BadJob("The job names no file to verify.")
+
+
+@dataclass(frozen=True)
+class SignJob:
+    """Sign files that another program rendered from results of ours, which lose their credentials by that.
+
+    Attributes:
+        files: The files, each of which is signed by itself.
+        sources: What is seen in them: results, and footage of heads.
+    """
+
+    verb: ClassVar[str] = "sign"
+    files: tuple[str, ...]
+    sources: tuple[str, ...]
+    device: Device = "auto"
+
+    def __post_init__(self) -> None:
+        if not self.files or not all(self.files):
+            raise BadJob("The job names no file to sign.")
+        if not all(self.sources):
+            raise BadJob("A source of the files to sign has no name.")
+
+
+@dataclass(frozen=True)
 class CalibrateJob:
     """Measure the speed of this machine for :mod:`s2l_core.estimates`, or return the earlier measurement.
 
@@ -669,6 +708,8 @@ Job = (
     | RenderJob
     | DescribeJob
     | ConsentJob
+    | VerifyJob
+    | SignJob
     | CalibrateJob
 )
 JOB_TYPES: dict[str, type[Job]] = {job_type.verb: job_type for job_type in typing.get_args(Job)}

@@ -284,6 +284,7 @@ class DubResult(TypedDict):
 
     Attributes:
         output_path: Path of the movie, or of the folder of pictures.
+        credentials: A sentence: how the result is signed, or why it is not.
         summary: A sentence: how many frames were dubbed, and why others were not.
         voice_track: Number of the sound track with the voice; None if the file has only one.
         frames_expected: Number of frames that the job asks for.
@@ -302,6 +303,7 @@ class DubResult(TypedDict):
     """
 
     output_path: str
+    credentials: str
     summary: str
     voice_track: int | None
     frames_expected: int
@@ -324,6 +326,7 @@ class StillResult(TypedDict):
 
     Attributes:
         output_path: Path of the movie, or of the folder of pictures.
+        credentials: A sentence: how the result is signed, or why it is not.
         summary: A sentence: how many frames were rendered, and what moved.
         warnings: A sentence for each property of the picture that will look bad, such as a turned face.
         voice_track: Number of the sound track with the voice; None if the file has only one.
@@ -343,6 +346,7 @@ class StillResult(TypedDict):
     """
 
     output_path: str
+    credentials: str
     summary: str
     warnings: list[str]
     voice_track: int | None
@@ -364,12 +368,14 @@ class PreviewResult(TypedDict):
 
     Attributes:
         output_path: Path of the PNG file.
+        credentials: A sentence: how the picture is signed, or why it is not; empty if nothing in it was changed.
         reason: Why the frame keeps the footage's pixels, one of :data:`s2l_core.mouth.reliability.REASONS`; empty if it
             is dubbed, and for a still.
         preview_seconds: Time that the preview took.
     """
 
     output_path: str
+    credentials: str
     reason: str
     preview_seconds: float
 
@@ -463,6 +469,100 @@ class ConsentResult(TypedDict):
     entries: list[ConsentEntry]
 
 
+class ChangedRun(TypedDict):
+    """A run of frames that were changed.
+
+    Attributes:
+        first: Its first frame, from 0.
+        last: Its last frame.
+    """
+
+    first: int
+    last: int
+
+
+class Origin(TypedDict):
+    """A source in the chain of content credentials.
+
+    Attributes:
+        title: Its file name.
+        is_signed: Whether its own credentials are known.
+        signed_by: Names in its certificate; empty if unknown.
+        software: Name and version of the software that signed it.
+        problems: What was wrong with it when it was opened, such as a change after it was signed.
+    """
+
+    title: str
+    is_signed: bool
+    signed_by: str
+    software: str
+    problems: list[str]
+
+
+class CheckedFile(TypedDict):
+    """A file whose content credentials were checked.
+
+    Attributes:
+        path: The file, or the folder of pictures.
+        status: ``"valid"``, ``"invalid"`` if it or its credentials were changed, or ``"unsigned"``.
+        summary: A sentence.
+        where: Whether the credentials are ``"inside"`` of the file or ``"beside"`` it; empty without any.
+        signed_by: Names in the certificate of the key.
+        is_trusted: Whether the certificate is on a list of trusted ones; a name is a mere statement otherwise.
+        signed_at: Time stamp of a server; empty without one.
+        software: Name and version of the software that signed it.
+        actions: What was done, as C2PA names it, such as ``"c2pa.edited"``.
+        synthesis: IPTC's digital source types, such as ``"compositeWithTrainedAlgorithmicMedia"``.
+        part: What Speech2Lip generated, such as ``"lips"``.
+        consent: Hash of the record of consent.
+        frames: Runs of frames that were changed; empty if that is not stated.
+        box: Left, top, right and bottom, in pixels, of the rectangle that was changed; None if it is not stated.
+        chain: The source that was opened, its own source, and so on.
+        problems: What is wrong.
+    """
+
+    path: str
+    status: Literal["valid", "invalid", "unsigned"]
+    summary: str
+    where: Literal["", "inside", "beside"]
+    signed_by: str
+    is_trusted: bool
+    signed_at: str
+    software: str
+    actions: list[str]
+    synthesis: list[str]
+    part: str
+    consent: str
+    frames: list[ChangedRun]
+    box: list[int] | None
+    chain: list[Origin]
+    problems: list[str]
+
+
+class VerifyResult(TypedDict):
+    """Result of ``verify``.
+
+    Attributes:
+        valid: Whether all files are signed, and none of them was changed.
+        files: Each of them.
+    """
+
+    valid: bool
+    files: list[CheckedFile]
+
+
+class SignResult(TypedDict):
+    """Result of ``sign``.
+
+    Attributes:
+        files: The files that were signed.
+        credentials: A sentence: how they are signed, or why they are not.
+    """
+
+    files: list[str]
+    credentials: str
+
+
 class HeatmapResult(TypedDict):
     """Result of ``heatmap``.
 
@@ -510,6 +610,7 @@ class PoseResult(TypedDict):
 
     Attributes:
         output_path: Path of the movie.
+        credentials: A sentence: how the movie is signed, or why it is not.
         frames: Number of frames.
         frames_resumed: Number of them that an earlier, interrupted run had rendered.
         frames_without_face: Number of frames whose footage shows no face.
@@ -522,6 +623,7 @@ class PoseResult(TypedDict):
     """
 
     output_path: str
+    credentials: str
     frames: int
     frames_resumed: int
     frames_without_face: int

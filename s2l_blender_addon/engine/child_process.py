@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 
+from .. import signing_key
+
 
 def isolated(python: str) -> list[str]:
     """The beginning of a command that runs Python without its working folder, the user's site folder and ``PYTHON*``
@@ -19,6 +21,8 @@ def isolated(python: str) -> list[str]:
 def environment() -> dict[str, str]:
     """The environment variables of a child process: all except ``PYTHON*``, which its own children would inherit.
 
-    Proxies, certificates, caches, temporary folders, devices and the settings of pip are kept.
+    Proxies, certificates, caches, temporary folders, devices and the settings of pip are kept. The key that signs
+    results is that of the preferences, if they name one.
     """
-    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return kept | signing_key.variables()

@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 from ...s2l_core.jobs import Job
+from .. import signing_key
 from .worker_client import Request, WorkerProcess
 
 IDLE_SECONDS = 300.0
@@ -25,6 +26,7 @@ class WarmWorker:
 
     def __init__(self, python: str) -> None:
         self.python = python
+        self.key = signing_key.variables()
         self._folder = tempfile.TemporaryDirectory(prefix="s2l_warm_", ignore_cleanup_errors=True)
         self._numbers = itertools.count(1)
         self._process: WorkerProcess | None = None
@@ -77,9 +79,9 @@ _current: WarmWorker | None = None
 
 
 def current(python: str) -> WarmWorker:
-    """The warm worker of this Blender; it is replaced if it runs another Python."""
+    """The warm worker of this Blender; it is replaced if it runs another Python, or signs with another key."""
     global _current
-    if _current is None or _current.python != python:
+    if _current is None or _current.python != python or _current.key != signing_key.variables():
         end()
         _current = WarmWorker(python)
     return _current

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Literal
 
@@ -12,12 +13,13 @@ from ...s2l_core.errors import BadJob
 from ...s2l_core.jobs import DubJob, StillJob, from_json
 from ..compat import content_duration, content_start
 from . import stacking
-from .strips import Placement
+from .strips import Placement, media_path
 
 # What becomes of earlier results on the same frames.
 Existing = Literal["KEEP", "REPLACE", "VERSION"]
 
 JOB, RESULT, MADE = "s2l_job", "s2l_result", "s2l_made"  # custom properties, JSON each
+_MOST_FRAMES = 1 << 20  # Blender's timeline ends there
 _FOOTAGE, _SOUND = "s2l_footage", "s2l_sound"
 
 
@@ -50,6 +52,22 @@ def retire(scene: bpy.types.Scene, names: tuple[str, ...], existing: Existing, r
                 strip.mute = True
             else:
                 _remove(strip, replacement)
+
+
+def shown(scene: bpy.types.Scene, frames: range) -> list[str]:
+    """Files and folders of the results that the sequencer of a scene shows on some frames, also in scene strips."""
+    return list(dict.fromkeys(_shown(scene, frames, [])))
+
+
+def _shown(scene: bpy.types.Scene, frames: range, seen: list[bpy.types.Scene]) -> Iterator[str]:
+    seen.append(scene)
+    for strip in scene.sequence_editor.strips_all if scene.sequence_editor else ():
+        if strip.mute or not stacking.overlaps(strip, frames):
+            continue
+        if JOB in strip:
+            yield media_path(strip)
+        elif strip.type == "SCENE" and strip.scene is not None and strip.scene not in seen:
+            yield from _shown(strip.scene, range(-_MOST_FRAMES, _MOST_FRAMES), seen)
 
 
 def is_mouth(strip: bpy.types.Strip) -> bool:

@@ -18,6 +18,8 @@ import av
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
+from ..credentials.claim import Claim
+from ..credentials.signing import Signature, refuse_unusable_key
 from ..errors import CannotWrite
 from ..events import checkpoint
 from ..files import is_regular, refusal, reserved, whole_file, write_whole
@@ -26,7 +28,7 @@ from .encodings import is_folder
 from .pictures import picture_name, write_picture
 from .planes import Planes, in_rgb
 from .raster import ORDINARY, ColourTags, Picture, Raster
-from .scratch import NOTICE, Scratch
+from .scratch import Scratch
 from .soundtrack import Soundtrack
 from .waveform import Waveform
 from .writing import VideoWriter, finish_output, open_output, set_pixel_aspect
@@ -45,7 +47,9 @@ def reserved_result(path: str, encoding: Encoding, *sources: str, is_shared: boo
     Raises:
         CannotWrite: See :func:`s2l_core.files.reserved`; or the name of the scratch folder is taken.
         DiskFull: There is no space.
+        SigningKeyUnusable: The key with which the result would be signed cannot sign.
     """
+    refuse_unusable_key()
     with reserved(path, *sources, folder=is_folder(encoding), is_shared=is_shared):
         Scratch(Path(path)).refuse_foreign(*sources)
         yield
@@ -129,31 +133,41 @@ class Chunks:
         with VideoWriter(path, width, height, rate, colour, encoding=self._encoding, raster=self._raster) as writer:
             yield writer
 
-    def join(self, rate: Fraction, sound: Waveform | None, comment: str) -> None:
-        """Join all chunks, which must be finished, to the result, and remove them.
+    def join(self, rate: Fraction, sound: Waveform | None, comment: str, claim: Claim | None = None) -> str:
+        """Join all chunks, which must be finished, to the result, sign it, and remove them.
 
         Args:
             rate: Frames per second.
             sound: The sound of the result, if it has any; ignored for folders of pictures.
             comment: Comment in the metadata of the result.
+            claim: What the content credentials of the result say; None for a result without any.
+
+        Returns:
+            A sentence: how the result is signed, or why it is not.
 
         Raises:
+            SigningKeyUnusable, SigningFailed: The result cannot be signed. The chunks are kept.
             CannotWrite: Frames in the scratch folder were removed, damaged or added by another program.
             DiskFull: There is no space.
         """
+        signature = Signature(self._path, claim)
         try:
             self._refuse_strange_pictures()
             self._refuse_lost_frames()
             if is_folder(self._encoding):
-                write_whole(str(self._scratch.pictures / NOTICE), f"{comment}.\n".encode())
-                self._scratch.pictures.replace(self._path)
+                names = (picture_name(1 + frame, self._encoding) for frame in range(self._count))
+                pictures = self._scratch.pictures
+                signature.write_notice(pictures, comment, (pictures / name for name in names))
+                pictures.replace(self._path)
             else:
-                with whole_file(self._path, self._scratch.folder) as file:
-                    self._copy_chunks(file, rate, sound, comment)
-                    finish_output(file, self._encoding, self._raster.aspect)
+                folder = self._scratch.folder
+                with whole_file(self._path, folder) as file, signature.into(file, folder) as content:
+                    self._copy_chunks(content, rate, sound, comment)
+                    finish_output(content, self._encoding, self._raster.aspect)
         except (OSError, av.FFmpegError) as error:
             raise refusal(self._path, error) from error
         self._scratch.remove()
+        return signature.sentence
 
     def _mark(self, first: int) -> Path:
         """Path that exists if the chunk that begins with frame ``first`` is finished."""

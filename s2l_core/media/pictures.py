@@ -12,6 +12,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
+from ..credentials.claim import Claim
+from ..credentials.signing import Signature
 from ..errors import CannotWrite
 from ..files import write_whole
 from ..jobs import Encoding
@@ -27,13 +29,28 @@ def picture_name(number: int, encoding: Encoding) -> str:
     return f"{number:0{_DIGITS}}.{encoding.format}"
 
 
-def write_picture(path: Path, picture: Picture, encoding: Encoding, aspect: Fraction = Fraction(1)) -> None:
-    """Encode a picture, see :func:`encode_picture`, and write it.
+def write_picture(
+    path: Path, picture: Picture, encoding: Encoding, aspect: Fraction = Fraction(1), claim: Claim | None = None
+) -> str:
+    """Encode a picture, see :func:`encode_picture`, sign it, and write it.
+
+    Args:
+        path: The file.
+        picture: See :func:`encode_picture`.
+        encoding: See :func:`encode_picture`.
+        aspect: See :func:`encode_picture`.
+        claim: What the content credentials of the picture say; None for a picture without any.
+
+    Returns:
+        A sentence: how the picture is signed, or why it is not.
 
     Raises:
+        SigningKeyUnusable, SigningFailed: The picture cannot be signed.
         CannotWrite, DiskFull: See :func:`s2l_core.files.write_whole`.
     """
-    write_whole(str(path), encode_picture(picture, encoding, aspect), lasting=False)
+    signature = Signature(path, claim)
+    write_whole(str(path), signature.of_bytes(encode_picture(picture, encoding, aspect)), lasting=False)
+    return signature.sentence
 
 
 def encode_picture(picture: Picture, encoding: Encoding, aspect: Fraction = Fraction(1)) -> bytes:

@@ -12,14 +12,15 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from ..credentials.listing import NOTICE
+from ..credentials.media_types import SIDECAR
 from ..errors import CannotWrite
 from ..files import TEMPORARY, companion, is_regular, refusal, remove_files, temporary_name, write_whole
 
-NOTICE = "synthetic_media.txt"
-"""Name of the text file beside pictures that says that they are synthetic media."""
 _NOTE, _DOCUMENT, _PICTURES = "made_by_speech2lip.txt", "job.json", "pictures"
 _OUR_FILES = rf"(\d{{7}}\.(done|mp4|mov|mkv)|{re.escape(_DOCUMENT)})|.*{TEMPORARY}"
-_OUR_PICTURES = rf"(\d{{6,}}\.(png|exr)|{re.escape(NOTICE)})({TEMPORARY})?"
+_OUR_NOTICE = rf"{re.escape(NOTICE)}({re.escape(SIDECAR)})?"
+_OUR_PICTURES = rf"(\d{{6,}}\.(png|exr)|{_OUR_NOTICE})({TEMPORARY})?"
 _LEFTOVERS = rf".*{TEMPORARY}"
 
 
@@ -96,7 +97,8 @@ class Scratch:
     def picture_sizes(self) -> dict[str, int]:
         """Names and sizes of the pictures in the folder; a size may be 0 after a loss of power."""
         found = (path for path in self.pictures.iterdir() if re.fullmatch(_OUR_PICTURES, path.name))
-        return {path.name: path.lstat().st_size if is_regular(path) else 0 for path in found if path.name != NOTICE}
+        pictures = (path for path in found if not path.name.startswith(NOTICE))
+        return {path.name: path.lstat().st_size if is_regular(path) else 0 for path in pictures}
 
     @staticmethod
     def is_unfinished(name: str) -> bool:

@@ -19,6 +19,8 @@ from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from ..credentials.claim import Claim
+from ..credentials.signing import Signature
 from ..events import checkpoint
 from ..files import refusal, whole_file
 from ..jobs import Encoding
@@ -49,8 +51,13 @@ class VideoWriter:
         encoding: File format, except for folders of pictures.
         comment: Comment in the metadata of the container.
         raster: Storage format of the source, which the file has as well, as far as its format supports it.
+        claim: What the content credentials of the file say; None for a file without any.
+
+    Attributes:
+        signature: The content credentials.
 
     Raises:
+        SigningKeyUnusable, SigningFailed: The file cannot be signed (the latter is raised at the end).
         CannotWrite: The folder of the destination is missing or not writable (also raised by ``write`` and at the end).
         DiskFull: There is no space (also raised by ``write`` and at the end).
     """
@@ -66,8 +73,10 @@ class VideoWriter:
         encoding: Encoding = DEFAULT_ENCODING,
         comment: str = "",
         raster: Raster = ORDINARY,
+        claim: Claim | None = None,
     ) -> None:
         self._path = Path(path)
+        self.signature = Signature(path, claim)
         self._size = (width, height)
         self._rate = rate.limit_denominator(1_000_000)  # libav stores 32-bit integers
         self._source_tags = colour or ColourTags()
@@ -89,7 +98,8 @@ class VideoWriter:
     def __enter__(self) -> Self:
         with ExitStack() as cleanup:
             # A Python file preserves the reason of a failed write, which libavformat would reduce to "I/O error".
-            self._file = cleanup.enter_context(whole_file(self._path))
+            result = cleanup.enter_context(whole_file(self._path))
+            self._file = cleanup.enter_context(self.signature.into(result, self._path.parent))
             self._container = open_output(self._file, self._encoding, self._rate, self._comment)
             cleanup.callback(close_quietly, self._container)
             self._video = self._add_video()

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
 
+from ..credentials.claim import Claim
 from ..events import Report
 from ..jobs import Encoding
 from ..media.chunks import Chunks
@@ -77,6 +78,9 @@ class Divided(Protocol):
     def read(self, frames: range) -> Generator[Picture | Planes, None, None]:
         """Render some of the frames as they are written, with a few of them in memory at a time."""
 
+    def claim(self) -> Claim:
+        """What the content credentials of the result say, after the look."""
+
 
 @dataclass(frozen=True)
 class Rendered:
@@ -86,11 +90,13 @@ class Rendered:
         written: Number of frames of the result.
         resumed: Number of frames that earlier runs had written.
         seconds: Time from the look at the clip to the joined result.
+        credentials: A sentence: how the result is signed, or why it is not; empty before joining.
     """
 
     written: int
     resumed: int
     seconds: float
+    credentials: str = ""
 
     @property
     def fps(self) -> float:
@@ -101,7 +107,8 @@ class Rendered:
 def finish(
     job: Divided, report: Report, before_joining: Callable[[Rendered], None] = lambda rendered: None
 ) -> Rendered:
-    """Look at the clip, render and encode the chunks that earlier runs have not written, and join all of them.
+    """Look at the clip, render and encode the chunks that earlier runs have not written, and join all of them to a
+    signed result.
 
     The output must be reserved, see :func:`s2l_core.media.chunks.reserved_result`.
 
@@ -116,8 +123,8 @@ def finish(
     resumed = form.count - sum(map(len, chunks.missing))
     render(job, chunks, range(form.count), report)
     before_joining(Rendered(form.count, resumed, time.monotonic() - started))
-    chunks.join(form.rate, form.sound, form.comment)
-    return Rendered(form.count, resumed, time.monotonic() - started)
+    credentials = chunks.join(form.rate, form.sound, form.comment, job.claim())
+    return Rendered(form.count, resumed, time.monotonic() - started, credentials)
 
 
 def open_chunks(job: Divided, is_shared: bool = False) -> Chunks:

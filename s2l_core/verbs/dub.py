@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any, TypedDict
 
 from ..cache import Cache
+from ..credentials.claim import Claim
 from ..device import choose_device
 from ..errors import AudioEmpty, NoSound
 from ..events import Report
@@ -33,6 +34,7 @@ from ..mouth.rendering import BATCH, open_speech_source
 from ..results import DubResult
 from ..version import VERSION
 from .divided import Form, Rendered, finish
+from .marking import claim_of_dub
 
 
 def dub(job: DubJob, report: Report | None = None) -> DubResult:
@@ -108,6 +110,10 @@ class OpenDub:
         """See :meth:`s2l_core.mouth.dub_frames.DubFrames.read`."""
         return self._frames.read(frames)
 
+    def claim(self) -> Claim:
+        """See :func:`s2l_core.verbs.marking.claim_of_dub`."""
+        return claim_of_dub(self._job, self._speaker, self._frames, self._judged)
+
     def result(self, rendered: Rendered) -> DubResult:
         """The result of the verb."""
         voiced, count = self._frames.voiced, len(self._frames)
@@ -115,6 +121,7 @@ class OpenDub:
         seen = self._footage.track.found | self._footage.somebody_else
         return {
             "output_path": self._job.output_path,
+            "credentials": rendered.credentials,
             "summary": self._judged.summary,
             "voice_track": self._voice_track,
             "frames_expected": len(self._job.moments) or round(seconds * rate) + count - voiced,

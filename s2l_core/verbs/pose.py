@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..consent_ledger import ledger_beside
+from ..credentials.claim import Claim
 from ..device import one_thread
 from ..errors import AudioEmpty, HeadOutOfView, NoSound
 from ..events import Report, checkpoint
@@ -35,6 +36,7 @@ from ..whole_head.camera_path import CameraPath, read_camera_path
 from ..whole_head.reposing import HeadRenderer, View
 from ..whole_head.scene import HeadScene, depth_of, open_scene
 from .divided import Form, Rendered, finish
+from .marking import claim_of_pose
 
 _ENCODING = Encoding()
 NOTHING = 1e10
@@ -145,10 +147,15 @@ class OpenPose:
             view = self._head.render(index, camera, trusted, self._cameras[number], background)
             yield (view.colours * view.alpha[..., None] * 255).round().clip(0, 255).astype(np.uint8)
 
+    def claim(self) -> Claim:
+        """See :func:`s2l_core.verbs.marking.claim_of_pose`."""
+        return claim_of_pose(self._job, self._head.scene.speaker)
+
     def result(self, rendered: Rendered) -> PoseResult:
         """The result of the verb."""
         return {
             "output_path": self._job.output_path,
+            "credentials": rendered.credentials,
             "frames": rendered.written,
             "frames_resumed": rendered.resumed,
             "frames_without_face": int((~self._head.scene.footage.track.found[self._indices]).sum()),

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from ..credentials.signing import refuse_unusable_key
 from ..device import choose_device
 from ..errors import BadJob
 from ..events import Report
@@ -22,6 +23,7 @@ from ..mouth.dub_frames import DubFrames, open_footage
 from ..mouth.rendering import open_speech_source
 from ..results import PreviewResult
 from ..stills.still_frames import StillFrames
+from .marking import claim_of_dubbed_frame, claim_of_still
 from .still import files_read
 
 _AROUND_SECONDS = 0.4
@@ -43,6 +45,7 @@ def preview(job: PreviewJob, report: Report | None = None) -> PreviewResult:
             :func:`s2l_core.verbs.still.still`.
     """
     dub, report = job.dub, report or Report()
+    refuse_unusable_key()
     if isinstance(dub, StillJob):
         refuse_without_consent(dub)
         with reserved(job.output_path, *files_read(dub)):
@@ -58,8 +61,9 @@ def _preview_still(still: StillJob, frame: int, output_path: str, report: Report
     speech = read_voice(still.voice)
     frames = StillFrames(still, source, speech, read_context(still.voice), device.type, report)
     _refuse_frame(frame, len(frames))
-    write_picture(Path(output_path), frames.render(frame), _PICTURE, source.raster.aspect)
-    return {"output_path": output_path, "reason": "", "preview_seconds": time.monotonic() - started}
+    claim = claim_of_still(still, frames.box)
+    credentials = write_picture(Path(output_path), frames.render(frame), _PICTURE, source.raster.aspect, claim)
+    return _result(output_path, credentials, "", started)
 
 
 def _preview_dub(dub: DubJob, frame: int, output_path: str, report: Report) -> PreviewResult:
@@ -74,8 +78,14 @@ def _preview_dub(dub: DubJob, frame: int, output_path: str, report: Report) -> P
 
     reason = frames.assess_frame(frame, report)
     (picture,) = frames.read(range(frame, frame + 1))
-    write_picture(Path(output_path), in_rgb(picture), _PICTURE, footage.info.raster.aspect)
-    return {"output_path": output_path, "reason": reason, "preview_seconds": time.monotonic() - started}
+    claim = None if reason else claim_of_dubbed_frame(dub, speaker)
+    credentials = write_picture(Path(output_path), in_rgb(picture), _PICTURE, footage.info.raster.aspect, claim)
+    return _result(output_path, credentials, reason, started)
+
+
+def _result(output_path: str, credentials: str, reason: str, started: float) -> PreviewResult:
+    seconds = time.monotonic() - started
+    return {"output_path": output_path, "credentials": credentials, "reason": reason, "preview_seconds": seconds}
 
 
 def _refuse_frame(frame: int, count: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..cache import Cache
 from ..consent_ledger import make_under
+from ..credentials.claim import Claim
 from ..device import choose_device
 from ..events import Report
 from ..fingerprints import by_content, fingerprint_file
@@ -26,6 +27,7 @@ from ..results import StillResult
 from ..stills.still_frames import StillFrames
 from ..version import VERSION, synthetic_media
 from .divided import Form, Rendered, finish
+from .marking import claim_of_still
 
 
 def still(job: StillJob, report: Report | None = None) -> StillResult:
@@ -113,11 +115,16 @@ class OpenStill:
         """See :meth:`s2l_core.stills.still_frames.StillFrames.read`."""
         return self._frames.read(frames)
 
+    def claim(self) -> Claim:
+        """See :func:`s2l_core.verbs.marking.claim_of_still`."""
+        return claim_of_still(self._job, self._frames.box)
+
     def result(self, rendered: Rendered) -> StillResult:
         """The result of the verb."""
         frames, box = self._frames, self._frames.box
         return {
             "output_path": self._job.output_path,
+            "credentials": rendered.credentials,
             "summary": f"Rendered {rendered.written} frames of a speaking picture.",
             "warnings": frames.warnings,
             "voice_track": self._voice_track,

@@ -197,6 +197,9 @@ def test_queue_has_a_row_for_each_job_with_what_can_be_done(
     assert draw("S2L_PT_view_queue") == draw("S2L_PT_queue")
 
 
+BUTTONS = ["Redo", "Redo with Changes", "Verify"]
+
+
 def test_result_panel_tells_what_a_strip_was_made_of(module, draw, queue, press, ready_to_dub, fake_worker) -> None:
     panel = module("panels.result").S2L_PT_result
     assert not panel.poll(bpy.context)
@@ -204,12 +207,12 @@ def test_result_panel_tells_what_a_strip_was_made_of(module, draw, queue, press,
     queue.finish()
     assert panel.poll(bpy.context)
     texts = draw("S2L_PT_result")
-    facts = dict(zip(texts[1:-2:2], texts[2:-2:2], strict=True))
+    facts = dict(zip(texts[1:-3:2], texts[2:-3:2], strict=True))
     assert texts[0] == "Synthetic media"
     assert facts.keys() == {"Speaker", "Sound", "Created", "Version", "Frames", "Dubbed"}
     assert (facts["Speaker"], facts["Sound"]) == ("Ada", "click.wav")
     assert (facts["Frames"], facts["Dubbed"]) == ("30", "30")
-    assert texts[-2:] == ["Redo", "Redo with Changes"]
+    assert texts[-3:] == BUTTONS
 
 
 def test_dub_panel_has_the_button_for_what_is_active(draw, scene, portrait, footage, speech) -> None:
@@ -232,7 +235,7 @@ def test_result_panel_and_queue_say_what_looks_bad(
     queue.finish()
     texts = draw("S2L_PT_result")
     assert "The head is turned by 24 degrees." in texts
-    facts = dict(zip(texts[1:-3:2], texts[2:-3:2], strict=True))
+    facts = dict(zip(texts[1:-4:2], texts[2:-4:2], strict=True))
     assert (facts["Picture"], facts["Speaker"], facts["Sound"]) == ("portrait.png", "Built-in", "click.wav")
     assert "The head is turned" in " ".join(draw("S2L_PT_queue"))
 
@@ -263,7 +266,7 @@ def test_result_panel_tells_how_its_speaker_was_trained(draw, scene, strips, mov
     strip = strips.new_movie("Dubbed", str(movie), 1, 1)
     strip["s2l_job"], strip["s2l_result"] = "{}", '{"speaker_seed": 7, "speaker_mouth_psnr": 31.62}'
     scene.sequence_editor.active_strip = strip
-    assert draw("S2L_PT_result") == ["Synthetic media", "Seed", "7", "Held-Out", "31.6 dB", "Redo", "Redo with Changes"]
+    assert draw("S2L_PT_result") == ["Synthetic media", "Seed", "7", "Held-Out", "31.6 dB", *BUTTONS]
 
 
 @pytest.mark.parametrize(("job", "result"), [("", ""), ("{}", "[]"), ("[1]", '{"untouched": [1, {"start": "x"}]}')])
@@ -271,7 +274,7 @@ def test_result_panel_survives_a_strip_that_tells_nonsense(draw, scene, strips, 
     strip = strips.new_movie("Odd", str(movie), 1, 1)
     strip["s2l_job"], strip["s2l_result"] = job, result
     scene.sequence_editor.active_strip = strip
-    assert draw("S2L_PT_result") == ["Synthetic media", "Redo", "Redo with Changes"]
+    assert draw("S2L_PT_result") == ["Synthetic media", *BUTTONS]
 
 
 def test_strip_menus_offer_every_verb(draw) -> None:
@@ -359,7 +362,8 @@ def draw_preferences(module, preferences):
     """Draws the page of the preferences and returns its texts."""
 
     def draw_preferences() -> list[str]:
-        names = ("worker_python", "base_python", "torch_build", "device", "engine_report")
+        engine = ("worker_python", "base_python", "torch_build", "device", "engine_report")
+        names = (*engine, "signing_key", "signing_certificate", "timestamp_server", "sign_renders")
         values = {name: getattr(preferences, name) for name in names}
         page = SimpleNamespace(layout=Layout(), bl_rna=preferences.bl_rna, **values)
         context = SimpleNamespace(region=SimpleNamespace(width=900), preferences=bpy.context.preferences)
@@ -382,6 +386,14 @@ def test_preferences_show_what_is_missing_and_why_the_setup_is_grey(draw_prefere
     preferences.worker_python = ""
     assert texts[:2] == ["Missing", "The chosen worker Python: /nowhere/python"]
     assert "Allow online access in the preferences, under System." in texts
+
+
+def test_preferences_warn_that_renders_are_not_signed(module, draw_preferences, preferences) -> None:
+    assert module("panels.preferences").UNSIGNED not in draw_preferences()
+    preferences.sign_renders = False
+    texts = draw_preferences()
+    preferences.sign_renders = True
+    assert module("panels.preferences").UNSIGNED in texts
 
 
 def test_preferences_show_how_far_the_setup_is_and_how_it_ended(module, draw_preferences, monkeypatch) -> None:

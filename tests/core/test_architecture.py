@@ -33,6 +33,7 @@ ROWS = [
     {"ahead", "device", "files", "jpeg", "preset_steps", "subsampling", "tensor_file"},
     {"consent_ledger", "estimates"},
     {"cache", "fingerprints"},
+    {"credentials"},
     {"media", "geometry"},
     {"face", "speech"},
     {"casting"},
@@ -52,12 +53,23 @@ ROWS = [
 ]
 # The same of the add-on; registration alone knows the operators and panels, of which panels know operators.
 ADD_ON_ROWS = [
-    {"__init__", "compat", "keymap", "paths", "presets", "progress", "screen", "session", "translations"},
+    {
+        "__init__",
+        "compat",
+        "keymap",
+        "paths",
+        "presets",
+        "progress",
+        "screen",
+        "session",
+        "signing_key",
+        "translations",
+    },
     {"preferences"},
     {"engine", "sequencer"},
     {"head", "pictures"},
     {"properties", "speakers"},
-    {"queue"},
+    {"queue", "render_signing"},
     {"batch"},
     {"operators"},
     {"panels"},

@@ -34,8 +34,10 @@ from s2l_core.jobs import (
     OffsetJob,
     PoseJob,
     PreviewJob,
+    SignJob,
     StillJob,
     TrainJob,
+    VerifyJob,
 )
 from s2l_core.version import VERSION
 
@@ -132,6 +134,8 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Verb], None]:
         ("consent list speakers", ConsentJob("list", "speakers")),
         ("consent revoke anna.s2l --reason asked", ConsentJob("revoke", "anna.s2l", reason="asked")),
         ("describe anna.s2l --picture anna.png", DescribeJob("anna.s2l", "anna.png")),
+        ("verify dub.mp4 dub_png", VerifyJob(("dub.mp4", "dub_png"))),
+        ("sign render.mp4 --source a.mp4 --source b", SignJob(("render.mp4",), ("a.mp4", "b"))),
         (
             "preview anna.s2l take.mp4 line.wav frame.png --frame 7 --face 0.3 0.4",
             PreviewJob(DubJob("anna.s2l", Media("take.mp4", face=(0.3, 0.4)), Media("line.wav"), ""), 7, "frame.png"),

@@ -545,7 +545,7 @@ def write_a_movie(path: Path) -> None:
             writer.write(noise.integers(0, 256, PICTURE.shape, dtype=np.uint8))
 
 
-WAYS: dict[str, Callable[[Path], None]] = {
+WAYS: dict[str, Callable[[Path], object]] = {
     "bytes": lambda path: write_whole(str(path), bytes(100_000)),
     "several": lambda path: write_together({str(path.with_name("first")): b"small", str(path): bytes(100_000)}),
     "picture": lambda path: write_picture(

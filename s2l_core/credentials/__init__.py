@@ -1,0 +1,1 @@
+"""Content credentials (C2PA): what results say about how they were made, signed, and checked again."""
