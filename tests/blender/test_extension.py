@@ -117,7 +117,18 @@ def test_the_add_on_loads_only_the_contract_of_the_library(path: Path) -> None:
     whole = {node.module for node in imports if (node.module or "").startswith("s2l_core.")}
     whole |= {f"s2l_core.{name.name}" for node in imports if node.module == "s2l_core" for name in node.names}
     consent = ("consent_ledger", "consent_options", "consent_record")
-    contract = (*consent, "dataclass_reader", "errors", "estimates", "events", "jobs", "json_text", "regular_files")
+    farm = ("farm.emitting", "farm.plan", "farm.roots", "farm.states")
+    contract = (
+        *consent,
+        *farm,
+        "dataclass_reader",
+        "errors",
+        "estimates",
+        "events",
+        "jobs",
+        "json_text",
+        "regular_files",
+    )
     assert whole <= {f"s2l_core.{name}" for name in contract}
     imported = {
         name.name
