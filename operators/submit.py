@@ -30,6 +30,10 @@ class S2L_OT_submit(BaseOperator, bpy.types.Operator):
     bl_label = "Submit"
     bl_description = "Let other machines dub every movie and image strip that is driven by sound strips"
 
+    _checked: tuple[str, str] | None = None
+    """The folders for which ``_sentences`` were found."""
+    _sentences: list[str]
+
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
         has_pairs = bool(strips.pairs(sequencer_scene(context)))
@@ -46,9 +50,16 @@ class S2L_OT_submit(BaseOperator, bpy.types.Operator):
             layout.prop(scene.s2l.submit, name)
         layout.prop(scene.s2l.submit, "folder", placeholder=preflight.shared_folder(scene))
         layout.prop(scene.s2l.dub, "folder", text="Output", placeholder="Beside the .blend file")
-        for sentence in _problems(context, scene):
+        for sentence in self._problems_shown(context, scene):
             layout.label(text=sentence, icon="ERROR")
         layout.label(text=preflight.version_needed(), icon="INFO")
+
+    def _problems_shown(self, context: bpy.types.Context, scene: bpy.types.Scene) -> list[str]:
+        """The problems, looked for once with each choice of folders: the dialog is drawn many times a second."""
+        folders = preflight.shared_folder(scene), scene.s2l.dub.folder
+        if folders != self._checked:
+            self._checked, self._sentences = folders, _problems(context, scene)
+        return self._sentences
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         scene = sequencer_scene(context)

@@ -91,7 +91,7 @@ def test_pictures_of_a_dub_are_the_same_in_chunks(dub: DubJob, tmp_path: Path) -
     run_all(tmp_path / "plan", names(plan, "look", "frames", "join"))
     s2l_core.dub(replace(pictures, output_path=str(tmp_path / "whole")))
     whole = {path.name: path.read_bytes() for path in (tmp_path / "whole").iterdir()}
-    assert len(whole) == 51
+    assert len(whole) == 52  # 50 pictures, the notice and its credentials
     assert {path.name: path.read_bytes() for path in (tmp_path / "divided").iterdir()} == whole
 
 
