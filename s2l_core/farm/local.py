@@ -88,7 +88,7 @@ class _Worker:
 
     def __init__(self, folder: str, first: Task, roots: Mapping[str, str], threads: int) -> None:
         rooted = [word for name, path in roots.items() for word in ("--root", f"{name}={path}")]
-        command = [sys.executable, "-m", f"{__package__.partition('.')[0]}.cli", "run", folder, "-", *rooted]
+        command = [sys.executable, "-P", "-m", f"{__package__.partition('.')[0]}.cli", "run", folder, "-", *rooted]
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": _import_path()}
         with (Path(folder) / _LOGS / f"{first.name}.txt").open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment)
@@ -98,7 +98,7 @@ class _Worker:
         self._begun = 0.0
 
     def begin(self, task: Task) -> None:
-        """Begin a task. If the process has ended meanwhile, :attr:`is_lost` says so."""
+        """Begin a task. If the process has ended meanwhile, :attr:`status` says so."""
         self.task, self._begun = task, time.monotonic()
         assert self._process.stdin
         with suppress(OSError):

@@ -1,7 +1,7 @@
 """How dubs, stills and poses are rendered: in chunks, which several processes may share.
 
 Such a job has four phases: its files are opened, the whole clip is looked at, frames are rendered, and the chunks are
-joined. The verb does all of them; a task of a plan (:mod:`s2l_core.farm`) only one of the last three.
+joined. The verb does all of them; a task of a plan (``s2l_core/farm``) only one of the last three.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the content credentials of results say: see :class:`s2l_core.credentials.claim.Claim`."""
+"""What the content credentials of results say, see ``s2l_core/credentials/claim.py``."""
 
 from __future__ import annotations
 

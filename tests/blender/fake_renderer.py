@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Stands in for the worker Python of the render engine: serves one request after the other until its stdin ends.
 
-The environment variable S2L_FAKE_BEHAVIOUR names what it does with each. Its pictures tell what was asked for: red
-grows from 0 to 1 from left to right, green from top to bottom; blue is the moment in seconds, depth the distance of the
-head in metres, and the mask covers the left half.
+The environment variable S2L_FAKE_BEHAVIOUR names what it does with each, except with those to sign a render. Its
+pictures tell what was asked for: red grows from 0 to 1 from left to right, green from top to bottom; blue is the moment
+in seconds, depth the distance of the head in metres, and the mask covers the left half.
 """
 
 from __future__ import annotations
@@ -58,6 +58,10 @@ def log(job: dict[str, Any]) -> None:
     """Log a job and the process that did it, for the test."""
     with Path(os.environ["S2L_FAKE_LOG"]).open("a") as file:
         file.write(json.dumps({**job, "process": os.getpid()}) + "\n")
+
+
+def sign(request: Request) -> None:
+    send(id=request["id"], result={"files": request["params"]["files"], "credentials": "Signed."})
 
 
 def render_turned_too_far(request: Request) -> None:
@@ -123,4 +127,5 @@ def ignore(request: Request) -> None:
 if __name__ == "__main__":
     assert "from s2l_core.worker import main" in sys.argv[-2], sys.argv
     while line := sys.stdin.readline():
-        globals()[os.environ["S2L_FAKE_BEHAVIOUR"]](json.loads(line))
+        request = json.loads(line)
+        (sign if request["method"] == "sign" else globals()[os.environ["S2L_FAKE_BEHAVIOUR"]])(request)
