@@ -50,6 +50,12 @@ class Part:
         box = box or Rectangle(0, 0, width, height)
         return cls(image[box.top : box.top + box.height, box.left : box.left + box.width], box, (width, height))
 
+    def within(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A copy of an image (H, W, 3) with these pixels in the rectangle."""
+        image, box = image.copy(), self.box
+        image[box.top : box.top + box.height, box.left : box.left + box.width] = self.pixels
+        return image
+
 
 class Converter:
     """Converts rectangles of the frames of one stream, with the same result as converting whole frames.

@@ -153,10 +153,7 @@ class Frame:
 
     def with_part(self, part: Part) -> Picture:
         """:attr:`picture` with the changes that were made in a rectangle of :attr:`image`."""
-        image = self.image.copy()
-        box = part.box
-        image[box.top : box.top + box.height, box.left : box.left + box.width] = part.pixels
-        return with_change(self.picture, self.image, image)
+        return with_change(self.picture, self.image, part.within(self.image))
 
 
 def probe(medium: Media | str) -> VideoInfo:

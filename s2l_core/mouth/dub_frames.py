@@ -196,8 +196,12 @@ class DubFrames:
         """
         if not self._shares(numbers).any():
             return list(images)
-        parts, sight = [Part.of(image) for image in images], self._renderer.find(self.indices[numbers])
-        return [change.part.pixels for change in self._change(parts, numbers, sight)]
+        # Parts and threads are those of reading, because both change how sums are rounded.
+        sight = self._renderer.find(self.indices[numbers])
+        parts = [Part.of(image, box) for image, box in zip(images, sight.boxes, strict=True)]
+        with one_thread():
+            changes = self._change(parts, numbers, sight)
+        return [change.part.within(image) for change, image in zip(changes, images, strict=True)]
 
     def _change(self, parts: Sequence[Part], numbers: NDArray[np.integer], sight: Sight) -> list[Change]:
         """Render new mouths into parts of B frames, fewer at once if the memory of the device is not enough."""
