@@ -41,7 +41,7 @@ def _problems(context: bpy.types.Context, scene: bpy.types.Scene, jobs: Sequence
         yield str(error)
     for job in jobs:
         if speakers.lacks_consent(scene, job.speaker_path):
-            yield f"It is not recorded that the speaker of {job.speaker_path} has agreed. Train the speaker again."
+            yield f"No valid consent is recorded for {job.speaker_path}. Ask the person, and train the speaker again."
         for path in inputs_of(job):
             yield from _missing(path)
         for path in (*inputs_of(job), *outputs_of(job)):

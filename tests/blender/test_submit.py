@@ -79,9 +79,10 @@ def test_a_check_lists_what_other_machines_would_miss(scene, ready_to_dub, foota
     assert "lies outside of /nowhere" in sentences
 
 
-def test_a_speaker_without_consent_is_not_submitted(module, scene, edit, fake_worker) -> None:
-    module("s2l_blender_addon.speakers").remember(scene, scene.s2l.dub.speaker_path, {"name": "Ada"})
-    with pytest.raises(RuntimeError, match="not recorded that the speaker"):
+@pytest.mark.parametrize("facts", [{}, {"consent": True, "consent_revoked": "2026-01-02T03:04:05+00:00"}])
+def test_a_speaker_without_consent_is_not_submitted(module, scene, edit, fake_worker, facts) -> None:
+    module("s2l_blender_addon.speakers").remember(scene, scene.s2l.dub.speaker_path, {"name": "Ada", **facts})
+    with pytest.raises(RuntimeError, match="No valid consent is recorded"):
         bpy.ops.s2l.submit()
 
 
