@@ -56,3 +56,8 @@ def tutorial_results(tmp_path_factory: pytest.TempPathFactory, own_cache: None) 
 def hasty_speaker(tutorial_results: tuple[str, str]) -> str:
     """The path of a speaker that has hardly learnt anything: enough to be rendered."""
     return tutorial_results[0]
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A short id for a long text, which would fill the screen in the report of a failure."""
+    return f"{len(val)} long" if isinstance(val, str | bytes) and len(val) > 200 else None

@@ -16,7 +16,9 @@ from s2l_core.farm.plan import Plan, Task, write_plan
 from s2l_core.jobs import DubJob, Media, TrainJob
 
 WORKS = """#!/bin/sh
-while read name; do echo "$name" >> "$4/order.txt"; echo '{"status": "done"}' > "$4/states/$name.json"; done
+# The arguments are: -P -m s2l_core.cli run PLAN -
+[ -d "$5/states" ] || exit 2
+while read name; do echo "$name" >> "$5/order.txt"; echo '{"status": "done"}' > "$5/states/$name.json"; done
 """
 SLEEPS = "#!/bin/sh\nexec sleep 60\n"
 GB = 10**9
