@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ...s2l_core.errors import Speech2LipError
 from ...s2l_core.events import Progress
 from ...s2l_core.farm.plan import PLAN_FILE, read_plan
-from ...s2l_core.farm.states import read_state
+from ...s2l_core.farm.states import read_state, remove_plan
 from ...s2l_core.jobs import DubJob, StillJob, TrainJob
 from ..engine import planner
 from . import job_queue, submissions
@@ -100,6 +100,8 @@ def _run(python: str, plan: str, entries: Sequence[Entry], show: Show) -> None:
 
 
 def _clean_up(plan: str, entries: Sequence[Entry]) -> None:
-    """Remove the folder of a plan of which everything is done."""
-    if all(entry.result is not None for entry in entries) and len(read_plan(plan).jobs) == len(entries):
-        shutil.rmtree(plan, ignore_errors=True)
+    """Remove a plan of which everything is done."""
+    with suppress(Speech2LipError):
+        found = read_plan(plan)
+        if all(entry.result is not None for entry in entries) and len(found.jobs) == len(entries):
+            remove_plan(plan, found)
