@@ -2,10 +2,10 @@
 
     python demo/make_close_up.py --head PATH/ict_facekit.npz --lines 1080 2160 --out FOLDER
 
-The mouth with a wide margin is rendered at that size; what is around it is the clip of the repository, enlarged, since
-only mouths are measured. A mouth of 2160 lines takes 5 s of one core, and a whole picture would take 90 s. Needs bpy;
-the head is ICT-FaceKit (MIT licence), not part of this project. Rendered mouths are kept, so an interrupted run continues
-where it stopped.
+The mouth with a wide margin is rendered at that size; what is around it is the clip of the repository, enlarged,
+since only mouths are measured. A mouth of 2160 lines takes 5 s of one core, and a whole picture would take 90 s.
+Needs bpy; the head is ICT-FaceKit (MIT licence), not part of this project. Rendered mouths are kept, so an
+interrupted run continues where it stopped.
 """
 
 from __future__ import annotations
