@@ -4,7 +4,6 @@ machine that makes them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -43,6 +42,43 @@ class Clip:
         return float(self.frames / self.rate)
 
 
+class Clips:
+    """The moving pictures of jobs: those in files, each of which is opened once, and those that other jobs make."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Clip] = {}
+        self._files: dict[Media, Clip] = {}
+
+    def __contains__(self, path: str) -> bool:
+        """Whether a job makes the file."""
+        return path in self._made
+
+    def __getitem__(self, path: str) -> Clip:
+        """What a job makes."""
+        return self._made[path]
+
+    def add(self, path: str, clip: Clip) -> None:
+        """A job makes a clip."""
+        self._made[path] = clip
+
+    def of(self, media: Media) -> Clip:
+        """The part of a clip that a job reads.
+
+        Raises:
+            Speech2LipError: See :func:`s2l_core.media.video.probe`.
+        """
+        clip = self._made.get(media.path) or self._in_file(replace(media, start=0.0, end=None, face=()))
+        end = clip.seconds if media.end is None else min(media.end, clip.seconds)
+        return replace(clip, frames=max(1, round((end - media.start) * clip.rate)))
+
+    def _in_file(self, media: Media) -> Clip:
+        if media not in self._files:
+            info = probe(media)
+            frames = max(1, round(info.duration * info.rate))
+            self._files[media] = Clip(frames, info.width, info.height, info.rate)
+        return self._files[media]
+
+
 @dataclass(frozen=True)
 class Cost:
     """What the tasks of a job cost.
@@ -74,25 +110,25 @@ class Cost:
         return round(_START_SECONDS + self.frames * count / max(1, self.clip.frames), 1)
 
 
-def cost_of(job: PlannedJob, made: Mapping[str, Clip]) -> Cost:
+def cost_of(job: PlannedJob, clips: Clips) -> Cost:
     """What a job costs.
 
     Args:
         job: The job.
-        made: Clips that other jobs make, by their paths.
+        clips: What earlier jobs make.
 
     Raises:
         Speech2LipError: A file cannot be used.
     """
     if isinstance(job, TrainJob):
-        clip = _clip_of(job.footage, made)
+        clip = clips.of(job.footage)
         return _cost(job, clip, clip)
     if isinstance(job, DubJob):
-        clip = _clip_of(job.footage, made)
-        return _cost(job, clip, _dubbed(job, clip, made))
+        clip = clips.of(job.footage)
+        return _cost(job, clip, _dubbed(job, clip, clips))
     if isinstance(job, StillJob):
-        return _cost_of_still(job, made)
-    return _cost_of_view(job, _clip_of(job.footage, made))
+        return _cost_of_still(job, clips)
+    return _cost_of_view(job, clips.of(job.footage))
 
 
 def _cost(job: TrainJob | DubJob, clip: Clip, result: Clip) -> Cost:
@@ -103,13 +139,13 @@ def _cost(job: TrainJob | DubJob, clip: Clip, result: Clip) -> Cost:
     return Cost(result, round(first.seconds - again.seconds + _START_SECONDS, 1), again.seconds, first.memory_bytes)
 
 
-def _cost_of_still(job: StillJob, made: Mapping[str, Clip]) -> Cost:
+def _cost_of_still(job: StillJob, clips: Clips) -> Cost:
     rate = parse_rate(job.rate) if job.rate else DEFAULT_RATE
-    if job.picture.path in made:
-        width, height = made[job.picture.path].width, made[job.picture.path].height
+    if job.picture.path in clips:
+        width, height = clips[job.picture.path].width, clips[job.picture.path].height
     else:
         height, width = read_single_picture(job.picture).picture.shape[:2]
-    clip = Clip(max(1, round(_seconds(job.voice, made) * rate)), width, height, rate)
+    clip = Clip(max(1, round(_seconds(job.voice, clips) * rate)), width, height, rate)
     nothing, all_frames = (
         estimate(job, 1, width, height, REFERENCE, float(rate), frames) for frames in (1, clip.frames)
     )
@@ -129,34 +165,22 @@ def _cost_of_view(job: PoseJob | RenderJob, clip: Clip) -> Cost:
     return Cost(result, round(tracking + _SURROUNDINGS_SECONDS, 1), _POSE_SECONDS * megapixels, memory)
 
 
-def _dubbed(job: DubJob, clip: Clip, made: Mapping[str, Clip]) -> Clip:
+def _dubbed(job: DubJob, clip: Clip, clips: Clips) -> Clip:
     """The result of a dub, as long as job and files state it."""
     rate = parse_rate(job.rate) if job.rate else clip.rate
-    seconds = 0.0 if job.moments else _seconds(job.voice, made)
+    seconds = 0.0 if job.moments else _seconds(job.voice, clips)
     frames = len(job.moments) or max(1, round(seconds * rate))
     if job.remainder == "keep" and not job.moments:
         frames = max(frames, round(clip.seconds * rate))
     return replace(clip, frames=frames, rate=rate)
 
 
-def _clip_of(media: Media, made: Mapping[str, Clip]) -> Clip:
-    """A clip, and its part that a job reads."""
-    if media.path in made:
-        clip = made[media.path]
-        width, height, rate, duration = clip.width, clip.height, clip.rate, clip.seconds
-    else:
-        info = probe(media)
-        width, height, rate, duration = info.width, info.height, info.rate, info.duration
-    end = duration if media.end is None else min(media.end, duration)
-    return Clip(max(1, round((end - media.start) * rate)), width, height, rate)
-
-
-def _seconds(voice: Media | Mix, made: Mapping[str, Clip]) -> float:
+def _seconds(voice: Media | Mix, clips: Clips) -> float:
     """Length of a voice; of one that another job makes, that of its pictures.
 
     Raises:
         AudioEmpty, AudioUnreadable, FileMissing, NoSound: See :func:`s2l_core.media.mix.voice_seconds`.
     """
-    if isinstance(voice, Media) and voice.path in made:
-        return _clip_of(voice, made).seconds
+    if isinstance(voice, Media) and voice.path in clips:
+        return clips.of(voice).seconds
     return voice_seconds(voice)

@@ -14,7 +14,7 @@ from ..events import Report
 from ..jobs import DubJob, PoseJob, RenderJob, StillJob, TrainJob, refuse_without_consent
 from ..verbs.divided import CHUNK
 from ..version import VERSION
-from .costs import Cost, cost_of
+from .costs import Clips, Cost, cost_of
 from .plan import Kind, Plan, PlannedJob, Task
 from .roots import common_root, inputs_of, map_paths, outputs_of, to_root
 
@@ -62,15 +62,15 @@ def make_plan(
             refuse_without_consent(job)
     chunk = max(1, -(-chunk // CHUNK)) * CHUNK
     entries: dict[str, _Entry] = {}
-    names: set[str] = set()
+    names, clips = set[str](), Clips()
     report = report or Report()
     for place, job in enumerate(_in_order(jobs)):
         report.progress("Plan jobs", place, len(jobs))
         (output,) = outputs_of(job)
         name = _unused(_plain(output), names)
-        clips = {path: entries[path].cost.clip for path in inputs_of(job) if path in entries}
         _refuse_missing(job, clips)
         entries[output] = _Entry(job, name, f"{name}-{_FINAL.get(job.verb, 'join')}", cost_of(job, clips))
+        clips.add(output, entries[output].cost.clip)
     report.progress("Plan jobs", len(jobs), len(jobs))
     rooted = {output: _Rooted.of(entry, roots) for output, entry in entries.items()}
     tasks = itertools.chain.from_iterable(
@@ -132,7 +132,7 @@ def _in_order(jobs: Sequence[PlannedJob]) -> list[PlannedJob]:
     return list(placed.values())
 
 
-def _refuse_missing(job: PlannedJob, made: Mapping[str, object]) -> None:
+def _refuse_missing(job: PlannedJob, made: Clips) -> None:
     """Raise FileMissing for a speaker file or a camera path that is not there and is made by no job. Footage, pictures
     and sounds are opened for their length.
     """
