@@ -226,6 +226,18 @@ def test_the_camera_is_where_the_path_has_it(pose_job: PoseJob, footage: Footage
     assert max(np.abs(a - b).mean() for a, b in zip(ours, theirs, strict=True)) < 0.03
 
 
+def test_depth_of_the_mesh_gives_other_sides_and_the_same_background(pose_job: PoseJob, tmp_path: Path) -> None:
+    path = write_path(tmp_path / "side.json", 10.0, seconds=0.04)
+    pictures = []
+    for depth in ("learned", "mesh"):
+        output = str(tmp_path / f"{depth}.mp4")
+        s2l_core.pose(dataclasses.replace(pose_job, camera_path=path, output_path=output, depth=depth))
+        pictures.append(next(read_frames(Media(output))).image.astype(int))
+    changed = np.abs(pictures[0] - pictures[1]).max(axis=2)
+    assert changed[: SIZE // 8, : SIZE // 8].max() < 8  # a corner far from the head, but for the codec
+    assert (changed > 16).mean() > 0.001
+
+
 def test_progress_and_a_warning_are_told(pose_job: PoseJob, tmp_path: Path) -> None:
     events: list[Event] = []
     path = write_path(tmp_path / "far.json", 60.0, seconds=0.2)
