@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 from ...s2l_core.errors import Speech2LipError
 from ...s2l_core.events import Progress
-from ...s2l_core.farm.plan import PLAN_FILE, read_plan
+from ...s2l_core.farm.plan import PlannedJob, read_plan
+from ...s2l_core.farm.roots import from_root, map_paths
 from ...s2l_core.farm.states import read_state, remove_plan
 from ...s2l_core.jobs import DubJob, StillJob, TrainJob
 from ..engine import planner
 from . import job_queue, submissions
-from .entries import Entry, Submission, output_of
+from .entries import Entry, output_of
 
 CHUNK = 512
 """Frames of a task. A machine by itself gains nothing from smaller ones."""
@@ -41,40 +44,64 @@ def run(python: str, entries: Sequence[Entry], folder: str, show: Show) -> dict[
     Raises:
         EngineIncomplete: The Python cannot be started.
     """
-    new = [entry for entry in entries if _can_be_planned(entry) and not _has_plan(entry)]
-    if len(new) > 1:
-        _plan(python, new, folder)
-    planned = [(entry, entry.submission) for entry in entries if entry.submission and _has_plan(entry)]
+    plans = {plan: its for plan, its in _by_plan(entries).items() if _is_plan_of(plan, its)}
+    going_on = {entry.identifier for its in plans.values() for entry in its}
+    new = [entry for entry in entries if _can_be_planned(entry) and entry.identifier not in going_on]
+    if len(new) > 1 and _plan(python, new, folder):
+        plans[folder] = new
     seconds: dict[str, float] = {}
-    for plan in dict.fromkeys(submission.plan for _, submission in planned):
-        _run(python, plan, [entry for entry, submission in planned if submission.plan == plan], show)
-        seconds |= {entry.identifier: _seconds(its) for entry, its in planned if its.plan == plan}
-        _clean_up(plan, [entry for entry, submission in planned if submission.plan == plan])
+    for plan, its in plans.items():
+        _run(python, plan, its, show)
+        seconds |= {entry.identifier: _seconds(entry) for entry in its}
+        _clean_up(plan, its)
     return seconds
 
 
-def _seconds(submission: Submission) -> float:
-    return sum(read_state(submission.plan, name).seconds for name in submission.tasks)
+def _by_plan(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
+    """Entries that an earlier run has planned, by the folder of their plan."""
+    plans: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if entry.submission is not None:
+            plans.setdefault(entry.submission.plan, []).append(entry)
+    return plans
+
+
+def _is_plan_of(folder: str, entries: Sequence[Entry]) -> bool:
+    """Whether a plan does the jobs of some entries and nothing else. The record of an entry, which names the folder, is
+    not trusted: another plan could write anywhere.
+    """
+    try:
+        plan = read_plan(folder)
+        planned = {map_paths(job, lambda path: from_root(path, plan.roots)) for job in plan.jobs}
+    except Speech2LipError:
+        return False
+    return planned == {map_paths(cast(PlannedJob, entry.job), _normal) for entry in entries}
+
+
+def _normal(path: str) -> str:
+    return os.path.normpath(Path(path).absolute())
+
+
+def _seconds(entry: Entry) -> float:
+    assert entry.submission is not None
+    return sum(read_state(entry.submission.plan, name).seconds for name in entry.submission.tasks)
 
 
 def _can_be_planned(entry: Entry) -> bool:
     return isinstance(entry.job, TrainJob | DubJob | StillJob) and not Path(output_of(entry.job)).exists()
 
 
-def _has_plan(entry: Entry) -> bool:
-    return entry.submission is not None and Path(entry.submission.plan, PLAN_FILE).is_file()
-
-
-def _plan(python: str, entries: Sequence[Entry], folder: str) -> None:
+def _plan(python: str, entries: Sequence[Entry], folder: str) -> bool:
     """Plan the jobs of entries. If that fails, they stay as they are, and each tells its own error when it is run."""
     try:
         plan = planner.Planning(python, [entry.job for entry in entries], folder, "", CHUNK).plan()
         found = [submissions.submission_of(entry, folder, plan) for entry in entries]
     except Speech2LipError as error:
         print(f"Speech2Lip: the jobs run one after the other. {error}", flush=True)
-        return
+        return False
     for entry, submission in zip(entries, found, strict=True):
         entry.submission = submission
+    return True
 
 
 def _run(python: str, plan: str, entries: Sequence[Entry], show: Show) -> None:

@@ -273,7 +273,7 @@ def planner(module, monkeypatch) -> SimpleNamespace:
     Its ``error``, if there is one, is why jobs cannot be planned. Its ``do`` is called with the folder of each plan
     that is run on this machine, and does the tasks.
     """
-    farm, jobs = module("s2l_core.farm.plan"), module("s2l_core.jobs")
+    farm, roots, jobs = (module(f"s2l_core.{name}") for name in ("farm.plan", "farm.roots", "jobs"))
     fake = SimpleNamespace(error=None, do=lambda folder: None, ran=[], is_slow=False)
 
     class Planning:
@@ -295,7 +295,9 @@ def planner(module, monkeypatch) -> SimpleNamespace:
                 tasks.append(farm.Task(f"shot{number}-look", "look", number))
                 needs = (tasks[-1].name,)
                 tasks.append(farm.Task(f"shot{number}-join", "join", number, needs=needs, outputs=outputs))
-            plan = farm.Plan("0.1.0", self.chunk, {"PROJECT": self.root}, tuple(self.jobs), tuple(tasks))
+            folders = {"PROJECT": self.root}
+            rooted = tuple(roots.map_paths(job, lambda path: roots.to_root(path, folders)) for job in self.jobs)
+            plan = farm.Plan("0.1.0", self.chunk, folders, rooted, tuple(tasks))
             Path(self.folder).mkdir()
             farm.write_plan(self.folder, plan)
             return plan

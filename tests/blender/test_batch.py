@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -187,12 +188,11 @@ def test_jobs_that_cannot_be_planned_together_run_one_after_the_other(
     assert "The files of the jobs are on different drives." in capsys.readouterr().out
 
 
-def test_an_interrupted_plan_goes_on_with_what_is_not_done(
-    module, run, edits, fake_worker, planner, finish_tasks, monkeypatch
-) -> None:
-    fake_worker("fail")
+@pytest.fixture
+def interrupt(module, run, edits, fake_worker, planner, finish_tasks, monkeypatch) -> Callable[[], None]:
+    """Runs the jobs of both files, and stops when the first one is done."""
 
-    def interrupt(folder: str) -> None:
+    def begin(folder: str) -> None:
         finish_tasks(folder, RESULT, ("shot0-join",))
         planner.is_slow = True
 
@@ -201,14 +201,31 @@ def test_an_interrupted_plan_goes_on_with_what_is_not_done(
             planner.is_slow = False
             raise KeyboardInterrupt
 
-    planner.do = interrupt
-    with monkeypatch.context() as patch:
-        patch.setattr(module("s2l_blender_addon.queue.together").time, "sleep", stop)
-        assert run(["dub", "--all", *map(str, edits)]) == 130
-    module("s2l_blender_addon.queue.job_queue").abandon()
-    monkeypatch.setattr(module("s2l_blender_addon.queue.recovery"), "WORKER_GRACE_SECONDS", 0.0)
-    planner.do = lambda folder: finish_tasks(folder, RESULT)
+    def run_and_interrupt() -> None:
+        fake_worker("fail")
+        planner.do = begin
+        with monkeypatch.context() as patch:
+            patch.setattr(module("s2l_blender_addon.queue.together").time, "sleep", stop)
+            assert run(["dub", "--all", *map(str, edits)]) == 130
+        module("s2l_blender_addon.queue.job_queue").abandon()
+        monkeypatch.setattr(module("s2l_blender_addon.queue.recovery"), "WORKER_GRACE_SECONDS", 0.0)
+        planner.do = lambda folder: finish_tasks(folder, RESULT)
+
+    return run_and_interrupt
+
+
+def test_an_interrupted_plan_goes_on_with_what_is_not_done(run, edits, planner, interrupt) -> None:
+    interrupt()
     assert run(["dub", "--all", "--resume", *map(str, edits)]) == 0
     assert planner.ran[0] == planner.ran[1]
     assert [len(dubbed_in(path)) for path in edits] == [1, 1]
     assert len(list(edits[0].parent.glob("*.mp4"))) == 2
+
+
+def test_a_plan_with_other_jobs_than_the_records_say_does_not_go_on(run, edits, planner, interrupt, tmp_path) -> None:
+    interrupt()
+    document = Path(planner.ran[0], "plan.json")
+    document.write_text(document.read_text().replace(".mp4", "_elsewhere.mp4"))
+    run(["dub", "--all", "--resume", *map(str, edits)])
+    assert planner.ran[0] not in planner.ran[1:]
+    assert document.exists()
