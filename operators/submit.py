@@ -99,7 +99,7 @@ def _submit(context: bpy.types.Context, scene: bpy.types.Scene, entries: list[En
     settings, root, blend = scene.s2l.submit, preflight.shared_folder(scene), Path(bpy.data.filepath)
     folder = unused_path(scene.s2l.dub.folder, str(blend), f"{blend.stem}_plan", "")
     jobs = [entry.job for entry in entries]
-    plan = planner.write_plan(find_worker_python(context), jobs, folder, root, settings.chunk)
+    plan = planner.Planning(find_worker_python(context), jobs, folder, root, settings.chunk).plan()
     if settings.farm != "NONE":
         emit(folder, settings.farm.lower(), {}, settings.priority)
     submissions = [submission_of(entry, folder, plan) for entry in entries]

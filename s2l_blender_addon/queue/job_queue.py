@@ -99,6 +99,23 @@ def run(entry: Entry, show: Callable[[Entry], None] = lambda entry: None) -> Non
     _finish(entry, entry.client)
 
 
+def begin(entry: Entry) -> None:
+    """Record that the tasks of an entry are being done by other processes of this machine."""
+    entry.has_started = True
+    _conclude(entry, "running", "")
+
+
+def interrupt(entry: Entry) -> None:
+    """Record that a job was interrupted, so that it can be resumed."""
+    _conclude(entry, "interrupted", "The job was interrupted.")
+
+
+def fail(entry: Entry, error: Speech2LipError, log: str = "") -> None:
+    """Record that a job has failed."""
+    entry.failure = Failure(error.code, error.message, error.hint, log)
+    _conclude(entry, "failed", str(error))
+
+
 def advance() -> None:
     """Look after the running job, or start the next one; called by the timer."""
     entry = running()
@@ -245,12 +262,12 @@ def _start(entry: Entry) -> None:
             entry.result = {}
             _deliver(entry)
         else:
-            _fail(entry, CannotWrite(f"{output} exists now.", "Remove this entry and add the job again."))
+            fail(entry, CannotWrite(f"{output} exists now.", "Remove this entry and add the job again."))
         return
     try:
         entry.client = running_job.start(find_worker_python(bpy.context), entry.job)
     except Speech2LipError as error:
-        _fail(entry, error)
+        fail(entry, error)
         return
     entry.status, entry.has_started = "running", True
     _save(entry)
@@ -277,7 +294,7 @@ def _finish(entry: Entry, client: WorkerClient) -> None:
         case Cancelled() as error:
             _conclude(entry, "cancelled", error.message)
         case error:
-            _fail(entry, error, "\n".join(client.log))
+            fail(entry, error, "\n".join(client.log))
 
 
 def _deliver(entry: Entry) -> None:
@@ -296,11 +313,6 @@ def _deliver(entry: Entry) -> None:
             _save(entry)
 
 
-def _fail(entry: Entry, error: Speech2LipError, log: str = "") -> None:
-    entry.failure = Failure(error.code, error.message, error.hint, log)
-    _conclude(entry, "failed", str(error))
-
-
 def _conclude(entry: Entry, status: Status, outcome: str) -> None:
     entry.status, entry.outcome = status, outcome
     _save(entry)
@@ -311,7 +323,7 @@ def _kill(entry: Entry) -> None:
     running_job.abandon()
     running_job.release()
     entry.client = None
-    _conclude(entry, "interrupted", "The job was interrupted.")
+    interrupt(entry)
 
 
 def _save(entry: Entry) -> None:

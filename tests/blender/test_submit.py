@@ -27,37 +27,9 @@ def edit(scene, ready_to_dub, footage, speech, movie, sound, tmp_path) -> Path:
 
 
 @pytest.fixture
-def planner(module, monkeypatch) -> None:
-    """Stands in for the engine, which would open the media to count their frames."""
-    farm = module("s2l_core.farm.plan")
-
-    def write_plan(python: str, jobs: list, folder: str, root: str, chunk: int) -> object:
-        rooted = [f"PROJECT/{Path(job.output_path).relative_to(root).as_posix()}" for job in jobs]
-        tasks = []
-        for number, output in enumerate(rooted):
-            tasks.append(farm.Task(f"shot{number}-look", "look", number))
-            tasks.append(farm.Task(f"shot{number}-join", "join", number, needs=(tasks[-1].name,), outputs=(output,)))
-        plan = farm.Plan("0.1.0", chunk, {"PROJECT": root}, tuple(jobs), tuple(tasks))
-        Path(folder).mkdir()
-        farm.write_plan(folder, plan)
-        return plan
-
-    monkeypatch.setattr(module("s2l_blender_addon.engine.planner"), "write_plan", write_plan)
-
-
-@pytest.fixture
-def finish(module, movie) -> Callable[[object, dict], None]:
+def finish(finish_tasks) -> Callable[[object, dict], None]:
     """Does what another machine does at the end of a job."""
-    states = module("s2l_core.farm.states")
-
-    def finish(entry: object, result: dict) -> None:
-        folder, task = entry.submission.plan, module("s2l_core.farm.plan").Task(entry.submission.tasks[-1], "join", 0)
-        states.make_folders(folder)
-        Path(entry.job.output_path).write_bytes(movie.read_bytes())
-        states.write_result(folder, task, result)
-        states.write_state(folder, task, states.done(states.begun_here()))
-
-    return finish
+    return lambda entry, result: finish_tasks(entry.submission.plan, result, (entry.submission.tasks[-1],))
 
 
 @pytest.fixture
