@@ -34,6 +34,7 @@ class S2L_PT_result(bpy.types.Panel):
             layout.label(text="Left unchanged:")
             draw_lines(layout, "\n".join(made.untouched), context.region.width)
         draw_lines(layout, "\n".join(made.warnings), context.region.width, icon="ERROR")
+        draw_lines(layout, made.credentials or "How it is signed is not known: press Verify.", context.region.width)
         layout.operator(S2L_OT_redo.bl_idname)
         layout.operator(S2L_OT_redo_with_changes.bl_idname)
         layout.operator(S2L_OT_verify_result.bl_idname)
