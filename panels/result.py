@@ -7,8 +7,8 @@ import bpy
 from ..operators import S2L_OT_redo, S2L_OT_redo_with_changes, S2L_OT_verify_result
 from ..s2l_blender_addon.compat import sequencer_scene
 from ..s2l_blender_addon.queue import provenance
+from ..s2l_blender_addon.sentences import draw_lines
 from ..s2l_blender_addon.sequencer import results
-from .sentences import draw_lines
 
 
 class S2L_PT_result(bpy.types.Panel):

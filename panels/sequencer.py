@@ -28,9 +28,9 @@ from ..s2l_blender_addon.compat import sequencer_scene
 from ..s2l_blender_addon.pictures import faces
 from ..s2l_blender_addon.pictures import frame as frame_picture
 from ..s2l_blender_addon.presets import SUBFOLDER
+from ..s2l_blender_addon.sentences import draw_lines
 from ..s2l_blender_addon.sequencer import strips
 from .queue import QueuePanel
-from .sentences import draw_lines
 
 PICTURE_SCALE = 8.0
 FACE_SCALE, FACE_POPUP_SCALE = 4.0, 5.0

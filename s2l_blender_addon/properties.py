@@ -288,6 +288,14 @@ class S2L_PG_speaker(bpy.types.PropertyGroup):
 
 
 class S2L_PG_submit(bpy.types.PropertyGroup):
+    dubs: BoolProperty(
+        name="Dubs", description="Dub every movie and image strip that is driven by sound strips", default=True
+    )
+    training: BoolProperty(
+        name="Training",
+        description="Train the speaker of the panel Train, and dub the strips that have no speaker with it",
+        default=False,
+    )
     farm: EnumProperty(
         name="Farm",
         description="What runs the plan",

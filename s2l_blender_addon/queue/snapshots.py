@@ -86,8 +86,9 @@ def dub_entry(
     sounds: list[bpy.types.Strip],
     consent: bool = False,
     record: ConsentRecord | None = None,
+    trained: str = "",
 ) -> Entry:
     """The dub of a movie or image strip, as :func:`dubbing.job`; earlier results are kept."""
-    job, placement = dubbing.job(context, scene, strip, sounds, consent, record)
+    job, placement = dubbing.job(context, scene, strip, sounds, consent, record, trained)
     target = dataclasses.replace(target_of(scene), placement=placement, earlier=results.earlier(scene, placement))
     return snapshot(strip.name, job, target)

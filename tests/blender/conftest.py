@@ -304,6 +304,10 @@ def planner(module, monkeypatch) -> SimpleNamespace:
         def poll(self) -> bool:
             return not fake.is_slow or self.error is not None
 
+        def wait(self) -> None:
+            if self.error:
+                raise self.error
+
         def cancel(self) -> None:
             self.error = module("s2l_core.errors").Cancelled("The command was cancelled.")
 

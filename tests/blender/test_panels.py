@@ -19,7 +19,7 @@ class Layout:
     def __init__(self) -> None:
         self.texts: list[str] = []
 
-    def column(self, align: bool = False) -> Layout:
+    def column(self, align: bool = False, heading: str = "") -> Layout:
         return self
 
     row = column
@@ -132,6 +132,16 @@ def test_train_and_dub_panels_show_what_they_need(draw, scene, strips, sound) ->
         "Folder: Beside the .blend file",
     ]
     assert draw("S2L_PT_silence") == ["Close Below Level: ", "Silence: -25.0", "Rest Pose: 1.0"]
+
+
+def test_what_is_submitted_is_in_the_render_properties_too(module, draw, scene, footage, speech) -> None:
+    speech.s2l.drives, scene.s2l.train.speaker_name = footage.name, "Ada"
+    assert module("panels.render").S2L_PT_render_submit.poll(bpy.context)
+    assert draw("S2L_PT_render_submit") == [
+        *("1 Dub: True", "Training of Ada: "),
+        *("Farm: OPENJD", "Frames per Task: 128", "Priority: 50", "Shared Folder: "),
+        *("Output: Beside the .blend file", "Submit"),
+    ]
 
 
 def test_running_job_is_shown_with_its_progress_and_a_way_out(module, draw, fake_worker, preferences) -> None:
