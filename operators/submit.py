@@ -21,14 +21,16 @@ from .base import BaseOperator
 _DIALOG_WIDTH = 520
 
 
-def draw_submit(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
-    """Draw what is submitted, and to where."""
+def draw_submit(layout: bpy.types.UILayout, scene: bpy.types.Scene, operator: bpy.types.Operator | None = None) -> None:
+    """Draw what is submitted, and to where; and the question for the consent, if there is an operator that asks it."""
     layout.use_property_split, layout.use_property_decorate = True, False
     submit, pairs = scene.s2l.submit, len(strips.pairs(scene))
     column = layout.column(heading="Submit")
     column.prop(submit, "dubs", text=f"{pairs} {'Dub' if pairs == 1 else 'Dubs'}")
     name = scene.s2l.train.speaker_name.strip()
     column.prop(submit, "training", text=f"Training of {name}" if name else "Training")
+    if operator is not None and submit.training and not submitting.has_agreed(scene):
+        column.prop(operator, "consent")
     for each in ("farm", "chunk", "priority"):
         layout.prop(submit, each)
     layout.prop(submit, "folder", placeholder=preflight.shared_folder(scene))
@@ -62,7 +64,8 @@ class S2L_OT_submit(BaseOperator, bpy.types.Operator):
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         self._is_asked = True  # then OK in the dialog calls execute
         self.check(context)
-        answer: set[str] = context.window_manager.invoke_props_dialog(self, width=_DIALOG_WIDTH, title=self.bl_label)
+        manager, label = context.window_manager, self.bl_label
+        answer: set[str] = manager.invoke_props_dialog(self, width=_DIALOG_WIDTH, title=label, confirm_text=label)
         return answer
 
     def check(self, context: bpy.types.Context) -> bool:
@@ -74,9 +77,7 @@ class S2L_OT_submit(BaseOperator, bpy.types.Operator):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, scene = self.layout, sequencer_scene(context)
-        draw_submit(layout, scene)
-        if scene.s2l.submit.training and not submitting.has_agreed(scene):
-            layout.prop(self, "consent")
+        draw_submit(layout, scene, self)
         width = int(_DIALOG_WIDTH * context.preferences.system.ui_scale)
         for sentence in self._sentences:
             draw_lines(layout, sentence, width, icon="ERROR")

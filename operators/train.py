@@ -45,7 +45,8 @@ class S2L_OT_train_speaker(QueueOperator, bpy.types.Operator):
             self.consent = True
             return self.enqueue(context)
         self._is_asked = True  # then OK in the dialog calls execute
-        answer: set[str] = context.window_manager.invoke_props_dialog(self, title=self.bl_label)
+        manager = context.window_manager
+        answer: set[str] = manager.invoke_props_dialog(self, title=self.bl_label, confirm_text="Train")
         return answer
 
     def draw(self, context: bpy.types.Context) -> None:

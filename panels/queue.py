@@ -73,7 +73,8 @@ def _draw_planning(layout: bpy.types.UILayout) -> None:
     """How far the jobs are planned that were submitted last."""
     if request := job_queue.submitting():
         row = layout.row(align=True)
-        row.progress(factor=progress.fraction(request.progress), text=progress.describe(request.progress))
+        text = progress.describe(request.progress) if request.progress else "Planning"
+        row.progress(factor=progress.fraction(request.progress), text=text)
         row.operator(S2L_OT_cancel_submit.bl_idname, text="", icon="X")
 
 

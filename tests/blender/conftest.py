@@ -226,7 +226,9 @@ def press(module) -> Callable[..., Any]:
         operator = type(name, (cls.__mro__[1],), parts)()
         operator.reports, operator.questions = [], []
         operator.report = lambda level, text: operator.reports.append((level, text))
-        manager = SimpleNamespace(invoke_props_dialog=lambda operator, title: operator.questions.append(title))
+        manager = SimpleNamespace(
+            invoke_props_dialog=lambda operator, title, confirm_text: operator.questions.append(title)
+        )
         context = SimpleNamespace(
             window_manager=manager, scene=bpy.context.scene, sequencer_scene=bpy.context.scene,
             preferences=bpy.context.preferences,
