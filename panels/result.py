@@ -38,6 +38,9 @@ class S2L_PT_result(bpy.types.Panel):
         layout.operator(S2L_OT_redo.bl_idname)
         layout.operator(S2L_OT_redo_with_changes.bl_idname)
         layout.operator(S2L_OT_verify_result.bl_idname)
+        if strip.s2l.verdict:
+            icon = "CHECKMARK" if strip.s2l.is_valid else "ERROR"
+            draw_lines(layout, strip.s2l.verdict, context.region.width, icon)
 
 
 CLASSES = (S2L_PT_result,)

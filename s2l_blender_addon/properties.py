@@ -132,6 +132,14 @@ class S2L_PG_strip(ConsentDetails, bpy.types.PropertyGroup):
         set=_drive,
         search=_shown_names,
     )
+    verdict: StringProperty(
+        name="Verdict",
+        description="What the last check of the content credentials of this result said",
+        options={"HIDDEN"},
+    )
+    is_valid: BoolProperty(
+        name="Valid", description="Whether the last check found the result validly signed", options={"HIDDEN"}
+    )
     agreed_file: StringProperty(
         name="Agreed File", description="File whose speaker has agreed to speak in a still", options={"HIDDEN"}
     )

@@ -132,6 +132,11 @@ class Window:
         self._mouse("click", "1")
         time.sleep(0.5)
 
+    def rest_on(self, phrase: str) -> None:
+        """Move the mouse to a phrase, where a key reaches no field."""
+        self._mouse("mousemove", *(str(round(value)) for value in self.see(phrase)))
+        time.sleep(0.5)
+
     def press(self, key: str) -> None:
         """Press a key with the mouse at its position."""
         self._mouse("key", key)

@@ -232,6 +232,8 @@ def test_result_panel_says_how_the_file_is_signed(draw, scene, strips, movie) ->
     strip["s2l_job"], strip["s2l_result"] = "{}", json.dumps({"credentials": "Signed by The Studio."})
     scene.sequence_editor.active_strip = strip
     assert draw("S2L_PT_result") == ["Synthetic media", "Signed by The Studio.", *BUTTONS]
+    strip.s2l.verdict = "Checked at 12:15: Invalid."
+    assert draw("S2L_PT_result")[-1] == "Checked at 12:15: Invalid."
 
 
 def test_details_of_a_consent_are_asked_for_stills_as_for_trainings(draw, scene, portrait) -> None:
