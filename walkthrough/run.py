@@ -122,44 +122,44 @@ def mark(window: Window) -> None:
     """Check how the result is signed, and label it visibly."""
     say("Verifying the result")
     window.click("Verify")
-    window.see("valid", 60.0)
+    window.see("Checked at", 120.0)
     window.picture("10_verified")
 
     say("Labelling it")
-    for panel in ("Result", "Train", "Dub"):  # collapse them to make room
-        window.click_at(*window.see(panel))
-        time.sleep(SETTLING_SECONDS)
-    window.click("Label")
+    for panel in ("Result", "Train", "Dub"):  # collapsed to make room
+        window.click_panel(panel)
+    window.click_panel("Label")
     window.click("Add Label")
-    window.see("Label", 20.0)
-    time.sleep(SETTLING_SECONDS)
+    window.see("AI MODIFIED")
     window.picture("11_labelled")
+    window.click_panel("Label")
 
 
 def submit(window: Window, project: Path) -> None:
-    """Submit the dub, first of a file that is not saved, and let another process do it."""
-    say("Submitting")
-    window.click_at(*window.see("Label"))
-    window.click("Dub")
+    """Submit the dub, first of a file that is not saved, and do it as another machine would."""
+    say("Submitting a file that is not saved")
+    window.click_panel("Dub")
     window.click("Submit")
-    window.see("The file is not saved")
+    window.see("is not saved")
     window.picture("12_not_ready")
     window.press("Escape")
+
+    say("Submitting it")
     (project / SAVE).touch()
     while (project / SAVE).exists():
         time.sleep(SETTLING_SECONDS)
     window.click("Submit")
-    window.rest_on("The machines need")
+    window.rest_on("The machines need")  # where Return reaches no field
     window.picture("13_ready")
     window.press("Return")
     window.see("tasks are", 60.0)
     window.picture("14_submitted")
 
-    say("Doing the plan as another machine would")
+    say("Doing the plan")
     (plan,) = project.glob("*_plan")
     command = [sys.executable, "-m", "s2l_core.cli", "batch", str(plan), "--root", f"PROJECT={project}"]
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    window.see("Interview Dubbed.001", 60.0)
+    window.see("Clear Finished", 60.0)
     window.picture("15_inserted")
 
 
