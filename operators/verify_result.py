@@ -7,6 +7,7 @@ from typing import Any
 
 import bpy
 
+from ..s2l_blender_addon import screen
 from ..s2l_blender_addon.compat import sequencer_scene
 from ..s2l_blender_addon.sequencer import results, strips
 from ..s2l_core.errors import BadJob
@@ -45,3 +46,4 @@ def _show(context: bpy.types.Context, path: str, text: str, is_valid: bool) -> N
     strip = results.active(sequencer_scene(context))
     if strip is not None and strips.media_path(strip) == path:
         strip.s2l.verdict, strip.s2l.is_valid = f"Checked at {datetime.now():%H:%M}: {text}", is_valid
+        screen.redraw(context.window_manager)
