@@ -61,6 +61,7 @@ ADD_ON_ROWS = [
         "presets",
         "progress",
         "screen",
+        "sentences",
         "session",
         "signing_key",
         "translations",
