@@ -23,7 +23,8 @@ class S2L_PT_result(bpy.types.Panel):
         return results.active(sequencer_scene(context)) is not None
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, strip = self.layout, results.active(sequencer_scene(context))
+        layout = self.layout
+        strip: bpy.types.Strip = results.active(sequencer_scene(context))
         made = provenance.of(strip)
         layout.label(text="Synthetic media", icon="INFO")
         for name, value in made.facts:

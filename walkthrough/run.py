@@ -129,8 +129,9 @@ def mark(window: Window) -> None:
     for panel in ("Result", "Train", "Dub"):  # collapsed to make room
         window.click_panel(panel)
     window.click_panel("Label")
+    before = window.pixels()
     window.click("Add Label")
-    window.see("AI MODIFIED")
+    window.see_change(before, PREVIEW)
     window.picture("11_labelled")
     window.click_panel("Label")
 
@@ -143,6 +144,7 @@ def submit(window: Window, project: Path) -> None:
     window.see("is not saved")
     window.picture("12_not_ready")
     window.press("Escape")
+    window.rest_on("Speakers")  # a button below the mouse is not read
 
     say("Submitting it")
     (project / SAVE).touch()
