@@ -86,7 +86,7 @@ def measure(trial: Trial, preset: str) -> Columns:
         "cpbd_real": true,
         "cpbd": sharp,
         "sharpness": sharp / true if sharp is not None and true else None,
-        **{name: new[name] for name in ("grain", "seam", "mouth_psnr")},  # type: ignore[literal-required]
+        **{name: new[name] for name in ("grain", "seam", "mouth_psnr")},
         "train_gb": train_bytes / 1e9,
         "dub_gb": dub_bytes / 1e9,
         "speaker_mb": speaker_path.stat().st_size / 1e6,

@@ -2,10 +2,10 @@
 
     python demo/make_close_up.py --head PATH/ict_facekit.npz --lines 1080 2160 --out FOLDER
 
-The mouth with a wide margin is rendered at that size; what is around it is the clip of the repository, enlarged,
-since only mouths are measured. A mouth of 2160 lines takes 5 s of one core, and a whole picture would take 90 s.
-Needs bpy; the head is ICT-FaceKit (MIT licence), not part of this project. Rendered mouths are kept, so an
-interrupted run continues where it stopped.
+The mouth with a wide margin is rendered at that size; what is around it is the clip of the repository, enlarged, since
+only mouths are measured. A mouth of 2160 lines takes 5 s of one core, and a whole picture would take 90 s. Needs bpy;
+the head is ICT-FaceKit (MIT licence), not part of this project. Rendered mouths are kept, so an interrupted run
+continues where it stopped.
 """
 
 from __future__ import annotations
@@ -51,8 +51,11 @@ def make_close_ups(head_path: Path, sizes: Sequence[int], seconds: float, every:
         performance = recorded(truth, person, np.arange(0, count, every))
     head, camera = load_head(head_path, person.identity_seed), close_up.camera_of(lines)
     windows = [close_up.mouth_window(head, camera, pose) for pose in performance.poses]
-    stage = Stage(head, camera, person.dress(head), close_up=True)
-    mouths = film.render(stage, performance, folder / f"mouths_{lines}_{every}", windows)
+    rendered = folder / f"mouths_{lines}_{every}"
+    mouths = film.frame_paths(rendered, len(performance))
+    if not all(mouth.exists() for mouth in mouths):
+        stage = Stage(head, camera, person.dress(head), close_up=True)
+        film.render(stage, performance, rendered, windows)
 
     media = Media(str(source / f"{person.name}.mp4"))
     samples, _ = read_audio(media)
@@ -64,7 +67,7 @@ def make_close_ups(head_path: Path, sizes: Sequence[int], seconds: float, every:
             for frame, mouth, window in zip(small, film.pictures(mouths), windows, strict=True)
         )
         scaled = (cv2.resize(picture, (clip.width, clip.height), interpolation=cv2.INTER_AREA) for picture in joined)
-        film.mux(scaled, clip_path(folder, size), person.frame_rate / every, samples[:, 0])
+        film.mux(scaled, clip_path(folder, size), person.frame_rate / every, samples[:, 0], preset="veryfast")
 
 
 def clip_path(folder: Path, lines: int) -> Path:

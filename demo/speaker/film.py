@@ -22,7 +22,7 @@ from .voice import RATE
 def render(stage: Stage, performance: Performance, folder: Path, windows: Sequence[Window] | None = None) -> list[Path]:
     """Render the frames, or what is in the window of each, that ``folder`` does not hold yet; the paths of all."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{frame:05d}.png" for frame in range(len(performance))]
+    paths = frame_paths(folder, len(performance))
     missing = [frame for frame, path in enumerate(paths) if not path.exists()]
     started = time.monotonic()
     for done, frame in enumerate(missing, start=1):
@@ -39,6 +39,11 @@ def render(stage: Stage, performance: Performance, folder: Path, windows: Sequen
     return paths
 
 
+def frame_paths(folder: Path, count: int) -> list[Path]:
+    """Where rendered frames are."""
+    return [folder / f"{frame:05d}.png" for frame in range(count)]
+
+
 def pictures(paths: Iterable[Path]) -> Iterator[np.ndarray]:
     """The pictures uint8 (H, W, 3) in some files."""
     for path in paths:
@@ -47,12 +52,17 @@ def pictures(paths: Iterable[Path]) -> Iterator[np.ndarray]:
 
 
 def mux(
-    frames: Iterable[np.ndarray], path: Path, rate: Fraction, samples: np.ndarray | None = None, crf: int = 19
+    frames: Iterable[np.ndarray],
+    path: Path,
+    rate: Fraction,
+    samples: np.ndarray | None = None,
+    crf: int = 19,
+    preset: str = "slow",
 ) -> None:
     """H.264 and AAC in MP4: the frames uint8 (H, W, 3) from time 0 and the sound (n,), if any, beside them."""
     unfinished = path.with_name(f"unfinished_{path.name}")
     with av.open(str(unfinished), "w", options={"movflags": "+faststart"}) as container:
-        video = container.add_stream("libx264", rate=rate, options={"crf": str(crf), "preset": "slow"})
+        video = container.add_stream("libx264", rate=rate, options={"crf": str(crf), "preset": preset})
         video.pix_fmt = "yuv420p"
         video.codec_context.color_primaries = video.codec_context.color_trc = video.codec_context.colorspace = 1
         video.codec_context.color_range = 1

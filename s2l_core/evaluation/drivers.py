@@ -5,7 +5,7 @@ oracles.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -22,7 +22,7 @@ from ..jobs import DubJob, Media
 from ..media.frames import FrameReader
 from ..media.mix import Context
 from ..media.planes import Part
-from ..model.lip.base import SPOKEN_SIZE
+from ..model.lip.base import SPOKEN_SIZE, LipModel
 from ..model.speaker import SpeakerModel
 from ..mouth.dub_frames import DubFrames
 from ..mouth.painting import line_painter
@@ -133,20 +133,52 @@ def ceiling(speaker: SpeakerModel, footage: Footage) -> Driver:
     """
     renderer = MouthRenderer(speaker, footage)
     observe = lip_observer(speaker.face, footage)
+    encode = _encoder_of(speaker.lip)
     with torch.no_grad():
         paint = speaker.lip.pixel_painter()
-        size = speaker.lip.code(torch.zeros(1, SPOKEN_SIZE)).shape[1]
-        device = speaker.face.lips.depth.device
-        base = paint(torch.zeros(1, size, device=device)).flatten(1)
-        basis = paint(torch.eye(size, device=device)).flatten(1) - base
-        encode = torch.linalg.pinv(in_double(basis)).to(basis)
 
     def render(images: Images, indices: Indices) -> list[NDArray[np.uint8]]:
         with torch.no_grad():
-            lips = paint((observe(images, indices).flatten(1) - base) @ encode)
+            lips = paint(encode(observe(images, indices)))
         return renderer.render(images, indices, lips)
 
     return Driver(speaker.face, render)
+
+
+def exemplars_of_real_codes(speaker: SpeakerModel, footage: Footage) -> Driver:
+    """An oracle: exemplars that are chosen, moved and relit by the codes of the real lips instead of by speech. What is
+    missing here, no better prediction of speech could bring.
+
+    Args:
+        speaker: A speaker with exemplars, on the device to compute on.
+        footage: The clip, all of whose frames are decoded.
+    """
+    exemplars, renderer = speaker.exemplars, MouthRenderer(speaker, footage)
+    assert exemplars is not None
+    whole = replace(exemplars, codes=exemplars.codes + exemplars.offsets, offsets=torch.zeros_like(exemplars.offsets))
+    found = np.flatnonzero(footage.track.found)
+    lips = canonical_lips(speaker.face, footage, found)
+    codes = torch.zeros(len(footage.times), whole.codes.shape[1], device=whole.codes.device)
+    codes[torch.from_numpy(found)] = _encoder_of(speaker.lip)(lips.float() / 255)
+    paint = line_painter(replace(speaker, exemplars=whole), codes)
+
+    def render(images: Images, indices: Indices) -> list[NDArray[np.uint8]]:
+        return renderer.render(images, indices, paint(codes[torch.from_numpy(indices)], indices))
+
+    return Driver(speaker.face, render)
+
+
+@torch.no_grad()
+def _encoder_of(lip: LipModel) -> Callable[[Tensor], Tensor]:
+    """A function that maps canonical lips (B, 3, h, w) to the codes that fit them best in the least-squares sense, for
+    a lip model whose pictures are affine in the code.
+    """
+    device = next(lip.parameters()).device
+    paint, size = lip.pixel_painter(), lip.code(torch.zeros(1, SPOKEN_SIZE, device=device)).shape[1]
+    base = paint(torch.zeros(1, size, device=device)).flatten(1)
+    basis = paint(torch.eye(size, device=device)).flatten(1) - base
+    inverse = torch.linalg.pinv(in_double(basis)).to(basis)
+    return lambda lips: (lips.flatten(1) - base) @ inverse
 
 
 def painted(face: CanonicalFace, footage: Footage, paint: Callable[[Tensor, NDArray[np.float64]], Tensor]) -> Driver:

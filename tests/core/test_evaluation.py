@@ -10,16 +10,27 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from s2l_core import jpeg
 from s2l_core.canonical.regions import lip_shape_size
 from s2l_core.canonical.view import CanonicalFace, CanonicalHead, choose_canonical
 from s2l_core.evaluation.baselines import Baselines
-from s2l_core.evaluation.drivers import Driver, Images, Indices, canonical_lips, ceiling, painted, real
+from s2l_core.evaluation.drivers import (
+    Driver,
+    Images,
+    Indices,
+    canonical_lips,
+    ceiling,
+    exemplars_of_real_codes,
+    painted,
+    real,
+)
 from s2l_core.evaluation.evaluator import Evaluator
 from s2l_core.evaluation.held_out import other_sounds
 from s2l_core.footage import Footage, prepare
 from s2l_core.geometry.camera import Intrinsics, Rectangle
 from s2l_core.geometry.mapping import CanonicalView
 from s2l_core.jobs import Media
+from s2l_core.model.exemplars import FINENESS, Exemplars
 from s2l_core.model.speaker import SpeakerModel
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,7 +111,14 @@ def test_true_codes_give_nearly_the_real_lips(
     mean = pictures.mean(dim=0)
     _, _, axes = torch.pca_lowrank((pictures - mean).flatten(1), 64, niter=4)
     speaker.lip.start(mean, axes.T.unflatten(1, mean.shape))
-    assert evaluator.mouth_psnr(ceiling(speaker, footage)) > evaluator.mouth_psnr(still(footage, face, lips)) + 4
+    least = evaluator.mouth_psnr(still(footage, face, lips)) + 4
+    assert evaluator.mouth_psnr(ceiling(speaker, footage)) > least
+    # Exemplars of the same lips, none of which is moved.
+    codes, shifts = (pictures - mean).flatten(1) @ axes, torch.zeros(64, 2, FINENESS + 1, FINENESS + 1)
+    encoded = tuple(jpeg.encode(each.permute(1, 2, 0).numpy(), 92) for each in lips)
+    height, width = lips.shape[2:]
+    speaker.exemplars = Exemplars(codes, torch.zeros_like(codes), torch.eye(64), shifts, width, height, encoded)
+    assert evaluator.mouth_psnr(exemplars_of_real_codes(speaker, footage)) > least
 
 
 def test_speech_for_the_held_out_frames_begins_with_them(evaluator: Evaluator) -> None:
