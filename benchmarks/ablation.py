@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from rich.console import Console
 from rich.table import Table
 
-from s2l_core.evaluation.drivers import exemplars_of_real_codes
+from s2l_core.evaluation.drivers import exemplar_ceiling
 from s2l_core.training.presets import PRESETS, Preset
 
 from .trials.command import run_trials, trial_parser
@@ -145,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def contend(trial: Trial, row: str, seed: int) -> Contender:
         if row == REAL_CODES:
             speaker, _ = trial.train("exemplars", of_exemplars, seed)
-            return Contender(exemplars_of_real_codes(speaker, trial.test))
+            return Contender(exemplar_ceiling(speaker, trial.test))
         if row in PARTS:
             return without_part(trial, trial.train("exemplars", of_exemplars, seed)[0], PARTS[row])
         name = "grids" if row == "full" and full.architecture == "grids" else row

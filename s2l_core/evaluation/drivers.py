@@ -4,8 +4,9 @@ oracles.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -22,11 +23,11 @@ from ..jobs import DubJob, Media
 from ..media.frames import FrameReader
 from ..media.mix import Context
 from ..media.planes import Part
-from ..model.lip.base import SPOKEN_SIZE, LipModel
+from ..model.lip.base import SPOKEN_SIZE
 from ..model.speaker import SpeakerModel
 from ..mouth.dub_frames import DubFrames
 from ..mouth.painting import line_painter
-from ..mouth.rendering import LipPaster, MouthRenderer, speech_track
+from ..mouth.rendering import BATCH, LipPaster, MouthRenderer, speech_track
 from ..speech.encoder import codes_at
 
 Images = Sequence[NDArray[np.uint8]]
@@ -131,54 +132,48 @@ def ceiling(speaker: SpeakerModel, footage: Footage) -> Driver:
     """An oracle: a speaker driven by the codes that fit the real lips best in the least-squares sense. The pictures of
     its lip model must be affine in the code, as those of ``grids`` are.
     """
-    renderer = MouthRenderer(speaker, footage)
-    observe = lip_observer(speaker.face, footage)
-    encode = _encoder_of(speaker.lip)
+    renderer, read = MouthRenderer(speaker, footage), _code_reader(speaker, footage)
     with torch.no_grad():
         paint = speaker.lip.pixel_painter()
 
+    @torch.no_grad()
     def render(images: Images, indices: Indices) -> list[NDArray[np.uint8]]:
-        with torch.no_grad():
-            lips = paint(encode(observe(images, indices)))
-        return renderer.render(images, indices, lips)
+        return renderer.render(images, indices, paint(read(images, indices)))
 
     return Driver(speaker.face, render)
 
 
-def exemplars_of_real_codes(speaker: SpeakerModel, footage: Footage) -> Driver:
-    """An oracle: exemplars that are chosen, moved and relit by the codes of the real lips instead of by speech. What is
-    missing here, no better prediction of speech could bring.
-
-    Args:
-        speaker: A speaker with exemplars, on the device to compute on.
-        footage: The clip, all of whose frames are decoded.
+def exemplar_ceiling(speaker: SpeakerModel, footage: Footage) -> Driver:
+    """As :func:`ceiling`, for a speaker with exemplars, which are chosen and moved by these codes: what exemplars would
+    show if speech told everything.
     """
-    exemplars, renderer = speaker.exemplars, MouthRenderer(speaker, footage)
-    assert exemplars is not None
-    whole = replace(exemplars, codes=exemplars.codes + exemplars.offsets, offsets=torch.zeros_like(exemplars.offsets))
-    found = np.flatnonzero(footage.track.found)
-    lips = canonical_lips(speaker.face, footage, found)
-    codes = torch.zeros(len(footage.times), whole.codes.shape[1], device=whole.codes.device)
-    codes[torch.from_numpy(found)] = _encoder_of(speaker.lip)(lips.float() / 255)
-    paint = line_painter(replace(speaker, exemplars=whole), codes)
+    renderer, read = MouthRenderer(speaker, footage), _code_reader(speaker, footage)
+    codes, offsets, frames = [], [], enumerate(itertools.islice(footage.frames(), len(footage.times)))
+    while batch := list(itertools.islice(frames, BATCH)):
+        images, indices = [frame.image for _, frame in batch], np.array([index for index, _ in batch])
+        codes.append(read(images, indices))
+        nothing_said = torch.zeros_like(codes[-1][:1])
+        offsets.append(renderer.codes(images, indices, nothing_said, np.zeros(len(batch))))
+    true = torch.cat(codes)
+    paint = line_painter(speaker, true - torch.cat(offsets))
 
     def render(images: Images, indices: Indices) -> list[NDArray[np.uint8]]:
-        return renderer.render(images, indices, paint(codes[torch.from_numpy(indices)], indices))
+        return renderer.render(images, indices, paint(true[torch.from_numpy(indices)], indices))
 
     return Driver(speaker.face, render)
 
 
-@torch.no_grad()
-def _encoder_of(lip: LipModel) -> Callable[[Tensor], Tensor]:
-    """A function that maps canonical lips (B, 3, h, w) to the codes that fit them best in the least-squares sense, for
-    a lip model whose pictures are affine in the code.
-    """
-    device = next(lip.parameters()).device
-    paint, size = lip.pixel_painter(), lip.code(torch.zeros(1, SPOKEN_SIZE, device=device)).shape[1]
-    base = paint(torch.zeros(1, size, device=device)).flatten(1)
-    basis = paint(torch.eye(size, device=device)).flatten(1) - base
-    inverse = torch.linalg.pinv(in_double(basis)).to(basis)
-    return lambda lips: (lips.flatten(1) - base) @ inverse
+def _code_reader(speaker: SpeakerModel, footage: Footage) -> Callable[[Images, Indices], Tensor]:
+    """A function that maps B images and their indices to the codes (B, code) that fit the real lips best."""
+    observe = lip_observer(speaker.face, footage)
+    with torch.no_grad():
+        paint = speaker.lip.pixel_painter()
+        size = speaker.lip.code(torch.zeros(1, SPOKEN_SIZE)).shape[1]
+        device = speaker.face.lips.depth.device
+        base = paint(torch.zeros(1, size, device=device)).flatten(1)
+        basis = paint(torch.eye(size, device=device)).flatten(1) - base
+        encode = torch.linalg.pinv(in_double(basis)).to(basis)
+    return lambda images, indices: (observe(images, indices).flatten(1) - base) @ encode
 
 
 def painted(face: CanonicalFace, footage: Footage, paint: Callable[[Tensor, NDArray[np.float64]], Tensor]) -> Driver:
