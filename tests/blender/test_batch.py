@@ -176,7 +176,7 @@ def test_a_task_that_fails_keeps_no_other_file_from_its_turn(
     assert run(["dub", "--all", *map(str, edits)]) == 1
     assert "edit.blend, Interview: failed. Nobody is there. Look again." in capsys.readouterr().out
     assert [len(dubbed_in(path)) for path in edits] == [0, 1]
-    assert Path(planner.ran[0]).is_dir()  # it goes on from there
+    assert Path(planner.ran[0]).is_dir()  # with the logs
 
 
 def test_jobs_that_cannot_be_planned_together_run_one_after_the_other(
