@@ -17,7 +17,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from ..geometry.camera import Rectangle
-from .raster import ACCURATE, FULL_RANGE, ColourTags, Picture, quarter_turns, to_frame
+from .raster import ACCURATE, FULL_RANGE, ColourTags, Picture, convertible, quarter_turns, to_frame
 
 MARGIN = 8
 """Pixels around a rectangle that determine its colours: chroma has half the resolution, and is interpolated."""
@@ -88,15 +88,16 @@ class Converter:
                     planes_of(template), planes_of(frame), _slices(box), strict=True
                 ):
                     target[:] = source[rows, columns]
-            rgb = reformatter.reformat(
-                frame if whole else template,
-                format="rgb24",
-                src_colorspace=tags.matrix,
-                src_color_range=tags.range,
-                dst_color_range=FULL_RANGE,
-                interpolation=ACCURATE,
-                threads=1,
-            )
+            with convertible():
+                rgb = reformatter.reformat(
+                    frame if whole else template,
+                    format="rgb24",
+                    src_colorspace=tags.matrix,
+                    src_color_range=tags.range,
+                    dst_color_range=FULL_RANGE,
+                    interpolation=ACCURATE,
+                    threads=1,
+                )
             return np.asarray(rgb.to_ndarray(), np.uint8)
 
     def to_yuv(self, pixels: NDArray[np.uint8], tags: ColourTags) -> list[NDArray[np.uint8]]:
@@ -139,6 +140,13 @@ class Planes:
         if not ordinary or width % 2 or height % 2:
             return None
         return cls(decoded, ColourTags(decoded.color_range, decoded.colorspace).assumed(width, height), converter)
+
+    @property
+    def image(self) -> NDArray[np.uint8]:
+        """The whole picture in RGB, as :func:`s2l_core.media.raster.to_image` gives it. That takes a third longer, and
+        starts threads, because it prepares the conversion of each frame anew.
+        """
+        return self.converter.to_rgb(self.frame, self.tags, Rectangle(0, 0, self.frame.width, self.frame.height))
 
     def part(self, box: Rectangle) -> Part:
         """A rectangle of the picture in RGB, with the values that :func:`s2l_core.media.raster.to_image` gives."""

@@ -48,8 +48,6 @@ from .sequence import (
     refuse_incomplete,
 )
 
-# Matroska rounds timestamps to milliseconds: a frame that begins so shortly before the end of a span is not in it.
-_TIME_TOLERANCE = 0.001
 _ROUNDING = 5e-5
 """Rounding error in seconds of a time that Blender stores in single precision."""
 _NOT_SOUGHT = "mpeg"
@@ -123,6 +121,10 @@ class Frame:
         self._aspect = aspect
         self._converter = converter
 
+    def again(self) -> Frame:
+        """The same frame, of which nothing has been converted."""
+        return Frame(self.time, self._decoded, self._aspect, self._converter)
+
     @property
     def fields(self) -> Fields:
         """Field order."""
@@ -131,7 +133,7 @@ class Frame:
     @cached_property
     def image(self) -> NDArray[np.uint8]:
         """The image for analysis: uint8 (H, W, 3) RGB, upright, with square pixels."""
-        return to_image(self._decoded, self._aspect)
+        return to_image(self._decoded, self._aspect) if self.planes is None else self.planes.image
 
     @cached_property
     def picture(self) -> Picture:
@@ -240,7 +242,7 @@ def read_frames(media: Media) -> Iterator[Frame]:
         yield from (Frame(time, picture) for time, picture in decode_pictures(media))
         return
     converter = Converter()
-    end = math.inf if media.end is None else media.end - _TIME_TOLERANCE
+    end = math.inf if media.end is None else media.end - TIME_TOLERANCE
     frames = _decode_around(media.path, media.start)
     shown = next(frames, None)
     if shown is None:
