@@ -298,13 +298,13 @@ def _find_landmarks(
         if len(found):
             detector.follow(earlier[found[-1]])  # the last position of a chosen face
             seen = next(read_frames(replace(media, start=times[found[-1]])))
-            last = Sighting(seen.time, seen.image, earlier[found[-1]])
+            last = Sighting(seen, earlier[found[-1]])
         detector.follow(earlier[-1])
         follower = FaceFollower(detector, last, bool(before["is_bystander"][-1]))
         frames = read_frames(replace(media, start=times[-1]))
         next(frames, None)
     end = info.duration if media.end is None else min(media.end, info.duration)
-    with ahead(_converted(frames), _AHEAD) as converted:
+    with ahead(_converted(frames, follower), _AHEAD) as converted:
         for stretch in follower.follow(converted, rows.count):
             rows.add(
                 times=torch.from_numpy(stretch.times),
@@ -319,10 +319,10 @@ def _find_landmarks(
     return {name: found_in_all[name] for name in ("times", "points")}
 
 
-def _converted(frames: Iterable[Frame]) -> Iterator[Frame]:
-    """Frames whose images have been converted, which takes longer than decoding them."""
+def _converted(frames: Iterable[Frame], follower: FaceFollower) -> Iterator[Frame]:
+    """Frames of which the part around the face has been converted, which takes longer than decoding them."""
     for frame in frames:
-        frame.image  # noqa: B018
+        frame.hold(follower.near(frame))
         yield frame
 
 

@@ -50,6 +50,17 @@ class Part:
         box = box or Rectangle(0, 0, width, height)
         return cls(image[box.top : box.top + box.height, box.left : box.left + box.width], box, (width, height))
 
+    def contains(self, box: Rectangle) -> bool:
+        """Whether a rectangle of the image lies in this one."""
+        mine = self.box
+        inside = mine.left <= box.left and box.left + box.width <= mine.left + mine.width
+        return inside and mine.top <= box.top and box.top + box.height <= mine.top + mine.height
+
+    def part(self, box: Rectangle) -> Part:
+        """A rectangle of the image that lies in this one."""
+        left, top = box.left - self.box.left, box.top - self.box.top
+        return Part(self.pixels[top : top + box.height, left : left + box.width], box, self.size)
+
     def within(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A copy of an image (H, W, 3) with these pixels in the rectangle."""
         image, box = image.copy(), self.box

@@ -120,6 +120,7 @@ class Frame:
         self._decoded = decoded
         self._aspect = aspect
         self._converter = converter
+        self._held: Part | None = None
 
     def again(self) -> Frame:
         """The same frame, of which nothing has been converted."""
@@ -147,11 +148,27 @@ class Frame:
             return None
         return Planes.of(self._decoded, self._converter)
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of :attr:`image`."""
+        if self.planes is None:
+            return self.image.shape[0], self.image.shape[1]
+        return self.planes.frame.height, self.planes.frame.width
+
     def part(self, box: Rectangle) -> Part:
         """A rectangle of :attr:`image`."""
         if self.planes is None or "image" in self.__dict__:  # it has been converted
             return Part.of(self.image, box)
+        if self._held is not None and self._held.contains(box):
+            return self._held.part(box)
         return self.planes.part(box)
+
+    def hold(self, box: Rectangle | None) -> None:
+        """Convert a rectangle, or all of :attr:`image`, so that parts within it are taken from there."""
+        if box is None or self.planes is None:
+            self.image  # noqa: B018
+        else:
+            self._held = self.part(box)
 
     def with_part(self, part: Part) -> Picture:
         """:attr:`picture` with the changes that were made in a rectangle of :attr:`image`."""
