@@ -196,10 +196,19 @@ class AppendLog:
         self._write()
         if not self._parts:
             return {}
-        parts, names = self._parts, sorted(self._parts[0])
-        joined = {name: torch.cat([part.pop(name) for part in parts]) for name in names}  # only one of them held twice
+        joined = {name: self._joined(name) for name in sorted(self._parts[0])}
         self._parts, self._unwritten = [joined], 1
         return dict(joined)
+
+    def _joined(self, name: str) -> Tensor:
+        """All rows of a name, which are taken out of the parts one after the other, so that none is held twice."""
+        first = self._parts[0][name]
+        rows, done = first.new_empty((self.count, *first.shape[1:])), 0
+        for part in self._parts:
+            some = part.pop(name)
+            rows[done : done + len(some)] = some
+            done += len(some)
+        return rows
 
     def _is_continued_by(self, part: Tensors) -> bool:
         """Whether a part that was read from a file has the names of the others, and the same number of rows in each."""

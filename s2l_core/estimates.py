@@ -15,7 +15,7 @@ from . import json_text
 from .dataclass_reader import DataclassReader
 from .errors import BadJob
 from .jobs import CheckJob, DubJob, StillJob, TrainJob
-from .preset_steps import PRESET_STEPS, SPEECH_STEPS
+from .preset_steps import PRESET_STEPS, SPEECH_STEPS, TRAINED_SECONDS, WATCHED_SECONDS
 
 _MOST_SECONDS_OF_A_PIECE = 100.0
 _CORRECTIONS = (0.1, 10.0)
@@ -42,7 +42,10 @@ _APPEARANCE, _SPEECH, _DEPTH, _HEAD, _SYNC = 8.0, 2.5, 1.0, 3.8, 250.0
 _SYNC_SPEECH = 1.6
 """Factor of the sync loss on the cost of a step in codes."""
 
-_TRAINING_BYTES, _FRAME_BYTES = 650e6, 700e3
+_TRAINING_BYTES, _FRAME_BYTES, _UNREAD_FRAME_BYTES = 650e6, 200e3, 20e3
+"""Memory of training: minimum, and bytes for each frame that is trained on, and for each of the others, of which
+landmarks and sound are held.
+"""
 _DUBBING_BYTES, _HELD_PICTURES, _VOICE_BYTES = 580e6, 64, 140e3
 """Memory of a dub: minimum, number of pictures that are held, and bytes per second of its voice."""
 _STILL_DETECTIONS, _STILL_RENDERINGS, _STILL_PICTURES = 300.0, 4.0, 24
@@ -129,8 +132,10 @@ def estimate(
     picture_bytes = 3 * width * height
     if isinstance(job, TrainJob):
         steps = _training_steps(job, frames / max(rate, 1.0))
-        seconds = looking + _READINGS * frames * decoding + calibration.step_seconds * (steps + _FRAME_STEPS * frames)
-        memory, disk = _TRAINING_BYTES + frames * _FRAME_BYTES, _SPEAKER_BYTES + frames * _KEPT_FRAME_BYTES
+        read = min(frames, (TRAINED_SECONDS + WATCHED_SECONDS) * max(rate, 1.0))
+        seconds = looking + _READINGS * read * decoding + calibration.step_seconds * (steps + _FRAME_STEPS * read)
+        memory = _TRAINING_BYTES + read * _FRAME_BYTES + (frames - read) * _UNREAD_FRAME_BYTES
+        disk = _SPEAKER_BYTES + read * _KEPT_FRAME_BYTES
     elif isinstance(job, DubJob):
         written = frames if output_frames is None else output_frames
         seconds = looking + written * (2 * decoding + _RENDERINGS * calibration.render_seconds)

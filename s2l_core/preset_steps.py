@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 from .jobs import Architecture, PresetName
 
-SPEECH_STEPS = ((20.0, 60.0, 240.0, 1200.0), (300.0, 700.0, 1600.0, 2500.0))
+TRAINED_SECONDS, WATCHED_SECONDS = 300.0, 30.0
+"""Longest duration of the frames that are trained on, and of those on which training is validated; more take more
+memory and time. Of longer footage, they are chosen.
+"""
+SPEECH_STEPS = ((20.0, 60.0, 240.0, TRAINED_SECONDS), (300.0, 700.0, 1600.0, 1656.0))
 """Seconds of footage, and the number of steps for which the speech encoder is trained on that much, linear between:
 more steps over-fit, fewer under-fit.
 """

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import SpeakerFileBroken
+from ..face.blocks import in_blocks
 from ..face.layout import LandmarkLayout
 from ..face.tracking import HeadTrack
 from ..footage import Footage
@@ -110,17 +111,24 @@ def lip_shapes(landmarks: NDArray[np.float32], track: HeadTrack, layout: Landmar
     face.
     """
     lips = np.concatenate([layout.lips_outer, layout.lips_inner])
-    return without_head_motion(landmarks, track)[:, lips].reshape(len(landmarks), -1)
+    return without_head_motion(landmarks, track, lips).reshape(len(landmarks), -1)
 
 
-def without_head_motion(landmarks: NDArray[np.float32], track: HeadTrack) -> NDArray[np.float32]:
+def without_head_motion(
+    landmarks: NDArray[np.float32], track: HeadTrack, which: NDArray[np.integer] | None = None
+) -> NDArray[np.float32]:
     """Positions of landmarks (N, P, 3) in head axes, x and y only: float32 (N, P, 2) in millimetres, NaN in frames
     without a face. Each landmark is unprojected to its depth in the head shape, which preserves its motion across the
-    face.
+    face. With ``which`` (Q,), only these landmarks: (N, Q, 2).
     """
-    depth = transform(track.shape, track.poses)[..., 2]
-    camera = unproject(landmarks[..., :2], depth, track.intrinsics)
-    return transform(camera, invert_pose(track.poses))[..., :2].astype(np.float32)
+    chosen = slice(None) if which is None else which
+
+    def moved(points: NDArray[np.float32], poses: NDArray[np.float64]) -> NDArray[np.float32]:
+        depth = transform(track.shape[chosen], poses)[..., 2]
+        camera = unproject(points[:, chosen, :2], depth, track.intrinsics)
+        return transform(camera, invert_pose(poses))[..., :2].astype(np.float32)
+
+    return in_blocks(moved, landmarks, track.poses)
 
 
 def lip_shape_size(layout: LandmarkLayout) -> int:

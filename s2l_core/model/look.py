@@ -32,6 +32,8 @@ _PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3)
 _FOLDS = 5
 _MOST_FRAMES = 800
 """Largest number of frames from which principal components are computed."""
+_BLOCK = 256
+"""Frames whose colours are converted from 8 bits at once."""
 FIT_STEPS = 3 + _FOLDS
 """Number of steps of :meth:`LookModel.fit`."""
 
@@ -56,10 +58,12 @@ class LookPixels:
         border[thickness:-thickness, thickness:-thickness] = False
         return cls(outside_lips(face), border)
 
-    def take(self, observation: Observation) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Colours of the surroundings and of the border, each as a vector."""
-        surroundings, lips = observation.surroundings.cpu(), observation.lips.cpu()
-        return surroundings[:, self.around].flatten().numpy(), lips[:, self.border].flatten().numpy()
+    def take(self, observation: Observation) -> tuple[Tensor, Tensor]:
+        """Colours of the surroundings and of the border, each as a vector of 8 bits: in single precision, those of an
+        hour took several gigabytes.
+        """
+        surroundings, lips = in_8_bits(observation.surroundings), in_8_bits(observation.lips)
+        return surroundings[:, self.around].flatten(), lips[:, self.border].flatten()
 
     def positions(self, face: CanonicalFace) -> tuple[Tensor, Tensor]:
         """Positions of surroundings (n, 2) and border (m, 2) in the lip rectangle, see
@@ -97,6 +101,18 @@ class LookModel(nn.Module):
         offset = self.clean(surroundings, border, torch.where(seen, shapes, self.shape.mean)) @ self.weights
         return torch.where(seen, offset, torch.zeros_like(offset))
 
+    def of_stored(
+        self, surroundings: NDArray[np.uint8], border: NDArray[np.uint8], shapes: NDArray[np.float32]
+    ) -> Tensor:
+        """Offsets (N, code) of frames whose colours are kept in 8 bits, as :meth:`fit` gets them."""
+        device = self.weights.device
+        stored = (torch.from_numpy(values).split(_BLOCK) for values in (surroundings, border, shapes))
+        parts = [
+            self(in_units(around.to(device)), in_units(rim.to(device)), shape.to(device))
+            for around, rim, shape in zip(*stored, strict=True)
+        ]
+        return torch.cat(parts)
+
     def clean(self, surroundings: Tensor, border: Tensor, shapes: Tensor) -> Tensor:
         """float32 (B, 72), components of the colours, minus what the lip shape explains of them."""
         looks = torch.cat([self.surroundings(surroundings), self.border(border)], dim=1)
@@ -104,8 +120,8 @@ class LookModel(nn.Module):
 
     def fit(
         self,
-        surroundings: NDArray[np.float32],
-        border: NDArray[np.float32],
+        surroundings: NDArray[np.uint8],
+        border: NDArray[np.uint8],
         shapes: NDArray[np.float32],
         codes: NDArray[np.float32],
         speech: NDArray[np.float32],
@@ -115,22 +131,25 @@ class LookModel(nn.Module):
         does not.
 
         Args:
-            surroundings: float32 (N, ...) colours of the training frames in order of time.
-            border: float32 (N, ...) colours of the same frames.
+            surroundings: uint8 (N, ...) colours of the training frames in order of time.
+            border: uint8 (N, ...) colours of the same frames.
             shapes: float32 (N, ...) lip shapes of the same frames, without NaN.
             codes: float32 (N, code) target codes, centred.
             speech: float32 (N, f) as :func:`speech_context` gives it.
             on_step: Called after each of :data:`FIT_STEPS` steps.
         """
-        for component, values in ((self.surroundings, surroundings), (self.border, border), (self.shape, shapes)):
-            component.fit(values)
+        looks = []
+        for component, values in ((self.surroundings, surroundings), (self.border, border)):
+            component.fit(in_units(torch.from_numpy(values[evenly_spaced(len(values), _MOST_FRAMES)])))
+            looks.append(torch.cat([component(in_units(part)) for part in torch.from_numpy(values).split(_BLOCK)]))
             on_step()
-        colours = torch.from_numpy(surroundings), torch.from_numpy(border), torch.from_numpy(shapes)
-        looks = torch.cat([self.surroundings(colours[0]), self.border(colours[1])], dim=1)
+        self.shape.fit(torch.from_numpy(shapes[evenly_spaced(len(shapes), _MOST_FRAMES)]))
+        on_step()
+        seen, explanation = torch.cat(looks, dim=1), self._explanation(torch.from_numpy(shapes))
         # in single precision, rounding errors of the small components would distort the large ones
-        self.cleaning.copy_(torch.linalg.lstsq(self._explanation(colours[2]).double(), looks.double()).solution)
+        self.cleaning.copy_(torch.linalg.lstsq(explanation.double(), seen.double()).solution)
 
-        clean = self.clean(*colours).double()
+        clean = (seen - explanation @ self.cleaning).double()
         scale = clean.std(dim=0).max()
         inputs = torch.cat([clean / scale, _SPEECH_SHARE * torch.from_numpy(speech).double()], dim=1)
         targets = torch.from_numpy(codes).double()
@@ -162,12 +181,21 @@ class Components(nn.Module):
         """Components float32 (B, size) of vectors (B, length)."""
         return (values - self.mean) @ self.axes
 
-    def fit(self, values: NDArray[np.float32]) -> None:
+    def fit(self, sample: Tensor) -> None:
         """Compute mean and axes from vectors (N, length)."""
-        sample = torch.from_numpy(values[evenly_spaced(len(values), _MOST_FRAMES)])
         self.mean.copy_(sample.mean(dim=0))
         axes, deviations = principal_axes(sample - self.mean, self.axes.shape[1])
         self.axes.copy_(axes / deviations[0].clamp(min=1e-6))
+
+
+def in_8_bits(colours: Tensor) -> Tensor:
+    """Colours in [0, 1] as uint8, on the CPU."""
+    return (colours.cpu() * 255).round().to(torch.uint8)
+
+
+def in_units(colours: Tensor) -> Tensor:
+    """Colours of 8 bits as float32 in [0, 1]."""
+    return colours.float() / 255
 
 
 def principal_axes(centred: Tensor, size: int) -> tuple[Tensor, Tensor]:

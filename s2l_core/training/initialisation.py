@@ -94,6 +94,6 @@ def _fitted_look(speaker: SpeakerModel, clip: Clip, codes: Tensor, report: Repor
     tell()
     context = speech_context(clip.mel, clip.times)
     speaker.look.cpu().fit(clip.surroundings, clip.border, clip.shapes, codes.cpu().numpy(), context, tell)
-    offsets = speaker.look(*(torch.from_numpy(part) for part in (clip.surroundings, clip.border, clip.shapes)))
+    offsets = speaker.look.of_stored(clip.surroundings, clip.border, clip.shapes)
     speaker.look.to(codes.device)
     return {**speaker.look.state_dict(), "offsets": offsets}

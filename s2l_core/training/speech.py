@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..model.lip.base import LipModel
@@ -67,12 +68,13 @@ def speech_stage(
     to_pixels = principal.in_pixels(clip.face)
     tolerated = _TOLERANCE * (targets @ to_pixels).square().sum(dim=-1).mean().clamp(min=1e-9)
     length = min(_EXCERPT_CODES, len(wanted))
+    begins = known_excerpts(known, length)
     with torch.no_grad():
         paint = None if teacher is None else teacher.painter(lip)
 
     def loss(random: np.random.Generator) -> Tensor:
         # Random excerpts of speech, shifted by up to 10 ms, and their codes.
-        starts = random.integers(0, len(wanted) - length + 1, _BATCH)
+        starts = begins[random.integers(0, len(begins), _BATCH)]
         shifts = random.integers(-1, 2, _BATCH)
         sounds = torch.stack([excerpt(heard, 4 * int(a) + int(b), length) for a, b in zip(starts, shifts, strict=True)])
         places = torch.from_numpy(starts[:, None] + np.arange(length)).to(device)
@@ -118,6 +120,15 @@ def _on_code_grid(targets: Tensor, clip: Clip, count: int) -> tuple[Tensor, Tens
     distance = np.minimum(np.abs(moments - clip.times[before]), np.abs(clip.times[after] - moments))
     device = targets.device
     return torch.from_numpy(grid).to(device), torch.from_numpy((distance < CODE_SECONDS).astype(np.float32)).to(device)
+
+
+def known_excerpts(known: Tensor, length: int) -> NDArray[np.int64]:
+    """First moments (n,) of the excerpts of ``length`` moments of which most have a frame nearby; all if none does. Of
+    long footage, most moments have none.
+    """
+    sums = np.concatenate([[0.0], np.cumsum(known.cpu().numpy(), dtype=np.float64)])
+    covered = sums[length:] - sums[:-length] > length / 2
+    return np.flatnonzero(covered | ~covered.any())
 
 
 def excerpt(features: Tensor, row: int, codes: int) -> Tensor:

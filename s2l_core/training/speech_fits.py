@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from ..model.lip.base import LipModel
 from ..speech.encoder import MelEncoder, RidgeEncoder, SpeechEncoder
@@ -27,6 +26,8 @@ so 1/r is the gain with which mouths open as far as the real ones.
 """
 _MOST_PRIOR = 0.5
 """Largest weight of the prior."""
+_FRAMES_AT_ONCE, _ROWS_AT_ONCE = 1000, 6000
+"""Frames and rows of features that are computed together, so that long speech takes no more memory."""
 _PAUSES_EVERY = 16
 _PAUSE_ONSET = 2
 """Blocks of 40 ms after which the mouth rests in a pause."""
@@ -100,23 +101,29 @@ def spoken_codes(encoder: MelEncoder, clip: Clip, backwards: bool = False) -> Te
         backwards: Whether the training part of the speech is played backwards.
     """
 
-    def heard(features: NDArray[np.float32]) -> Tensor:
-        rows = torch.from_numpy(features).to(encoder.mel_mean)
-        return rows[: round(clip.seconds / HOP_SECONDS)].flip(0) if backwards else rows
+    def heard(features: NDArray[np.floating]) -> Iterator[Tensor]:
+        rows = torch.from_numpy(features)
+        if backwards:
+            pieces = reversed(rows[: round(clip.seconds / HOP_SECONDS)].split(_ROWS_AT_ONCE))
+            yield from (piece.flip(0).to(encoder.mel_mean) for piece in pieces)
+        else:
+            yield from (piece.to(encoder.mel_mean) for piece in rows.split(_ROWS_AT_ONCE))
 
-    track = encoder.track(heard(clip.features))
+    track = encoder.track_pieces(heard(clip.features))
     if not isinstance(encoder, SpeechEncoder) or clip.prior is None or encoder.prior_share == 0:
         return track
-    return encoder.with_prior(track, [heard(clip.prior)])
+    return encoder.with_prior(track, heard(clip.prior))
 
 
-def _heard(clip: Clip, encoder: MelEncoder, features: NDArray[np.float32]) -> Tensor:
+def _heard(clip: Clip, encoder: MelEncoder, features: NDArray[np.floating]) -> Tensor:
     """Inputs (N, 8, bands) of a regression for the training frames, from features (m, bands) that an encoder scales."""
-    scaled = encoder.scale(torch.from_numpy(features).to(encoder.mel_mean))
-    means = functional.avg_pool1d(scaled.T[None], BLOCK_ROWS, stride=1)[0].T
+    known = torch.from_numpy(features)
     first = np.round(clip.times / HOP_SECONDS).astype(int)[:, None] - BLOCKS // 2 * BLOCK_ROWS
-    rows = (first + BLOCK_ROWS * np.arange(BLOCKS)).clip(0, len(means) - 1)
-    return means[torch.from_numpy(rows).to(means.device)]
+    begins = (first + BLOCK_ROWS * np.arange(BLOCKS)).clip(0, len(features) - BLOCK_ROWS)
+    rows = torch.from_numpy(begins[..., None] + np.arange(BLOCK_ROWS))
+    return torch.cat(
+        [encoder.scale(known[part].to(encoder.mel_mean)).mean(dim=2) for part in rows.split(_FRAMES_AT_ONCE)]
+    )
 
 
 def _with_pauses(

@@ -17,12 +17,14 @@ from ..events import Report
 from ..files import write_whole
 from ..model.speaker import SpeakerModel
 from ..mouth.painting import line_painter
-from ..speech.encoder import codes_at
+from ..speech.encoder import CODE_SECONDS, codes_at
 from ..subsampling import evenly_spaced
 from .clip import Clip
 
 _FRAMES = 16
 _PREVIEW_HEIGHT = 256
+_AROUND_CODES = 16
+"""Codes of speech on either side of the frames that are heard as well: the receptive field of the encoders is 12."""
 
 
 class Validation:
@@ -47,16 +49,17 @@ class Validation:
         picture = next(clip.footage.frames(number)).image
         self._real_region = torch.from_numpy(clip.observer.plan.cut(picture, number))
         device = clip.lips.device
-        self._heard = torch.from_numpy(clip.features).to(device)
-        colours = (torch.from_numpy(values).to(device) for values in (clip.surroundings, clip.border, clip.shapes))
-        self._offsets = speaker.look(*colours)
+        first, last = (round(float(clip.times[end]) / CODE_SECONDS) for end in (0, -1))
+        self._first = max(0, first - _AROUND_CODES)
+        self._heard = torch.from_numpy(clip.features[4 * self._first : 4 * (last + _AROUND_CODES)]).to(device)
+        self._offsets = speaker.look.of_stored(clip.surroundings, clip.border, clip.shapes)
 
     def measure(self) -> float:
         """Mean PSNR in dB of the canonical lips that the lip model renders from speech. Also writes the preview, which
         shows exemplars if the speaker has some.
         """
         clip, lip = self._clip, self._speaker.lip
-        spoken = codes_at(lip.speech.track(self._heard), clip.times)
+        spoken = codes_at(lip.speech.track(self._heard), clip.times - self._first * CODE_SECONDS)
         codes = lip.code(spoken + self._offsets)
         paint = lip.pixel_painter()
         if self._picture_path is not None:

@@ -30,6 +30,7 @@ from ..media.mix import tell_tracks
 from ..media.sequence import files_of
 from ..media.video import probe
 from ..model.speaker import SpeakerModel
+from ..preset_steps import TRAINED_SECONDS, WATCHED_SECONDS
 from ..results import TrainResult
 from ..speech.encoder import SpeechEncoder
 from ..speech.features import HOP_SECONDS
@@ -48,6 +49,7 @@ from ..training.loop import Loop
 from ..training.pauses import learn_pauses
 from ..training.portrait import take_portrait
 from ..training.presets import PRESETS, Preset
+from ..training.selection import choose_evenly, choose_runs
 from ..training.speech import speech_stage
 from ..training.speech_fits import Predictions, fit_speech, predict_openings
 from ..training.split import ensure_watched_faces, split_footage
@@ -55,8 +57,10 @@ from ..training.sync_teacher import learn_sync
 from ..training.validation import Validation
 from ..version import VERSION
 
-_CACHE_VERSION = 2
+_CACHE_VERSION = 3
 """Changed with the numbers to which the same job trains, so that no training is resumed with others."""
+_MOST_ROWS = 60_000
+"""Rows of the states of Moonshine, of which 100 are a second, from which their scale is computed."""
 _LEAST_HELD_OUT_SHARE = 0.2
 """Share of the held-out frames that must show a face."""
 
@@ -111,8 +115,10 @@ def _train(job: TrainJob, report: Report, preset: Preset, held: ExitStack) -> Tr
     face = choose_canonical(footage, usable).to(device)
     face = learn_depth(face, footage, usable, preset.depth_steps, matting, report, cache)
 
-    # Decode the footage once: canonical lips, mouth regions, look and speech features of every frame.
-    wanted = usable | (footage.times >= split["watched"][0])
+    # Decode the footage once: canonical lips, mouth regions, look and speech features of every frame. Of long footage,
+    # runs of frames are chosen.
+    watched_frames = (footage.times >= split["watched"][0]) & (footage.times < split["watched"][1])
+    wanted = choose_runs(footage, usable, TRAINED_SECONDS) | choose_evenly(footage, watched_frames, WATCHED_SECONDS)
     blended = architecture != "exemplars"
     seen = observe(face, footage, speech, source, wanted, device, report, cache, prior, keep_regions=blended)
     clip, watched = seen.part(split["train"]), seen.part(split["watched"])
@@ -234,7 +240,8 @@ def _untrained(
     lip.speech.fit_scale(torch.from_numpy(clip.features[:rows]))
     if isinstance(lip.speech, SpeechEncoder) and prior is not None and clip.prior is not None:
         lip.speech.prior.silence.copy_(torch.from_numpy(prior.silence))
-        lip.speech.prior.fit_scale(torch.from_numpy(clip.prior[:rows]))
+        some = clip.prior[: rows : 1 + rows // _MOST_ROWS]
+        lip.speech.prior.fit_scale(torch.from_numpy(some).float())
     lip.fit_time(clip.seconds)
     lip.start(principal.mean, principal.axes)
     return speaker

@@ -49,6 +49,11 @@ def test_longer_footage_takes_more_memory_and_disk() -> None:
     assert 0 < short.disk_bytes < long.disk_bytes
 
 
+def test_training_takes_little_more_memory_beyond_five_minutes() -> None:
+    five, hour = (estimate(TRAIN, 25 * 60 * minutes, 1920, 1080, KNOWN).memory_bytes for minutes in (6, 60))
+    assert five < hour < 2 * five
+
+
 def test_estimates_follow_what_jobs_took() -> None:
     known = KNOWN
     for _ in range(20):

@@ -46,13 +46,15 @@ def fitted(drift_share: float) -> tuple[LookModel, dict[str, np.ndarray]]:
         "speech": random.normal(size=(count, 13)),
     }
     data = {name: values.astype(np.float32) for name, values in data.items()}
+    for name in ("surroundings", "border"):
+        data[name] = (128 + 12 * data[name]).round().clip(0, 255).astype(np.uint8)
     model = LookModel(60, 40, 20, 2)
     model.fit(**data)
     return model, data | {"light": light, "lips": lips}
 
 
 def offsets(model: LookModel, data: dict[str, np.ndarray]) -> np.ndarray:
-    return model(*(torch.from_numpy(data[name]) for name in ("surroundings", "border", "shapes"))).numpy()
+    return model.of_stored(*(data[name] for name in ("surroundings", "border", "shapes"))).numpy()
 
 
 def test_the_look_explains_the_slow_light_but_not_the_driven_mouth() -> None:
