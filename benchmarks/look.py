@@ -2,8 +2,9 @@
 writes with each row of ``bench quality`` or each speaker of a file, before encoding.
 
 The mouths have the resolution of the footage; those under 200 pixels are enlarged by an integer factor. CLIP.png shows
-eight moments from the most closed to the most open real mouth, and eight successive frames around the fastest opening.
-CLIP.mp4 shows every held-out frame four times. CLIP_VOICE.png and .mp4 are the same with the words of another voice.
+eight moments from the most closed to the most open real mouth, eight successive frames around the fastest opening, and
+eight around the first opening after the longest rest of the mouth. CLIP.mp4 shows every held-out frame four times.
+CLIP_VOICE.png and .mp4 are the same with the words of another voice.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from s2l_core.training.presets import PRESETS
 
 from ._options import output_folder
 from .looking.drawing import abreast, stacked
-from .looking.moments import closed_to_open, fast_opening
+from .looking.moments import closed_to_open, end_of_pause, fast_opening
 from .looking.mouths import Picture, plan_crops, show_mouths
 from .quality import OF_WHOLE_CLIP, ROWS, add_paper_minutes, contend
 from .trials.command import add_speaker_options, open_trial, refuse_bad_clips, shown_progress
@@ -63,7 +64,7 @@ def show_words(trial: Trial, columns: Sequence[Column], path: Path) -> None:
     names = [column.name for column in columns]
     crops = plan_crops(mouth_boxes(trial.face, trial.test.track))
     shown = show_mouths(trial.test, [column.driver for column in columns], crops, trial.report)
-    chosen = closed_to_open(trial.test.openings), fast_opening(trial.test.openings)
+    chosen = [moments(trial.test.openings) for moments in (closed_to_open, fast_opening, end_of_pause)]
     kept: dict[int, list[Picture]] = {}
 
     def frames() -> Iterator[Picture]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from s2l_core.evaluation.drivers import Driver, ceiling, painted, real
+from s2l_core.evaluation.drivers import Driver, ceiling, exemplar_ceiling, painted, real
 from s2l_core.evaluation.evaluator import Evaluator
 from s2l_core.files import write_whole
 from s2l_core.speech.features import log_mel, normalise_loudness
@@ -32,12 +32,12 @@ from .trials.results import ClipFigures, Columns
 from .trials.trial import Contender, Trial
 
 OF_WHOLE_CLIP = ("whole_clip", "renderer_alone")
-OF_EXEMPLARS = ("exemplars", "nearest_predicted", "h264", *OF_WHOLE_CLIP)
+OF_EXEMPLARS = ("exemplars", "nearest_predicted", "exemplar_ceiling", "h264", *OF_WHOLE_CLIP)
 LEARNT = (*OF_EXEMPLARS, "ceiling", "grids", "explicit", "paper_equal_time", "paper_converged")
 ROWS = ("real", "mean_image", "audio_ridge", "nearest_frame", "pca_64", *LEARNT)
 MAIN_MEASURES = (
     *("kid", "kid_real", "real_or_dub_auc", "lpips", "lmd", "opening_correlation", "width_correlation"),
-    *("articulation", "closures", "jitter", "flicker", "seam", "grain", "mouth_psnr", "cpbd"),
+    *("articulation", "closures", "mouth_delay_frames", "jitter", "flicker", "seam", "grain", "mouth_psnr", "cpbd"),
 )
 MOMENTS = (0.0, 0.5, 0.8, 1.0)
 TILE_WIDTH = 240
@@ -67,6 +67,8 @@ def contend(trial: Trial, row: str, seed: int, preset: Preset, paper_minutes: fl
         speaker, seconds = trial.train("exemplars", replace(preset, architecture="exemplars"), seed)
         if row == "nearest_predicted":
             return trial.by_nearest(speaker)
+        if row == "exemplar_ceiling":
+            return Contender(exemplar_ceiling(speaker, footage))
         if row == "h264":
             return trial.by_movie(speaker, str(trial.speaker_path("exemplars", seed)))
         if row == "whole_clip":

@@ -158,6 +158,7 @@ class Measures(TypedDict):
         articulation: Standard deviation of the opening, relative to that of the real mouth.
         open_closed_ratio: Ratio of the ninth and the first decile of the opening.
         closures: Share of the short closures of the real mouth, as of p, b and m, in which the rendered one closes.
+        mouth_delay_frames: Delay of the mouth's opening behind the real one, where both correlate best.
         jitter: Jitter of the lip landmarks, relative to that of the real ones.
         grain: Fine detail inside the mask, relative to that of the real frame.
         seam: Gradient across the border of the mask, relative to that of the real frame.
@@ -184,6 +185,7 @@ class Measures(TypedDict):
     articulation: float | None
     open_closed_ratio: float | None
     closures: float | None
+    mouth_delay_frames: float | None
     jitter: float | None
     grain: float | None
     seam: float | None

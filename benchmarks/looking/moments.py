@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 COUNT = 8
 _FAST_FRAMES = 3
 """Number of frames in which a fast opening takes place."""
+_USUAL, _RESTING_SHARE = (0.05, 0.95), 0.25
 
 
 def closed_to_open(openings: NDArray[np.float64]) -> list[int]:
@@ -36,6 +37,29 @@ def fast_opening(openings: NDArray[np.float64]) -> list[int]:
     """
     rises = np.nan_to_num(openings[_FAST_FRAMES:] - openings[:-_FAST_FRAMES], nan=-np.inf)
     fastest = int(rises.argmax()) if len(rises) else 0
-    first = fastest + (_FAST_FRAMES + 1) // 2 - COUNT // 2
-    first = max(0, min(first, len(openings) - COUNT))
-    return list(range(first, min(first + COUNT, len(openings))))
+    return _run_around(fastest + (_FAST_FRAMES + 1) // 2, len(openings))
+
+
+def end_of_pause(openings: NDArray[np.float64]) -> list[int]:
+    """Indices of eight successive frames, or of all if there are fewer, with the first opening after the longest rest
+    of the mouth in their middle; none if the mouth never rests before it opens.
+
+    Args:
+        openings: (N,) opening of the real mouth; NaN in frames without a face. It rests below a quarter of the range
+            from the 5% to the 95% quantile, since mouths are a little open in many pauses.
+    """
+    if not np.isfinite(openings).any():
+        return []
+    closed, opened = np.nanquantile(openings, _USUAL)
+    rests = np.concatenate([[False], openings < closed + _RESTING_SHARE * (opened - closed), [True]])
+    begins, ends = np.flatnonzero(rests[1:-1] & ~rests[:-2]), np.flatnonzero(rests[1:-1] & ~rests[2:])
+    begins = begins[: len(ends)]
+    if len(begins) == 0:
+        return []
+    return _run_around(int(ends[(ends - begins).argmax()]) + 1, len(openings))
+
+
+def _run_around(middle: int, count: int) -> list[int]:
+    """Eight successive indices of ``count``, or all if there are fewer, around a middle."""
+    first = max(0, min(middle - COUNT // 2, count - COUNT))
+    return list(range(first, min(first + COUNT, count)))

@@ -40,7 +40,8 @@ from .results import Columns
 COLUMNS = (
     *("mouth_psnr", "mouth_ssim", "lpips", "cpbd", "lmd", "frame_psnr", "opening_correlation", "width_correlation"),
     *("sync_offset_frames", "sync_confidence", "sync_within_one_frame", "silence_motion", "leakage"),
-    *("leakage_audio_only", "articulation", "open_closed_ratio", "closures", "jitter", "seam", "grain"),
+    *("leakage_audio_only", "articulation", "open_closed_ratio", "closures", "mouth_delay_frames"),
+    *("jitter", "seam", "grain"),
     *("outside_mask_max_error", "kid", "kid_real", "real_or_dub_auc", "flicker", "teeth"),
     "train_seconds",
 )

@@ -4,6 +4,7 @@ oracles.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +27,7 @@ from ..model.lip.base import SPOKEN_SIZE
 from ..model.speaker import SpeakerModel
 from ..mouth.dub_frames import DubFrames
 from ..mouth.painting import line_painter
-from ..mouth.rendering import LipPaster, MouthRenderer, speech_track
+from ..mouth.rendering import BATCH, LipPaster, MouthRenderer, speech_track
 from ..speech.encoder import codes_at
 
 Images = Sequence[NDArray[np.uint8]]
@@ -131,7 +132,39 @@ def ceiling(speaker: SpeakerModel, footage: Footage) -> Driver:
     """An oracle: a speaker driven by the codes that fit the real lips best in the least-squares sense. The pictures of
     its lip model must be affine in the code, as those of ``grids`` are.
     """
-    renderer = MouthRenderer(speaker, footage)
+    renderer, read = MouthRenderer(speaker, footage), _code_reader(speaker, footage)
+    with torch.no_grad():
+        paint = speaker.lip.pixel_painter()
+
+    @torch.no_grad()
+    def render(images: Images, indices: Indices) -> list[NDArray[np.uint8]]:
+        return renderer.render(images, indices, paint(read(images, indices)))
+
+    return Driver(speaker.face, render)
+
+
+def exemplar_ceiling(speaker: SpeakerModel, footage: Footage) -> Driver:
+    """As :func:`ceiling`, for a speaker with exemplars, which are chosen and moved by these codes: what exemplars would
+    show if speech told everything.
+    """
+    renderer, read = MouthRenderer(speaker, footage), _code_reader(speaker, footage)
+    codes, offsets, frames = [], [], enumerate(itertools.islice(footage.frames(), len(footage.times)))
+    while batch := list(itertools.islice(frames, BATCH)):
+        images, indices = [frame.image for _, frame in batch], np.array([index for index, _ in batch])
+        codes.append(read(images, indices))
+        nothing_said = torch.zeros_like(codes[-1][:1])
+        offsets.append(renderer.codes(images, indices, nothing_said, np.zeros(len(batch))))
+    true = torch.cat(codes)
+    paint = line_painter(speaker, true - torch.cat(offsets))
+
+    def render(images: Images, indices: Indices) -> list[NDArray[np.uint8]]:
+        return renderer.render(images, indices, paint(true[torch.from_numpy(indices)], indices))
+
+    return Driver(speaker.face, render)
+
+
+def _code_reader(speaker: SpeakerModel, footage: Footage) -> Callable[[Images, Indices], Tensor]:
+    """A function that maps B images and their indices to the codes (B, code) that fit the real lips best."""
     observe = lip_observer(speaker.face, footage)
     with torch.no_grad():
         paint = speaker.lip.pixel_painter()
@@ -140,13 +173,7 @@ def ceiling(speaker: SpeakerModel, footage: Footage) -> Driver:
         base = paint(torch.zeros(1, size, device=device)).flatten(1)
         basis = paint(torch.eye(size, device=device)).flatten(1) - base
         encode = torch.linalg.pinv(in_double(basis)).to(basis)
-
-    def render(images: Images, indices: Indices) -> list[NDArray[np.uint8]]:
-        with torch.no_grad():
-            lips = paint((observe(images, indices).flatten(1) - base) @ encode)
-        return renderer.render(images, indices, lips)
-
-    return Driver(speaker.face, render)
+    return lambda images, indices: (observe(images, indices).flatten(1) - base) @ encode
 
 
 def painted(face: CanonicalFace, footage: Footage, paint: Callable[[Tensor, NDArray[np.float64]], Tensor]) -> Driver:

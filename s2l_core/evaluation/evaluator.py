@@ -139,6 +139,7 @@ class Evaluator:
             "seam": gradient / real_gradient if real_gradient > 0 else np.nan,
             "grain": grain / real_grain if real_grain > 0 else np.nan,
             "closures": metrics.kept_closures(openings, real_openings),
+            "mouth_delay_frames": metrics.mouth_delay(openings, real_openings),
             **self._realism(measured),
             **self._synchrony(measured, speech),
         }

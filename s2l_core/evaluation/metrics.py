@@ -35,6 +35,8 @@ closed: landmark models place the lips of a closed mouth a little apart.
 _LONGEST_CLOSURE, _CLOSURE_REACH = 8, 2
 """Number of frames of the longest closure within speech, and of frames by which a rendered one may be early or late."""
 _GRAIN_SIGMA = 1.0
+_LONGEST_DELAY = 4
+"""Number of frames up to which a delay of the mouth is looked for."""
 
 
 def psnr(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
@@ -120,6 +122,30 @@ def correlation(first: NDArray[np.floating], second: NDArray[np.floating]) -> fl
     if known.sum() < 2 or np.ptp(first[known]) == 0 or np.ptp(second[known]) == 0:
         return 0.0
     return float(np.corrcoef(first[known], second[known])[0, 1])
+
+
+def mouth_delay(openings: NDArray[np.floating], real: NDArray[np.floating]) -> float:
+    """Delay in frames, from -4 to 4, of the openings (N,) behind the real ones (N,): the shift at which they correlate
+    best, between whole frames by a parabola. NaN if no shift gives a positive correlation, or for fewer than nine
+    frames.
+    """
+    shifts = range(-_LONGEST_DELAY, _LONGEST_DELAY + 1)
+    if len(real) < len(shifts):
+        return float("nan")
+    found = [
+        correlation(
+            openings[max(0, shift) : len(real) + min(0, shift)], real[max(0, -shift) : len(real) - max(0, shift)]
+        )
+        for shift in shifts
+    ]
+    best = int(np.argmax(found))
+    if found[best] <= 0:
+        return float("nan")
+    if best in (0, len(found) - 1):
+        return float(shifts[best])
+    before, peak, after = found[best - 1 : best + 2]
+    bend = before - 2 * peak + after
+    return shifts[best] + ((before - after) / (2 * bend) if bend < 0 else 0.0)
 
 
 def deviation_ratio(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:

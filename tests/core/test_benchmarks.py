@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks import look, quality
-from benchmarks.looking.moments import COUNT, closed_to_open, fast_opening
+from benchmarks.looking.moments import COUNT, closed_to_open, end_of_pause, fast_opening
 from benchmarks.looking.mouths import enlargement, plan_crops, show_mouths
 from benchmarks.quality import main_measures
 from benchmarks.trials import command
@@ -141,6 +141,12 @@ def test_a_run_of_frames_has_the_fastest_opening_in_its_middle() -> None:
     assert fast_opening(openings()) == list(range(18, 26))
     assert fast_opening(openings()[:24]) == list(range(16, 24))
     assert fast_opening(np.full(5, np.nan)) == list(range(5))
+
+
+def test_a_run_of_frames_has_the_end_of_the_longest_rest_in_its_middle() -> None:
+    values = np.concatenate([np.full(4, 0.02), [0.2], np.full(15, 0.02), [0.1], np.full(12, 0.2), np.full(20, 0.02)])
+    assert end_of_pause(values) == list(range(16, 24))
+    assert end_of_pause(np.full(20, np.nan)) == end_of_pause(np.array([0.2, 0.02, 0.02])) == []
 
 
 def test_crops_follow_the_mouth_in_whole_pixels_and_do_not_shake() -> None:

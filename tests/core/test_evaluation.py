@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 from s2l_core.canonical.regions import lip_shape_size
 from s2l_core.canonical.view import CanonicalFace, CanonicalHead, choose_canonical
 from s2l_core.evaluation.baselines import Baselines
-from s2l_core.evaluation.drivers import Driver, Images, Indices, canonical_lips, ceiling, painted, real
+from s2l_core.evaluation.drivers import (
+    Driver,
+    Images,
+    Indices,
+    canonical_lips,
+    ceiling,
+    exemplar_ceiling,
+    painted,
+    real,
+)
 from s2l_core.evaluation.evaluator import Evaluator
 from s2l_core.evaluation.held_out import other_sounds
 from s2l_core.footage import Footage, prepare
@@ -62,6 +71,7 @@ def test_the_real_frames_measure_as_themselves(evaluator: Evaluator, face: Canon
     assert columns["mouth_psnr"] == columns["frame_psnr"] == 100.0
     assert columns["mouth_ssim"] == pytest.approx(1.0)
     assert columns["lmd"] == columns["outside_mask_max_error"] == 0.0
+    assert columns["mouth_delay_frames"] == pytest.approx(0.0)
     for column in ("opening_correlation", "width_correlation", "articulation", "jitter", "seam", "grain"):
         assert columns[column] == pytest.approx(1.0)
 
@@ -101,6 +111,16 @@ def test_true_codes_give_nearly_the_real_lips(
     _, _, axes = torch.pca_lowrank((pictures - mean).flatten(1), 64, niter=4)
     speaker.lip.start(mean, axes.T.unflatten(1, mean.shape))
     assert evaluator.mouth_psnr(ceiling(speaker, footage)) > evaluator.mouth_psnr(still(footage, face, lips)) + 4
+
+
+def test_exemplars_of_true_codes_are_nearer_to_the_real_lips_than_any_still_mouth(hasty_speaker: str) -> None:
+    speaker = SpeakerModel.load(hasty_speaker)
+    media = Media(str(ROOT / "demo" / "speaker.mp4"), 11.0, 12.0)
+    footage = prepare(media, known=speaker.known_head)
+    evaluator = Evaluator(footage, speaker.face, (11.0, 12.0))
+    average = canonical_lips(speaker.face, footage, np.arange(len(footage.times)))
+    shown, mean = exemplar_ceiling(speaker, footage), still(footage, speaker.face, average)
+    assert evaluator.mouth_psnr(shown) > evaluator.mouth_psnr(mean) + 2
 
 
 def test_speech_for_the_held_out_frames_begins_with_them(evaluator: Evaluator) -> None:

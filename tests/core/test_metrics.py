@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter1d
 
 from s2l_core.evaluation.metrics import (
     correlation,
@@ -15,6 +16,7 @@ from s2l_core.evaluation.metrics import (
     kept_closures,
     landmark_distance,
     lip_jitter,
+    mouth_delay,
     mouth_width,
     moving_share,
     open_closed_ratio,
@@ -170,6 +172,19 @@ def test_pauses_are_no_closures() -> None:
     real[:5] = real[20:40] = real[58:] = 0.0
     assert np.isnan(kept_closures(real, real))
     assert np.isnan(kept_closures(real, np.full(60, np.nan)))
+
+
+def test_the_delay_of_a_mouth_is_found_between_frames() -> None:
+    real = gaussian_filter1d(np.random.default_rng(0).normal(size=200), 2.0)
+    times = np.arange(200.0)
+    assert mouth_delay(real, real) == pytest.approx(0.0)
+    for delay in (-2.0, 0.5, 1.0):
+        assert mouth_delay(np.interp(times - delay, times, real), real) == pytest.approx(delay, abs=0.1)
+
+
+def test_a_mouth_that_keeps_still_has_no_delay() -> None:
+    assert np.isnan(mouth_delay(np.full(50, 0.1), np.sin(np.arange(50.0))))
+    assert np.isnan(mouth_delay(np.arange(5.0), np.arange(5.0)))
 
 
 def test_grain_is_noise_inside_the_mask_and_not_an_edge() -> None:
