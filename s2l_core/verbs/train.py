@@ -55,7 +55,7 @@ from ..training.sync_teacher import learn_sync
 from ..training.validation import Validation
 from ..version import VERSION
 
-_CACHE_VERSION = 2
+_CACHE_VERSION = 3
 """Changed with the numbers to which the same job trains, so that no training is resumed with others."""
 _LEAST_HELD_OUT_SHARE = 0.2
 """Share of the held-out frames that must show a face."""
