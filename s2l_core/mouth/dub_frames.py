@@ -56,8 +56,8 @@ _AHEAD = 2
 _MOST_WORKERS = 4
 """Largest number of batches that are rendered at once, each in a thread."""
 _MOST_PIXELS = 2**22
-"""Number of pixels of frames, around mouths, that are rendered at once. Frames of up to 1080 lines are below it with a
-whole batch; with a batch of close-ups of 2160 lines, a dub took 3.5 GB.
+"""Number of pixels of frames, around mouths, that are rendered at once. More take more memory: with a whole batch of
+mouths of 400 pixels, a dub took 3.5 GB.
 """
 
 
