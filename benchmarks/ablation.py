@@ -2,9 +2,8 @@
 figures of the paper's Tables 4 and 5.
 
 Rows are measured as in ``bench quality``. In those of the default architecture, a part is left out of one speaker where
-that is possible; the others are complete trainings without a part. ``real_codes`` is driven by the codes of the real
-lips instead of by speech: it tells what a better prediction could bring. The paper's figures are from another clip,
-with another mouth box and another sync expert, so only the differences between rows can be compared.
+that is possible; the others are complete trainings without a part. The paper's figures are from another clip, with
+another mouth box and another sync expert, so only the differences between rows can be compared.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from dataclasses import dataclass, replace
 from rich.console import Console
 from rich.table import Table
 
-from s2l_core.evaluation.drivers import exemplar_ceiling
 from s2l_core.training.presets import PRESETS, Preset
 
 from .trials.command import run_trials, trial_parser
@@ -31,7 +29,6 @@ COLUMNS = {
     "LPIPS": "lpips",
     "opening": "opening_correlation",
 }
-REAL_CODES = "real_codes"
 EXEMPLAR_COLUMNS = {
     "KID": "kid",
     "AUC": "real_or_dub_auc",
@@ -132,7 +129,7 @@ def _cell(value: float | None) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     some = PRESETS["balanced"]
     paper_rows = tuple(loss_terms(some) | parts(some))
-    rows = (*PARTS, *trained_parts(some), REAL_CODES, *paper_rows)
+    rows = (*PARTS, *trained_parts(some), *paper_rows)
     options = trial_parser("ablation", __doc__, rows).parse_args(arguments)
     preset = PRESETS[options.preset]
     of_exemplars = replace(preset, architecture="exemplars")
@@ -143,16 +140,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     variations = without | fourth | fifth
 
     def contend(trial: Trial, row: str, seed: int) -> Contender:
-        if row == REAL_CODES:
-            speaker, _ = trial.train("exemplars", of_exemplars, seed)
-            return Contender(exemplar_ceiling(speaker, trial.test))
         if row in PARTS:
             return without_part(trial, trial.train("exemplars", of_exemplars, seed)[0], PARTS[row])
         name = "grids" if row == "full" and full.architecture == "grids" else row
         return trial.by_dub(*trial.train(name, variations[row].preset, seed))
 
     def present(trial: Trial, figures: ClipFigures) -> None:
-        titles = {row: part.title for row, part in {**PARTS, **without}.items()} | {REAL_CODES: "the real lips' codes"}
+        titles = {row: part.title for row, part in PARTS.items()}
+        titles |= {row: variation.title for row, variation in without.items()}
         show_parts(f"{figures.name}, the default architecture: one part left out", titles, figures.rows)
         show(f"{figures.name}, table 4: loss terms, added one after the other", fourth, figures.rows)
         show(f"{figures.name}, table 5: one part left out", fifth, figures.rows)

@@ -67,8 +67,8 @@ def measure(trial: Trial, preset: str) -> Columns:
     speaker_path, dub_path = trial.speaker_path(ROW, 0), trial.folder / "dub.mp4"
     dub_path.unlink(missing_ok=True)
     device = ("--device", trial.device)
-    options = (str(speaker_path), "--preset", preset, "--consent", "--json", *device)
-    sounds = (str(DEMO / "line.flac"), str(dub_path), "--json", *device)
+    options = (str(speaker_path), "--preset", preset, "--consent", *device)
+    sounds = (str(DEMO / "line.flac"), str(dub_path), *device)
     with tempfile.TemporaryDirectory() as cache:  # nothing is found there that was computed before
         train_bytes = peak_memory([*CLI, "train", trial.path, *options], cache)
         dub_bytes = peak_memory([*CLI, "dub", str(speaker_path), trial.path, *sounds], cache)

@@ -65,17 +65,19 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def in_halves(compute: Callable[[slice], list[T]], count: int) -> list[T]:
-    """Compute ``count`` items at once, or in halves of halves if the memory of the device is not enough.
+def in_halves(compute: Callable[[slice], list[T]], count: int, most: int) -> list[T]:
+    """Compute ``count`` items, ``most`` at once, or in halves of halves if the memory of the device is not enough.
 
     Args:
         compute: Computes the items of a slice; their values must not depend on which others are computed with them.
         count: Number of items.
+        most: Number of items that are computed at once, at least 1. More take more memory, and less time for each.
 
     Raises:
         torch.OutOfMemoryError: The memory is not enough for a single item.
     """
-    return _compute(compute, slice(0, count))
+    firsts = range(0, count, most)
+    return [item for first in firsts for item in _compute(compute, slice(first, min(first + most, count)))]
 
 
 def _compute(compute: Callable[[slice], list[T]], items: slice) -> list[T]:

@@ -21,8 +21,10 @@ from .clip import Clip
 from .initialisation import PrincipalLips
 
 _QUALITY = 92
-_MOST_BYTES = 14_000_000
-"""Size of all pictures together. If they are larger, as those of close-ups, only some of them are kept."""
+_MOST_BYTES = 10_000_000
+"""Size of all pictures together, with which the largest speaker file has 25 MB. If they are larger, as those of
+close-ups, only some of them are kept.
+"""
 _FEW_PIXELS = 200
 _RIDGE = 3.0
 _ANCHORS = 7

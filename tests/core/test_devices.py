@@ -112,12 +112,23 @@ def scarce(items: slice, most: int) -> list[int]:
 
 @pytest.mark.parametrize("most", [1, 2, 3, 10])
 def test_batches_are_halved_while_memory_runs_out(most: int) -> None:
-    assert in_halves(lambda items: scarce(items, most), 7) == [0, 1, 4, 9, 16, 25, 36]
+    assert in_halves(lambda items: scarce(items, most), 7, most=7) == [0, 1, 4, 9, 16, 25, 36]
+
+
+def test_no_more_items_are_computed_at_once_than_wanted() -> None:
+    sizes: list[int] = []
+
+    def compute(items: slice) -> list[int]:
+        sizes.append(items.stop - items.start)
+        return scarce(items, most=3)
+
+    assert in_halves(compute, 7, most=3) == [0, 1, 4, 9, 16, 25, 36]
+    assert sizes == [3, 3, 1]
 
 
 def test_an_item_that_is_too_large_alone_is_an_error() -> None:
     with pytest.raises(torch.OutOfMemoryError):
-        in_halves(lambda items: scarce(items, 0), 4)
+        in_halves(lambda items: scarce(items, 0), 4, most=4)
 
 
 def test_frames_are_the_same_with_little_memory(hasty_speaker: str, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from s2l_core import jpeg
 from s2l_core.errors import SpeakerFileBroken
+from s2l_core.geometry.camera import Rectangle
 from s2l_core.model.exemplars import FINENESS, Exemplars
 from s2l_core.model.lip.base import SPOKEN_SIZE
 from s2l_core.model.lip.grids import GridLipModel
@@ -24,8 +25,10 @@ from s2l_core.mouth.exemplar_choice import choose_exemplars
 from s2l_core.mouth.exemplar_painter import ExemplarPainter, blurred_along
 from s2l_core.mouth.rendering import speech_track
 from s2l_core.speech.encoder import SpeechEncoder
+from s2l_core.training.exemplars import _MOST_BYTES
 
 from .test_speaker_content import Fields, Tensors, change
+from .test_speaker_file import HEAD, make_speaker
 
 WIDTH, HEIGHT = 48, 40
 
@@ -221,3 +224,12 @@ def test_a_file_of_today_without_its_speech_prior_is_damaged(hasty_speaker: str,
     )
     with pytest.raises(SpeakerFileBroken):
         SpeakerModel.load(path)
+
+
+def test_the_speaker_file_of_a_close_up_has_at_most_25_mb(tmp_path: Path) -> None:
+    face = make_speaker("exemplars").face
+    widest = replace(face.lips, depth=torch.full((136, 162), 600.0), rectangle=Rectangle(40, 70, 162, 136))
+    speaker = SpeakerModel.untrained("Ada", replace(face, lips=widest), HEAD, 80, "exemplars")
+    speaker.exemplars = make_exemplars(some_codes(1))
+    speaker.save(str(tmp_path / "ada.s2l"))
+    assert (tmp_path / "ada.s2l").stat().st_size + _MOST_BYTES < 25e6
