@@ -1,7 +1,9 @@
-"""The ablations of the paper's Tables 4 and 5 on clips of the user's, next to the paper's own figures.
+"""What each part brings on clips of the user's: of the default architecture, and of the paper's method, next to the
+figures of the paper's Tables 4 and 5.
 
-Each row is a complete training with one part left out, measured as in ``bench quality``. The paper's figures are from
-another clip, with another mouth box and another sync expert, so only the differences between rows can be compared.
+Rows are measured as in ``bench quality``. In those of the default architecture, a part is left out of one speaker where
+that is possible; the others are complete trainings without a part. The paper's figures are from another clip, with
+another mouth box and another sync expert, so only the differences between rows can be compared.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from rich.table import Table
 from s2l_core.training.presets import PRESETS, Preset
 
 from .trials.command import run_trials, trial_parser
+from .trials.exemplar_parts import PARTS, without_part
 from .trials.results import ClipFigures, Columns
 from .trials.trial import Contender, Trial
 
@@ -25,6 +28,20 @@ COLUMNS = {
     "sync": "sync_confidence",
     "LPIPS": "lpips",
     "opening": "opening_correlation",
+}
+EXEMPLAR_COLUMNS = {
+    "KID": "kid",
+    "AUC": "real_or_dub_auc",
+    "LPIPS": "lpips",
+    "mouth dB": "mouth_psnr",
+    "LMD": "lmd",
+    "opening": "opening_correlation",
+    "width": "width_correlation",
+    "articulation": "articulation",
+    "jitter": "jitter",
+    "flicker": "flicker",
+    "grain": "grain",
+    "CPBD": "cpbd",
 }
 
 
@@ -74,6 +91,24 @@ def parts(full: Preset) -> dict[str, Variation]:
     }
 
 
+def trained_parts(full: Preset) -> dict[str, Variation]:
+    """Parts of the default architecture that training alone can leave out."""
+    return {
+        "exemplars_without_look": Variation("without look", replace(full, look=False)),
+        "exemplars_without_sync": Variation("without L_sync", replace(full, weights=replace(full.weights, sync=0.0))),
+    }
+
+
+def show_parts(title: str, titles: dict[str, str], rows: dict[str, Columns]) -> None:
+    """Print the table of the default architecture."""
+    table = Table("", title=title)
+    for heading in EXEMPLAR_COLUMNS:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name in filter(rows.__contains__, titles):
+        table.add_row(titles[name], *(_cell(rows[name].get(column)) for column in EXEMPLAR_COLUMNS.values()))
+    Console(width=max(Console().width, 160)).print(table)
+
+
 def show(title: str, variations: dict[str, Variation], rows: dict[str, Columns]) -> None:
     """Print a table with the paper's row, if there is one, below each row."""
     table = Table("", title=title)
@@ -92,19 +127,26 @@ def _cell(value: float | None) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = trial_parser("ablation", __doc__, tuple({**loss_terms(PRESETS["balanced"]), **parts(PRESETS["balanced"])}))
-    options = parser.parse_args(arguments)
-    full = PRESETS[options.preset]
-    if full.architecture == "exemplars":  # which has none of these parts
-        full = replace(full, architecture="grids")
+    some = PRESETS["balanced"]
+    paper_rows = tuple(loss_terms(some) | parts(some))
+    options = trial_parser("ablation", __doc__, (*PARTS, *trained_parts(some), *paper_rows)).parse_args(arguments)
+    preset = PRESETS[options.preset]
+    of_exemplars = replace(preset, architecture="exemplars")
+    without = trained_parts(of_exemplars)
+    # Exemplars have none of the paper's parts.
+    full = replace(preset, architecture="grids") if preset.architecture == "exemplars" else preset
     fourth, fifth = loss_terms(full), parts(full)
-    variations = fourth | fifth
+    variations = without | fourth | fifth
 
     def contend(trial: Trial, row: str, seed: int) -> Contender:
+        if row in PARTS:
+            return without_part(trial, trial.train("exemplars", of_exemplars, seed)[0], PARTS[row])
         name = "grids" if row == "full" and full.architecture == "grids" else row
         return trial.by_dub(*trial.train(name, variations[row].preset, seed))
 
     def present(trial: Trial, figures: ClipFigures) -> None:
+        titles = {row: part.title for row, part in (PARTS | without).items()}
+        show_parts(f"{figures.name}, the default architecture: one part left out", titles, figures.rows)
         show(f"{figures.name}, table 4: loss terms, added one after the other", fourth, figures.rows)
         show(f"{figures.name}, table 5: one part left out", fifth, figures.rows)
 

@@ -58,7 +58,7 @@ def main() -> None:
     truth.write(out / "truth.npz", person, truth.HeadCaster(head, outfit), camera, performance)
     folder = arguments.frames or Path(tempfile.gettempdir()) / f"{person.name}_frames"
     frames = film.render(Stage(head, camera, outfit), performance, folder)
-    film.mux(frames, out / f"{person.name}.mp4", person.frame_rate, speech)
+    film.mux(film.pictures(frames), out / f"{person.name}.mp4", person.frame_rate, speech.samples)
 
 
 if __name__ == "__main__":

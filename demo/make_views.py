@@ -44,7 +44,7 @@ def main() -> None:
     outfit = person.dress(head)
     folder = arguments.frames or Path(tempfile.gettempdir()) / f"{person.name}_views"
     frames = film.render(Stage(head, camera, outfit), performance, folder)
-    film.mux(frames, out / "views.mp4", person.frame_rate, crf=CRF)
+    film.mux(film.pictures(frames), out / "views.mp4", person.frame_rate, crf=CRF)
 
     caster, views = HeadCaster(head, outfit), (len(person.moments), len(TURNS))
     depth = np.stack([caster.depth(camera, performance, view) for view in range(len(performance))])

@@ -21,7 +21,7 @@ from .preview_frame import S2L_OT_preview_frame
 from .queue_entries import CLASSES as QUEUE_CLASSES
 from .redo import S2L_OT_redo, S2L_OT_redo_with_changes
 from .speakers import S2L_OT_add_speaker, S2L_OT_remove_speaker, S2L_OT_revoke_consent, S2L_OT_use_speaker
-from .submit import S2L_OT_submit
+from .submit import S2L_OT_cancel_submit, S2L_OT_submit
 from .tracked_pose import S2L_OT_toggle_tracked_pose
 from .train import S2L_OT_train_speaker
 from .verify_result import S2L_OT_verify_result
@@ -36,6 +36,7 @@ CLASSES = (
     S2L_OT_dub_still,
     S2L_OT_dub_all,
     S2L_OT_submit,
+    S2L_OT_cancel_submit,
     S2L_OT_preview_frame,
     S2L_OT_estimate_training,
     S2L_OT_estimate_dub,

@@ -59,7 +59,8 @@ class AskingDubOperator(DubOperator):
         if not results.earlier(sequencer_scene(context), self._placement):
             return self.enqueue(context)
         self._is_asked = True  # then OK in the dialog calls execute
-        answer: set[str] = context.window_manager.invoke_props_dialog(self, title=self.bl_label)
+        manager = context.window_manager
+        answer: set[str] = manager.invoke_props_dialog(self, title=self.bl_label, confirm_text="Dub")
         return answer
 
     def draw(self, context: bpy.types.Context) -> None:

@@ -1,4 +1,4 @@
-"""Submit every dub to a farm: check what its machines would miss, and write a plan that they run."""
+"""Submit dubs and trainings to a farm: check what its machines would miss, and write a plan that they run."""
 
 # Blender declares properties as annotations.
 # mypy: disable-error-code="valid-type"
@@ -8,102 +8,133 @@ from pathlib import Path
 import bpy
 
 from ..s2l_blender_addon.compat import sequencer_scene
-from ..s2l_blender_addon.engine import planner
 from ..s2l_blender_addon.preferences import find_worker_python
-from ..s2l_blender_addon.queue import dubbing, job_queue, preflight, records
+from ..s2l_blender_addon.queue import job_queue, preflight, records, submitting
 from ..s2l_blender_addon.queue.entries import Entry
 from ..s2l_blender_addon.queue.outputs import unused_path
-from ..s2l_blender_addon.queue.snapshots import dub_entry
-from ..s2l_blender_addon.queue.submissions import submission_of
+from ..s2l_blender_addon.queue.submitting import Submitting
+from ..s2l_blender_addon.sentences import draw_lines
 from ..s2l_blender_addon.sequencer import strips
 from ..s2l_core.errors import Speech2LipError
-from ..s2l_core.farm.emitting import emit
 from .base import BaseOperator
 
-_DIALOG_WIDTH = 480
+_DIALOG_WIDTH = 520
+
+
+def draw_submit(layout: bpy.types.UILayout, scene: bpy.types.Scene, operator: bpy.types.Operator | None = None) -> None:
+    """Draw what is submitted, and to where; and the question for the consent, if there is an operator that asks it."""
+    layout.use_property_split, layout.use_property_decorate = True, False
+    submit, pairs = scene.s2l.submit, len(strips.pairs(scene))
+    column = layout.column(heading="Submit")
+    column.prop(submit, "dubs", text=f"{pairs} {'Dub' if pairs == 1 else 'Dubs'}")
+    name = scene.s2l.train.speaker_name.strip()
+    column.prop(submit, "training", text=f"Training of {name}" if name else "Training")
+    if operator is not None and submit.training and not submitting.has_agreed(scene):
+        column.prop(operator, "consent")
+    for each in ("farm", "chunk", "priority"):
+        layout.prop(submit, each)
+    layout.prop(submit, "folder", placeholder=preflight.shared_folder(scene))
+    layout.prop(scene.s2l.dub, "folder", text="Output", placeholder="Beside the .blend file")
 
 
 class S2L_OT_submit(BaseOperator, bpy.types.Operator):
-    """Blocking; the button asks for the settings first, and shows what a machine of the farm would miss."""
+    """Blocking in a script; the button asks for the settings first, shows what a machine of the farm would miss, and
+    leaves planning to the queue.
+    """
 
     bl_idname = "s2l.submit"
     bl_label = "Submit"
-    bl_description = "Let other machines dub every movie and image strip that is driven by sound strips"
+    bl_description = "Let other machines dub every movie and image strip that sound strips drive, or train the speaker"
 
-    _checked: tuple[str, str] | None = None
-    """The folders for which ``_sentences`` were found."""
-    _sentences: list[str]
+    consent: bpy.props.BoolProperty(
+        name="The Speaker Agreed",
+        description="Confirm that the person in the footage has agreed to it; recorded in the speaker file",
+        options={"SKIP_SAVE"},
+    )
+    _is_asked = False
+    _sentences: tuple[str, ...] = ()
+    """What has to be put right, found when the dialog opened and after each change in it."""
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
-        has_pairs = bool(strips.pairs(sequencer_scene(context)))
-        return "" if has_pairs else "Choose the strip that a sound strip drives, in the Dub panel"
+        if job_queue.submitting() is not None:
+            return "Wait until the jobs that were submitted before are planned"
+        return submitting.disabled_reason(sequencer_scene(context))
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        answer: set[str] = context.window_manager.invoke_props_dialog(self, width=_DIALOG_WIDTH, title=self.bl_label)
+        self._is_asked = True  # then OK in the dialog calls execute
+        self.check(context)
+        manager, label = context.window_manager, self.bl_label
+        answer: set[str] = manager.invoke_props_dialog(self, width=_DIALOG_WIDTH, title=label, confirm_text=label)
         return answer
+
+    def check(self, context: bpy.types.Context) -> bool:
+        """Called by Blender after each change in the dialog, which is drawn many times a second."""
+        scene = sequencer_scene(context)
+        entries, sentences = submitting.gather(context, scene, self.consent)
+        self._sentences = (*sentences, *preflight.problems(context, scene, [entry.job for entry in entries]))
+        return True
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, scene = self.layout, sequencer_scene(context)
-        layout.use_property_split, layout.use_property_decorate = True, False
-        for name in ("farm", "chunk", "priority"):
-            layout.prop(scene.s2l.submit, name)
-        layout.prop(scene.s2l.submit, "folder", placeholder=preflight.shared_folder(scene))
-        layout.prop(scene.s2l.dub, "folder", text="Output", placeholder="Beside the .blend file")
-        for sentence in self._problems_shown(context, scene):
-            layout.label(text=sentence, icon="ERROR")
+        draw_submit(layout, scene, self)
+        width = int(_DIALOG_WIDTH * context.preferences.system.ui_scale)
+        for sentence in self._sentences:
+            draw_lines(layout, sentence, width, icon="ERROR")
         layout.label(text=preflight.version_needed(), icon="INFO")
-
-    def _problems_shown(self, context: bpy.types.Context, scene: bpy.types.Scene) -> list[str]:
-        """The problems, looked for once with each choice of folders: the dialog is drawn many times a second."""
-        folders = preflight.shared_folder(scene), scene.s2l.dub.folder
-        if folders != self._checked:
-            self._checked, self._sentences = folders, _problems(context, scene)
-        return self._sentences
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         scene = sequencer_scene(context)
-        if sentences := _problems(context, scene):
-            self.report({"ERROR"}, "\n".join(sentences))
+        self.check(context)
+        if self._sentences:
+            self.report({"ERROR"}, "\n".join(self._sentences))
             return {"CANCELLED"}
-        entries: list[Entry] = []
+        entries, sentences = submitting.gather(context, scene, self.consent, submitting.record)
         try:
-            for strip, sounds in strips.pairs(scene):
-                entries.append(dub_entry(context, scene, strip, sounds))
-                records.write(entries[-1])  # the next one gets another output
-            folder, tasks = _submit(context, scene, entries)
+            if sentences:
+                raise Speech2LipError("\n".join(sentences))
+            request = _request(context, scene, entries)
+            text = self._submit(request)
         except (Speech2LipError, OSError) as error:
             for entry in entries:
                 records.forget(entry)
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        self.report({"INFO"}, f"Other machines can do {tasks} tasks, which are in {folder}.")
+        if self.consent:
+            scene.s2l.train.consent = scene.s2l.train.speaker_name.strip()
+        self.report({"INFO"}, text)
+        return {"FINISHED"}
+
+    def _submit(self, request: Submitting) -> str:
+        """Submit a request, and say so in a sentence. A script waits until it is planned."""
+        if self._is_asked:
+            job_queue.submit(request)
+            count = len(request.entries)
+            return f"Planning {count} {'job' if count == 1 else 'jobs'} for other machines."
+        request.wait()
+        job_queue.submit(request)
+        job_queue.advance()
+        return f"Other machines can do {request.tasks} tasks, which are in {request.folder}."
+
+
+class S2L_OT_cancel_submit(BaseOperator, bpy.types.Operator):
+    bl_idname = "s2l.cancel_submit"
+    bl_label = "Cancel Planning"
+    bl_description = "Stop planning, and take the jobs that were submitted off the queue"
+
+    @classmethod
+    def disabled_reason(cls, context: bpy.types.Context) -> str:
+        return "" if job_queue.submitting() else "Nothing is being planned"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        if request := job_queue.submitting():
+            request.cancel()
         return {"FINISHED"}
 
 
-def _problems(context: bpy.types.Context, scene: bpy.types.Scene) -> list[str]:
-    """Sentences on what has to be put right before other machines can do the dubs."""
-    jobs, sentences = [], []
-    for strip, sounds in strips.pairs(scene):
-        try:
-            jobs.append(dubbing.job(context, scene, strip, sounds)[0])
-        except Speech2LipError as error:
-            sentences.append(str(error))
-    return [*sentences, *preflight.problems(context, scene, jobs)]
-
-
-def _submit(context: bpy.types.Context, scene: bpy.types.Scene, entries: list[Entry]) -> tuple[str, int]:
-    """Write a plan and what the farm needs, and add the entries to the queue. Returns the plan's folder and the number
-    of its tasks.
-    """
-    settings, root, blend = scene.s2l.submit, preflight.shared_folder(scene), Path(bpy.data.filepath)
+def _request(context: bpy.types.Context, scene: bpy.types.Scene, entries: list[Entry]) -> Submitting:
+    """The entries, of which the engine begins to make a plan."""
+    blend = Path(bpy.data.filepath)
     folder = unused_path(scene.s2l.dub.folder, str(blend), f"{blend.stem}_plan", "")
-    jobs = [entry.job for entry in entries]
-    plan = planner.write_plan(find_worker_python(context), jobs, folder, root, settings.chunk)
-    if settings.farm != "NONE":
-        emit(folder, settings.farm.lower(), {}, settings.priority)
-    submissions = [submission_of(entry, folder, plan) for entry in entries]
-    for entry, submission in zip(entries, submissions, strict=True):
-        entry.submission, entry.status = submission, "submitted"
-        job_queue.add(entry)
-    return folder, len(plan.tasks)
+    root = preflight.shared_folder(scene)
+    return Submitting(find_worker_python(context), entries, folder, root, scene.s2l.submit)

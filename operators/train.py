@@ -13,13 +13,19 @@ from ..s2l_core.jobs import TrainJob, consent_record_of, refuse_without_consent
 from .queue_operator import QueueOperator
 
 
-def draw_consent(layout: bpy.types.UILayout, train: bpy.types.PropertyGroup) -> None:
-    """Draw the fields for details of the speaker's consent, which may stay empty."""
+def draw_consent(layout: bpy.types.UILayout, group: bpy.types.PropertyGroup, name: str) -> None:
+    """Draw the fields for details of a person's consent, which may stay empty.
+
+    Args:
+        layout: Where to draw them.
+        group: The settings of a training, or of a strip.
+        name: Who agreed, unless the fields say so.
+    """
     layout.use_property_split, layout.use_property_decorate = True, False
-    layout.prop(train, "consent_who", placeholder=train.speaker_name)
-    layout.prop(train, "consent_for", placeholder="Any use")
-    layout.prop(train, "consent_until", placeholder="No end")
-    layout.prop(train, "consent_evidence")
+    layout.prop(group, "consent_who", placeholder=name)
+    layout.prop(group, "consent_for", placeholder="Any use")
+    layout.prop(group, "consent_until", placeholder="No end")
+    layout.prop(group, "consent_evidence", placeholder="Not stated")
 
 
 class S2L_OT_train_speaker(QueueOperator, bpy.types.Operator):
@@ -39,13 +45,14 @@ class S2L_OT_train_speaker(QueueOperator, bpy.types.Operator):
             self.consent = True
             return self.enqueue(context)
         self._is_asked = True  # then OK in the dialog calls execute
-        answer: set[str] = context.window_manager.invoke_props_dialog(self, title=self.bl_label)
+        manager = context.window_manager
+        answer: set[str] = manager.invoke_props_dialog(self, title=self.bl_label, confirm_text="Train")
         return answer
 
     def draw(self, context: bpy.types.Context) -> None:
         self.layout.label(text=f"Has {self.subject(context)} agreed to this?", icon="QUESTION")
         self.layout.prop(self, "consent")
-        draw_consent(self.layout, sequencer_scene(context).s2l.train)
+        draw_consent(self.layout, sequencer_scene(context).s2l.train, self.subject(context))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         if not self._is_asked:

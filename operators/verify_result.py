@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import bpy
 
+from ..s2l_blender_addon import screen
 from ..s2l_blender_addon.compat import sequencer_scene
 from ..s2l_blender_addon.sequencer import results, strips
 from ..s2l_core.errors import BadJob
@@ -30,8 +32,18 @@ class S2L_OT_verify_result(QuickOperator, bpy.types.Operator):
 
     def finish(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
         match result:
-            case {"files": [{"summary": str(summary), "chain": list(chain)}]}:
+            case {"files": [{"path": str(path), "status": status, "summary": str(summary), "chain": list(chain)}]}:
                 titles = [str(origin.get("title", "")) for origin in chain if isinstance(origin, dict)]
                 made = f" Made from {', which was made from '.join(titles)}." if titles else ""
-                return f"{summary}{made}"[:1000]
+                text = f"{summary}{made}"[:1000]
+                _show(context, path, text, status == "valid")
+                return text
         raise BadJob("The engine's answer cannot be read.", "Set up the engine again.")
+
+
+def _show(context: bpy.types.Context, path: str, text: str, is_valid: bool) -> None:
+    """Keep the answer in the strip that was checked, if it is still active."""
+    strip = results.active(sequencer_scene(context))
+    if strip is not None and strips.media_path(strip) == path:
+        strip.s2l.verdict, strip.s2l.is_valid = f"Checked at {datetime.now():%H:%M}: {text}", is_valid
+        screen.redraw(context.window_manager)

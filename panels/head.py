@@ -8,9 +8,9 @@ from ..operators import S2L_OT_check_view, S2L_OT_create_head, S2L_OT_match_came
 from ..s2l_blender_addon.compat import sequencer_scene
 from ..s2l_blender_addon.head import rendering
 from ..s2l_blender_addon.head import scene as head_scene
+from ..s2l_blender_addon.sentences import draw_lines
 from ..s2l_blender_addon.sequencer import strips
 from .queue import QueuePanel
-from .sentences import draw_lines
 
 
 class ViewPanel:

@@ -11,7 +11,7 @@ from ..s2l_blender_addon.engine import installation, running_job
 from ..s2l_blender_addon.engine.setup import STEPS, EngineSetup
 from ..s2l_blender_addon.paths import EXTENSION
 from ..s2l_blender_addon.preferences import EngineSettings
-from .sentences import draw_lines
+from ..s2l_blender_addon.sentences import draw_lines
 
 UNSIGNED = "Renders that show synthetic media will carry no mark that programs can read"
 

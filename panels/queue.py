@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..operators import S2L_OT_cancel_job, S2L_OT_copy_report
+from ..operators import S2L_OT_cancel_job, S2L_OT_cancel_submit, S2L_OT_copy_report
 from ..operators.queue_entries import (
     EntryOperator,
     S2L_OT_cancel_entry,
@@ -23,12 +23,13 @@ from ..s2l_blender_addon.engine.worker_client import WorkerClient
 from ..s2l_blender_addon.pictures import training as training_picture
 from ..s2l_blender_addon.queue import job_queue
 from ..s2l_blender_addon.queue.entries import Entry, Status
-from .sentences import draw_lines
+from ..s2l_blender_addon.sentences import draw_lines
 
 PREVIEW_SCALE = 8.0
 _ICONS: dict[Status, str] = {
     "waiting": "TIME",
     "running": "PLAY",
+    "planning": "SORTTIME",
     "submitted": "NETWORK_DRIVE",
     "ready": "IMPORT",
     "done": "CHECKMARK",
@@ -61,10 +62,20 @@ class QueuePanel:
     def draw(self, context: bpy.types.Context) -> None:
         layout, width = self.layout, context.region.width
         _draw_immediate(layout, width)
+        _draw_planning(layout)
         for entry in job_queue.entries():
             _draw_entry(layout.column(align=True), entry, width)
         if any(entry.has_ended for entry in job_queue.entries()):
             layout.operator(S2L_OT_clear_finished.bl_idname)
+
+
+def _draw_planning(layout: bpy.types.UILayout) -> None:
+    """How far the jobs are planned that were submitted last."""
+    if request := job_queue.submitting():
+        row = layout.row(align=True)
+        text = progress.describe(request.progress) if request.progress else "Planning"
+        row.progress(factor=progress.fraction(request.progress), text=text)
+        row.operator(S2L_OT_cancel_submit.bl_idname, text="", icon="X")
 
 
 def _draw_entry(layout: bpy.types.UILayout, entry: Entry, width: int) -> None:

@@ -1,4 +1,6 @@
-"""The render engine "Speech2Lip" in the properties editor: its settings, and Blender's settings that it supports."""
+"""The properties editor: the settings of the render engine "Speech2Lip", Blender's settings that it supports, and what
+other machines are to do.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,11 @@ from collections.abc import Iterator
 
 import bpy
 
+from ..operators import S2L_OT_submit
+from ..operators.submit import draw_submit
+from ..s2l_blender_addon.compat import sequencer_scene
 from ..s2l_blender_addon.head.render_engine import S2L_RenderEngine
+from ..s2l_blender_addon.sequencer import strips
 
 ENGINE = S2L_RenderEngine.bl_idname
 # The modules of Blender's panels that apply to the render engine.
@@ -37,7 +43,25 @@ class S2L_PT_render(bpy.types.Panel):
         layout.prop(scene.render, "film_transparent")
 
 
-CLASSES = (S2L_PT_render,)
+class S2L_PT_render_submit(bpy.types.Panel):
+    """What other machines do before the scene is rendered."""
+
+    bl_label = "Speech2Lip Submit"
+    bl_space_type = "PROPERTIES"
+    bl_region_type = "WINDOW"
+    bl_context = "render"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return strips.has_any(sequencer_scene(context))
+
+    def draw(self, context: bpy.types.Context) -> None:
+        draw_submit(self.layout, sequencer_scene(context))
+        self.layout.operator(S2L_OT_submit.bl_idname)
+
+
+CLASSES = (S2L_PT_render, S2L_PT_render_submit)
 
 
 def register() -> None:

@@ -7,8 +7,8 @@ import bpy
 from ..operators import S2L_OT_redo, S2L_OT_redo_with_changes, S2L_OT_verify_result
 from ..s2l_blender_addon.compat import sequencer_scene
 from ..s2l_blender_addon.queue import provenance
+from ..s2l_blender_addon.sentences import draw_lines
 from ..s2l_blender_addon.sequencer import results
-from .sentences import draw_lines
 
 
 class S2L_PT_result(bpy.types.Panel):
@@ -34,9 +34,13 @@ class S2L_PT_result(bpy.types.Panel):
             layout.label(text="Left unchanged:")
             draw_lines(layout, "\n".join(made.untouched), context.region.width)
         draw_lines(layout, "\n".join(made.warnings), context.region.width, icon="ERROR")
+        draw_lines(layout, made.credentials or "How it is signed is not known: press Verify.", context.region.width)
         layout.operator(S2L_OT_redo.bl_idname)
         layout.operator(S2L_OT_redo_with_changes.bl_idname)
         layout.operator(S2L_OT_verify_result.bl_idname)
+        if strip.s2l.verdict:
+            icon = "CHECKMARK" if strip.s2l.is_valid else "ERROR"
+            draw_lines(layout, strip.s2l.verdict, context.region.width, icon)
 
 
 CLASSES = (S2L_PT_result,)

@@ -28,9 +28,9 @@ from ..s2l_blender_addon.compat import sequencer_scene
 from ..s2l_blender_addon.pictures import faces
 from ..s2l_blender_addon.pictures import frame as frame_picture
 from ..s2l_blender_addon.presets import SUBFOLDER
+from ..s2l_blender_addon.sentences import draw_lines
 from ..s2l_blender_addon.sequencer import strips
 from .queue import QueuePanel
-from .sentences import draw_lines
 
 PICTURE_SCALE = 8.0
 FACE_SCALE, FACE_POPUP_SCALE = 4.0, 5.0
@@ -132,7 +132,8 @@ class S2L_PT_consent(SequencerPanel, bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context: bpy.types.Context) -> None:
-        draw_consent(self.layout, sequencer_scene(context).s2l.train)
+        train = sequencer_scene(context).s2l.train
+        draw_consent(self.layout, train, train.speaker_name)
 
 
 class S2L_PT_dub(SequencerPanel, bpy.types.Panel):
@@ -182,6 +183,22 @@ class S2L_PT_still(SequencerPanel, bpy.types.Panel):
         elif strip:
             layout.prop(strip.s2l, "consent")
             layout.operator(S2L_OT_dub_still.bl_idname)
+
+
+class S2L_PT_still_consent(SequencerPanel, bpy.types.Panel):
+    """Details of the consent of the person in the picture that is to speak."""
+
+    bl_label = "Consent"
+    bl_parent_id = "S2L_PT_still"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return strips.picture_or_footage(sequencer_scene(context)) is not None
+
+    def draw(self, context: bpy.types.Context) -> None:
+        strip: bpy.types.Strip = strips.picture_or_footage(sequencer_scene(context))
+        draw_consent(self.layout, strip.s2l, strip.name)
 
 
 class S2L_PT_output(SequencerPanel, bpy.types.Panel):
@@ -248,6 +265,7 @@ CLASSES = (
     S2L_PT_consent,
     S2L_PT_dub,
     S2L_PT_still,
+    S2L_PT_still_consent,
     S2L_PT_output,
     S2L_PT_silence,
     S2L_MT_strip,

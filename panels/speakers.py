@@ -8,7 +8,7 @@ from ..operators import S2L_OT_add_speaker, S2L_OT_remove_speaker, S2L_OT_revoke
 from ..s2l_blender_addon import speakers
 from ..s2l_blender_addon.compat import sequencer_scene
 from ..s2l_blender_addon.pictures import thumbnails
-from .sentences import draw_lines
+from ..s2l_blender_addon.sentences import draw_lines
 from .sequencer import SequencerPanel
 
 PICTURE_SCALE = 5.0

@@ -61,7 +61,31 @@ def _set_consent(group: bpy.types.PropertyGroup, is_given: bool) -> None:
     stills.set_consent(strips.owner_of(group), is_given)
 
 
-class S2L_PG_strip(bpy.types.PropertyGroup):
+class ConsentDetails:
+    """Details of a person's consent, which may stay empty."""
+
+    consent_who: StringProperty(
+        name="Who Agreed",
+        description="Person who agreed, or a number under which the production knows that person; empty to use the "
+        "name of the speaker, or of the strip",
+        maxlen=LONGEST_NAME,
+    )
+    consent_for: StringProperty(
+        name="Agreed To", description="What the person agreed to; empty for any use", maxlen=LONGEST_TEXT
+    )
+    consent_until: StringProperty(
+        name="Agreed Until",
+        description="Last day of the consent, such as 2027-12-31; empty for no end",
+        maxlen=10,
+    )
+    consent_evidence: StringProperty(
+        name="Evidence",
+        description="Where the agreement can be found, such as the number of a contract",
+        maxlen=LONGEST_TEXT,
+    )
+
+
+class S2L_PG_strip(ConsentDetails, bpy.types.PropertyGroup):
     """The role of a strip in dubbing. Strips refer to each other by identifiers, which survive renaming."""
 
     identifier: StringProperty(
@@ -108,6 +132,14 @@ class S2L_PG_strip(bpy.types.PropertyGroup):
         set=_drive,
         search=_shown_names,
     )
+    verdict: StringProperty(
+        name="Verdict",
+        description="What the last check of the content credentials of this result said",
+        options={"HIDDEN"},
+    )
+    is_valid: BoolProperty(
+        name="Valid", description="Whether the last check found the result validly signed", options={"HIDDEN"}
+    )
     agreed_file: StringProperty(
         name="Agreed File", description="File whose speaker has agreed to speak in a still", options={"HIDDEN"}
     )
@@ -126,7 +158,7 @@ class S2L_PG_check(bpy.types.PropertyGroup):
     advice: StringProperty(name="Advice", description="Suggestions for better footage, one sentence per line")
 
 
-class S2L_PG_train(bpy.types.PropertyGroup):
+class S2L_PG_train(ConsentDetails, bpy.types.PropertyGroup):
     speaker_name: StringProperty(
         name="Speaker", description="Name of the speaker and of the speaker file", default="Speaker"
     )
@@ -155,25 +187,6 @@ class S2L_PG_train(bpy.types.PropertyGroup):
     )
     consent: StringProperty(
         name="Consent", description="Name of the speaker who has agreed to the training", options={"HIDDEN"}
-    )
-    consent_who: StringProperty(
-        name="Who Agreed",
-        description="Person who agreed, or a number under which the production knows that person; empty to use the "
-        "name of the speaker",
-        maxlen=LONGEST_NAME,
-    )
-    consent_for: StringProperty(
-        name="Agreed To", description="What the person agreed to; empty for any use", maxlen=LONGEST_TEXT
-    )
-    consent_until: StringProperty(
-        name="Agreed Until",
-        description="Last day of the consent, such as 2027-12-31; empty for no end",
-        maxlen=10,
-    )
-    consent_evidence: StringProperty(
-        name="Evidence",
-        description="Where the agreement can be found, such as the number of a contract",
-        maxlen=LONGEST_TEXT,
     )
     result: StringProperty(name="Result", description="Result of the last training as JSON", options={"HIDDEN"})
 
@@ -283,6 +296,14 @@ class S2L_PG_speaker(bpy.types.PropertyGroup):
 
 
 class S2L_PG_submit(bpy.types.PropertyGroup):
+    dubs: BoolProperty(
+        name="Dubs", description="Dub every movie and image strip that is driven by sound strips", default=True
+    )
+    training: BoolProperty(
+        name="Training",
+        description="Train the speaker of the panel Train, and dub the strips that have no speaker with it",
+        default=False,
+    )
     farm: EnumProperty(
         name="Farm",
         description="What runs the plan",

@@ -34,7 +34,8 @@ from .face.people import (
 )
 from .face.tracking import find_shots
 from .jobs import Media
-from .media.video import Frame, VideoInfo, read_frames
+from .media.held_frames import frames_of
+from .media.video import Frame, VideoInfo
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def tell_people_apart(
     shots = find_shots(points, layout)
 
     def frames(first: int) -> Iterator[Frame]:
-        return read_frames(replace(media, start=float(times[first])) if first else media)
+        return frames_of(replace(media, start=float(times[first])) if first else media)
 
     # Examine faces throughout the clip, and group them by person.
     def look() -> Tensors:

@@ -17,6 +17,7 @@ from .cache import AppendLog, Cache, Tensors
 from .casting import Somebody, tell_people_apart
 from .errors import BadJob, FootageTooShort, NoFace, NotAVideo, SpeakerFileBroken, TooFewFaces
 from .events import Report
+from .face.blocks import in_blocks
 from .face.following import FaceFollower, Sighting
 from .face.landmarks import open_detector
 from .face.layout import LAYOUTS, LandmarkLayout, mouth_opening
@@ -25,6 +26,7 @@ from .files import state_of
 from .fingerprints import fingerprint_file, hash_file, remembered
 from .geometry.camera import Intrinsics
 from .jobs import Media
+from .media.held_frames import frames_of
 from .media.sequence import files_of, is_sequence, rate_of, refuse_broken
 from .media.video import Frame, VideoInfo, can_seek, probe, read_frames, slack
 
@@ -32,7 +34,7 @@ _CACHE_VERSION = 7
 _TIME_TOLERANCE = 1e-3
 _LEAST_FACE_SHARE = 0.5
 _SHORTEST_SECONDS = 10.0
-_AROUND_SECONDS = 1.0
+MARGIN_SECONDS = 1.0
 """Time before and after a span that is analysed too, so that the track is as accurate at the ends as in the middle."""
 _DECODED_GAP = 300
 """Number of frames that are skipped by decoding; a larger gap is skipped by seeking, which decodes up to 250 with usual
@@ -90,7 +92,7 @@ class Footage:
     @property
     def openings(self) -> NDArray[np.float64]:
         """float64 (N,) opening of the mouth, see :func:`s2l_core.face.layout.mouth_opening`; NaN without a face."""
-        return np.asarray(mouth_opening(self.landmarks, self.layout), np.float64)
+        return in_blocks(lambda points: np.asarray(mouth_opening(points, self.layout), np.float64), self.landmarks)
 
     def shown_in_blender(self, moments: ArrayLike) -> NDArray[np.int64]:
         """Indices int64 (...) of the frames that Blender shows at times (...) of the medium, in seconds."""
@@ -132,7 +134,7 @@ class Footage:
 
     def frames(self, first: int = 0) -> Iterator[Frame]:
         """Decode the frames from index ``first`` on, one for each of ``times``."""
-        return read_frames(replace(self.media, start=float(self.times[first])) if first else self.media)
+        return frames_of(replace(self.media, start=float(self.times[first])) if first else self.media)
 
 
 def prepare(
@@ -143,10 +145,9 @@ def prepare(
     faceless: bool = False,
     known: KnownHead | None = None,
     identity: NDArray[np.floating] | None = None,
+    margin: float = MARGIN_SECONDS,
 ) -> Footage:
     """Find and track one person's head in a clip. Results of earlier calls, complete or not, are taken from the cache.
-
-    A second before and after the clip is analysed as well, if the file contains it.
 
     Args:
         media: The span of video.
@@ -157,6 +158,7 @@ def prepare(
         known: Parameters of the head, if it was tracked before.
         identity: float (129,) identity vector of the person. None means the person at ``media.face``, or else the one
             who is seen longest and largest.
+        margin: Time in seconds before and after the clip that is analysed as well, if the file contains it.
 
     Raises:
         BadJob: The head was tracked with another landmark model.
@@ -180,14 +182,11 @@ def prepare(
     same_file = known is not None and known.file == fingerprint
     if known is not None and same_file and (known.intrinsics.width, known.intrinsics.height) != info.true_size:
         raise SpeakerFileBroken(f"The speaker's camera does not have the picture size of {media.path}.")
-    cache = _cache_of(fingerprint, media, landmarks)
-    found = cache.get_or_compute(
-        "landmarks", lambda: _find_landmarks(_around(media), info, landmarks, device, cache, report)
-    )
+    cache, around = _cache_of(fingerprint, media, landmarks, margin), _around(media, margin)
+    found = cache.get_or_compute("landmarks", lambda: _find_landmarks(around, info, landmarks, device, cache, report))
     cache.remove_log("found")
     times, points = found["times"].numpy(), found["points"].numpy()
     layout = LAYOUTS[points.shape[1]]
-    around = _around(media)
     cast = tell_people_apart(around, info, times, points, layout, landmarks, device, identity, cache, report)
     points = cast.points
     inside = _inside(times, media, info)
@@ -289,7 +288,7 @@ def _find_landmarks(
     rows = AppendLog(cache, "found")
     if not rows.count:
         refuse_broken(media, report)
-    frames = read_frames(media)
+    frames = frames_of(media)
     follower = FaceFollower(detector)
     if rows.count:
         before = rows.all()
@@ -299,13 +298,13 @@ def _find_landmarks(
         if len(found):
             detector.follow(earlier[found[-1]])  # the last position of a chosen face
             seen = next(read_frames(replace(media, start=times[found[-1]])))
-            last = Sighting(seen.time, seen.image, earlier[found[-1]])
+            last = Sighting(seen, earlier[found[-1]])
         detector.follow(earlier[-1])
         follower = FaceFollower(detector, last, bool(before["is_bystander"][-1]))
         frames = read_frames(replace(media, start=times[-1]))
         next(frames, None)
     end = info.duration if media.end is None else min(media.end, info.duration)
-    with ahead(_converted(frames), _AHEAD) as converted:
+    with ahead(_converted(frames, follower), _AHEAD) as converted:
         for stretch in follower.follow(converted, rows.count):
             rows.add(
                 times=torch.from_numpy(stretch.times),
@@ -320,18 +319,18 @@ def _find_landmarks(
     return {name: found_in_all[name] for name in ("times", "points")}
 
 
-def _converted(frames: Iterable[Frame]) -> Iterator[Frame]:
-    """Frames whose images have been converted, which takes longer than decoding them."""
+def _converted(frames: Iterable[Frame], follower: FaceFollower) -> Iterator[Frame]:
+    """Frames of which the part around the face has been converted, which takes longer than decoding them."""
     for frame in frames:
-        frame.image  # noqa: B018
+        frame.hold(follower.near(frame))
         yield frame
 
 
-def _around(media: Media) -> Media:
+def _around(media: Media, margin: float) -> Media:
     """A span with its margins, and with the same chosen face as without them."""
-    end = None if media.end is None else media.end + _AROUND_SECONDS
+    end = None if media.end is None else media.end + margin
     face = (*media.face, media.start) if len(media.face) == 2 else media.face
-    return replace(media, start=max(0.0, media.start - _AROUND_SECONDS), end=end, face=face)
+    return replace(media, start=max(0.0, media.start - margin), end=end, face=face)
 
 
 def _inside(times: NDArray[np.float64], media: Media, info: VideoInfo) -> slice:
@@ -363,11 +362,12 @@ def landmarks_content(landmarks: str) -> str:
     return fingerprint_file(landmarks) if is_task else landmarks
 
 
-def _cache_of(fingerprint: str, media: Media, landmarks: str) -> Cache:
+def _cache_of(fingerprint: str, media: Media, landmarks: str, margin: float = MARGIN_SECONDS) -> Cache:
     """The cache of a clip, which depends on its content and not on its path."""
     rate = str(rate_of(media)) if is_sequence(media) else ""
     span = replace(media, path=fingerprint, track=None, clock="picture", pictures=(), rate=rate)
-    return Cache.of("footage", _CACHE_VERSION, span, landmarks_content(landmarks))
+    unusual = () if margin == MARGIN_SECONDS else (margin,)
+    return Cache.of("footage", _CACHE_VERSION, span, landmarks_content(landmarks), *unusual)
 
 
 def _to_tensors(track: HeadTrack) -> Tensors:

@@ -1,5 +1,5 @@
-"""The walk-through: train, watch, cancel, resume, dub and scrub in a real window, by clicking on text that is read from
-the screen.
+"""The walk-through: train, watch, cancel, resume, dub, scrub, label, verify and submit in a real window, by clicking on
+text that is read from the screen.
 
 Screenshots are saved in ``out/window``. All assertions are about what the window shows.
 """
@@ -10,6 +10,7 @@ import argparse
 import os
 import re
 import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -24,6 +25,8 @@ DUBBING_SECONDS = 600.0
 SETTLING_SECONDS = 2.0
 PREVIEW: Box = (720.0, 60.0, 1320.0, 680.0)
 """The preview region of the sequencer."""
+SAVE = "save"
+"""Name of the file that lets Blender save its file, see ``stage.py``."""
 _LAST_ICON, _ICON = 308.0, 22.0
 """Pixels from the heading of the queue to the last icon of a row, and between two icons."""
 
@@ -57,6 +60,8 @@ def main() -> int:
     with chroot.mounted(folders), opened(options.out, ROOT / "walkthrough" / "stage.py", log, **variables) as window:
         try:
             walk(window)
+            mark(window)
+            submit(window, project)
         except NotSeen as error:
             print(f"FAILED: {error}\nThe output of Blender is in {log}.", file=sys.stderr)
             return 1
@@ -111,6 +116,51 @@ def walk(window: Window) -> None:
     window.drag(window.see("00:02"), window.see("00:05"))
     window.see_change(before, PREVIEW)
     window.picture("9_scrubbed")
+
+
+def mark(window: Window) -> None:
+    """Check how the result is signed, and label it visibly."""
+    say("Verifying the result")
+    window.click("Verify")
+    window.see("Checked at", 120.0)
+    window.picture("10_verified")
+
+    say("Labelling it")
+    for panel in ("Result", "Train", "Dub"):  # collapsed to make room
+        window.click_panel(panel)
+    window.click_panel("Label")
+    window.click("Add Label")
+    window.see("AI MODIFIED")
+    window.picture("11_labelled")
+    window.click_panel("Label")
+
+
+def submit(window: Window, project: Path) -> None:
+    """Submit the dub, first of a file that is not saved, and do it as another machine would."""
+    say("Submitting a file that is not saved")
+    window.click_panel("Dub")
+    window.click("Submit")
+    window.see("is not saved")
+    window.picture("12_not_ready")
+    window.press("Escape")
+
+    say("Submitting it")
+    (project / SAVE).touch()
+    while (project / SAVE).exists():
+        time.sleep(SETTLING_SECONDS)
+    window.click("Submit")
+    window.rest_on("The machines need")  # where Return reaches no field
+    window.picture("13_ready")
+    window.press("Return")
+    window.see("tasks are", 60.0)
+    window.picture("14_submitted")
+
+    say("Doing the plan")
+    (plan,) = project.glob("*_plan")
+    command = [sys.executable, "-m", "s2l_core.cli", "batch", str(plan), "--root", f"PROJECT={project}"]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    window.see("Clear Finished", 60.0)
+    window.picture("15_inserted")
 
 
 def preview_frame(window: Window) -> None:

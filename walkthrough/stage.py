@@ -8,6 +8,8 @@ from pathlib import Path
 import bpy
 
 FOOTAGE, LINE = "Interview", "New Words"
+SAVE = Path("/project/save")
+"""The file is saved when this one is there, as Save As would open a window of its own."""
 
 
 def prepare() -> None:
@@ -40,6 +42,15 @@ def furnish() -> None:
         if area.type == "SEQUENCE_EDITOR" and area.spaces.active.view_type in ("SEQUENCER", "SEQUENCER_PREVIEW"):
             area.spaces.active.show_region_ui = True
             bpy.app.timers.register(lambda area=area: show_tab(area), first_interval=1.0)
+    scene.s2l.submit.farm = "NONE"
+    bpy.app.timers.register(save, persistent=True)
+
+
+def save() -> float:
+    if SAVE.exists():
+        bpy.ops.wm.save_as_mainfile(filepath="/project/edit.blend")
+        SAVE.unlink()
+    return 1.0
 
 
 def show_tab(area: bpy.types.Area) -> None:

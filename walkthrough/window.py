@@ -23,6 +23,7 @@ WIDTH, HEIGHT, TOP, SIDEBAR = 1920, 1440, 640, 1505
 _DISPLAY = ":77"
 _MAGNIFICATION = 3  # improves the recognition of small letters
 _LOOK_SECONDS, _MOST_LOOKS = 1.0, 200
+_OPENING_SECONDS = 2.5  # in which a panel opens, and those below it move
 _LEAST_CHANGE, _LEAST_COLOUR = 1.0, 20.0  # in code values, on average
 _ANYWHERE, _AS_LINES = "11", "6"  # tesseract's page segmentation modes
 
@@ -130,6 +131,17 @@ class Window:
             self._mouse("mousemove", str(round(x) + step), str(round(y)))
             time.sleep(0.2)
         self._mouse("click", "1")
+        time.sleep(0.5)
+
+    def click_panel(self, name: str) -> None:
+        """Open or close a panel of the sidebar by its heading, which begins further left than anything in panels."""
+        self.see(name)
+        self.click_at(*min(place for place in self.find(name) if place[0] > SIDEBAR))
+        time.sleep(_OPENING_SECONDS)
+
+    def rest_on(self, phrase: str) -> None:
+        """Move the mouse to a phrase."""
+        self._mouse("mousemove", *(str(round(value)) for value in self.see(phrase)))
         time.sleep(0.5)
 
     def press(self, key: str) -> None:

@@ -71,7 +71,7 @@ def run_trials(
         for clip in options.clip:
             with shown_progress() as report:
                 trial = open_trial(clip, options, report, options.landmarks, options.voice)
-                figures = results.of(_identify(clip, options, trial))
+                figures = results.of(identify(clip, options, trial))
                 for row in options.rows:
                     for seed in range(1 if row in once else options.seeds):
                         if options.again or not figures.has(row, seed):
@@ -113,7 +113,7 @@ def refuse_bad_clips(clips: Sequence[str]) -> None:
             raise BadJob(f"Two clips are named {name}, so their speakers would have the same files.", "Rename one.")
 
 
-def _identify(clip: str, options: argparse.Namespace, trial: Trial) -> dict[str, Any]:
+def identify(clip: str, options: argparse.Namespace, trial: Trial) -> dict[str, Any]:
     """What the figures depend on."""
     return {
         "clip": Path(clip).name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,14 +13,14 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from PIL import Image
 
-from .camera import SIZE
+from .camera import Window
 from .performance import Performance
 from .scene import Pose, Stage
-from .voice import RATE, Speech
+from .voice import RATE
 
 
-def render(stage: Stage, performance: Performance, folder: Path) -> list[Path]:
-    """Render the frames that ``folder`` does not hold yet; the paths of all."""
+def render(stage: Stage, performance: Performance, folder: Path, windows: Sequence[Window] | None = None) -> list[Path]:
+    """Render the frames, or what is in the window of each, that ``folder`` does not hold yet; the paths of all."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{frame:05d}.png" for frame in range(len(performance))]
     missing = [frame for frame, path in enumerate(paths) if not path.exists()]
@@ -30,6 +31,7 @@ def render(stage: Stage, performance: Performance, folder: Path) -> list[Path]:
             Pose(performance.poses[frame], performance.shoulder_poses[frame]),
             paths[frame],
             performance.gaze[frame],
+            None if windows is None else windows[frame],
         )
         pace = (time.monotonic() - started) / done
         left = pace * (len(missing) - done)
@@ -37,25 +39,35 @@ def render(stage: Stage, performance: Performance, folder: Path) -> list[Path]:
     return paths
 
 
-def mux(frames: list[Path], path: Path, rate: Fraction, speech: Speech | None = None, crf: int = 19) -> None:
-    """H.264 and AAC in MP4: the frames from time 0 and the sound, if any, beside them."""
+def pictures(paths: Iterable[Path]) -> Iterator[np.ndarray]:
+    """The pictures uint8 (H, W, 3) in some files."""
+    for path in paths:
+        with Image.open(path) as image:
+            yield np.asarray(image.convert("RGB"))
+
+
+def mux(
+    frames: Iterable[np.ndarray], path: Path, rate: Fraction, samples: np.ndarray | None = None, crf: int = 19
+) -> None:
+    """H.264 and AAC in MP4: the frames uint8 (H, W, 3) from time 0 and the sound (n,), if any, beside them."""
     unfinished = path.with_name(f"unfinished_{path.name}")
     with av.open(str(unfinished), "w", options={"movflags": "+faststart"}) as container:
         video = container.add_stream("libx264", rate=rate, options={"crf": str(crf), "preset": "slow"})
-        video.width = video.height = SIZE
         video.pix_fmt = "yuv420p"
         video.codec_context.color_primaries = video.codec_context.color_trc = video.codec_context.colorspace = 1
         video.codec_context.color_range = 1
-        sound = None if speech is None else _add_sound(container)
-        for index, frame_path in enumerate(frames):
-            with Image.open(frame_path) as image:
-                frame = av.VideoFrame.from_ndarray(np.asarray(image.convert("RGB")), format="rgb24")
+        sound = None if samples is None else _add_sound(container)
+        count = 0
+        for count, picture in enumerate(frames, start=1):
+            if count == 1:
+                video.height, video.width = picture.shape[:2]
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
-            frame.pts, frame.time_base = index, 1 / rate
+            frame.pts, frame.time_base = count - 1, 1 / rate
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
-        if speech is not None and sound is not None:
-            _encode_sound(container, sound, speech.samples[: round(len(frames) / rate * RATE)])
+        if samples is not None and sound is not None:
+            _encode_sound(container, sound, samples[: round(count / rate * RATE)])
     unfinished.rename(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,4 +57,18 @@ def perform(speech: Speech, person: Person) -> Performance:
         shoulder_poses=np.stack([pose_matrix(np.zeros(3), t) for t in moving.shoulder_places]),
         angles=moving.angles,
         visemes=visemes.viseme_names(speech.phonemes, times),
+    )
+
+
+def recorded(truth: Mapping[str, np.ndarray], person: Person, frames: np.ndarray) -> Performance:
+    """What a person did in some frames (N,) of the clip, read from its ``truth.npz``."""
+    moving = motion.head_motion(len(truth["pose"]), float(person.frame_rate), person.motion_seed, person.angle_limits)
+    weights = truth["weights"][frames].astype(np.float64)
+    return Performance(
+        weights=dict(zip(truth["weight_names"].tolist(), weights.T, strict=True)),
+        gaze=truth["gaze"][frames].astype(np.float64),
+        poses=truth["pose"][frames],
+        shoulder_poses=np.stack([pose_matrix(np.zeros(3), place) for place in moving.shoulder_places[frames]]),
+        angles=truth["angles"][frames],
+        visemes=truth["viseme"][frames],
     )

@@ -11,7 +11,7 @@ import numpy as np
 from mathutils import Matrix
 
 from . import materials, skin
-from .camera import SIZE, Camera
+from .camera import Camera, Window
 from .hair import Hair
 from .head import Head, transform
 from .outfit import Backdrop, Garment, Outfit
@@ -29,7 +29,7 @@ _TILES = {
     "lashes": ("M_EyeLashes",),
 }
 _GLOW = {"gums": 0.09, "teeth": 0.04}  # light that reaches the mouth through cheeks and lips
-_SAMPLES = 3
+_SAMPLES, _SAMPLES_CLOSE_UP = 3, 2
 _UNDER_SHIRT = 140.0  # mm below the head's origin: hidden, so not rendered
 _SEEN_PARTS = tuple(part for parts in _TILES.values() for part in parts)
 
@@ -43,17 +43,25 @@ class Pose:
 
 
 class Stage:
-    """The scene with one speaker, ready to be posed and rendered."""
+    """The scene with one speaker, ready to be posed and rendered.
 
-    def __init__(self, head: Head, camera: Camera, outfit: Outfit) -> None:
-        self.head = head
+    Args:
+        head: The speaker's head.
+        camera: The camera.
+        outfit: Hair and clothes.
+        close_up: Whether the textures of face and mouth have twice as many texels along each side, and pixels, which
+            are many, take less time.
+    """
+
+    def __init__(self, head: Head, camera: Camera, outfit: Outfit, close_up: bool = False) -> None:
+        self.head, self._camera = head, camera
         bpy.ops.wm.read_factory_settings(use_empty=True)
         self._scene = bpy.context.scene
-        _set_up_render(self._scene)
+        _set_up_render(self._scene, camera, close_up)
         _add_camera(self._scene, camera)
         _add_lights(self._scene)
         _add_world(self._scene, outfit.backdrop)
-        self._head_mesh = _head_mesh(self._scene, head)
+        self._head_mesh = _head_mesh(self._scene, head, 2 if close_up else 1)
         matt = materials.matt_material("hair", outfit.hair_colour)
         self._strands = [
             (_strand_mesh(self._scene, name, strands, matt), strands)
@@ -65,9 +73,17 @@ class Stage:
             self._on_head.append(_hair_object(self._scene, outfit.hair, materials.hair_material(outfit.hair_colour)))
 
     def render_frame(
-        self, expression: Mapping[str, float], pose: Pose, path: Path, gaze: Sequence[float] | np.ndarray = (0.0, 0.0)
+        self,
+        expression: Mapping[str, float],
+        pose: Pose,
+        path: Path,
+        gaze: Sequence[float] | np.ndarray = (0.0, 0.0),
+        window: Window | None = None,
     ) -> None:
-        """Render one picture to a PNG file; the file appears only when it is complete."""
+        """Render one picture, or what is in a window of it, to a PNG file; the file appears only when it is
+        complete.
+        """
+        _crop(self._scene, self._camera, window)
         expressed = self.head.express(expression, gaze)
         _move(self._head_mesh, self.head.place(expressed, pose.head, pose.shoulders))
         for mesh, strands in self._strands:
@@ -81,9 +97,9 @@ class Stage:
         unfinished.rename(path)
 
 
-def _set_up_render(scene: bpy.types.Scene) -> None:
+def _set_up_render(scene: bpy.types.Scene, camera: Camera, close_up: bool) -> None:
     scene.render.engine = "CYCLES"
-    scene.render.resolution_x = scene.render.resolution_y = SIZE
+    scene.render.resolution_x, scene.render.resolution_y = camera.width, camera.height
     scene.render.image_settings.file_format = "PNG"
     scene.render.image_settings.color_mode = "RGB"
     scene.render.image_settings.compression = 20
@@ -91,11 +107,12 @@ def _set_up_render(scene: bpy.types.Scene) -> None:
     scene.render.threads_mode, scene.render.threads = "FIXED", 2
     scene.view_settings.view_transform = "Khronos PBR Neutral"
     cycles = scene.cycles
-    cycles.device, cycles.samples = "CPU", _SAMPLES
+    cycles.device, cycles.samples = "CPU", _SAMPLES_CLOSE_UP if close_up else _SAMPLES
     cycles.use_adaptive_sampling = False
     cycles.use_denoising, cycles.denoiser = True, "OPENIMAGEDENOISE"
-    cycles.denoising_quality = "BALANCED"
-    cycles.denoising_input_passes, cycles.denoising_prefilter = "RGB_ALBEDO_NORMAL", "FAST"
+    cycles.denoising_quality = "FAST" if close_up else "BALANCED"
+    cycles.denoising_input_passes = "RGB_ALBEDO_NORMAL"
+    cycles.denoising_prefilter = "NONE" if close_up else "FAST"
     cycles.max_bounces, cycles.transparent_max_bounces = 2, 32
     cycles.caustics_reflective = cycles.caustics_refractive = False
     cycles.use_light_tree = False
@@ -103,10 +120,21 @@ def _set_up_render(scene: bpy.types.Scene) -> None:
     scene.cycles_curves.shape = "RIBBONS"
 
 
+def _crop(scene: bpy.types.Scene, camera: Camera, window: Window | None) -> None:
+    """Render a window alone; None means the whole picture. Blender rounds borders down, from below."""
+    render = scene.render
+    render.use_border = render.use_crop_to_border = window is not None
+    if window is not None:
+        below = camera.height - window.top - window.height
+        render.border_min_x, render.border_min_y = (window.left + 0.5) / camera.width, (below + 0.5) / camera.height
+        render.border_max_x = (window.left + window.width + 0.5) / camera.width
+        render.border_max_y = (below + window.height + 0.5) / camera.height
+
+
 def _add_camera(scene: bpy.types.Scene, camera: Camera) -> None:
     data = bpy.data.cameras.new("camera")
     data.sensor_width = 36.0
-    data.lens = camera.focal_length * data.sensor_width / SIZE
+    data.lens = camera.focal_length * data.sensor_width / camera.width
     data.clip_start = 0.5
     scene.camera = bpy.data.objects.new("camera", data)
     scene.collection.objects.link(scene.camera)
@@ -163,7 +191,7 @@ def _add_world(scene: bpy.types.Scene, backdrop: Backdrop) -> None:
     links.new(mix.outputs[0], output.inputs[0])
 
 
-def _head_mesh(scene: bpy.types.Scene, head: Head) -> bpy.types.Mesh:
+def _head_mesh(scene: bpy.types.Scene, head: Head, detail: int) -> bpy.types.Mesh:
     shown = head.faces_of(*_SEEN_PARTS)
     shown = shown[head.rest[head.faces[shown, 0], 1] < _UNDER_SHIRT]
     mesh = _mesh(scene, "head", head.rest, head.faces[shown])
@@ -172,10 +200,10 @@ def _head_mesh(scene: bpy.types.Scene, head: Head) -> bpy.types.Mesh:
     layer.uv.foreach_set("vector", head.uv[corner_uv[corner_uv >= 0]].astype(np.float32).ravel())
     slot_of_part = {}
     painters = {
-        "face": (skin.skin_painter(head), 1024),
+        "face": (skin.skin_painter(head), detail * 1024),
         "back": (skin.skin_painter(head), 1024),
-        "teeth": (skin.teeth_painter, 512),
-        "gums": (skin.gums_painter, 512),
+        "teeth": (skin.teeth_painter, detail * 512),
+        "gums": (skin.gums_painter, detail * 512),
         "eye_left": (skin.eye_painter(head.eye_centre("Left")), 512),
         "eye_right": (skin.eye_painter(head.eye_centre("Right")), 512),
         "lashes": (skin.lash_painter(head), 1024),

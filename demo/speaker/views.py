@@ -18,15 +18,15 @@ depth          (M, V, H, W) uint16   camera z of the head at pixel centres in wh
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from s2l_core.geometry.camera import head_angles
 
-from .motion import head_motion
 from .people import Person
-from .performance import Performance
+from .performance import Performance, recorded
 
 TURNS: dict[str, tuple[float, float]] = {
     "unturned": (0.0, 0.0),
@@ -61,15 +61,5 @@ def pose_views(truth: Mapping[str, np.ndarray], person: Person) -> Performance:
     """
     moments = np.repeat(person.moments, len(TURNS))
     poses = [turned(truth["pose"][frame], *turn) for frame in person.moments for turn in TURNS.values()]
-    moving = head_motion(len(truth["pose"]), float(person.frame_rate), person.motion_seed, person.angle_limits)
-    shoulders = np.tile(np.eye(4), (len(moments), 1, 1))
-    shoulders[:, :3, 3] = moving.shoulder_places[moments]
-    weights = truth["weights"][moments].astype(np.float64)
-    return Performance(
-        weights=dict(zip(truth["weight_names"].tolist(), weights.T, strict=True)),
-        gaze=truth["gaze"][moments].astype(np.float64),
-        poses=np.stack(poses),
-        shoulder_poses=shoulders,
-        angles=head_angles(np.stack(poses)),
-        visemes=truth["viseme"][moments],
-    )
+    acted = recorded(truth, person, moments)
+    return replace(acted, poses=np.stack(poses), angles=head_angles(np.stack(poses)))

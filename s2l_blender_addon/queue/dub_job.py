@@ -25,9 +25,14 @@ def speaker_path(scene: bpy.types.Scene, movie: bpy.types.Strip) -> str:
 
 
 def dub_job(
-    context: bpy.types.Context, scene: bpy.types.Scene, movie: bpy.types.Strip, sounds: list[bpy.types.Strip]
+    context: bpy.types.Context,
+    scene: bpy.types.Scene,
+    movie: bpy.types.Strip,
+    sounds: list[bpy.types.Strip],
+    speaker: str = "",
 ) -> tuple[DubJob, strips.Placement]:
-    """The job that dubs a movie strip with sound strips, and the place of its result.
+    """The job that dubs a movie strip with sound strips, and the place of its result. The speaker file is that of the
+    strip or of the scene, unless one is given.
 
     It dubs those frames of the movie strip on which the sounds are heard. If none of them is heard during the movie
     strip, the movie is played forwards and backwards for as long as they last.
@@ -48,7 +53,7 @@ def dub_job(
     encoding = dub_settings.encoding(scene, strips.first_file(footage))
     strips.identify(movie)
     job = DubJob(
-        speaker_path=bpy.path.abspath(speaker_path(scene, movie)),
+        speaker_path=bpy.path.abspath(speaker or speaker_path(scene, movie)),
         footage=footage,
         voice=mixing.mix(scene, sounds, frames),
         output_path=dub_settings.output_path(scene, footage.path, encoding),

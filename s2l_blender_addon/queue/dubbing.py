@@ -33,6 +33,7 @@ def job(
     sounds: list[bpy.types.Strip],
     consent: bool = False,
     record: ConsentRecord | None = None,
+    trained: str = "",
 ) -> tuple[DubJob | StillJob, strips.Placement]:
     """The job that dubs a strip with sound strips, and the place of its result.
 
@@ -43,6 +44,7 @@ def job(
         sounds: The sound strips.
         consent: Whether the person in a single picture has agreed, in addition to what the strip says.
         record: Details of that consent, if there are any.
+        trained: The speaker file for footage that has none, which another job writes.
 
     Raises:
         Speech2LipError: The strips, their files or the settings do not allow it; footage has no speaker; or the consent
@@ -50,9 +52,9 @@ def job(
     """
     if strips.is_picture(strip):
         return still_job.still_job(context, scene, strip, sounds, consent, record)
-    if not dub_job.speaker_path(scene, strip):
+    if not (speaker := dub_job.speaker_path(scene, strip) or trained):
         raise BadJob(f"The strip {strip.name} has no speaker.", "Choose one in the Dub panel, or train one.")
-    return dub_job.dub_job(context, scene, strip, sounds)
+    return dub_job.dub_job(context, scene, strip, sounds, speaker)
 
 
 def restore(scene: bpy.types.Scene, job: DubJob | StillJob, placement: strips.Placement) -> None:

@@ -18,9 +18,9 @@ from ..engine.worker_client import Request, WorkerClient
 from ..sequencer.results import Existing
 from ..sequencer.strips import Placement
 
-# "submitted": other machines do the job.
+# "planning": the engine plans it for other machines. "submitted": they do it.
 # "ready": there is a result, but it is not in its .blend file. "interrupted": Blender ended before the job did.
-Status = Literal["waiting", "running", "submitted", "ready", "done", "failed", "cancelled", "interrupted"]
+Status = Literal["waiting", "running", "planning", "submitted", "ready", "done", "failed", "cancelled", "interrupted"]
 
 RECORD_SUFFIX = ".job.json"
 

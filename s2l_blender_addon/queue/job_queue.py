@@ -24,6 +24,7 @@ from ..pictures import training as training_picture
 from ..preferences import find_worker_python
 from . import deliveries, record_search, records, submissions
 from .entries import Entry, Failure, Status, output_of
+from .submitting import Submitting
 
 TICK_SECONDS = 0.1
 LOOK_SECONDS = 1.0
@@ -31,6 +32,7 @@ LOOK_SECONDS = 1.0
 _POLL_SECONDS = 0.02  # while a script waits for a job
 
 _entries: list[Entry] = []
+_submitting: Submitting | None = None
 
 
 def unregister() -> None:
@@ -42,8 +44,12 @@ def unregister() -> None:
 
 def abandon() -> None:
     """Kill the running job and forget all entries; their records stay for the next run of Blender."""
+    global _submitting
     if entry := running():
         _kill(entry)
+    if _submitting is not None:
+        _submitting.kill()
+        _submitting = None
     _entries.clear()
     session.end()
 
@@ -99,6 +105,39 @@ def run(entry: Entry, show: Callable[[Entry], None] = lambda entry: None) -> Non
     _finish(entry, entry.client)
 
 
+def begin(entry: Entry) -> None:
+    """Record that the tasks of an entry are being done by other processes of this machine."""
+    entry.has_started = True
+    _conclude(entry, "running", "")
+
+
+def interrupt(entry: Entry) -> None:
+    """Record that a job was interrupted, so that it can be resumed."""
+    _conclude(entry, "interrupted", "The job was interrupted.")
+
+
+def fail(entry: Entry, error: Speech2LipError, log: str = "") -> None:
+    """Record that a job has failed."""
+    entry.failure = Failure(error.code, error.message, error.hint, log)
+    _conclude(entry, "failed", str(error))
+
+
+def submit(request: Submitting) -> None:
+    """Append entries that the engine plans. When it has, they are submitted; only one request is planned at a time."""
+    global _submitting
+    assert _submitting is None, "one request at a time"
+    _submitting = request
+    for entry in request.entries:
+        _entries.append(entry)
+        _conclude(entry, "planning", "")
+    _wake()
+
+
+def submitting() -> Submitting | None:
+    """The request that is being planned."""
+    return _submitting
+
+
 def advance() -> None:
     """Look after the running job, or start the next one; called by the timer."""
     entry = running()
@@ -109,6 +148,7 @@ def advance() -> None:
             _estimate()
     elif running_job.current() is None and (entry := _next()):
         _start(entry)
+    _look_at_planning()
     _look_at_submitted()
     screen.redraw(bpy.context.window_manager)
 
@@ -187,13 +227,32 @@ def restore(entries: Iterable[Entry]) -> None:
 
 def _tick() -> float | None:
     advance()
-    if any(entry.status in ("waiting", "running") for entry in _entries):
+    if any(entry.status in ("waiting", "running", "planning") for entry in _entries):
         return TICK_SECONDS
     return LOOK_SECONDS if _submitted() else None
 
 
 def _submitted() -> list[Entry]:
     return [entry for entry in _entries if entry.status == "submitted"]
+
+
+def _look_at_planning() -> None:
+    """If the engine has planned a request, let its entries wait for other machines."""
+    global _submitting
+    if _submitting is None or not _submitting.poll():
+        return
+    request, _submitting = _submitting, None
+    try:
+        request.finish()
+    except Cancelled:
+        for entry in request.entries:
+            remove(entry)
+    except Speech2LipError as error:
+        for entry in request.entries:
+            fail(entry, error)
+    else:
+        for entry in request.entries:
+            _conclude(entry, "submitted", "")
 
 
 def _look_at_submitted() -> None:
@@ -245,12 +304,12 @@ def _start(entry: Entry) -> None:
             entry.result = {}
             _deliver(entry)
         else:
-            _fail(entry, CannotWrite(f"{output} exists now.", "Remove this entry and add the job again."))
+            fail(entry, CannotWrite(f"{output} exists now.", "Remove this entry and add the job again."))
         return
     try:
         entry.client = running_job.start(find_worker_python(bpy.context), entry.job)
     except Speech2LipError as error:
-        _fail(entry, error)
+        fail(entry, error)
         return
     entry.status, entry.has_started = "running", True
     _save(entry)
@@ -277,7 +336,7 @@ def _finish(entry: Entry, client: WorkerClient) -> None:
         case Cancelled() as error:
             _conclude(entry, "cancelled", error.message)
         case error:
-            _fail(entry, error, "\n".join(client.log))
+            fail(entry, error, "\n".join(client.log))
 
 
 def _deliver(entry: Entry) -> None:
@@ -296,11 +355,6 @@ def _deliver(entry: Entry) -> None:
             _save(entry)
 
 
-def _fail(entry: Entry, error: Speech2LipError, log: str = "") -> None:
-    entry.failure = Failure(error.code, error.message, error.hint, log)
-    _conclude(entry, "failed", str(error))
-
-
 def _conclude(entry: Entry, status: Status, outcome: str) -> None:
     entry.status, entry.outcome = status, outcome
     _save(entry)
@@ -311,7 +365,7 @@ def _kill(entry: Entry) -> None:
     running_job.abandon()
     running_job.release()
     entry.client = None
-    _conclude(entry, "interrupted", "The job was interrupted.")
+    interrupt(entry)
 
 
 def _save(entry: Entry) -> None:

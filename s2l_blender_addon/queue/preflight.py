@@ -10,7 +10,7 @@ import bpy
 
 from ...s2l_core.errors import Speech2LipError
 from ...s2l_core.farm.roots import inputs_of, outputs_of
-from ...s2l_core.jobs import DubJob, StillJob
+from ...s2l_core.jobs import DubJob, Job, StillJob, TrainJob
 from .. import speakers
 from ..preferences import find_worker_python
 from . import records
@@ -24,12 +24,12 @@ def shared_folder(scene: bpy.types.Scene) -> str:
     return str(Path(bpy.data.filepath).parent) if bpy.data.filepath else ""
 
 
-def problems(context: bpy.types.Context, scene: bpy.types.Scene, jobs: Sequence[DubJob | StillJob]) -> list[str]:
+def problems(context: bpy.types.Context, scene: bpy.types.Scene, jobs: Sequence[Job]) -> list[str]:
     """Sentences on what has to be put right before other machines can do some jobs; each once."""
     return list(dict.fromkeys(_problems(context, scene, jobs)))
 
 
-def _problems(context: bpy.types.Context, scene: bpy.types.Scene, jobs: Sequence[DubJob | StillJob]) -> Iterator[str]:
+def _problems(context: bpy.types.Context, scene: bpy.types.Scene, jobs: Sequence[Job]) -> Iterator[str]:
     root = shared_folder(scene)
     if not bpy.data.filepath:
         yield "The file is not saved: results could not be inserted in another session. Save it."
@@ -39,11 +39,14 @@ def _problems(context: bpy.types.Context, scene: bpy.types.Scene, jobs: Sequence
         find_worker_python(context)
     except Speech2LipError as error:
         yield str(error)
-    for job in jobs:
-        if speakers.lacks_consent(scene, job.speaker_path):
+    planned = [job for job in jobs if isinstance(job, DubJob | StillJob | TrainJob)]
+    made = {path for job in planned for path in outputs_of(job)}
+    for job in planned:
+        if not isinstance(job, TrainJob) and speakers.lacks_consent(scene, job.speaker_path):
             yield f"No valid consent is recorded for {job.speaker_path}. Ask the person, and train the speaker again."
         for path in inputs_of(job):
-            yield from _missing(path)
+            if path not in made:
+                yield from _missing(path)
         for path in (*inputs_of(job), *outputs_of(job)):
             if root and not Path(os.path.normpath(path)).is_relative_to(root):
                 yield f"{path} lies outside of {root}. Move it, or choose another Shared Folder."

@@ -31,11 +31,13 @@ class Provenance:
         facts: Names and values.
         untouched: A sentence for each span of frames that was left unchanged, with the reason.
         warnings: A sentence for each property of the picture of a still that looks bad.
+        credentials: How the file is signed with content credentials, or why it is not; empty if that is not known.
     """
 
     facts: tuple[tuple[str, str], ...]
     untouched: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    credentials: str = ""
 
 
 def of(strip: bpy.types.Strip) -> Provenance:
@@ -61,7 +63,13 @@ def _read(job_text: str, result_text: str, made_text: str) -> Provenance:
     untouched = filter(None, map(_untouched, _list(result, "untouched")))
     warnings = (text for text in _list(result, "warnings") if isinstance(text, str))
     shown = [(name, _drawable(value)) for name, value in facts if value]
-    return Provenance(tuple(shown), tuple(map(_drawable, untouched)), tuple(map(_drawable, warnings)))
+    credentials = result.get("credentials")
+    return Provenance(
+        tuple(shown),
+        tuple(map(_drawable, untouched)),
+        tuple(map(_drawable, warnings)),
+        _drawable(credentials) if isinstance(credentials, str) else "",
+    )
 
 
 def _drawable(text: str) -> str:

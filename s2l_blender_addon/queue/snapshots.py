@@ -11,6 +11,7 @@ from ...s2l_core.jobs import CheckJob, Job, StillJob, TrainJob
 from ..preferences import settings
 from ..sequencer import results, strips
 from . import dubbing
+from .consent_details import consent_details
 from .entries import Entry, Target, output_of, record_beside
 from .outputs import unused_path
 
@@ -53,16 +54,8 @@ def train_job(
         device=settings(context).device,
         consent=consent,
         any_sound=train.any_sound,
-        consent_record=record or _consent_record(train, name),
+        consent_record=record or consent_details(train, name),
     )
-
-
-def _consent_record(train: bpy.types.PropertyGroup, name: str) -> ConsentRecord | None:
-    """The record of consent that the settings describe; None if they give no details."""
-    details = {"purpose": train.consent_for, "until": train.consent_until.strip(), "evidence": train.consent_evidence}
-    if not any((train.consent_who, *details.values())):
-        return None
-    return ConsentRecord(train.consent_who or name, **details)
 
 
 def target_of(scene: bpy.types.Scene) -> Target:
@@ -93,8 +86,9 @@ def dub_entry(
     sounds: list[bpy.types.Strip],
     consent: bool = False,
     record: ConsentRecord | None = None,
+    trained: str = "",
 ) -> Entry:
     """The dub of a movie or image strip, as :func:`dubbing.job`; earlier results are kept."""
-    job, placement = dubbing.job(context, scene, strip, sounds, consent, record)
+    job, placement = dubbing.job(context, scene, strip, sounds, consent, record, trained)
     target = dataclasses.replace(target_of(scene), placement=placement, earlier=results.earlier(scene, placement))
     return snapshot(strip.name, job, target)

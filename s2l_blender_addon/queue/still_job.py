@@ -10,6 +10,7 @@ from ...s2l_core.jobs import StillJob, refuse_without_consent
 from ..preferences import settings
 from ..sequencer import mixing, stills, strips, timing
 from . import dub_settings
+from .consent_details import consent_details
 
 
 def disabled_reason(scene: bpy.types.Scene) -> str:
@@ -41,7 +42,7 @@ def still_job(
         strip: An image strip, or a strip of which the frame under the playhead is to speak.
         sounds: The sound strips.
         consent: Whether the person in the picture has agreed, in addition to what the strip says.
-        record: Details of the consent, if there are any.
+        record: Details of the consent, instead of those that the strip has.
 
     Raises:
         Speech2LipError: The strips, their files or the settings do not allow it, or the consent is missing.
@@ -67,7 +68,7 @@ def still_job(
         rest_strength=dub_settings.rest_strength(scene, frames),
         device=settings(context).device,
         consent=consent or stills.has_consent(strip),
-        consent_record=record,
+        consent_record=record or consent_details(strip.s2l, strip.name),
     )
     refuse_without_consent(job)
     return job, strips.placement(scene, strip, sounds, frames)

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ...s2l_core.errors import BadJob
+from ...s2l_core.errors import BadJob, Speech2LipError, WorkerLost
 from ...s2l_core.farm.plan import Plan, split_path
 from ...s2l_core.farm.states import State, read_result, read_state
 from .entries import Entry, Submission, output_of
@@ -41,6 +41,16 @@ def look(entry: Entry) -> tuple[dict[str, Any] | None, str]:
     if found[names[-1]].status != "done" or not Path(output_of(entry.job)).exists():
         return None, _progress(found)
     return _result(entry, folder, names[-1]), ""
+
+
+def error_of(entry: Entry) -> Speech2LipError:
+    """Why the tasks of an entry have left no result."""
+    assert entry.submission is not None
+    for name in entry.submission.tasks:
+        state = read_state(entry.submission.plan, name)
+        if state.status == "failed":
+            return Speech2LipError(state.message, state.hint)
+    return WorkerLost(f"{look(entry)[1]} The plan is in {entry.submission.plan}.")
 
 
 def _result(entry: Entry, folder: str, name: str) -> dict[str, Any]:

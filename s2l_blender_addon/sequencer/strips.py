@@ -182,6 +182,11 @@ def pairs(scene: bpy.types.Scene) -> list[tuple[bpy.types.Strip, list[bpy.types.
     return [(movie, sounds) for movie, sounds in driven if sounds]
 
 
+def has_any(scene: bpy.types.Scene) -> bool:
+    """Whether there is anything in the sequencer of a scene."""
+    return bool(scene.sequence_editor and scene.sequence_editor.strips_all)
+
+
 def sources(scene: bpy.types.Scene) -> list[bpy.types.Strip]:
     """The movie strips and the image strips with several pictures that are not results."""
     return [strip for strip in _of_kind(scene, MOVIE) if SOURCES[MOVIE] not in strip]

@@ -172,3 +172,4 @@ def _dress(strip: bpy.types.TextStrip, scene: bpy.types.Scene, text: str, positi
         above if vertical == "BOTTOM" else 1.0 - above,
     )
     strip.blend_type = "ALPHA_OVER"
+    strip.select = False  # Blender outlines a selected text in the middle of the picture

@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 
 from ..errors import LandmarksUnavailable
 from ..events import checkpoint
+from ..geometry.camera import Rectangle
+from ..media.planes import Part
+from ..media.video import Frame
 
 _REGION_SCALE = 1.5
 _SCORE = 0.5
@@ -227,14 +230,15 @@ class BlazeFace:
             yield from ((left, top, side) for top, left in product(*starts))
 
 
-def cut_out(image: NDArray[Any], to_image: Array, size: int, border: int = cv2.BORDER_CONSTANT) -> NDArray[Any]:
-    """Cut a region out of an image (H, W, 3): (size, size, 3) of the same type, with OpenCV's ``border`` outside of it.
+def cut_out(image: NDArray[Any] | Frame, to_image: Array, size: int, border: int = cv2.BORDER_CONSTANT) -> NDArray[Any]:
+    """Cut a region out of an image (H, W, 3), or out of a frame, of which only that part is converted:
+    (size, size, 3), with OpenCV's ``border`` outside of it.
 
     A region much larger than ``size`` is first reduced by averaging, since aliasing would make landmarks jitter.
     """
     factor = min(int(np.linalg.norm(to_image[:, 0])), *image.shape[:2])
-    if factor > 1:
-        image, to_image = _reduced(image, to_image, size, factor)
+    if factor > 1 or isinstance(image, Frame):
+        image, to_image = _reduced(image, to_image, size, max(factor, 1))
     centred = to_image.copy()
     centred[:, 2] += to_image[:, :2].sum(axis=1) / 2 - 0.5  # pixel centres of OpenCV are at integers
     return cv2.warpAffine(
@@ -242,7 +246,7 @@ def cut_out(image: NDArray[Any], to_image: Array, size: int, border: int = cv2.B
     )
 
 
-def _reduced(image: NDArray[Any], to_image: Array, size: int, factor: int) -> tuple[NDArray[Any], Array]:
+def _reduced(image: NDArray[Any] | Frame, to_image: Array, size: int, factor: int) -> tuple[NDArray[Any], Array]:
     """The part of an image that a cut-out shows, reduced by averaging, and the matrix (2, 3) that refers to it.
 
     Blocks are averaged where they would be in the whole image, and the part reaches beyond the cut-out by as much as it
@@ -253,12 +257,12 @@ def _reduced(image: NDArray[Any], to_image: Array, size: int, factor: int) -> tu
     ends = np.array([image.shape[1], image.shape[0]]) // factor
     low = np.clip(np.floor(reach.min(axis=1) / factor).astype(int) - _BESIDE_CUT_OUT, 0, ends - 1)
     high = np.clip(np.ceil(reach.max(axis=1) / factor).astype(int) + _BESIDE_CUT_OUT, low + 1, ends)
-    (left, top), (right, bottom) = low * factor, high * factor
-    width, height = (high - low).tolist()
-    reduced = cv2.resize(image[top:bottom, left:right], (width, height), interpolation=cv2.INTER_AREA)
+    (left, top), (width, height) = (low * factor).tolist(), (high - low).tolist()
+    box = Rectangle(left, top, width * factor, height * factor)
+    part = image.part(box) if isinstance(image, Frame) else Part.of(image, box)
     moved = to_image / factor
     moved[:, 2] -= low
-    return reduced, moved
+    return cv2.resize(part.pixels, (width, height), interpolation=cv2.INTER_AREA) if factor > 1 else part.pixels, moved
 
 
 def sigmoid(values: Array) -> Array:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 _FRAMES = 1000
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
-def in_blocks(compute: Callable[..., NDArray[np.float64]], *arrays: NDArray[Any]) -> NDArray[np.float64]:
+def in_blocks(compute: Callable[..., NDArray[Scalar]], *arrays: NDArray[Any]) -> NDArray[Scalar]:
     """``compute(*arrays)``, with a thousand frames at a time.
 
     Args:

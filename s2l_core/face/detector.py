@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..media.video import Frame
 from .layout import LandmarkLayout
 
 
@@ -77,9 +78,9 @@ class LandmarkDetector(ABC):
             None if there is no face.
         """
 
-    def track(self, image: NDArray[np.uint8]) -> Face | None:
-        """Find the face of the previous picture in a picture, uint8 (H, W, 3) RGB. Always None for back-ends that
-        process each picture independently.
+    def track(self, image: NDArray[np.uint8] | Frame) -> Face | None:
+        """Find the face of the previous picture in a picture, uint8 (H, W, 3) RGB, or in a frame, of which only the
+        part around that face is converted. Always None for back-ends that process each picture independently.
         """
         return None
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..geometry.camera import Rectangle
 from ..media.video import Frame
 from .detector import Face, LandmarkDetector
 
@@ -23,6 +24,10 @@ _LARGER = 1.3
 """Ratio of sizes from which a larger face is preferred; the measured size of one face varies by less."""
 _PATIENCE = 3.0
 """Time in seconds after the face was lost during which no bystander replaces it."""
+_NEAR, _STEP = 1.8, 32
+"""Side of the square around a face that is converted, in sizes of the face, and the pixels of which it is a multiple.
+The network sees 1.5 sizes of the face, in a square that is rotated with it.
+"""
 _SAME_PLACE = 1 / 3
 """Mean distance of landmarks, relative to the width of the face, below which two sets show the same face."""
 
@@ -32,13 +37,11 @@ class Sighting:
     """A frame in which the face was found.
 
     Attributes:
-        time: Time of the frame in seconds.
-        image: uint8 (H, W, 3) RGB picture.
+        frame: The frame.
         points: float32 (P, 3) landmarks in pixels.
     """
 
-    time: float
-    image: NDArray[np.uint8]
+    frame: Frame
     points: NDArray[np.float32]
 
 
@@ -75,6 +78,7 @@ class FaceFollower:
         self._last = last
         self._is_bystander = is_bystander
         self._waiting: list[Frame] = []
+        self._settled = self._nothing
 
     def follow(self, frames: Iterable[Frame], number: int = 0) -> Iterator[Stretch]:
         """Find the face in consecutive frames, the first of which has index ``number`` in its clip.
@@ -85,7 +89,7 @@ class FaceFollower:
         """
         for index, frame in enumerate(frames, start=number):
             self._waiting.append(frame)
-            track = self._see(frame.image, index)
+            track = self._see(frame, index)
             if track is None and index % SEARCH_INTERVAL == 0:
                 yield self._settle(self._take(self._detector.small_faces(frame.image)))
             elif track is not None:
@@ -93,27 +97,41 @@ class FaceFollower:
         if self._waiting:
             yield self._settle(self._take(self._detector.small_faces(self._waiting[-1].image)))
 
-    def _see(self, image: NDArray[np.uint8], index: int) -> NDArray[np.float32] | None:
+    def near(self, frame: Frame) -> Rectangle | None:
+        """The rectangle of one of the next frames in which the face is probably, and which is converted then; None if
+        no face was found last.
+        """
+        points = self._settled
+        if np.isnan(points).any():
+            return None
+        height, width = frame.shape
+        low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
+        side = -(-_NEAR * float((high - low).max()) // _STEP) * _STEP  # the same from frame to frame
+        sides = np.minimum(side, [width, height]).astype(int)
+        left, top = np.clip(((low + high - sides) / 2).astype(int), 0, [width, height] - sides).tolist()
+        return Rectangle(left, top, *sides.tolist())
+
+    def _see(self, frame: Frame, index: int) -> NDArray[np.float32] | None:
         """Track (n, P, 3) of the face that was followed, or of one that is found in the whole picture."""
-        face = self._detector.track(image)
-        if face is not None and index % _COMPARISON_INTERVAL == 0 and self._gives_way(face, image):
-            shown = next(self._detector.faces(image), None)
+        face = self._detector.track(frame)
+        if face is not None and index % _COMPARISON_INTERVAL == 0 and self._gives_way(face, frame):
+            shown = next(self._detector.faces(frame.image), None)
             if shown is not None and _is_larger(shown.points, face.points):
                 self._is_bystander, face = False, shown
         if face is not None:
             return self._trace(face.points)
         self._is_bystander = False
         self._detector.follow(self._nothing)
-        return self._take(self._detector.faces(image))
+        return self._take(self._detector.faces(frame.image))
 
-    def _gives_way(self, face: Face, image: NDArray[np.uint8]) -> bool:
-        return self._is_bystander or _width(face.points) < _SMALL * max(image.shape)
+    def _gives_way(self, face: Face, frame: Frame) -> bool:
+        return self._is_bystander or _width(face.points) < _SMALL * max(frame.shape)
 
     def _take(self, faces: Iterable[Face]) -> NDArray[np.float32] | None:
         """Track (n, P, 3) of the first of some faces that may be followed. Its earlier positions are checked for
         bystanders as well, since a person may have moved.
         """
-        is_over = self._last is None or self._waiting[-1].time > self._last.time + _PATIENCE
+        is_over = self._last is None or self._waiting[-1].time > self._last.frame.time + _PATIENCE
         for face in faces:
             if not is_over and self._was_beside(face.points):
                 continue
@@ -138,7 +156,7 @@ class FaceFollower:
         """Whether a face with these landmarks was beside the lost face in the last frame that showed it."""
         if self._last is None:
             return False
-        before = self._detector.locate(self._last.image, points)
+        before = self._detector.locate(self._last.frame.image, points)
         if before is None or _is_larger(before.points, self._last.points):
             return False
         return not _is_same(before.points, self._last.points)
@@ -148,7 +166,8 @@ class FaceFollower:
         if track is None:
             track = np.stack([self._nothing] * len(frames))
         else:
-            self._last = Sighting(frames[-1].time, frames[-1].image, track[-1])
+            self._last = Sighting(frames[-1], track[-1])
+        self._settled = track[-1]
         self._detector.follow(track[-1])
         return Stretch(np.array([frame.time for frame in frames]), track, self._is_bystander)
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import LandmarksUnavailable
+from ..media.video import Frame
 from .blazeface import BlazeFace, Network, Region, cut_out, sigmoid
 from .detector import Face, LandmarkDetector
 from .layout import MESH468
@@ -52,7 +53,7 @@ class MeshDetector(LandmarkDetector):
         self._go_on_from(face.points if face else None)
         return face
 
-    def track(self, image: NDArray[np.uint8]) -> Face | None:
+    def track(self, image: NDArray[np.uint8] | Frame) -> Face | None:
         return self._follow(image, self._region) if self._region else None
 
     def faces(self, image: NDArray[np.uint8]) -> Iterator[Face]:
@@ -85,7 +86,7 @@ class MeshDetector(LandmarkDetector):
         if self._chosen and points is not None:
             self._chosen.move_to(points)
 
-    def _follow(self, image: NDArray[np.uint8], region: Region) -> Face | None:
+    def _follow(self, image: NDArray[np.uint8] | Frame, region: Region) -> Face | None:
         """The face in an approximate region, corrected until it fits: after a cut, a wrong one may score as high."""
         for _ in range(_CORRECTIONS):
             face = self._place(image, region)
@@ -116,7 +117,7 @@ class MeshDetector(LandmarkDetector):
             face = self._place(image, region)
         return face
 
-    def _place(self, image: NDArray[np.uint8], region: Region) -> Face | None:
+    def _place(self, image: NDArray[np.uint8] | Frame, region: Region) -> Face | None:
         if not region.is_within_reach:
             return None
         size = self._mesh.size

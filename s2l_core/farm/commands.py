@@ -95,7 +95,7 @@ def _plan(options: argparse.Namespace) -> Work:
         with known_errors("plan", report), report.running():
             from .planning import make_plan  # imports what reads media
 
-            plan = make_plan(list(read_jobs(options.jobs)), options.chunk, roots)
+            plan = make_plan(list(read_jobs(options.jobs)), options.chunk, roots, report)
             if regular_files.is_file(Path(options.out) / PLAN_FILE):
                 if to_json(read_plan(options.out)) != to_json(plan):
                     raise CannotWrite(f"{options.out} contains another plan.", "Choose another folder.")

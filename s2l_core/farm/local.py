@@ -26,7 +26,6 @@ _GRACE_SECONDS = 10.0
 """Time in which a cancelled process may end by itself."""
 _LEFT_FREE = 0.1
 """Share of the memory that is not planned for."""
-_LOGS, _LOCK = "logs", ".batch.s2l-lock"
 
 
 def run_here(
@@ -66,7 +65,7 @@ def run_here(
 @contextmanager
 def _alone(folder: str) -> Iterator[None]:
     """Hold the plan for this process."""
-    path = Path(folder) / _LOCK
+    path = Path(folder) / states.LOCK
     with ExitStack() as held:
         try:
             held.enter_context(locked(path))
@@ -90,7 +89,7 @@ class _Worker:
         rooted = [word for name, path in roots.items() for word in ("--root", f"{name}={path}")]
         command = [sys.executable, "-P", "-m", f"{__package__.partition('.')[0]}.cli", "run", folder, "-", *rooted]
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": _import_path()}
-        with (Path(folder) / _LOGS / f"{first.name}.txt").open("ab") as log:
+        with (Path(folder) / states.LOGS / f"{first.name}.txt").open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment)
         self.task: Task | None = None
         self.last: Task | None = None
@@ -151,7 +150,7 @@ class _Workers:
         self._attempts: dict[str, int] = {}
         self._failed: set[str] = set()
         self._workers: list[_Worker] = []
-        states.make_folder(Path(folder) / _LOGS)
+        states.make_folder(Path(folder) / states.LOGS)
 
     def __enter__(self) -> _Workers:
         return self

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 
 from .. import regular_files
 from ..errors import BadPlan, FileMissing
+from ..events import Report
 from ..jobs import DubJob, PoseJob, RenderJob, StillJob, TrainJob, refuse_without_consent
 from ..verbs.divided import CHUNK
 from ..version import VERSION
@@ -31,7 +32,12 @@ class _Entry:
     cost: Cost
 
 
-def make_plan(jobs: Sequence[PlannedJob], chunk: int = CHUNK, roots: Mapping[str, str] | None = None) -> Plan:
+def make_plan(
+    jobs: Sequence[PlannedJob],
+    chunk: int = CHUNK,
+    roots: Mapping[str, str] | None = None,
+    report: Report | None = None,
+) -> Plan:
     """Plan jobs. A job that reads what another one writes waits for it, whatever their order.
 
     Args:
@@ -39,9 +45,11 @@ def make_plan(jobs: Sequence[PlannedJob], chunk: int = CHUNK, roots: Mapping[str
         chunk: Number of frames of a task, rounded up to whole chunks of 128 frames as they are encoded. More frames
             mean fewer tasks, of which each spends less of its time on opening files, and more loss in an interruption.
         roots: Folders by name; None means one, the deepest folder that contains all files.
+        report: Receives the progress: jobs whose files have been opened.
 
     Raises:
         BadPlan: A file is in no root, two jobs write the same file, or jobs wait for each other.
+        Cancelled: The caller cancelled it.
         ConsentMissing: A training or a still does not state that the person agreed.
         FileMissing: There is no such file, and no job writes it.
         Speech2LipError: A file cannot be used.
@@ -55,12 +63,15 @@ def make_plan(jobs: Sequence[PlannedJob], chunk: int = CHUNK, roots: Mapping[str
     chunk = max(1, -(-chunk // CHUNK)) * CHUNK
     entries: dict[str, _Entry] = {}
     names: set[str] = set()
-    for job in _in_order(jobs):
+    report = report or Report()
+    for place, job in enumerate(_in_order(jobs)):
+        report.progress("Plan jobs", place, len(jobs))
         (output,) = outputs_of(job)
         name = _unused(_plain(output), names)
         clips = {path: entries[path].cost.clip for path in inputs_of(job) if path in entries}
         _refuse_missing(job, clips)
         entries[output] = _Entry(job, name, f"{name}-{_FINAL.get(job.verb, 'join')}", cost_of(job, clips))
+    report.progress("Plan jobs", len(jobs), len(jobs))
     rooted = {output: _Rooted.of(entry, roots) for output, entry in entries.items()}
     tasks = itertools.chain.from_iterable(
         _tasks(number, rooted[output], entry, entries, chunk) for number, (output, entry) in enumerate(entries.items())

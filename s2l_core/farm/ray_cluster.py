@@ -69,6 +69,7 @@ def run_on_ray(
 def _cluster(address: str, workers: int | None) -> Iterator[Any]:
     """The module of Ray, connected to a cluster."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # otherwise Ray tells its makers that it was used
+    os.environ.setdefault("RAY_TQDM_PATCH_PRINT", "0")  # otherwise Ray replaces print for the rest of the process
     try:
         import ray
     except ImportError:

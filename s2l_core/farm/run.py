@@ -21,7 +21,7 @@ from ..files import state_of
 from ..jobs import DubJob, Encoding, PoseJob, StillJob
 from ..media.chunks import is_joined, reserved_result
 from ..verbs import dub, pose, still
-from ..verbs.divided import finish, open_chunks, render
+from ..verbs.divided import Rendered, finish, open_chunks, render
 from ..version import VERSION
 from . import states
 from .plan import Plan, Task, read_plan
@@ -138,9 +138,13 @@ def _frames_of(plan: Plan, task: Task, count: int) -> range:
 
 def _finish(folder: str, task: Task, opened: _Opened, report: Report) -> None:
     """Join the chunks of a job, after rendering those that are missing or damaged. The result of the verb is written
-    first: when the output is there, nothing is missing.
+    first, so that nothing is missing when the output is there; and again when it is known how the output is signed.
     """
-    finish(opened, report, lambda rendered: states.write_result(folder, task, dict(opened.result(rendered))))
+
+    def write(rendered: Rendered) -> None:
+        states.write_result(folder, task, dict(opened.result(rendered)))
+
+    write(finish(opened, report, write))
 
 
 _opened: dict[tuple[Any, ...], _Opened] = {}

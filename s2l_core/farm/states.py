@@ -6,6 +6,7 @@
     PLAN/states/TASK.json       what became of a task: running, done or failed with its sentence
     PLAN/results/TASK.json      the result of the verb of a task that ended a job
     PLAN/shared/                what tasks of one job share, see s2l_core.farm.run
+    PLAN/logs/TASK.txt          what a process of s2l batch printed, named after its first task
 
 A task without a state is waiting. Two machines may write the same file; the later one replaces the earlier one whole.
 Nothing that is read is trusted. Standard library only.
@@ -16,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import socket
 import time
 from collections.abc import Mapping
@@ -26,12 +28,14 @@ from typing import Any, Literal, cast
 from .. import json_text
 from ..dataclass_reader import DataclassReader
 from ..errors import BadJob, Speech2LipError
-from ..files import refusal, write_whole
-from .plan import Plan, Task, is_task_name
+from ..files import TEMPORARY, refusal, remove_files, write_whole
+from .plan import PLAN_FILE, Plan, Task, is_task_name
 
 Status = Literal["waiting", "running", "done", "failed"]
 
-STATES, RESULTS, SHARED = "states", "results", "shared"
+STATES, RESULTS, SHARED, LOGS = "states", "results", "shared", "logs"
+LOCK = ".batch.s2l-lock"
+_SHARED_FILES = rf".*\.(safetensors|jpg)({TEMPORARY})?|lock"
 _LARGEST_STATE, _LARGEST_RESULT = 100_000, 64 * 1024 * 1024  # bytes
 _READER = DataclassReader(longest_text=10_000)
 
@@ -167,3 +171,31 @@ def write_result(folder: str | Path, task: Task, result: Mapping[str, Any]) -> N
     """
     path = Path(folder) / RESULTS / f"{task.name}.json"
     write_whole(str(path), json_text.to_json(dict(result)).encode(), lasting=False)
+
+
+def remove_plan(folder: str | Path, plan: Plan) -> None:
+    """Remove a plan, and what its tasks wrote into its folder. Other files remain, and links are not followed.
+
+    Raises:
+        CannotWrite: A file cannot be removed.
+    """
+    place = Path(folder)
+    names = "|".join(re.escape(task.name) for task in plan.tasks)
+    try:
+        for inner, suffix in ((STATES, "json"), (RESULTS, "json"), (LOGS, "txt")):
+            remove_files(place / inner, rf"({names})\.{suffix}({TEMPORARY})?")
+        for kind in _folders_in(place / SHARED):
+            for entry in _folders_in(kind):
+                if re.fullmatch("[0-9a-f]{32}", entry.name):
+                    remove_files(entry, _SHARED_FILES)
+            remove_files(kind, "")
+        remove_files(place / SHARED, "")
+        remove_files(place, "|".join(map(re.escape, (PLAN_FILE, LOCK))))
+    except OSError as error:
+        raise refusal(place, error) from error
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    if folder.is_symlink() or not folder.is_dir():
+        return []
+    return [path for path in folder.iterdir() if path.is_dir() and not path.is_symlink()]

@@ -17,7 +17,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from ..geometry.camera import Rectangle
-from .raster import ACCURATE, FULL_RANGE, ColourTags, Picture, quarter_turns, to_frame
+from .raster import ACCURATE, FULL_RANGE, ColourTags, Picture, convertible, quarter_turns, to_frame
 
 MARGIN = 8
 """Pixels around a rectangle that determine its colours: chroma has half the resolution, and is interpolated."""
@@ -49,6 +49,17 @@ class Part:
         height, width = image.shape[:2]
         box = box or Rectangle(0, 0, width, height)
         return cls(image[box.top : box.top + box.height, box.left : box.left + box.width], box, (width, height))
+
+    def contains(self, box: Rectangle) -> bool:
+        """Whether a rectangle of the image lies in this one."""
+        mine = self.box
+        inside = mine.left <= box.left and box.left + box.width <= mine.left + mine.width
+        return inside and mine.top <= box.top and box.top + box.height <= mine.top + mine.height
+
+    def part(self, box: Rectangle) -> Part:
+        """A rectangle of the image that lies in this one."""
+        left, top = box.left - self.box.left, box.top - self.box.top
+        return Part(self.pixels[top : top + box.height, left : left + box.width], box, self.size)
 
     def within(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A copy of an image (H, W, 3) with these pixels in the rectangle."""
@@ -88,15 +99,16 @@ class Converter:
                     planes_of(template), planes_of(frame), _slices(box), strict=True
                 ):
                     target[:] = source[rows, columns]
-            rgb = reformatter.reformat(
-                frame if whole else template,
-                format="rgb24",
-                src_colorspace=tags.matrix,
-                src_color_range=tags.range,
-                dst_color_range=FULL_RANGE,
-                interpolation=ACCURATE,
-                threads=1,
-            )
+            with convertible():
+                rgb = reformatter.reformat(
+                    frame if whole else template,
+                    format="rgb24",
+                    src_colorspace=tags.matrix,
+                    src_color_range=tags.range,
+                    dst_color_range=FULL_RANGE,
+                    interpolation=ACCURATE,
+                    threads=1,
+                )
             return np.asarray(rgb.to_ndarray(), np.uint8)
 
     def to_yuv(self, pixels: NDArray[np.uint8], tags: ColourTags) -> list[NDArray[np.uint8]]:
@@ -139,6 +151,13 @@ class Planes:
         if not ordinary or width % 2 or height % 2:
             return None
         return cls(decoded, ColourTags(decoded.color_range, decoded.colorspace).assumed(width, height), converter)
+
+    @property
+    def image(self) -> NDArray[np.uint8]:
+        """The whole picture in RGB, as :func:`s2l_core.media.raster.to_image` gives it. That takes a third longer, and
+        starts threads, because it prepares the conversion of each frame anew.
+        """
+        return self.converter.to_rgb(self.frame, self.tags, Rectangle(0, 0, self.frame.width, self.frame.height))
 
     def part(self, box: Rectangle) -> Part:
         """A rectangle of the picture in RGB, with the values that :func:`s2l_core.media.raster.to_image` gives."""

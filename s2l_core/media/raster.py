@@ -6,7 +6,8 @@ everything that is untagged.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal
@@ -222,13 +223,20 @@ def convert_fields(frame: VideoFrame, pixels: str, options: dict[str, int], fiel
     return converted
 
 
-def _upright(frame: VideoFrame, pixels: str) -> NDArray[Any]:
+@contextmanager
+def convertible() -> Iterator[None]:
+    """Raise :class:`s2l_core.errors.NotAVideo` if FFmpeg cannot convert a frame within the context."""
     try:
-        rgb = _to_rgb(frame, pixels)
+        yield
     except FFmpegError as error:
         raise NotAVideo(
             f"A picture of the video has colours that cannot be converted: {error.strerror}.", "Export the video again."
         ) from error
+
+
+def _upright(frame: VideoFrame, pixels: str) -> NDArray[Any]:
+    with convertible():
+        rgb = _to_rgb(frame, pixels)
     return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), quarter_turns(frame)))
 
 

@@ -32,7 +32,9 @@ _NAME_ONE = "Choose one of them with a pattern such as shot.####.png."
 _AHEAD = 4
 """Number of pictures that are decoded in parallel."""
 TIME_TOLERANCE = 0.001
-"""Tolerance in seconds between a time and the beginning of the picture that it refers to."""
+"""Tolerance in seconds between a time and the beginning of the picture that it refers to: Matroska rounds timestamps to
+milliseconds. A frame that begins so shortly before the end of a span is not in it.
+"""
 
 
 def is_sequence(media: Media) -> bool:

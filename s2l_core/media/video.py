@@ -48,8 +48,6 @@ from .sequence import (
     refuse_incomplete,
 )
 
-# Matroska rounds timestamps to milliseconds: a frame that begins so shortly before the end of a span is not in it.
-_TIME_TOLERANCE = 0.001
 _ROUNDING = 5e-5
 """Rounding error in seconds of a time that Blender stores in single precision."""
 _NOT_SOUGHT = "mpeg"
@@ -122,6 +120,11 @@ class Frame:
         self._decoded = decoded
         self._aspect = aspect
         self._converter = converter
+        self._held: Part | None = None
+
+    def again(self) -> Frame:
+        """The same frame, of which nothing has been converted."""
+        return Frame(self.time, self._decoded, self._aspect, self._converter)
 
     @property
     def fields(self) -> Fields:
@@ -131,7 +134,7 @@ class Frame:
     @cached_property
     def image(self) -> NDArray[np.uint8]:
         """The image for analysis: uint8 (H, W, 3) RGB, upright, with square pixels."""
-        return to_image(self._decoded, self._aspect)
+        return to_image(self._decoded, self._aspect) if self.planes is None else self.planes.image
 
     @cached_property
     def picture(self) -> Picture:
@@ -145,11 +148,27 @@ class Frame:
             return None
         return Planes.of(self._decoded, self._converter)
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of :attr:`image`."""
+        if self.planes is None:
+            return self.image.shape[0], self.image.shape[1]
+        return self.planes.frame.height, self.planes.frame.width
+
     def part(self, box: Rectangle) -> Part:
         """A rectangle of :attr:`image`."""
         if self.planes is None or "image" in self.__dict__:  # it has been converted
             return Part.of(self.image, box)
+        if self._held is not None and self._held.contains(box):
+            return self._held.part(box)
         return self.planes.part(box)
+
+    def hold(self, box: Rectangle | None) -> None:
+        """Convert a rectangle, or all of :attr:`image`, so that parts within it are taken from there."""
+        if box is None or self.planes is None:
+            self.image  # noqa: B018
+        else:
+            self._held = self.part(box)
 
     def with_part(self, part: Part) -> Picture:
         """:attr:`picture` with the changes that were made in a rectangle of :attr:`image`."""
@@ -240,7 +259,7 @@ def read_frames(media: Media) -> Iterator[Frame]:
         yield from (Frame(time, picture) for time, picture in decode_pictures(media))
         return
     converter = Converter()
-    end = math.inf if media.end is None else media.end - _TIME_TOLERANCE
+    end = math.inf if media.end is None else media.end - TIME_TOLERANCE
     frames = _decode_around(media.path, media.start)
     shown = next(frames, None)
     if shown is None:

@@ -20,35 +20,39 @@ from ..device import in_halves, one_thread
 from ..errors import BadJob
 from ..events import Report, checkpoint
 from ..face.layout import LAYOUTS
-from ..footage import Footage, prepare
+from ..footage import MARGIN_SECONDS, Footage, prepare
 from ..jobs import DubJob, Media, parse_rate
 from ..media.audio import SPEECH_RATE
 from ..media.encodings import stores_planes
-from ..media.mix import CONTEXT_SECONDS, Context
+from ..media.mix import Context
 from ..media.planes import Part, Planes
 from ..media.raster import Picture
 from ..media.video import Frame
 from ..model.speaker import SpeakerModel
-from ..speech.encoder import CODE_SECONDS, codes_at
-from ..speech.features import speech_level
-from .painting import line_painter
 from .reliability import REASONS, Reliability, judge_frame, judge_frames
-from .rendering import BATCH, Change, MouthRenderer, rest_in_silence, speech_track
+from .rendering import BATCH, Change, MouthRenderer
 from .schedule import frames_in_order, frames_to_show
 from .sight import Sight
+from .spoken_line import SpokenLine
 
 
-def open_footage(media: Media, landmarks: str, speaker: SpeakerModel, device: torch.device, report: Report) -> Footage:
+def open_footage(
+    media: Media,
+    landmarks: str,
+    speaker: SpeakerModel,
+    device: torch.device,
+    report: Report,
+    margin: float = MARGIN_SECONDS,
+) -> Footage:
     """Open footage for a dub and track the speaker's head in it, with the head shape known from training. It need not
-    show a face. Errors and phases as :func:`s2l_core.footage.prepare`.
+    show a face. Margin, errors and phases as :func:`s2l_core.footage.prepare`.
     """
     if lip_shape_size(LAYOUTS[len(speaker.known_head.shape)]) != len(speaker.look.shape.mean):
         raise BadJob(
             "The speaker's lips were tracked with a different landmark model than the head.", "Train the speaker again."
         )
-    return prepare(
-        media, landmarks, device.type, report, faceless=True, known=speaker.known_head, identity=speaker.identity
-    )
+    known, identity = speaker.known_head, speaker.identity
+    return prepare(media, landmarks, device.type, report, True, known, identity, margin)
 
 
 _AHEAD = 2
@@ -75,6 +79,7 @@ class DubFrames:
         footage: Its footage, with the speaker's head tracked.
         speech: float32 (s,) its voice, mono at 16 kHz.
         context: The sound around the voice in its files.
+        only: The only frame that will be rendered; None means all. Opening it takes less time then.
 
     Attributes:
         footage: The footage.
@@ -84,7 +89,13 @@ class DubFrames:
     """
 
     def __init__(
-        self, job: DubJob, speaker: SpeakerModel, footage: Footage, speech: NDArray[np.float32], context: Context
+        self,
+        job: DubJob,
+        speaker: SpeakerModel,
+        footage: Footage,
+        speech: NDArray[np.float32],
+        context: Context,
+        only: int | None = None,
     ) -> None:
         self.footage = footage
         self.rate: Fraction = parse_rate(job.rate) if job.rate else footage.info.rate
@@ -93,14 +104,7 @@ class DubFrames:
         self._in_planes = stores_planes(job.encoding)
         self._renderer = MouthRenderer(speaker, footage)
         self._weights = np.ones(self.voiced, np.float32)
-        last = (self.voiced - 1) / float(self.rate)
-        level_db = speech_level(speech, context.powers)
-        heard = np.concatenate([context.before, speech, context.after])
-        track = speech_track(speaker, heard, level_db)
-        curves = job.silence_db, job.rest_strength
-        codes = rest_in_silence(speaker, track, heard, level_db, *curves, last, begin=CONTEXT_SECONDS)
-        self._codes = codes[round(CONTEXT_SECONDS / CODE_SECONDS) :]
-        self._paint = line_painter(speaker, codes_at(self._codes, np.arange(self.voiced) / float(self.rate)))
+        self._line = SpokenLine(job, speaker, speech, context, self.rate, self.voiced, only)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -214,9 +218,9 @@ class DubFrames:
 
     def _change_at_once(self, parts: Sequence[Part], numbers: NDArray[np.integer], sight: Sight) -> list[Change]:
         indices = self.indices[numbers]
-        codes = self._renderer.codes(parts, indices, self._codes, numbers / float(self.rate), sight)
-        spoken = np.minimum(numbers, self.voiced - 1)
-        return self._renderer.change(parts, indices, lambda at: self._paint(codes, spoken, at), self._shares(numbers))
+        line, spoken = self._line, np.minimum(numbers, self.voiced - 1)
+        codes = self._renderer.codes(parts, indices, line.codes, line.times(numbers), sight)
+        return self._renderer.change(parts, indices, lambda at: line.paint(codes, spoken, at), self._shares(numbers))
 
     def _shares(self, numbers: NDArray[np.integer]) -> NDArray[np.float32]:
         """Opacity of the new mouth in frames ``numbers`` (B,); 0 in frames that do not speak."""

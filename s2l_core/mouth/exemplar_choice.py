@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from ..device import in_double
@@ -35,7 +36,7 @@ def choose_exemplars(exemplars: Exemplars, spoken: Tensor) -> NDArray[np.int64]:
     metric = in_double(exemplars.metric)
     known = (in_double(exemplars.codes) @ metric).cpu().numpy()
     asked = (in_double(spoken) @ metric).cpu().numpy()
-    jumps = _CONTINUITY * ((known[:, None] - known[None]) ** 2).sum(axis=2)
+    jumps = _CONTINUITY * cdist(known, known, "sqeuclidean")
     cost, before = _errors(known, asked[0]), []
     for previous, current in itertools.pairwise(asked):
         checkpoint()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 from torch.nn import functional
 
@@ -78,7 +78,13 @@ def _shades(lip: LipModel, size: int, device: torch.device) -> tuple[Tensor, Ten
     paint = lip.pixel_painter()
     mean = paint(torch.zeros(1, size, device=device))
     pictures = torch.cat([mean, paint(torch.eye(size, device=device)) - mean])
-    blur = _SHADE * lip.width
-    blurred = gaussian_filter(pictures.cpu().numpy(), (0, 0, blur, blur), mode="nearest")
-    coarse = functional.avg_pool2d(torch.from_numpy(blurred).to(device), _SHADE_STEP, ceil_mode=True)
+    down, across = (blurred_along(length, _SHADE * lip.width).to(device) for length in pictures.shape[2:])
+    coarse = down @ pictures @ across.T
     return coarse[:1], coarse[1:]
+
+
+def blurred_along(length: int, deviation: float) -> Tensor:
+    """Matrix float32 (c, length) that blurs a row of pixels with a Gaussian and averages each two of them."""
+    blur = gaussian_filter1d(np.eye(length), deviation, axis=0, mode="nearest")
+    starts = np.arange(0, length, _SHADE_STEP)
+    return torch.from_numpy(np.stack([blur[start : start + _SHADE_STEP].mean(axis=0) for start in starts])).float()

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ..footage import Footage, shown_at
 from ..jobs import DubJob
-from ..media.video import Frame, read_frames
+from ..media.held_frames import frames_of
+from ..media.video import Frame
 
 _BLOCK = 32
 """Frames that are held in memory at once for playing footage backwards."""
@@ -78,7 +79,7 @@ def _ascending(footage: Footage, indices: NDArray[np.int64]) -> Iterator[Frame]:
     span = replace(footage.media, start=start, end=float(last) + 2 * _TIME_TOLERANCE)
     position = int(indices[0])
     wanted = 0
-    for frame in read_frames(span):
+    for frame in frames_of(span):
         while wanted < len(indices) and indices[wanted] == position:
             yield frame
             wanted += 1

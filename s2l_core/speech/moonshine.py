@@ -34,6 +34,8 @@ _PIECE, _CONTEXT = (SAMPLE_RATE // _STRIDE,) * 2
 With 20 s and 2 s, the states of a trimmed recording differed from those of the whole one (correlation 0.6 instead of
 0.97), and predicted lips no better.
 """
+PIECE_SAMPLES = _PIECE * _STRIDE
+"""Samples that are computed together: a recording that begins a multiple of these later has the same states."""
 
 
 class Moonshine(NetworkFeatures):

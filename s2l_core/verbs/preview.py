@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import torch
+
+from ..consent_ledger import refuse_ended
 from ..credentials.signing import refuse_unusable_key
 from ..device import choose_device
 from ..errors import BadJob
 from ..events import Report
-from ..files import reserved
+from ..files import reserved, state_of
 from ..footage import is_prepared
 from ..jobs import DubJob, Encoding, Media, PreviewJob, StillJob, refuse_without_consent
+from ..media.held_frames import held_frames
 from ..media.mix import read_context, read_voice, sources
 from ..media.pictures import write_picture
 from ..media.planes import in_rgb
@@ -69,15 +75,21 @@ def _preview_still(still: StillJob, frame: int, output_path: str, report: Report
 def _preview_dub(dub: DubJob, frame: int, output_path: str, report: Report) -> PreviewResult:
     started = time.monotonic()
     device = choose_device(dub.device)
-    speaker = SpeakerModel.load(dub.speaker_path, device)
+    speaker = _open_once(dub.speaker_path, device)
     open_speech_source(speaker, dub.speech_network)
     speech = read_voice(dub.voice)
-    footage = open_footage(_part_to_look_at(dub, frame, speaker), dub.landmarks, speaker, device, report)
-    frames = DubFrames(replace(dub, encoding=_PICTURE), speaker, footage, speech, read_context(dub.voice))
-    _refuse_frame(frame, len(frames))
+    with ExitStack() as opened:
+        if (part := _part_to_look_at(dub, frame, speaker)) is None:
+            footage = open_footage(dub.footage, dub.landmarks, speaker, device, report)
+        else:
+            opened.enter_context(held_frames(part))
+            footage = open_footage(part, dub.landmarks, speaker, device, report, margin=0.0)
+        png = replace(dub, encoding=_PICTURE)
+        frames = DubFrames(png, speaker, footage, speech, read_context(dub.voice), only=frame)
+        _refuse_frame(frame, len(frames))
 
-    reason = frames.assess_frame(frame, report)
-    (picture,) = frames.read(range(frame, frame + 1))
+        reason = frames.assess_frame(frame, report)
+        (picture,) = frames.read(range(frame, frame + 1))
     claim = None if reason else claim_of_dubbed_frame(dub, speaker)
     credentials = write_picture(Path(output_path), in_rgb(picture), _PICTURE, footage.info.raster.aspect, claim)
     return _result(output_path, credentials, reason, started)
@@ -93,13 +105,26 @@ def _refuse_frame(frame: int, count: int) -> None:
         raise BadJob(f"There is no frame {frame} to preview: the dub has {count}.")
 
 
-def _part_to_look_at(dub: DubJob, frame: int, speaker: SpeakerModel) -> Media:
-    """The part of the footage to track: all of it if it has been tracked, or if the dub names no moments; else the
-    seconds around the frame.
+def _part_to_look_at(dub: DubJob, frame: int, speaker: SpeakerModel) -> Media | None:
+    """The part of the footage to track: the seconds around the frame. None means all of it, if it has been tracked, or
+    if the dub names no moments.
     """
     footage, moments = dub.footage, dub.moments
     if frame >= len(moments) or is_prepared(footage, dub.landmarks, speaker.known_head):
-        return footage
+        return None
     start = max(footage.start, moments[frame] - _AROUND_SECONDS)
     end = moments[frame] + _AROUND_SECONDS
     return replace(footage, start=start, end=end if footage.end is None else min(end, footage.end))
+
+
+_opened: dict[tuple[Any, ...], SpeakerModel] = {}
+
+
+def _open_once(path: str, device: torch.device) -> SpeakerModel:
+    """The speaker of a job. It stays open for the next preview, unless its file changes."""
+    key = path, str(device), state_of(path)
+    if key not in _opened:
+        _opened.clear()
+        _opened[key] = SpeakerModel.load(path, device)
+    refuse_ended(path, _opened[key].consent_hash)
+    return _opened[key]

@@ -226,7 +226,9 @@ def press(module) -> Callable[..., Any]:
         operator = type(name, (cls.__mro__[1],), parts)()
         operator.reports, operator.questions = [], []
         operator.report = lambda level, text: operator.reports.append((level, text))
-        manager = SimpleNamespace(invoke_props_dialog=lambda operator, title: operator.questions.append(title))
+        manager = SimpleNamespace(
+            invoke_props_dialog=lambda operator, title, confirm_text: operator.questions.append(title)
+        )
         context = SimpleNamespace(
             window_manager=manager, scene=bpy.context.scene, sequencer_scene=bpy.context.scene,
             preferences=bpy.context.preferences,
@@ -262,6 +264,83 @@ def queue(module, scene) -> SimpleNamespace:
         entries=entries, until=until, finish=finish, module=job_queue,
         statuses=lambda: [entry.status for entry in entries()],
     )  # fmt: skip
+
+
+@pytest.fixture
+def planner(module, monkeypatch) -> SimpleNamespace:
+    """Stands in for the engine, which would open media to plan jobs, and do them.
+
+    Its ``error``, if there is one, is why jobs cannot be planned. Its ``do`` is called with the folder of each plan
+    that is run on this machine, and does the tasks.
+    """
+    farm, jobs = module("s2l_core.farm.plan"), module("s2l_core.jobs")
+    fake = SimpleNamespace(error=None, do=lambda folder: None, ran=[], is_slow=False)
+
+    class Planning:
+        def __init__(self, python: str, planned: list, folder: str, root: str, chunk: int) -> None:
+            self.jobs, self.folder, self.root, self.chunk = planned, folder, root or "/", chunk
+            self.command = Command()
+            self.command.error = fake.error
+
+        def plan(self) -> Any:
+            if self.command.error:
+                raise self.command.error
+            tasks = []
+            for number, job in enumerate(self.jobs):
+                output = job.speaker_path if isinstance(job, jobs.TrainJob) else job.output_path
+                outputs = (f"PROJECT/{Path(output).relative_to(self.root).as_posix()}",)
+                if isinstance(job, jobs.TrainJob):
+                    tasks.append(farm.Task(f"shot{number}-train", "train", number, outputs=outputs))
+                    continue
+                tasks.append(farm.Task(f"shot{number}-look", "look", number))
+                needs = (tasks[-1].name,)
+                tasks.append(farm.Task(f"shot{number}-join", "join", number, needs=needs, outputs=outputs))
+            plan = farm.Plan("0.1.0", self.chunk, {"PROJECT": self.root}, tuple(self.jobs), tuple(tasks))
+            Path(self.folder).mkdir()
+            farm.write_plan(self.folder, plan)
+            return plan
+
+    class Command:
+        progress, result, error = None, {"unfinished": 0}, None
+
+        def poll(self) -> bool:
+            return not fake.is_slow or self.error is not None
+
+        def wait(self) -> None:
+            if self.error:
+                raise self.error
+
+        def cancel(self) -> None:
+            self.error = module("s2l_core.errors").Cancelled("The command was cancelled.")
+
+        kill = cancel
+
+    def run_here(python: str, folder: str) -> Command:
+        fake.ran.append(folder)
+        fake.do(folder)
+        return Command()
+
+    monkeypatch.setattr(module("s2l_blender_addon.engine.planner"), "Planning", Planning)
+    monkeypatch.setattr(module("s2l_blender_addon.engine.planner"), "run_here", run_here)
+    return fake
+
+
+@pytest.fixture
+def finish_tasks(module, movie) -> Callable[..., None]:
+    """Does what the tasks that end some jobs do: they leave an output, a result and a state."""
+    farm, states = module("s2l_core.farm.plan"), module("s2l_core.farm.states")
+
+    def finish(folder: str, result: dict[str, Any], names: tuple[str, ...] = ()) -> None:
+        plan = farm.read_plan(folder)
+        states.make_folders(folder)
+        for task in plan.tasks:
+            if task.outputs and (not names or task.name in names):
+                root, relative = farm.split_path(task.outputs[0])
+                Path(plan.roots[root], relative).write_bytes(movie.read_bytes())
+                states.write_result(folder, task, result)
+                states.write_state(folder, task, states.done(states.begun_here()))
+
+    return finish
 
 
 @pytest.fixture

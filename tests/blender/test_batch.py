@@ -134,3 +134,81 @@ def test_an_add_on_that_is_enabled_for_once_has_the_settings_that_it_comes_with(
     context = SimpleNamespace(preferences=SimpleNamespace(addons={}))  # as after `blender --addons`
     settings = module("s2l_blender_addon.preferences").settings(context)
     assert (settings.worker_python, settings.device) == ("", "auto")
+
+
+@pytest.fixture
+def edits(scene, edit, tmp_path) -> list[Path]:
+    """Two saved files with the same strips."""
+    other = tmp_path / "other.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(other), copy=True)
+    return [edit, other]
+
+
+RESULT = {"summary": "Dubbed 30 frames.", "frames_dubbed": 30, "untouched": [], "warnings": []}
+
+
+def test_the_jobs_of_all_files_are_one_plan_that_is_removed_when_it_is_done(
+    run, edits, fake_worker, planner, finish_tasks, capsys
+) -> None:
+    fake_worker("fail")  # whoever ran a job by itself would fail
+    planner.do = lambda folder: finish_tasks(folder, RESULT)
+    assert run(["dub", "--all", *map(str, edits)]) == 0
+    assert len(planner.ran) == 1
+    assert [len(dubbed_in(path)) for path in edits] == [1, 1]
+    assert not Path(planner.ran[0]).exists()
+    told = capsys.readouterr().out
+    assert "edit.blend, Interview: done. Dubbed 30 frames." in told
+    assert "other.blend, Interview: done. Dubbed 30 frames." in told
+
+
+def test_a_task_that_fails_keeps_no_other_file_from_its_turn(
+    module, run, edits, fake_worker, planner, finish_tasks, capsys
+) -> None:
+    states, farm, errors = (module(f"s2l_core.{name}") for name in ("farm.states", "farm.plan", "errors"))
+
+    def do(folder: str) -> None:
+        finish_tasks(folder, RESULT, ("shot1-join",))
+        failed = states.failed(states.begun_here(), errors.NoFace("Nobody is there.", "Look again."))
+        states.write_state(folder, farm.Task("shot0-look", "look", 0), failed)
+
+    planner.do = do
+    assert run(["dub", "--all", *map(str, edits)]) == 1
+    assert "edit.blend, Interview: failed. Nobody is there. Look again." in capsys.readouterr().out
+    assert [len(dubbed_in(path)) for path in edits] == [0, 1]
+    assert Path(planner.ran[0]).is_dir()  # it goes on from there
+
+
+def test_jobs_that_cannot_be_planned_together_run_one_after_the_other(
+    module, run, edits, fake_worker, planner, capsys
+) -> None:
+    planner.error = module("s2l_core.errors").BadPlan("The files of the jobs are on different drives.")
+    assert run(["dub", "--all", *map(str, edits)]) == 0
+    assert [len(dubbed_in(path)) for path in edits] == [1, 1]
+    assert "The files of the jobs are on different drives." in capsys.readouterr().out
+
+
+def test_an_interrupted_plan_goes_on_with_what_is_not_done(
+    module, run, edits, fake_worker, planner, finish_tasks, monkeypatch
+) -> None:
+    fake_worker("fail")
+
+    def interrupt(folder: str) -> None:
+        finish_tasks(folder, RESULT, ("shot0-join",))
+        planner.is_slow = True
+
+    def stop(seconds: float) -> None:
+        if planner.is_slow:
+            planner.is_slow = False
+            raise KeyboardInterrupt
+
+    planner.do = interrupt
+    with monkeypatch.context() as patch:
+        patch.setattr(module("s2l_blender_addon.queue.together").time, "sleep", stop)
+        assert run(["dub", "--all", *map(str, edits)]) == 130
+    module("s2l_blender_addon.queue.job_queue").abandon()
+    monkeypatch.setattr(module("s2l_blender_addon.queue.recovery"), "WORKER_GRACE_SECONDS", 0.0)
+    planner.do = lambda folder: finish_tasks(folder, RESULT)
+    assert run(["dub", "--all", "--resume", *map(str, edits)]) == 0
+    assert planner.ran[0] == planner.ran[1]
+    assert [len(dubbed_in(path)) for path in edits] == [1, 1]
+    assert len(list(edits[0].parent.glob("*.mp4"))) == 2

@@ -52,6 +52,16 @@ def test_settings_of_the_panels_are_in_the_job(scene, portrait, speech, job_of) 
     assert job_of()[0].speaker_path == "/speakers/Grace.s2l"
 
 
+def test_details_of_the_consent_are_in_the_job(module, portrait, speech, job_of) -> None:
+    assert job_of()[0].consent_record is None
+    portrait.s2l.consent_for, portrait.s2l.consent_until = "A trailer", "2999-12-31"
+    record = job_of()[0].consent_record
+    assert (record.who, record.purpose, record.until) == ("Portrait", "A trailer", "2999-12-31")
+    portrait.s2l.consent_until = "2020-01-31"
+    with pytest.raises(module("s2l_core.errors").ConsentExpired, match=r"ended on 2020-01-31"):
+        job_of()
+
+
 @pytest.mark.parametrize(
     ("shown", "expected"),
     [

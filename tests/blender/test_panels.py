@@ -19,7 +19,7 @@ class Layout:
     def __init__(self) -> None:
         self.texts: list[str] = []
 
-    def column(self, align: bool = False) -> Layout:
+    def column(self, align: bool = False, heading: str = "") -> Layout:
         return self
 
     row = column
@@ -134,6 +134,16 @@ def test_train_and_dub_panels_show_what_they_need(draw, scene, strips, sound) ->
     assert draw("S2L_PT_silence") == ["Close Below Level: ", "Silence: -25.0", "Rest Pose: 1.0"]
 
 
+def test_what_is_submitted_is_in_the_render_properties_too(module, draw, scene, footage, speech) -> None:
+    speech.s2l.drives, scene.s2l.train.speaker_name = footage.name, "Ada"
+    assert module("panels.render").S2L_PT_render_submit.poll(bpy.context)
+    assert draw("S2L_PT_render_submit") == [
+        *("1 Dub: True", "Training of Ada: "),
+        *("Farm: OPENJD", "Frames per Task: 128", "Priority: 50", "Shared Folder: "),
+        *("Output: Beside the .blend file", "Submit"),
+    ]
+
+
 def test_running_job_is_shown_with_its_progress_and_a_way_out(module, draw, fake_worker, preferences) -> None:
     fake_worker("wait")
     jobs = module("s2l_blender_addon.engine.running_job")
@@ -198,6 +208,7 @@ def test_queue_has_a_row_for_each_job_with_what_can_be_done(
 
 
 BUTTONS = ["Redo", "Redo with Changes", "Verify"]
+UNKNOWN = ["How it is signed is not known: press", "Verify."]
 
 
 def test_result_panel_tells_what_a_strip_was_made_of(module, draw, queue, press, ready_to_dub, fake_worker) -> None:
@@ -207,12 +218,28 @@ def test_result_panel_tells_what_a_strip_was_made_of(module, draw, queue, press,
     queue.finish()
     assert panel.poll(bpy.context)
     texts = draw("S2L_PT_result")
-    facts = dict(zip(texts[1:-3:2], texts[2:-3:2], strict=True))
+    end = texts.index(UNKNOWN[0])
+    facts = dict(zip(texts[1:end:2], texts[2:end:2], strict=True))
     assert texts[0] == "Synthetic media"
     assert facts.keys() == {"Speaker", "Sound", "Created", "Version", "Frames", "Dubbed"}
     assert (facts["Speaker"], facts["Sound"]) == ("Ada", "click.wav")
     assert (facts["Frames"], facts["Dubbed"]) == ("30", "30")
     assert texts[-3:] == BUTTONS
+
+
+def test_result_panel_says_how_the_file_is_signed(draw, scene, strips, movie) -> None:
+    strip = strips.new_movie("Dubbed", str(movie), 1, 1)
+    strip["s2l_job"], strip["s2l_result"] = "{}", json.dumps({"credentials": "Signed by The Studio."})
+    scene.sequence_editor.active_strip = strip
+    assert draw("S2L_PT_result") == ["Synthetic media", "Signed by The Studio.", *BUTTONS]
+    strip.s2l.verdict = "Checked at 12:15: Invalid."
+    assert draw("S2L_PT_result")[-1] == "Checked at 12:15: Invalid."
+
+
+def test_details_of_a_consent_are_asked_for_stills_as_for_trainings(draw, scene, portrait) -> None:
+    fields = ["Agreed To: Any use", "Agreed Until: No end", "Evidence: Not stated"]
+    assert draw("S2L_PT_consent") == ["Who Agreed: Speaker", *fields]
+    assert draw("S2L_PT_still_consent") == ["Who Agreed: Portrait", *fields]
 
 
 def test_dub_panel_has_the_button_for_what_is_active(draw, scene, portrait, footage, speech) -> None:
@@ -235,7 +262,8 @@ def test_result_panel_and_queue_say_what_looks_bad(
     queue.finish()
     texts = draw("S2L_PT_result")
     assert "The head is turned by 24 degrees." in texts
-    facts = dict(zip(texts[1:-4:2], texts[2:-4:2], strict=True))
+    end = texts.index("The head is turned by 24 degrees.")
+    facts = dict(zip(texts[1:end:2], texts[2:end:2], strict=True))
     assert (facts["Picture"], facts["Speaker"], facts["Sound"]) == ("portrait.png", "Built-in", "click.wav")
     assert "The head is turned" in " ".join(draw("S2L_PT_queue"))
 
@@ -266,7 +294,7 @@ def test_result_panel_tells_how_its_speaker_was_trained(draw, scene, strips, mov
     strip = strips.new_movie("Dubbed", str(movie), 1, 1)
     strip["s2l_job"], strip["s2l_result"] = "{}", '{"speaker_seed": 7, "speaker_mouth_psnr": 31.62}'
     scene.sequence_editor.active_strip = strip
-    assert draw("S2L_PT_result") == ["Synthetic media", "Seed", "7", "Held-Out", "31.6 dB", *BUTTONS]
+    assert draw("S2L_PT_result") == ["Synthetic media", "Seed", "7", "Held-Out", "31.6 dB", *UNKNOWN, *BUTTONS]
 
 
 @pytest.mark.parametrize(("job", "result"), [("", ""), ("{}", "[]"), ("[1]", '{"untouched": [1, {"start": "x"}]}')])
@@ -274,7 +302,7 @@ def test_result_panel_survives_a_strip_that_tells_nonsense(draw, scene, strips, 
     strip = strips.new_movie("Odd", str(movie), 1, 1)
     strip["s2l_job"], strip["s2l_result"] = job, result
     scene.sequence_editor.active_strip = strip
-    assert draw("S2L_PT_result") == ["Synthetic media", *BUTTONS]
+    assert draw("S2L_PT_result") == ["Synthetic media", *UNKNOWN, *BUTTONS]
 
 
 def test_strip_menus_offer_every_verb(draw) -> None:

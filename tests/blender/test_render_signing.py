@@ -156,6 +156,9 @@ def test_the_active_result_is_verified(scene, result, fake_worker, module, monke
     assert operator.disabled_reason(bpy.context) == "Select a result strip first"
     scene.sequence_editor.active_strip = result
     assert operator.disabled_reason(bpy.context) == ""
-    answer = {"files": [{"summary": "Valid: unchanged.", "chain": [{"title": "take.mp4"}, {"title": "camera.mov"}]}]}
-    said = operator.finish(None, bpy.context, answer)
+    chain = [{"title": "take.mp4"}, {"title": "camera.mov"}]
+    checked = {"path": bpy.path.abspath(result.filepath), "status": "valid", "summary": "Valid: unchanged."}
+    said = operator.finish(None, bpy.context, {"files": [checked | {"chain": chain}]})
     assert said == "Valid: unchanged. Made from take.mp4, which was made from camera.mov."
+    assert result.s2l.verdict.endswith(said)  # where the panel shows it, since Blender's status bar forgets it
+    assert result.s2l.is_valid

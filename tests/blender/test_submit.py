@@ -1,4 +1,4 @@
-"""Dubs that other machines do: what they would miss, the plan that they run, and the results that they leave."""
+"""Jobs that other machines do: what they would miss, the plan that they run, and the results that they leave."""
 
 from __future__ import annotations
 
@@ -27,37 +27,9 @@ def edit(scene, ready_to_dub, footage, speech, movie, sound, tmp_path) -> Path:
 
 
 @pytest.fixture
-def planner(module, monkeypatch) -> None:
-    """Stands in for the engine, which would open the media to count their frames."""
-    farm = module("s2l_core.farm.plan")
-
-    def write_plan(python: str, jobs: list, folder: str, root: str, chunk: int) -> object:
-        rooted = [f"PROJECT/{Path(job.output_path).relative_to(root).as_posix()}" for job in jobs]
-        tasks = []
-        for number, output in enumerate(rooted):
-            tasks.append(farm.Task(f"shot{number}-look", "look", number))
-            tasks.append(farm.Task(f"shot{number}-join", "join", number, needs=(tasks[-1].name,), outputs=(output,)))
-        plan = farm.Plan("0.1.0", chunk, {"PROJECT": root}, tuple(jobs), tuple(tasks))
-        Path(folder).mkdir()
-        farm.write_plan(folder, plan)
-        return plan
-
-    monkeypatch.setattr(module("s2l_blender_addon.engine.planner"), "write_plan", write_plan)
-
-
-@pytest.fixture
-def finish(module, movie) -> Callable[[object, dict], None]:
+def finish(finish_tasks) -> Callable[[object, dict], None]:
     """Does what another machine does at the end of a job."""
-    states = module("s2l_core.farm.states")
-
-    def finish(entry: object, result: dict) -> None:
-        folder, task = entry.submission.plan, module("s2l_core.farm.plan").Task(entry.submission.tasks[-1], "join", 0)
-        states.make_folders(folder)
-        Path(entry.job.output_path).write_bytes(movie.read_bytes())
-        states.write_result(folder, task, result)
-        states.write_state(folder, task, states.done(states.begun_here()))
-
-    return finish
+    return lambda entry, result: finish_tasks(entry.submission.plan, result, (entry.submission.tasks[-1],))
 
 
 @pytest.fixture
@@ -123,6 +95,110 @@ def test_results_are_inserted_in_another_session_too(edit, queue, finish) -> Non
     assert entry.status == "submitted"
     queue.until(lambda: entry.status == "done")
     assert len(dubbed_strips()) == 1
+
+
+@pytest.fixture
+def press_submit(module) -> Callable[..., list[str]]:
+    """Presses OK in the dialog of Submit; returns what it reports."""
+
+    def press_submit(**fields: object) -> list[str]:
+        cls, reports = module("operators.submit").S2L_OT_submit, []
+        parts = {name: value for name, value in vars(cls).items() if callable(value) or name in ("_is_asked",)}
+        operator = type("Submit", (), {**parts, "consent": False, "_is_asked": True, **fields})()
+        operator.report = lambda level, text: reports.append(text)
+        operator.execute(bpy.context)
+        return reports
+
+    return press_submit
+
+
+@pytest.mark.usefixtures("fake_worker", "at_once")
+def test_the_button_leaves_planning_to_the_queue(scene, edit, queue, planner, press_submit, finish) -> None:
+    planner.is_slow = True
+    assert press_submit() == ["Planning 1 job for other machines."]
+    queue.module.advance()
+    (entry,) = queue.entries()
+    assert (entry.status, entry.submission) == ("planning", None)
+    with pytest.raises(RuntimeError, match="Wait until the jobs that were submitted before are planned"):
+        bpy.ops.s2l.submit()
+    planner.is_slow = False
+    queue.module.advance()
+    assert entry.status == "submitted"
+    finish(entry, RESULT)
+    queue.until(lambda: entry.status == "done")
+    assert len(dubbed_strips()) == 1
+
+
+@pytest.mark.usefixtures("fake_worker")
+def test_planning_can_be_cancelled(scene, edit, queue, planner, press_submit) -> None:
+    planner.is_slow = True
+    press_submit()
+    (entry,) = queue.entries()
+    assert bpy.ops.s2l.cancel_submit() == {"FINISHED"}
+    queue.module.advance()
+    assert queue.entries() == []
+    assert not entry.record_path.exists()
+
+
+@pytest.mark.usefixtures("fake_worker")
+def test_jobs_that_cannot_be_planned_say_why_in_the_queue(module, scene, edit, queue, planner, press_submit) -> None:
+    planner.error = module("s2l_core.errors").BadPlan("speaker.mp4 is in none of the roots PROJECT.")
+    press_submit()
+    queue.module.advance()
+    (entry,) = queue.entries()
+    assert entry.status == "failed"
+    assert entry.outcome.startswith("speaker.mp4 is in none of the roots PROJECT.")
+
+
+def test_a_script_is_told_why_jobs_cannot_be_planned(module, scene, edit, queue, planner, fake_worker) -> None:
+    planner.error = module("s2l_core.errors").BadPlan("speaker.mp4 is in none of the roots PROJECT.")
+    with pytest.raises(RuntimeError, match="is in none of the roots"):
+        bpy.ops.s2l.submit()
+    assert queue.entries() == []
+    assert not list(edit.parent.glob("*.job.json"))
+
+
+@pytest.mark.usefixtures("planner", "fake_worker", "at_once")
+def test_a_training_is_submitted_with_the_dubs_that_wait_for_it(scene, edit, queue, finish_tasks, tmp_path) -> None:
+    scene.s2l.dub.speaker_path, scene.s2l.train.speaker_name = "", "Grace"
+    scene.s2l.train.consent, scene.s2l.submit.training = "Grace", True
+    assert bpy.ops.s2l.submit() == {"FINISHED"}
+    training, dub = queue.entries()
+    assert (training.name, dub.name) == ("Train Grace", "Dub Interview")
+    assert dub.job.speaker_path == training.job.speaker_path == str(tmp_path / "Grace.s2l")
+    finish_tasks(training.submission.plan, {}, training.submission.tasks)
+    queue.until(lambda: training.status == "done")
+    assert scene.s2l.dub.speaker_path == str(tmp_path / "Grace.s2l")
+    finish_tasks(dub.submission.plan, RESULT, dub.submission.tasks)
+    queue.until(lambda: dub.status == "done")
+    assert len(dubbed_strips()) == 1
+
+
+def test_a_training_is_submitted_only_with_consent(scene, edit, fake_worker, planner, queue) -> None:
+    scene.s2l.train.consent, scene.s2l.submit.training = "", True
+    with pytest.raises(RuntimeError, match="needs the consent of the person"):
+        bpy.ops.s2l.submit()
+    assert bpy.ops.s2l.submit(consent=True) == {"FINISHED"}
+    assert scene.s2l.train.consent == scene.s2l.train.speaker_name
+
+
+def test_nothing_is_submitted_if_nothing_is_chosen(scene, edit, fake_worker) -> None:
+    scene.s2l.submit.dubs = False
+    with pytest.raises(RuntimeError, match="Choose Dubs or Training"):
+        bpy.ops.s2l.submit()
+
+
+def test_the_button_says_why_nothing_can_be_submitted(scene, fake_worker) -> None:
+    with pytest.raises(RuntimeError, match="Choose the strip that a sound strip drives"):
+        bpy.ops.s2l.submit()
+
+
+def test_pictures_that_speak_are_submitted_too(scene, strips, portrait, speech, queue, planner, fake_worker) -> None:
+    speech.s2l.drives = portrait.name
+    scene.s2l.submit.folder = os.path.commonpath([bpy.path.abspath(speech.sound.filepath), scene.s2l.dub.folder])
+    bpy.ops.wm.save_as_mainfile(filepath=str(Path(scene.s2l.dub.folder) / "edit.blend"))
+    assert bpy.ops.s2l.submit() == {"FINISHED"}
+    assert [entry.job.verb for entry in queue.entries()] == ["still"]
 
 
 @pytest.mark.usefixtures("planner", "fake_worker", "at_once")

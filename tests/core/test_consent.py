@@ -241,6 +241,14 @@ def test_nothing_shows_a_speaker_who_revoked(speaker: str, tmp_path: Path) -> No
     assert s2l_core.describe(DescribeJob(speaker))["consent_revoked"].startswith(revoked)
 
 
+def test_a_speaker_whom_a_preview_left_open_is_refused_after_revoking(speaker: str, tmp_path: Path) -> None:
+    job = next(job for job in everything_that_shows(speaker, tmp_path) if isinstance(job, PreviewJob))
+    s2l_core.preview(job)
+    revoke(Path(speaker).with_name(LEDGER), SpeakerModel.load(speaker).consent_hash)
+    with pytest.raises(ConsentRevoked):
+        s2l_core.preview(job)
+
+
 def test_a_head_that_is_open_is_refused_as_soon_as_its_speaker_revokes(
     embedded_head: EmbeddedHead, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional
 
 from s2l_core import jpeg
 from s2l_core.errors import SpeakerFileBroken
@@ -20,7 +21,7 @@ from s2l_core.model.lip.base import SPOKEN_SIZE
 from s2l_core.model.lip.grids import GridLipModel
 from s2l_core.model.speaker import SpeakerModel
 from s2l_core.mouth.exemplar_choice import choose_exemplars
-from s2l_core.mouth.exemplar_painter import ExemplarPainter
+from s2l_core.mouth.exemplar_painter import ExemplarPainter, blurred_along
 from s2l_core.speech.encoder import SpeechEncoder
 
 from .test_speaker_content import Fields, Tensors, change
@@ -105,6 +106,14 @@ def test_the_lip_model_adds_light_and_no_outlines() -> None:
     dark, light, striped = painter.paint(torch.eye(SPOKEN_SIZE)[[3, 1, 2]], np.zeros(3, np.int64))
     assert torch.allclose(light - dark, torch.full_like(dark, 0.1), atol=0.01)
     assert float((striped - dark).diff(dim=2).abs().max()) < 0.01
+
+
+@pytest.mark.parametrize("length", [30, 31])
+def test_blurring_along_a_side_leaves_the_mean_of_each_two_pixels(length: int) -> None:
+    row = torch.linspace(0, 1, length).square()
+    means = functional.avg_pool1d(row[None], 2, ceil_mode=True)[0]
+    assert torch.allclose(blurred_along(length, 1e-3) @ row, means)
+    assert float(blurred_along(length, 3.0).sum(dim=1).sub(1).abs().max()) < 1e-6
 
 
 def test_a_damaged_picture_is_reported() -> None:

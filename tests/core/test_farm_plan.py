@@ -128,3 +128,33 @@ def test_the_result_of_a_job_is_in_the_folder_of_the_plan(tmp_path: Path) -> Non
     states.write_result(tmp_path, TASKS[4], {"frames": 3, "psnr": float("nan")})
     assert states.read_result(tmp_path, "shot010-join") == {"frames": 3, "psnr": None}
     assert states.read_result(tmp_path, "../plan") is None
+
+
+def test_a_plan_is_removed_with_what_its_tasks_wrote_and_nothing_else(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "plan", tmp_path / "elsewhere"
+    states.make_folders(folder)
+    write_plan(folder, PLAN)
+    (folder / "logs").mkdir()
+    for path in ("states/anna-train.json", "results/anna-train.json", "logs/anna-train.txt", "shared/clip/diary.txt"):
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_text("{}")
+    kept = folder / "shared" / "clip" / ("0123456789abcdef" * 2)
+    kept.mkdir()
+    (kept / "landmarks.safetensors").write_bytes(b"")
+    elsewhere.mkdir()
+    (elsewhere / "landmarks.safetensors").write_bytes(b"")
+    (folder / "shared" / "clip" / ("fedcba9876543210" * 2)).symlink_to(elsewhere)
+    (folder / "states" / "mine.json").write_text("{}")
+    states.remove_plan(folder, PLAN)
+    left = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert left == {"states/mine.json", "shared/clip/diary.txt"}
+    assert (elsewhere / "landmarks.safetensors").exists()
+
+
+def test_of_a_plan_that_is_removed_nothing_is_left(tmp_path: Path) -> None:
+    folder = tmp_path / "plan"
+    states.make_folders(folder)
+    write_plan(folder, PLAN)
+    states.write_state(folder, TASKS[0], states.done(states.begun_here()))
+    states.remove_plan(folder, PLAN)
+    assert not folder.exists()

@@ -85,6 +85,7 @@ def test_a_dub_in_chunks_has_the_bytes_of_an_undivided_one(dub: DubJob, tmp_path
     assert names(plan, "frames") == [f"shot010-frames-{number:04}" for number in (1, 2, 3, 4)]
     run_all(tmp_path / "plan", [*names(plan, "look"), *reversed(names(plan, "frames")), *names(plan, "frames")])
     result = run_task(str(tmp_path / "plan"), "shot010-join")["result"]
+    assert "igned" in result["credentials"]  # also where the package is missing
     assert (result["frames_written"], result["frames_resumed"]) == (50, 50)
     assert digest(dub.output_path) == undivided(dub, tmp_path / "whole.mp4")
     assert [path.name for path in Path(dub.output_path).parent.iterdir()] == ["shot010.mp4"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib.util
 import json
 import os
@@ -108,11 +109,13 @@ def test_ray_gives_the_bytes_of_the_undivided_job_though_a_worker_is_killed(
     folder: str, shot: DubJob, whole: str
 ) -> None:
     killed: list[int] = []
+    own_print = builtins.print
     killing = threading.Thread(target=kill_when_begun, args=(folder, "shot010-frames-0001", killed))
     killing.start()
     told = run_on_ray(folder, workers=2)
     killing.join()
     assert len(killed) == 1
+    assert builtins.print is own_print
     assert (told["outputs"], told["unfinished"]) == ([shot.output_path], 0)
     assert states.read_state(folder, "shot010-frames-0001").process not in killed
     assert digest(shot.output_path) == whole

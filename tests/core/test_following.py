@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -21,7 +20,8 @@ from s2l_core.face.landmarks import open_detector
 from s2l_core.face.layout import MESH468
 from s2l_core.footage import prepare
 from s2l_core.jobs import FacesJob, Media
-from s2l_core.media.video import read_frames
+from s2l_core.media.raster import to_frame
+from s2l_core.media.video import Frame, read_frames
 from s2l_core.media.writing import VideoWriter
 
 from .conftest import CLIP
@@ -35,11 +35,11 @@ Place = tuple[int, int, int]
 """Left and top of a head, and the width of its face, in pixels."""
 
 
-class Shown(NamedTuple):
-    """A frame as :class:`s2l_core.media.video.Frame` has it."""
+class Shown(Frame):
+    """A frame with a picture that was made up."""
 
-    time: float
-    image: Picture
+    def __init__(self, time: float, image: Picture) -> None:
+        super().__init__(time, to_frame(image))
 
 
 @pytest.fixture(scope="module")
@@ -88,12 +88,12 @@ NOTHING = np.full((MESH468.count, 3), np.nan, np.float32)
 
 def follow(detector: LandmarkDetector, frames: Sequence[Shown]) -> NDArray[np.float32]:
     detector.follow(NOTHING)
-    stretches = FaceFollower(detector).follow(frames)  # type: ignore[arg-type]
+    stretches = FaceFollower(detector).follow(frames)
     return np.concatenate([stretch.points for stretch in stretches])
 
 
 def seen(frame: Shown, points: NDArray[np.float32]) -> Sighting:
-    return Sighting(frame.time, frame.image, points)
+    return Sighting(frame, points)
 
 
 def widths(points: NDArray[np.float32]) -> list[float | None]:
@@ -167,7 +167,7 @@ def test_going_on_after_any_stretch_changes_nothing(detector: LandmarkDetector, 
     walk: list[list[Place]] = [[(1000 + 9 * number, 200, 42)] for number in range(3)]
     frames = scenes(heads, *[AWAY] * 2, *walk, *[AWAY] * 5, *walk, [LARGE], [SMALL, LARGE], *[[SMALL]] * 4)
     detector.follow(NOTHING)
-    stretches = list(FaceFollower(detector).follow(frames))  # type: ignore[arg-type]
+    stretches = list(FaceFollower(detector).follow(frames))
     whole = np.concatenate([stretch.points for stretch in stretches])
     number = 0
     for stretch in stretches[:-1]:
@@ -175,7 +175,7 @@ def test_going_on_after_any_stretch_changes_nothing(detector: LandmarkDetector, 
         found = np.flatnonzero(np.isfinite(whole[:number, 0, 0]))
         last = seen(frames[found[-1]], whole[found[-1]]) if len(found) else None
         detector.follow(whole[number - 1])
-        rest = FaceFollower(detector, last, stretch.is_bystander).follow(frames[number:], number)  # type: ignore[arg-type]
+        rest = FaceFollower(detector, last, stretch.is_bystander).follow(frames[number:], number)
         assert np.array_equal(np.concatenate([each.points for each in rest]), whole[number:], equal_nan=True), number
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from s2l_core.errors import FileMissing, LandmarksUnavailable
 from s2l_core.face import model_trial
@@ -20,8 +22,11 @@ from s2l_core.face.detector import LandmarkDetector
 from s2l_core.face.landmarks import open_detector
 from s2l_core.face.layout import IBUG68, MESH468, LandmarkLayout, mouth_opening
 from s2l_core.face.mesh_models import bundled_models
+from s2l_core.geometry.camera import Rectangle
 from s2l_core.jobs import Media
 from s2l_core.media.video import read_frames
+
+from .conftest import CLIP
 
 LAYOUTS = pytest.mark.parametrize("layout", [MESH468, IBUG68], ids=lambda layout: layout.name)
 
@@ -297,3 +302,18 @@ def test_a_reduced_cut_out_is_that_of_the_whole_reduced_picture(place: tuple[flo
     whole = cv2.resize(image[:600, :400], (100, 150), interpolation=cv2.INTER_AREA)
     expected = cut_out(whole, to_image / 4, 64, border)
     np.testing.assert_array_equal(cut_out(image, to_image, 64, border), expected)
+
+
+@given(
+    x=st.floats(-60, 450), y=st.floats(-60, 450), side=st.floats(40, 900), angle=st.floats(-1, 1), held=st.booleans()
+)
+@settings(max_examples=60, deadline=None)
+def test_a_cut_out_of_a_frame_is_that_of_its_whole_picture(
+    x: float, y: float, side: float, angle: float, held: bool
+) -> None:
+    frame, whole = (next(read_frames(Media(str(CLIP), 1.0))) for _ in range(2))
+    if held:
+        frame.hold(Rectangle(64, 32, 256, 288))
+    to_image = Region(x, y, side, angle).to_image(192)
+    np.testing.assert_array_equal(cut_out(frame, to_image, 192), cut_out(whole.image, to_image, 192))
+    assert "image" not in vars(frame)

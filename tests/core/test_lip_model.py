@@ -9,10 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn import functional
 
 from s2l_core.jobs import Architecture
 from s2l_core.model.lip import ARCHITECTURES, LipModel
-from s2l_core.model.lip.base import SPOKEN_SIZE, ImplicitLipModel, TimeCode, corner_weights
+from s2l_core.model.lip.base import SPOKEN_SIZE, ImplicitLipModel, TimeCode, average_corners, corner_weights
 from s2l_core.model.lip.decoder import ExplicitLipModel
 from s2l_core.model.lip.grids import GridLipModel
 from s2l_core.model.lip.network import AudioNet, Entrance, PaperLipModel, encode_position
@@ -191,3 +192,8 @@ def test_the_decoder_fits_rectangles_of_any_size() -> None:
     for width, height in [(2, 2), (16, 16), (34, 50)]:
         lip = ExplicitLipModel(width, height)
         assert lip.pixel_painter()(torch.randn(1, SPOKEN_SIZE)).shape == (1, 3, height, width)
+
+
+def test_cells_are_the_means_of_their_corners() -> None:
+    corners = torch.randn(2, 3, HEIGHT + 1, WIDTH + 1)
+    assert torch.equal(average_corners(corners), functional.avg_pool2d(corners, 2, stride=1))

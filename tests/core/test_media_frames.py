@@ -12,6 +12,7 @@ from s2l_core.errors import FileMissing, NotAVideo
 from s2l_core.events import Report
 from s2l_core.footage import Footage, prepare
 from s2l_core.jobs import Media
+from s2l_core.media import held_frames
 from s2l_core.media.frames import FrameReader
 from s2l_core.media.video import Frame, read_frames
 
@@ -64,3 +65,27 @@ def test_frames_far_apart_are_sought_and_the_same(
     assert len(decoded) == 4 - done
     for index, picture in found:
         np.testing.assert_array_equal(picture, expected[index])
+
+
+@pytest.mark.parametrize("start, end", [(0, 1.4), (7, 1.4), (7, 1.34)], ids=["all", "later", "shorter"])
+def test_parts_of_a_span_that_is_held_are_not_decoded_again(
+    frames: list[Frame], monkeypatch: pytest.MonkeyPatch, start: int, end: float
+) -> None:
+    part = Media(str(CLIP), frames[start].time, end)
+    expected = list(read_frames(part))
+    with held_frames.held_frames(Media(str(CLIP), 1.0, 1.4)):
+        monkeypatch.setattr(held_frames, "read_frames", None)
+        shown = list(held_frames.frames_of(part))
+    assert [frame.time for frame in shown] == [frame.time for frame in expected]
+    assert all(np.array_equal(one.image, other.image) for one, other in zip(shown, expected, strict=True))
+
+
+@pytest.mark.parametrize(
+    "media",
+    [Media(str(CLIP), 1.0, 1.5), Media(str(CLIP), 1.01, 1.4), Media(str(CLIP))],
+    ids=["longer", "between", "all"],
+)
+def test_other_spans_are_decoded(media: Media) -> None:
+    with held_frames.held_frames(Media(str(CLIP), 1.0, 1.4)):
+        shown = next(held_frames.frames_of(media))
+    assert np.array_equal(shown.image, next(read_frames(media)).image)

@@ -395,7 +395,7 @@ def test_the_demo_does_not_remove_its_footage(name: str, tmp_path: Path) -> None
 def test_benchmarks_refuse_a_file_that_they_cannot_write_before_they_measure(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("ablation", "interface", "landmarks", "pose", "quality"):
+    for name in ("ablation", "closeups", "interface", "landmarks", "pose", "quality"):
         benchmark = importlib.import_module(f"benchmarks.{name}")
         with pytest.raises(SystemExit) as end:
             benchmark.main(["--json", str(tmp_path / "missing/figures.json")])

@@ -12,7 +12,7 @@ import pytest
 from s2l_core.geometry.camera import Rectangle
 from s2l_core.jobs import Encoding, Media
 from s2l_core.media.planes import Part, Planes, evenly_around, planes_of
-from s2l_core.media.raster import Raster
+from s2l_core.media.raster import Raster, to_image
 from s2l_core.media.video import Frame, probe, read_frames
 from s2l_core.media.writing import VideoWriter
 
@@ -38,6 +38,11 @@ def test_a_rectangle_has_the_colours_of_the_whole_picture(box: Rectangle) -> Non
     frame, same = (frames_of(CLIP, 1)[0] for _ in range(2))
     expected = same.image[box.top : box.top + box.height, box.left : box.left + box.width]
     assert np.array_equal(frame.part(box).pixels, expected)
+
+
+def test_a_whole_picture_has_the_colours_that_a_conversion_of_its_own_gives() -> None:
+    for frame in frames_of(CLIP, 3):
+        assert np.array_equal(frame.image, to_image(planes(frame).frame, Fraction(1)))
 
 
 def test_only_changed_pixels_get_other_code_values() -> None:

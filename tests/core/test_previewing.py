@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
 import s2l_core
 from s2l_core.errors import BadJob
 from s2l_core.footage import is_prepared
 from s2l_core.jobs import DubJob, Encoding, Media, PreviewJob
+from s2l_core.media import held_frames
+from s2l_core.media.audio import SPEECH_RATE
+from s2l_core.media.mix import Context, read_voice
+from s2l_core.media.video import Frame, read_frames
+from s2l_core.model.speaker import SpeakerModel
+from s2l_core.mouth.spoken_line import SpokenLine
+from s2l_core.speech.encoder import codes_at
 
 from .conftest import CLIP
 
@@ -57,6 +68,36 @@ def test_of_unknown_footage_only_the_part_around_the_frame_is_looked_at(dub: Dub
     shown, exact = cv2.imread(str(path)), cv2.imread(str(known))
     assert shown is not None and exact is not None
     assert cv2.PSNR(shown, exact) > 40.0
+
+
+def test_the_part_around_the_frame_is_decoded_once(
+    dub: DubJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[Media] = []
+
+    def read(media: Media) -> Iterator[Frame]:
+        decoded.append(media)
+        return read_frames(media)
+
+    monkeypatch.setattr(held_frames, "read_frames", read)
+    unknown = replace(dub, footage=replace(dub.footage, end=8.5))
+    s2l_core.preview(PreviewJob(unknown, 12, str(tmp_path / "preview.png")))
+    (span,) = decoded
+    assert span.end is not None and span.end - span.start < 1.0
+
+
+def test_of_a_long_line_only_the_seconds_around_the_frame_are_heard(dub: DubJob) -> None:
+    speaker = SpeakerModel.load(dub.speaker_path)
+    line = np.concatenate(list(itertools.repeat(read_voice(Media(str(LINE))), 8)))
+    count = 25 * len(line) // SPEECH_RATE
+    whole = SpokenLine(dub, speaker, line, Context.silent(line), Fraction(25), count)
+    for number in (2, count // 2, count - 1):
+        numbers = np.array([number])
+        part = SpokenLine(dub, speaker, line, Context.silent(line), Fraction(25), count, only=number)
+        assert len(part.codes) < min(len(whole.codes), 25 * 11)
+        asked, expected = (codes_at(each.codes, each.times(numbers)) for each in (part, whole))
+        assert torch.allclose(asked, expected, atol=1e-4)
+        assert torch.allclose(part.paint(asked, numbers), whole.paint(asked, numbers), atol=1e-4)
 
 
 def test_of_a_mouth_overlay_the_whole_picture_is_shown(dub: DubJob, tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ...speech.encoder import MelEncoder
 
@@ -174,6 +173,7 @@ def corner_weights(points: Tensor, areas: Tensor) -> tuple[Tensor, Tensor]:
 
 def average_corners(corners: Tensor) -> Tensor:
     """Cells (n, c, h, w) of a lattice with corners (n, c, h + 1, w + 1). Neighbouring cells share corners, so each
-    corner is evaluated only once.
+    corner is evaluated only once. The sums are those of an average pooling, which takes five times as long.
     """
-    return functional.avg_pool2d(corners, 2, stride=1)
+    top, bottom = corners[:, :, :-1], corners[:, :, 1:]
+    return (top[..., :-1] + top[..., 1:] + bottom[..., :-1] + bottom[..., 1:]) / 4

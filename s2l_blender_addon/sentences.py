@@ -1,4 +1,4 @@
-"""Texts of several lines."""
+"""Texts of several lines, in panels and dialogs."""
 
 from __future__ import annotations
 
