@@ -119,8 +119,8 @@ def table_of_processes(measured: Sequence[Measured]) -> Table:
 def table_of_losses(lost: Sequence[Loss]) -> Table:
     """One row for each fault: the worst of all its moments."""
     table = Table("fault", "times", "tasks done then", "of", "starts at most", "done again at most", "same bytes")
-    for fault, group in itertools.groupby(lost, key=lambda each: each.fault):
-        rows = list(group)
+    for fault in dict.fromkeys(each.fault for each in lost):
+        rows = [each for each in lost if each.fault == fault]
         table.add_row(
             fault,
             str(len(rows)),

@@ -17,8 +17,8 @@ from benchmarks.farming.processes import descendants, digest_of, plan_shots, sho
 from s2l_core.farm.plan import Plan
 from s2l_core.farm.states import read_states
 
-SHOTS, LINE_SECONDS = 3, 6.0
-"""Shots of a plan: with 150 frames each, two tasks render a shot."""
+SHOTS, LINE_SECONDS = 2, 5.4
+"""Shots of a plan: with 135 frames each, two tasks render a shot."""
 _LIMIT_SECONDS = 1800.0
 _SMALL_DISK_BYTES, _LARGE_DISK_BYTES = 60_000, 64_000_000
 
@@ -55,13 +55,8 @@ def losses(speaker: Path, count: int, seed: int = 0) -> Iterator[Loss]:
     moments = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder:
         whole = undivided(shots(speaker, Path(folder), SHOTS, LINE_SECONDS), Path(folder)).digest
-    for name, options, victims in (
-        ("worker of Ray", ["--ray", "--workers", "2"], _tasks_of_ray),
-        ("head node of Ray", ["--ray", "--workers", "2"], _head_of_ray),
-        ("worker of s2l batch", ["--workers", "2"], _workers_of_batch),
-        ("s2l batch itself", ["--workers", "2"], _batch_itself),
-    ):
-        for _ in range(count):
+    for _ in range(count):
+        for name, options, victims in KILLS:
             yield _loss(name, speaker, options, victims, moments, whole)
     with tempfile.TemporaryDirectory() as folder, _small_disk(Path(folder) / "small") as grow:
         if grow is not None:
@@ -171,6 +166,14 @@ def _word(process: int) -> str:
     with suppress(OSError):
         return Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")[0].decode(errors="replace")
     return ""
+
+
+KILLS: tuple[tuple[str, list[str], Victims], ...] = (
+    ("worker of Ray", ["--ray", "--workers", "2"], _tasks_of_ray),
+    ("head node of Ray", ["--ray", "--workers", "2"], _head_of_ray),
+    ("worker of s2l batch", ["--workers", "2"], _workers_of_batch),
+    ("s2l batch itself", ["--workers", "2"], _batch_itself),
+)
 
 
 @contextmanager
