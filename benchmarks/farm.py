@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import random
 import sys
@@ -17,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks._options import destination
+from benchmarks.farming.kills import Loss, losses
 from benchmarks.farming.processes import Measured, batch, shots, undivided
 from benchmarks.farming.simulation import HOUR, Run, Season, TaskTimes, bytes_of, plan_of, simulate
 from s2l_core.farm.plan import read_plan, write_plan
@@ -45,12 +47,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("speaker", type=Path, nargs="?", help="the rendered speaker; none: simulation only")
     parser.add_argument("--shots", type=int, default=12, help="number of shots (default: 12)")
     parser.add_argument("--workers", type=int, nargs="+", default=[2, 3], help="numbers of processes (default: 2 3)")
+    parser.add_argument("--kills", type=int, default=0, help="kills of each kind at random moments (default: 0)")
     parser.add_argument("--out", type=destination, help="JSON file to which the figures are written")
     options = parser.parse_args(arguments)
     console, figures = Console(), dict[str, Any]()
     if options.speaker:
         measured = measure(options.speaker.resolve(), options.shots, options.workers)
         console.print(table_of_processes(measured))
+        lost = list(losses(options.speaker.resolve(), options.kills)) if options.kills else []
+        console.print(table_of_losses(lost))
+        figures["losses"] = [asdict(each) for each in lost]
         figures["processes"] = [asdict(each) for each in measured]
         figures["planning"] = plan_thousand(options.speaker.resolve())
         console.print(f"{figures['planning']}")
@@ -65,10 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measure(speaker: Path, count: int, workers: Sequence[int]) -> list[Measured]:
     """All ways of dubbing the shots. Their results are the same."""
     measured = []
-    for number in (0, *workers):
+    for number, on_ray in ((0, False), *itertools.product(workers, (False, True))):
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder)
-            measured.append(batch(speaker, place, count, number) if number else undivided(speaker, place, count))
+            jobs = shots(speaker, place, count)
+            measured.append(batch(jobs, place, number, on_ray) if number else undivided(jobs, place))
     if len({each.digest for each in measured}) != 1:
         raise SystemExit("The results differ.")
     return measured
@@ -105,6 +112,23 @@ def table_of_processes(measured: Sequence[Measured]) -> Table:
             f"{whole.seconds / each.seconds:.2f}",
             f"{overhead:+.0%}",
             f"{each.peak_bytes / 1e9:.2f} GB",
+        )
+    return table
+
+
+def table_of_losses(lost: Sequence[Loss]) -> Table:
+    """One row for each fault: the worst of all its moments."""
+    table = Table("fault", "times", "tasks done then", "of", "starts at most", "done again at most", "same bytes")
+    for fault in dict.fromkeys(each.fault for each in lost):
+        rows = [each for each in lost if each.fault == fault]
+        table.add_row(
+            fault,
+            str(len(rows)),
+            ", ".join(str(each.at) for each in rows),
+            str(rows[0].tasks),
+            str(max(each.starts for each in rows)),
+            str(max(each.repeated for each in rows)),
+            f"{sum(each.is_same for each in rows)} of {len(rows)}",
         )
     return table
 

@@ -9,12 +9,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import build
-from s2l_core.farm.plan import write_plan
+from s2l_core.farm.plan import Plan, write_plan
 from s2l_core.farm.planning import make_plan
 from s2l_core.farm.states import make_folders
 from s2l_core.jobs import DubJob, Media
@@ -44,48 +45,73 @@ class Measured:
     digest: str
 
 
-def shots(speaker: Path, folder: Path, count: int) -> list[DubJob]:
-    """Dubs of spans of the rendered footage, each with the whole line."""
+def shots(speaker: Path, folder: Path, count: int, seconds: float = LINE_SECONDS) -> list[DubJob]:
+    """Dubs of spans of the rendered footage, each with the same seconds of the line."""
     jobs = []
     for number in range(count):
         start = number * _STEP_SECONDS
         footage = Media(str(DEMO / "speaker.mp4"), start, start + SHOT_SECONDS)
-        voice = Media(str(DEMO / "line.flac"), 0.0, LINE_SECONDS)
+        voice = Media(str(DEMO / "line.flac"), 0.0, seconds)
         jobs.append(DubJob(str(speaker), footage, voice, str(folder / f"shot{number:02}.mp4"), device="cpu"))
     return jobs
 
 
-def undivided(speaker: Path, folder: Path, count: int) -> Measured:
+def plan_shots(jobs: Sequence[DubJob], folder: Path) -> tuple[Path, Plan]:
+    """A plan of dubs in a folder: the folder of the plan, and the plan."""
+    plan, path = make_plan(jobs), folder / "plan"
+    make_folders(path)
+    write_plan(path, plan)
+    return path, plan
+
+
+def undivided(jobs: Sequence[DubJob], folder: Path) -> Measured:
     """``s2l dub`` for one shot after the other."""
     commands = [
         [
-            *["dub", job.speaker_path, job.footage.path, str(DEMO / "line.flac"), job.output_path],
+            *["dub", job.speaker_path, job.footage.path, job.voice.path, job.output_path],
             *["--start", str(job.footage.start), "--end", str(job.footage.end)],
-            *["--voice-end", str(LINE_SECONDS), "--device", "cpu"],
+            *["--voice-end", str(job.voice.end), "--device", "cpu"],
         ]
-        for job in shots(speaker, folder, count)
+        for job in jobs
+        if isinstance(job.voice, Media)
     ]
     return _measure("undivided", commands, folder)
 
 
-def batch(speaker: Path, folder: Path, count: int, workers: int) -> Measured:
+def batch(jobs: Sequence[DubJob], folder: Path, workers: int, on_ray: bool = False) -> Measured:
     """``s2l batch`` with a number of workers."""
-    plan = make_plan(shots(speaker, folder, count))
-    make_folders(folder / "plan")
-    write_plan(folder / "plan", plan)
-    return _measure(f"{workers} workers", [["batch", str(folder / "plan"), "--workers", str(workers)]], folder)
+    path, _ = plan_shots(jobs, folder)
+    options = [*(["--ray"] if on_ray else []), "--workers", str(workers)]
+    name = f"{workers} workers of {'Ray' if on_ray else 's2l batch'}"
+    return _measure(name, [["batch", str(path), *options]], folder)
+
+
+def start(words: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
+    """Start the command line in a process group of its own, with an empty cache: nothing was looked at before."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "s2l_core.cli", *words],
+        cwd=build.ROOT,
+        env={**os.environ, "XDG_CACHE_HOME": str(folder / "cache")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def digest_of(folder: Path) -> str:
+    """Hash of all results in a folder and those in it."""
+    results = sorted(folder.rglob("shot*.mp4"), key=lambda path: path.name)
+    return hashlib.sha256(b"".join(path.read_bytes() for path in results if path.is_file())).hexdigest()
 
 
 def _measure(name: str, commands: list[list[str]], folder: Path) -> Measured:
-    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}  # nothing was looked at before
     begun, before = time.monotonic(), _processor_seconds()
     with _Sampler() as sampler:
         for words in commands:
-            program = [sys.executable, "-m", "s2l_core.cli", *words]
-            subprocess.run(program, cwd=build.ROOT, env=environment, capture_output=True, check=True)
+            if start(words, folder).wait() != 0:
+                raise SystemExit(f"s2l {' '.join(words)} failed.")
     seconds = time.monotonic() - begun
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("shot*.mp4")))).hexdigest()
-    return Measured(name, seconds, _processor_seconds() - before, sampler.peak_bytes, digest)
+    return Measured(name, seconds, _processor_seconds() - before, sampler.peak_bytes, digest_of(folder))
 
 
 def _processor_seconds() -> float:
@@ -112,15 +138,16 @@ class _Sampler:
 
     def _sample(self) -> None:
         while not self._ended.wait(_SAMPLE_SECONDS):
-            self.peak_bytes = max(self.peak_bytes, sum(map(_resident_bytes, _descendants(os.getpid()))))
+            self.peak_bytes = max(self.peak_bytes, sum(map(_resident_bytes, descendants(os.getpid()))))
 
 
-def _descendants(process: int) -> list[int]:
+def descendants(process: int) -> list[int]:
+    """Processes that a process has started, and those that these have."""
     found: list[int] = []
     with suppress(OSError):
         for task in Path(f"/proc/{process}/task").iterdir():
             for child in (task / "children").read_text().split():
-                found += [int(child), *_descendants(int(child))]
+                found += [int(child), *descendants(int(child))]
     return found
 
 
