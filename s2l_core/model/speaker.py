@@ -47,11 +47,11 @@ from .speaker_fields import (
     stored_kind_of,
 )
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 7
 OLDEST_SCHEMA = 5
 """Files of this schema have no exemplars, and call the architecture ``grids`` ``fast``."""
-_ADDED = ((7, "lip.speech.prior"), (8, "lip.speech.joint"))
-"""First schemas whose files have the tensors with these prefixes, regressions that older ones do without."""
+_PRIOR_SCHEMA, _PRIOR = 7, "lip.speech.prior"
+"""First schema whose files have the tensors with this prefix, a regression that others do not use."""
 _LATEST_SCHEMA = 999
 _KEY = "speech2lip"
 _LARGEST_FILE, _LONGEST_HEADER = 256_000_000, 16_000_000
@@ -212,9 +212,10 @@ class SpeakerModel:
             speaker = cls._described(fields, tensors)
             wanted = {name: stored_kind_of(tensor) for name, tensor in speaker._states().items()}
             wanted |= {name: kind_of(tensor) for name, tensor in speaker._others().items()}
-            missing = tuple(prefix for schema, prefix in _ADDED if fields["schema"] < schema)
-            names = [name for name in wanted if name.startswith(missing)]
-            added = {name: torch.zeros(wanted.pop(name).shape) for name in names}
+            added = {}
+            if fields["schema"] < _PRIOR_SCHEMA:
+                names = [name for name in wanted if name.startswith(_PRIOR)]
+                added = {name: torch.zeros(wanted.pop(name).shape) for name in names}
             refuse_misfits(tensors, wanted)
             if tensor_file.CHECKSUM in fields:  # files of earlier versions have none
                 tensor_file.refuse_damage(text, fields[tensor_file.CHECKSUM], tensors)

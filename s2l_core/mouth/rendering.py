@@ -28,7 +28,7 @@ from ..speech.features import loudness_gain, speech_level
 from ..speech.moonshine import open_moonshine
 from ..speech.named_networks import name_network, named_network
 from ..speech.silence import IN_SILENCE, curve_at, resting
-from ..speech.sources import LOG_MEL, SpeechSource, open_source, side_by_side, split_source
+from ..speech.sources import LOG_MEL, SpeechSource, open_source, split_source
 from .sight import Sight, Sighter
 
 BATCH = 8
@@ -89,8 +89,8 @@ def speech_track(speaker: SpeakerModel, speech: NDArray[np.float32], level_db: f
     if not isinstance(encoder, SpeechEncoder):
         return track
     if encoder.prior_share > 0:
-        both = side_by_side(source.pieces(speech, gain), open_moonshine().pieces(speech, gain))
-        track = encoder.with_prior(track, (torch.from_numpy(rows).to(device) for rows in both))
+        states = open_moonshine().pieces(speech, gain)
+        track = encoder.with_prior(track, (torch.from_numpy(rows).to(device) for rows in states))
     return encoder.articulation(track, others=speaker.exemplars is not None)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -89,29 +89,24 @@ class MelEncoder(nn.Module, ABC):
         """As :meth:`track`, from consecutive pieces (k, 80) of log-mel: it is encoded minute by minute with its
         context, so that memory grows only with the codes.
         """
-        return _track_in_pieces(mel, self.silence, self)
+        silence, around = self.silence.expand(4 * CONTEXT_CODES, -1), 4 * _AROUND_CODES
+        held, ready, codes = silence, 4 * CONTEXT_CODES, []  # ready: index in held of the row of the next code
+        for piece in mel:
+            held = torch.cat([held, piece])
+            while len(held) >= ready + _HEARD_AT_ONCE + around:
+                checkpoint()
+                track = self(held[None, : ready + _HEARD_AT_ONCE + around])[0]
+                codes.append(track[ready // 4 : (ready + _HEARD_AT_ONCE) // 4])
+                held, ready = held[ready + _HEARD_AT_ONCE - around :], around
+        rest = -(len(held) - ready) % 4
+        held = torch.cat([held, self.silence.expand(rest, -1), silence])
+        codes.append(self(held[None])[0, ready // 4 : -CONTEXT_CODES])
+        return torch.cat(codes)
 
     @torch.no_grad()
     def rest(self) -> Tensor:
         """Code (size,) of digital silence: the resting mouth."""
         return self.track(self.silence.expand(4 * (2 * CONTEXT_CODES + 1), -1))[CONTEXT_CODES]
-
-
-def _track_in_pieces(rows: Iterable[Tensor], silent_row: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:
-    """Codes (t, size) of consecutive pieces (k, bands) of rows, between rows of silence (bands,)."""
-    silence, around = silent_row.expand(4 * CONTEXT_CODES, -1), 4 * _AROUND_CODES
-    held, ready, codes = silence, 4 * CONTEXT_CODES, []  # ready: index in held of the row of the next code
-    for piece in rows:
-        held = torch.cat([held, piece])
-        while len(held) >= ready + _HEARD_AT_ONCE + around:
-            checkpoint()
-            track = encode(held[None, : ready + _HEARD_AT_ONCE + around])[0]
-            codes.append(track[ready // 4 : (ready + _HEARD_AT_ONCE) // 4])
-            held, ready = held[ready + _HEARD_AT_ONCE - around :], around
-    rest = -(len(held) - ready) % 4
-    held = torch.cat([held, silent_row.expand(rest, -1), silence])
-    codes.append(encode(held[None])[0, ready // 4 : -CONTEXT_CODES])
-    return torch.cat(codes)
 
 
 class RidgeEncoder(MelEncoder):
@@ -165,16 +160,12 @@ class SpeechEncoder(MelEncoder):
         kernel: The kernel regression with which the networks are averaged.
         kernel_share: Weight of the kernel regression, 0 to 1; 0 before it is fitted.
         prior: Regression on the states of Moonshine, which has heard many people.
-        prior_share: Weight of the codes that Moonshine gives, 0 to 1; 0 before they are fitted, and if it is not
-            installed.
-        joint: Kernel regression on log-mel and the states of Moonshine together.
-        joint_share: Weight of its codes among those that Moonshine gives, 0 to 1; 0 before it is fitted.
+        prior_share: Weight of its codes, 0 to 1; 0 before it is fitted, and if Moonshine is not installed.
         articulation: Correction of the opening of the mouth for dubbing.
     """
 
     kernel_share: Tensor
     prior_share: Tensor
-    joint_share: Tensor
 
     def __init__(self, size: int, bands: int = MEL_BANDS) -> None:
         super().__init__(bands)
@@ -191,8 +182,6 @@ class SpeechEncoder(MelEncoder):
         self.register_buffer("kernel_share", torch.zeros(()))
         self.prior = RidgeEncoder(size, BANDS)
         self.register_buffer("prior_share", torch.zeros(()))
-        self.joint = KernelRegression(size, bands + BANDS)
-        self.register_buffer("joint_share", torch.zeros(()))
         self.articulation = Articulation(size)
 
     def encode(self, scaled: Tensor) -> Tensor:
@@ -203,32 +192,14 @@ class SpeechEncoder(MelEncoder):
         codes = self._answers(scaled[:, None].expand(-1, MEMBERS, -1, -1)).mean(dim=1)
         return codes if self.kernel_share == 0 else torch.lerp(codes, self.kernel(scaled), self.kernel_share)
 
-    @torch.no_grad()
-    def with_prior(self, track: Tensor, rows: Iterable[Tensor]) -> Tensor:
-        """Mix a track (t, size), see :meth:`MelEncoder.track`, with the codes that Moonshine gives.
+    def with_prior(self, track: Tensor, states: Iterable[Tensor]) -> Tensor:
+        """Mix a track (t, size), see :meth:`MelEncoder.track`, with the codes of the prior.
 
         Args:
             track: The track.
-            rows: Consecutive pieces (k, 80 + 288) of log-mel and the states of Moonshine for the same speech, a row
-                every 10 ms.
+            states: Consecutive pieces (k, 288) of the states of Moonshine for the same speech, a row every 10 ms.
         """
-        silence = torch.cat([self.silence, self.prior.silence])
-        return torch.lerp(track, _track_in_pieces(rows, silence, self._by_prior), self.prior_share)
-
-    def joined(self, mel: Tensor, states: Tensor) -> Tensor:
-        """Inputs (..., 80 + 288) of the joint regression, from log-mel (..., 80) and states (..., 288) with zero mean
-        and unit variance. Both have the same weight, however many values they have.
-        """
-        return torch.cat([mel / mel.shape[-1] ** 0.5, states / states.shape[-1] ** 0.5], dim=-1)
-
-    def _by_prior(self, rows: Tensor) -> Tensor:
-        """Codes (B, t, size) of log-mel and states (B, 4 t, 80 + 288)."""
-        mel, states = rows.split([len(self.silence), BANDS], dim=-1)
-        states = self.prior.scale(states)
-        codes = self.prior.encode(states)
-        if self.joint_share == 0:
-            return codes
-        return torch.lerp(codes, self.joint(self.joined(self.scale(mel), states)), self.joint_share)
+        return torch.lerp(track, self.prior.track_pieces(states), self.prior_share)
 
     def _answers(self, scaled: Tensor) -> Tensor:
         """Codes (B, members, t, size) of the inputs (B, members, 4 t, bands) of each network."""

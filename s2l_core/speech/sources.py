@@ -9,7 +9,7 @@ import itertools
 import math
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -195,20 +195,6 @@ def open_source(name: str, device: str = "cpu") -> SpeechSource:
     folder = folder_at(path)
     network = _load_network(folder).to(device)
     return PretrainedFeatures(network, f"{folder}{layer}", int(layer[1:]) if layer else None)
-
-
-def side_by_side(
-    first: Iterable[NDArray[np.float32]], second: Iterable[NDArray[np.float32]]
-) -> Iterator[NDArray[np.float32]]:
-    """Pieces (k, a + b) of the rows of two sources side by side, from pieces (k, a) and (l, b) of the same speech."""
-    pieces = iter(second)
-    held: list[NDArray[np.float32]] = []
-    for piece in first:
-        while sum(map(len, held)) < len(piece):
-            held.append(next(pieces))
-        rows = np.concatenate(held)
-        yield np.concatenate([piece, rows[: len(piece)]], axis=1)
-        held = [rows[len(piece) :]]
 
 
 def split_source(name: str) -> tuple[str, str]:

@@ -26,10 +26,6 @@ so 1/r is the gain with which mouths open as far as the real ones.
 """
 _MOST_PRIOR = 0.5
 """Largest weight of the prior."""
-_JOINT_SHARE = 0.5
-"""Weight of the regression on log-mel and Moonshine together, relative to the one on Moonshine alone: their mean, since
-their errors differ.
-"""
 _FRAMES_AT_ONCE, _ROWS_AT_ONCE = 1000, 6000
 """Frames and rows of features that are computed together, so that long speech takes no more memory."""
 _PAUSES_EVERY = 16
@@ -83,15 +79,11 @@ def fit_speech(lip: LipModel, clip: Clip, targets: Tensor, predicted: Prediction
     if not isinstance(encoder, SpeechEncoder):
         return
     openings, rest = torch.from_numpy(clip.openings).to(targets), rest_pose(clip, targets)
-    mel, codes = _with_pauses(_heard(clip, encoder, clip.features), encoder, clip.source, targets, rest)
-    encoder.kernel.fit(mel, codes)
+    encoder.kernel.fit(*_with_pauses(_heard(clip, encoder, clip.features), encoder, clip.source, targets, rest))
     if clip.prior is not None:
         heard = _heard(clip, encoder.prior, clip.prior)
-        states, codes = _with_pauses(heard, encoder.prior, open_moonshine(), targets, rest)
-        encoder.prior.fit(states, codes)
-        encoder.joint.fit(encoder.joined(mel, states), codes)
+        encoder.prior.fit(*_with_pauses(heard, encoder.prior, open_moonshine(), targets, rest))
         encoder.prior_share.fill_(predicted.prior_share)
-        encoder.joint_share.fill_(_JOINT_SHARE)
     predictable = max(_correlation(predicted.openings, openings), 1 / _MOST_GAIN)
     encoder.kernel_share.fill_((1 - predictable) / 2)  # what speech cannot predict, the convolutions memorise
     is_predictable = predictable > 1 / _MOST_GAIN  # otherwise the encoder has memorised, and its codes have full size
@@ -120,8 +112,7 @@ def spoken_codes(encoder: MelEncoder, clip: Clip, backwards: bool = False) -> Te
     track = encoder.track_pieces(heard(clip.features))
     if not isinstance(encoder, SpeechEncoder) or clip.prior is None or encoder.prior_share == 0:
         return track
-    both = zip(heard(clip.features), heard(clip.prior), strict=True)
-    return encoder.with_prior(track, (torch.cat(pieces, dim=1) for pieces in both))
+    return encoder.with_prior(track, heard(clip.prior))
 
 
 def _heard(clip: Clip, encoder: MelEncoder, features: NDArray[np.floating]) -> Tensor:

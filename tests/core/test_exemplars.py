@@ -23,7 +23,6 @@ from s2l_core.model.lip.grids import GridLipModel
 from s2l_core.model.speaker import SpeakerModel
 from s2l_core.mouth.exemplar_choice import choose_exemplars
 from s2l_core.mouth.exemplar_painter import ExemplarPainter, blurred_along
-from s2l_core.mouth.rendering import speech_track
 from s2l_core.speech.encoder import SpeechEncoder
 from s2l_core.training.exemplars import _MOST_BYTES
 
@@ -185,9 +184,7 @@ def test_a_file_from_before_exemplars_is_read(hasty_speaker: str, tmp_path: Path
     def age(fields: Fields, tensors: Tensors) -> None:
         fields["schema"], fields["architecture"] = 5, "fast"
         del fields["exemplars"]
-        for name in [
-            name for name in tensors if name.startswith(("exemplars.", "lip.speech.prior", "lip.speech.joint"))
-        ]:
+        for name in [name for name in tensors if name.startswith(("exemplars.", "lip.speech.prior"))]:
             del tensors[name]
 
     speaker = SpeakerModel.load(change(Path(hasty_speaker).read_bytes(), tmp_path, age))
@@ -197,25 +194,11 @@ def test_a_file_from_before_exemplars_is_read(hasty_speaker: str, tmp_path: Path
 def test_a_file_from_before_the_speech_prior_is_read_and_does_without(hasty_speaker: str, tmp_path: Path) -> None:
     def age(fields: Fields, tensors: Tensors) -> None:
         fields["schema"] = 6
-        for name in [name for name in tensors if name.startswith(("lip.speech.prior", "lip.speech.joint"))]:
+        for name in [name for name in tensors if name.startswith("lip.speech.prior")]:
             del tensors[name]
 
     encoder = SpeakerModel.load(change(Path(hasty_speaker).read_bytes(), tmp_path, age)).lip.speech
     assert isinstance(encoder, SpeechEncoder) and encoder.prior_share == 0
-
-
-def test_a_file_from_before_the_joint_regression_speaks_without_it(hasty_speaker: str, tmp_path: Path) -> None:
-    def age(fields: Fields, tensors: Tensors) -> None:
-        fields["schema"] = 7
-        for name in [name for name in tensors if name.startswith("lip.speech.joint")]:
-            del tensors[name]
-
-    old = SpeakerModel.load(change(Path(hasty_speaker).read_bytes(), tmp_path, age))
-    today = SpeakerModel.load(hasty_speaker)
-    assert isinstance(today.lip.speech, SpeechEncoder) and today.lip.speech.joint_share == 0.5
-    today.lip.speech.joint_share.fill_(0.0)
-    line = np.random.default_rng(0).normal(scale=0.1, size=16_000).astype(np.float32)
-    assert torch.equal(speech_track(old, line), speech_track(today, line))
 
 
 def test_a_file_of_today_without_its_speech_prior_is_damaged(hasty_speaker: str, tmp_path: Path) -> None:

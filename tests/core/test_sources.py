@@ -21,7 +21,7 @@ from s2l_core.media.audio import read_speech
 from s2l_core.speech import named_networks
 from s2l_core.speech.encoder import SpeechEncoder
 from s2l_core.speech.features import SAMPLE_RATE, log_mel, normalise_loudness
-from s2l_core.speech.sources import LogMel, PretrainedFeatures, open_source, side_by_side
+from s2l_core.speech.sources import LogMel, PretrainedFeatures, open_source
 
 
 class Network(nn.Module):
@@ -54,13 +54,6 @@ def test_log_mel_is_the_default_and_needs_nothing() -> None:
     assert np.array_equal(source.features(speech), log_mel(speech))
     assert np.array_equal(source.features(np.zeros(800, np.float32))[0], source.silence)
     assert source.bands == 80
-
-
-def test_rows_of_two_sources_come_side_by_side_whatever_their_pieces() -> None:
-    first, second = np.arange(20, dtype=np.float32).reshape(10, 2), -np.arange(10, dtype=np.float32)[:, None]
-    pieces = list(side_by_side([first[:3], first[3:9], first[9:]], [second[:1], second[1:8], second[8:]]))
-    assert [len(piece) for piece in pieces] == [3, 6, 1]
-    assert np.array_equal(np.concatenate(pieces), np.concatenate([first, second], axis=1))
 
 
 def test_pauses_to_learn_from_are_silent_or_faint() -> None:
