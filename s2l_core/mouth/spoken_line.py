@@ -77,7 +77,7 @@ class SpokenLine:
         self._paint: LinePainter = line_painter(speaker, codes_at(self.codes, self.times(np.array(frames))))
 
     def times(self, numbers: NDArray[np.integer]) -> NDArray[np.float64]:
-        """Seconds (B,) of frames ``numbers`` (B,) in the track :attr:`codes`."""
+        """Seconds (B,) of frames ``numbers`` (B,) in the track ``codes``."""
         return np.asarray(numbers / self._rate - self._begin)
 
     def paint(self, codes: Tensor, numbers: NDArray[np.integer], at: Tensor | None = None) -> Tensor:

@@ -121,9 +121,8 @@ def test_every_package_is_pinned_once(name: str) -> None:
 
 def test_the_library_asks_for_what_the_engine_installs() -> None:
     extras = {package for packages in PROJECT["optional-dependencies"].values() for package in packages}
-    assert {*PROJECT["dependencies"], *extras} - set(requirements("runtime.txt")) == {
-        "transformers"
-    }  # with weights only
+    left_to_the_user = {"transformers", "ray"}  # of use with weights of other networks, and with a cluster
+    assert {*PROJECT["dependencies"], *extras} - set(requirements("runtime.txt")) == left_to_the_user
     assert set(requirements("runtime.txt")) <= {*PROJECT["dependencies"], *extras}
 
 
