@@ -168,7 +168,7 @@ class S2L_PG_train(ConsentDetails, bpy.types.PropertyGroup):
         items=(
             ("draft", "Draft", "Train for a few minutes, to judge whether the footage is suitable"),
             ("balanced", "Balanced", "Balance quality and training time"),
-            ("final", "Final", "Train longest, for the best quality in the final cut"),
+            ("final", "Final", "Train longest, for heads that are shown in other poses"),
         ),
         default="balanced",
     )
