@@ -1,4 +1,4 @@
-"""Puts the progress and the estimates of jobs into words, and prints progress to a terminal."""
+"""Reads the progress that the engine reports, and puts it and the estimates of jobs into words."""
 
 from __future__ import annotations
 
@@ -8,6 +8,22 @@ from collections.abc import Callable
 from typing import Any
 
 from ..s2l_core.events import Progress
+
+_LARGEST_NUMBER = 1e15  # larger ones overflow when they are divided or put into words
+
+
+def read_progress(values: Any) -> Progress | None:
+    """The progress that the engine has reported as JSON values; None if it is not valid."""
+    match values:
+        case {
+            "phase": str(phase),
+            "done": int() | float() as done,
+            "total": int() | float() as total,
+            "eta_seconds": int() | float() | None as eta,
+            "note": str(note),
+        } if max(abs(done), abs(total), abs(eta or 0)) < _LARGEST_NUMBER:
+            return Progress(phase, done, total, eta, note)
+    return None
 
 
 class Milestones:

@@ -15,13 +15,13 @@ from ...s2l_core import json_text
 from ...s2l_core.errors import Cancelled, EngineIncomplete, InternalError, Speech2LipError
 from ...s2l_core.events import Progress
 from ..paths import EXTENSION_FOLDER
+from ..progress import read_progress
 from . import child_process
 
 CANCEL_GRACE_SECONDS = 15.0
 """Time in which a cancelled command may end its own processes."""
 _POLL_SECONDS = 0.05
 _LAST_WORDS, _LONGEST_EVENT, _LONGEST_RESULT = 500, 100_000, 64 * 1024 * 1024  # characters, and bytes
-_LARGEST_NUMBER = 1e15
 # The command is cancelled by the end of its stdin, which is closed in any case when Blender ends.
 _START = (
     "import os, signal, sys, threading; sys.path.insert(0, sys.argv.pop(1)); from s2l_core.cli import main; "
@@ -133,15 +133,8 @@ class EngineCommand:
         except ValueError:
             event = None
         match event:
-            case {
-                "event": "progress",
-                "phase": str(phase),
-                "done": int() | float() as done,
-                "total": int() | float() as total,
-                "eta_seconds": int() | float() | None as eta,
-                "note": str(note),
-            } if max(abs(done), abs(total), abs(eta or 0)) < _LARGEST_NUMBER:
-                self.progress = Progress(phase, done, total, eta, note)
+            case {"event": "progress"}:
+                self.progress = read_progress(event) or self.progress
             case {"event": "log", "text": str(text)}:
                 self.log.append(text)
 

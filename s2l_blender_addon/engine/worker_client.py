@@ -21,6 +21,7 @@ from ...s2l_core.errors import Cancelled, EngineIncomplete, InternalError, Speec
 from ...s2l_core.events import Progress
 from ...s2l_core.jobs import Job, to_document
 from ..paths import EXTENSION_FOLDER
+from ..progress import read_progress
 from . import child_process
 
 CANCEL_GRACE_SECONDS = 0.6  # so that a cancelled job is gone within a second
@@ -28,7 +29,6 @@ EXIT_SECONDS = 5.0  # PyTorch needs some tenths of a second to exit; after that 
 LAST_WORDS_SECONDS = 1.0  # a program that the worker started may keep its stderr open
 _LOG_LINES, _LOG_LINE = 200, 2_000  # the second in characters
 _LONGEST_MESSAGE = 16 * 1024 * 1024  # characters; the result of hours has some hundred thousand
-_LARGEST_NUMBER = 1e15  # in reports of progress; larger ones overflow when they are divided or put into words
 # Makes an isolated Python import the library of this add-on and no other.
 _START = "import sys; sys.path.insert(0, sys.argv.pop()); from s2l_core.worker import main; main()"
 _ERRORS = {kind.code: kind for kind in Speech2LipError.__subclasses__()}
@@ -241,17 +241,8 @@ class Request:
 
     def _take(self, message: _Message) -> None:
         match message:
-            case {
-                "method": "progress",
-                "params": {
-                    "phase": str(phase),
-                    "done": int() | float() as done,
-                    "total": int() | float() as total,
-                    "eta_seconds": int() | float() | None as eta,
-                    "note": str(note),
-                },
-            } if max(abs(done), abs(total), abs(eta or 0)) < _LARGEST_NUMBER:
-                self.progress = Progress(phase, done, total, eta, note)
+            case {"method": "progress", "params": dict(values)} if progress := read_progress(values):
+                self.progress = progress
             case {"method": "preview", "params": {"path": str(path)}}:
                 self.preview_path = path
             case {"method": "log", "params": {"level": str(level), "text": str(text)}}:
