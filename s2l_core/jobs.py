@@ -319,8 +319,8 @@ class DubJob:
             as long as the voice and plays the footage at its own speed from its start.
         encoding: File format of the output.
         silence_db: Curve over the output: level at which the mouth closes, in dB relative to the loudness of the
-            speech; a higher level closes it more often. Empty means that the mouth behaves in pauses like the
-            speaker's, and closes in silence.
+            speech; a higher level closes it more often. Empty means that the mouth behaves in short pauses
+            like the speaker's, and closes in long ones and in silence.
         rest_strength: Curve over the output: share of that closing that takes place, from 0 to 1.
         landmarks: As in :class:`CheckJob`; the landmark model must be that of the training.
         speech_network: Folder of the network that computes the speaker's speech features, for a speaker file from

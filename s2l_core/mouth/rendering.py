@@ -27,7 +27,7 @@ from ..speech.encoder import CODE_SECONDS, SpeechEncoder, codes_at
 from ..speech.features import loudness_gain, speech_level
 from ..speech.moonshine import open_moonshine
 from ..speech.named_networks import name_network, named_network
-from ..speech.silence import IN_SILENCE, curve_at, resting
+from ..speech.silence import IN_SILENCE, curve_at, resting, resting_in_room_tone
 from ..speech.sources import LOG_MEL, SpeechSource, open_source, split_source
 from .sight import Sight, Sighter
 
@@ -99,20 +99,22 @@ def rest_in_silence(
     track: Tensor,
     speech: NDArray[np.float32],
     level_db: float,
+    room_tone_db: float,
     silence_db: Sequence[float],
     strength: Sequence[float],
     last: float,
     begin: float = 0.0,
 ) -> Tensor:
-    """Blend codes of speech towards the mouth at rest in silence.
+    """Blend codes of speech towards the mouth at rest in pauses and in silence.
 
     Args:
         speaker: The speaker.
         track: (t, size) codes, as :func:`speech_track` gives them.
         speech: float32 (n,) at 16 kHz, of which they were made.
         level_db: Its level.
+        room_tone_db: Level of the room in which it was spoken, see :func:`s2l_core.speech.silence.room_tone_level`.
         silence_db: Curve of levels, relative to ``level_db``, below which the mouth closes; an empty curve closes it as
-            the speaker's own mouth closes in pauses. A higher level closes it more often.
+            the speaker's own mouth closes in pauses, and in long ones. A higher level closes it more often.
         strength: Curve of how far the mouth closes, from 0, which leaves the codes unchanged, to 1.
         last: Duration of both curves in seconds.
         begin: Second of the track at which they begin.
@@ -124,9 +126,12 @@ def rest_in_silence(
         shares = resting(speech, times, level_db + curve_at(silence_db, moments, last))
     else:
         in_pauses, in_silence = (np.full(len(times), level_db + db) for db in (pauses.level_db, pauses.silence_db))
-        shares = np.maximum(
-            resting(speech, times, in_pauses, pauses.closing), resting(speech, times, in_silence, IN_SILENCE)
+        each = (
+            resting(speech, times, in_pauses, pauses.closing),
+            resting(speech, times, in_silence, IN_SILENCE),
+            resting_in_room_tone(speech, times, room_tone_db),
         )
+        shares = np.max(each, axis=0)
     shares *= curve_at(strength, moments, last)
     encoder = speaker.lip.speech
     rest = encoder.articulation(encoder.rest()) if isinstance(encoder, SpeechEncoder) else encoder.rest()

@@ -16,6 +16,7 @@ from ..model.speaker import SpeakerModel
 from ..speech.encoder import CODE_SECONDS, codes_at
 from ..speech.features import speech_level
 from ..speech.moonshine import PIECE_SAMPLES
+from ..speech.silence import room_tone_level
 from ..speech.sources import LOG_MEL
 from .painting import LinePainter, line_painter
 from .rendering import rest_in_silence, speech_track
@@ -57,9 +58,10 @@ class SpokenLine:
         count: int,
         only: int | None = None,
     ) -> None:
-        # The level is that of the whole line.
+        # The levels are those of the whole line.
         self._rate = float(rate)
         level_db = speech_level(speech, context.powers)
+        room_tone_db = room_tone_level(context.powers, level_db)
         heard = np.concatenate([context.before, speech, context.after])
         frames, samples = range(count), slice(0, len(heard))
         if only is not None and speaker.source == LOG_MEL:
@@ -69,7 +71,7 @@ class SpokenLine:
         part, last = heard[samples], (count - 1) / self._rate
         track, begin = speech_track(speaker, part, level_db), CONTEXT_SECONDS - samples.start / SPEECH_RATE
         curves = job.silence_db, job.rest_strength
-        codes = rest_in_silence(speaker, track, part, level_db, *curves, last, begin=begin)
+        codes = rest_in_silence(speaker, track, part, level_db, room_tone_db, *curves, last, begin=begin)
         first = samples.start // _CODE_SAMPLES - round(CONTEXT_SECONDS / CODE_SECONDS)
         self.codes, self._begin = codes[max(-first, 0) :], max(first, 0) * CODE_SECONDS
 

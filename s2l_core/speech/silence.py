@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_opening
+from scipy.ndimage import binary_closing, binary_opening
 
 from ..events import checkpoint
 from .features import SAMPLE_RATE
@@ -15,6 +15,12 @@ from .features import SAMPLE_RATE
 STEP_SECONDS = 0.01
 """Interval at which the level of a voice is measured."""
 _WINDOW_SECONDS = 0.03
+_ROOM_TONE_SHARE, _ABOVE_ROOM_TONE_DB = 0.05, 8.0
+"""Quantile of the levels of a voice that is the level of its room, and how far the room may be above it."""
+_LONGEST_CLICK, _BESIDE_CLICK = 0.15, 0.25
+"""Longest sound in seconds that is none of speech, and least duration of the pauses before and after it."""
+_BELOW_SPEECH_DB = 18.0
+"""Least distance of a room from the speech in it: in spans of a second, speech is up to 15 dB quieter than usual."""
 _BLOCK = 10 * SAMPLE_RATE
 """Number of samples that are processed together."""
 _NOTHING_DB = -75.0
@@ -44,6 +50,10 @@ BELOW_A_LEVEL = Closing(shortest=0.15, delay=0.0, ramp=0.1, lead=0.06, strength=
 """For a level set by the user. Closures of plosives last up to 0.1 s, and are not pauses."""
 IN_SILENCE = replace(BELOW_A_LEVEL, shortest=0.45)
 """For silence of half a second, which the windows of the level measurement shorten a little."""
+_IN_ROOM_TONE = Closing(shortest=0.75, delay=0.2, ramp=0.2, lead=0.15, strength=1.0)
+"""For pauses of a voice in which its room is heard, which are long enough to close and to open again. People breathe in
+with open mouths in shorter ones, and open their lips before they are heard.
+"""
 NO_CLOSING = replace(BELOW_A_LEVEL, strength=0.0)
 
 
@@ -82,6 +92,38 @@ def resting(
     grid = level_moments(speech)
     threshold = np.maximum(np.interp(grid, times, threshold_db), _NOTHING_DB)
     return np.interp(times, grid, closed_shares(measure_levels(speech) < threshold, closing))
+
+
+def room_tone_level(powers: NDArray[np.float64], level_db: float) -> float:
+    """Level in dB below which nothing but the room of a voice is heard.
+
+    A voice that never pauses, and one over music, is rarely or never below it for as long as a pause lasts.
+
+    Args:
+        powers: float64 (m,) mean squares of the recording, see :func:`s2l_core.media.audio.powers`.
+        level_db: Level of the speech in it, see :func:`s2l_core.speech.features.speech_level`.
+    """
+    levels = 10.0 * np.log10(np.maximum(powers, 1e-12))
+    heard = levels[levels > _NOTHING_DB]
+    if not len(heard):
+        return _NOTHING_DB
+    return float(min(np.quantile(heard, _ROOM_TONE_SHARE) + _ABOVE_ROOM_TONE_DB, level_db - _BELOW_SPEECH_DB))
+
+
+def resting_in_room_tone(
+    speech: NDArray[np.float32], times: NDArray[np.float64], room_tone_db: float
+) -> NDArray[np.float64]:
+    """As :func:`resting`, for long pauses in which only the room is heard, and clicks in it.
+
+    Args:
+        speech: float32 (n,) mono at 16 kHz in [-1, 1].
+        times: float64 (m,) times in seconds, ascending.
+        room_tone_db: Level of the room, see :func:`room_tone_level`.
+    """
+    beside, click = (np.ones(round(seconds / STEP_SECONDS)) for seconds in (_BESIDE_CLICK, _LONGEST_CLICK))
+    padded = np.pad(measure_levels(speech) < room_tone_db, len(beside), constant_values=True)
+    pauses = binary_closing(binary_opening(padded, beside), click)[len(beside) : -len(beside)]
+    return np.interp(times, level_moments(speech), closed_shares(pauses, _IN_ROOM_TONE))
 
 
 def closed_shares(quiet: NDArray[np.bool_], closing: Closing) -> NDArray[np.float64]:

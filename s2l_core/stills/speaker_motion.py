@@ -14,11 +14,13 @@ from ..errors import SpeakerFileOlder
 from ..events import Report
 from ..face.layout import LAYOUTS, MESH468
 from ..geometry.camera import project
+from ..media.audio import in_blocks, powers
 from ..model.exemplars import FINENESS, Exemplars
 from ..model.speaker import SpeakerModel
 from ..mouth.rendering import rest_in_silence, speech_track
 from ..speech.encoder import SpeechEncoder, codes_at
 from ..speech.features import speech_level
+from ..speech.silence import room_tone_level
 from .lip_motion import parse, read_file
 from .lip_shape import LIPS, without_overlap
 
@@ -71,13 +73,15 @@ class SpeakerMotion:
         :meth:`s2l_core.stills.lip_motion.LipMotion.offsets` gives them.
         """
         level = speech_level(speech) if level_db is None else level_db
-        return self.shapes(self.codes(speech, times, level, (), (1.0,)))
+        room_tone = room_tone_level(powers(in_blocks(speech)), level)
+        return self.shapes(self.codes(speech, times, level, room_tone, (), (1.0,)))
 
     def codes(
         self,
         speech: NDArray[np.float32],
         times: NDArray[np.float64],
         level_db: float,
+        room_tone_db: float,
         silence_db: Sequence[float],
         strength: Sequence[float],
         begin: float = 0.0,
@@ -88,13 +92,15 @@ class SpeakerMotion:
             speech: float32 (n,) the whole recording, mono at 16 kHz.
             times: float64 (F,) ascending moments in seconds after the first sample.
             level_db: Level of the speech.
+            room_tone_db: Level of its room, see :func:`s2l_core.speech.silence.room_tone_level`.
             silence_db: Curve from ``begin`` to the last moment, see :class:`s2l_core.jobs.StillJob`.
             strength: Curve ``rest_strength`` of the job, likewise.
             begin: Second of the recording at which the curves begin.
         """
         heard = speech_track(self._speaker, speech, level_db)
         last = float(times[-1]) - begin
-        resting = rest_in_silence(self._speaker, heard, speech, level_db, silence_db, strength, last, begin)
+        levels = level_db, room_tone_db
+        resting = rest_in_silence(self._speaker, heard, speech, *levels, silence_db, strength, last, begin)
         return codes_at(resting, times)
 
     def shapes(self, codes: Tensor) -> NDArray[np.float32]:

@@ -21,6 +21,7 @@ from ..media.single_picture import SinglePicture
 from ..model.speaker import SpeakerModel
 from ..mouth.rendering import open_speech_source
 from ..speech.features import speech_level
+from ..speech.silence import room_tone_level
 from .blinks import Eyelids, blink_shares
 from .closing import open_shares
 from .drift import HeadDrift, drift_angles
@@ -78,12 +79,13 @@ class StillFrames:
         times = np.arange(count) / float(self.rate)
         heard = np.concatenate([context.before, speech, context.after])
         level, curves = speech_level(speech, context.powers), (job.silence_db, job.rest_strength)
+        room_tone = room_tone_level(context.powers, level)
         clock, line = times + CONTEXT_SECONDS, None
         if job.speaker_path:
             speaker = SpeakerModel.load(job.speaker_path)
             open_speech_source(speaker, job.speech_network)
             motion = SpeakerMotion(speaker)
-            line = SpeakerLine(motion, motion.codes(heard, clock, level, *curves, begin=CONTEXT_SECONDS))
+            line = SpeakerLine(motion, motion.codes(heard, clock, level, room_tone, *curves, begin=CONTEXT_SECONDS))
             self._offsets = motion.shapes(line.codes)
         else:
 
@@ -91,7 +93,7 @@ class StillFrames:
                 return {"offsets": torch.from_numpy(load_lip_motion().offsets(heard, clock, report, level))}
 
             offsets = cache.get_or_compute("lips", listen)["offsets"].numpy()
-            self._offsets = offsets * open_shares(heard, times, level, *curves)[:, None, None]
+            self._offsets = offsets * open_shares(heard, times, level, room_tone, *curves)[:, None, None]
         self.face = SpeakingFace(source, self.portrait, line)
         self.warnings = list(_warnings(self.portrait, self.face))
 

@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from s2l_core.media.audio import SPEECH_RATE, measure_level
-from s2l_core.speech.silence import BELOW_A_LEVEL, IN_SILENCE, Closing, curve_at, resting
+from s2l_core.media.audio import SPEECH_RATE, in_blocks, measure_level, powers
+from s2l_core.speech.features import speech_level
+from s2l_core.speech.silence import (
+    BELOW_A_LEVEL,
+    IN_SILENCE,
+    Closing,
+    curve_at,
+    resting,
+    resting_in_room_tone,
+    room_tone_level,
+)
 
 Curve = NDArray[np.float64]
 
@@ -84,6 +93,39 @@ def test_a_mouth_closes_as_late_as_far_and_as_early_again_as_it_is_told(
 def test_shorter_pauses_than_the_shortest_close_no_mouth() -> None:
     closing = Closing(shortest=0.6, delay=0.0, ramp=0.1, lead=0.06, strength=1.0)
     assert not rest(voice((0.0, 1.0), (1.5, 4.0)), TIMES[(TIMES > 0.2) & (TIMES < 3.8)], closing=closing).any()
+
+
+@pytest.mark.parametrize("noise_db", [-60.0, -40.0, -25.0])
+def test_the_mouth_comes_to_rest_where_only_the_room_is_heard(noise_db: float) -> None:
+    shares = rest_in_room_tone(voice((0.0, 1.0), (2.0, 3.0), noise_db=noise_db))
+    assert shares[(TIMES > 1.45) & (TIMES < 1.6)] == pytest.approx(1.0, abs=0.03)
+    assert not shares[(TIMES < 1.15) | ((TIMES > 1.9) & (TIMES < 3.15))].any()
+
+
+def test_people_breathe_in_with_open_mouths_in_short_pauses() -> None:
+    assert not rest_in_room_tone(voice((0.0, 1.5), (2.0, 4.0), noise_db=-30.0)).any()
+
+
+@pytest.mark.parametrize(("seconds", "speaks"), [(0.06, False), (0.2, True)])
+def test_a_click_is_no_speech(seconds: float, speaks: bool) -> None:
+    shares = rest_in_room_tone(voice((0.0, 1.0), (2.0, 2.0 + seconds), (3.0, 4.0), noise_db=-30.0))
+    assert (np.interp(2.0 + seconds / 2, TIMES, shares) == 0.0) == speaks
+
+
+def test_quiet_speech_and_speech_over_music_are_no_room_tone() -> None:
+    quiet = voice((0.0, 2.0), noise_db=-15.0)
+    over_music = voice((0.0, 1.0), (2.0, 3.0), noise_db=-12.0)
+    assert not rest_in_room_tone(quiet)[TIMES < 3.0].any()
+    assert not rest_in_room_tone(over_music)[TIMES < 3.0].any()
+
+
+def test_the_room_of_digital_silence_is_silent() -> None:
+    assert room_tone_level(powers(in_blocks(np.zeros(2 * SPEECH_RATE, np.float32))), -120.0) == -75.0
+
+
+def rest_in_room_tone(speech: NDArray[np.float32]) -> Curve:
+    power = powers(in_blocks(speech))
+    return resting_in_room_tone(speech, TIMES, room_tone_level(power, speech_level(speech, power)))
 
 
 def test_a_silent_voice_rests_throughout() -> None:

@@ -128,10 +128,17 @@ def test_the_head_drifts_slightly_slowly_and_repeatably(source: SinglePicture, p
 def test_the_mouth_closes_below_a_level_and_only_as_far_as_asked() -> None:
     heard = np.concatenate([0.1 * np.sin(np.arange(16_000)), np.zeros(16_000)]).astype(np.float32)
     times = np.arange(0.0, 1.6, 0.04)
-    shares = open_shares(heard, times, -23.0, (), (1.0,))
+    shares = open_shares(heard, times, -23.0, -75.0, (), (1.0,))
     assert shares[times < 0.7].min() == 1.0 and shares[times > 1.2].max() == 0.0
-    assert open_shares(heard, times, -23.0, (), (0.5,))[-1] == pytest.approx(0.5)
-    assert open_shares(heard, times, -23.0, (20.0,), (1.0,)).max() == 0.0
+    assert open_shares(heard, times, -23.0, -75.0, (), (0.5,))[-1] == pytest.approx(0.5)
+    assert open_shares(heard, times, -23.0, -75.0, (20.0,), (1.0,)).max() == 0.0
+
+
+def test_the_mouth_closes_where_only_the_room_is_heard() -> None:
+    tone = 0.1 * np.sin(np.arange(32_000)) * np.repeat([1.0, 0.02], 16_000)
+    times = np.arange(0.0, 1.6, 0.04)
+    assert open_shares(tone.astype(np.float32), times, -23.0, -50.0, (), (1.0,))[times > 1.25].max() == 0.0
+    assert open_shares(tone.astype(np.float32), times, -23.0, -75.0, (), (1.0,)).min() == 1.0
 
 
 def test_blinks_and_drift_are_part_of_the_stated_box(tmp_path: Path) -> None:
