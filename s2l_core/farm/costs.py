@@ -23,8 +23,10 @@ _START_SECONDS = 6.0
 """Time in which a process starts and opens the files of a job that was looked at before."""
 _JOIN_SECONDS = 0.002
 """Time to copy a frame."""
-_SURROUNDINGS_SECONDS, _POSE_SECONDS, _POSE_BYTES = 20.0, 1.0, 1_200_000_000
-"""For the head in new views: time to look at a clip besides tracking, time per million pixels, and memory."""
+_SURROUNDINGS_SECONDS, _POSE_SECONDS, _POSE_BYTES, _POSE_BYTES_OF_PIXEL = 20.0, 1.0, 900_000_000, 200
+"""For the head in new views: time to look at a clip besides tracking, time per million pixels, memory, and memory for
+each pixel of the result, of which several frames are rendered at once.
+"""
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ def _cost_of_view(job: PoseJob | RenderJob, clip: Clip) -> Cost:
         result = Clip(1, job.camera.width, job.camera.height, clip.rate)
     tracking = _cost(DubJob("", job.footage, job.footage, ""), clip, clip).look
     megapixels = result.frames * result.width * result.height / 1e6
-    memory = _POSE_BYTES + 64 * 3 * clip.width * clip.height
+    memory = _POSE_BYTES + 64 * 3 * clip.width * clip.height + _POSE_BYTES_OF_PIXEL * result.width * result.height
     return Cost(result, round(tracking + _SURROUNDINGS_SECONDS, 1), _POSE_SECONDS * megapixels, memory)
 
 
