@@ -13,11 +13,11 @@ from .dub_all import S2L_OT_dub_all
 from .dub_still import S2L_OT_dub_still
 from .engine import S2L_OT_check_engine, S2L_OT_copy_report
 from .engine_setup import CLASSES as SETUP_CLASSES
-from .estimate import S2L_OT_estimate_dub, S2L_OT_estimate_training
+from .estimate import S2L_OT_estimate_dub, S2L_OT_estimate_still, S2L_OT_estimate_training
 from .label_synthetic import S2L_OT_add_label
 from .match_camera import S2L_OT_match_camera
 from .presets import S2L_OT_add_preset
-from .preview_frame import S2L_OT_preview_frame
+from .preview_frame import S2L_OT_preview_frame, S2L_OT_preview_still
 from .queue_entries import CLASSES as QUEUE_CLASSES
 from .redo import S2L_OT_redo, S2L_OT_redo_with_changes
 from .speakers import S2L_OT_add_speaker, S2L_OT_remove_speaker, S2L_OT_revoke_consent, S2L_OT_use_speaker
@@ -38,8 +38,10 @@ CLASSES = (
     S2L_OT_submit,
     S2L_OT_cancel_submit,
     S2L_OT_preview_frame,
+    S2L_OT_preview_still,
     S2L_OT_estimate_training,
     S2L_OT_estimate_dub,
+    S2L_OT_estimate_still,
     S2L_OT_add_preset,
     S2L_OT_add_speaker,
     S2L_OT_remove_speaker,

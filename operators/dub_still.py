@@ -5,8 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ..s2l_blender_addon.compat import sequencer_scene
-from ..s2l_blender_addon.queue.still_job import disabled_reason, still_job
-from ..s2l_blender_addon.sequencer import strips
+from ..s2l_blender_addon.queue import still_job
 from ..s2l_core.jobs import StillJob
 from .dub_operator import AskingDubOperator
 
@@ -21,10 +20,8 @@ class S2L_OT_dub_still(AskingDubOperator, bpy.types.Operator):
 
     @classmethod
     def disabled_reason(cls, context: bpy.types.Context) -> str:
-        return disabled_reason(sequencer_scene(context))
+        return still_job.disabled_reason(sequencer_scene(context))
 
     def gather(self, context: bpy.types.Context) -> StillJob:
-        scene = sequencer_scene(context)
-        strip = strips.picture_or_footage(scene)
-        job, self._placement = still_job(context, scene, strip, strips.voices(scene, strip))
+        job, self._placement = still_job.job_of_scene(context, sequencer_scene(context))
         return job

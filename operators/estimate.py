@@ -1,4 +1,4 @@
-"""Estimate the time, memory and disk space of a training or a dub before it is started."""
+"""Estimate the time, memory and disk space of a training, a dub or a still before it is started."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import bpy
 
 from ..s2l_blender_addon import progress
 from ..s2l_blender_addon.compat import sequencer_scene
-from ..s2l_blender_addon.queue import dubbing
+from ..s2l_blender_addon.queue import dubbing, still_job
 from ..s2l_blender_addon.queue.snapshots import train_job
 from ..s2l_blender_addon.sequencer import strips
 from ..s2l_core.jobs import DubJob, EstimateJob, StillJob, TrainJob
@@ -79,4 +79,20 @@ class S2L_OT_estimate_dub(EstimateOperator, bpy.types.Operator):
 
     def planned(self, context: bpy.types.Context, scene: bpy.types.Scene) -> tuple[str, DubJob | StillJob]:
         job, placement = dubbing.job_of_scene(context, scene)
+        return f"{placement.footage}, {placement.end - placement.first} frames", job
+
+
+class S2L_OT_estimate_still(EstimateOperator, bpy.types.Operator):
+    bl_idname = "s2l.estimate_still"
+    bl_label = "Estimate Still"
+    bl_description = "Estimate the time, memory and disk space on this machine for the picture that is to speak"
+    bl_options = {"REGISTER"}
+    group = "still"
+
+    @classmethod
+    def disabled_reason(cls, context: bpy.types.Context) -> str:
+        return still_job.disabled_reason(sequencer_scene(context))
+
+    def planned(self, context: bpy.types.Context, scene: bpy.types.Scene) -> tuple[str, StillJob]:
+        job, placement = still_job.job_of_scene(context, scene)
         return f"{placement.footage}, {placement.end - placement.first} frames", job

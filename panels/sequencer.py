@@ -14,11 +14,13 @@ from ..operators import (
     S2L_OT_dub_still,
     S2L_OT_dub_strip,
     S2L_OT_estimate_dub,
+    S2L_OT_estimate_still,
     S2L_OT_estimate_training,
     S2L_OT_find_faces,
     S2L_OT_fix_offset,
     S2L_OT_measure_offset,
     S2L_OT_preview_frame,
+    S2L_OT_preview_still,
     S2L_OT_submit,
     S2L_OT_train_speaker,
 )
@@ -165,7 +167,7 @@ class S2L_PT_dub(SequencerPanel, bpy.types.Panel):
 
 
 class S2L_PT_still(SequencerPanel, bpy.types.Panel):
-    """The settings of stills, and the button for those of footage: a single picture has it in the panel Dub."""
+    """The settings of stills, and the buttons for those of footage: a single picture has them in the panel Dub."""
 
     bl_label = "Still"
     bl_parent_id = "S2L_PT_dub"
@@ -182,7 +184,12 @@ class S2L_PT_still(SequencerPanel, bpy.types.Panel):
             _draw_faces(layout, scene, picture)
         elif strip:
             layout.prop(strip.s2l, "consent")
-            layout.operator(S2L_OT_dub_still.bl_idname)
+            row = layout.row(align=True)
+            row.operator(S2L_OT_dub_still.bl_idname)
+            row.operator(S2L_OT_estimate_still.bl_idname, text="", icon="TIME")
+            if still.estimate:
+                draw_lines(layout, still.estimate, context.region.width)
+            layout.operator(S2L_OT_preview_still.bl_idname)
 
 
 class S2L_PT_still_consent(SequencerPanel, bpy.types.Panel):

@@ -273,6 +273,11 @@ class S2L_PG_still(bpy.types.PropertyGroup):
     )
     blinks: BoolProperty(name="Blinks", description="Let the eyes blink", default=False)
     head_motion: BoolProperty(name="Head Motion", description="Let the head move slightly", default=False)
+    estimate: StringProperty(
+        name="Estimate",
+        description="Estimated time, memory and disk space for a picture that speaks",
+        options={"HIDDEN", "SKIP_SAVE"},
+    )
 
 
 class S2L_PG_offset(bpy.types.PropertyGroup):

@@ -23,6 +23,14 @@ def disabled_reason(scene: bpy.types.Scene) -> str:
     return "" if stills.has_consent(strip) else f"Confirm in the Dub panel that the speaker in {strip.name} agreed"
 
 
+def job_of_scene(context: bpy.types.Context, scene: bpy.types.Scene) -> tuple[StillJob, strips.Placement]:
+    """The job for the strips that are meant in a scene, and the place of its result; raises as :func:`still_job`."""
+    strip = strips.picture_or_footage(scene)
+    if strip is None:
+        raise BadJob(f"{strips.missing_footage(scene)}.", "Then start the job again.")
+    return still_job(context, scene, strip, strips.voices(scene, strip))
+
+
 def still_job(
     context: bpy.types.Context,
     scene: bpy.types.Scene,

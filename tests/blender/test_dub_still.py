@@ -19,9 +19,7 @@ def job_of(module, scene):
     """Returns the job for the settings of the scene, and the frames of its result."""
 
     def job_of():
-        strips, still_job = module("s2l_blender_addon.sequencer.strips"), module("s2l_blender_addon.queue.still_job")
-        strip = strips.picture_or_footage(scene)
-        job, placement = still_job.still_job(bpy.context, scene, strip, strips.voices(scene, strip))
+        job, placement = module("s2l_blender_addon.queue.still_job").job_of_scene(bpy.context, scene)
         return job, range(placement.first, placement.end)
 
     return job_of

@@ -251,7 +251,10 @@ def test_dub_panel_has_the_button_for_what_is_active(draw, scene, portrait, foot
     assert draw("S2L_PT_still")[:5] == [*settings, "Find Faces"]
     scene.sequence_editor.active_strip = footage
     assert "Dub Strip" in draw("S2L_PT_dub")
-    assert draw("S2L_PT_still") == [*settings, "The Speaker Agreed: ", "Dub Still"]
+    buttons = ["Dub Still", "Estimate Still", "Preview Still"]
+    assert draw("S2L_PT_still") == [*settings, "The Speaker Agreed: ", *buttons]
+    scene.s2l.still.estimate = "Interview, 26 frames: about 6 min"
+    assert "Interview, 26 frames: about 6 min" in draw("S2L_PT_still")
 
 
 def test_result_panel_and_queue_say_what_looks_bad(

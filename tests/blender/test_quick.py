@@ -139,6 +139,23 @@ def test_preview_and_estimate_are_of_the_picture_that_is_active(
     assert scene.s2l.dub.estimate.startswith("Portrait, 30 frames: about 6 min")
 
 
+def test_preview_and_estimate_of_a_still_are_of_the_frame_of_a_movie_under_the_playhead(
+    scene, footage, speech, asked, draw_picture
+) -> None:
+    draw_picture(8, 4)
+    scene.sequence_editor.active_strip, footage.s2l.consent, scene.s2l.dub.sound_strip = footage, True, speech.name
+    scene.frame_current = 130
+    assert bpy.ops.s2l.preview_still() == {"FINISHED"}
+    job = asked()
+    assert (job["dub"]["verb"], job["frame"]) == ("still", 5)
+    assert (job["dub"]["picture"]["path"], job["dub"]["picture"]["start"]) == (footage.filepath, pytest.approx(29 / 25))
+    assert bpy.ops.s2l.estimate_still() == {"FINISHED"}
+    assert asked()["job"]["picture"]["start"] == pytest.approx(29 / 25)
+    assert scene.s2l.still.estimate.startswith("Interview, 26 frames: about 6 min") and not scene.s2l.dub.estimate
+    scene.frame_current = 400  # shows nothing of it
+    assert not bpy.ops.s2l.preview_still.poll() and not bpy.ops.s2l.estimate_still.poll()
+
+
 def test_of_several_people_in_a_picture_one_is_chosen(scene, portrait, footage, asked, monkeypatch) -> None:
     monkeypatch.setenv("S2L_FAKE_FACES", json.dumps(FACES))
     assert bpy.ops.s2l.find_faces() == {"FINISHED"}
