@@ -23,6 +23,11 @@ _INSET = 0.12
 """Share of the opening at either lip that is left out, since the landmarks of lips are not that accurate."""
 _FADING = 0.25
 """How quickly what lies beyond the opening of the picture becomes dark, in heights of that opening."""
+_DARK, _GAP = 0.5, 0.8
+"""Brightness of lines across the opening, relative to the brightest one, up to which they show no teeth; and relative
+to the upper teeth, up to which a line is between them and the lower ones.
+"""
+_ABOVE, _BELOW = -1, 1
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -77,21 +82,23 @@ class OwnInside:
         shift = (JAW_SHARE * (jaw - self._jaw)).astype(np.float32)
         colours = self._behind.paint_behind_teeth(cells, above, under, jaw)
         if self._split < 1.0 - _INSET:
-            lower, is_lower = self._look_up(cells - shift, self._split, 1.0 - _INSET)
+            lower, is_lower = self._look_up(cells - shift, self._split, 1.0 - _INSET, _BELOW)
             colours += is_lower * (lower - colours)
-        upper, is_upper = self._look_up(cells, _INSET, self._split)
-        return colours + is_upper * (upper - colours)
+        if self._split > _INSET:
+            upper, is_upper = self._look_up(cells, _INSET, self._split, _ABOVE)
+            colours += is_upper * (upper - colours)
+        return colours
 
-    def _look_up(self, places: Plane, first: float, last: float) -> tuple[Plane, Plane]:
+    def _look_up(self, places: Plane, first: float, last: float, continued: int) -> tuple[Plane, Plane]:
         """Colours (h, w, 3) of a part of the opening, given by shares of its height, at places in cells; and how much
-        of them is seen (h, w, 1). Above the upper part and below the lower one it continues, and becomes dark.
+        of them is seen (h, w, 1). Above or below it, as ``continued`` says, it continues and becomes dark.
         """
         upper, lower = (edge(places[..., 0]).astype(np.float32) for edge in (self._slit.upper_at, self._slit.lower_at))
         height = np.maximum(lower - upper, np.float32(1e-3))
         share = (places[..., 1] - upper) / height
         inside = np.clip(share, np.float32(first), np.float32(last))
         beyond = share - inside
-        kept = beyond <= 0 if first == _INSET else beyond >= 0
+        kept = continued * beyond >= 0
         usual = max(float((self._slit.lower - self._slit.upper).max()), 1.0)
         distance = np.abs(beyond) * height / np.float32(usual)
         softness = np.float32(1.0) / np.float32(usual)
@@ -103,14 +110,14 @@ class OwnInside:
         return np.asarray(colours, np.float32), seen[..., None].astype(np.float32)
 
     def _find_split(self) -> float:
-        """Height of the lower edge of the upper teeth, as a share of the opening: of the darkest line below its middle,
-        or of the lower lip.
+        """Height of the lower edge of the upper teeth, as a share of the opening: of the darkest line, or of the lower
+        lip if nothing is dark, or of the upper lip if nothing is bright above the darkest line.
         """
-        shares = np.linspace(0.5, 1.0 - _INSET, 12)
+        shares = np.linspace(_INSET, 1.0 - _INSET, 24)
         columns = self._slit.columns[len(self._slit.columns) // 4 : -(len(self._slit.columns) // 4)]
         upper, lower = self._slit.upper_at(columns), self._slit.lower_at(columns)
         places = np.stack(
-            [np.broadcast_to(columns, (12, len(columns))), upper + shares[:, None] * (lower - upper)], axis=-1
+            [np.broadcast_to(columns, (len(shares), len(columns))), upper + shares[:, None] * (lower - upper)], axis=-1
         )
         matrix = self._grid.picture_from_grid
         source = (places @ matrix[:, :2].T + matrix[:, 2] - [self._box.left + 0.5, self._box.top + 0.5]).astype(
@@ -119,4 +126,6 @@ class OwnInside:
         luma = cv2.remap(self._colours, source[..., 0], source[..., 1], cv2.INTER_LINEAR) @ _LUMA
         rows = luma.mean(axis=1)
         darkest = int(rows.argmin())
-        return float(shares[darkest] if rows[darkest] < 0.8 * rows[:3].mean() else shares[-1])
+        if rows[: darkest + 1].max() < _DARK * rows.max():
+            return float(shares[0])
+        return float(shares[darkest] if rows[darkest] < _GAP * rows[:darkest].max(initial=0.0) else shares[-1])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import s2l_core
 from s2l_core.errors import SpeakerFileOlder
+from s2l_core.face.layout import MESH468
 from s2l_core.jobs import Encoding, Media, StillJob
 from s2l_core.media.single_picture import SinglePicture, read_single_picture
 from s2l_core.stills.blinks import Eyelids, blink_shares
@@ -61,6 +62,25 @@ def test_upper_teeth_stay_where_they_are(source: SinglePicture, portrait: Portra
     narrow, wide = (mouth_of(face.paint(opened(opening)), portrait)[2:7] for opening in (0.25, 0.4))
     assert np.abs(narrow - wide).mean() < 12.0
     assert narrow.max() > 100.0
+
+
+def test_lower_teeth_of_the_picture_follow_the_jaw(source: SinglePicture, portrait: Portrait) -> None:
+    image = np.asarray(SpeakingFace(source, portrait).paint(opened()), np.uint8).copy()
+    seen = find_portrait(image, CLOSED, "bundled", "cpu")
+    inside = np.zeros(image.shape[:2], np.uint8)
+    cv2.fillPoly(inside, [np.round(seen.points[MESH468.lips_inner]).astype(np.int32)], [1])
+    rows = np.flatnonzero(inside.any(axis=1))
+    image[inside > 0] = (50, 25, 25)
+    teeth = inside.astype(bool)
+    teeth[: rows.mean().astype(int)] = False
+    image[teeth] = (205, 200, 190)
+    face = SpeakingFace(replace(source, picture=image, image=image), seen)
+    assert face.mouth_inside == "picture"
+    places = []
+    for opening in (0.35, 0.45):
+        middle = face.paint(opened(opening))[:, round(seen.points[13, 0]), 2].astype(float)
+        places.append(np.flatnonzero(middle[rows[0] : rows[-1] + 20] > 150)[0])
+    assert places[1] - places[0] >= 3
 
 
 def test_narrow_slits_are_dark_red_rather_than_black(source: SinglePicture, portrait: Portrait) -> None:
