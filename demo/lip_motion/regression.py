@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
 from s2l_core.stills.lip_motion import CODES, ROW_SECONDS, TAP_ROWS, TAPS
-from s2l_core.stills.lip_shape import LIPS, POINTS, opening_of
+from s2l_core.stills.lip_shape import LIPS, POINTS, opening_of, width_of
 
 from .recordings import Recording
 
@@ -24,9 +24,9 @@ _COMPONENTS = 96
 """Number of principal components of a row of features."""
 _PENALTY = 0.1
 """Weight of the squares of the coefficients, for components with variance 1. A higher one moves less."""
-_STRETCH = 1.22
-"""Factor of the opening's deviation from its mean: a regression varies less than what it predicts. Chosen for the
-people of GRID, each predicted by the others."""
+_STRETCH = np.array([1.22, 1.4])
+"""Factors of the deviations of opening and width from their means: a regression varies less than what it predicts.
+Chosen for the people of GRID, each predicted by the others."""
 _REAL_WEIGHT, _SYNTHETIC_WEIGHT = 10.0, 0.3
 """Weights of a picture of one of GRID's short clips, and of a synthetic voice, relative to one of the long clip: the
 nine people count half as much as the long clip, and the voices a little less."""
@@ -91,14 +91,14 @@ class Study:
         penalty = np.full(len(inputs), _PENALTY * sum(each.weight for each in kept))
         penalty[-1] = 0.0  # of the constant
         answer = np.linalg.solve(inputs + np.diag(penalty), mixed)
-        along = _per_opening(targets, mixed[-1], inputs[-1, -1])
-        answer[:-1] += (_STRETCH - 1.0) * np.outer(answer[:-1] @ _OPENING, along)
+        along = _per_size(targets, mixed[-1], inputs[-1, -1])
+        answer[:-1] += (answer[:-1] @ _SIZES * (_STRETCH - 1.0)) @ along
         motions = np.linalg.eigh(targets)[1][:, -CODES:].T
         codes = answer @ motions.T
         each_tap = codes[:-1].reshape(TAPS, -1, CODES)
         taps = np.einsum("bc,tck->tbk", self._axes, each_tap)
         constant = codes[-1] - np.einsum("b,tbk->k", self._middle, taps)
-        parted = _PARTED * along.reshape(len(POINTS), 2)
+        parted = _PARTED * along[0].reshape(len(POINTS), 2)
         shaped = motions.reshape(CODES, len(POINTS), 2)
         return Filter(*(np.ascontiguousarray(part, np.float32) for part in (taps, constant, parted, shaped)))
 
@@ -127,17 +127,18 @@ def symmetric(offsets: NDArray[np.floating]) -> Array:
     return np.asarray((offsets + mirrored) / 2)
 
 
-def _per_opening(targets: Array, sums: Array, weight: float) -> Array:
-    """Change of the shape (82,) that goes with a change of the opening by 1, from the products of targets (82, 82),
-    their sums (82,) and the weight of all.
+def _per_size(targets: Array, sums: Array, weight: float) -> Array:
+    """Changes of the shape (2, 82) that go with a change of the opening by 1 without one of the width, and the reverse,
+    from the products of targets (82, 82), their sums (82,) and the weight of all.
     """
     spread = targets - np.outer(sums, sums) / weight
-    return np.asarray(spread @ _OPENING / (_OPENING @ spread @ _OPENING))
+    return np.linalg.lstsq(_SIZES.T @ spread @ _SIZES, _SIZES.T @ spread, rcond=None)[0]
 
 
 _HALF = LIPS // 2
 _AROUND = (_HALF // 2 - np.arange(_HALF)) % _HALF
 _MIRRORED = np.concatenate([_AROUND, _HALF + _AROUND, [LIPS]])
 """Point of a shape that is where each point is in the mirror."""
-_OPENING = np.array([opening_of(unit) for unit in np.eye(2 * len(POINTS)).reshape(-1, len(POINTS), 2)])
-"""The opening as a linear function (82,) of a shape."""
+_UNITS = np.eye(2 * len(POINTS)).reshape(-1, len(POINTS), 2)
+_SIZES = np.stack([opening_of(_UNITS), width_of(_UNITS)], axis=1)
+"""Opening and width as linear functions (82, 2) of a shape."""

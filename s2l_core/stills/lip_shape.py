@@ -81,6 +81,14 @@ def opening_of(offsets: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.asarray((offsets[..., _LOWER, 1] - offsets[..., _UPPER, 1]).mean(axis=-1))
 
 
+def width_of(offsets: NDArray[np.floating]) -> NDArray[np.floating]:
+    """How much farther apart than at rest the corners of the mouth are (...), in widths of the resting mouth, for
+    offsets (..., 41, 2); below 0 for rounded lips.
+    """
+    left, right = _CORNERS
+    return np.asarray(offsets[..., right, 0] - offsets[..., left, 0])
+
+
 def without_overlap(offsets: NDArray[np.floating]) -> NDArray[np.float64]:
     """Offsets (..., 41, 2) whose inner lips do not cross: where they would, they meet halfway."""
     parted = np.array(offsets, np.float64)

@@ -10,6 +10,7 @@ import pytest
 from scipy.ndimage import gaussian_filter1d
 
 from benchmarks.glancing.motion import landmark_distance
+from demo.lip_motion import regression
 from demo.lip_motion.recordings import Recording
 from demo.lip_motion.regression import Study, symmetric
 from demo.lip_motion.viseme_shapes import offsets_of
@@ -17,9 +18,11 @@ from s2l_core.events import Report
 from s2l_core.speech.features import SAMPLE_RATE
 from s2l_core.speech.sources import SpeechSource
 from s2l_core.stills.lip_motion import LipMotion
-from s2l_core.stills.lip_shape import LIPS, POINTS, opening_of
+from s2l_core.stills.lip_shape import LIPS, POINTS, opening_of, width_of
 
 BANDS, SECONDS, LOWER = 100, 60, [11, 13, 15, 17, 19, 31, 33, 35, 36, 37, 39, LIPS]
+RIGHT = [10, 30]
+"""The right corner of the mouth."""
 HEAD = Path("../shared/data/models/ict_facekit.npz")
 
 
@@ -60,6 +63,23 @@ def test_lips_follow_what_was_learnt_from_others() -> None:
     misled = study.fit({"anna", "bert"})
     other = LipMotion(Told(features[0]), misled.taps, misled.constant, misled.parted, misled.motions)
     assert np.corrcoef(opening_of(other.offsets(wanted.speech, wanted.times)), true)[0, 1] < -0.5
+
+
+def test_opening_and_width_vary_as_much_as_those_of_others_each_by_its_own_factor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recording, rows = speak("anna", 1, 1.0)
+    recording.offsets[:, RIGHT, 0] = 0.2 * rows[: 100 * SECONDS : 4, 1:2] - 0.3 * recording.offsets[:, LOWER[:1], 1]
+    study = Study([recording], [rows])
+    sizes = {}
+    for factors in ((1.0, 1.0), (1.0, 1.5), (1.2, 1.0)):
+        monkeypatch.setattr(regression, "_STRETCH", np.array(factors))
+        learnt = study.fit()
+        shapes = np.tensordot(learnt.taps, learnt.motions, 1)
+        sizes[factors] = np.stack([opening_of(shapes), width_of(shapes)])
+    plain = sizes[1.0, 1.0]
+    np.testing.assert_allclose(sizes[1.0, 1.5], plain * [[[1.0]], [[1.5]]], atol=1e-5)
+    np.testing.assert_allclose(sizes[1.2, 1.0], plain * [[[1.2]], [[1.0]]], atol=1e-5)
 
 
 def test_which_side_a_mouth_prefers_is_not_learnt() -> None:
