@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..face.layout import MESH468
-from ..face.sharpness import measure_blur
 from .portrait import Portrait
 
 _SKIN = np.array([50, 101, 36, 205, 206, 207, 187, 280, 330, 266, 425, 426, 427, 411, 200, 199, 175, 164])
@@ -19,10 +18,12 @@ _EYES = np.array([[33, 160, 159, 158, 133, 153, 145, 144], [263, 387, 386, 385, 
 _USUAL_SKIN = np.array([1.0, 0.75, 0.65])
 """Usual ratios of the channels of skin in white light."""
 _LUMA = np.array([0.299, 0.587, 0.114])
-_SHARP, _PER_BLUR = 0.47, 10.0
-"""Blur of sharp pictures, see :func:`s2l_core.face.sharpness.measure_blur`; and standard deviation of the blur, in
-pixels of a face of 128 pixels, for a unit of that measure more.
+_REBLUR, _EDGES, _SHARP = 1.0, 0.95, 0.77
+"""Standard deviation in pixels of the blur by which edges are compared, quantile of the gradients that are edges, and
+what is measured of a sharp edge between two pixels.
 """
+_MOST_BLUR = 0.02
+"""Largest blur that is taken over, relative to the width of the face."""
 _LEAST_HUES = 2.0
 """Standard deviation of CIELAB's a or b in a face, in code values, from which a picture has colours."""
 _INSIDE = 0.95
@@ -61,15 +62,40 @@ def measure_light(image: NDArray[np.uint8], portrait: Portrait) -> FaceLight:
     level = min(0.98, _INSIDE * max(1.2 * bright, float(eyes @ _LUMA)))
     white = np.clip(level * _normalised(tint), 0.0, 1.0)
     dark = np.minimum(_darkest(image, portrait), 0.5 * white)
-    blur = measure_blur(image, portrait.points)
-    blur = 0.0 if np.isnan(blur) else _PER_BLUR * max(0.0, blur - _SHARP) * portrait.width / 128
-    return FaceLight(tone, white, dark, colourful, float(min(blur, 0.02 * portrait.width)), _grain(skin))
+    blur = min(_edge_blur(image, portrait), _MOST_BLUR * portrait.width)
+    return FaceLight(tone, white, dark, colourful, blur, _grain(skin))
+
+
+def _edge_blur(image: NDArray[np.uint8], portrait: Portrait) -> float:
+    """Standard deviation in pixels of the blur of the strongest edges of a face, by how much weaker a further blur
+    makes them: Zhuo and Sim, "Defocus map estimation from a single image" (2011).
+    """
+    left, top, right, bottom = _box_of(image, portrait)
+    grey = cv2.cvtColor(np.ascontiguousarray(image[top:bottom, left:right]), cv2.COLOR_RGB2GRAY).astype(np.float32)
+    softer = np.asarray(cv2.GaussianBlur(grey, (0, 0), _REBLUR), np.float32)
+    before, after = _gradients(grey), _gradients(softer)
+    edges = before >= max(float(np.quantile(before, _EDGES)), 1.0)
+    if not edges.any():
+        return 0.0
+    ratio = float(np.median(before[edges] / np.maximum(after[edges], 1e-3)))
+    variance = np.square(_REBLUR) / max(np.square(ratio) - 1.0, 1e-3)
+    return float(np.sqrt(max(variance - np.square(_SHARP), 0.0)))
+
+
+def _gradients(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.hypot(*(cv2.Sobel(grey, cv2.CV_32F, *along) for along in ((1, 0), (0, 1))))
+
+
+def _box_of(image: NDArray[np.uint8], portrait: Portrait) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the part of the image that the face covers."""
+    left, top = np.clip(portrait.points.min(axis=0).astype(int), 0, [image.shape[1] - 1, image.shape[0] - 1])
+    right, bottom = np.ceil(portrait.points.max(axis=0)).astype(int)
+    return int(left), int(top), int(right), int(bottom)
 
 
 def _is_colourful(image: NDArray[np.uint8], portrait: Portrait) -> bool:
     """Whether hues differ within a face: lips and skin, or skin and eyes."""
-    left, top = np.clip(portrait.points.min(axis=0).astype(int), 0, [image.shape[1] - 1, image.shape[0] - 1])
-    right, bottom = np.ceil(portrait.points.max(axis=0)).astype(int)
+    left, top, right, bottom = _box_of(image, portrait)
     lab = cv2.cvtColor(cv2.GaussianBlur(image[top:bottom, left:right], (0, 0), 2.0), cv2.COLOR_RGB2LAB)
     return bool(lab[..., 1:].astype(np.float32).std(axis=(0, 1)).max() > _LEAST_HUES)
 

@@ -166,5 +166,5 @@ def _darkest_line(grey: NDArray[np.float32], columns: Array, expected: Array, re
     for step in reversed(before):
         chosen.append(int(step[chosen[-1]]))
     found = expected + shifts[chosen[::-1]]
-    soft = cv2.GaussianBlur(found[None].astype(np.float32), (0, 0), 1.5, borderType=cv2.BORDER_REPLICATE)
+    soft = cv2.GaussianBlur(found[None].astype(np.float32), (0, 0), 2.5, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(soft[0], np.float64)

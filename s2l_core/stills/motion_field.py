@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 from scipy.sparse import csr_matrix, diags
 from scipy.sparse.linalg import splu
 
@@ -34,6 +35,10 @@ _OVAL = np.array(
 )
 _SMOOTH = 1.2
 """Standard deviation in cells of a blur of the field."""
+_TO_CORNER = 3.0
+"""Cells from the corners of the mouth within which upper and lower skin come together: less leaves blunt corners."""
+_ROUND = 2.0
+"""Standard deviation in columns of a blur of the motion along the edges of the lips, which are bent at landmarks."""
 _BESIDE, _BELOW = 0.1, 0.42
 """Distance beyond the outline of the face within which its surroundings are dragged along: beside the ears, in widths
 of the face, and below the chin, in heights of the ears above it.
@@ -165,7 +170,8 @@ def _over_columns(x: Array, weights: Array, slit: Slit) -> tuple[Array, Array]:
     """Centres of the columns between the corners of the mouth, and weights of the lip's landmarks at x (11,) there."""
     columns = np.arange(np.ceil(slit.left - 0.5), np.floor(slit.right - 0.5) + 1) + 0.5
     order = np.maximum.accumulate(x)
-    return columns, np.stack([np.interp(columns, order, column) for column in weights.T], axis=1)
+    mixed = np.stack([np.interp(columns, order, column) for column in weights.T], axis=1)
+    return columns, gaussian_filter1d(mixed, _ROUND, axis=0, mode="nearest")
 
 
 def _edge_rows(side: NDArray[np.int8], columns: NDArray[np.int64], which: int, heights: Array) -> NDArray[np.int64]:
@@ -216,14 +222,17 @@ _CROSS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32)
 
 def _continued(solved: Array, slit: Slit) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Weights of the upper skin, continued below its edge, and of the lower skin, continued above it. Beside the mouth
-    both meet at the height of its corner, so that either field is continuous there.
+    both are the same, so that no line is seen beyond its corners; towards these they come together.
     """
     centres, rows = np.arange(CELLS) + 0.5, np.arange(CELLS)[:, None]
     last = np.clip(np.ceil(slit.upper_at(centres) - 0.5) - 1, 0, CELLS - 1).astype(int)
     first = np.clip(np.ceil(slit.lower_at(centres) - 0.5), 0, CELLS - 1).astype(int)
     columns = np.arange(CELLS)
     upper, lower = solved[np.minimum(rows, last), columns], solved[np.maximum(rows, first), columns]
-    return _smoothed(upper.astype(np.float32)), _smoothed(lower.astype(np.float32))
+    whole, upper, lower = (_smoothed(field.astype(np.float32)) for field in (solved, upper, lower))
+    share = np.clip(np.minimum(centres - slit.left, slit.right - centres) / _TO_CORNER, 0.0, 1.0)
+    cut = share.astype(np.float32)[:, None]
+    return whole + cut * (upper - whole), whole + cut * (lower - whole)
 
 
 def _smoothed(weights: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -49,7 +49,7 @@ class StillPainter:
     ) -> None:
         self._picture, self._grid, self._warper, self._box = picture, grid, warper, region
         self.inside = inside
-        self._softness = _LEAST_SOFTNESS + softness
+        self._softness = float(np.hypot(_LEAST_SOFTNESS, 2.0 * softness))
         noise = np.random.default_rng(0).standard_normal((region.height, region.width), np.float32)
         self._grain = np.float32(grain) * noise
         self._to_pixels = grid.picture_from_grid[:, :2].astype(np.float32)

@@ -103,6 +103,15 @@ def test_a_grey_picture_has_a_grey_mouth_and_a_tinted_one_a_tinted(source: Singl
     assert tones["warm"][2] / tones["warm"][0] < 0.75 * tones["plain"][2] / tones["plain"][0]
 
 
+def test_the_mouth_is_as_blurred_as_the_picture(source: SinglePicture, portrait: Portrait) -> None:
+    sharp = measure_light(source.image, portrait).blur
+    for sigma in (1.5, 2.5):
+        image = np.asarray(cv2.GaussianBlur(source.image, (0, 0), sigma), np.uint8)
+        assert measure_light(image, portrait).blur == pytest.approx(np.hypot(sigma, sharp), rel=0.15)
+    grey = np.full_like(source.image, 128)
+    assert measure_light(grey, portrait).blur == 0.0
+
+
 def test_a_dark_picture_has_a_dark_mouth(source: SinglePicture, portrait: Portrait) -> None:
     dark = (source.image * 0.4).astype(np.uint8)
     bright, dim = (measure_light(image, portrait) for image in (source.image, dark))

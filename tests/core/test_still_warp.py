@@ -121,6 +121,19 @@ def test_skin_does_not_fold(source: SinglePicture, portrait: Portrait) -> None:
         assert least_jacobian(warp) > 0.0
 
 
+def test_skin_beyond_the_corners_is_whole_and_the_opening_ends_in_a_point(
+    source: SinglePicture, portrait: Portrait
+) -> None:
+    slit, warper, width = prepared(source, portrait)
+    warp = warper.warp(width * shape(0.4))
+    centres = np.arange(warp.hole.shape[1]) + 0.5
+    depth = warp.hole.max(axis=0)
+    beyond = (centres < slit.left - 1.0) | (centres > slit.right + 1.0)
+    assert np.array_equal(warp.upper[:, beyond], warp.lower[:, beyond])
+    seen = np.flatnonzero(depth > 0.0)
+    assert depth[seen[[0, -1]]].max() < 0.1 * depth.max()
+
+
 def least_jacobian(warp: SkinWarp) -> float:
     """The least factor by which the backward map scales areas of skin, away from the slit."""
     least = []
