@@ -24,6 +24,7 @@ from ..speech.features import speech_level
 from ..speech.silence import room_tone_level
 from .blinks import Eyelids, blink_shares
 from .closing import open_shares
+from .covered import is_covered
 from .drift import HeadDrift, drift_angles
 from .lip_motion import load_lip_motion
 from .portrait import DOUBTFUL_YAW, Portrait, find_portrait
@@ -95,7 +96,7 @@ class StillFrames:
             offsets = cache.get_or_compute("lips", listen)["offsets"].numpy()
             self._offsets = offsets * open_shares(heard, times, level, room_tone, *curves)[:, None, None]
         self.face = SpeakingFace(source, self.portrait, line)
-        self.warnings = list(_warnings(self.portrait, self.face))
+        self.warnings = list(_warnings(source.image, self.portrait, self.face))
 
         # Let the eyes blink, and the head move.
         height, width = source.picture.shape[:2]
@@ -141,7 +142,7 @@ def _around(boxes: list[Rectangle]) -> Rectangle:
     return Rectangle(left, top, right - left, bottom - top)
 
 
-def _warnings(portrait: Portrait, face: SpeakingFace) -> Iterator[str]:
+def _warnings(image: NDArray[np.uint8], portrait: Portrait, face: SpeakingFace) -> Iterator[str]:
     yaw = abs(float(portrait.angles[0]))
     if yaw > DOUBTFUL_YAW:
         yield f"The face is turned {yaw:.0f} degrees to the side; beyond {DOUBTFUL_YAW:.0f} the mouth looks distorted."
@@ -149,3 +150,5 @@ def _warnings(portrait: Portrait, face: SpeakingFace) -> Iterator[str]:
         yield f"The face is {portrait.width:.0f} pixels wide; below {_DOUBTFUL_WIDTH} the mouth has little detail."
     if face.opening > _DOUBTFUL_OPENING:
         yield "The mouth is wide open in the picture; when it closes, the lips look thin or stretched."
+    if is_covered(image, portrait):
+        yield "Something that is not skin seems to cover a part of the mouth or the chin; it will move with the skin."

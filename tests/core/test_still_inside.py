@@ -17,6 +17,7 @@ from s2l_core.jobs import Encoding, Media, StillJob
 from s2l_core.media.single_picture import SinglePicture, read_single_picture
 from s2l_core.stills.blinks import Eyelids, blink_shares
 from s2l_core.stills.closing import open_shares
+from s2l_core.stills.covered import is_covered
 from s2l_core.stills.drift import HeadDrift, drift_angles
 from s2l_core.stills.light import measure_light
 from s2l_core.stills.portrait import Portrait, find_portrait
@@ -116,6 +117,25 @@ def test_a_dark_picture_has_a_dark_mouth(source: SinglePicture, portrait: Portra
     dark = (source.image * 0.4).astype(np.uint8)
     bright, dim = (measure_light(image, portrait) for image in (source.image, dark))
     assert dim.white == pytest.approx(0.4 * bright.white, abs=0.05)
+
+
+@pytest.mark.parametrize("tint", [(1.0, 1.0, 1.0), (0.4, 0.4, 0.4), (0.9, 1.0, 1.1), (1.1, 1.0, 0.9)])
+def test_something_before_the_mouth_is_noticed_whatever_the_light(
+    source: SinglePicture, portrait: Portrait, tint: tuple[float, float, float]
+) -> None:
+    image = source.image.copy()
+    assert not is_covered(np.clip(image * tint, 0, 255).astype(np.uint8), portrait)
+    x, y = portrait.points[14].astype(int)
+    cv2.circle(image, (int(x), int(y)), round(0.25 * portrait.width), (70, 70, 75), -1)  # a microphone
+    assert is_covered(np.clip(image * tint, 0, 255).astype(np.uint8), portrait)
+    grey = np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+    assert not is_covered(grey, portrait)
+
+
+def test_mouths_of_real_people_are_free(shared_data: Path) -> None:
+    for path in sorted((shared_data / "grid_people").glob("*.mpg")):
+        image = read_single_picture(Media(str(path))).image
+        assert not is_covered(image, find_portrait(image, Media(str(path)), "bundled", "cpu")), path.stem
 
 
 def test_blinks_are_seldom_short_and_repeatable() -> None:
