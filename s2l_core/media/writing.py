@@ -129,8 +129,10 @@ class VideoWriter:
         channels = 4 if has_alpha(self._encoding, self._raster) else 3
         if picture.shape != (height, width, channels) or picture.dtype not in (np.uint8, np.uint16):
             raise ValueError(f"expected {(height, width, channels)}, got {picture.dtype} {picture.shape}")
-        padding = ((0, self._video.height - height), (0, self._video.width - width), (0, 0))
-        return self._converted(to_frame(np.pad(picture, padding, mode="edge")))
+        if (self._video.width, self._video.height) != self._size:
+            padding = ((0, self._video.height - height), (0, self._video.width - width), (0, 0))
+            picture = np.pad(picture, padding, mode="edge")
+        return self._converted(to_frame(picture))
 
     def _encode(self, frame: VideoFrame) -> None:
         context = self._video.codec_context
