@@ -10,7 +10,7 @@ from ..geometry.camera import Rectangle
 from ..media.raster import Picture
 from .face_grid import CELLS, FaceGrid
 from .mouth_inside import MouthInside
-from .skin_warp import SkinWarp, SkinWarper
+from .skin_warp import NO_MAP, SkinWarp, SkinWarper
 
 Array = NDArray[np.float64]
 Plane = NDArray[np.float32]
@@ -64,7 +64,7 @@ class StillPainter:
         """
         warp = self._warper.warp(offsets)
         box = self._box
-        shift = self._upsample(warp.skin, box)
+        shift = self._pixels_of(warp.skin, box)
         mouth = self._mouth_box(warp)
         frame = self._picture.copy()
         part = slice(box.top, box.top + box.height), slice(box.left, box.left + box.width)
@@ -75,11 +75,8 @@ class StillPainter:
             slice(mouth.top - box.top, mouth.top - box.top + mouth.height),
             slice(mouth.left - box.left, mouth.left - box.left + mouth.width),
         )
-        upper, lower, edges = (
-            self._upsample(plane, mouth)
-            for plane in (warp.upper, warp.lower, np.stack([warp.above, warp.under], axis=-1))
-        )
-        above, under = edges[..., 0], edges[..., 1]
+        upper, lower = self._pixels_of(warp.upper, mouth), self._pixels_of(warp.lower, mouth)
+        above, under = self._upsample(warp.above, mouth), self._upsample(warp.under, mouth)
         shift[inner] = np.where((above >= under)[..., None], upper, lower)
         moved = self._look_up(shift, box)
         moved[inner] = self._with_inside(moved[inner], mouth, inner, above, under, jaw, number)
@@ -109,11 +106,14 @@ class StillPainter:
         return painted
 
     def _look_up(self, shift: Plane, box: Rectangle) -> Picture:
-        """The picture at places that are shifted by cells (h, w, 2) from the pixels of a rectangle."""
-        pixels = shift @ self._to_pixels.T
-        x = pixels[..., 0] + (np.arange(box.width, dtype=np.float32) + box.left)
-        y = pixels[..., 1] + (np.arange(box.height, dtype=np.float32) + box.top)[:, None]
-        return cv2.remap(self._picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        """The picture at places that are shifted by pixels (h, w, 2) from those of a rectangle."""
+        shift[..., 0] += np.arange(box.left, box.left + box.width, dtype=np.float32)
+        shift[..., 1] += np.arange(box.top, box.top + box.height, dtype=np.float32)[:, None]
+        return cv2.remap(self._picture, shift, NO_MAP, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+
+    def _pixels_of(self, shift: Plane, box: Rectangle) -> Plane:
+        """Shifts of the cells of the grid (cells, cells, 2) at the pixels of a rectangle, in pixels (h, w, 2)."""
+        return self._upsample(np.asarray(shift @ self._to_pixels.T, np.float32), box)
 
     def _upsample(self, plane: Plane, box: Rectangle) -> Plane:
         """Values on the cells of the grid at the pixels of a rectangle."""

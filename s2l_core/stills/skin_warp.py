@@ -12,12 +12,15 @@ from .face_grid import CELLS
 from .lip_slit import Slit
 from .motion_field import MotionField
 
-_STEPS, _STEP = 11, np.float32(0.55)
+_STEPS, _STEP = 11, 0.55
 """Number and length of the steps of the fixed-point iteration x = y - d(x) that inverts a displacement d. Shorter ones
 converge where skin is stretched more: up to 2.6 times.
 """
 _BEYOND = 4.0
 """Cells by which the edge of a lip recedes for each cell beyond the corner of the mouth, where skin is whole."""
+
+NO_MAP: NDArray[np.float32] = np.empty(0, np.float32)
+"""The second map of a remap whose first one has both coordinates."""
 
 Plane = NDArray[np.float32]
 
@@ -64,6 +67,7 @@ class SkinWarper:
         self._part = slice(rows[0] - 1, rows[-1] + 2), slice(columns[0] - 1, columns[-1] + 2)
         centres = np.arange(CELLS, dtype=np.float32)
         self._x, self._y = np.meshgrid(centres[self._part[1]], centres[self._part[0]])
+        self._places = np.stack([self._x, self._y], axis=-1)
         self._centres = np.arange(CELLS) + 0.5
         self._edges = np.stack([slit.upper_at(self._centres), slit.lower_at(self._centres)]).astype(np.float32)
 
@@ -76,10 +80,12 @@ class SkinWarper:
 
     def _inverse(self, displacement: Plane) -> Plane:
         """Backward displacement of the part of the grid that moves."""
-        shift = -_STEP * displacement[self._part]
+        shift = np.float32(-_STEP) * displacement[self._part]
+        places, moved = np.empty_like(shift), np.empty_like(shift)
         for _ in range(_STEPS):
-            moved = cv2.remap(displacement, self._x + shift[..., 0], self._y + shift[..., 1], cv2.INTER_LINEAR)
-            shift -= _STEP * (moved + shift)
+            cv2.add(self._places, shift, dst=places)
+            cv2.remap(displacement, places, NO_MAP, cv2.INTER_LINEAR, dst=moved)
+            cv2.addWeighted(shift, 1.0 - _STEP, moved, -_STEP, 0.0, dst=shift)
         return shift
 
     def _heights(self, shift: Plane, lip: int) -> Plane:

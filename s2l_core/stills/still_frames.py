@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..ahead import in_order
 from ..cache import NO_CACHE, Cache, Tensors
 from ..canonical.compositing import extract_layer
 from ..events import Report, checkpoint
@@ -31,6 +32,8 @@ from .portrait import DOUBTFUL_YAW, Portrait, find_portrait
 from .speaker_motion import SpeakerLine, SpeakerMotion
 from .speaking_face import SpeakingFace
 
+_MOST_WORKERS = 4
+"""Largest number of frames that are rendered at once: each takes the memory of a frame."""
 _DOUBTFUL_WIDTH, _DOUBTFUL_OPENING = 90, 0.33
 """Width of a face in pixels below which, and opening in widths of the mouth above which, a picture will look bad."""
 
@@ -115,15 +118,19 @@ class StillFrames:
         return len(self._offsets)
 
     def read(self, frames: range) -> Generator[Picture, None, None]:
-        """Render some of the frames as they are written: whole pictures, or what changes with alpha.
+        """Render some of the frames as they are written: whole pictures, or what changes with alpha. Several are
+        rendered at once, while those before are encoded. Close the generator if it is not used to its end.
 
         Args:
             frames: Numbers of the frames.
         """
-        for number in frames:
-            checkpoint()
-            picture = self.render(number)
-            yield picture if self._layer == "picture" else extract_layer(picture, self._picture, self._mask)
+        yield from in_order(self._made, frames, min(torch.get_num_threads(), _MOST_WORKERS))
+
+    def _made(self, number: int) -> Picture:
+        """A frame as it is written."""
+        checkpoint()
+        picture = self.render(number)
+        return picture if self._layer == "picture" else extract_layer(picture, self._picture, self._mask)
 
     def render(self, number: int) -> Picture:
         """Render a frame as a whole picture."""
