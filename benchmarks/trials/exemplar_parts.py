@@ -13,12 +13,13 @@ from unittest.mock import patch
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from s2l_core import jpeg
 from s2l_core.model.exemplars import Exemplars
 from s2l_core.model.lip.base import LipModel
 from s2l_core.model.speaker import SpeakerModel
-from s2l_core.mouth import exemplar_choice, exemplar_painter
+from s2l_core.mouth import exemplar_choice, exemplar_painter, rendering
 from s2l_core.speech.encoder import SpeechEncoder
 from s2l_core.speech.silence import PauseBehaviour
 
@@ -103,6 +104,11 @@ def _without_pauses(speaker: SpeakerModel) -> None:
     speaker.pauses = PauseBehaviour()
 
 
+def _no_rest(speech: NDArray[np.float32], times: NDArray[np.float64], room_tone_db: float) -> NDArray[np.float64]:
+    """As :func:`s2l_core.speech.silence.resting_in_room_tone`, of a voice without long pauses."""
+    return np.zeros(len(times))
+
+
 def _exemplars(speaker: SpeakerModel) -> Exemplars:
     assert speaker.exemplars is not None
     return speaker.exemplars
@@ -125,6 +131,6 @@ PARTS = {
     "no_kernel": Part("without kernel regression", _without_kernel),
     "no_networks": Part("without networks", _without_networks),
     "no_articulation": Part("without articulation", _without_articulation),
-    "no_pauses": Part("without pauses", _without_pauses),
+    "no_pauses": Part("without rest in pauses", _without_pauses, (rendering, "resting_in_room_tone", _no_rest)),
 }
 """By the names of their rows."""
