@@ -135,7 +135,9 @@ def test(arguments: list[str]) -> int:
     """Run linters, type checks and all tests, or --fuzz N damaged inputs alone; arguments go to pytest."""
     prepare(MAIN)
     if "--fuzz" in arguments:
-        return run([MAIN.python, "-m", "pytest", "tests/core/test_fuzzing.py", *arguments])
+        # These are one test, which has a watch of its own.
+        patient = ("-o", "faulthandler_timeout=0")
+        return run([MAIN.python, "-m", "pytest", "tests/core/test_fuzzing.py", *patient, *arguments])
     python = MAIN.python
     steps: dict[str, Callable[[], int]] = {
         "ruff check": lambda: run([python, "-m", "ruff", "check"]),

@@ -25,7 +25,7 @@ _FADING = 0.25
 """How quickly what lies beyond the opening of the picture becomes dark, in heights of that opening."""
 _DARK, _GAP = 0.5, 0.8
 """Brightness of lines across the opening, relative to the brightest one, up to which they show no teeth; and relative
-to the upper teeth, up to which a line is between them and the lower ones.
+to the brightest lines on both sides, up to which a line is between upper and lower teeth.
 """
 _ABOVE, _BELOW = -1, 1
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -111,7 +111,7 @@ class OwnInside:
 
     def _find_split(self) -> float:
         """Height of the lower edge of the upper teeth, as a share of the opening: of the darkest line, or of the lower
-        lip if nothing is dark, or of the upper lip if nothing is bright above the darkest line.
+        lip if that is not between two brighter ones, or of the upper lip if the upper third shows no teeth.
         """
         shares = np.linspace(_INSET, 1.0 - _INSET, 24)
         columns = self._slit.columns[len(self._slit.columns) // 4 : -(len(self._slit.columns) // 4)]
@@ -126,6 +126,7 @@ class OwnInside:
         luma = cv2.remap(self._colours, source[..., 0], source[..., 1], cv2.INTER_LINEAR) @ _LUMA
         rows = luma.mean(axis=1)
         darkest = int(rows.argmin())
-        if rows[: darkest + 1].max() < _DARK * rows.max():
+        if rows[: len(rows) // 3].max() < _DARK * rows.max():
             return float(shares[0])
-        return float(shares[darkest] if rows[darkest] < _GAP * rows[:darkest].max(initial=0.0) else shares[-1])
+        beside = min(rows[: darkest + 1].max(), rows[darkest:].max())
+        return float(shares[darkest] if rows[darkest] < _GAP * beside else shares[-1])

@@ -65,23 +65,36 @@ def test_upper_teeth_stay_where_they_are(source: SinglePicture, portrait: Portra
     assert narrow.max() > 100.0
 
 
-def test_lower_teeth_of_the_picture_follow_the_jaw(source: SinglePicture, portrait: Portrait) -> None:
+def with_inside(source: SinglePicture, portrait: Portrait, *shades: float) -> tuple[SpeakingFace, Portrait, slice]:
+    """A face whose picture shows an open mouth, with stripes in shades of teeth in it, from the upper lip downwards;
+    its portrait; and the rows of the opening, and some below it.
+    """
     image = np.asarray(SpeakingFace(source, portrait).paint(opened()), np.uint8).copy()
     seen = find_portrait(image, CLOSED, "bundled", "cpu")
     inside = np.zeros(image.shape[:2], np.uint8)
     cv2.fillPoly(inside, [np.round(seen.points[MESH468.lips_inner]).astype(np.int32)], [1])
     rows = np.flatnonzero(inside.any(axis=1))
-    image[inside > 0] = (50, 25, 25)
-    teeth = inside.astype(bool)
-    teeth[: rows.mean().astype(int)] = False
-    image[teeth] = (205, 200, 190)
+    for shade, part in zip(shades, np.array_split(rows, len(shades)), strict=True):
+        image[part] = np.where(inside[part, :, None] > 0, shade * np.array([205, 200, 190]), image[part])
     face = SpeakingFace(replace(source, picture=image, image=image), seen)
     assert face.mouth_inside == "picture"
-    places = []
-    for opening in (0.35, 0.45):
-        middle = face.paint(opened(opening))[:, round(seen.points[13, 0]), 2].astype(float)
-        places.append(np.flatnonzero(middle[rows[0] : rows[-1] + 20] > 150)[0])
-    assert places[1] - places[0] >= 3
+    return face, seen, slice(rows[0], rows[-1] + 20)
+
+
+def test_lower_teeth_of_the_picture_follow_the_jaw(source: SinglePicture, portrait: Portrait) -> None:
+    face, seen, rows = with_inside(source, portrait, 0.15, 1.0)
+    columns = [face.paint(opened(opening))[rows, round(seen.points[13, 0]), 2] for opening in (0.35, 0.45)]
+    narrow, wide = (int(np.flatnonzero(column > 150)[0]) for column in columns)
+    assert wide - narrow >= 3
+
+
+@pytest.mark.parametrize("shades", [(1.0, 1.0, 0.75, 0.8), (0.3, 1.0, 1.0, 1.0, 1.0)])
+def test_neither_edges_of_lips_nor_their_shadow_are_gaps_between_teeth(
+    source: SinglePicture, portrait: Portrait, shades: tuple[float, ...]
+) -> None:
+    face, seen, rows = with_inside(source, portrait, *shades)
+    narrow, wide = (face.paint(opened(opening))[rows, round(seen.points[13, 0]), 2] for opening in (0.35, 0.6))
+    assert np.flatnonzero(narrow > 120)[-1] == np.flatnonzero(wide > 120)[-1]
 
 
 def test_narrow_slits_are_dark_red_rather_than_black(source: SinglePicture, portrait: Portrait) -> None:
