@@ -95,11 +95,12 @@ class _LastConvolution(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Pictures (B, 3, T, h, w) of features (B, T, C, h, w)."""
-        moments = features.shape[1]
         parts = self.each(features.flatten(0, 1)).unflatten(0, features.shape[:2]).unflatten(2, (_LAST, 3))
-        around = functional.pad(parts, (0, 0) * 3 + (0, 0) + (_LAST // 2, _LAST // 2))
-        summed = torch.stack([around[:, at : at + moments, at] for at in range(_LAST)]).sum(dim=0)
-        return summed.transpose(1, 2) + self.bias[:, None, None, None]
+        summed = self.bias[:, None, None]
+        for place, part in enumerate(parts.unbind(dim=2)):
+            later = _LAST // 2 - place
+            summed = summed + functional.pad(part, (0, 0) * 3 + (later, -later))
+        return summed.transpose(1, 2)
 
 
 def _convolution(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:
