@@ -13,7 +13,12 @@ from torch import Tensor
 from .clips import LipClip
 from .sizes import COLUMNS, PICTURES
 
-_TINT, _CONTRAST, _BRIGHTNESS = 0.12, 0.25, 0.2
+_DARKNESS, _TINT = (-0.5, 0.8), 0.12
+"""Limits of the logarithm of the exponent of the levels, and how much it differs between red, green and blue. With an
+exponent of 2, light skin becomes dark skin.
+"""
+_LIGHT, _SATURATION = (-0.25, 0.15), (0.6, 1.2)
+"""Limits of the logarithm of the factor of the levels, and of the factor of the saturation."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,9 @@ class Windows:
         self._shares = shares / shares.sum()
 
     def draw(self, count: int, random: np.random.Generator) -> Batch:
-        """Draw ``count`` windows with random looks: mirrored or not, in other colour, contrast and brightness."""
+        """Draw ``count`` windows with random looks: mirrored or not, and lighter or darker in other
+        colours, as the skins and the light of people differ.
+        """
         chosen = random.choice(len(self._clips), count, p=self._shares)
         rows = []
         for index in chosen:
@@ -87,12 +94,16 @@ def _with_other_look(row: Batch, random: np.random.Generator) -> Batch:
     """A window as another person, or the same one in other light, might look. The optical flow stays the same, besides
     mirroring.
     """
-    tint = 1 + random.uniform(-_TINT, _TINT, 3)
-    gain = (tint * (1 + random.uniform(-_CONTRAST, _CONTRAST))).astype(np.float32)
-    offset = np.float32(random.uniform(-_BRIGHTNESS, _BRIGHTNESS))
-    factors = torch.from_numpy(gain)[:, None, None]
-    picture = (row.picture * factors + float(offset)).clamp(-1, 1)
-    video, flow = (row.video * factors[:, None] + float(offset)).clamp(-1, 1), row.flow
+    exponents = np.exp(random.uniform(*_DARKNESS) + random.uniform(-_TINT, _TINT, 3))
+    factor, saturation = float(np.exp(random.uniform(*_LIGHT))), random.uniform(*_SATURATION)
+
+    def in_other_colours(pictures: Tensor) -> Tensor:
+        of_channel = torch.from_numpy(exponents.astype(np.float32)).view(3, *(1,) * (pictures.ndim - 2))
+        levels = factor * (0.5 + 0.5 * pictures).clamp_min(1e-3).pow(of_channel)
+        grey = levels.mean(dim=1, keepdim=True)
+        return (2 * (grey + saturation * (levels - grey)) - 1).clamp(-1, 1)
+
+    picture, video, flow = in_other_colours(row.picture), in_other_colours(row.video), row.flow
     if random.random() < 0.5:
         mirror = torch.tensor([-1.0, 1.0])[:, None, None, None]
         picture, video, flow = picture.flip(-1), video.flip(-1), flow.flip(-1) * mirror
