@@ -27,14 +27,13 @@ from rich.console import Console
 from rich.table import Table
 
 from demo.lip_motion.corpus import add_corpus_options
-from demo.train_glance import find_people
+from demo.train_glance import find_people, refuse_known
 from s2l_core.device import choose_device
-from s2l_core.errors import BadJob, Speech2LipError
+from s2l_core.errors import Speech2LipError
 from s2l_core.events import Report
 from s2l_core.files import write_whole
 from s2l_core.glance.clips import read_clips
 from s2l_core.glance.training import TrainingSettings
-from s2l_core.glance.weights import read_facts
 from s2l_core.jobs import Media
 
 from ._options import destination
@@ -88,13 +87,6 @@ def _measure_stills(options: argparse.Namespace, report: Report) -> Iterator[tup
         yield "looks", looks.measure_looks(options.people, options.landmarks, report)
         if options.long and options.head:
             yield "motion", [asdict(row) for row in motion.measure_all(options, report)]
-
-
-def refuse_known(held: Sequence[str], weights: str | None) -> None:
-    """Raise BadJob if weights were learnt from somebody who is to be measured."""
-    known = set(read_facts(weights).get("people", ())) & {Path(path).stem for path in held}
-    if known:
-        raise BadJob(f"The weights have learnt from {', '.join(sorted(known))}.", "Hold other people out.")
 
 
 def _speakers(

@@ -13,6 +13,7 @@ import argparse
 import math
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from s2l_core.files import refusal
 from s2l_core.glance.clips import read_people
 from s2l_core.glance.objective import LossWeights
 from s2l_core.glance.training import TrainingSettings, train_generator
-from s2l_core.glance.weights import save_generator
+from s2l_core.glance.weights import load_generator, read_facts, save_generator
 from s2l_core.terminal import progress_bars
 
 _VIDEOS = (".avi", ".mkv", ".mov", ".mp4", ".mpg", ".webm")
@@ -39,13 +40,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         device = choose_device(options.device)
         learnt, others = find_people(options.data, options.hold_out)
         _make_folder(options.out)
-        settings = _settings(options)
+        settings, start, known = _settings(options), None, set[str]()
+        if options.start is not None:
+            refuse_known(others, options.start)
+            start, known = load_generator(options.start), set(read_facts(options.start).get("people", ()))
+            settings = replace(settings, width=start.width)
         with progress_bars() as listener:
             report = Report(lambda event: None if isinstance(event, Preview) else listener(event))
             clips, watched = read_people(learnt, report), read_people(others, report)
-            generator = train_generator(clips, watched, settings, options.out / "state.safetensors", device, report)
+            state = options.out / "state.safetensors"
+            generator = train_generator(clips, watched, settings, state, device, report, start)
         facts = {
-            "people": sorted({clip.person for clip in clips}),
+            "people": sorted(known | {clip.person for clip in clips}),
             "batch": settings.batch,
             "most_steps": settings.steps,
             "most_hours": options.hours,
@@ -84,6 +90,18 @@ def find_people(folders: Sequence[Path], hold_out: Sequence[str]) -> tuple[list[
     return learnt, [str(path) for path in videos if path in held]
 
 
+def refuse_known(held: Sequence[str], weights: str | None) -> None:
+    """Raise BadJob if weights were learnt from somebody who is held out.
+
+    Args:
+        held: Paths of the videos of people who are held out.
+        weights: The file; None means the weights that the library includes.
+    """
+    known = set(read_facts(weights).get("people", ())) & {Path(path).stem for path in held}
+    if known:
+        raise BadJob(f"The weights have learnt from {', '.join(sorted(known))}.", "Hold other people out.")
+
+
 def _settings(options: argparse.Namespace) -> TrainingSettings:
     weights = LossWeights(options.correlation, options.pixel, options.perceptual, options.adversarial)
     return TrainingSettings(
@@ -107,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of videos, or videos")
     parser.add_argument("--out", type=Path, required=True, help="folder for the state and the weights")
     parser.add_argument("--hold-out", nargs="*", default=[], metavar="NAME", help="people who are not learnt from")
+    parser.add_argument("--start", metavar="FILE", help="weights whose training is continued, with their width")
     parser.add_argument("--width", type=float, default=_PAPER.width, help="channels relative to the paper's")
     parser.add_argument("--steps", type=int, default=_PAPER.steps, help="steps of all networks together")
     parser.add_argument("--lips-steps", type=int, default=_PAPER.lips_steps, help="steps before that")

@@ -62,6 +62,7 @@ def train_generator(
     checkpoint: Path | None,
     device: torch.device,
     report: Report,
+    start: Generator | None = None,
 ) -> Generator:
     """Train a generator, first the autoencoder and the flow network, then all networks together.
 
@@ -75,6 +76,7 @@ def train_generator(
         checkpoint: File that keeps the state, with a JPEG of the pictures beside it; None keeps nothing.
         device: Device to compute on.
         report: Receives progress and pictures.
+        start: A generator of the same width, whose training is continued; None begins with random weights.
 
     Returns:
         The generator, frozen, with the moving average of its weights.
@@ -84,6 +86,8 @@ def train_generator(
     """
     torch.manual_seed(settings.seed)
     networks = Networks(settings.width, settings.derivative).to(device)
+    if start is not None:
+        networks.generator.load_state_dict(start.state_dict())
     windows, kept = Windows(clips), Checkpoint(checkpoint)
     trial = Trial(networks.generator, watched, kept.picture_path, report)
 

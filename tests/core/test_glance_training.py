@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,13 @@ def test_batches_are_determined_by_the_seed_and_look_different() -> None:
     assert not torch.equal(first.video, windows.draw(4, np.random.default_rng(6)).video)
 
 
+def test_looks_go_from_dark_to_light_skin() -> None:
+    talking = clip()
+    talking.pictures[:] = torch.tensor([190, 150, 125], dtype=torch.uint8)[:, None, None]
+    levels = Windows([talking]).draw(24, np.random.default_rng(0)).picture.mean(dim=(1, 2, 3)) * 127.5 + 127.5
+    assert levels.min() < 80 and levels.max() > 160
+
+
 # ---- Training
 
 
@@ -141,6 +149,13 @@ def test_training_learns_the_mean_picture() -> None:
     before = Generator(WIDTH).eval()(row.picture, row.mel)
     after = trained(row.picture, row.mel)
     assert (after - row.video).abs().mean() < (before - row.video).abs().mean()
+
+
+def test_a_training_can_continue_that_of_weights() -> None:
+    start = Generator(WIDTH)
+    nothing = replace(HASTY, steps=0, lips_steps=0)
+    trained = train_generator([clip()], [], nothing, None, CPU, Report(), start)
+    assert all(torch.equal(one, other) for one, other in zip(state(start), state(trained), strict=True))
 
 
 # ---- Drawing
@@ -212,6 +227,18 @@ def test_people_are_held_out_by_their_names(tmp_path: Path) -> None:
 def test_a_folder_without_videos_to_learn_from_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadJob):
         find_people([tmp_path], [])
+
+
+def test_weights_that_know_somebody_who_is_held_out_are_not_trained_further(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("anna.mp4", "bea.mp4"):
+        (tmp_path / name).touch()
+    start = str(tmp_path / "start.safetensors")
+    save_generator(Generator(WIDTH), start, {"people": ["bea"]})
+    words = ["--train", "--data", str(tmp_path), "--out", str(tmp_path), "--hold-out", "bea", "--start", start]
+    assert train_glance.main([*words, "--device", "cpu", "--threads", "1"]) == 1
+    assert "learnt from bea" in capsys.readouterr().err
 
 
 def test_a_training_that_cannot_begin_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
