@@ -39,6 +39,8 @@ _ESPEAK = (
     Voice("en-us+m5", 165, 45, 55),
 )
 _FLITE = ("awb", "rms", "slt", "kal16", "awb", "rms")
+VOICES: tuple[Voice | str, ...] = (*_ESPEAK, *_FLITE)
+"""Voices of espeak-ng, and names of voices of flite."""
 _SLOWEST, _FASTEST = 1.15, 0.85
 """Limits of the random length of flite's sentences, relative to its own."""
 _PAUSES = (0.1, 0.8)
@@ -60,18 +62,27 @@ def synthetic_recordings(head: Path) -> Iterator[Recording]:
         head: The file of ICT-FaceKit.
     """
     lines = SENTENCES.read_text(encoding="utf-8").splitlines()
-    voices: tuple[Voice | str, ...] = (*_ESPEAK, *_FLITE)
-    for number, voice in enumerate(voices):
+    for number, voice in enumerate(VOICES):
         chosen = tuple(lines[(number * _SHIFT + index) % len(lines)] for index in range(_SENTENCES_EACH))
-        if isinstance(voice, Voice):
-            said = recite(chosen, voice, seed=100 + number)
-            speech, phonemes = resample_poly(said.samples, SAMPLE_RATE, RATE).astype(np.float32), said.phonemes
-        else:
-            speech, phonemes = _recite_with_flite(chosen, voice, np.random.default_rng(100 + number))
+        speech, phonemes = say(chosen, voice, 100 + number)
         times = np.arange(int(len(speech) / SAMPLE_RATE * _PICTURES_PER_SECOND)) / _PICTURES_PER_SECOND
         offsets = offsets_of(speech_weights(phonemes, times), head)
         name = voice.name if isinstance(voice, Voice) else voice
         yield Recording(f"{name} {number}", name, speech, times, offsets, False)
+
+
+def say(sentences: tuple[str, ...], voice: Voice | str, seed: int) -> tuple[np.ndarray, tuple[Phoneme, ...]]:
+    """Speech float32 (n,) at 16 kHz with pauses between the sentences, and its phonemes.
+
+    Args:
+        sentences: What is said.
+        voice: A voice of espeak-ng, or the name of one of flite.
+        seed: Draws the pauses, and how fast flite speaks.
+    """
+    if isinstance(voice, Voice):
+        said = recite(sentences, voice, seed)
+        return resample_poly(said.samples, SAMPLE_RATE, RATE).astype(np.float32), said.phonemes
+    return _recite_with_flite(sentences, voice, np.random.default_rng(seed))
 
 
 def _recite_with_flite(

@@ -12,6 +12,7 @@ from mathutils import Matrix
 
 from . import materials, skin
 from .camera import Camera, Window
+from .complexion import DEFAULT, Complexion
 from .hair import Hair
 from .head import Head, transform
 from .outfit import Backdrop, Garment, Outfit
@@ -51,9 +52,17 @@ class Stage:
         outfit: Hair and clothes.
         close_up: Whether the textures of face and mouth have twice as many texels along each side, and pixels, which
             are many, take less time.
+        complexion: Colours of the skin.
     """
 
-    def __init__(self, head: Head, camera: Camera, outfit: Outfit, close_up: bool = False) -> None:
+    def __init__(
+        self,
+        head: Head,
+        camera: Camera,
+        outfit: Outfit,
+        close_up: bool = False,
+        complexion: Complexion = DEFAULT,
+    ) -> None:
         self.head, self._camera = head, camera
         bpy.ops.wm.read_factory_settings(use_empty=True)
         self._scene = bpy.context.scene
@@ -61,7 +70,7 @@ class Stage:
         _add_camera(self._scene, camera)
         _add_lights(self._scene)
         _add_world(self._scene, outfit.backdrop)
-        self._head_mesh = _head_mesh(self._scene, head, 2 if close_up else 1)
+        self._head_mesh = _head_mesh(self._scene, head, complexion, 2 if close_up else 1)
         matt = materials.matt_material("hair", outfit.hair_colour)
         self._strands = [
             (_strand_mesh(self._scene, name, strands, matt), strands)
@@ -191,7 +200,7 @@ def _add_world(scene: bpy.types.Scene, backdrop: Backdrop) -> None:
     links.new(mix.outputs[0], output.inputs[0])
 
 
-def _head_mesh(scene: bpy.types.Scene, head: Head, detail: int) -> bpy.types.Mesh:
+def _head_mesh(scene: bpy.types.Scene, head: Head, complexion: Complexion, detail: int) -> bpy.types.Mesh:
     shown = head.faces_of(*_SEEN_PARTS)
     shown = shown[head.rest[head.faces[shown, 0], 1] < _UNDER_SHIRT]
     mesh = _mesh(scene, "head", head.rest, head.faces[shown])
@@ -200,8 +209,8 @@ def _head_mesh(scene: bpy.types.Scene, head: Head, detail: int) -> bpy.types.Mes
     layer.uv.foreach_set("vector", head.uv[corner_uv[corner_uv >= 0]].astype(np.float32).ravel())
     slot_of_part = {}
     painters = {
-        "face": (skin.skin_painter(head), detail * 1024),
-        "back": (skin.skin_painter(head), 1024),
+        "face": (skin.skin_painter(head, complexion), detail * 1024),
+        "back": (skin.skin_painter(head, complexion), 1024),
         "teeth": (skin.teeth_painter, detail * 512),
         "gums": (skin.gums_painter, detail * 512),
         "eye_left": (skin.eye_painter(head.eye_centre("Left")), 512),

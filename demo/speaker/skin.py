@@ -15,6 +15,7 @@ from scipy import ndimage
 from scipy.interpolate import splev, splprep
 from scipy.spatial import cKDTree
 
+from .complexion import Complexion
 from .head import CHIN, LIPS_INNER, LIPS_OUTER, NOSE_TIP, Head
 
 Painter = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -79,7 +80,7 @@ def smoothstep(low: float, high: float, value: np.ndarray) -> np.ndarray:
     return t * t * (3.0 - 2.0 * t)
 
 
-def skin_painter(head: Head) -> Painter:
+def skin_painter(head: Head, complexion: Complexion) -> Painter:
     """Skin with blush, pores, freckles, stubble, lips and the cropped hair at the temples and the nape."""
     outer = head.rest[list(LIPS_OUTER)]
     mouth = head.rest[list(LIPS_INNER)].mean(axis=0)
@@ -112,7 +113,8 @@ def skin_painter(head: Head) -> Painter:
 
         lip = 1.0 - smoothstep(-1.3, 0.6, _distance_to_polygon(p[:, :2], outer[:, :2]))
         lip *= smoothstep(mouth[2] + 45.0, mouth[2] + 30.0, z)
-        stubble = _stubble(p, mouth, chin) * (1.0 - lip)
+        bearded = _stubble(p, mouth, chin) * (1.0 - lip)
+        stubble = complexion.stubble * bearded
         dots = smoothstep(0.2, 1.6, noise(p, 0.75, 7))
         colour -= stubble[:, None] * (np.array([0.10, 0.075, 0.045]) + dots[:, None] * 0.09)
         height += stubble * 0.06 * dots
@@ -130,6 +132,7 @@ def skin_painter(head: Head) -> Painter:
         height += lip * (0.05 * creases)
         roughness += lip * (0.34 - roughness)
 
+        colour = complexion.tint(colour, lip, smoothstep(0.15, 0.6, bearded) * (0.75 + 0.25 * dots))
         colour *= 1.0 - 0.75 * bag(p)[:, None]
         return colour, np.stack([height, roughness, np.ones(len(p))], axis=1)
 
