@@ -14,6 +14,7 @@ from benchmarks.glancing import rows
 from benchmarks.glancing.measures import COLUMNS, landmark_distance, measure, opening
 from benchmarks.glancing.people import Lips, Person
 from benchmarks.glancing.rows import mean_motion, static
+from demo.train_glance import refuse_known
 from s2l_core.errors import BadJob
 from s2l_core.face.layout import MESH468
 from s2l_core.glance.crops import lip_points
@@ -104,9 +105,9 @@ def test_people_whom_the_weights_know_are_refused(tmp_path: Path) -> None:
     torch.manual_seed(0)
     path = str(tmp_path / "weights.safetensors")
     save_generator(Generator(1 / 64), path, {"people": ["anna", "bea"]})
-    glance.refuse_known(["/videos/cleo.mpg"], path)
+    refuse_known(["/videos/cleo.mpg"], path)
     with pytest.raises(BadJob):
-        glance.refuse_known(["/videos/bea.mpg", "/videos/cleo.mpg"], path)
+        refuse_known(["/videos/bea.mpg", "/videos/cleo.mpg"], path)
 
 
 def test_each_row_has_a_file_of_its_own() -> None:
