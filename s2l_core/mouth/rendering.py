@@ -15,6 +15,7 @@ from ..canonical.compositing import Placement, composite, place, warp
 from ..canonical.light import Light, positions_in, relight
 from ..canonical.regions import Observer, lip_shapes, regions_to_tensor
 from ..canonical.view import CanonicalFace
+from ..device import one_thread
 from ..errors import BadJob
 from ..footage import Footage
 from ..media.audio import SPEECH_RATE
@@ -67,6 +68,7 @@ def open_speech_source(speaker: SpeakerModel, folder: str = "") -> SpeechSource:
     return source
 
 
+@one_thread()  # their number would change how sums are rounded, and with them the bytes of a dub
 def speech_track(speaker: SpeakerModel, speech: NDArray[np.float32], level_db: float | None = None) -> Tensor:
     """Codes (t, size) of speech, one every 40 ms.
 
@@ -94,6 +96,7 @@ def speech_track(speaker: SpeakerModel, speech: NDArray[np.float32], level_db: f
     return encoder.articulation(track, others=speaker.exemplars is not None)
 
 
+@one_thread()
 def rest_in_silence(
     speaker: SpeakerModel,
     track: Tensor,

@@ -100,6 +100,18 @@ def test_of_a_long_line_only_the_seconds_around_the_frame_are_heard(dub: DubJob)
         assert torch.allclose(part.paint(asked, numbers), whole.paint(asked, numbers), atol=1e-4)
 
 
+def test_a_line_asks_for_the_same_whatever_the_number_of_threads(dub: DubJob) -> None:
+    speaker, line = SpeakerModel.load(dub.speaker_path), read_voice(Media(str(LINE)))
+    asked, before = [], torch.get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            asked.append(SpokenLine(dub, speaker, line, Context.silent(line), Fraction(25), 300).codes)
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(asked[0], asked[1]) and torch.equal(asked[0], asked[2])
+
+
 def test_of_a_mouth_overlay_the_whole_picture_is_shown(dub: DubJob, tmp_path: Path) -> None:
     path = tmp_path / "preview.png"
     s2l_core.preview(PreviewJob(replace(dub, encoding=Encoding("png", layer="mouth")), 0, str(path)))
