@@ -16,7 +16,7 @@ _COLOURS = {
     "encode": "#e15759",
     "other": "#bab0ac",
 }
-_WIDTH, _LEFT, _BAR, _GAP = 900, 270, 26, 14
+_WIDTH, _LEFT, _BAR, _GAP, _LETTER = 900, 270, 26, 14, 8
 
 
 def draw_chart(clips: Figures) -> str:
@@ -37,10 +37,11 @@ def draw_chart(clips: Figures) -> str:
     ]
     for row, (label, figures, is_codec) in enumerate(bars):
         parts += _bar(label, figures, is_codec, 50 + row * (_BAR + _GAP), longest)
-    for place, (name, colour) in enumerate(_COLOURS.items()):
-        x, y = 15 + place * 111, height - 30
+    x, y = 15, height - 30
+    for name, colour in _COLOURS.items():
         parts.append(f'<rect x="{x}" y="{y}" width="14" height="14" fill="{colour}"/>')
         parts.append(f'<text x="{x + 19}" y="{y + 12}" font-size="12">{name}</text>')
+        x += 45 + _LETTER * len(name)
     return "\n".join([*parts, "</svg>", ""])
 
 
