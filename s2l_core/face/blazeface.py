@@ -24,6 +24,8 @@ from ..media.video import Frame
 
 _REGION_SCALE = 1.5
 _SCORE = 0.5
+_LARGEST = 1e5
+"""Numbers below which all outputs lie: pixels of the input, logits and probabilities."""
 Array = NDArray[np.floating]
 
 _TILE_SCORE = 0.3
@@ -135,7 +137,7 @@ class Network:
         """Outputs float32 (n,) for a picture float32 (size, size, 3).
 
         Raises:
-            LandmarksUnavailable: The model is damaged: it cannot be run, or returns NaN or infinity.
+            LandmarksUnavailable: The model is damaged: it cannot be run, or returns NaN, infinity or absurd numbers.
         """
         checkpoint()
         try:
@@ -145,8 +147,8 @@ class Network:
                 results = [self._interpreter.get_tensor(index) for index in self._outputs]
         except (ValueError, RuntimeError) as error:
             raise LandmarksUnavailable(f"The landmark model cannot be run: {error}.") from error
-        if not all(np.isfinite(result).all() for result in results):
-            raise LandmarksUnavailable("The landmark model returned NaN or infinity.")
+        if not all((np.abs(result) < _LARGEST).all() for result in results):  # which NaN is not, either
+            raise LandmarksUnavailable("The landmark model returned NaN or infinity, or places far from the picture.")
         return results
 
 

@@ -8,6 +8,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.spatial import Delaunay
 from scipy.spatial.distance import cdist
 
+from ..errors import LandmarksUnavailable
 from ..geometry.camera import Intrinsics, Rectangle
 
 Array = NDArray[np.float64]
@@ -145,13 +146,13 @@ def fill_depth(depth: NDArray[np.float32], beyond: NDArray[np.float32]) -> NDArr
         float32 (h, w) in millimetres.
 
     Raises:
-        ValueError: The mesh covers no pixel.
+        LandmarksUnavailable: The mesh covers next to no pixel: its landmarks do not have the shape of a face.
     """
     reach = 0.5 * np.sqrt(np.count_nonzero(depth))
     inner = distance_transform_edt(depth > 0)
     known = inner > _ROUGH * reach
     if not known.any():
-        raise ValueError("The depth map cannot be filled: it has no known depth.")
+        raise LandmarksUnavailable("The landmarks do not have the shape of a face.")
     rim = known & (inner <= _ROUGH * reach + 1.0)
     square = cdist(np.argwhere(~known), np.argwhere(rim), "sqeuclidean")
     weights = (square + (_SOFT * reach) ** 2) ** -1.5

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import LandmarksUnavailable
 from ..face.layout import MESH468
 
 Array = NDArray[np.float64]
@@ -81,6 +82,9 @@ def find_slit(points: Array, face: NDArray[np.uint8]) -> Slit:
     Args:
         points: float64 (468, 2) landmarks in cells.
         face: uint8 (cells, cells, 3) RGB, the face on the cells.
+
+    Raises:
+        LandmarksUnavailable: The lips have no height.
     """
     upper, lower = points[UPPER], points[LOWER]
     left, right = (upper[0] + lower[0]) / 2, (upper[-1] + lower[-1]) / 2
@@ -129,6 +133,8 @@ def _edges_by_colour(
     )
     light, red, _ = np.median(colours[:, across], axis=1).T
     inner = np.abs(heights) < 0.5 * np.where(heights < 0, -top, bottom)
+    if not inner.any():
+        raise LandmarksUnavailable("The landmarks do not have the shape of a face.")
     centre = int(np.flatnonzero(inner)[red[inner].argmin()])
     found = []
     for lip, step in ((slice(0, centre), -1), (slice(centre, _ROWS), 1)):

@@ -209,10 +209,11 @@ def test_a_crash_in_a_trial_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> Non
         model_trial.refuse_harmful(b"a model that crashes the library")
 
 
-def test_a_model_that_gives_no_numbers_is_refused() -> None:
+@pytest.mark.parametrize("weight", [np.nan, 1e30])
+def test_a_model_that_gives_no_places_is_refused(weight: float) -> None:
     model = bytearray(bundled_models().mesh)
     middle = len(model) // 2  # of the weights
-    model[middle : middle + 40_000] = np.full(10_000, np.nan, np.float32).tobytes()
+    model[middle : middle + 40_000] = np.full(10_000, weight, np.float32).tobytes()
     with pytest.raises(LandmarksUnavailable, match="NaN or infinity"):
         Network(bytes(model)).run(np.zeros((192, 192, 3), np.float32))
 

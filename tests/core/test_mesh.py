@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_erosion
 
+from s2l_core.errors import LandmarksUnavailable
 from s2l_core.face.mesh import fill_depth, rasterise_depth, skull_depth, triangulate
 from s2l_core.geometry.camera import Intrinsics, Rectangle
 
@@ -93,8 +94,8 @@ def test_filled_depth_keeps_the_mesh_and_goes_on_as_the_head_does():
     assert filled[0, 0] > filled[60, 20] and filled.max() < 850
 
 
-def test_nothing_cannot_be_filled():
-    with pytest.raises(ValueError):
+def test_landmarks_that_cover_nothing_are_not_those_of_a_face():
+    with pytest.raises(LandmarksUnavailable):
         fill_depth(np.zeros((4, 4), np.float32), np.ones((4, 4), np.float32))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from s2l_core.errors import LandmarksUnavailable
 from s2l_core.jobs import Media
 from s2l_core.media.single_picture import SinglePicture, read_single_picture
 from s2l_core.stills.face_grid import make_grid
@@ -111,6 +112,14 @@ def prepared(source: SinglePicture, portrait: Portrait) -> tuple[Slit, SkinWarpe
     points = grid.to_grid(portrait.points)
     slit = find_slit(points, on_grid(source.image, grid, np.ones(2)))
     return slit, SkinWarper(make_field(points, slit), slit), slit.right - slit.left
+
+
+def test_lips_without_height_are_not_those_of_a_face(source: SinglePicture, portrait: Portrait) -> None:
+    grid = make_grid(portrait, np.ones(2))
+    points = grid.to_grid(portrait.points)
+    points[:, 1] = 60.0
+    with pytest.raises(LandmarksUnavailable):
+        find_slit(points, on_grid(source.image, grid, np.ones(2)))
 
 
 def test_skin_does_not_fold(source: SinglePicture, portrait: Portrait) -> None:
