@@ -14,6 +14,8 @@ from typing import TypeVar
 
 S = TypeVar("S")
 T = TypeVar("T")
+MOST_WORKERS = 4
+"""Largest number of frames, or batches of them, that are rendered at once: each takes the memory of its own."""
 _PATIENCE_SECONDS = 0.05
 
 

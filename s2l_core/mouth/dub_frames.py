@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..ahead import ahead, in_order
+from ..ahead import MOST_WORKERS, ahead, in_order
 from ..cache import NO_CACHE, Cache, Tensors
 from ..canonical.compositing import extract_layer
 from ..canonical.light import Light
@@ -57,8 +57,6 @@ def open_footage(
 
 _AHEAD = 2
 """Number of frames that wait to be rendered, and to be written, besides whole batches."""
-_MOST_WORKERS = 4
-"""Largest number of batches that are rendered at once, each in a thread."""
 _MOST_PIXELS = 2**22
 """Number of pixels of frames, around mouths, that are rendered at once. More take more memory: with a whole batch of
 mouths of 400 pixels, a dub took 3.5 GB.
@@ -175,7 +173,7 @@ class DubFrames:
         """Render new mouths into the parts of frames; None in batches that do not speak."""
         with ahead(self._look(frames), 1) as batches:
             # Cores that render a batch each wait for each other less than cores that share each step of one batch.
-            for seen, changes in in_order(self._rendered, batches, min(cores, _MOST_WORKERS)):
+            for seen, changes in in_order(self._rendered, batches, min(cores, MOST_WORKERS)):
                 yield from zip(seen.frames, seen.numbers.tolist(), changes, strict=True)
 
     def _rendered(self, seen: _Seen) -> tuple[_Seen, Sequence[Change | None]]:

@@ -23,7 +23,7 @@ _ACTIVE_LEVEL_DB = -20.0
 _DEVIATION_DB = 12.0
 """Largest difference between the levels of one second of speech and the whole recording; for t seconds, it is divided
 by the square root of t (measured: 98 % of spans of 0.5 to 20 s of five recordings deviate by less)."""
-_PAUSE_DB = 18.0
+PAUSE_DB = 18.0
 """Difference to its surroundings from which a quieter span is a pause, whose room tone must not be taken for quiet
 speech (measured in spans of a second of six recordings: speech is up to 15 dB quieter, pauses 21 to 37 dB)."""
 _FLOOR = 1e-10
@@ -47,7 +47,7 @@ def speech_level(speech: NDArray[np.float32], around: NDArray[np.float64] | None
     if around is None:
         return level
     usual = _active(around)[0]
-    if level < usual - _PAUSE_DB:
+    if level < usual - PAUSE_DB:
         return usual
     tolerance = _DEVIATION_DB / np.sqrt(max(seconds, 1e-3))
     return float(np.clip(usual, level - tolerance, level + tolerance))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_closing, binary_opening
 
 from ..events import checkpoint
-from .features import SAMPLE_RATE
+from .features import PAUSE_DB, SAMPLE_RATE
 
 STEP_SECONDS = 0.01
 """Interval at which the level of a voice is measured."""
@@ -19,8 +19,6 @@ _ROOM_TONE_SHARE, _ABOVE_ROOM_TONE_DB = 0.05, 8.0
 """Quantile of the levels of a voice that is the level of its room, and how far the room may be above it."""
 _LONGEST_CLICK, _BESIDE_CLICK = 0.15, 0.25
 """Longest sound in seconds that is none of speech, and least duration of the pauses before and after it."""
-_BELOW_SPEECH_DB = 18.0
-"""Least distance of a room from the speech in it: in spans of a second, speech is up to 15 dB quieter than usual."""
 _BLOCK = 10 * SAMPLE_RATE
 """Number of samples that are processed together."""
 _NOTHING_DB = -75.0
@@ -107,7 +105,7 @@ def room_tone_level(powers: NDArray[np.float64], level_db: float) -> float:
     heard = levels[levels > _NOTHING_DB]
     if not len(heard):
         return _NOTHING_DB
-    return float(min(np.quantile(heard, _ROOM_TONE_SHARE) + _ABOVE_ROOM_TONE_DB, level_db - _BELOW_SPEECH_DB))
+    return float(min(np.quantile(heard, _ROOM_TONE_SHARE) + _ABOVE_ROOM_TONE_DB, level_db - PAUSE_DB))
 
 
 def resting_in_room_tone(

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..ahead import in_order
+from ..ahead import MOST_WORKERS, in_order
 from ..cache import NO_CACHE, Cache, Tensors
 from ..canonical.compositing import extract_layer
 from ..events import Report, checkpoint
@@ -32,8 +32,6 @@ from .portrait import DOUBTFUL_YAW, Portrait, find_portrait
 from .speaker_motion import SpeakerLine, SpeakerMotion
 from .speaking_face import SpeakingFace
 
-_MOST_WORKERS = 4
-"""Largest number of frames that are rendered at once: each takes the memory of a frame."""
 _DOUBTFUL_WIDTH, _DOUBTFUL_OPENING = 90, 0.33
 """Width of a face in pixels below which, and opening in widths of the mouth above which, a picture will look bad."""
 
@@ -124,7 +122,7 @@ class StillFrames:
         Args:
             frames: Numbers of the frames.
         """
-        yield from in_order(self._made, frames, min(torch.get_num_threads(), _MOST_WORKERS))
+        yield from in_order(self._made, frames, min(torch.get_num_threads(), MOST_WORKERS))
 
     def _made(self, number: int) -> Picture:
         """A frame as it is written."""

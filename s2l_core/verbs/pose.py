@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..ahead import in_order
+from ..ahead import MOST_WORKERS, in_order
 from ..consent_ledger import ledger_beside
 from ..credentials.claim import Claim
 from ..device import one_thread
@@ -45,8 +45,6 @@ NOTHING = 1e10
 """Depth in metres of pixels without a surface, as in Blender."""
 _NEAREST = 150.0
 """Millimetres from the middle of the face within which a camera is taken to be inside the head."""
-_MOST_WORKERS = 4
-"""Largest number of frames that are rendered at once, each in a thread. More take more memory."""
 _Key = tuple[Any, ...]
 
 
@@ -56,32 +54,22 @@ class PosedHead:
     Args:
         scene: The head and its footage.
         report: Receives the progress.
+
+    Attributes:
+        scene: The head and its footage.
+        renderer: Renders a frame of it; several threads may do so at once.
     """
 
     def __init__(self, scene: HeadScene, report: Report) -> None:
         self.scene = scene
         self._frames = FrameReader(scene.footage.media, scene.footage.times)
-        self._renderer = HeadRenderer(
+        self.renderer = HeadRenderer(
             scene.speaker, scene.footage, scene.plate, scene.torso, scene.matting, report=report, cache=scene.cache
         )
 
     def read(self, index: int) -> NDArray[np.uint8]:
         """Decode frame ``index`` of the footage."""
         return self._frames.read(index)
-
-    def render(
-        self,
-        image: NDArray[np.uint8],
-        index: int,
-        camera: Intrinsics,
-        pose: Array,
-        camera_from_footage: Array,
-        background: bool,
-    ) -> View:
-        """Render frame ``index`` of the footage for a camera, see :meth:`HeadRenderer.render`. Several threads may
-        render at once.
-        """
-        return self._renderer.render(image, index, camera, pose, background, camera_from_footage)
 
 
 def pose(job: PoseJob, report: Report | None = None) -> PoseResult:
@@ -157,7 +145,7 @@ class OpenPose:
         """Render some of the frames, several at once. Close the generator if it is not used to its end."""
         cores, shown = torch.get_num_threads(), ((number, self._head.read(self._indices[number])) for number in frames)
         with one_thread():
-            yield from in_order(self._rendered, shown, min(cores, _MOST_WORKERS))
+            yield from in_order(self._rendered, shown, min(cores, MOST_WORKERS))
 
     def _rendered(self, shown: tuple[int, NDArray[np.uint8]]) -> Picture:
         """Render a frame with a number, of which an image is given."""
@@ -166,7 +154,7 @@ class OpenPose:
         pose = self._poses[number]
         trusted = self._region.nearest_trusted(pose) if self._job.fade else pose
         index, background = int(self._indices[number]), self._job.background
-        view = self._head.render(image, index, camera, trusted, self._cameras[number], background)
+        view = self._head.renderer.render(image, index, camera, trusted, background, self._cameras[number])
         return np.asarray((view.colours * view.alpha[..., None] * 255).round().clip(0, 255).astype(np.uint8))
 
     def claim(self) -> Claim:
@@ -225,7 +213,8 @@ def _render(job: RenderJob, report: Report) -> RenderResult:
     moved = np.array(job.camera_from_footage).reshape(4, 4) if job.camera_from_footage else None
     camera_from_footage = wanted @ invert_pose(footage.track.poses[index]) if moved is None else moved
     with one_thread():  # 0.22 instead of 0.27 s for 512 x 512 pixels on two cores
-        rendered = head.render(head.read(index), index, camera, trusted, camera_from_footage, job.background)
+        image = head.read(index)
+        rendered = head.renderer.render(image, index, camera, trusted, job.background, camera_from_footage)
     layers = to_layers(rendered)
     write_whole(job.output_path, _npy(layers), lasting=False)
     report.progress("Render", 1, 1)
