@@ -58,7 +58,7 @@ class S2L_OT_preview_frame(PreviewOperator, bpy.types.Operator):
 class S2L_OT_preview_still(PreviewOperator, bpy.types.Operator):
     bl_idname = "s2l.preview_still"
     bl_label = "Preview Still"
-    bl_description = "Show the picture under the playhead as it speaks there, here and in the image editor"
+    bl_description = "Show how the picture will speak at the playhead, here and in the image editor"
     bl_options = {"REGISTER"}
 
     @classmethod
