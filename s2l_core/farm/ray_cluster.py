@@ -6,6 +6,7 @@ if its process was killed, and keeps the tasks that need it waiting.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,10 +17,14 @@ from ..events import Report
 from . import states
 from .joining import outcome
 from .plan import Task, read_plan
-from .run import run_task
+from .run import run_named
 
 MOST_RETRIES = 3
 """How often a task is done again whose process was killed."""
+JOBS_PER_CORE = 4
+"""Number of jobs for each core from which on one process does all tasks of a job. A process takes seconds to start and
+to open the files of a job. With fewer jobs, some cores would have nothing to do for long while others end their last.
+"""
 _SECONDS_BETWEEN_REPORTS = 0.5
 _OBJECT_STORE_BYTES = 80 * 2**20
 """Memory for what Ray passes between tasks, which is nothing but their names; this is Ray's minimum."""
@@ -55,7 +60,8 @@ def run_on_ray(
     report, plan = report or Report(), read_plan(folder)
     done = {name for name, state in states.read_states(folder, plan).items() if state.status == "done"}
     with _cluster(address, workers) as ray:
-        pending = _submit(ray, [task for task in plan.tasks if task.name not in done], folder, dict(roots or {}))
+        groups = together([task for task in plan.tasks if task.name not in done], ray.cluster_resources().get("CPU", 1))
+        pending = _submit(ray, groups, folder, dict(roots or {}))
         try:
             _wait(ray, pending, len(plan.tasks), folder, report)
         except BaseException:
@@ -63,6 +69,18 @@ def run_on_ray(
                 ray.cancel(reference, force=True)
             raise
     return outcome(folder, plan, roots)
+
+
+def together(tasks: Sequence[Task], cores: float) -> list[list[Task]]:
+    """Tasks in groups, each of which one process does: those of a job if there are at least :data:`JOBS_PER_CORE` jobs
+    for each core, and otherwise each task by itself.
+
+    Args:
+        tasks: Tasks in the order of a plan.
+        cores: Number of cores of all machines.
+    """
+    jobs = [list(of_job) for _, of_job in itertools.groupby(tasks, lambda task: task.job)]
+    return jobs if len(jobs) >= JOBS_PER_CORE * cores else [[task] for task in tasks]
 
 
 @contextmanager
@@ -86,42 +104,47 @@ def _cluster(address: str, workers: int | None) -> Iterator[Any]:
         ray.shutdown()
 
 
-def _submit(ray: Any, tasks: Sequence[Task], folder: str, roots: dict[str, str]) -> dict[Any, Task]:
-    """Hand tasks to Ray, each with those that it needs; the tasks by what Ray returns for them."""
-    do = ray.remote(max_calls=1, max_retries=MOST_RETRIES)(_do)  # a process for each task, whose end frees its memory
+def _submit(ray: Any, groups: Sequence[list[Task]], folder: str, roots: dict[str, str]) -> dict[Any, list[Task]]:
+    """Hand groups of tasks to Ray, each with those that it needs; the groups by what Ray returns for them."""
+    do = ray.remote(max_calls=1, max_retries=MOST_RETRIES)(_do)  # a process for each group, whose end frees its memory
     largest = max((node["Resources"].get("memory", 0.0) for node in ray.nodes() if node["Alive"]), default=0.0)
     references: dict[str, Any] = {}
-    for task in tasks:
-        needed = [references[name] for name in task.needs if name in references]
-        resources = {"memory": min(task.memory_bytes, largest), "num_gpus": int(task.device == "cuda")}
-        references[task.name] = do.options(name=task.name, **resources).remote(folder, task.name, roots, *needed)
-    by_name = {task.name: task for task in tasks}
-    return {reference: by_name[name] for name, reference in references.items()}
+    pending: dict[Any, list[Task]] = {}
+    for group in groups:
+        names = [task.name for task in group]
+        needed = {references[name] for task in group for name in task.needs if name in references}
+        memory = min(max(task.memory_bytes for task in group), largest)
+        resources = {"memory": memory, "num_gpus": int(any(task.device == "cuda" for task in group))}
+        reference = do.options(name=names[0], **resources).remote(folder, names, roots, *needed)
+        references |= dict.fromkeys(names, reference)
+        pending[reference] = group
+    return pending
 
 
-def _do(folder: str, name: str, roots: dict[str, str], *needed: str) -> str:
-    """Do a task in a process of Ray."""
-    run_task(folder, name, roots, Report())
-    return name
+def _do(folder: str, names: list[str], roots: dict[str, str], *needed: None) -> None:
+    """Do tasks in a process of Ray."""
+    run_named(folder, names, roots, Report())
 
 
-def _wait(ray: Any, pending: dict[Any, Task], total: int, folder: str, report: Report) -> None:
-    """Wait for tasks, and take those off the list that have ended."""
+def _wait(ray: Any, pending: dict[Any, list[Task]], total: int, folder: str, report: Report) -> None:
+    """Wait for groups of tasks, and take those off the list that have ended."""
     while pending:
-        report.progress("Run tasks", total - len(pending), total)
+        report.progress("Run tasks", total - sum(map(len, pending.values())), total)
         ended, _ = ray.wait(list(pending), timeout=_SECONDS_BETWEEN_REPORTS)
         for reference in ended:
-            task = pending.pop(reference)
+            group = pending.pop(reference)
             try:
                 ray.get(reference)
             except ray.exceptions.RayTaskError:
-                pass  # the task has written what failed, or waits for one that failed
+                pass  # a task that others need has failed, and has written why
             except ray.exceptions.RayError as error:
-                _note_loss(folder, task, error)
+                _note_loss(folder, group, error)
     report.progress("Run tasks", total, total)
 
 
-def _note_loss(folder: str, task: Task, error: Exception) -> None:
-    """Write the state of a task whose processes were killed as often as Ray tried."""
-    lost = WorkerLost(f"The process of the task {task.name} ended {MOST_RETRIES + 1} times ({type(error).__name__}).")
-    states.write_state(folder, task, states.failed(states.read_state(folder, task.name), lost))
+def _note_loss(folder: str, group: Sequence[Task], error: Exception) -> None:
+    """Write the state of the task whose processes were killed as often as Ray tried: the first that has not ended."""
+    left = (task for task in group if states.read_state(folder, task.name).status not in ("done", "failed"))
+    if (task := next(left, None)) is not None:
+        lost = f"The process of the task {task.name} ended {MOST_RETRIES + 1} times ({type(error).__name__})."
+        states.write_state(folder, task, states.failed(states.read_state(folder, task.name), WorkerLost(lost)))

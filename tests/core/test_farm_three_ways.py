@@ -25,7 +25,7 @@ from s2l_core.farm import flamenco, openjd, states
 from s2l_core.farm.emitting import emit
 from s2l_core.farm.plan import write_plan
 from s2l_core.farm.planning import make_plan
-from s2l_core.farm.ray_cluster import run_on_ray
+from s2l_core.farm.ray_cluster import run_on_ray, together
 from s2l_core.jobs import DubJob, Media
 
 from .conftest import CLIP
@@ -131,6 +131,13 @@ def kill_when_begun(folder: str, name: str, killed: list[int]) -> None:
             killed.append(state.process)
             return
         time.sleep(0.02)
+
+
+def test_on_ray_one_process_does_all_tasks_of_a_job_if_there_are_many_jobs(shot: DubJob, tmp_path: Path) -> None:
+    jobs = [replace(shot, output_path=str(tmp_path / f"shot{number}.mp4")) for number in range(8)]
+    tasks = make_plan(jobs).tasks
+    assert [[task.job for task in group] for group in together(tasks, 2)] == [4 * [job] for job in range(8)]
+    assert together(tasks, 3) == [[task] for task in tasks]
 
 
 @pytest.mark.usefixtures("_ray")
