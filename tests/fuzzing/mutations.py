@@ -288,8 +288,8 @@ def _reshaped(array: np.ndarray, random: random.Random) -> np.ndarray:
 
 
 def _resized(array: np.ndarray, random: random.Random) -> np.ndarray:
-    length = random.choice((0, 1, 2, 2 * max(array.size, 1), 1000))
-    return np.resize(array, (length, *array.shape[1:])) if array.ndim else np.resize(array, length)
+    length = random.choice((0, 1, 2, 2 * max(len(array) if array.ndim else 1, 1), 1000))
+    return np.resize(array, (length, *array.shape[1:]))
 
 
 def _retyped(array: np.ndarray, random: random.Random) -> np.ndarray:
