@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from s2l_core.device import choose_device, finish
+from s2l_core.ahead import MOST_WORKERS, in_order
+from s2l_core.device import choose_device, finish, one_thread
 from s2l_core.events import Report
 from s2l_core.jobs import DubJob
 from s2l_core.media.mix import read_context, read_voice
@@ -41,21 +41,22 @@ def without_encode(job: DubJob, watch: Stopwatch, report: Report) -> dict[str, A
 
 
 def network_only(job: DubJob, watch: Stopwatch, report: Report) -> dict[str, Any]:
-    """Render the mouths of frames that are in memory, as often as the dub has frames."""
+    """Render the mouths of frames that are in memory, at least as many as the dub has frames, in batches on all cores,
+    as a dub does.
+    """
     frames, device = open_frames(job, report)
     first = frames.indices[:_HELD]
     held = [frame.image for frame in itertools.islice(frames.footage.frames(int(first[0])), len(first))]
-    size, done = min(BATCH, len(held)), 0
-    starts = range(0, len(held) - size + 1, size)
-    _render(frames, held[:size], 0)
+    size, cores = min(BATCH, len(held)), min(torch.get_num_threads(), MOST_WORKERS)
+    starts = itertools.cycle(range(0, len(held) - size + 1, size))
+
+    def render(start: int) -> int:
+        return len(frames.dubbed(held[start : start + size], np.arange(start, start + size)))
+
+    render(0)
     finish(device)
     watch.reset()
-    while done < len(frames):
-        for start in starts:
-            done += _render(frames, held[start : start + size], start)
+    with one_thread():
+        done = sum(in_order(render, itertools.islice(starts, -(-len(frames) // size)), cores))
     finish(device)
     return {"frames": done}
-
-
-def _render(frames: DubFrames, images: list[NDArray[np.uint8]], start: int) -> int:
-    return len(frames.dubbed(images, np.arange(start, start + len(images))))

@@ -74,8 +74,8 @@ class Exemplars:
         Raises:
             SpeakerFileBroken: As :meth:`picture`.
         """
-        pictures = torch.from_numpy(np.stack([self.picture(index) for index in chosen]))
-        return pictures.to(self.codes.device).permute(0, 3, 1, 2).float() / 255
+        pictures = np.stack([self.picture(index).transpose(2, 0, 1) for index in chosen])
+        return torch.from_numpy(pictures).to(self.codes.device).float().div_(255)
 
 
 def to_description(exemplars: Exemplars) -> dict[str, Any]:
