@@ -20,7 +20,7 @@ HOOKS: dict[str, tuple[str, ...]] = {
     "decode": ("media.container:decode_video",),
     "faces": ("face.following:FaceFollower.follow", "casting:tell_people_apart"),
     "track": ("face.tracking:track_head",),
-    "features": ("mouth.rendering:speech_track", "mouth.rendering:rest_in_silence"),
+    "features": ("mouth.line_codes:speech_track", "mouth.line_codes:rest_in_silence"),
     "light": ("mouth.occlusion:MouthFitter.sample_cells", "mouth.occlusion:MouthFitter.fit"),
     "network": (
         "mouth.dub_frames:DubFrames.dubbed",
@@ -30,11 +30,11 @@ HOOKS: dict[str, tuple[str, ...]] = {
         "model.blend:BlendNet.forward",
     ),
     "warp and blend": (
-        "mouth.rendering:LipPaster.paste",
-        "mouth.rendering:LipPaster.change",
+        "mouth.pasting:LipPaster.paste",
+        "mouth.pasting:LipPaster.change",
         "mouth.sight:Sighter.find",
         "mouth.sight:Sighter.colours",
-        "mouth.rendering:LipPaster.change",
+        "mouth.pasting:LipPaster.change",
         "mouth.sight:Sighter.find",
         "mouth.sight:Sighter.colours",
         "canonical.regions:Observer.observe",

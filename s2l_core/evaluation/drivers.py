@@ -26,8 +26,10 @@ from ..media.planes import Part
 from ..model.lip.base import SPOKEN_SIZE
 from ..model.speaker import SpeakerModel
 from ..mouth.dub_frames import DubFrames
+from ..mouth.line_codes import speech_track
 from ..mouth.painting import line_painter
-from ..mouth.rendering import BATCH, LipPaster, MouthRenderer, speech_track
+from ..mouth.pasting import LipPaster
+from ..mouth.rendering import BATCH, MouthRenderer
 from ..speech.encoder import codes_at
 
 Images = Sequence[NDArray[np.uint8]]

@@ -26,7 +26,8 @@ from ..media.audio import SPEECH_RATE
 from ..media.video import Frame, read_frames
 from ..model.perception import Lpips
 from ..model.sync import SyncExpert
-from ..mouth.rendering import BATCH, LipPaster
+from ..mouth.pasting import LipPaster
+from ..mouth.rendering import BATCH
 from ..results import Measures
 from ..speech.features import log_mel, normalise_loudness
 from . import metrics, realism

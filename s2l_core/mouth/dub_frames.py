@@ -29,8 +29,9 @@ from ..media.planes import Part, Planes
 from ..media.raster import Picture
 from ..media.video import Frame
 from ..model.speaker import SpeakerModel
+from .pasting import Change
 from .reliability import REASONS, Reliability, judge_frame, judge_frames
-from .rendering import BATCH, Change, MouthRenderer
+from .rendering import BATCH, MouthRenderer
 from .schedule import frames_in_order, frames_to_show
 from .sight import Sight
 from .spoken_line import SpokenLine

@@ -18,8 +18,8 @@ from ..speech.features import speech_level
 from ..speech.moonshine import PIECE_SAMPLES
 from ..speech.silence import room_tone_level
 from ..speech.sources import LOG_MEL
+from .line_codes import rest_in_silence, speech_track
 from .painting import LinePainter, line_painter
-from .rendering import rest_in_silence, speech_track
 
 _CODE_SAMPLES = round(CODE_SECONDS * SPEECH_RATE)
 _ALIGNED = math.lcm(_CODE_SAMPLES, PIECE_SAMPLES)

@@ -17,7 +17,7 @@ from ..geometry.camera import project
 from ..media.audio import in_blocks, powers
 from ..model.exemplars import FINENESS, Exemplars
 from ..model.speaker import SpeakerModel
-from ..mouth.rendering import rest_in_silence, speech_track
+from ..mouth.line_codes import rest_in_silence, speech_track
 from ..speech.encoder import SpeechEncoder, codes_at
 from ..speech.features import speech_level
 from ..speech.silence import room_tone_level

@@ -20,7 +20,7 @@ from ..media.raster import Picture
 from ..media.sequence import DEFAULT_RATE
 from ..media.single_picture import SinglePicture
 from ..model.speaker import SpeakerModel
-from ..mouth.rendering import open_speech_source
+from ..mouth.line_codes import open_speech_source
 from ..speech.features import speech_level
 from ..speech.silence import room_tone_level
 from .blinks import Eyelids, blink_shares

@@ -30,7 +30,8 @@ from ..media.waveform import Waveform
 from ..model.origin import Origin, as_figure, read_origin
 from ..model.speaker import SpeakerModel
 from ..mouth.dub_frames import DubFrames, open_footage
-from ..mouth.rendering import BATCH, open_speech_source
+from ..mouth.line_codes import open_speech_source
+from ..mouth.rendering import BATCH
 from ..results import DubResult
 from ..version import VERSION
 from .divided import Form, Rendered, finish

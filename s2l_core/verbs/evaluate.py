@@ -29,7 +29,7 @@ from ..media.audio import open_audio, read_speech
 from ..media.video import probe
 from ..model.origin import Origin, read_origin
 from ..model.speaker import SpeakerModel
-from ..mouth.rendering import open_speech_source
+from ..mouth.line_codes import open_speech_source
 from ..results import EvaluateResult
 from .dub import dub
 

@@ -26,7 +26,7 @@ from ..media.sequence import files_of
 from ..media.single_picture import read_single_picture
 from ..model.speaker import SpeakerModel
 from ..mouth.dub_frames import DubFrames, open_footage
-from ..mouth.rendering import open_speech_source
+from ..mouth.line_codes import open_speech_source
 from ..results import PreviewResult
 from ..stills.still_frames import StillFrames
 from .marking import claim_of_dubbed_frame, claim_of_still

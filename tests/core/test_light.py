@@ -20,9 +20,10 @@ from s2l_core.footage import Footage, prepare
 from s2l_core.jobs import Media
 from s2l_core.media.audio import read_speech
 from s2l_core.model.speaker import SpeakerModel
+from s2l_core.mouth.line_codes import speech_track
 from s2l_core.mouth.occlusion import MouthFit, MouthFitter
 from s2l_core.mouth.reliability import REASONS, find_reasons
-from s2l_core.mouth.rendering import MouthRenderer, speech_track
+from s2l_core.mouth.rendering import MouthRenderer
 
 from .conftest import CLIP
 

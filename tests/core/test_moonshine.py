@@ -14,7 +14,7 @@ from s2l_core.errors import SpeechFeaturesUnavailable
 from s2l_core.jobs import Media
 from s2l_core.media.audio import read_speech
 from s2l_core.model.speaker import SpeakerModel
-from s2l_core.mouth.rendering import speech_track
+from s2l_core.mouth.line_codes import speech_track
 from s2l_core.speech import moonshine
 from s2l_core.speech.encoder import SpeechEncoder
 from s2l_core.speech.features import SAMPLE_RATE, log_mel

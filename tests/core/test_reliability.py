@@ -24,8 +24,8 @@ from s2l_core.media.video import read_frames
 from s2l_core.media.writing import VideoWriter
 from s2l_core.model.speaker import SpeakerModel
 from s2l_core.mouth.occlusion import MouthFitter
+from s2l_core.mouth.pasting import LipPaster
 from s2l_core.mouth.reliability import REASONS, find_reasons, judge_frames, replacement_weights
-from s2l_core.mouth.rendering import LipPaster
 from s2l_core.speech.sources import LOG_MEL, open_source
 from s2l_core.training.clip import observe
 from s2l_core.training.initialisation import find_principal_lips

@@ -26,7 +26,7 @@ from s2l_core.events import Report
 from s2l_core.jobs import DescribeJob, EvaluateJob, Media, TrainJob, to_document
 from s2l_core.model.speaker import SpeakerModel, read_header, read_portrait
 from s2l_core.mouth.dub_frames import open_footage
-from s2l_core.mouth.rendering import open_speech_source
+from s2l_core.mouth.line_codes import open_speech_source
 from s2l_core.speech import named_networks
 
 from .test_speaker_file import make_speaker
@@ -358,7 +358,7 @@ def test_a_speech_network_that_only_the_file_names_is_not_opened(
         opened.append(name)
         return type("Source", (), {"bands": 80})
 
-    monkeypatch.setattr("s2l_core.mouth.rendering.open_source", open_source)
+    monkeypatch.setattr("s2l_core.mouth.line_codes.open_source", open_source)
     path = change(whole, tmp_path, lambda fields, tensors: fields.update(source=f"{theirs}#9"))
     speaker = SpeakerModel.load(path)
     with pytest.raises(BadJob, match="was not approved on this machine"):

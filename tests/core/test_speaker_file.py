@@ -25,7 +25,7 @@ from s2l_core.geometry.mapping import CanonicalView
 from s2l_core.jobs import Architecture
 from s2l_core.model import speaker as speaker_file
 from s2l_core.model.speaker import SpeakerModel, read_header
-from s2l_core.mouth.rendering import speech_track
+from s2l_core.mouth.line_codes import speech_track
 
 CAMERA = Intrinsics.centred(300.0, 128, 128)
 HEAD = KnownHead(
