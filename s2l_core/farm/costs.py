@@ -157,8 +157,8 @@ def _cost_of_still(job: StillJob, clips: Clips) -> Cost:
 def _cost_of_view(job: PoseJob | RenderJob, clip: Clip) -> Cost:
     if isinstance(job, PoseJob):
         path = read_camera_path(job.camera_path)
-        frames = max(1, round(min(path.seconds, clip.seconds) * clip.rate))
-        result = Clip(frames, path.width, path.height, clip.rate)
+        frames, rate = path.frames(clip.seconds, clip.rate)
+        result = Clip(frames, path.width, path.height, rate)
     else:
         result = Clip(1, job.camera.width, job.camera.height, clip.rate)
     tracking = _cost(DubJob("", job.footage, job.footage, ""), clip, clip).look

@@ -6,6 +6,7 @@ import io
 import time
 from collections.abc import Generator
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,8 @@ def pose(job: PoseJob, report: Report | None = None) -> PoseResult:
     """Write a movie of the head, rendered along a camera path, with the footage's sound.
 
     Footage and path begin together, and the movie ends with the shorter one. It has the footage's frame rate and the
-    path's picture size.
+    path's picture size. If the path says which moments of the footage its cameras show, the movie has a frame for each
+    camera and the path's frame rate, and sound only if these moments pass as fast as the movie.
 
     Raises:
         CameraPathUnreadable: See :func:`s2l_core.whole_head.camera_path.read_camera_path`.
@@ -114,15 +116,15 @@ class OpenPose:
         self._head = _open_once(job, report)
         scene, path = self._head.scene, self._path
         footage, self._region = scene.footage, scene.region
-        rate = footage.info.rate
-        self._moments = np.arange(max(1, round(min(path.seconds, footage.seconds) * rate))) / float(rate)
-        self._indices = shown_at(footage.times, footage.times[0] + self._moments)
+        frames, rate = path.frames(footage.seconds, footage.info.rate)
+        self._moments = np.arange(frames) / float(rate)
+        self._indices = _shown(path, footage, self._moments)
         self._cameras, self._poses = _follow(path, self._moments, footage.track.poses[self._indices])
         self._outside = np.array([self._region.degrees_outside(each) for each in self._poses])
         if self._outside.any():
             worst = float(self._outside.max())
             report.log("warning", _warning(int(np.count_nonzero(self._outside)), worst, job.fade))
-        sound, comment = _sound(footage, len(self._moments)), scene.speaker.synthetic_media("head")
+        sound, comment = _sound(path, footage, frames, rate), scene.speaker.synthetic_media("head")
         self.form = Form(
             job.output_path,
             _ENCODING,
@@ -131,7 +133,7 @@ class OpenPose:
             path.width,
             path.height,
             rate,
-            len(self._moments),
+            frames,
             sound,
             comment,
             _identity(job, footage, scene.speaker.face.lips.depth.device.type),
@@ -294,10 +296,22 @@ def _follow(path: CameraPath, moments: Array, tracked: Array) -> tuple[Array, Ar
     return cameras, poses
 
 
-def _sound(footage: Footage, frames: int) -> Waveform | None:
-    """The footage's sound, cut to the exact length of its first frames; None if it has no sound."""
-    seconds = float(frames / footage.info.rate)
-    start = float(footage.times[0])
+def _shown(path: CameraPath, footage: Footage, moments: Array) -> NDArray[np.int64]:
+    """Indices (n,) of the frames of the footage that are shown at moments (n,) of a path."""
+    if path.shown is not None:
+        return footage.shown_in_blender(path.shown)
+    return shown_at(footage.times, footage.times[0] + moments)
+
+
+def _sound(path: CameraPath, footage: Footage, frames: int, rate: Fraction) -> Waveform | None:
+    """The footage's sound, cut to the exact length of the frames; None if it has no sound, or passes at another pace
+    than the pictures.
+    """
+    seconds, start = float(frames / rate), float(footage.times[0])
+    if path.shown is not None:
+        start = float(path.shown[0])
+        if np.abs(path.shown - start - path.times).max() > 0.5 / rate:
+            return None
     try:
         sound = open_audio(replace(footage.media, start=start, end=start + seconds))
         sound.refuse_broken()

@@ -10,14 +10,22 @@ up (OpenGL's axes), and the unit is the metre. ``fov`` is the vertical field of 
 k / fps seconds, and the path ends after ``seconds``; if one of the two is missing, it follows from the number of
 cameras. ``aspect`` is ignored, since pixels are square and the size is given.
 
-One field is added to nerfstudio's: ``head_to_world`` beside ``camera_to_world`` places the head, which otherwise stays
-where the footage has it. A head with an identity rotation looks along +z, towards a camera that has one too.
+Some fields are added to nerfstudio's, beside ``camera_to_world``:
+
+- ``head_to_world`` places the head, which otherwise stays where the footage has it. A head with an identity rotation
+  looks along +z, towards a camera that has one too.
+- ``cx`` and ``cy`` are the principal point in pixels from the left and the top edge, which otherwise is the middle.
+- ``footage_seconds`` is the second of the medium that is shown. Then each camera is one frame of a movie with the
+  path's ``fps``, as an animation has them, instead of a key that is interpolated.
+
+A field that one camera has must be there for all of them.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +41,10 @@ from ..jobs import CameraView, is_rigid
 _LARGEST_FILE = 64_000_000
 _MOST_CAMERAS = 100_000
 _SECONDS = (1e-3, 36_000.0)
-_RATES = (1e-3, 1000.0)
+_RATES, _MOVIE_RATES = (1e-3, 1000.0), (1.0, 1000.0)
 _FIELDS_OF_VIEW = (0.01, 179.9)
+_PLACES = (-1e6, 1e6)
+_MOMENTS = (0.0, 1e7)
 
 
 @dataclass(frozen=True)
@@ -48,7 +58,10 @@ class CameraPath:
         cameras: (K, 4, 4) world_from_camera in OpenCV's axes and millimetres; the world's origin is the footage's
             camera.
         fields_of_view: (K,) vertical fields of view in degrees.
+        centres: (K, 2) principal points in pixels from the left and the top edge.
         heads: (K, 4, 4) world_from_head in the same axes, or None if the head keeps its tracked pose.
+        shown: (K,) seconds of the medium that the frames show, or None if the footage plays on from its start.
+        rate: Key frames per second; of a path with ``shown``, frames per second of the movie.
         seconds: Length of the path.
     """
 
@@ -57,14 +70,24 @@ class CameraPath:
     times: Array
     cameras: Array
     fields_of_view: Array
+    centres: Array
     heads: Array | None
+    shown: Array | None
+    rate: Fraction
     seconds: float
+
+    def frames(self, seconds: float, rate: Fraction) -> tuple[int, Fraction]:
+        """Number of frames of the movie, and their rate, for footage with a length and a frame rate."""
+        if self.shown is not None:
+            return len(self.times), self.rate
+        return max(1, round(min(self.seconds, seconds) * rate)), rate
 
     def camera_at(self, moment: float) -> Intrinsics:
         """The camera at a moment in seconds. Beyond the ends of the path it is the first or the last camera."""
         degrees = float(np.interp(moment, self.times, self.fields_of_view))
         focal = self.height / (2 * math.tan(math.radians(degrees) / 2))
-        return Intrinsics.centred(focal, self.width, self.height)
+        across, down = (float(np.interp(moment, self.times, places)) for places in self.centres.T)
+        return Intrinsics(focal, focal, across, down, self.width, self.height)
 
     def camera_from_world_at(self, moment: float) -> Array:
         """camera_from_world (4, 4) at a moment in seconds."""
@@ -111,21 +134,40 @@ def parse_camera_path(document: Any) -> CameraPath:
         raise CameraPathUnreadable(f"camera_path must be a list of 1 to {_MOST_CAMERAS} cameras.")
     if not all(isinstance(entry, dict) for entry in entries):
         raise CameraPathUnreadable("Each camera must be a JSON object.")
-    with_head = ["head_to_world" in entry for entry in entries]
-    if any(with_head) and not all(with_head):
-        raise CameraPathUnreadable(f"Camera {with_head.index(False)} has no head_to_world, but other cameras have one.")
     width, height = _size(document)
-    fields = [_number(entry, "fov", _FIELDS_OF_VIEW, f"Camera {place}: ") for place, entry in enumerate(entries)]
-    times, seconds = _times(document, len(entries))
+    across, down = (
+        _numbers(entries, name, _PLACES) if _have_all(entries, name) else np.full(len(entries), side / 2)
+        for name, side in (("cx", width), ("cy", height))
+    )
+    times, rate, seconds = _times(document, len(entries))
     return CameraPath(
         width=width,
         height=height,
         times=times,
         cameras=_matrices(entries, "camera_to_world"),
-        fields_of_view=np.array(fields),
-        heads=_matrices(entries, "head_to_world") if all(with_head) else None,
+        fields_of_view=_numbers(entries, "fov", _FIELDS_OF_VIEW),
+        centres=np.stack([across, down], axis=1),
+        heads=_matrices(entries, "head_to_world") if _have_all(entries, "head_to_world") else None,
+        shown=_shown(document, entries),
+        rate=rate,
         seconds=seconds,
     )
+
+
+def _have_all(entries: list[dict[str, Any]], name: str) -> bool:
+    """Whether all cameras have a field that is optional; False if none has it."""
+    there = [name in entry for entry in entries]
+    if any(there) and not all(there):
+        raise CameraPathUnreadable(f"Camera {there.index(False)} has no {name}, but other cameras have one.")
+    return all(there)
+
+
+def _shown(document: dict[str, Any], entries: list[dict[str, Any]]) -> Array | None:
+    """Seconds of the medium that the cameras show."""
+    if not _have_all(entries, "footage_seconds"):
+        return None
+    _number(document, "fps", _MOVIE_RATES)
+    return _numbers(entries, "footage_seconds", _MOMENTS)
 
 
 def _size(document: dict[str, Any]) -> tuple[int, int]:
@@ -140,15 +182,15 @@ def _size(document: dict[str, Any]) -> tuple[int, int]:
     return width, height
 
 
-def _times(document: dict[str, Any], count: int) -> tuple[Array, float]:
-    """Seconds of the key frames, and length of the path."""
+def _times(document: dict[str, Any], count: int) -> tuple[Array, Fraction, float]:
+    """Seconds of the key frames, their rate, and length of the path."""
     if "fps" not in document and "seconds" not in document:
         raise CameraPathUnreadable("It needs fps, seconds or both.")
     seconds = _number(document, "seconds", _SECONDS) if "seconds" in document else None
     rate = _number(document, "fps", _RATES) if "fps" in document else count / (seconds or 1.0)
     if (length := seconds or count / rate) > _SECONDS[1]:
         raise CameraPathUnreadable(f"It lasts {length:g} s; the limit is {_SECONDS[1]:g} s.")
-    return np.arange(count) / rate, length
+    return np.arange(count) / rate, Fraction(rate).limit_denominator(1001), length
 
 
 def _number(fields: dict[str, Any], name: str, bounds: tuple[float, float], where: str = "") -> float:
@@ -156,6 +198,11 @@ def _number(fields: dict[str, Any], name: str, bounds: tuple[float, float], wher
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= largest:
         raise CameraPathUnreadable(f"{where}{name} must be a number between {least:g} and {largest:g}.")
     return float(value)
+
+
+def _numbers(entries: list[dict[str, Any]], name: str, bounds: tuple[float, float]) -> Array:
+    """The numbers (K,) in a field of all cameras."""
+    return np.array([_number(entry, name, bounds, f"Camera {place}: ") for place, entry in enumerate(entries)])
 
 
 def _matrices(entries: list[dict[str, Any]], name: str) -> Array:

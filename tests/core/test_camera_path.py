@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,24 @@ def test_length_follows_from_the_cameras_where_it_is_not_given(times: dict[str, 
     assert path.times[-1] < path.seconds
 
 
+def test_a_lens_may_be_shifted() -> None:
+    camera = parse_camera_path(with_camera(cx=30.0, cy=20.0)).camera_at(0.0)
+    assert (camera.cx, camera.cy) == (30.0, 20.0)
+    camera = path_of(IDENTITY).camera_at(0.0)
+    assert (camera.cx, camera.cy) == (32.0, 24.0)
+
+
+def test_frames_of_an_animation_show_their_own_moments_of_the_footage() -> None:
+    """Otherwise the movie has the footage's rate, and ends with the footage."""
+    cameras = document(IDENTITY, IDENTITY, IDENTITY, fps=24000 / 1001)
+    assert parse_camera_path(cameras).frames(0.04, Fraction(25)) == (1, Fraction(25))
+    for entry, moment in zip(cameras["camera_path"], (2.0, 1.5, 1.0), strict=True):
+        entry["footage_seconds"] = moment
+    path = parse_camera_path(cameras)
+    assert path.frames(0.04, Fraction(25)) == (3, Fraction(24000, 1001))
+    assert path.shown is not None and path.shown.tolist() == [2.0, 1.5, 1.0]
+
+
 def without(name: str) -> dict[str, Any]:
     cameras = document(IDENTITY)
     del cameras[name]
@@ -142,6 +161,12 @@ def with_camera(**changes: Any) -> dict[str, Any]:
         (with_camera(camera_to_world=[0.0] * 15 + [1.0]), "not a rigid"),
         (with_camera(camera_to_world=[float("nan"), *IDENTITY[1:]]), "not a rigid"),
         (with_camera(camera_to_world=[10**400, *IDENTITY[1:]]), "not a rigid"),
+        (with_camera(cx=None, cy=1.0), "Camera 0: cx must be a number"),
+        (with_camera(footage_seconds=-1.0), "Camera 0: footage_seconds must be a number between 0"),
+        (
+            document(IDENTITY, fps=0.5, camera_path=with_camera(footage_seconds=1.0)["camera_path"]),
+            "fps must be a number",
+        ),
         (with_camera(head_to_world=IDENTITY[:9]), "head_to_world of camera 0 is not a rigid"),
         (
             {

@@ -16,6 +16,7 @@ import s2l_core
 from s2l_core.errors import CannotWrite, FileMissing, HeadOutOfView, SpeakerWithoutDepth
 from s2l_core.events import Event, Log, Report
 from s2l_core.footage import Footage, prepare
+from s2l_core.geometry.axes import poses_to_blender
 from s2l_core.geometry.camera import invert_pose, make_pose
 from s2l_core.jobs import CameraView, Media, PoseJob, RenderJob
 from s2l_core.media.audio import read_audio
@@ -224,6 +225,55 @@ def test_the_camera_is_where_the_path_has_it(pose_job: PoseJob, footage: Footage
     theirs = [small(frame.image) for frame in read_frames(Media(pose_job.footage.path, 0.0, 0.2))]
     assert len(ours) == len(theirs) == 5
     assert max(np.abs(a - b).mean() for a, b in zip(ours, theirs, strict=True)) < 0.03
+
+
+def test_a_frame_of_an_animation_is_the_picture_that_render_shows(
+    job: RenderJob, pose_job: PoseJob, tmp_path: Path
+) -> None:
+    """With a shifted lens, a head and a camera that were moved, and moments of the footage that pass backwards."""
+    turned, still = orbit(job, 9.0), np.eye(4)
+    still[:3, 3] = 12.0, -7.0, 25.0
+    camera = dataclasses.replace(job.camera, cx=job.camera.cx + 11.0, cy=job.camera.cy - 6.0)
+    pictures = [
+        dataclasses.replace(each, camera=camera, moment=moment, camera_from_footage=tuple(still.ravel().tolist()))
+        for each, moment in ((turned, MOMENT + 0.04), (job, MOMENT))
+    ]
+    entries = [
+        {
+            "camera_to_world": poses_to_blender(invert_pose(still)).ravel().tolist(),
+            "head_to_world": poses_to_blender(invert_pose(still) @ np.reshape(each.pose, (4, 4))).ravel().tolist(),
+            "fov": 2 * np.degrees(np.arctan(SIZE / 2 / camera.fy)),
+            "cx": camera.cx,
+            "cy": camera.cy,
+            "footage_seconds": each.moment,
+        }
+        for each in pictures
+    ]
+    document = {"render_width": SIZE, "render_height": SIZE, "fps": 30, "camera_path": entries}
+    (tmp_path / "animation.json").write_text(json.dumps(document))
+    s2l_core.pose(dataclasses.replace(pose_job, camera_path=str(tmp_path / "animation.json")))
+    shown = list(read_frames(Media(pose_job.output_path)))
+    info = probe(pose_job.output_path)
+    assert (len(shown), info.rate, info.has_sound) == (2, Fraction(30), False)
+    for frame, each in zip(shown, pictures, strict=True):
+        expected = to_coded(render(each)[:3]).transpose(1, 2, 0)
+        assert np.abs(frame.image / 255 - expected).mean() < 0.01
+
+
+def test_an_animation_has_the_sound_of_moments_that_pass_as_fast_as_the_movie(
+    pose_job: PoseJob, tmp_path: Path
+) -> None:
+    path = write_path(tmp_path / "arc.json", 0.0, 2.0, fps=25)
+    document = json.loads(Path(path).read_text())
+    for number, entry in enumerate(document["camera_path"]):
+        entry["footage_seconds"] = MOMENT + number / 25
+    Path(path).write_text(json.dumps(document))
+    s2l_core.pose(dataclasses.replace(pose_job, camera_path=path))
+    assert probe(pose_job.output_path).has_sound
+    ours, rate = read_audio(Media(pose_job.output_path))
+    theirs, _ = read_audio(Media(pose_job.footage.path, MOMENT, MOMENT + 0.08))
+    count = round(0.07 * rate)
+    assert np.corrcoef(ours[:count, 0], theirs[:count, 0])[0, 1] > 0.9
 
 
 def test_depth_of_the_mesh_gives_other_sides_and_the_same_background(pose_job: PoseJob, tmp_path: Path) -> None:
