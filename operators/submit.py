@@ -1,4 +1,4 @@
-"""Submit dubs and trainings to a farm: check what its machines would miss, and write a plan that they run."""
+"""Submit dubs, trainings and animations of heads to a farm: check what its machines would miss, and write a plan."""
 
 # Blender declares properties as annotations.
 # mypy: disable-error-code="valid-type"
@@ -8,6 +8,7 @@ from pathlib import Path
 import bpy
 
 from ..s2l_blender_addon.compat import sequencer_scene
+from ..s2l_blender_addon.head import animation
 from ..s2l_blender_addon.preferences import find_worker_python
 from ..s2l_blender_addon.queue import job_queue, preflight, records, submitting
 from ..s2l_blender_addon.queue.entries import Entry
@@ -29,6 +30,8 @@ def draw_submit(layout: bpy.types.UILayout, scene: bpy.types.Scene, operator: bp
     column.prop(submit, "dubs", text=f"{pairs} {'Dub' if pairs == 1 else 'Dubs'}")
     name = scene.s2l.train.speaker_name.strip()
     column.prop(submit, "training", text=f"Training of {name}" if name else "Training")
+    if (heads := animation.heads(scene)) or submit.head:
+        column.prop(submit, "head", text=f"Animation of {animation.name(heads[0])}" if heads else "Animation of a Head")
     if operator is not None and submit.training and not submitting.has_agreed(scene):
         column.prop(operator, "consent")
     for each in ("farm", "chunk", "priority"):
@@ -44,7 +47,7 @@ class S2L_OT_submit(BaseOperator, bpy.types.Operator):
 
     bl_idname = "s2l.submit"
     bl_label = "Submit"
-    bl_description = "Let other machines dub every movie and image strip that sound strips drive, or train the speaker"
+    bl_description = "Let other machines dub every strip that sound strips drive, train the speaker, or render the head"
 
     consent: bpy.props.BoolProperty(
         name="The Speaker Agreed",
@@ -89,7 +92,7 @@ class S2L_OT_submit(BaseOperator, bpy.types.Operator):
         if self._sentences:
             self.report({"ERROR"}, "\n".join(self._sentences))
             return {"CANCELLED"}
-        entries, sentences = submitting.gather(context, scene, self.consent, submitting.record)
+        entries, sentences = submitting.gather(context, scene, self.consent, is_final=True)
         try:
             if sentences:
                 raise Speech2LipError("\n".join(sentences))

@@ -11,6 +11,7 @@ import bpy
 from ..operators import S2L_OT_submit
 from ..operators.submit import draw_submit
 from ..s2l_blender_addon.compat import sequencer_scene
+from ..s2l_blender_addon.head import animation
 from ..s2l_blender_addon.head.render_engine import S2L_RenderEngine
 from ..s2l_blender_addon.sequencer import strips
 
@@ -54,7 +55,8 @@ class S2L_PT_render_submit(bpy.types.Panel):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return strips.has_any(sequencer_scene(context))
+        scene = sequencer_scene(context)
+        return strips.has_any(scene) or bool(animation.heads(scene))
 
     def draw(self, context: bpy.types.Context) -> None:
         draw_submit(self.layout, sequencer_scene(context))

@@ -125,6 +125,15 @@ def meta_volume(meta: bpy.types.MetaStrip) -> float:
     return float(getattr(meta, "volume", 1.0))
 
 
+def is_composited(scene: bpy.types.Scene) -> bool:
+    """Whether a render of a scene passes compositing nodes: one group since Blender 5.0, and several since 5.3."""
+    if bpy.app.version >= (5, 3):
+        groups = [effect.node_group for effect in scene.compositor_effects]
+    else:
+        groups = [scene.compositing_node_group if bpy.app.version >= (5, 0) else scene.use_nodes]
+    return bool(scene.render.use_compositing and any(groups))
+
+
 # Frames by which animated volume and pan are heard late, as measured in mixdowns at 12 to 60 frames per second.
 ANIMATION_DELAY = 0.4 if bpy.app.version >= (5, 2) else 1.0
 

@@ -309,6 +309,11 @@ class S2L_PG_submit(bpy.types.PropertyGroup):
         description="Train the speaker of the panel Train, and dub the strips that have no speaker with it",
         default=False,
     )
+    head: BoolProperty(
+        name="Head",
+        description="Render the head on all frames of the scene, as its camera sees it, and insert the movie",
+        default=False,
+    )
     farm: EnumProperty(
         name="Farm",
         description="What runs the plan",

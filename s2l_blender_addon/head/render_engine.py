@@ -15,8 +15,7 @@ from .. import progress
 from ..engine import warm_worker
 from ..preferences import find_worker_python
 from . import rendering
-from .cameras import view_of
-from .render_job import find_heads, render_job
+from .render_job import find_heads, picture_job
 from .render_preview import RenderPreview
 
 
@@ -108,14 +107,13 @@ class S2L_RenderEngine(bpy.types.RenderEngine):
 
     def _render_picture(self, depsgraph: bpy.types.Depsgraph) -> rendering.Picture:
         scene = depsgraph.scene
-        camera = (self.camera_override or scene.camera).evaluated_get(depsgraph)
         heads = find_heads(depsgraph)
         if len(heads) > 1 and not _run.done:
             self.report(
                 {"WARNING"},
                 f"There are {len(heads)} heads: only {heads[0].object.name}, the first by name, is rendered",
             )
-        job = render_job(heads[0], scene, camera.matrix_world, view_of(scene, camera))
+        job = picture_job(heads[0], depsgraph, self.camera_override or scene.camera)
         worker = warm_worker.current(find_worker_python(bpy.context))
 
         def report(event: Progress) -> None:

@@ -11,7 +11,7 @@ from ...s2l_core.errors import BadJob
 from ...s2l_core.jobs import CameraView, Media, RenderJob
 from ..preferences import settings
 from ..sequencer.strips import chosen_face
-from .cameras import camera_from_head
+from .cameras import camera_from_head, view_of
 from .scene import footage_camera_world
 
 
@@ -65,6 +65,16 @@ def render_job(head: Head, scene: bpy.types.Scene, camera_world: Matrix, view: C
         landmarks=source.landmarks,
         device=settings(bpy.context).device,
     )
+
+
+def picture_job(head: Head, depsgraph: bpy.types.Depsgraph, camera: bpy.types.Object) -> RenderJob:
+    """The job for the picture of a head that the render engine shows from a camera object in the present frame.
+
+    Raises:
+        BadJob: The camera is not a perspective camera; or as :func:`render_job`.
+    """
+    scene, seen_by = depsgraph.scene, camera.evaluated_get(depsgraph)
+    return render_job(head, scene, seen_by.matrix_world, view_of(scene, seen_by))
 
 
 def _head(instance: bpy.types.DepsgraphObjectInstance, depsgraph: bpy.types.Depsgraph) -> Head:

@@ -10,7 +10,7 @@ from typing import Any
 import bpy
 
 from ...s2l_core.errors import SceneNotOpen
-from ...s2l_core.jobs import CheckJob, DubJob, StillJob, TrainJob, consent_record_of
+from ...s2l_core.jobs import CheckJob, DubJob, PoseJob, StillJob, TrainJob, consent_record_of
 from .. import speakers
 from ..sequencer import placing, results, strips
 from . import records
@@ -40,6 +40,10 @@ def deliver(entry: Entry) -> str:
             results.label(strip, entry.job_text, result, records.versions())
             strips.mark_untouched(strip, result.get("untouched", []))
             text, step = _dubbed(job, result, strip), "Dub Strip" if isinstance(job, DubJob) else "Dub Still"
+        case PoseJob() if target.placement:
+            strip = placing.insert_on_top(scene, target.placement, job.output_path)
+            results.label(strip, entry.job_text, result, records.versions())
+            text, step = _posed(job, result, target.placement), "Insert Head"
         case _:
             raise SceneNotOpen(f"The result of {job.verb} cannot be inserted.")
     _push_undo(step)
@@ -96,6 +100,13 @@ def _dubbed(job: DubJob | StillJob, result: dict[str, Any], strip: bpy.types.Str
     state = " It is muted because its footage is." if strip.mute else ""
     warnings = "".join(f" {sentence}" for sentence in result.get("warnings", []))
     return f"{summary}{warnings} The result is {job.output_path}.{heard}{where}{state}"
+
+
+def _posed(job: PoseJob, result: dict[str, Any], placement: strips.Placement) -> str:
+    degrees = result.get("degrees_outside", 0.0)
+    turned = "; it was turned back to the nearest pose that can be trusted" if job.fade else ""
+    outside = f" The head is up to {degrees:.0f}° outside of what the footage shows{turned}." if degrees >= 0.5 else ""
+    return f"Rendered {placement.end - placement.first} frames.{outside} The result is {job.output_path}."
 
 
 def _push_undo(message: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from ...s2l_core.errors import BadJob
 from ...s2l_core.events import Progress
 from ...s2l_core.farm.plan import is_task_name
-from ...s2l_core.jobs import SCHEMA_VERSION, DubJob, Job, StillJob, TrainJob
+from ...s2l_core.jobs import SCHEMA_VERSION, DubJob, Job, PoseJob, StillJob, TrainJob
 from ..engine.worker_client import Request, WorkerClient
 from ..sequencer.results import Existing
 from ..sequencer.strips import Placement
@@ -22,7 +22,7 @@ from ..sequencer.strips import Placement
 # "ready": there is a result, but it is not in its .blend file. "interrupted": Blender ended before the job did.
 Status = Literal["waiting", "running", "planning", "submitted", "ready", "done", "failed", "cancelled", "interrupted"]
 
-RECORD_SUFFIX = ".job.json"
+RECORD_SUFFIX, CAMERA_PATH_SUFFIX = ".job.json", ".camera.json"
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def output_of(job: Job) -> str:
     match job:
         case TrainJob():
             return job.speaker_path
-        case DubJob() | StillJob():
+        case DubJob() | StillJob() | PoseJob():
             return job.output_path
     return ""
 
@@ -165,3 +165,8 @@ def output_of(job: Job) -> str:
 def record_beside(output_path: str) -> Path:
     """The path of the record of the job that writes a file."""
     return Path(output_path + RECORD_SUFFIX)
+
+
+def camera_path_beside(output_path: str) -> Path:
+    """The file with the camera path of a job that writes the movie of a head."""
+    return Path(output_path + CAMERA_PATH_SUFFIX)

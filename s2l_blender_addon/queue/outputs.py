@@ -11,7 +11,7 @@ import bpy
 from ...s2l_core import regular_files
 from ...s2l_core.errors import CannotWrite
 from ..sequencer import strips
-from .entries import record_beside
+from .entries import camera_path_beside, record_beside
 
 FOLDER_NAME = "speech2lip"
 _LONGEST_STEM = 200
@@ -45,8 +45,9 @@ def unused_path(folder: str, media_path: str, stem: str, suffix: str) -> str:
 
 
 def _is_taken(path: Path) -> bool:
-    """Whether the file, the record of a job that writes it, or a folder with its unfinished frames exists."""
-    return os.path.lexists(path) or record_beside(str(path)).exists() or os.path.lexists(f"{path}.partial")
+    """Whether the file, what a job that writes it has beside it, or a folder with its unfinished frames exists."""
+    beside = record_beside(str(path)), camera_path_beside(str(path)), f"{path}.partial"
+    return any(os.path.lexists(each) for each in (path, *beside))
 
 
 def folders(scene: bpy.types.Scene) -> list[Path]:

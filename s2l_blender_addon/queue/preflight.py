@@ -10,7 +10,7 @@ import bpy
 
 from ...s2l_core.errors import Speech2LipError
 from ...s2l_core.farm.roots import inputs_of, outputs_of
-from ...s2l_core.jobs import DubJob, Job, StillJob, TrainJob
+from ...s2l_core.jobs import DubJob, Job, PoseJob, StillJob, TrainJob
 from .. import speakers
 from ..preferences import find_worker_python
 from . import records
@@ -39,8 +39,9 @@ def _problems(context: bpy.types.Context, scene: bpy.types.Scene, jobs: Sequence
         find_worker_python(context)
     except Speech2LipError as error:
         yield str(error)
-    planned = [job for job in jobs if isinstance(job, DubJob | StillJob | TrainJob)]
+    planned = [job for job in jobs if isinstance(job, DubJob | StillJob | PoseJob | TrainJob)]
     made = {path for job in planned for path in outputs_of(job)}
+    made |= {job.camera_path for job in planned if isinstance(job, PoseJob)}  # written when it is submitted
     for job in planned:
         if not isinstance(job, TrainJob) and speakers.lacks_consent(scene, job.speaker_path):
             yield f"No valid consent is recorded for {job.speaker_path}. Ask the person, and train the speaker again."

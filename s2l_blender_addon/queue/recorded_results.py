@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ...s2l_core.dataclass_reader import DataclassReader
 from ...s2l_core.errors import BadJob
-from ...s2l_core.jobs import CheckJob, Job, TrainJob
+from ...s2l_core.jobs import CheckJob, Job, PoseJob, TrainJob
 
 _LATEST_FRAME = 1_048_574  # the largest that Blender has
 _READER = DataclassReader(longest_text=1_000_000)
@@ -46,6 +46,12 @@ class _Dubbed:
     untouched: tuple[_SkippedRun, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Posed:
+    frames: int = 0
+    degrees_outside: float = 0.0
+
+
 def refuse_malformed(job: Job, result: dict[str, Any]) -> None:
     """Refuse a result that could not be inserted.
 
@@ -57,7 +63,8 @@ def refuse_malformed(job: Job, result: dict[str, Any]) -> None:
     Raises:
         BadJob: A field is missing, has another type, or is out of range.
     """
-    kind: type = _Checked if isinstance(job, CheckJob) else _Trained if isinstance(job, TrainJob) else _Dubbed
+    kinds: dict[type[Job], type] = {CheckJob: _Checked, TrainJob: _Trained, PoseJob: _Posed}
+    kind = kinds.get(type(job), _Dubbed)
     fields = _known(kind, result)
     if isinstance(held_out := fields.get("held_out"), dict):
         fields["held_out"] = _known(_HeldOut, held_out)

@@ -21,10 +21,10 @@ import bpy
 from ...s2l_core import regular_files
 from ...s2l_core.dataclass_reader import DataclassReader
 from ...s2l_core.errors import BadJob
-from ...s2l_core.jobs import CheckJob, DubJob, Job, StillJob, TrainJob, from_document
+from ...s2l_core.jobs import CheckJob, DubJob, Job, PoseJob, StillJob, TrainJob, from_document
 from .. import session
 from ..paths import EXTENSION_FOLDER
-from .entries import RECORD_SUFFIX, Entry, Failure, Status, Submission, Target, output_of
+from .entries import RECORD_SUFFIX, Entry, Failure, Status, Submission, Target, camera_path_beside, output_of
 from .recorded_results import refuse_malformed
 
 VERSION = 1
@@ -70,8 +70,10 @@ def write(entry: Entry) -> None:
 
 
 def forget(entry: Entry) -> None:
-    """Remove the record of an entry."""
+    """Remove the record of an entry, and a camera path that no other machine reads."""
     entry.record_path.unlink(missing_ok=True)
+    if isinstance(entry.job, PoseJob) and entry.submission is None:
+        Path(entry.job.camera_path).unlink(missing_ok=True)
 
 
 def is_taken(entry: Entry) -> bool:
@@ -168,13 +170,15 @@ def versions() -> dict[str, str]:
 
 
 def _with_output_beside(job: Job, record_path: Path) -> Job:
-    """The job with the output path that follows from the path of its record."""
+    """The job with the output path that follows from the path of its record, and the camera path beside it."""
     output = str(record_path).removesuffix(RECORD_SUFFIX)
     match job:
         case TrainJob() if output.endswith(".s2l"):
             return dataclasses.replace(job, speaker_path=output)
         case DubJob() | StillJob() if Path(output).suffix == Path(output_of(job)).suffix:
             return dataclasses.replace(job, output_path=output)
+        case PoseJob() if Path(output).suffix == Path(output_of(job)).suffix:
+            return dataclasses.replace(job, output_path=output, camera_path=str(camera_path_beside(output)))
         case CheckJob():
             return job
     raise BadJob(f"{record_path} is not the record of a job that writes {output}.")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import bpy
 
 from ...s2l_core.consent_record import ConsentRecord
-from ...s2l_core.jobs import CheckJob, Job, StillJob, TrainJob
+from ...s2l_core.jobs import CheckJob, Job, PoseJob, RenderJob, StillJob, TrainJob
 from ..preferences import settings
 from ..sequencer import results, strips
 from . import dubbing
 from .consent_details import consent_details
-from .entries import Entry, Target, output_of, record_beside
+from .entries import Entry, Target, camera_path_beside, output_of, record_beside
 from .outputs import unused_path
 
 
@@ -71,7 +72,7 @@ def snapshot(subject: str, job: Job, target: Target) -> Entry:
         job: The complete job.
         target: The place of its result.
     """
-    verb = "Dub" if isinstance(job, StillJob) else job.verb.title()
+    verb = "Dub" if isinstance(job, StillJob) else "Render" if isinstance(job, PoseJob) else job.verb.title()
     name = f"{verb} {subject}"
     # The records of jobs without an output are written to the folder of the others.
     media = job.footage.path if isinstance(job, CheckJob) else ""
@@ -92,3 +93,27 @@ def dub_entry(
     job, placement = dubbing.job(context, scene, strip, sounds, consent, record, trained)
     target = dataclasses.replace(target_of(scene), placement=placement, earlier=results.earlier(scene, placement))
     return snapshot(strip.name, job, target)
+
+
+def pose_entry(scene: bpy.types.Scene, frames: range, picture: RenderJob) -> Entry:
+    """The movie of the head that a scene shows on some frames, along a camera path that is to be written.
+
+    Args:
+        scene: The scene with the head and the settings.
+        frames: The frames of the timeline.
+        picture: The job for the picture of one of them.
+    """
+    name = f"Head {Path(picture.speaker_path).stem}"
+    output = unused_path(scene.s2l.dub.folder, picture.footage.path, name.lower().replace(" ", "_"), ".mp4")
+    job = PoseJob(
+        speaker_path=picture.speaker_path,
+        footage=picture.footage,
+        camera_path=str(camera_path_beside(output)),
+        output_path=output,
+        background=picture.background,
+        fade=picture.fade,
+        landmarks=picture.landmarks,
+        device=picture.device,
+    )
+    placement = strips.Placement(scene.name, name, "", frames.start, frames.stop)
+    return snapshot(name, job, dataclasses.replace(target_of(scene), placement=placement))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 
@@ -11,20 +12,26 @@ from ...s2l_core.consent_ledger import refuse_ended
 from ...s2l_core.errors import CannotWrite, Speech2LipError
 from ...s2l_core.events import Progress
 from ...s2l_core.farm.emitting import emit
-from ...s2l_core.jobs import consent_record_of, refuse_without_consent
+from ...s2l_core.files import write_whole
+from ...s2l_core.jobs import PoseJob, consent_record_of, refuse_without_consent
 from ..engine import planner
-from ..sequencer import strips
+from ..head import animation
+from ..sequencer import strips, timing
 from . import records
 from .entries import Entry, output_of
-from .snapshots import dub_entry, snapshot, target_of, train_job
+from .snapshots import dub_entry, pose_entry, snapshot, target_of, train_job
 from .submissions import submission_of
 
-NOTHING = "Nothing is chosen. Choose Dubs or Training."
+NOTHING = "Nothing is chosen. Choose Dubs, Training or Head."
 
 
 def disabled_reason(scene: bpy.types.Scene) -> str:
     """Why there is nothing to submit, as a sentence without its period; empty if there is something."""
-    if strips.pairs(scene) or not strips.missing_voice_reason(strips.footage(scene), strips.missing_footage(scene)):
+    if (
+        strips.pairs(scene)
+        or animation.heads(scene)
+        or not strips.missing_voice_reason(strips.footage(scene), strips.missing_footage(scene))
+    ):
         return ""
     return "Choose the strip that a sound strip drives, in the Dub panel, or footage to train a speaker on"
 
@@ -33,7 +40,7 @@ def gather(
     context: bpy.types.Context,
     scene: bpy.types.Scene,
     consent: bool = False,
-    keep: Callable[[Entry], None] = lambda entry: None,
+    is_final: bool = False,
 ) -> tuple[list[Entry], list[str]]:
     """New entries for the jobs that are to be submitted.
 
@@ -43,7 +50,8 @@ def gather(
         context: The context, for the preferences.
         scene: The scene with the strips and the settings.
         consent: Whether the speaker that is to be trained has agreed.
-        keep: Called with each entry before the next one is made, such as :func:`record`.
+        is_final: Whether these are submitted: then the record of each is written before the next one is made, and
+            the scene is evaluated in all frames of the animation of a head, instead of in the present frame only.
 
     Returns:
         The entries, and a sentence for each job that cannot be made.
@@ -54,7 +62,8 @@ def gather(
     def add(make: Callable[[], Entry]) -> None:
         try:
             entry = make()
-            keep(entry)
+            if is_final:
+                _record(entry)
             entries.append(entry)
         except Speech2LipError as error:
             sentences.append(str(error))
@@ -65,6 +74,10 @@ def gather(
     if scene.s2l.submit.dubs:
         for strip, sounds in strips.pairs(scene):
             add(partial(dub_entry, context, scene, strip, sounds, trained=trained))
+    if scene.s2l.submit.head:
+        sentences += (unsuitable := animation.problems(scene))
+        if not unsuitable:
+            add(partial(_pose_entry, scene, is_final))
     return entries, sentences if entries or sentences else [NOTHING]
 
 
@@ -76,12 +89,21 @@ def _train_entry(context: bpy.types.Context, scene: bpy.types.Scene, consent: bo
     return snapshot(name, job, target_of(scene))
 
 
+def _pose_entry(scene: bpy.types.Scene, is_final: bool) -> Entry:
+    pictures = animation.pictures(scene) if is_final else [animation.present_picture(scene)]
+    entry = pose_entry(scene, animation.frames(scene), pictures[0])
+    if is_final and isinstance(entry.job, PoseJob):
+        path = animation.camera_path(pictures, timing.frame_rate(scene))
+        write_whole(entry.job.camera_path, json.dumps(path).encode())
+    return entry
+
+
 def has_agreed(scene: bpy.types.Scene) -> bool:
     """Whether it was confirmed that the speaker of the panel Train has agreed."""
     return bool(scene.s2l.train.consent == scene.s2l.train.speaker_name.strip())
 
 
-def record(entry: Entry) -> None:
+def _record(entry: Entry) -> None:
     """Write the record of an entry, so that the next one gets another output.
 
     Raises:

@@ -38,9 +38,29 @@ def insert_result(placement: Placement, path: str, encoding: Encoding) -> bpy.ty
         if _is_covered(source, frames) and _must_be_grouped(source, frames, encoding):
             _group(source, encoding)
         strip = _insert_above(source, placement, path, encoding)
-    for other in editor.strips_all:
-        other.select = other == strip
-    editor.active_strip = strip
+    _select(editor, strip)
+    return strip
+
+
+def insert_on_top(scene: bpy.types.Scene, placement: Placement, path: str) -> bpy.types.Strip:
+    """Add a strip with a movie above all strips on its frames, and make it active.
+
+    Args:
+        scene: The scene.
+        placement: The frames, and the name of the strip as that of its footage.
+        path: The movie.
+
+    Raises:
+        BadJob: No channel is free; nothing was changed.
+    """
+    editor = scene.sequence_editor or scene.sequence_editor_create()
+    frames = range(placement.first, placement.end)
+    channel = 1 + max((strip.channel for strip in editor.strips if stacking.overlaps(strip, frames)), default=0)
+    if channel > stacking.HIGHEST_CHANNEL or not stacking.is_free(editor, channel, frames):
+        channel = _lowest_channel(editor, frames)
+    strip = _new_strip(editor, placement, path, Encoding(), channel)
+    strip.name = placement.footage
+    _select(editor, strip)
     return strip
 
 
@@ -128,6 +148,13 @@ def _insert_above(source: bpy.types.Strip, placement: Placement, path: str, enco
     for effect in effects:
         stacking.take_over(effect, [source, *earlier], strip)
     return strip
+
+
+def _select(editor: bpy.types.SequenceEditor, strip: bpy.types.Strip) -> None:
+    """Make a strip active, and select it alone."""
+    for other in editor.strips_all:
+        other.select = other == strip
+    editor.active_strip = strip
 
 
 def _lowest_channel(level: stacking.Level, frames: range) -> int:

@@ -125,6 +125,7 @@ def test_the_add_on_loads_only_the_contract_of_the_library(path: Path) -> None:
         "errors",
         "estimates",
         "events",
+        "files",
         "jobs",
         "json_text",
         "regular_files",

@@ -145,6 +145,12 @@ def test_what_is_submitted_is_in_the_render_properties_too(module, draw, scene, 
     ]
 
 
+def test_an_animation_of_a_head_is_submitted_where_there_is_one(module, draw, stage) -> None:
+    stage.scene.s2l.submit.head = True
+    assert module("panels.render").S2L_PT_render_submit.poll(bpy.context)
+    assert "Animation of speaker: True" in draw("S2L_PT_render_submit")
+
+
 def test_running_job_is_shown_with_its_progress_and_a_way_out(module, draw, fake_worker, preferences) -> None:
     fake_worker("wait")
     jobs = module("s2l_blender_addon.engine.running_job")

@@ -184,7 +184,7 @@ def test_a_training_is_submitted_only_with_consent(scene, edit, fake_worker, pla
 
 def test_nothing_is_submitted_if_nothing_is_chosen(scene, edit, fake_worker) -> None:
     scene.s2l.submit.dubs = False
-    with pytest.raises(RuntimeError, match="Choose Dubs or Training"):
+    with pytest.raises(RuntimeError, match="Choose Dubs, Training or Head"):
         bpy.ops.s2l.submit()
 
 

@@ -170,6 +170,7 @@ def test_the_add_on_imports_only_what_needs_the_standard_library_alone() -> None
         "s2l_core.farm.plan",
         "s2l_core.farm.roots",
         "s2l_core.farm.states",
+        "s2l_core.files",
         "s2l_core.jobs",
         "s2l_core.json_text",
         "s2l_core.regular_files",
