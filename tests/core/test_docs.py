@@ -60,6 +60,13 @@ def test_troubleshooting_has_a_section_for_every_error_code() -> None:
     assert sorted(sections) == sorted(error.code for error in Speech2LipError.__subclasses__())
 
 
+def test_the_page_on_marking_names_the_version_that_signs() -> None:
+    (version,) = re.findall(
+        r"^c2pa-python==(\S+)", (ROOT / "requirements/constraints.txt").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert f"`c2pa-python` {version}," in (DOCS / "marking.md").read_text(encoding="utf-8")
+
+
 def test_every_tutorial_is_on_the_site() -> None:
     shown = re.findall(r"^\[(examples/.+)\]\(.+\)$", (DOCS / "tutorials.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(shown) == sorted(
