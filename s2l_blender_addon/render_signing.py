@@ -7,6 +7,7 @@ render's end waits for it, because Blender may end then.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import bpy
 from bpy.app.handlers import persistent
@@ -85,9 +86,17 @@ def _begin(scene: bpy.types.Scene, *_: object) -> None:
 @persistent
 def _note(scene: bpy.types.Scene, *_: object) -> None:
     if _render is not None:
-        path = bpy.path.abspath(scene.render.frame_path(frame=scene.frame_current))
+        path = _written(scene)
         if path not in _render.files:
             _render.files.append(path)
+
+
+def _written(scene: bpy.types.Scene) -> str:
+    """The file that was just written: with the number of the frame, or of a still that a script renders without."""
+    render = scene.render
+    numbered, plain = bpy.path.abspath(render.frame_path(frame=scene.frame_current)), bpy.path.abspath(render.filepath)
+    there = [path for path in (numbered, plain, plain + render.file_extension) if Path(path).is_file()]
+    return max(there, key=lambda path: Path(path).stat().st_mtime, default=numbered)
 
 
 @persistent

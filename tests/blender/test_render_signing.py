@@ -68,6 +68,14 @@ def test_a_render_with_a_result_is_signed_with_it_as_source(scene, result, signi
     assert signing.last_outcome() == "Signed with the key of this machine."
 
 
+@pytest.mark.parametrize("name", ["still", "still.png"])
+def test_a_still_that_a_script_writes_is_signed(scene, result, asked, tmp_path, name) -> None:
+    set_format(scene, "PNG")
+    scene.render.filepath = str(tmp_path / name)
+    bpy.ops.render.render(write_still=True)
+    assert [job.files for job in asked] == [(str(tmp_path / "still.png"),)]
+
+
 def test_a_render_without_synthetic_media_is_not_signed(scene, result, asked, strips, tmp_path) -> None:
     new_effect(strips, "Grey", "COLOR", 1, 1, 100)
     result.mute = True
