@@ -65,4 +65,5 @@ class S2L_OT_redo_with_changes(BaseOperator, bpy.types.Operator):
 
 
 def _disabled_reason(context: bpy.types.Context) -> str:
-    return "" if results.active(sequencer_scene(context)) else "Select a dubbed strip"
+    strip = results.active(sequencer_scene(context))
+    return "" if strip and results.is_dub(strip) else "Select a dubbed strip"

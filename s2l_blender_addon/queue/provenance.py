@@ -14,6 +14,7 @@ from ..sequencer.results import JOB, MADE, RESULT
 
 _FIGURES = {
     "frames_written": ("Frames", "{}"),
+    "frames": ("Frames", "{}"),
     "frames_dubbed": ("Dubbed", "{}"),
     "frames_without_face": ("Without Face", "{}"),
     "speaker_seed": ("Seed", "{}"),

@@ -47,7 +47,7 @@ def insert_on_top(scene: bpy.types.Scene, placement: Placement, path: str) -> bp
 
     Args:
         scene: The scene.
-        placement: The frames, and the name of the strip as that of its footage.
+        placement: The frames, and what the movie shows as the name of its footage.
         path: The movie.
 
     Raises:
@@ -59,7 +59,7 @@ def insert_on_top(scene: bpy.types.Scene, placement: Placement, path: str) -> bp
     if channel > stacking.HIGHEST_CHANNEL or not stacking.is_free(editor, channel, frames):
         channel = _lowest_channel(editor, frames)
     strip = _new_strip(editor, placement, path, Encoding(), channel)
-    strip.name = placement.footage
+    strip.name = f"{placement.footage} Rendered"  # its own name would make it its own footage
     _select(editor, strip)
     return strip
 

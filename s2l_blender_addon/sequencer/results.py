@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 import bpy
 
 from ...s2l_core.errors import BadJob
-from ...s2l_core.jobs import DubJob, StillJob, from_json
+from ...s2l_core.jobs import DubJob, PoseJob, StillJob, from_json
 from ..compat import content_duration, content_start
 from . import stacking
 from .strips import Placement, media_path
@@ -39,6 +40,19 @@ def earlier(scene: bpy.types.Scene, placement: Placement) -> tuple[str, ...]:
         and strip.get(_FOOTAGE) == placement.footage
         and stacking.overlaps(strip, range(placement.first, placement.end))
     )
+
+
+def is_dub(strip: bpy.types.Strip) -> bool:
+    """Whether a result was dubbed; False for the movie of a head."""
+    return _verb(str(strip[JOB])) != PoseJob.verb
+
+
+@lru_cache(maxsize=8)  # buttons ask whenever they are drawn
+def _verb(job_text: str) -> str:
+    try:
+        return str(json.loads(job_text)["verb"])
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return ""
 
 
 def retire(scene: bpy.types.Scene, names: tuple[str, ...], existing: Existing, replacement: bpy.types.Strip) -> None:
@@ -72,7 +86,7 @@ def _shown(scene: bpy.types.Scene, frames: range, seen: list[bpy.types.Scene]) -
 
 def is_mouth(strip: bpy.types.Strip) -> bool:
     """Whether a strip is a result that shows only a mouth."""
-    return JOB in strip and job_of(strip).encoding.layer == "mouth"
+    return JOB in strip and is_dub(strip) and job_of(strip).encoding.layer == "mouth"
 
 
 def _restore_footage(strip: bpy.types.Strip) -> None:

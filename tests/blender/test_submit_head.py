@@ -95,9 +95,11 @@ def test_the_movie_is_inserted_above_the_strips_of_its_frames(
     queue.until(lambda: submitted.status == "done")
     (strip,) = inserted()
     compat = module("s2l_blender_addon.compat")
-    assert (strip.name, strip.channel) == ("Head Ada", 5)
+    assert (strip.name, strip.channel) == ("Head Ada Rendered", 5)
     assert (compat.left_handle(strip), compat.right_handle(strip)) == (3, 8)
     assert bpy.context.scene.sequence_editor.active_strip == strip
+    with pytest.raises(RuntimeError, match="Select a dubbed strip"):
+        bpy.ops.s2l.redo()
     assert submitted.outcome.startswith("Rendered 5 frames. The head is up to 3° outside of what the footage shows;")
     bpy.ops.ed.undo()
     assert inserted() == []
@@ -111,7 +113,7 @@ def test_the_movie_is_inserted_in_another_session_too(submitted, queue, finish_t
     (entry,) = queue.entries()
     assert (entry.status, entry.job) == ("submitted", submitted.job)
     queue.until(lambda: entry.status == "done")
-    assert [strip.name for strip in inserted()] == ["Head Ada"]
+    assert [strip.name for strip in inserted()] == ["Head Ada Rendered"]
 
 
 def test_a_camera_path_goes_with_its_entry_unless_other_machines_read_it(animated, queue, planner, module) -> None:
