@@ -131,6 +131,14 @@ def test_a_camera_path_goes_with_its_entry_unless_other_machines_read_it(animate
     assert queue.entries()[0].job.output_path.endswith("head_ada_001.mp4")
 
 
+def test_a_record_names_no_other_file_as_its_camera_path(submitted, module) -> None:
+    records = module("s2l_blender_addon.queue.records")
+    document = json.loads(submitted.record_path.read_text())
+    document["job"]["camera_path"] = "/etc/hostname"
+    submitted.record_path.write_text(json.dumps(document))
+    assert records.read(submitted.record_path)[0].job.camera_path == submitted.job.output_path + ".camera.json"
+
+
 def other_head(stage: Any) -> None:
     copy = stage.head.copy()
     copy.animation_data_clear()
