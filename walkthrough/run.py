@@ -126,7 +126,7 @@ def mark(window: Window) -> None:
     window.picture("10_verified")
 
     say("Labelling it")
-    for panel in ("Result", "Train", "Dub"):  # collapsed to make room
+    for panel in ("Result", "Train", "Dub", "Speakers"):  # collapsed to make room
         window.click_panel(panel)
     window.click_panel("Label")
     before = window.pixels()
