@@ -74,13 +74,16 @@ def present_picture(scene: bpy.types.Scene) -> RenderJob:
     """The job for the picture that the render engine shows on the present frame.
 
     Raises:
-        BadJob: It cannot be rendered.
+        BadJob: It cannot be rendered; the message names the frame.
     """
     layer = _layer(scene)
     layer.update()
-    if scene.camera is None:
-        raise BadJob("The scene has no camera.", "Add one, or use Match Camera.")
-    return picture_job(find_heads(layer.depsgraph)[0], layer.depsgraph, scene.camera)
+    try:
+        if scene.camera is None:
+            raise BadJob("The scene has no camera.", "Add one, or use Match Camera.")
+        return picture_job(find_heads(layer.depsgraph)[0], layer.depsgraph, scene.camera)
+    except BadJob as error:
+        raise BadJob(f"Frame {scene.frame_current}: {error.message}", error.hint) from error
 
 
 def pictures(scene: bpy.types.Scene) -> list[RenderJob]:
@@ -96,9 +99,8 @@ def pictures(scene: bpy.types.Scene) -> list[RenderJob]:
             scene.frame_set(frame)
             jobs.append(present_picture(scene))
             if not _is_continued(jobs[0], jobs[-1]):
-                raise BadJob("Another head is shown than before.", "Submit a range of frames with one head.")
-    except BadJob as error:
-        raise BadJob(f"Frame {scene.frame_current}: {error.message}", error.hint) from error
+                message = f"Frame {frame}: Another head is shown than before."
+                raise BadJob(message, "Submit a range of frames with one head.")
     finally:
         scene.frame_set(present, subframe=subframe)
     return jobs
