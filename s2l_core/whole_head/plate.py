@@ -24,6 +24,7 @@ from .torso import Torso, make_torso
 
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
+Plane = NDArray[np.float32]
 
 _FRAMES = 48
 _MEMORY = 400_000_000
@@ -49,6 +50,8 @@ which the background is still.
 """
 _HIDDEN = 256
 """Value that sorts behind every colour."""
+_ROUNDING = 0.01
+"""Pixels by which a view may reach beyond the borders of a picture because of rounding."""
 
 
 @dataclass(frozen=True)
@@ -212,3 +215,29 @@ def homography(footage: Intrinsics, camera: Intrinsics, pose: Array | None, dept
     to_centre, from_centre = np.eye(3), np.eye(3)
     to_centre[:2, 2], from_centre[:2, 2] = 0.5, -0.5
     return from_centre @ footage.matrix @ onto_plate @ rotation @ np.linalg.inv(camera.matrix) @ to_centre
+
+
+def beyond_borders(there: Array, size: tuple[int, int], shape: tuple[int, ...]) -> tuple[Plane, Mask]:
+    """Pixels of a camera that show what is beyond the borders of a picture on the plate's plane.
+
+    Args:
+        there: Homography (3, 3) from pixels of the camera to those of the picture, see :func:`homography`.
+        size: Width and height of the camera's picture in pixels.
+        shape: Height and width of the other picture.
+
+    Returns:
+        float32 (n, 2) where they are in the other picture, with pixel centres at +0.5, and bool (h, w) which they are.
+    """
+    (width, height), limits = size, np.array(shape[1::-1], np.float32)
+    nothing = np.zeros((0, 2), np.float32), np.zeros((height, width), bool)
+    corners = np.array([[x, y, 1.0] for x in (0, width - 1) for y in (0, height - 1)]) @ there.T
+    if (corners[:, 2] > 0).all():
+        places = corners[:, :2] / corners[:, 2:] + 0.5
+        if ((places >= 0.5 - _ROUNDING) & (places <= limits - 0.5 + _ROUNDING)).all():
+            return nothing
+    columns, rows = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
+    x, y, z = (np.float32(a) * columns + (np.float32(b) * rows + np.float32(c)) for a, b, c in there)
+    z = np.maximum(z, np.float32(1e-6))
+    x, y = x / z + np.float32(0.5), y / z + np.float32(0.5)
+    beyond = (x < 0) | (y < 0) | (x > limits[0]) | (y > limits[1])
+    return np.stack([x[beyond], y[beyond]], axis=-1), beyond

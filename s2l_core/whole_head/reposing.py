@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 import cv2
@@ -20,8 +21,9 @@ from ..geometry.splatting import Warped, in_bands, warp
 from ..model.blend import blend_padded
 from ..model.speaker import SpeakerModel
 from ..model.speaker_fields import refuse_overflow
+from .beyond import ever_smoother, mirrored, sample_blurred
 from .cutting import CutFrame, background_in, cut, disc, head_size, matte_of
-from .plate import Plate, fill, homography
+from .plate import Plate, beyond_borders, fill, homography
 from .shading import fit_shading, gain, rotation_in_footage
 from .surface import HeadSurface
 from .texture import Observations, gather_texture, observe
@@ -196,14 +198,30 @@ class HeadRenderer:
     def _on_plane(
         self, picture: NDArray[np.uint8], camera: Intrinsics, camera_from_footage: Array | None
     ) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
-        """Bands of rows of a picture (H, W, 3) on the plane of the background, as a camera sees it."""
+        """Bands of rows of a picture (H, W, 3) on the plane of the background, as a camera sees it. Beyond its borders,
+        the picture is mirrored, the more blurred the farther away.
+        """
         there = homography(self._footage.track.intrinsics, camera, camera_from_footage, self.plate.depth_mm)
+        smoother: list[Tensor] = []
         for rows in in_bands(camera.height, camera.width):
             down = np.eye(3)
             down[1, 2] = rows.start
             size, how = (camera.width, rows.stop - rows.start), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-            seen = cv2.warpPerspective(picture, there @ down, size, flags=how, borderMode=cv2.BORDER_REFLECT)
-            yield rows, np.asarray(seen, np.uint8)
+            seen = np.asarray(
+                cv2.warpPerspective(picture, there @ down, size, flags=how, borderMode=cv2.BORDER_REPLICATE), np.uint8
+            )
+            pixels, beyond = beyond_borders(there @ down, size, picture.shape[:2])
+            if len(pixels):
+                if not smoother:
+                    smoother = self._smoother_plate if picture is self.plate.picture else _smoother(picture)
+                places, distance = mirrored(torch.from_numpy(pixels), picture.shape[1], picture.shape[0])
+                seen[beyond] = sample_blurred(smoother, places, distance).T.round().numpy()
+            yield rows, seen
+
+    @cached_property
+    def _smoother_plate(self) -> list[Tensor]:
+        """The plate, and ever smoother ones, for what is beyond its borders."""
+        return _smoother(self.plate.picture)
 
     def _cut(self, image: NDArray[np.uint8], index: int) -> CutFrame:
         matte = matte_of(self._footage, index, image, self._matting)
@@ -256,6 +274,11 @@ class HeadRenderer:
         painted = blend_padded(self._blend, merged, warped.holes[:, None])
         refuse_overflow(painted)
         return painted.clamp(0, 1), opacity
+
+
+def _smoother(picture: NDArray[np.uint8]) -> list[Tensor]:
+    """A picture (H, W, 3) and ever smoother ones, see :func:`.beyond.ever_smoother`."""
+    return ever_smoother(torch.from_numpy(picture).movedim(-1, 0).float())
 
 
 def _continued(colours: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -8,7 +8,8 @@ import torch
 
 from s2l_core.face.matte import open_matting
 from s2l_core.footage import Footage, prepare
-from s2l_core.geometry.camera import Intrinsics, make_pose, project
+from s2l_core.geometry.camera import Intrinsics, Rectangle, make_pose, project
+from s2l_core.geometry.mapping import CanonicalView
 from s2l_core.model.speaker import SpeakerModel
 from s2l_core.whole_head.plate import make_surroundings
 from s2l_core.whole_head.torso import Torso
@@ -82,3 +83,39 @@ def test_its_surface_is_round_and_lies_about_the_neck(torso: Torso, footage: Foo
     depth = torso.view.depth.numpy()[torso.mask]
     assert head < np.quantile(depth, 0.1) < np.quantile(depth, 0.9) < head + 110
     assert np.ptp(depth) > 30
+
+
+def flat_torso(width: int, height: int) -> Torso:
+    """A torso at a constant depth, whose shoulders fall by a fifth and end 16 pixels beside the frame."""
+    camera = Intrinsics.centred(200.0, width, height)
+    around = Rectangle(-width // 2, -height // 2, 2 * width, 2 * height)
+    view = CanonicalView(torch.full((2 * height, 2 * width), 600.0), around, camera, torch.eye(4))
+    return Torso(view, np.ones((2 * height, 2 * width), bool), 0.0, (0.2, 0.2), 16.0)
+
+
+def seen_from_afar(layer: torch.Tensor) -> np.ndarray:
+    """What a camera at twice the distance sees of a layer (C, h, w) with that torso: twice as much along each side."""
+    height, width = layer.shape[1:]
+    torso, back = flat_torso(width, height), make_pose(np.zeros(3), [0.0, 0.0, 600.0])
+    wide = Intrinsics(400.0, 400.0, float(width), float(height), 2 * width, 2 * height)  # pixels as large as before
+    return torso.rendered(layer, wide, back, np.eye(4), back).numpy()
+
+
+def test_below_the_frame_the_torso_goes_on_without_its_grain() -> None:
+    layer = torch.ones(4, 48, 64)
+    layer[:3] = (torch.arange(64) % 2).float()
+    shown = seen_from_afar(layer)
+    within, beyond = shown[:, 60:72, 40:88], shown[:, 78:92, 40:88]
+    assert beyond[3].min() > 0.99
+    assert beyond[0].std() < 0.1 * within[0].std()
+    assert abs(beyond[0].mean() - within[0].mean()) < 0.05
+
+
+def test_shoulders_that_the_frame_cuts_off_fall_and_end() -> None:
+    layer = torch.ones(4, 48, 64)
+    layer[:, :20] = 0.0
+    alpha = seen_from_afar(layer)[3]
+    tops = [int(np.argmax(alpha[:, column] > 0.5)) for column in (33, 26, 22)]
+    assert abs(tops[0] - 44) < 3
+    assert tops[0] < tops[1] < tops[2]
+    assert alpha[:, :14].max() == 0.0
