@@ -19,6 +19,7 @@ from ..device import in_double
 from ..events import checkpoint
 from .camera import Intrinsics
 from .mapping import map_pixels, pixel_grid, relative_pose, sample
+from .outline import continued
 
 _COARSER = 2
 """Side of a cell of the z-buffer in pixels of the picture."""
@@ -35,6 +36,11 @@ _THICKNESS = 0.015
 _UNSURE, _LOST = 0.04, 0.1
 """Uncertainty of the outline in the observed frame, relative to the size of the surface, and limit by which a pixel may
 have been nearer to the outline than in the new view: beyond it, its colour may be that of the background.
+"""
+_NEARER, _FARTHER = 0.5, 0.15
+"""Differences of that position. Where a pixel just outside of the surface is farther inwards in the observed frame, by
+up to the first value, its colour is not that of what is there: the surface turns away. Where a pixel is farther
+outwards, by up to the second value, the outline in the frame is no longer one: the surface comes into view behind it.
 """
 _LEAST_FACING = 0.05
 """Added to cosines before they are compared, since both are almost 0 next to the outline."""
@@ -89,12 +95,18 @@ class Warped(NamedTuple):
     Attributes:
         pictures: float (B, C, H, W) observed colours.
         seen: float (B, H, W) weight in [0, 1] with which the observed frame shows the surface: 0 in holes.
+        beyond: float (B, H, W) weight in [0, 1] with which the observed frame shows what is just outside of the
+            surface; 0 inside.
+        outline: float (B, H, W) weight in [0, 1] with which an outline in the observed frame is one in the new view,
+            too: 0 where more of the surface has come into view beyond it.
         buffers: The surface as rendered by the other cameras.
         source: float (B, H', W') share of each pixel of the observed frames that the surface covers, in [0, 1].
     """
 
     pictures: Tensor
     seen: Tensor
+    beyond: Tensor
+    outline: Tensor
     buffers: SurfaceBuffers
     source: Tensor
 
@@ -118,7 +130,13 @@ def render_depth(surface: Surface, camera: Intrinsics, poses: Tensor) -> tuple[T
 
 
 def warp(
-    surface: Surface, images: Tensor, observed: Intrinsics, poses: Tensor, camera: Intrinsics, new_poses: Tensor
+    surface: Surface,
+    images: Tensor,
+    observed: Intrinsics,
+    poses: Tensor,
+    camera: Intrinsics,
+    new_poses: Tensor,
+    beyond: float = 0.0,
 ) -> Warped:
     """Forward-warp observed frames.
 
@@ -129,13 +147,14 @@ def warp(
         poses: float (B, 4, 4) camera_from_head of the observed frames.
         camera: The new camera.
         new_poses: float (B, 4, 4) camera_from_head for the new camera.
+        beyond: Distance up to which the surface is continued beyond its outline in the new view, relative to its size.
     """
-    buffers = render_surface(surface, camera, new_poses)
+    buffers, around_outline = _beyond_outline(render_surface(surface, camera, new_poses), beyond)
     depth, coverage = render_depth(surface, observed, poses)
     around = functional.max_pool2d(coverage[:, None], 5, stride=1, padding=2)[:, 0]
     layers = torch.stack([depth * coverage, coverage, around, _depth_inside(coverage)], dim=1)
     inwards, relative = _depth_inside(buffers.coverage), relative_pose(poses, new_poses)
-    seen = torch.empty_like(buffers.depth)
+    seen, outline = torch.empty_like(buffers.depth), torch.empty_like(buffers.depth)
     pictures = seen.new_empty(len(seen), images.shape[1], *seen.shape[1:])
     for rows in in_bands(camera.height, camera.width):
         part = SurfaceBuffers(*(plane[..., rows, :] for plane in buffers))
@@ -149,9 +168,21 @@ def warp(
             for view in ((old.pixels, observed, poses), (pixels[None], camera, new_poses))
         )
         stretched = ((before / now - _STRETCHED[0]) / (_STRETCHED[1] - _STRETCHED[0])).clamp(0, 1)
+        nearer = within - inwards[:, rows]
+        around_outline[:, rows] *= (2 - 2 * covered).clamp(max=1) * (1 - nearer / _NEARER).clamp(0, 1)
+        outline[:, rows] = (1 + nearer / _FARTHER).clamp(0, 1)
         seen[:, rows] = stretched * (old.valid & inside & ~hidden)
         pictures[..., rows, :] = sample(images, old.pixels)
-    return Warped(pictures, seen, buffers, coverage)
+    return Warped(pictures, seen, around_outline, outline, buffers, coverage)
+
+
+def _beyond_outline(buffers: SurfaceBuffers, reach: float) -> tuple[SurfaceBuffers, Tensor]:
+    """Buffers that are continued beyond the outline, and weights: see :func:`.outline.continued`. Coverage stays."""
+    if not reach:
+        return buffers, torch.zeros_like(buffers.coverage)
+    planes = torch.cat([buffers.depth[:, None], buffers.normals, buffers.colours], dim=1)
+    planes, weights = continued(planes, buffers.coverage, reach)
+    return SurfaceBuffers(planes[:, 0], planes[:, 1:4], planes[:, 4:], buffers.coverage), weights
 
 
 def in_bands(length: int, across: int) -> Iterator[slice]:

@@ -33,6 +33,11 @@ _NECK = 0.1
 """Distance over which the torso begins below the mouth, relative to the head's size."""
 _RIM = 0.03
 """Width of the head's rim, relative to its size, whose colours the hidden part of the neck begins with."""
+_BEYOND = 0.05
+"""Distance from the head's outline, relative to the square root of its area, up to which the frame may show more of the
+head, such as strands of hair or a cap: no outline fits all frames. It must be smaller than the margin of the rectangle
+of the head.
+"""
 _LEAST_ALPHA = 1e-3
 """Opacity below which a pixel has no colour."""
 _UNCOVERED = 0.05
@@ -232,9 +237,7 @@ class HeadRenderer:
         the colours around it. Above the mouth there is no torso: hair beyond the head's surface would stay behind.
         """
         track, size = self._footage.track, head_size(self._footage, index)
-        corners = project(track.shape[self._footage.layout.mouth_corners], track.poses[index], track.intrinsics)
-        rows = np.arange(len(covered), dtype=np.float32)[:, None] - np.float32(corners[:, 1].mean())
-        below = (rows / np.float32(_NECK * size)).clip(0, 1)
+        below = self._below_mouth(track.intrinsics, track.poses[index])
         rim = disc(_RIM * size)
         hidden = cv2.GaussianBlur(cv2.erode(_in_bytes(covered), rim), (0, 0), max(1.0, _RIM * size / 3))
         known = (covered < _UNCOVERED) & (below > 0) & (layers.matte > 1 - _UNCOVERED)
@@ -245,6 +248,12 @@ class HeadRenderer:
         ]
         matte = _closed(np.maximum(layers.matte, covered), rim)
         return torch.from_numpy(np.stack([*colours, matte * below]))
+
+    def _below_mouth(self, camera: Intrinsics, pose: Array) -> NDArray[np.float32]:
+        """Share (h, 1) of the torso in each row of a picture: 0 from the mouth upwards."""
+        points, corners = project(self._footage.track.shape, pose, camera)[:, 1], self._footage.layout.mouth_corners
+        rows = np.arange(camera.height, dtype=np.float32)[:, None] - np.float32(points[corners].mean())
+        return np.asarray((rows / np.float32(_NECK * np.ptp(points))).clip(0, 1))
 
     def _warp(
         self, layers: CutFrame, index: int, camera: Intrinsics, pose: Array
@@ -257,16 +266,19 @@ class HeadRenderer:
         part = np.s_[box.top : box.top + box.height, box.left : box.left + box.width]
         frame = torch.from_numpy(np.stack([*cv2.split(layers.person[part]), layers.matte[part]]))[None].to(device)
         old, new = (torch.tensor(matrix, dtype=torch.float32)[None].to(frame) for matrix in (track.poses[index], pose))
-        warped = warp(self._surface, frame, track.intrinsics.cropped(box), old, camera, new)
-        return warped._replace(seen=_in_one_piece(warped.seen, warped.buffers.coverage)), part
+        warped = warp(self._surface, frame, track.intrinsics.cropped(box), old, camera, new, _BEYOND)
+        seen = _in_one_piece(warped.seen, warped.buffers.coverage)
+        beyond = warped.beyond * torch.from_numpy(1 - self._below_mouth(camera, pose)).to(seen)
+        return warped._replace(seen=seen.maximum(beyond), beyond=beyond), part
 
     def _paint(self, warped: Warped) -> tuple[Tensor, Tensor]:
-        """Colours (1, 3, h, w) of the head with its holes inpainted, and its opacity (1, h, w). Near the outline, the
-        matte of the frame decides where the frame shows the surface.
+        """Colours (1, 3, h, w) of the head with its holes inpainted, and its opacity (1, h, w). Where the frame shows
+        the outline, its matte decides on both sides of it, but what it half shows outside of the surface is left out.
         """
         buffers = warped.buffers
         merged = torch.lerp(buffers.colours, warped.pictures[:, :3], warped.seen[:, None])
-        opacity = buffers.coverage * (1 - warped.seen * (1 - warped.pictures[:, 3]))
+        opacity = buffers.coverage * (1 - warped.seen * warped.outline * (1 - warped.pictures[:, 3]))
+        opacity = opacity + (1 - opacity) * warped.beyond * (1.5 * warped.pictures[:, 3] - 0.5).clamp(min=0)
         gap = disc(_GAP * float(opacity.sum(dim=(1, 2)).mean()) ** 0.5)
         opacity = torch.from_numpy(np.stack([_closed(plane, gap) for plane in opacity.cpu().numpy()])).to(opacity)
         if self._blend is None:

@@ -45,8 +45,10 @@ _REFLECTED = 0.12
 """Distance inside of the outline, relative to that behind it along the arc, at which the front has the colour that is
 expected there. It is smaller, since the front recedes at its outline.
 """
-_MARGIN, _BLOCK = 8, 8
-"""Margin around the head in a picture, and the multiple to which its rectangle is rounded, in pixels."""
+_MARGIN, _BLOCK, _AROUND = 8, 8, 0.04
+"""Least margin around the head in a picture, and the multiple to which its rectangle is rounded, in pixels, and the
+margin relative to the larger side.
+"""
 _SPACING = 0.75
 """Largest distance of points in pixels if the surface faces the camera. On oblique parts it is larger, which the
 z-buffer tolerates.
@@ -155,8 +157,9 @@ class HeadSurface:
         aligned to blocks of 8 pixels, so that z-buffers of the rectangle and of the whole picture have the same cells.
         """
         pixels = project(self._places, pose, camera)
-        left, top = (max(0, math.floor((value - _MARGIN) / _BLOCK)) * _BLOCK for value in pixels.min(axis=0))
-        right, bottom = (math.ceil((value + _MARGIN) / _BLOCK) * _BLOCK for value in pixels.max(axis=0))
+        margin = max(_MARGIN, _AROUND * float(np.ptp(pixels, axis=0).max()))
+        left, top = (max(0, math.floor((value - margin) / _BLOCK)) * _BLOCK for value in pixels.min(axis=0))
+        right, bottom = (math.ceil((value + margin) / _BLOCK) * _BLOCK for value in pixels.max(axis=0))
         return Rectangle(left, top, max(0, min(right, camera.width) - left), max(0, min(bottom, camera.height) - top))
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.ndimage import binary_erosion
+from scipy.ndimage import binary_dilation, binary_erosion
 
 from s2l_core.geometry.camera import Intrinsics, make_pose, unproject
 from s2l_core.geometry.mapping import pixel_grid
@@ -97,6 +97,35 @@ def test_what_the_frame_does_not_show_is_a_hole() -> None:
     warped = warp(Ball(), torch.ones(1, 3, 100, 120), CAMERA, pose(20.0, 0.0), CAMERA, pose(-10.0, 0.0))
     covered = warped.buffers.coverage > 0.99
     assert 0.02 < (covered & (warped.seen < 0.5)).sum() / covered.sum() < 0.5
+
+
+def ramp() -> torch.Tensor:
+    """A frame whose two colours are the positions of its pixels."""
+    return pixel_grid(CAMERA.rectangle).movedim(-1, 0)[None]
+
+
+def test_the_frame_shows_what_is_just_outside_of_the_surface() -> None:
+    same = pose(0.0, 0.0)
+    warped = warp(Ball(), ramp(), CAMERA, same, CAMERA, same, 0.2)
+    weights, covered = warped.beyond[0].numpy(), warped.buffers.coverage[0].numpy()
+    near = binary_dilation(covered > 0.5, iterations=3) & (covered < 0.01)
+    assert weights[near].min() > 0.9
+    assert weights[covered > 0.995].max() == 0.0
+    assert weights[~binary_dilation(covered > 0.5, iterations=20)].max() == 0.0
+    np.testing.assert_allclose(warped.pictures[0][:, near], ramp()[0][:, near], atol=0.1)
+
+
+def test_beyond_a_side_that_turns_away_it_does_not() -> None:
+    def beside(turned: float) -> tuple[float, float]:
+        """Weights to the left and to the right of the surface, in its middle row."""
+        warped = warp(Ball(), ramp(), CAMERA, pose(0.0, 0.0), CAMERA, pose(turned, 0.0), 0.2)
+        columns = np.flatnonzero(warped.buffers.coverage[0, 50] > 0.5)
+        return float(warped.beyond[0, 50, columns[0] - 3]), float(warped.beyond[0, 50, columns[-1] + 3])
+
+    assert beside(0.0) == pytest.approx((1.0, 1.0), abs=0.05)
+    left, right = beside(15.0)
+    assert left < 0.1
+    assert right > 0.9
 
 
 def test_facing_is_one_in_the_middle_of_a_ball_and_falls_to_its_outline() -> None:
