@@ -314,9 +314,18 @@ def _close(sums: Tensor) -> Tensor:
     """
     known = (sums[:1] > 0).to(sums)
     means = sums[1:] / sums[:1].clamp(min=1e-6)
-    around = functional.avg_pool2d(torch.cat([known, means])[None], 3, stride=1, padding=1)[0]
+    around = _around(torch.cat([known, means]))
     crack = (known == 0) & (around[:1] > _CRACK)
     return torch.where(crack, around[1:] / around[:1].clamp(min=1e-6), means)
+
+
+def _around(planes: Tensor) -> Tensor:
+    """Means of planes (..., h, w) over three by three pixels, with zeros beyond the borders. Sums over rows and columns
+    take a fifth of the time of ``avg_pool2d``.
+    """
+    padded = functional.pad(planes, (1, 1, 1, 1))
+    rows = padded[..., :-2, :] + padded[..., 1:-1, :] + padded[..., 2:, :]
+    return (rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]) / 9
 
 
 def _coarser(camera: Intrinsics) -> Intrinsics:
@@ -353,7 +362,7 @@ def _grown(layers: Tensor, begin: int, end: int) -> tuple[Tensor, Tensor]:
     top = max(begin - 1, 0)
     part = layers[..., top : end + 1, :]
     covered = (part[:, :1] > 0).to(part)
-    around = functional.avg_pool2d(torch.cat([covered, part], dim=1), 3, stride=1, padding=1)
+    around = _around(torch.cat([covered, part], dim=1))
     grown = torch.where(covered > 0, part, around[:, 1:] / around[:, :1].clamp(min=1e-6))
     soft = functional.avg_pool2d(covered, 3, stride=1, padding=1, count_include_pad=False)
     soft = ((soft - _EDGE[0]) / (_EDGE[1] - _EDGE[0])).clamp(0, 1)
