@@ -85,8 +85,8 @@ def _generator(fields: dict[str, Any], tensors: dict[str, Tensor]) -> Generator:
         tensors.values()
     ):
         raise ValueError("tensors that do not belong to a generator")
-    generator.to_empty(device="cpu")
-    generator.load_state_dict({name: tensor.to(wanted[name].dtype) for name, tensor in tensors.items()})
+    converted = {name: tensor.to(wanted[name].dtype) for name, tensor in tensors.items()}
+    generator.load_state_dict(converted, assign=True)  # Module.to_empty would import SymPy, which takes half a second
     return generator.eval().requires_grad_(False)
 
 

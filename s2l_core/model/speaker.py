@@ -259,16 +259,18 @@ class SpeakerModel:
         return head | face | ({} if self.exemplars is None else exemplars.to_tensors(self.exemplars))
 
     def _take(self, tensors: dict[str, Tensor]) -> None:
-        """Allocate the networks, and load their weights, the portrait and the identity from the tensors of a file."""
+        """Load the weights of the networks, the portrait and the identity from the tensors of a file."""
         if PORTRAIT in tensors:
             self.portrait = tensors[PORTRAIT].numpy().tobytes()
         if IDENTITY in tensors:
             self.identity = tensors[IDENTITY].double().numpy()
         for prefix, network in self.networks.items():
             begin = f"{prefix}."
-            network.to_empty(device="cpu")
+            kinds = {name: value.dtype for name, value in network.state_dict().items()}
             state = {name.removeprefix(begin): value for name, value in tensors.items() if name.startswith(begin)}
-            network.load_state_dict(state)
+            # Module.to_empty would import SymPy, which takes half a second.
+            state = {name: value.to(kinds[name], copy=True) for name, value in state.items()}
+            network.load_state_dict(state, assign=True)
 
 
 def read_header(path: str) -> dict[str, Any]:
