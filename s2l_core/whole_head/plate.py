@@ -115,10 +115,11 @@ def _is_still(pictures: NDArray[np.uint8], median: Picture, shown: Mask) -> bool
     """Whether most frames (n, H, W, 3) differ little from the median (H, W, 3) where they show the background (n, H,
     W).
     """
-    usual = cv2.blur(median, (_BLUR, _BLUR)).astype(np.int16)
+    usual = cv2.blur(median, (_BLUR, _BLUR))
     changed = []
     for picture, seen in zip(pictures, shown, strict=True):
-        difference = np.abs(cv2.blur(picture, (_BLUR, _BLUR)).astype(np.int16) - usual).max(axis=-1)
+        red, green, blue = cv2.split(cv2.absdiff(cv2.blur(picture, (_BLUR, _BLUR)), usual))
+        difference = cv2.max(cv2.max(red, green), blue)
         changed.append(float((difference[seen] > _CHANGED).mean()) if seen.any() else 0.0)
     return float(np.median(changed)) < _STILL
 

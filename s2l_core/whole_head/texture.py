@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 from torch import Tensor
-from torch.nn import functional
 
 from ..cache import NO_CACHE, AppendLog, Cache
 from ..canonical.motion import read_pictures
@@ -126,11 +126,10 @@ def _certain(footage: Footage, index: int, picture: Tensor, matting: Matting) ->
 def _view(surface: HeadSurface, picture: Tensor, camera: Intrinsics, pose: Tensor, certain: Tensor | None) -> Tensor:
     """Colours, depth, and 1 or 0 whether both are certain: float32 (1, 5, H, W)."""
     depth, coverage = render_depth(surface, camera, pose)
-    shown = coverage > (_OUTLINE if certain is None else 0.0)
-    eroded = shown.float() if certain is None else shown.float() * certain.to(picture.device)
-    for reach, margin in (((2 * _MARGIN + 1, 1), (_MARGIN, 0)), ((1, 2 * _MARGIN + 1), (0, _MARGIN))):
-        eroded = -functional.max_pool2d(-eroded, reach, stride=1, padding=margin)
-    return torch.cat([picture, depth[None], eroded[None]], dim=1)
+    shown = coverage[0].cpu().numpy() > (_OUTLINE if certain is None else 0.0)
+    sure = shown if certain is None else shown & (certain[0].cpu().numpy() > 0)
+    eroded = cv2.erode(sure.astype(np.float32), np.ones((2 * _MARGIN + 1, 2 * _MARGIN + 1), np.uint8))
+    return torch.cat([picture, depth[None], torch.from_numpy(eroded).to(depth)[None, None]], dim=1)
 
 
 def _take(grid: Tensor, normals: Tensor, view: Tensor, camera: Intrinsics, pose: Tensor) -> Tensor:
