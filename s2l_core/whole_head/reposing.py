@@ -29,8 +29,10 @@ from .surface import HeadSurface
 from .texture import Observations, gather_texture, observe
 from .torso import Torso
 
-_NECK = 0.1
-"""Distance over which the torso begins below the mouth, relative to the head's size."""
+_ABOVE, _NECK = 0.08, 0.1
+"""Distance above the mouth at which the torso begins, and over which it does so, relative to the head's size. With 0
+instead of the first, long hair has a gap beside the mouth.
+"""
 _RIM = 0.03
 """Width of the head's rim, relative to its size, whose colours the hidden part of the neck begins with."""
 _BEYOND = 0.05
@@ -234,10 +236,11 @@ class HeadRenderer:
 
     def _torso_layer(self, layers: CutFrame, covered: NDArray[np.float32], index: int) -> Tensor:
         """Colours and matte (4, H, W) of the torso in a frame. Behind the lower half of the head, the neck continues in
-        the colours around it. Above the mouth there is no torso: hair beyond the head's surface would stay behind.
+        the colours around it. Farther above the mouth there is no torso: hair beyond the head's surface would stay
+        behind.
         """
         track, size = self._footage.track, head_size(self._footage, index)
-        below = self._below_mouth(track.intrinsics, track.poses[index])
+        below = self._torso_share(track.intrinsics, track.poses[index])
         rim = disc(_RIM * size)
         hidden = cv2.GaussianBlur(cv2.erode(_in_bytes(covered), rim), (0, 0), max(1.0, _RIM * size / 3))
         known = (covered < _UNCOVERED) & (below > 0) & (layers.matte > 1 - _UNCOVERED)
@@ -249,11 +252,12 @@ class HeadRenderer:
         matte = _closed(np.maximum(layers.matte, covered), rim)
         return torch.from_numpy(np.stack([*colours, matte * below]))
 
-    def _below_mouth(self, camera: Intrinsics, pose: Array) -> NDArray[np.float32]:
-        """Share (h, 1) of the torso in each row of a picture: 0 from the mouth upwards."""
+    def _torso_share(self, camera: Intrinsics, pose: Array) -> NDArray[np.float32]:
+        """Share (h, 1) of the torso in each row of a picture: 1 from just below the mouth downwards."""
         points, corners = project(self._footage.track.shape, pose, camera)[:, 1], self._footage.layout.mouth_corners
-        rows = np.arange(camera.height, dtype=np.float32)[:, None] - np.float32(points[corners].mean())
-        return np.asarray((rows / np.float32(_NECK * np.ptp(points))).clip(0, 1))
+        size = float(np.ptp(points))
+        rows = np.arange(camera.height, dtype=np.float32)[:, None] - np.float32(points[corners].mean() - _ABOVE * size)
+        return np.asarray((rows / np.float32(_NECK * size)).clip(0, 1))
 
     def _warp(
         self, layers: CutFrame, index: int, camera: Intrinsics, pose: Array
@@ -268,7 +272,7 @@ class HeadRenderer:
         old, new = (torch.tensor(matrix, dtype=torch.float32)[None].to(frame) for matrix in (track.poses[index], pose))
         warped = warp(self._surface, frame, track.intrinsics.cropped(box), old, camera, new, _BEYOND)
         seen = _in_one_piece(warped.seen, warped.buffers.coverage)
-        beyond = warped.beyond * torch.from_numpy(1 - self._below_mouth(camera, pose)).to(seen)
+        beyond = warped.beyond * torch.from_numpy(1 - self._torso_share(camera, pose)).to(seen)
         return warped._replace(seen=seen.maximum(beyond), beyond=beyond), part
 
     def _paint(self, warped: Warped) -> tuple[Tensor, Tensor]:
