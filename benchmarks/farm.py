@@ -104,16 +104,19 @@ def table_of_processes(measured: Sequence[Measured]) -> Table:
     table = Table("way", "seconds", "processor seconds", "speed-up", "overhead", "peak memory")
     whole = measured[0]
     for each in measured:
-        overhead = each.processor_seconds / whole.processor_seconds - 1
         table.add_row(
             each.name,
             f"{each.seconds:.0f}",
-            f"{each.processor_seconds:.0f}",
+            "-" if each.processor_seconds is None else f"{each.processor_seconds:.0f}",
             f"{whole.seconds / each.seconds:.2f}",
-            f"{overhead:+.0%}",
+            _overhead(each.processor_seconds, whole.processor_seconds),
             f"{each.peak_bytes / 1e9:.2f} GB",
         )
     return table
+
+
+def _overhead(seconds: float | None, of_whole: float | None) -> str:
+    return "-" if seconds is None or of_whole is None else f"{seconds / of_whole - 1:+.0%}"
 
 
 def table_of_losses(lost: Sequence[Loss]) -> Table:

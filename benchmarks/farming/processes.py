@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import build
@@ -33,14 +33,14 @@ class Measured:
     Attributes:
         name: The way.
         seconds: Time from the beginning to the end.
-        processor_seconds: Processor time of all processes.
+        processor_seconds: Processor time of all processes; None for those of Ray, which are children of its own.
         peak_bytes: Largest memory of all processes together, as far as it was sampled.
         digest: Hash of all results.
     """
 
     name: str
     seconds: float
-    processor_seconds: float
+    processor_seconds: float | None
     peak_bytes: int
     digest: str
 
@@ -83,7 +83,8 @@ def batch(jobs: Sequence[DubJob], folder: Path, workers: int, on_ray: bool = Fal
     path, _ = plan_shots(jobs, folder)
     options = [*(["--ray"] if on_ray else []), "--workers", str(workers)]
     name = f"{workers} workers of {'Ray' if on_ray else 's2l batch'}"
-    return _measure(name, [["batch", str(path), *options]], folder)
+    measured = _measure(name, [["batch", str(path), *options]], folder)
+    return replace(measured, processor_seconds=None) if on_ray else measured
 
 
 def start(words: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
