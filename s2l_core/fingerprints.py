@@ -13,8 +13,8 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
-from . import json_text
-from .errors import Speech2LipError
+from . import json_text, regular_files
+from .errors import FileMissing, Speech2LipError
 from .events import checkpoint
 from .files import write_whole
 
@@ -29,7 +29,11 @@ _State = tuple[int, ...] | None
 
 
 def fingerprint_file(path: str) -> str:
-    """Hash of a file's content."""
+    """Hash of a file's content.
+
+    Raises:
+        FileMissing: As :func:`hash_file`.
+    """
     return remembered([path], lambda: hash_file(path))
 
 
@@ -50,12 +54,22 @@ def by_content(values: Any, known: Mapping[str, str]) -> Any:
 
 
 def hash_file(path: str) -> str:
-    """Hash of a file's content, without the cache."""
+    """Hash of a file's content, without the cache.
+
+    Raises:
+        FileMissing: There is no such file, it cannot be read, or it is not a regular one: a pipe could wait for ever,
+            and a device have no end.
+    """
+    if not regular_files.is_file(path):
+        raise FileMissing(f"There is no file {path}.")
     digest = hashlib.blake2b(digest_size=16)
-    with Path(path).open("rb") as file:
-        while block := file.read(_READ_BLOCK):
-            checkpoint()
-            digest.update(block)
+    try:
+        with Path(path).open("rb") as file:
+            while block := file.read(_READ_BLOCK):
+                checkpoint()
+                digest.update(block)
+    except OSError as error:
+        raise FileMissing(f"{path} cannot be read: {error.strerror}.", "Check the permissions of the file.") from error
     return digest.hexdigest()
 
 

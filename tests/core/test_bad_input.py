@@ -128,6 +128,11 @@ TABLE = [
     ),
     Row("nobody agreed to a still", "still {in}/face.png {in}/voice.wav {out}/b.mp4", errors.ConsentMissing),
     Row("no such picture", "still {in}/nothing.png {in}/voice.wav {out}/b.mp4 --consent", errors.FileMissing),
+    Row(
+        "a still with no such speaker",
+        "still {in}/face.png {in}/voice.wav {out}/b.mp4 --consent --speaker {in}/nothing.s2l",
+        errors.FileMissing,
+    ),
     Row("a picture that is a text", "still {in}/text.mp4 {in}/voice.wav {out}/b.mp4 --consent", errors.NotAVideo),
     Row("a picture of nobody", "still {in}/faceless.mp4 {in}/voice.wav {out}/b.mp4 --consent", errors.NoFace),
     Row("a picture of two", "still {in}/two.png {in}/voice.wav {out}/b.mp4 --consent", errors.SeveralFaces),

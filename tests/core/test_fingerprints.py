@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from s2l_core import fingerprints
+from s2l_core.errors import FileMissing
 from s2l_core.fingerprints import fingerprint_file
 
 HOUR_NS = 3600 * 10**9
@@ -83,3 +84,20 @@ def test_only_so_many_are_remembered(tmp_path: Path, read: list[str], monkeypatc
     for number in range(5):
         fingerprint_file(write(tmp_path / f"{number}.mov", b"a"))
     assert len(list((tmp_path / "cache" / "fingerprints").iterdir())) == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes that have names")
+@pytest.mark.parametrize("kind", ["nothing", "folder", "pipe", "device", "a name with NUL"])
+def test_only_files_are_hashed(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "speaker.s2l"
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "a name with NUL":
+            path = tmp_path / "a\0b"
+    with pytest.raises(FileMissing):
+        fingerprint_file(str(path))
