@@ -14,7 +14,7 @@ from typing import Any
 from platformdirs import user_cache_path
 
 from . import json_text, regular_files
-from .errors import FileMissing, Speech2LipError
+from .errors import Speech2LipError
 from .events import checkpoint
 from .files import write_whole
 
@@ -57,19 +57,13 @@ def hash_file(path: str) -> str:
     """Hash of a file's content, without the cache.
 
     Raises:
-        FileMissing: There is no such file, it cannot be read, or it is not a regular one: a pipe could wait for ever,
-            and a device have no end.
+        FileMissing: See :func:`s2l_core.regular_files.opened`.
     """
-    if not regular_files.is_file(path):
-        raise FileMissing(f"There is no file {path}.")
     digest = hashlib.blake2b(digest_size=16)
-    try:
-        with Path(path).open("rb") as file:
-            while block := file.read(_READ_BLOCK):
-                checkpoint()
-                digest.update(block)
-    except OSError as error:
-        raise FileMissing(f"{path} cannot be read: {error.strerror}.", "Check the permissions of the file.") from error
+    with regular_files.opened(path) as file:
+        while block := file.read(_READ_BLOCK):
+            checkpoint()
+            digest.update(block)
     return digest.hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Reading untrusted paths: regular files only, and at most a given number of bytes.
+"""Reading untrusted paths: regular files only, most of them up to a given number of bytes.
 
 Opening a named pipe would block until there is a writer, and a device may have no end. Standard library only, since
 Blender and its threads use this module as well.
@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
+
+from .errors import FileMissing
 
 
 def is_file(path: str | Path) -> bool:
@@ -25,6 +28,21 @@ def is_folder(path: str | Path) -> bool:
         return stat.S_ISDIR(Path(path).stat().st_mode)
     except (OSError, ValueError):
         return False
+
+
+def opened(path: str) -> BinaryIO:
+    """Open a regular file, or a link to one, for reading.
+
+    Raises:
+        FileMissing: There is no such file, it is not a regular one, or it cannot be read.
+    """
+    try:
+        if not is_file(path):
+            raise FileMissing(f"There is no file {path}.")
+        return Path(path).open("rb")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise FileMissing(f"{path} cannot be read: {reason}.", "Check the permissions of the file.") from error
 
 
 def read(path: str | Path, most: int, is_head: bool = False) -> bytes:

@@ -17,7 +17,7 @@ from .. import json_text, regular_files, tensor_file
 from ..canonical.regions import lip_shape_size
 from ..canonical.view import CanonicalFace, from_description, to_description, to_tensors
 from ..consent_ledger import refuse_ended
-from ..errors import FileMissing, SpeakerFileBroken, SpeakerFileForeign, SpeakerFileNewer, SpeakerFileOlder
+from ..errors import SpeakerFileBroken, SpeakerFileForeign, SpeakerFileNewer, SpeakerFileOlder
 from ..face.layout import LAYOUTS
 from ..face.tracking import KnownHead
 from ..files import write_whole
@@ -289,7 +289,7 @@ def read_portrait(path: str) -> bytes:
     Raises:
         FileMissing, SpeakerFileForeign, SpeakerFileBroken: As :func:`read_header`.
     """
-    with _open(path) as file:
+    with regular_files.opened(path) as file:
         header = _header_of(file, path)
         listed = header.listing.get(PORTRAIT)
         if listed is None:
@@ -305,7 +305,7 @@ def read_portrait(path: str) -> bytes:
 
 def _read_header(path: str) -> tuple[dict[str, Any], str]:
     """The fields of a header, and its text; errors as :func:`read_header`."""
-    with _open(path) as file:
+    with regular_files.opened(path) as file:
         text = _header_of(file, path).text
     try:
         fields = dict(json_text.parse(text))
@@ -323,21 +323,6 @@ def _read_header(path: str) -> tuple[dict[str, Any], str]:
         if fields.get("architecture") == "fast":
             fields["architecture"] = "grids"
     return fields, text
-
-
-def _open(path: str) -> BinaryIO:
-    """Open a regular file; a pipe would block the reader.
-
-    Raises:
-        FileMissing: There is no such file, or it cannot be read.
-    """
-    try:
-        if not regular_files.is_file(path):
-            raise FileMissing(f"There is no file {path}.")
-        return Path(path).open("rb")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise FileMissing(f"{path} cannot be read: {reason}.", "Check the permissions of the file.") from error
 
 
 def _header_of(file: BinaryIO, path: str) -> tensor_file.Header:
