@@ -18,7 +18,7 @@ from typing import Any
 
 import bpy
 
-from ...s2l_core import regular_files
+from ...s2l_core import json_text, regular_files
 from ...s2l_core.dataclass_reader import DataclassReader
 from ...s2l_core.errors import BadJob
 from ...s2l_core.jobs import CheckJob, DubJob, Job, PoseJob, StillJob, TrainJob, from_document
@@ -34,6 +34,9 @@ _LONGEST_TEXT = 1_000_000  # characters: the log of a job that failed
 _LONGEST_LINE = 2_000
 _LATEST_FRAME = 2**31 - 1
 _READER = DataclassReader(_LONGEST_TEXT)
+_LARGEST_CAMERA_PATH = 64_000_000  # bytes
+WRITTEN_FOR = "written_for"
+"""Field of a camera path with the name of the movie that it was written for."""
 _DEEPEST, _MOST_VALUES = 20, 200_000  # nesting depth, and values per level, without the job
 
 
@@ -70,10 +73,19 @@ def write(entry: Entry) -> None:
 
 
 def forget(entry: Entry) -> None:
-    """Remove the record of an entry, and a camera path that no other machine reads."""
+    """Remove the record of an entry, and the camera path that was written for it, unless other machines read it."""
     entry.record_path.unlink(missing_ok=True)
-    if isinstance(entry.job, PoseJob) and entry.submission is None:
+    if isinstance(entry.job, PoseJob) and entry.submission is None and _is_written_for(entry.job):
         Path(entry.job.camera_path).unlink(missing_ok=True)
+
+
+def _is_written_for(job: PoseJob) -> bool:
+    """Whether a camera path says that it was written for a job; any other file of that name is the user's."""
+    try:
+        path = json_text.read(job.camera_path, _LARGEST_CAMERA_PATH)
+    except (OSError, ValueError):
+        return False
+    return isinstance(path, dict) and path.get(WRITTEN_FOR) == Path(job.output_path).name
 
 
 def is_taken(entry: Entry) -> bool:

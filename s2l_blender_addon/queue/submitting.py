@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import bpy
 
@@ -94,6 +95,7 @@ def _pose_entry(scene: bpy.types.Scene, is_final: bool) -> Entry:
     entry = pose_entry(scene, animation.frames(scene), pictures[0])
     if is_final and isinstance(entry.job, PoseJob):
         path = animation.camera_path(pictures, timing.frame_rate(scene))
+        path[records.WRITTEN_FOR] = Path(entry.job.output_path).name
         write_whole(entry.job.camera_path, json.dumps(path).encode())
     return entry
 

@@ -131,6 +131,15 @@ def test_a_camera_path_goes_with_its_entry_unless_other_machines_read_it(animate
     assert queue.entries()[0].job.output_path.endswith("head_ada_001.mp4")
 
 
+def test_a_camera_path_that_was_not_written_for_the_entry_stays(submitted, module) -> None:
+    records = module("s2l_blender_addon.queue.records")
+    path = Path(submitted.job.camera_path)
+    path.write_text(json.dumps({"the user's": "own"}))
+    submitted.submission = None
+    records.forget(submitted)
+    assert path.exists() and not submitted.record_path.exists()
+
+
 def test_a_record_names_no_other_file_as_its_camera_path(submitted, module) -> None:
     records = module("s2l_blender_addon.queue.records")
     document = json.loads(submitted.record_path.read_text())
