@@ -38,7 +38,7 @@ def frames(scene: bpy.types.Scene) -> range:
 
 
 def problems(scene: bpy.types.Scene) -> list[str]:
-    """Sentences on settings of a scene with which its render would show something else than a movie along a camera
+    """Sentences on settings of a scene with which its render would show something other than a movie along a camera
     path.
     """
     return list(_problems(scene))
