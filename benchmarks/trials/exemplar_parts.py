@@ -54,7 +54,7 @@ def without_part(trial: Trial, speaker: SpeakerModel, part: Part) -> Contender:
 
 def _without_motion(speaker: SpeakerModel) -> None:
     exemplars = _exemplars(speaker)
-    speaker.exemplars = replace(exemplars, shifts=torch.zeros_like(exemplars.shifts))
+    speaker.exemplars = replace(exemplars, motion=torch.zeros_like(exemplars.motion))
 
 
 def _no_shades(lip: LipModel, size: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

@@ -16,17 +16,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .. import jpeg
+from ..device import in_double
 from ..errors import SpeakerFileBroken
 from .lip.base import SPOKEN_SIZE
 
 MOST_EXEMPLARS = 480
 """Number of exemplars in a speaker file. Three times as many were not measurably better on clips of a minute."""
-FINENESS = 24
-"""Shifts are stored on a lattice with this number of intervals along each side of the lip rectangle."""
 
 _PREFIX = "exemplars."
 _LARGEST_SIDE = 4096
-_TENSORS = ("codes", "offsets", "metric", "shifts")
+_TENSORS = ("codes", "offsets", "metric", "outline", "motion")
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,9 @@ class Exemplars:
         offsets: float32 (n, 64) offsets of the look model in their frames.
         metric: float32 (64, 64), maps differences of codes (..., 64), as ``codes @ metric``, to vectors whose lengths
             are the differences of the pictures.
-        shifts: float32 (64, 2, 25, 25), how far a unit of each code moves the lips, right and down as shares of the lip
-            rectangle's sides, on a lattice from its corner to its opposite corner.
+        outline: float32 (L, 2) outer and inner outlines of the lips with codes that are 0, right and down from the
+            corner of the lip rectangle, as shares of its sides.
+        motion: float32 (64, L, 2), how far a unit of each code moves the points of the outlines.
         width: Width of the pictures in pixels, which show the whole lip rectangle.
         height: Height of the pictures.
         pictures: n JPEGs.
@@ -49,13 +49,19 @@ class Exemplars:
     codes: Tensor
     offsets: Tensor
     metric: Tensor
-    shifts: Tensor
+    outline: Tensor
+    motion: Tensor
     width: int
     height: int
     pictures: tuple[bytes, ...]
 
     def to(self, device: torch.device | str) -> Exemplars:
         return replace(self, **{name: getattr(self, name).to(device) for name in _TENSORS})
+
+    def outlines(self, codes: Tensor) -> NDArray[np.float64]:
+        """Outlines (F, L, 2) of the lips with codes (F, 64), in shares of the lip rectangle's sides."""
+        outline, motion, given = (in_double(each).cpu().numpy() for each in (self.outline, self.motion, codes))
+        return np.asarray(outline + np.tensordot(given, motion, 1))
 
     def picture(self, index: int) -> NDArray[np.uint8]:
         """Decode the picture (height, width, 3) of an exemplar.
@@ -102,12 +108,11 @@ def from_description(description: dict[str, Any], tensors: dict[str, Tensor]) ->
         raise ValueError("not a size")
     if not 1 <= len(lengths) <= MOST_EXEMPLARS or any(type(each) is not int or each < 1 for each in lengths):
         raise ValueError("not the lengths of pictures")
-    codes, offsets, metric, shifts = (tensors[f"{_PREFIX}{name}"] for name in _TENSORS)
-    square, lattice = (SPOKEN_SIZE, SPOKEN_SIZE), (SPOKEN_SIZE, 2, FINENESS + 1, FINENESS + 1)
-    found = codes.shape, offsets.shape, metric.shape, shifts.shape
-    if found != ((len(lengths), SPOKEN_SIZE), (len(lengths), SPOKEN_SIZE), square, lattice):
+    codes, offsets, metric, outline, motion = parts = [tensors[f"{_PREFIX}{name}"] for name in _TENSORS]
+    each, points = (len(lengths), SPOKEN_SIZE), (len(outline), 2)
+    if [part.shape for part in parts] != [each, each, (SPOKEN_SIZE, SPOKEN_SIZE), points, (SPOKEN_SIZE, *points)]:
         raise ValueError("tensors of another size")
-    if any(tensor.dtype != torch.float32 for tensor in (codes, offsets, metric, shifts)):
+    if any(part.dtype != torch.float32 for part in parts):
         raise ValueError("tensors of another type")
     encoded = tensors[f"{_PREFIX}pictures"]
     if encoded.dtype != torch.uint8 or encoded.shape != (sum(lengths),):
@@ -116,4 +121,4 @@ def from_description(description: dict[str, Any], tensors: dict[str, Tensor]) ->
     pictures = tuple(content[end - length : end] for end, length in zip(ends, lengths, strict=True))
     if any(jpeg.size(picture) != (height, width) or not picture.endswith(jpeg.END) for picture in pictures):
         raise ValueError("a picture of another size, or not a whole one")
-    return Exemplars(codes, offsets, metric, shifts, width, height, pictures)
+    return Exemplars(codes, offsets, metric, outline, motion, width, height, pictures)

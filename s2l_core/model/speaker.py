@@ -47,11 +47,11 @@ from .speaker_fields import (
     stored_kind_of,
 )
 
-SCHEMA_VERSION = 7
-OLDEST_SCHEMA = 5
+SCHEMA_VERSION = 8
+_OLD_SCHEMA = 5
 """Files of this schema have no exemplars, and call the architecture ``grids`` ``fast``."""
-_PRIOR_SCHEMA, _PRIOR = 7, "lip.speech.prior"
-"""First schema whose files have the tensors with this prefix, a regression that others do not use."""
+_PRIOR = "lip.speech.prior"
+"""Prefix of tensors of a regression that files of the old schema do not have, and do not use."""
 _LATEST_SCHEMA = 999
 _KEY = "speech2lip"
 _LARGEST_FILE, _LONGEST_HEADER = 256_000_000, 16_000_000
@@ -213,7 +213,7 @@ class SpeakerModel:
             wanted = {name: stored_kind_of(tensor) for name, tensor in speaker._states().items()}
             wanted |= {name: kind_of(tensor) for name, tensor in speaker._others().items()}
             added = {}
-            if fields["schema"] < _PRIOR_SCHEMA:
+            if fields["schema"] == _OLD_SCHEMA:
                 names = [name for name in wanted if name.startswith(_PRIOR)]
                 added = {name: torch.zeros(wanted.pop(name).shape) for name in names}
             refuse_misfits(tensors, wanted)
@@ -238,6 +238,8 @@ class SpeakerModel:
         speaker = cls.untrained(name, face, known_head, shape_size, fields["architecture"], bands, device="meta")
         if fields["exemplars"] is not None:
             speaker.exemplars = exemplars.from_description(fields["exemplars"], tensors)
+            if 2 * len(speaker.exemplars.outline) != shape_size:
+                raise ValueError("outlines of other lips")
         if (speaker.exemplars is None) == (speaker.architecture == "exemplars"):
             raise ValueError("an architecture without its exemplars, or exemplars that it does not use")
         speaker.pauses, speaker.source = read_pauses(fields["pauses"]), source
@@ -316,9 +318,9 @@ def _read_header(path: str) -> tuple[dict[str, Any], str]:
         raise _broken(path)
     if schema > SCHEMA_VERSION:
         raise SpeakerFileNewer(f"{path} has schema {schema}; this version reads {SCHEMA_VERSION}.")
-    if schema < OLDEST_SCHEMA:
-        raise SpeakerFileOlder(f"{path} has schema {schema}; this version reads {OLDEST_SCHEMA} to {SCHEMA_VERSION}.")
-    if schema == OLDEST_SCHEMA:
+    if schema not in (_OLD_SCHEMA, SCHEMA_VERSION):
+        raise SpeakerFileOlder(f"{path} has schema {schema}; this version reads {_OLD_SCHEMA} and {SCHEMA_VERSION}.")
+    if schema == _OLD_SCHEMA:
         fields["exemplars"] = None
         if fields.get("architecture") == "fast":
             fields["architecture"] = "grids"

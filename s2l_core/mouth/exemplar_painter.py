@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.interpolate import RBFInterpolator
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 from torch.nn import functional
@@ -19,13 +20,21 @@ light of the exemplar, and costs decibels.
 """
 _SHADE_STEP = 2
 """Pixels of the lip model between the values of the shade, which is smooth."""
+_FINENESS = 16
+"""Intervals along each side of the lip rectangle between the points for which the motion is computed."""
+_STILL = 6
+"""Intervals along each side of the lip rectangle between points that do not move."""
+_SMOOTHING = 1e-2
+"""Smoothing of the thin plate between outlines. A higher one lets it miss the outlines, so that mouths move less; a
+lower one bends what is between points that are told to move differently.
+"""
 
 
 class ExemplarPainter:
     """Renders the lips of a line.
 
-    The exemplar with code c_e is shifted by the motion of the lips from c_e to the frame's code c, and gets the blurred
-    difference of the lip model's pictures of both codes.
+    The exemplar with code c_e is moved from the outlines of the lips that c_e tells to those that the frame's code c
+    tells, and gets the blurred difference of the lip model's pictures of both codes.
 
     Args:
         exemplars: Exemplars of the speaker.
@@ -37,6 +46,8 @@ class ExemplarPainter:
         self._codes = exemplars.codes + exemplars.offsets
         self._exemplars = exemplars
         size = [1, 3, exemplars.height, exemplars.width]
+        border = _lattice(_STILL)
+        self._lattice, self._border = _lattice(_FINENESS), border[np.isin(border, (0, 1)).any(axis=1)]
         self._whole = functional.affine_grid(torch.eye(2, 3, device=device)[None], size, align_corners=False)
         with torch.no_grad():
             self._shade_mean, self._shades = _shades(lip, exemplars.codes.shape[1], device)
@@ -58,8 +69,8 @@ class ExemplarPainter:
         mouths = self._exemplars.lips(chosen.tolist())
         new = self._whole.expand(len(codes), -1, -1, -1) if at is None else at
 
-        # Each pixel shows the exemplar where it lay before the shift. A share of the side is two units of the grid.
-        shifts = torch.einsum("bk,kcyx->bcyx", codes - own, self._exemplars.shifts)
+        # Each pixel shows the exemplar where it lay before the motion. A share of the side is two units of the grid.
+        shifts = self._shifts(own, codes).to(codes.device)
         shifts = functional.grid_sample(shifts, new, mode="bicubic", padding_mode="border", align_corners=True)
         old = new - 2 * shifts.permute(0, 2, 3, 1)
         moved = functional.grid_sample(mouths, old, mode="bicubic", padding_mode="border", align_corners=False)
@@ -69,8 +80,34 @@ class ExemplarPainter:
         )
         return (moved + shade_here - shade_there).clamp(0, 1)
 
+    def _shifts(self, own: Tensor, codes: Tensor) -> Tensor:
+        """How far what is seen at each point of a lattice has moved, right and down as shares of the lip rectangle's
+        sides: float32 (B, 2, 17, 17) for mouths with codes ``own`` (B, 64) that get the codes (B, 64).
+
+        The outlines of the lips lie where the new codes tell, and the thin plate between them is fixed at the border.
+        """
+        before, after = self._exemplars.outlines(own), self._exemplars.outlines(codes)
+        still = np.zeros_like(self._border)
+        plates = [
+            RBFInterpolator(
+                np.concatenate([there, self._border]),
+                np.concatenate([there - here, still]),
+                smoothing=_SMOOTHING,
+                kernel="thin_plate_spline",
+            )(self._lattice)
+            for here, there in zip(before, after, strict=True)
+        ]
+        shifts = np.stack(plates).reshape(len(plates), _FINENESS + 1, _FINENESS + 1, 2).transpose(0, 3, 1, 2)
+        return torch.from_numpy(np.ascontiguousarray(shifts, np.float32))
+
     def _shade(self, codes: Tensor) -> Tensor:
         return self._shade_mean + torch.einsum("bk,kcyx->bcyx", codes, self._shades)
+
+
+def _lattice(intervals: int) -> NDArray[np.float64]:
+    """Points ((n + 1)², 2) of a lattice from the corner (0, 0) to (1, 1), row by row."""
+    along = np.linspace(0, 1, intervals + 1)
+    return np.stack(np.meshgrid(along, along, indexing="xy"), axis=-1).reshape(-1, 2)
 
 
 def _shades(lip: LipModel, size: int, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -35,12 +35,11 @@ class SpeakerInside:
     """
 
     def __init__(self, line: SpeakerLine, plane: MouthPlane, light: FaceLight) -> None:
-        motion = line.motion
-        self._exemplars: Exemplars = motion.exemplars
+        self._exemplars: Exemplars = line.motion.exemplars
         self._chosen = choose_exemplars(self._exemplars, line.codes)
         self._plane, self._skin = plane, light.skin.astype(np.float32)
-        self._lips = motion.outlines(self._exemplars.codes)
-        corners = motion.outline[[0, 10]]
+        self._lips = self._exemplars.outlines(self._exemplars.codes + self._exemplars.offsets)
+        corners = self._exemplars.outline[[0, 10]].cpu().double().numpy()
         self._middle = corners.mean(axis=0)
         self._per_mm = float(corners[1, 0] - corners[0, 0]) / plane.width_mm
 

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
 from torch import Tensor
 
 from ..errors import SpeakerFileOlder
 from ..events import Report
-from ..face.layout import LAYOUTS, MESH468
-from ..geometry.camera import project
 from ..media.audio import in_blocks, powers
-from ..model.exemplars import FINENESS, Exemplars
+from ..model.exemplars import Exemplars
 from ..model.speaker import SpeakerModel
 from ..mouth.line_codes import rest_in_silence, speech_track
 from ..speech.encoder import SpeechEncoder, codes_at
@@ -25,10 +22,6 @@ from .lip_motion import parse, read_file
 from .lip_shape import LIPS, without_overlap
 
 Array = NDArray[np.float64]
-
-_INSIDE = 0.5
-"""Share of the way from the inner to the outer outline at which the motion of the inner outline is read, since the
-motion of both lips is blurred where they meet."""
 
 
 class SpeakerMotion:
@@ -42,7 +35,6 @@ class SpeakerMotion:
 
     Attributes:
         exemplars: Real mouths of the speaker.
-        outline: float64 (40, 2) points of the usual lips, in shares of the sides of the lip rectangle.
 
     Raises:
         SpeakerFileOlder: The file does not contain the motion of the speaker's lips.
@@ -51,13 +43,13 @@ class SpeakerMotion:
     exemplars: Exemplars
 
     def __init__(self, speaker: SpeakerModel) -> None:
-        if speaker.exemplars is None or LAYOUTS[len(speaker.known_head.shape)] is not MESH468:
+        if speaker.exemplars is None or len(speaker.exemplars.outline) != LIPS:
             raise SpeakerFileOlder(f"The speaker file of {speaker.name} does not say how the lips move.")
         self._speaker, self.exemplars = speaker, speaker.exemplars
-        lips, box = _usual_lips(speaker), speaker.face.lips.rectangle
-        self.outline = (lips - [box.left, box.top]) / [box.width, box.height]
-        self._shares = _motions(self.exemplars, self.outline)
-        self._motions = _with_chin(_seen_from_the_front(self._shares * [box.width, box.height], lips))
+        box = speaker.face.lips.rectangle
+        sides = np.array([box.width, box.height], np.float64)
+        outline, motion = (sides * part.cpu().numpy() for part in (self.exemplars.outline, self.exemplars.motion))
+        self._motions = _with_chin(_seen_from_the_front(motion, outline))
         encoder = speaker.lip.speech
         rest = encoder.rest()
         self._rest = encoder.articulation(rest) if isinstance(encoder, SpeechEncoder) else rest
@@ -105,14 +97,8 @@ class SpeakerMotion:
 
     def shapes(self, codes: Tensor) -> NDArray[np.float32]:
         """Offsets float32 (F, 41, 2) of codes (F, 64)."""
-        return without_overlap(np.tensordot(self._from_rest(codes), self._motions, 1)).astype(np.float32)
-
-    def outlines(self, codes: Tensor) -> Array:
-        """Outlines of the lips (F, 40, 2) with codes (F, 64), in shares of the sides of the lip rectangle."""
-        return self.outline + np.tensordot(self._from_rest(codes), self._shares, 1)
-
-    def _from_rest(self, codes: Tensor) -> Array:
-        return np.asarray((codes - self._rest.to(codes)).detach().cpu().double().numpy())
+        from_rest = (codes - self._rest.to(codes)).detach().cpu().double().numpy()
+        return without_overlap(np.tensordot(from_rest, self._motions, 1)).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -126,23 +112,6 @@ class SpeakerLine:
 
     motion: SpeakerMotion
     codes: Tensor
-
-
-def _usual_lips(speaker: SpeakerModel) -> Array:
-    """Outlines (40, 2) of the speaker's mean lips in pixels of the canonical view."""
-    view = speaker.face.lips
-    flat = speaker.look.shape.mean.cpu().double().numpy().reshape(LIPS, 2)
-    depth = speaker.known_head.shape[np.concatenate([MESH468.lips_outer, MESH468.lips_inner]), 2]
-    return project(np.column_stack([flat, depth]), view.pose.cpu().double().numpy(), view.intrinsics)
-
-
-def _motions(exemplars: Exemplars, outline: Array) -> Array:
-    """Motion (64, 40, 2) of outlines (40, 2) by a unit of each code, all in shares of the lip rectangle's sides."""
-    outer, inner = np.split(outline, 2)
-    places = np.concatenate([outer, inner + _INSIDE * (outer - inner)]) * FINENESS
-    shifts = exemplars.shifts.cpu().double().numpy()
-    moved = np.array([[map_coordinates(way, places.T[::-1], order=1) for way in code] for code in shifts])
-    return moved.transpose(0, 2, 1)
 
 
 def _seen_from_the_front(motions: Array, lips: Array) -> Array:

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.interpolate import RBFInterpolator
 from torch import Tensor
 
 from .. import jpeg
@@ -15,7 +14,7 @@ from ..cache import NO_CACHE, Cache, Tensors
 from ..events import Report
 from ..geometry.camera import Intrinsics, project
 from ..geometry.mapping import CanonicalView, observed_from_canonical, sample
-from ..model.exemplars import FINENESS, MOST_EXEMPLARS, Exemplars
+from ..model.exemplars import MOST_EXEMPLARS, Exemplars
 from ..subsampling import evenly_spaced
 from .clip import Clip
 from .initialisation import PrincipalLips
@@ -27,8 +26,6 @@ close-ups, only some of them are kept.
 """
 _FEW_PIXELS = 200
 _RIDGE = 3.0
-_ANCHORS = 7
-"""Points along each side of the lip rectangle that do not move."""
 
 
 def collect_exemplars(
@@ -51,11 +48,13 @@ def collect_exemplars(
     pictures = [content[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
     few = evenly_spaced(len(pictures), max(1, math.floor(len(pictures) * min(1.0, _MOST_BYTES / len(content)))))
     rows = torch.from_numpy(chosen[few]).to(offsets.device)
+    outline, motion = _motion(clip, principal.codes)
     return Exemplars(
         principal.codes[rows] - offsets[rows],
         offsets[rows],
         principal.in_pixels(clip.face),
-        torch.from_numpy(_shifts(clip, principal.codes)).to(offsets.device),
+        outline.to(offsets.device),
+        motion.to(offsets.device),
         view.rectangle.width,
         view.rectangle.height,
         tuple(pictures[index] for index in few.tolist()),
@@ -86,27 +85,17 @@ def _pictures(clip: Clip, view: CanonicalView, chosen: NDArray[np.int64], report
     }
 
 
-def _shifts(clip: Clip, codes: Tensor) -> NDArray[np.float32]:
-    """:attr:`Exemplars.shifts`: the motion of the lips' outlines with each code by ridge regression, carried on to the
-    whole lip rectangle by a thin plate whose border does not move.
-    """
+def _motion(clip: Clip, codes: Tensor) -> tuple[Tensor, Tensor]:
+    """:attr:`Exemplars.outline` and :attr:`Exemplars.motion`, by ridge regression of the outlines on the codes."""
     box = clip.face.lips.rectangle
     outlines = (_outlines(clip) - [box.left, box.top]) / [box.width, box.height]
     seen = np.isfinite(outlines).all(axis=(1, 2))
-    inputs = codes.cpu().double().numpy()[seen]
-    inputs, moved = inputs - inputs.mean(axis=0), outlines[seen] - outlines[seen].mean(axis=0)
+    inputs, outlines = codes.cpu().double().numpy()[seen], outlines[seen]
+    mean, mean_outline = inputs.mean(axis=0), outlines.mean(axis=0)
+    inputs, moved = inputs - mean, (outlines - mean_outline).reshape(len(outlines), -1)
     square = inputs.T @ inputs + _RIDGE * np.eye(inputs.shape[1])
-    motion = np.linalg.solve(square, inputs.T @ moved.reshape(len(moved), -1)).reshape(-1, *moved.shape[1:])
-
-    along = np.linspace(0, 1, _ANCHORS)
-    border = np.concatenate([np.stack([along, np.full_like(along, end)], axis=1) for end in (0.0, 1.0)])
-    anchors = np.unique(np.concatenate([border, border[:, ::-1]]), axis=0)
-    places = np.concatenate([outlines[seen].mean(axis=0), anchors])
-    values = np.concatenate([motion.transpose(1, 0, 2), np.zeros((len(anchors), len(motion), 2))])
-    lattice = np.stack(np.meshgrid(*2 * [np.linspace(0, 1, FINENESS + 1)], indexing="xy"), axis=-1)
-    plate = RBFInterpolator(places, values.reshape(len(places), -1), smoothing=1e-3, kernel="thin_plate_spline")
-    shifts = plate(lattice.reshape(-1, 2)).reshape(*lattice.shape[:2], len(motion), 2)
-    return np.ascontiguousarray(shifts.transpose(2, 3, 0, 1), np.float32)
+    motion = np.linalg.solve(square, inputs.T @ moved).reshape(-1, *mean_outline.shape)
+    return torch.from_numpy(mean_outline - np.tensordot(mean, motion, 1)).float(), torch.from_numpy(motion).float()
 
 
 def _outlines(clip: Clip) -> NDArray[np.float64]:

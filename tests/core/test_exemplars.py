@@ -17,7 +17,7 @@ from torch.nn import functional
 from s2l_core import jpeg
 from s2l_core.errors import SpeakerFileBroken
 from s2l_core.geometry.camera import Rectangle
-from s2l_core.model.exemplars import FINENESS, Exemplars
+from s2l_core.model.exemplars import Exemplars
 from s2l_core.model.lip.base import SPOKEN_SIZE
 from s2l_core.model.lip.grids import GridLipModel
 from s2l_core.model.speaker import SpeakerModel
@@ -30,6 +30,8 @@ from .test_speaker_content import Fields, Tensors, change
 from .test_speaker_file import HEAD, make_speaker
 
 WIDTH, HEIGHT = 48, 40
+AROUND = np.linspace(0, 2 * np.pi, 20, endpoint=False)
+CIRCLE = np.stack([np.cos(AROUND), np.sin(AROUND)], axis=1)
 
 
 def spot(x: int) -> bytes:
@@ -40,11 +42,15 @@ def spot(x: int) -> bytes:
 
 
 def make_exemplars(codes: torch.Tensor) -> Exemplars:
-    """Spots beside each other, of which the first code moves each to the right by its share of the width."""
-    shifts = torch.zeros(SPOKEN_SIZE, 2, FINENESS + 1, FINENESS + 1)
-    shifts[0, 0] = 1.0
-    pictures = tuple(spot(12 + 2 * index) for index in range(len(codes)))
-    return Exemplars(codes, torch.zeros_like(codes), torch.eye(SPOKEN_SIZE), shifts, WIDTH, HEIGHT, pictures)
+    """Spots beside each other, within round lips. The first code moves the lips to the right by its share of the width,
+    and the second one opens them: it moves all points away from the middle.
+    """
+    outline = torch.from_numpy(np.concatenate([0.5 + 0.25 * CIRCLE, 0.5 + 0.15 * CIRCLE])).float()
+    motion = torch.zeros(SPOKEN_SIZE, *outline.shape)
+    motion[0, :, 0] = 1.0
+    motion[1] = torch.from_numpy(np.tile(CIRCLE, (2, 1)))
+    pictures = tuple(spot(20 + 2 * index) for index in range(len(codes)))
+    return Exemplars(codes, torch.zeros_like(codes), torch.eye(SPOKEN_SIZE), outline, motion, WIDTH, HEIGHT, pictures)
 
 
 def some_codes(count: int, seed: int = 0) -> torch.Tensor:
@@ -91,22 +97,40 @@ def test_an_exemplar_is_shown_as_it_is_at_its_own_code() -> None:
 
 
 @pytest.mark.parametrize("share", [-0.15, 0.05, 0.2])
-def test_a_code_moves_the_lips_by_its_shift(share: float) -> None:
+def test_a_code_moves_the_mouth_with_its_outlines(share: float) -> None:
     exemplars = make_exemplars(torch.zeros(3, SPOKEN_SIZE))
-    code = torch.zeros(1, SPOKEN_SIZE)
-    code[0, 0] = share
+    still, moved = moved_from(torch.zeros(SPOKEN_SIZE), one_code(0, share), exemplars, 2)
+    assert middle(moved) - middle(still) == pytest.approx(share * WIDTH, abs=0.5)
+    assert torch.allclose(moved[:, [0, -1]], still[:, [0, -1]], atol=0.01)
+    assert torch.allclose(moved[:, :, [0, -1]], still[:, :, [0, -1]], atol=0.01)
+
+
+def test_the_lips_of_an_open_mouth_move_where_they_are() -> None:
+    code, corner = one_code(1, 0.15), 0.5 + 0.15 + 0.15  # of the inner outline, which is elsewhere in other mouths
+    exemplars = replace(make_exemplars(code[None]), pictures=(spot(round(corner * WIDTH)),))
+    still, moved = moved_from(code, code + one_code(1, 0.05), exemplars, 0)
+    assert 0.8 * 0.05 * WIDTH < middle(moved) - middle(still) < 0.05 * WIDTH
+
+
+def one_code(number: int, value: float) -> torch.Tensor:
+    code = torch.zeros(SPOKEN_SIZE)
+    code[number] = value
+    return code
+
+
+def moved_from(before: torch.Tensor, after: torch.Tensor, exemplars: Exemplars, chosen: int) -> torch.Tensor:
+    """Pictures (2, 3, h, w) of an exemplar with both codes."""
     painter = ExemplarPainter(exemplars, GridLipModel(WIDTH, HEIGHT))
-    still, moved = (painter.paint(each, np.array([2]))[0] for each in (torch.zeros(1, SPOKEN_SIZE), code))
-    assert middle(moved) - middle(still) == pytest.approx(share * WIDTH, abs=0.2)
+    return painter.paint(torch.stack([before, after]), np.array([chosen, chosen]))
 
 
 def test_the_lip_model_adds_light_and_no_outlines() -> None:
     lip, exemplars = GridLipModel(WIDTH, HEIGHT), make_exemplars(torch.zeros(1, SPOKEN_SIZE))
     with torch.no_grad():
-        lip.basis[1] = 0.1
-        lip.basis[2, :, :, ::2] = 0.1  # stripes of one pixel
+        lip.basis[4] = 0.1
+        lip.basis[5, :, :, ::2] = 0.1  # stripes of one pixel
     painter = ExemplarPainter(exemplars, lip)
-    dark, light, striped = painter.paint(torch.eye(SPOKEN_SIZE)[[3, 1, 2]], np.zeros(3, np.int64))
+    dark, light, striped = painter.paint(torch.eye(SPOKEN_SIZE)[[3, 4, 5]], np.zeros(3, np.int64))
     assert torch.allclose(light - dark, torch.full_like(dark, 0.1), atol=0.01)
     assert float((striped - dark).diff(dim=2).abs().max()) < 0.01
 
@@ -135,6 +159,16 @@ def test_a_speaker_keeps_mouths_at_the_resolution_of_the_footage(hasty_speaker: 
     assert Path(hasty_speaker).stat().st_size < 25e6
 
 
+def test_codes_tell_the_outlines_of_lips(hasty_speaker: str) -> None:
+    speaker = SpeakerModel.load(hasty_speaker)
+    exemplars = speaker.exemplars
+    assert exemplars is not None
+    outlines = exemplars.outlines(exemplars.codes + exemplars.offsets)
+    assert outlines.min() > 0 and outlines.max() < 1
+    heights, openings = (np.ptp(part[..., 1], axis=1).mean() for part in np.split(outlines, 2, axis=1))
+    assert heights > 2 * openings > 0
+
+
 def test_mouths_survive_being_saved(hasty_speaker: str, tmp_path: Path) -> None:
     first = SpeakerModel.load(hasty_speaker)
     first.save(str(tmp_path / "again.s2l"))
@@ -154,7 +188,12 @@ def with_huge_codes(tensors: Tensors) -> None:
 
 
 def in_half_precision(tensors: Tensors) -> None:
-    tensors["exemplars.shifts"] = tensors["exemplars.shifts"].half()
+    tensors["exemplars.motion"] = tensors["exemplars.motion"].half()
+
+
+def with_other_lips(tensors: Tensors) -> None:
+    tensors["exemplars.outline"] = tensors["exemplars.outline"][1:]
+    tensors["exemplars.motion"] = tensors["exemplars.motion"][:, 1:].contiguous()
 
 
 @pytest.mark.parametrize(
@@ -170,6 +209,7 @@ def in_half_precision(tensors: Tensors) -> None:
         lambda fields, tensors: without_end(tensors),
         lambda fields, tensors: with_huge_codes(tensors),
         lambda fields, tensors: in_half_precision(tensors),
+        lambda fields, tensors: with_other_lips(tensors),
     ],
 )
 def test_what_a_file_says_of_its_mouths_is_not_trusted(
@@ -189,16 +229,7 @@ def test_a_file_from_before_exemplars_is_read(hasty_speaker: str, tmp_path: Path
 
     speaker = SpeakerModel.load(change(Path(hasty_speaker).read_bytes(), tmp_path, age))
     assert speaker.architecture == "grids" and speaker.exemplars is None
-
-
-def test_a_file_from_before_the_speech_prior_is_read_and_does_without(hasty_speaker: str, tmp_path: Path) -> None:
-    def age(fields: Fields, tensors: Tensors) -> None:
-        fields["schema"] = 6
-        for name in [name for name in tensors if name.startswith("lip.speech.prior")]:
-            del tensors[name]
-
-    encoder = SpeakerModel.load(change(Path(hasty_speaker).read_bytes(), tmp_path, age)).lip.speech
-    assert isinstance(encoder, SpeechEncoder) and encoder.prior_share == 0
+    assert isinstance(speaker.lip.speech, SpeechEncoder) and speaker.lip.speech.prior_share == 0
 
 
 def test_a_file_of_today_without_its_speech_prior_is_damaged(hasty_speaker: str, tmp_path: Path) -> None:
