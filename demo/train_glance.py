@@ -112,6 +112,7 @@ def _settings(options: argparse.Namespace) -> TrainingSettings:
         rate=options.rate,
         weights=weights,
         derivative=not options.non_derivative,
+        sees_flow=not options.two_streams,
         seed=options.seed,
         seconds=3600 * options.hours,
     )
@@ -135,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, value in vars(_PAPER.weights).items():
         parser.add_argument(f"--{name}", type=float, default=value, help=f"weight of the {name} loss")
     parser.add_argument("--non-derivative", action="store_true", help="correlate sound and pictures themselves")
+    parser.add_argument("--two-streams", action="store_true", help="leave the discriminator without optical flow")
     parser.add_argument("--seed", type=int, default=0, help="seed of all randomness")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="processor threads")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -15,20 +16,20 @@ from s2l_core.glance.training import TrainingSettings, train_generator
 
 _FULL = LossWeights()
 _PIXELS = LossWeights(correlation=0.0, perceptual=0.0, adversarial=0.0)
-VARIATIONS: dict[str, tuple[LossWeights, bool]] = {
-    "pixels": (_PIXELS, True),
-    "+ adversarial": (replace(_PIXELS, adversarial=_FULL.adversarial), True),
-    "+ perceptual": (replace(_FULL, correlation=0.0), True),
-    "+ correlation": (_FULL, True),
-    "non-derivative": (_FULL, False),
+VARIATIONS: dict[str, dict[str, Any]] = {
+    "pixels": {"weights": _PIXELS},
+    "+ adversarial": {"weights": replace(_PIXELS, adversarial=_FULL.adversarial)},
+    "+ perceptual": {"weights": replace(_FULL, correlation=0.0)},
+    "+ correlation": {},
+    "non-derivative": {"derivative": False},
+    "two streams": {"sees_flow": False},
 }
-"""Weights of the losses, and whether derivatives are correlated, by row. The first four follow each other."""
+"""Settings by row. The first four follow each other, and the others change the fourth, which is complete."""
 
 
 def train(
     name: str, clips: Sequence[LipClip], settings: TrainingSettings, device: torch.device, report: Report
 ) -> Generator:
     """Train the generator of one row."""
-    weights, derivative = VARIATIONS[name]
-    chosen = replace(settings, weights=weights, derivative=derivative)
+    chosen = replace(settings, **VARIATIONS[name])
     return train_generator(clips, [], chosen, None, device, report)

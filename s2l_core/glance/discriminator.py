@@ -1,4 +1,4 @@
-"""The three-stream discriminator (Chen et al. 2018): does a video fit its sound and its flow?"""
+"""The discriminator of three streams (Chen et al. 2018): does a video fit its sound and its flow?"""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ class Discriminator(nn.Module):
 
     Args:
         width: Channels relative to the paper's.
+        sees_flow: Whether there is a stream of optical flow; the paper's ablation has two streams without it.
     """
 
-    def __init__(self, width: float = 1.0) -> None:
+    def __init__(self, width: float = 1.0, sees_flow: bool = True) -> None:
         super().__init__()
         embedded = scaled(256, width)
         self.sound = nn.Sequential(
             *_stream_of_sound(width), nn.Flatten(), nn.Linear(_SOUND_PLACES * embedded, embedded)
         )
         self.video = nn.Sequential(*_stream_of_pictures(3, width))
-        self.flow = nn.Sequential(*_stream_of_pictures(2, width))
-        joined = scaled(_JOINED, width)
-        self.verdict = nn.Sequential(nn.Linear(3 * embedded, joined), nn.LeakyReLU(_SLOPE), nn.Linear(joined, 1))
+        self.flow = nn.Sequential(*_stream_of_pictures(2, width)) if sees_flow else None
+        joined, streams = scaled(_JOINED, width), 3 if sees_flow else 2
+        self.verdict = nn.Sequential(nn.Linear(streams * embedded, joined), nn.LeakyReLU(_SLOPE), nn.Linear(joined, 1))
 
     def forward(self, mel: Tensor, video: Tensor, flow: Tensor) -> Tensor:
         """Logits (B,), above 0 where a video is taken for a real one with its own sound.
@@ -44,7 +45,9 @@ class Discriminator(nn.Module):
             video: float32 (B, 3, 16, 64, 64) RGB in [-1, 1].
             flow: float32 (B, 2, 15, 64, 64) its optical flow in pixels.
         """
-        streams = self.sound(mel), self.video(video), self.flow(flow)
+        streams = [self.sound(mel), self.video(video)]
+        if self.flow is not None:
+            streams.append(self.flow(flow))
         verdict: Tensor = self.verdict(torch.cat(streams, dim=1))
         return verdict[:, 0]
 

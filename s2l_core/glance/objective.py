@@ -45,12 +45,13 @@ class Networks(nn.Module):
     Args:
         width: Channels relative to the paper's.
         derivative: See :class:`.CorrelationNetworks`.
+        sees_flow: See :class:`.Discriminator`.
     """
 
-    def __init__(self, width: float = 1.0, derivative: bool = True) -> None:
+    def __init__(self, width: float = 1.0, derivative: bool = True, sees_flow: bool = True) -> None:
         super().__init__()
         self.generator = Generator(width)
-        self.discriminator = Discriminator(width)
+        self.discriminator = Discriminator(width, sees_flow)
         self.correlation = CorrelationNetworks(width, derivative)
         self.flow = FlowNetwork()
         self.autoencoder = LipAutoencoder(width)

@@ -40,6 +40,7 @@ class TrainingSettings:
         rate: Highest learning rate of generator and discriminator.
         weights: Weights of the losses.
         derivative: See :class:`.CorrelationNetworks`.
+        sees_flow: See :class:`.Discriminator`.
         seed: Seed of all randomness.
         seconds: Time limit of the training; if it is reached, the result depends on the speed of the machine.
     """
@@ -51,6 +52,7 @@ class TrainingSettings:
     rate: float = 2e-4
     weights: LossWeights = field(default_factory=LossWeights)
     derivative: bool = True
+    sees_flow: bool = True
     seed: int = 0
     seconds: float = math.inf
 
@@ -85,7 +87,7 @@ def train_generator(
         Cancelled: The caller asked to stop; the checkpoint is kept.
     """
     torch.manual_seed(settings.seed)
-    networks = Networks(settings.width, settings.derivative).to(device)
+    networks = Networks(settings.width, settings.derivative, settings.sees_flow).to(device)
     if start is not None:
         networks.generator.load_state_dict(start.state_dict())
     windows, kept = Windows(clips), Checkpoint(checkpoint)

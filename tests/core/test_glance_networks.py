@@ -118,6 +118,14 @@ def test_correlation_networks_learn_to_tell_wrong_sound() -> None:
 # ---- Discriminator
 
 
+@pytest.mark.parametrize("sees_flow", [True, False])
+def test_only_a_discriminator_of_three_streams_sees_flow(sees_flow: bool) -> None:
+    judge, windows = Discriminator(WIDTH, sees_flow), batch()
+    verdicts = [judge(windows.mel, windows.video, flow) for flow in (windows.flow, windows.flow + 1)]
+    assert verdicts[0].shape == (2,)
+    assert bool((verdicts[0] != verdicts[1]).all()) == sees_flow
+
+
 class KnowsPairs(Discriminator):
     """Accepts real videos with their own sound, which here have the same sign."""
 
