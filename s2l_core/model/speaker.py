@@ -33,6 +33,7 @@ from .exemplars import Exemplars
 from .lip import ARCHITECTURES, LipModel
 from .lip.base import SPOKEN_SIZE
 from .look import LookModel, LookPixels
+from .older_exemplars import with_outlines
 from .origin import read_consent_hash
 from .speaker_fields import (
     IDENTITY,
@@ -48,10 +49,12 @@ from .speaker_fields import (
 )
 
 SCHEMA_VERSION = 8
-_OLD_SCHEMA = 5
+OLDEST_SCHEMA = 5
 """Files of this schema have no exemplars, and call the architecture ``grids`` ``fast``."""
-_PRIOR = "lip.speech.prior"
-"""Prefix of tensors of a regression that files of the old schema do not have, and do not use."""
+_PRIOR_SCHEMA, _PRIOR = 7, "lip.speech.prior"
+"""First schema whose files have the tensors with this prefix, a regression that others do not use."""
+_OUTLINE_SCHEMA = 8
+"""First schema whose exemplars have outlines."""
 _LATEST_SCHEMA = 999
 _KEY = "speech2lip"
 _LARGEST_FILE, _LONGEST_HEADER = 256_000_000, 16_000_000
@@ -206,19 +209,20 @@ class SpeakerModel:
         try:
             if Path(path).stat().st_size > _LARGEST_FILE:
                 raise ValueError("it is too large")
-            tensors = safetensors.torch.load_file(
-                path, device="cpu"
-            )  # memory-mapped: tensors that are not read take no memory
+            # Memory-mapped: tensors that are not read take no memory.
+            stored = safetensors.torch.load_file(path, device="cpu")
+            has_lattice = fields["exemplars"] is not None and fields["schema"] < _OUTLINE_SCHEMA
+            tensors = with_outlines(fields, stored) if has_lattice else stored
             speaker = cls._described(fields, tensors)
             wanted = {name: stored_kind_of(tensor) for name, tensor in speaker._states().items()}
             wanted |= {name: kind_of(tensor) for name, tensor in speaker._others().items()}
             added = {}
-            if fields["schema"] == _OLD_SCHEMA:
+            if fields["schema"] < _PRIOR_SCHEMA:
                 names = [name for name in wanted if name.startswith(_PRIOR)]
                 added = {name: torch.zeros(wanted.pop(name).shape) for name in names}
             refuse_misfits(tensors, wanted)
             if tensor_file.CHECKSUM in fields:  # files of earlier versions have none
-                tensor_file.refuse_damage(text, fields[tensor_file.CHECKSUM], tensors)
+                tensor_file.refuse_damage(text, fields[tensor_file.CHECKSUM], stored)
             speaker._take(tensors | added)
         except _DAMAGES as error:
             raise _broken(path) from error
@@ -318,9 +322,9 @@ def _read_header(path: str) -> tuple[dict[str, Any], str]:
         raise _broken(path)
     if schema > SCHEMA_VERSION:
         raise SpeakerFileNewer(f"{path} has schema {schema}; this version reads {SCHEMA_VERSION}.")
-    if schema not in (_OLD_SCHEMA, SCHEMA_VERSION):
-        raise SpeakerFileOlder(f"{path} has schema {schema}; this version reads {_OLD_SCHEMA} and {SCHEMA_VERSION}.")
-    if schema == _OLD_SCHEMA:
+    if schema < OLDEST_SCHEMA:
+        raise SpeakerFileOlder(f"{path} has schema {schema}; this version reads {OLDEST_SCHEMA} to {SCHEMA_VERSION}.")
+    if schema == OLDEST_SCHEMA:
         fields["exemplars"] = None
         if fields.get("architecture") == "fast":
             fields["architecture"] = "grids"

@@ -37,7 +37,7 @@ from s2l_core.media.audio import SPEECH_RATE, read_speech
 from s2l_core.media.video import read_frames
 from s2l_core.media.waveform import Waveform
 from s2l_core.media.writing import VideoWriter
-from s2l_core.model.speaker import SCHEMA_VERSION, SpeakerModel
+from s2l_core.model.speaker import OLDEST_SCHEMA, SCHEMA_VERSION, SpeakerModel
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEAKER = ROOT / "demo" / "speaker.mp4"
@@ -285,7 +285,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_speaker(folder / "speaker.mp4", folder / "a.s2l")
     whole = (folder / "a.s2l").read_bytes()
     (folder / "short.s2l").write_bytes(whole[: len(whole) // 2])
-    numbers = (SCHEMA_VERSION - 1, SCHEMA_VERSION, SCHEMA_VERSION + 1)
+    numbers = (OLDEST_SCHEMA - 1, SCHEMA_VERSION, SCHEMA_VERSION + 1)
     older, schema, newer = (f'\\"schema\\": {number}'.encode() for number in numbers)
     assert whole.count(schema) == 1
     (folder / "older.s2l").write_bytes(whole.replace(schema, older))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -230,6 +231,40 @@ def test_a_file_from_before_exemplars_is_read(hasty_speaker: str, tmp_path: Path
     speaker = SpeakerModel.load(change(Path(hasty_speaker).read_bytes(), tmp_path, age))
     assert speaker.architecture == "grids" and speaker.exemplars is None
     assert isinstance(speaker.lip.speech, SpeechEncoder) and speaker.lip.speech.prior_share == 0
+
+
+def with_lattice(fields: Fields, tensors: Tensors, schema: int, shifts: torch.Tensor) -> None:
+    fields["schema"], tensors["exemplars.shifts"] = schema, shifts
+    for name in ("exemplars.outline", "exemplars.motion"):
+        del tensors[name]
+    if schema < 7:
+        for name in [name for name in tensors if name.startswith("lip.speech.prior")]:
+            del tensors[name]
+
+
+@pytest.mark.parametrize("schema", [6, 7])
+def test_a_file_with_a_lattice_of_motion_is_read(hasty_speaker: str, tmp_path: Path, schema: int) -> None:
+    shifts = torch.zeros(SPOKEN_SIZE, 2, 25, 25)
+    shifts[3, 1] = 0.5  # one code moves everything down
+    alter = partial(with_lattice, schema=schema, shifts=shifts)
+    old = SpeakerModel.load(change(Path(hasty_speaker).read_bytes(), tmp_path, alter))
+    new = SpeakerModel.load(hasty_speaker)
+    assert old.exemplars is not None and new.exemplars is not None
+    assert float((old.exemplars.outline - new.exemplars.outline).abs().max()) < 0.05
+    wanted = torch.zeros_like(old.exemplars.motion)
+    wanted[3, :, 1] = 0.5
+    assert torch.allclose(old.exemplars.motion, wanted)
+    assert isinstance(old.lip.speech, SpeechEncoder) and (old.lip.speech.prior_share == 0) == (schema == 6)
+
+
+@pytest.mark.parametrize(
+    "shifts",
+    [torch.zeros(SPOKEN_SIZE, 2, 25, 24), torch.full((SPOKEN_SIZE, 2, 25, 25), torch.nan), torch.zeros(1).long()],
+)
+def test_a_damaged_lattice_is_reported(hasty_speaker: str, tmp_path: Path, shifts: torch.Tensor) -> None:
+    path = change(Path(hasty_speaker).read_bytes(), tmp_path, partial(with_lattice, schema=7, shifts=shifts))
+    with pytest.raises(SpeakerFileBroken):
+        SpeakerModel.load(path)
 
 
 def test_a_file_of_today_without_its_speech_prior_is_damaged(hasty_speaker: str, tmp_path: Path) -> None:
