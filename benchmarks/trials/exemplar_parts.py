@@ -19,7 +19,7 @@ from s2l_core import jpeg
 from s2l_core.model.exemplars import Exemplars
 from s2l_core.model.lip.base import LipModel
 from s2l_core.model.speaker import SpeakerModel
-from s2l_core.mouth import exemplar_choice, exemplar_painter, rendering
+from s2l_core.mouth import exemplar_painter, rendering
 from s2l_core.speech.encoder import SpeechEncoder
 from s2l_core.speech.silence import PauseBehaviour
 
@@ -123,7 +123,7 @@ PARTS = {
     "exemplars": Part("complete"),
     "no_motion": Part("exemplars as they are, not moved", _without_motion),
     "no_shade": Part("not relit", replaced=(exemplar_painter, "_shades", _no_shades)),
-    "no_continuity": Part("chosen frame by frame", replaced=(exemplar_choice, "_CONTINUITY", 0.0)),
+    "no_neighbours": Part("not averaged with the frames beside", replaced=(exemplar_painter, "_NEIGHBOURS", 0.0)),
     "no_metric": Part("chosen by codes, not by pictures", _without_metric),
     "quarter": Part("a quarter of the exemplars", partial(_with_few, step=4)),
     "half_size": Part("half the pixels along each side", _with_small),

@@ -26,6 +26,7 @@ from ..media.planes import Part
 from ..model.lip.base import SPOKEN_SIZE
 from ..model.speaker import SpeakerModel
 from ..mouth.dub_frames import DubFrames
+from ..mouth.exemplar_choice import choose_exemplars
 from ..mouth.line_codes import speech_track
 from ..mouth.painting import line_painter
 from ..mouth.pasting import LipPaster
@@ -121,11 +122,11 @@ def nearest_exemplars(speaker: SpeakerModel, footage: Footage, speech: NDArray[n
     """
     exemplars, renderer = speaker.exemplars, MouthRenderer(speaker, footage)
     assert exemplars is not None
-    asked = codes_at(speech_track(speaker, speech), footage.times - footage.media.start) @ exemplars.metric
-    chosen = torch.cdist(asked, exemplars.codes @ exemplars.metric).argmin(dim=1).tolist()
+    asked = codes_at(speech_track(speaker, speech), footage.times - footage.media.start)
+    chosen = choose_exemplars(exemplars, asked)
 
     def render(images: Images, indices: Indices) -> list[NDArray[np.uint8]]:
-        return renderer.render(images, indices, exemplars.lips([chosen[index] for index in indices]))
+        return renderer.render(images, indices, exemplars.lips(chosen[indices].tolist()))
 
     return Driver(speaker.face, render)
 

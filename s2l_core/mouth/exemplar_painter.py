@@ -20,6 +20,14 @@ light of the exemplar, and costs decibels.
 """
 _SHADE_STEP = 2
 """Pixels of the lip model between the values of the shade, which is smooth."""
+_NEIGHBOURS = 0.25
+"""Weight of the coarse picture of the exemplar of the frame before, and of that of the frame after. A higher one is
+calmer from frame to frame, and averages mouths that differ.
+"""
+_COARSE = 56
+"""Columns of these pictures. With fewer, less of a mouth is averaged, which leaves more of its changes; with more, fine
+outlines of other mouths are seen, and the grain is averaged away.
+"""
 _FINENESS = 16
 """Intervals along each side of the lip rectangle between the points for which the motion is computed."""
 _STILL = 6
@@ -45,63 +53,87 @@ class ExemplarPainter:
         device = exemplars.codes.device
         self._codes = exemplars.codes + exemplars.offsets
         self._exemplars = exemplars
-        size = [1, 3, exemplars.height, exemplars.width]
         border = _lattice(_STILL)
         self._lattice, self._border = _lattice(_FINENESS), border[np.isin(border, (0, 1)).any(axis=1)]
-        self._whole = functional.affine_grid(torch.eye(2, 3, device=device)[None], size, align_corners=False)
+        self._whole = _all_positions(exemplars.height, exemplars.width, device)
+        self._coarse = _all_positions(round(_COARSE * exemplars.height / exemplars.width), _COARSE, device)
         with torch.no_grad():
             self._shade_mean, self._shades = _shades(lip, exemplars.codes.shape[1], device)
 
     @torch.no_grad()
-    def paint(self, codes: Tensor, chosen: NDArray[np.int64], at: Tensor | None = None) -> Tensor:
-        """Lips float32 (B, 3, H, W) in [0, 1] of motion codes (B, 64), from the exemplars ``chosen`` (B,).
+    def paint(self, codes: Tensor, shown: NDArray[np.int64], at: Tensor | None = None) -> Tensor:
+        """Lips float32 (B, 3, H, W) in [0, 1] of motion codes (B, 64).
+
+        What is coarse in an exemplar that is shown for a single frame is averaged with the exemplars of the frames
+        beside it, moved to the same outlines; its details are not.
 
         Args:
             codes: Motion codes of the frames.
-            chosen: Indices of exemplars.
+            shown: (B, 3) indices of the exemplars of the frame before each frame, of the frame, and of the one after.
             at: float32 (B, H, W, 2) positions in the lip rectangle, from -1 at its left and top to 1 at its right and
                 bottom; None means all pixels of an exemplar.
 
         Raises:
             SpeakerFileBroken: The picture of an exemplar is damaged.
         """
-        own = self._codes[torch.from_numpy(chosen).to(codes.device)]
-        mouths = self._exemplars.lips(chosen.tolist())
-        new = self._whole.expand(len(codes), -1, -1, -1) if at is None else at
-
-        # Each pixel shows the exemplar where it lay before the motion. A share of the side is two units of the grid.
+        # Each picture is decoded once, and the motion of all three exemplars of a frame is computed together.
+        unique, places = np.unique(shown, return_inverse=True)
+        mouths = self._exemplars.lips(unique.tolist())
+        places, own = places.reshape(shown.shape), self._codes[torch.from_numpy(shown).to(codes.device)]
         shifts = self._shifts(own, codes).to(codes.device)
-        shifts = functional.grid_sample(shifts, new, mode="bicubic", padding_mode="border", align_corners=True)
-        old = new - 2 * shifts.permute(0, 2, 3, 1)
-        moved = functional.grid_sample(mouths, old, mode="bicubic", padding_mode="border", align_corners=False)
-        shade_there, shade_here = (
-            functional.grid_sample(self._shade(code), grid, padding_mode="border", align_corners=False)
-            for code, grid in ((own, old), (codes, new))
-        )
-        return (moved + shade_here - shade_there).clamp(0, 1)
+
+        # The exemplar of the frame, in the light of its code.
+        new = self._whole.expand(len(codes), -1, -1, -1) if at is None else at
+        lips = self._moved(mouths[places[:, 1]], own[:, 1], shifts[:, 1], new)
+        lips = lips + _sampled(self._shade(codes), new)
+
+        # What is coarse in the exemplars of the frames beside it.
+        coarse = self._coarse.expand(len(codes), -1, -1, -1)
+        small = functional.interpolate(mouths, coarse.shape[1:3], mode="area")
+        before, middle, after = (self._moved(small[places[:, k]], own[:, k], shifts[:, k], coarse) for k in range(3))
+        return (lips + _sampled(_NEIGHBOURS * (before - middle + (after - middle)), new)).clamp(0, 1)
+
+    def _moved(self, mouths: Tensor, own: Tensor, shifts: Tensor, new: Tensor) -> Tensor:
+        """Mouths (B, 3, h, w) of exemplars with the codes ``own`` (B, 64), without their shade, at positions ``new``
+        (B, H, W, 2): what is seen there after the motion by ``shifts`` lay elsewhere before it.
+        """
+        moved = functional.grid_sample(shifts, new, mode="bicubic", padding_mode="border", align_corners=True)
+        old = new - 2 * moved.permute(0, 2, 3, 1)  # a share of the side is two units of the grid
+        picture = functional.grid_sample(mouths, old, mode="bicubic", padding_mode="border", align_corners=False)
+        return picture - _sampled(self._shade(own), old)
 
     def _shifts(self, own: Tensor, codes: Tensor) -> Tensor:
         """How far what is seen at each point of a lattice has moved, right and down as shares of the lip rectangle's
-        sides: float32 (B, 2, 17, 17) for mouths with codes ``own`` (B, 64) that get the codes (B, 64).
+        sides: float32 (B, 3, 2, 17, 17) for mouths with codes ``own`` (B, 3, 64) that get the codes (B, 64).
 
         The outlines of the lips lie where the new codes tell, and the thin plate between them is fixed at the border.
         """
         before, after = self._exemplars.outlines(own), self._exemplars.outlines(codes)
-        still = np.zeros_like(self._border)
+        still = np.zeros((len(self._border), 2 * own.shape[1]))
         plates = [
             RBFInterpolator(
                 np.concatenate([there, self._border]),
-                np.concatenate([there - here, still]),
+                np.concatenate([np.concatenate(there - here, axis=1), still]),
                 smoothing=_SMOOTHING,
                 kernel="thin_plate_spline",
             )(self._lattice)
             for here, there in zip(before, after, strict=True)
         ]
-        shifts = np.stack(plates).reshape(len(plates), _FINENESS + 1, _FINENESS + 1, 2).transpose(0, 3, 1, 2)
+        side = _FINENESS + 1
+        shifts = np.stack(plates).reshape(len(plates), side, side, -1, 2).transpose(0, 3, 4, 1, 2)
         return torch.from_numpy(np.ascontiguousarray(shifts, np.float32))
 
     def _shade(self, codes: Tensor) -> Tensor:
         return self._shade_mean + torch.einsum("bk,kcyx->bcyx", codes, self._shades)
+
+
+def _all_positions(height: int, width: int, device: torch.device) -> Tensor:
+    """Positions (1, height, width, 2) of all pixels of a picture of the lip rectangle."""
+    return functional.affine_grid(torch.eye(2, 3, device=device)[None], [1, 3, height, width], align_corners=False)
+
+
+def _sampled(pictures: Tensor, at: Tensor) -> Tensor:
+    return functional.grid_sample(pictures, at, padding_mode="border", align_corners=False)
 
 
 def _lattice(intervals: int) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from ..model.lip.base import LipModel
 from ..model.speaker import SpeakerModel
-from .exemplar_choice import choose_exemplars
+from .exemplar_choice import choose_exemplars, with_neighbours
 from .exemplar_painter import ExemplarPainter
 
 
@@ -40,9 +40,9 @@ def line_painter(speaker: SpeakerModel, spoken: Tensor) -> LinePainter:
     """
     if speaker.exemplars is None:
         return _model_painter(speaker.lip)
-    chosen = choose_exemplars(speaker.exemplars, spoken)
+    shown = with_neighbours(choose_exemplars(speaker.exemplars, spoken))
     painter = ExemplarPainter(speaker.exemplars, speaker.lip)
-    return lambda codes, numbers, at=None: painter.paint(codes, chosen[numbers], at)
+    return lambda codes, numbers, at=None: painter.paint(codes, shown[numbers], at)
 
 
 def _model_painter(lip: LipModel) -> LinePainter:

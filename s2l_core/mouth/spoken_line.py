@@ -24,12 +24,8 @@ from .painting import LinePainter, line_painter
 _CODE_SAMPLES = round(CODE_SECONDS * SPEECH_RATE)
 _ALIGNED = math.lcm(_CODE_SAMPLES, PIECE_SAMPLES)
 """Samples (4.9 s) after which a line may begin to be heard with the same codes as from its beginning."""
-_CHOSEN_SECONDS = 1.0
-"""Time before and after a frame whose codes decide which exemplar it shows. Half a second sufficed in each of 71
-moments of two lines.
-"""
-_HEARD_SECONDS = _CHOSEN_SECONDS + 1.5
-"""Time before and after a frame that is heard: the second in which Moonshine hears a sound, and the receptive field of
+_HEARD_SECONDS = 1.5
+"""Time before and after frames that is heard: the second in which Moonshine hears a sound, and the receptive field of
 the encoders. Pauses of half a second and their closing are within it.
 """
 
@@ -87,11 +83,11 @@ class SpokenLine:
         return self._paint(codes, numbers - self._first, at)
 
     def _part_around(self, frame: int, count: int, length: int) -> tuple[range, slice]:
-        """The frames that decide what one of ``count`` frames shows, and the samples of ``length`` that decide their
-        codes.
+        """The frames that decide what one of ``count`` frames shows: itself and those beside it, whose exemplars it
+        shows too; and the samples of ``length`` that decide their codes.
         """
-        reach = math.ceil(_CHOSEN_SECONDS * self._rate)
+        reach = 1 / self._rate + _HEARD_SECONDS
         middle = CONTEXT_SECONDS + frame / self._rate
-        start, end = (round((middle + side) * SPEECH_RATE) for side in (-_HEARD_SECONDS, _HEARD_SECONDS))
-        frames = range(max(frame - reach, 0), min(frame + reach + 1, count))
+        start, end = (round((middle + side) * SPEECH_RATE) for side in (-reach, reach))
+        frames = range(max(frame - 1, 0), min(frame + 2, count))
         return frames, slice(max(start, 0) // _ALIGNED * _ALIGNED, min(end, length))

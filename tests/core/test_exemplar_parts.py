@@ -56,7 +56,7 @@ def test_leaving_out_a_part_changes_the_lips(row: str) -> None:
 
 def test_what_was_replaced_comes_back() -> None:
     complete = painted("exemplars")
-    for row in ("no_shade", "no_continuity"):
+    for row in ("no_shade", "no_neighbours"):
         painted(row)
     assert (painted("exemplars") == complete).all()
 
