@@ -10,6 +10,9 @@ from torch import Tensor
 from ..device import in_double
 from ..model.exemplars import Exemplars
 
+_AT_ONCE = 1000
+"""Frames whose distances to all exemplars are in memory together."""
+
 
 def choose_exemplars(exemplars: Exemplars, spoken: Tensor) -> NDArray[np.int64]:
     """Choose the exemplar whose mouth is most like the one that speech asks for, frame by frame.
@@ -22,8 +25,9 @@ def choose_exemplars(exemplars: Exemplars, spoken: Tensor) -> NDArray[np.int64]:
         (t,) indices of exemplars.
     """
     metric = in_double(exemplars.metric)
-    distances = torch.cdist(in_double(spoken) @ metric, in_double(exemplars.codes) @ metric)
-    return np.asarray(distances.argmin(dim=1).cpu().numpy(), np.int64)
+    known = in_double(exemplars.codes) @ metric
+    nearest = [torch.cdist(in_double(some) @ metric, known).argmin(dim=1) for some in spoken.split(_AT_ONCE)]
+    return np.asarray(torch.cat(nearest).cpu().numpy(), np.int64)
 
 
 def with_neighbours(chosen: NDArray[np.int64]) -> NDArray[np.int64]:
