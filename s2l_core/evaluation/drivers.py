@@ -25,8 +25,8 @@ from ..media.mix import Context
 from ..media.planes import Part
 from ..model.lip.base import SPOKEN_SIZE
 from ..model.speaker import SpeakerModel
+from ..mouth import exemplar_choice
 from ..mouth.dub_frames import DubFrames
-from ..mouth.exemplar_choice import choose_exemplars
 from ..mouth.line_codes import speech_track
 from ..mouth.painting import line_painter
 from ..mouth.pasting import LipPaster
@@ -123,7 +123,7 @@ def nearest_exemplars(speaker: SpeakerModel, footage: Footage, speech: NDArray[n
     exemplars, renderer = speaker.exemplars, MouthRenderer(speaker, footage)
     assert exemplars is not None
     asked = codes_at(speech_track(speaker, speech), footage.times - footage.media.start)
-    chosen = choose_exemplars(exemplars, asked)
+    chosen = exemplar_choice.nearest_exemplars(exemplars, asked)
 
     def render(images: Images, indices: Indices) -> list[NDArray[np.uint8]]:
         return renderer.render(images, indices, exemplars.lips(chosen[indices].tolist()))

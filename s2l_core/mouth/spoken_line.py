@@ -83,11 +83,11 @@ class SpokenLine:
         return self._paint(codes, numbers - self._first, at)
 
     def _part_around(self, frame: int, count: int, length: int) -> tuple[range, slice]:
-        """The frames that decide what one of ``count`` frames shows: itself and those beside it, whose exemplars it
-        shows too; and the samples of ``length`` that decide their codes.
+        """The frames that decide what one of ``count`` frames shows: those beside it, whose exemplars it shows too, and
+        those beside them, which decide the choice of these; and the samples of ``length`` that decide their codes.
         """
-        reach = 1 / self._rate + _HEARD_SECONDS
+        reach = 2 / self._rate + _HEARD_SECONDS
         middle = CONTEXT_SECONDS + frame / self._rate
         start, end = (round((middle + side) * SPEECH_RATE) for side in (-reach, reach))
-        frames = range(max(frame - 1, 0), min(frame + 2, count))
+        frames = range(max(frame - 2, 0), min(frame + 3, count))
         return frames, slice(max(start, 0) // _ALIGNED * _ALIGNED, min(end, length))

@@ -66,6 +66,12 @@ def test_speech_that_asks_for_the_exemplars_gets_them() -> None:
     assert choose_exemplars(exemplars, exemplars.codes[order]).tolist() == order
 
 
+def test_a_mouth_that_opens_a_little_for_one_frame_keeps_its_exemplar() -> None:
+    exemplars = make_exemplars(torch.stack([one_code(1, 0.0), one_code(1, 1.0)]))
+    asked = one_code(1, 1.0) * torch.tensor([0, 0, 0.65, 0, 0, 0.65, 0.65, 0.65])[:, None]
+    assert choose_exemplars(exemplars, asked).tolist() == [0, 0, 0, 0, 0, 1, 1, 1]
+
+
 def test_the_metric_decides_which_exemplar_is_nearest() -> None:
     codes, scale = torch.zeros(2, SPOKEN_SIZE), torch.eye(SPOKEN_SIZE)
     codes[0, 0], codes[1, 1], scale[0, 0] = 1.0, 2.0, 3.0
