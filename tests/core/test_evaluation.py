@@ -115,12 +115,12 @@ def test_true_codes_give_nearly_the_real_lips(
 
 def test_exemplars_of_true_codes_are_nearer_to_the_real_lips_than_any_still_mouth(hasty_speaker: str) -> None:
     speaker = SpeakerModel.load(hasty_speaker)
-    media = Media(str(ROOT / "demo" / "speaker.mp4"), 11.0, 12.0)
+    media = Media(str(ROOT / "demo" / "speaker.mp4"), 11.0, 13.0)
     footage = prepare(media, known=speaker.known_head)
-    evaluator = Evaluator(footage, speaker.face, (11.0, 12.0))
+    evaluator = Evaluator(footage, speaker.face, (11.0, 13.0))
     average = canonical_lips(speaker.face, footage, np.arange(len(footage.times)))
     shown, mean = exemplar_ceiling(speaker, footage), still(footage, speaker.face, average)
-    assert evaluator.mouth_psnr(shown) > evaluator.mouth_psnr(mean) + 2
+    assert evaluator.mouth_psnr(shown) > evaluator.mouth_psnr(mean) + 4
 
 
 def test_speech_for_the_held_out_frames_begins_with_them(evaluator: Evaluator) -> None:
