@@ -17,11 +17,10 @@ from rich.table import Table
 
 from demo.lip_motion.corpus import read_corpus, read_recording, study
 from demo.lip_motion.recordings import Recording
-from demo.lip_motion.regression import Filter
 from s2l_core.events import Report
 from s2l_core.jobs import Media
 from s2l_core.speech.moonshine import open_moonshine
-from s2l_core.stills.lip_motion import LipMotion
+from s2l_core.stills.lip_motion import LipMotion, Weights
 from s2l_core.stills.lip_shape import LIPS, opening_of
 
 CROP = 64 / 1.3
@@ -79,8 +78,8 @@ def landmark_distance(offsets: NDArray[np.floating], true: NDArray[np.floating])
     return float(np.linalg.norm(made - real, axis=-1).mean())
 
 
-def _measure(clip: Recording, others: Sequence[Recording], teachers: Sequence[Recording], learnt: Filter) -> Row:
-    motion = LipMotion(open_moonshine(), learnt.taps, learnt.constant, learnt.parted, learnt.motions)
+def _measure(clip: Recording, others: Sequence[Recording], teachers: Sequence[Recording], learnt: Weights) -> Row:
+    motion = LipMotion(open_moonshine(), learnt)
     seen = np.isfinite(clip.offsets).all(axis=(1, 2))
     true, times = clip.offsets[seen], clip.times[seen]
     made = motion.offsets(clip.speech, times)

@@ -1,30 +1,25 @@
 """Regression from features of speech to shapes of lips, of which people can be left out.
 
-Ridge regression on the principal components of the features around a moment. Each recording has its own normal
-equations, so that leaving one out costs no more than solving them.
+A network hears the principal components of the features around a moment; what it tells is stretched to the amplitude of
+lips, and reduced to typical motions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter1d
 
-from s2l_core.stills.lip_motion import CODES, ROW_SECONDS, TAP_ROWS, TAPS
+from s2l_core.stills.lip_motion import CODES, COMPONENTS, ROW_SECONDS, TAP_ROWS, TAPS, Weights, around, smoothed
 from s2l_core.stills.lip_shape import LIPS, POINTS, opening_of, width_of
 
+from .network import train
 from .recordings import Recording
 
 Array = NDArray[np.float64]
 
-_COMPONENTS = 96
-"""Number of principal components of a row of features."""
-_PENALTY = 0.1
-"""Weight of the squares of the coefficients, for components with variance 1. A higher one moves less."""
-_STRETCH = np.array([1.22, 1.4])
+_STRETCH = np.array([1.2, 1.5])
 """Factors of the deviations of opening and width from their means: a regression varies less than what it predicts.
 Chosen for the people of GRID, each predicted by the others."""
 _REAL_WEIGHT, _SYNTHETIC_WEIGHT = 10.0, 0.3
@@ -38,35 +33,6 @@ _SPACING = 7
 """Rows between those of which principal components are made."""
 
 
-@dataclass(frozen=True)
-class Filter:
-    """What :class:`s2l_core.stills.lip_motion.LipMotion` needs: taps (11, bands, 6), constant (6,), parted lips (41, 2)
-    and motions (6, 41, 2).
-    """
-
-    taps: NDArray[np.float32]
-    constant: NDArray[np.float32]
-    parted: NDArray[np.float32]
-    motions: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class _Sums:
-    """Normal equations of a recording, with its weight.
-
-    Attributes:
-        inputs: (i, i) products of inputs.
-        mixed: (i, 82) products of inputs and targets.
-        targets: (82, 82) products of targets.
-        weight: Weight of all pictures.
-    """
-
-    inputs: Array
-    mixed: Array
-    targets: Array
-    weight: float
-
-
 class Study:
     """Recordings, and regressions that leave people out.
 
@@ -77,48 +43,45 @@ class Study:
 
     def __init__(self, recordings: Sequence[Recording], features: Sequence[NDArray[np.float32]]) -> None:
         some = np.concatenate([rows[::_SPACING] for rows in features]).astype(np.float64)
-        self._middle = some.mean(axis=0)
-        spread, axes = np.linalg.eigh(np.cov((some - self._middle).T))
-        largest = slice(None, -_COMPONENTS - 1, -1)
-        self._axes = axes[:, largest] / np.sqrt(spread[largest])
+        spread, axes = np.linalg.eigh(np.cov((some - some.mean(axis=0)).T))
+        largest = slice(None, -COMPONENTS - 1, -1)
+        self._middle = some.mean(axis=0).astype(np.float32)
+        self._axes = (axes[:, largest] / np.sqrt(spread[largest])).astype(np.float32)
         self._people = [recording.person for recording in recordings]
-        self._sums = [self._sums_of(recording, rows) for recording, rows in zip(recordings, features, strict=True)]
+        self._examples = [self._examples_of(*each) for each in zip(recordings, features, strict=True)]
 
-    def fit(self, left_out: Collection[str] = ()) -> Filter:
-        """The filter that everybody but the people who are left out teaches."""
-        kept = [sums for sums, person in zip(self._sums, self._people, strict=True) if person not in left_out]
-        inputs, mixed, targets = (sum(getattr(each, name) for each in kept) for name in ("inputs", "mixed", "targets"))
-        penalty = np.full(len(inputs), _PENALTY * sum(each.weight for each in kept))
-        penalty[-1] = 0.0  # of the constant
-        answer = np.linalg.solve(inputs + np.diag(penalty), mixed)
-        along = _per_size(targets, mixed[-1], inputs[-1, -1])
-        answer[:-1] += (answer[:-1] @ _SIZES * (_STRETCH - 1.0)) @ along
-        motions = np.linalg.eigh(targets)[1][:, -CODES:].T
-        codes = answer @ motions.T
-        each_tap = codes[:-1].reshape(TAPS, -1, CODES)
-        taps = np.einsum("bc,tck->tbk", self._axes, each_tap)
-        constant = codes[-1] - np.einsum("b,tbk->k", self._middle, taps)
+    def fit(self, left_out: Collection[str] = ()) -> Weights:
+        """What everybody but the people who are left out teaches."""
+        kept = [each for each, person in zip(self._examples, self._people, strict=True) if person not in left_out]
+        inputs, targets, weights = (np.concatenate(part) for part in zip(*kept, strict=True))
+        products, sums = targets.T @ (weights[:, None] * targets), weights @ targets
+        motions = np.linalg.eigh(products)[1][:, -CODES:].T
+        learnt = train(inputs, targets @ motions.T, weights)
+        along = _per_size(products, sums, weights.sum())
+        stretched = np.eye(CODES) + motions @ _SIZES @ np.diag(_STRETCH - 1.0) @ along @ motions.T
+        mean = motions @ sums / weights.sum()
+        constant = mean + (learnt.constant - mean) @ stretched
+        layers = (learnt.hidden, learnt.hidden_constant, learnt.out @ stretched, constant)
         parted = _PARTED * along[0].reshape(len(POINTS), 2)
         shaped = motions.reshape(CODES, len(POINTS), 2)
-        return Filter(*(np.ascontiguousarray(part, np.float32) for part in (taps, constant, parted, shaped)))
+        parts = (self._middle, self._axes, *layers, parted, shaped)
+        return Weights(*(np.ascontiguousarray(part, np.float32) for part in parts))
 
-    def _sums_of(self, recording: Recording, rows: NDArray[np.float32]) -> _Sums:
+    def _examples_of(self, recording: Recording, rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], Array, Array]:
+        """Inputs (F, 1056), targets (F, 82) and weights (F,) of the pictures in which a face was found."""
         seen = np.isfinite(recording.offsets).all(axis=(1, 2))
-        inputs = self._inputs(rows, recording.times[seen])
-        targets = symmetric(recording.offsets[seen]).reshape(len(inputs), -1)
+        targets = symmetric(recording.offsets[seen]).reshape(seen.sum(), -1)
         weight = _SYNTHETIC_WEIGHT
         if recording.is_real:
             weight = 1.0 if len(recording.times) >= _LONG else _REAL_WEIGHT
-        return _Sums(
-            weight * inputs.T @ inputs, weight * inputs.T @ targets, weight * targets.T @ targets, weight * len(inputs)
-        )
+        return self._inputs(rows, recording.times[seen]), targets, np.full(len(targets), weight)
 
-    def _inputs(self, rows: NDArray[np.float32], times: Array) -> Array:
-        """Components around moments (F,), and a constant: (F, 11 * components + 1)."""
-        smooth = uniform_filter1d((rows - self._middle) @ self._axes, TAP_ROWS, axis=0)
-        middle = np.round(times / ROW_SECONDS).astype(int)[:, None] + TAP_ROWS * (np.arange(TAPS) - TAPS // 2)
-        around = smooth[middle.clip(0, len(rows) - 1)].reshape(len(times), -1)
-        return np.concatenate([around, np.ones((len(times), 1))], axis=1)
+    def _inputs(self, rows: NDArray[np.float32], times: Array) -> NDArray[np.float32]:
+        """Components around moments (F,), as all taps hear them: (F, 1056)."""
+        reach = TAPS // 2 * TAP_ROWS
+        smooth = smoothed((rows - self._middle) @ self._axes)
+        nearest = np.round(times / ROW_SECONDS).astype(int).clip(0, len(rows) - 1)
+        return around(np.pad(smooth, ((reach, reach), (0, 0)), mode="edge"), nearest + reach)
 
 
 def symmetric(offsets: NDArray[np.floating]) -> Array:
