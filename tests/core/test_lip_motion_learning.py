@@ -53,11 +53,13 @@ def speak(person: str, seed: int, depth: float) -> tuple[Recording, np.ndarray]:
 
 @pytest.fixture(autouse=True)
 def _brief_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(network, "_STEPS", 150)
+    monkeypatch.setattr(network, "_STEPS", 200)
 
 
 def test_lips_follow_what_was_learnt_from_others() -> None:
-    heard = [speak("anna", 1, 1.0), speak("bert", 2, 1.0), speak("carl", 3, -1.0)]
+    heard = [speak("anna", 0, 1.0)]
+    for seed in range(1, 6):  # a network needs more examples than it has inputs
+        heard += [speak("bert", seed, 1.0), speak("carl", seed + 10, -1.0)]
     recordings, features = zip(*heard, strict=True)
     study = Study(recordings, features)
     wanted = recordings[0]
@@ -65,9 +67,9 @@ def test_lips_follow_what_was_learnt_from_others() -> None:
     assert learnt.motions.shape == (6, len(POINTS), 2)
     motion = LipMotion(Told(features[0]), learnt)
     made, true = opening_of(motion.offsets(wanted.speech, wanted.times)), opening_of(wanted.offsets)
-    assert np.corrcoef(made, np.maximum(true, 0.0))[0, 1] > 0.7
+    assert np.corrcoef(made, np.maximum(true, 0.0))[0, 1] > 0.9
     other = LipMotion(Told(features[0]), study.fit({"anna", "bert"}))
-    assert np.corrcoef(opening_of(other.offsets(wanted.speech, wanted.times)), true)[0, 1] < -0.3
+    assert np.corrcoef(opening_of(other.offsets(wanted.speech, wanted.times)), true)[0, 1] < -0.5
 
 
 def test_the_same_recordings_teach_the_same() -> None:
