@@ -19,7 +19,7 @@ from s2l_core import jpeg
 from s2l_core.model.exemplars import Exemplars
 from s2l_core.model.lip.base import LipModel
 from s2l_core.model.speaker import SpeakerModel
-from s2l_core.mouth import exemplar_painter, rendering
+from s2l_core.mouth import exemplar_painter, line_codes, painting
 from s2l_core.speech.encoder import SpeechEncoder
 from s2l_core.speech.silence import PauseBehaviour
 
@@ -60,6 +60,11 @@ def _without_motion(speaker: SpeakerModel) -> None:
 def _no_shades(lip: LipModel, size: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """As :func:`s2l_core.mouth.exemplar_painter._shades`, black."""
     return torch.zeros(1, 3, 1, 1, device=device), torch.zeros(size, 3, 1, 1, device=device)
+
+
+def _alone(chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+    """As :func:`s2l_core.mouth.exemplar_choice.with_neighbours`, each frame with itself beside it."""
+    return np.stack([chosen] * 3, axis=1)
 
 
 def _without_metric(speaker: SpeakerModel) -> None:
@@ -123,7 +128,7 @@ PARTS = {
     "exemplars": Part("complete"),
     "no_motion": Part("exemplars as they are, not moved", _without_motion),
     "no_shade": Part("not relit", replaced=(exemplar_painter, "_shades", _no_shades)),
-    "no_neighbours": Part("not averaged with the frames beside", replaced=(exemplar_painter, "_NEIGHBOURS", 0.0)),
+    "no_neighbours": Part("not averaged with the frames beside", replaced=(painting, "with_neighbours", _alone)),
     "no_metric": Part("chosen by codes, not by pictures", _without_metric),
     "quarter": Part("a quarter of the exemplars", partial(_with_few, step=4)),
     "half_size": Part("half the pixels along each side", _with_small),
@@ -131,6 +136,6 @@ PARTS = {
     "no_kernel": Part("without kernel regression", _without_kernel),
     "no_networks": Part("without networks", _without_networks),
     "no_articulation": Part("without articulation", _without_articulation),
-    "no_pauses": Part("without rest in pauses", _without_pauses, (rendering, "resting_in_room_tone", _no_rest)),
+    "no_pauses": Part("without rest in pauses", _without_pauses, (line_codes, "resting_in_room_tone", _no_rest)),
 }
 """By the names of their rows."""

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from benchmarks import ablation
-from benchmarks.trials.exemplar_parts import PARTS, without_part
+from benchmarks.trials.exemplar_parts import PARTS, Part, without_part
 from benchmarks.trials.trial import Contender, Trial
 from s2l_core.evaluation.drivers import Driver
 from s2l_core.model.speaker import SpeakerModel
-from s2l_core.mouth.painting import line_painter
+from s2l_core.mouth.painting import LinePainter, line_painter
 from s2l_core.speech.encoder import SpeechEncoder
 from s2l_core.training.presets import Preset
 
@@ -36,15 +36,14 @@ def speaker_with_exemplars() -> SpeakerModel:
 
 def painted(row: str) -> torch.Tensor:
     """The lips of a line without the part of a row."""
-    shown: list[torch.Tensor] = []
+    painters: list[LinePainter] = []
 
     def by_dub(speaker: SpeakerModel) -> Contender:
-        paint = line_painter(speaker, LINE)
-        shown.append(paint(LINE, np.arange(len(LINE))))
+        painters.append(line_painter(speaker, LINE))
         return Contender(Driver(speaker.face, lambda images, indices: []))
 
     without_part(cast(Trial, SimpleNamespace(by_dub=by_dub)), speaker_with_exemplars(), PARTS[row])
-    return shown[0]
+    return painters[0](LINE, np.arange(len(LINE)))
 
 
 @pytest.mark.parametrize("row", [row for row in PARTS if row not in OF_SPEECH | {"exemplars", "no_metric"}])
@@ -52,6 +51,13 @@ def test_leaving_out_a_part_changes_the_lips(row: str) -> None:
     complete, lips = painted("exemplars"), painted(row)
     assert lips.shape[2:] == ((HEIGHT // 2, WIDTH // 2) if row == "half_size" else (HEIGHT, WIDTH))
     assert lips.shape != complete.shape or (lips - complete).abs().max() > 0.05
+
+
+@pytest.mark.parametrize("part", [part for part in PARTS.values() if part.replaced], ids=lambda part: part.title[:9])
+def test_what_a_row_replaces_exists(part: Part) -> None:
+    assert part.replaced is not None
+    module, name, _ = part.replaced
+    assert hasattr(module, name)
 
 
 def test_what_was_replaced_comes_back() -> None:
