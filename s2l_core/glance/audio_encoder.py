@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from .sizes import scaled
+from .variance import keep_variance
 
 _LAYERS = ((32, (1, 1)), (64, (2, 2)), (128, (1, 1)), (256, (2, 2)), (256, (1, 2)))
 """Channels and stride over time and bands of each convolution."""
@@ -25,13 +26,10 @@ class AudioEncoder(nn.Sequential):
         inputs = 1
         for channels, stride in _LAYERS:
             outputs = scaled(channels, width)
-            layers += [
-                nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
-                nn.BatchNorm2d(outputs),
-                nn.ReLU(inplace=True),
-            ]
+            layers += [nn.Conv2d(inputs, outputs, 3, stride, 1), nn.ReLU(inplace=True)]
             inputs = outputs
         super().__init__(*layers)
+        keep_variance(self)
 
     def forward(self, mel: Tensor) -> Tensor:
         features: Tensor = super().forward(mel)

@@ -9,10 +9,13 @@ from torch.nn import functional
 from .audio_encoder import AudioEncoder
 from .identity_encoder import IdentityEncoder
 from .sizes import PICTURES, scaled
+from .variance import begin_small, keep_variance
 
 _RESIDUAL_BLOCKS = 9
 _LAST = 7
 """Pictures, rows and columns that the last convolution joins."""
+_FIRST_CONTRAST = 0.05
+"""Factor of the first weights of the last convolution."""
 
 
 class Generator(nn.Module):
@@ -33,12 +36,19 @@ class Generator(nn.Module):
         self.audio_encoder = AudioEncoder(width)
         self.identity_encoder = IdentityEncoder(width)
         self.fusion = nn.Sequential(*_convolution(2 * features, features, 3))
+        blocks = [_Residual(features) for _ in range(_RESIDUAL_BLOCKS)]
         self.decoder = nn.Sequential(
-            *(_Residual(features) for _ in range(_RESIDUAL_BLOCKS)),
+            *blocks,
             *_doubling(features, scaled(128, width)),
             *_doubling(scaled(128, width), scaled(64, width)),
         )
         self.last = _LastConvolution(scaled(64, width))
+        # Residual blocks begin as the identity, and pictures are nearly grey at first.
+        keep_variance(self.fusion)
+        keep_variance(self.decoder)
+        for block in blocks:
+            begin_small(block.last, 0.0)
+        begin_small(self.last.each, _FIRST_CONTRAST)
         for layers in (self.decoder, self.last):  # this order in memory is a third faster on processors
             layers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -71,16 +81,12 @@ class _Residual(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
-        )
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.last = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, features: Tensor) -> Tensor:
-        return features + self.layers(features)
+        hidden: Tensor = self.last(functional.relu(self.first(features)))
+        return features + hidden
 
 
 class _LastConvolution(nn.Module):
@@ -104,11 +110,9 @@ class _LastConvolution(nn.Module):
 
 
 def _convolution(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:
-    layer = nn.Conv3d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
-    return [layer, nn.BatchNorm3d(outputs), nn.ReLU(inplace=True)]
+    return [nn.Conv3d(inputs, outputs, kernel, padding=kernel // 2), nn.ReLU(inplace=True)]
 
 
 def _doubling(inputs: int, outputs: int) -> list[nn.Module]:
     """A transposed convolution that doubles height and width of each moment."""
-    layer = nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False)
-    return [layer, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+    return [nn.ConvTranspose2d(inputs, outputs, 4, 2, 1), nn.ReLU(inplace=True)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from .sizes import scaled
+from .variance import keep_variance
 
 _LAYERS = ((64, 7, 1), (128, 3, 2), (256, 3, 2))
 """Channels, kernel and stride of each convolution."""
@@ -23,13 +24,10 @@ class IdentityEncoder(nn.Sequential):
         inputs = 3
         for channels, kernel, stride in _LAYERS:
             outputs = scaled(channels, width)
-            layers += [
-                nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
-                nn.BatchNorm2d(outputs),
-                nn.ReLU(inplace=True),
-            ]
+            layers += [nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2), nn.ReLU(inplace=True)]
             inputs = outputs
         super().__init__(*layers)
+        keep_variance(self)
 
     def forward(self, picture: Tensor) -> Tensor:
         features: Tensor = super().forward(picture)

@@ -16,7 +16,7 @@ from .generator import Generator
 
 _KEY = "speech2lip-glance"
 _FILE = "weights.safetensors"
-_FORMAT = 1
+_FORMAT = 2
 _LARGEST_FILE = 80_000_000
 """Largest size of a file in bytes. The weights of the paper's width have 33 million."""
 _WIDTHS = (0.01, 2.0)

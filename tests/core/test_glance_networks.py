@@ -47,6 +47,20 @@ def test_the_encoders_meet_in_sixteen_moments_of_sixteen_rows() -> None:
     assert generator.identity_encoder(windows.picture).shape == (2, 16, 16, 16)  # channels, rows, columns
 
 
+@pytest.mark.parametrize("width", [1 / 8, 1 / 2])
+def test_first_weights_keep_the_variance_and_draw_grey(width: float) -> None:
+    windows, generator = batch(4), Generator(width)
+    for features in (generator.audio_encoder(windows.mel), generator.identity_encoder(windows.picture)):
+        assert 0.2 < float(features.square().mean()) < 5
+    assert float(generator(windows.picture, windows.mel).abs().mean()) < 0.3
+
+
+def test_a_picture_does_not_depend_on_the_others_of_its_batch() -> None:
+    windows, generator = batch(2), Generator(WIDTH).train()
+    together = generator(windows.picture, windows.mel)
+    assert torch.allclose(generator(windows.picture[:1], windows.mel[:1])[0], together[0], atol=1e-5)
+
+
 @pytest.mark.parametrize(("width", "millions"), [(1.0, 16.7), (0.5, 16.7 / 4), (0.25, 16.7 / 16)])
 def test_parameters_grow_with_the_square_of_the_width(width: float, millions: float) -> None:
     with torch.device("meta"):
@@ -83,6 +97,8 @@ def test_the_flow_network_has_a_flow_for_each_step() -> None:
 
 def test_the_correlation_loss_reaches_the_generator() -> None:
     networks, windows = Networks(WIDTH), batch()
+    for parameter in networks.generator.parameters():  # residual blocks begin with weights that are 0
+        torch.nn.init.normal_(parameter, std=0.05)
     sound = networks.generator.audio_encoder(windows.mel)
     drawn = networks.generator.draw(networks.generator.identity_encoder(windows.picture), sound)
     flow = networks.flow(drawn)
