@@ -28,6 +28,8 @@ _COARSE = 56
 """Columns of these pictures. With fewer, less of a mouth is averaged, which leaves more of its changes; with more, fine
 outlines of other mouths are seen, and the grain is averaged away.
 """
+_MOST_ROWS = 4 * _COARSE
+"""Most rows of these pictures, whatever shape a speaker file states; those of lips have fewer rows than columns."""
 _FINENESS = 16
 """Intervals along each side of the lip rectangle between the points for which the motion is computed."""
 _STILL = 6
@@ -42,7 +44,8 @@ class ExemplarPainter:
     """Renders the lips of a line.
 
     The exemplar with code c_e is moved from the outlines of the lips that c_e tells to those that the frame's code c
-    tells, and gets the blurred difference of the lip model's pictures of both codes.
+    tells, and gets the blurred difference of the lip model's pictures of both codes. What is coarse in it is averaged
+    with the exemplars of the frames beside it.
 
     Args:
         exemplars: Exemplars of the speaker.
@@ -56,7 +59,8 @@ class ExemplarPainter:
         border = _lattice(_STILL)
         self._lattice, self._border = _lattice(_FINENESS), border[np.isin(border, (0, 1)).any(axis=1)]
         self._whole = _all_positions(exemplars.height, exemplars.width, device)
-        self._coarse = _all_positions(round(_COARSE * exemplars.height / exemplars.width), _COARSE, device)
+        rows = round(_COARSE * exemplars.height / exemplars.width)
+        self._coarse = _all_positions(min(max(rows, 1), _MOST_ROWS), _COARSE, device)
         with torch.no_grad():
             self._shade_mean, self._shades = _shades(lip, exemplars.codes.shape[1], device)
 

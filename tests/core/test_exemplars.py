@@ -110,6 +110,14 @@ def test_light_is_averaged_with_the_frames_beside_a_frame_and_details_are_not() 
     assert float(lips.std()) == pytest.approx(30, abs=3)
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 200), (200, 1)])
+def test_exemplars_of_a_strange_shape_are_painted(height: int, width: int) -> None:
+    grey = jpeg.encode(np.full((height, width, 3), 90, np.uint8), 95)
+    exemplars = replace(make_exemplars(some_codes(2)), height=height, width=width, pictures=(grey, grey))
+    lips = ExemplarPainter(exemplars, GridLipModel(WIDTH, HEIGHT)).paint(some_codes(1), np.array([[0, 1, 0]]))
+    assert lips.shape == (1, 3, height, width)
+
+
 @pytest.mark.parametrize("share", [-0.15, 0.05, 0.2])
 def test_a_code_moves_the_mouth_with_its_outlines(share: float) -> None:
     exemplars = make_exemplars(torch.zeros(3, SPOKEN_SIZE))
